@@ -1,0 +1,179 @@
+# mpianist: build, test, demo, install. `make help` lists every target.
+
+VERSION := 0.1.0
+CONFIG  ?= release
+BUILD   ?= build/$(CONFIG)
+BIN     ?= $(if $(filter release,$(CONFIG)),build,$(BUILD)/bin)
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CORPUS  ?=
+OUTPUT  ?= demo
+WERROR  ?=
+
+CC         ?= gcc
+PKG_CONFIG ?= pkg-config
+PYTHON     ?= python3
+
+# The vendors' parts: override any of these where pkg-config does not know them.
+MPI_CFLAGS   ?= $(shell $(PKG_CONFIG) --cflags ompi-c 2>/dev/null || mpicc --showme:compile)
+MPI_LIBS     ?= $(shell $(PKG_CONFIG) --libs ompi-c 2>/dev/null || mpicc --showme:link)
+BLAS_CFLAGS  ?= $(shell $(PKG_CONFIG) --cflags openblas)
+BLAS_LIBS    ?= $(shell $(PKG_CONFIG) --libs openblas)
+HDF5_CFLAGS  ?= $(shell $(PKG_CONFIG) --cflags hdf5-serial 2>/dev/null || $(PKG_CONFIG) --cflags hdf5)
+HDF5_LIBS    ?= $(shell $(PKG_CONFIG) --libs hdf5-serial 2>/dev/null || $(PKG_CONFIG) --libs hdf5)
+SMF_CFLAGS   ?= $(shell $(PKG_CONFIG) --cflags smf)
+SMF_LIBS     ?= $(shell $(PKG_CONFIG) --libs smf)
+GLIB_CFLAGS  ?= $(shell $(PKG_CONFIG) --cflags glib-2.0 json-glib-1.0)
+GLIB_LIBS    ?= $(shell $(PKG_CONFIG) --libs json-glib-1.0 glib-2.0)
+CAIRO_CFLAGS ?= $(shell $(PKG_CONFIG) --cflags cairo cairo-svg cairo-png)
+CAIRO_LIBS   ?= $(shell $(PKG_CONFIG) --libs cairo cairo-svg cairo-png)
+# Sound is optional: without libfluidsynth `sampler --audio` says how to get it.
+FLUID_CFLAGS ?= $(shell $(PKG_CONFIG) --exists fluidsynth && echo -DHAVE_FLUIDSYNTH `$(PKG_CONFIG) --cflags fluidsynth`)
+FLUID_LIBS   ?= $(shell $(PKG_CONFIG) --exists fluidsynth && $(PKG_CONFIG) --libs fluidsynth)
+
+OPTIMIZE.release := -O3 -g
+OPTIMIZE.asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPTIMIZE.double  := -O2 -g -DMPIANIST_DOUBLE
+OPTIMIZE.debug   := -O0 -g
+OPTIMIZE ?= $(OPTIMIZE.$(CONFIG))
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
+# No -ffast-math: checks for NaN must work. These two only free the compiler from errno and traps.
+CFLAGS   ?=
+CPPFLAGS ?=
+LDFLAGS  ?=
+VENDOR_CFLAGS := $(MPI_CFLAGS) $(BLAS_CFLAGS) $(HDF5_CFLAGS) $(SMF_CFLAGS) $(GLIB_CFLAGS) $(CAIRO_CFLAGS) $(FLUID_CFLAGS)
+COMPILE  := $(CC) -std=gnu11 $(OPTIMIZE) -fno-math-errno -fno-trapping-math $(WARNINGS) -D_GNU_SOURCE -DMPIANIST_VERSION='"$(VERSION)"' \
+            -I. $(patsubst -I%,-isystem %,$(VENDOR_CFLAGS)) $(CPPFLAGS) $(CFLAGS) -MMD -MP
+LINK     := $(CC) $(OPTIMIZE) $(LDFLAGS)
+
+objects = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(1)/main.c,$(wildcard $(1)/*.c)))
+LIBPREPROCESS := $(BUILD)/libpreprocess.a
+LIBTRAINER    := $(BUILD)/libtrainer.a
+LIBSAMPLER    := $(BUILD)/libsampler.a
+PROGRAMS      := $(addprefix $(BIN)/,preprocess trainer sampler)
+
+PREPROCESS_LIBS := $(HDF5_LIBS) $(SMF_LIBS) $(GLIB_LIBS) -lm
+TRAINER_LIBS    := $(MPI_LIBS) $(BLAS_LIBS) $(PREPROCESS_LIBS)
+SAMPLER_LIBS    := $(CAIRO_LIBS) $(FLUID_LIBS) $(BLAS_LIBS) $(PREPROCESS_LIBS)
+
+## all: build the three programs (default)
+.PHONY: all
+all: deps programs
+
+.PHONY: programs
+programs: $(PROGRAMS)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+
+$(LIBPREPROCESS): $(call objects,preprocess)
+$(LIBTRAINER): $(call objects,trainer)
+$(LIBSAMPLER): $(call objects,sampler)
+$(BUILD)/lib%.a:
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# Each program links its own archive and those it may call: an upward call fails here.
+$(BIN)/preprocess: $(BUILD)/preprocess/main.o $(LIBPREPROCESS)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(PREPROCESS_LIBS)
+$(BIN)/trainer: $(BUILD)/trainer/main.o $(LIBTRAINER) $(LIBPREPROCESS)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(TRAINER_LIBS)
+$(BIN)/sampler: $(BUILD)/sampler/main.o $(LIBSAMPLER) $(LIBTRAINER) $(LIBPREPROCESS)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(SAMPLER_LIBS)
+
+# Tests: tests/test_*.c are GLib tests, tests/mpi_*.c programs that tests/*.sh run under mpirun, tests/make_*.c make test material.
+TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/double_%.c,$(wildcard tests/*.c)))
+TEST_SCRIPTS  := $(filter-out tests/lib.sh,$(wildcard tests/*.sh))
+DOUBLE_TESTS  := $(patsubst tests/%.c,build/double/tests/%,$(wildcard tests/double_*.c))
+
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBSAMPLER) $(LIBTRAINER) $(LIBPREPROCESS)
+	$(LINK) -o $@ $^ $(TRAINER_LIBS) $(SAMPLER_LIBS)
+
+# The model's code in double precision, for central differences.
+DOUBLE_OBJECTS := $(addprefix build/double/trainer/,rng.o ops.o model.o vae_dense.o optimizer.o)
+ifeq ($(CONFIG),double)
+$(DOUBLE_TESTS): build/double/tests/%: build/double/tests/%.o $(DOUBLE_OBJECTS)
+	$(LINK) -o $@ $^ $(BLAS_LIBS) $(GLIB_LIBS) -lm
+.PHONY: double-tests
+double-tests: $(DOUBLE_TESTS)
+endif
+
+.PHONY: tests
+tests: programs $(TEST_PROGRAMS)
+	@$(MAKE) --no-print-directory CONFIG=double BUILD=build/double double-tests
+
+## check: build and pass every test (TESTS='tests/x.sh ...' picks some)
+.PHONY: check
+TESTS ?= $(sort $(wildcard tests/test_*.c) $(wildcard tests/double_*.c) $(TEST_SCRIPTS))
+check: deps tests
+	BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) SOURCE=$(CURDIR) CONFIG=$(CONFIG) prove --timer --exec tests/tap $(TESTS)
+
+## asan: the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
+.PHONY: asan
+asan: deps
+	$(MAKE) CONFIG=asan check
+
+## lint: format, include rules, static analysis
+.PHONY: lint
+lint: deps
+	tests/lint
+
+## deps: install what is missing (Debian, Ubuntu: apt; elsewhere: say what to install)
+.PHONY: deps
+deps:
+	@./deps
+
+## demo: from MIDI files to new music in three minutes (CORPUS=folder takes your own)
+.PHONY: demo
+demo: deps programs
+	./demo.sh "$(OUTPUT)" $(CORPUS)
+
+## bench: time training against PyTorch on this machine (needs PyTorch)
+.PHONY: bench
+bench: programs
+	$(PYTHON) tests/bench/against_pytorch.py
+
+## golden: make tests/golden again (needs PyTorch)
+.PHONY: golden
+golden:
+	$(PYTHON) tests/golden/make_golden.py
+
+## install: to PREFIX (/usr/local), honouring DESTDIR
+.PHONY: install
+install: programs
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	for p in preprocess trainer sampler; do \
+	  install -m 755 $(BIN)/$$p $(DESTDIR)$(PREFIX)/bin/mpianist-$$p && \
+	  install -m 644 docs/mpianist-$$p.1 $(DESTDIR)$(PREFIX)/share/man/man1/ || exit 1; done
+
+## uninstall: remove what install wrote
+.PHONY: uninstall
+uninstall:
+	for p in preprocess trainer sampler; do \
+	  rm -f $(DESTDIR)$(PREFIX)/bin/mpianist-$$p $(DESTDIR)$(PREFIX)/share/man/man1/mpianist-$$p.1; done
+
+## format: lay out the sources by .clang-format
+.PHONY: format
+format:
+	clang-format -i $(wildcard */*.c */*.h)
+
+## clean: remove build/
+.PHONY: clean
+clean:
+	rm -rf build
+
+## help: this list
+.PHONY: help
+help:
+	@echo "mpianist $(VERSION)"
+	@sed -n 's/^## \([a-z-]*\): \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+.DEFAULT_GOAL := all
+.SECONDARY:
+.DELETE_ON_ERROR:
+-include $(wildcard $(BUILD)/*/*.d)

@@ -1,0 +1,60 @@
+/* shard: the HDF5 shard format: layout, version, writer and reader. docs/formats.md describes the file for other programs.
+ *
+ * A corpus is a folder of shard-00000-of-0000n.h5 files with one corpus id. Each holds whole songs:
+ *   /roll   [frames, tracks, 2, stride] uint8, chunked by frames, Fletcher-32, deflate (layout: preprocess/roll.h)
+ *   /songs  [songs] compound: first_frame, frames, tempo_bpm, meter_numerator, meter_denominator, split, sha256, path
+ *   root attributes: format, version, steps_per_beat, pitch_low, pitches, tracks, options, corpus_id, shard, shards, tool */
+#ifndef MPIANIST_PREPROCESS_SHARD_H
+#define MPIANIST_PREPROCESS_SHARD_H
+
+#include "preprocess/roll.h"
+
+#define SHARD_FORMAT "mpianist-shard"
+#define SHARD_VERSION 1
+
+typedef enum { SPLIT_TRAIN, SPLIT_VALID, SPLIT_TEST, SPLIT_COUNT } split_t;
+const char *split_name(split_t split);
+/* FALSE where name is none of train, valid, test. */
+gboolean split_from_name(const char *name, split_t *split);
+
+#define SHARD_PATH_BYTES 1024
+
+typedef struct {
+    int64_t first_frame; /* in its shard's /roll; in a shard_set_t: in the whole corpus */
+    int64_t frames;
+    double tempo_bpm;
+    uint8_t meter_numerator, meter_denominator;
+    uint8_t split;                 /* split_t */
+    char sha256[65];               /* of the source file, hexadecimal */
+    char path[SHARD_PATH_BYTES];   /* of the source file, relative to the folder named on the command line, UTF-8 */
+} shard_song_t;
+
+typedef struct {
+    grid_t grid;
+    char corpus_id[65];  /* SHA-256 over grid, options and all songs */
+    char *options;       /* the preprocess options, as text */
+    size_t n_shards;
+    size_t n_songs;
+    shard_song_t *songs; /* [n_songs], in corpus order */
+    int64_t frames;      /* over all shards */
+    char *folder;
+} shard_set_t;
+
+#define SHARD_ERROR shard_error_quark()
+GQuark shard_error_quark(void);
+typedef enum { SHARD_ERROR_READ, SHARD_ERROR_WRITE, SHARD_ERROR_FORMAT, SHARD_ERROR_MIXED, SHARD_ERROR_MISSING, SHARD_ERROR_NONE } shard_error_t;
+
+/* Writes shard `shard` of `shards` to folder, atomically (temporary, flush, fsync, rename, fsync of the folder). bits: the songs' frames one
+ * after the other; songs[i].first_frame counts in it. FALSE with error set: file and cause (a full disk by name). */
+gboolean shard_write(const char *folder, const shard_set_t *head, size_t shard, const shard_song_t *songs, size_t n_songs,
+                     const uint8_t *bits, int64_t frames, GError **error);
+
+/* Reads the headers and song tables of all shards of a folder and checks that they are one whole corpus: same corpus id, grid and count,
+ * none missing, none corrupt. NULL with error set, naming the file, the cause and the way out. Local. Owner: caller. */
+shard_set_t *shard_set_open(const char *folder, GError **error);
+/* Reads all frames, in the order of set->songs, to bits (set->frames * grid_frame_bytes() bytes). Verifies checksums. */
+gboolean shard_set_read(const shard_set_t *set, uint8_t *bits, GError **error);
+void shard_set_free(shard_set_t *set);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(shard_set_t, shard_set_free)
+
+#endif

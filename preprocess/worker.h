@@ -1,0 +1,35 @@
+/* worker: runs one function in a forked child, so that a crash, a hang or runaway memory costs that call only. */
+#ifndef MPIANIST_PREPROCESS_WORKER_H
+#define MPIANIST_PREPROCESS_WORKER_H
+
+#include <glib.h>
+
+typedef struct {
+    double timeout_s;      /* wall clock, > 0 */
+    size_t memory_bytes;   /* address space on top of what the parent has mapped */
+} worker_limits_t;
+
+#define WORKER_ERROR worker_error_quark()
+GQuark worker_error_quark(void);
+typedef enum { WORKER_ERROR_FORK, WORKER_ERROR_CRASHED, WORKER_ERROR_TIMEOUT, WORKER_ERROR_MEMORY, WORKER_ERROR_FAILED } worker_error_t;
+
+/* Runs in the child: appends its result to out and returns TRUE, or sets error and returns FALSE. */
+typedef gboolean (*worker_fn)(gpointer data, GByteArray *out, GError **error);
+
+/* A running child. */
+typedef struct worker worker_t;
+
+/* Forks and starts fn(data). NULL with WORKER_ERROR_FORK set on failure. Owner: caller, ended by worker_finish(). */
+worker_t *worker_start(worker_fn fn, gpointer data, const worker_limits_t *limits, GError **error);
+
+/* Waits until one of n workers has ended or passed its time limit, draining all their pipes; returns its index. */
+size_t worker_wait_any(worker_t **workers, size_t n);
+
+/* The result of an ended worker; frees it. NULL with error set: the function's own message (WORKER_ERROR_FAILED), or that the
+ * child crashed (with the signal's name), timed out, or ran out of memory. */
+GByteArray *worker_finish(worker_t *worker, GError **error);
+
+/* start, wait, finish for a single call. */
+GByteArray *worker_run(worker_fn fn, gpointer data, const worker_limits_t *limits, GError **error);
+
+#endif

@@ -1,0 +1,76 @@
+# Sourced by tests/*.sh: TAP by hand. Environment from tests/tap: BIN, BUILD, SOURCE, WORK (the working folder, removed afterwards).
+# A test ends with `finish`.
+
+tap_count=0
+tap_failed=0
+
+# result STATUS DESCRIPTION: one TAP line.
+result() {
+    tap_count=$((tap_count + 1))
+    if [ "$1" -eq 0 ]; then
+        echo "ok $tap_count - $2"
+    else
+        echo "not ok $tap_count - $2"
+        tap_failed=$((tap_failed + 1))
+    fi
+}
+
+# ok DESCRIPTION COMMAND...: passes where the command succeeds.
+ok() {
+    local description=$1
+    shift
+    "$@" >"$WORK/.ok" 2>&1
+    local status=$?
+    result "$status" "$description"
+    [ "$status" -eq 0 ] || sed 's/^/# /' "$WORK/.ok"
+}
+
+# run COMMAND...: output to $WORK/out and $WORK/err, exit status to $status.
+run() {
+    "$@" >"$WORK/out" 2>"$WORK/err" </dev/null
+    status=$?
+}
+
+# status_is N DESCRIPTION: of the last run.
+status_is() {
+    [ "$status" -eq "$1" ]
+    local same=$?
+    result "$same" "$2"
+    [ "$same" -eq 0 ] || { echo "# exit status $status, wanted $1"; tail -n 20 "$WORK/err" | sed 's/^/# /'; }
+}
+
+# says REGEX DESCRIPTION: standard error of the last run has a line that matches (extended regex).
+says() {
+    grep -Eq -- "$1" "$WORK/err"
+    local found=$?
+    result "$found" "$2"
+    [ "$found" -eq 0 ] || { echo "# no /$1/ in:"; tail -n 20 "$WORK/err" | sed 's/^/# /'; }
+}
+
+# says_once REGEX DESCRIPTION: exactly one line of standard error matches.
+says_once() {
+    [ "$(grep -Ec -- "$1" "$WORK/err")" -eq 1 ]
+    local once=$?
+    result "$once" "$2"
+    [ "$once" -eq 0 ] || { echo "# not exactly once /$1/ in:"; tail -n 20 "$WORK/err" | sed 's/^/# /'; }
+}
+
+# prints REGEX DESCRIPTION: the same for standard output.
+prints() {
+    grep -Eq -- "$1" "$WORK/out"
+    local found=$?
+    result "$found" "$2"
+    [ "$found" -eq 0 ] || { echo "# no /$1/ in:"; tail -n 20 "$WORK/out" | sed 's/^/# /'; }
+}
+
+# ranks N COMMAND...: under mpirun, ended after two minutes whatever happens.
+ranks() {
+    local n=$1
+    shift
+    OPENBLAS_NUM_THREADS=1 timeout --kill-after=10 120 mpirun -n "$n" "$@"
+}
+
+finish() {
+    echo "1..$tap_count"
+    exit $((tap_failed > 0))
+}

@@ -1,0 +1,34 @@
+/* optimizer: Adam and AdamW over one flat block, learning-rate schedules, gradient clipping. No MPI, no files. */
+#ifndef MPIANIST_TRAINER_OPTIMIZER_H
+#define MPIANIST_TRAINER_OPTIMIZER_H
+
+#include "trainer/model.h"
+
+typedef enum { DECAY_CONSTANT, DECAY_COSINE } decay_t;
+
+typedef struct {
+    double learning_rate;      /* peak */
+    double beta1, beta2, epsilon;
+    double weight_decay;       /* decoupled (AdamW, Loshchilov & Hutter 2019); 0 is Adam (Kingma & Ba 2015) */
+    double clip_norm;          /* 0: none */
+} optimizer_config_t;
+
+typedef struct {
+    optimizer_config_t config;
+    size_t n;
+    real_t *m, *v;  /* first and second moments, [n], 64-byte aligned, owned */
+    int64_t step;   /* steps taken */
+} optimizer_t;
+
+optimizer_t *optimizer_new(const optimizer_config_t *config, size_t n);
+void optimizer_free(optimizer_t *optimizer);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(optimizer_t, optimizer_free)
+
+/* Learning rate of step (0-based): linear warm-up over warmup_steps to peak, then constant, or cosine down to final_fraction * peak at total_steps. */
+double optimizer_schedule(double peak, decay_t decay, int64_t step, int64_t warmup_steps, int64_t total_steps, double final_fraction);
+
+/* One step in one pass over params and gradient, as torch.optim.Adam / AdamW computes it. The gradient is first scaled down to clip_norm where its norm is
+ * larger. Returns the norm before clipping (not finite where the gradient is not: nothing is changed then). Deterministic. */
+double optimizer_step(optimizer_t *optimizer, model_t *model, double learning_rate);
+
+#endif

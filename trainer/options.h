@@ -1,0 +1,78 @@
+/* options: every run option once: name, type, default, range, help. The table in options.c feeds the flags (GOption), the key file (run.ini, GKeyFile), --help with live
+ * defaults and ranges, and the copy kept in checkpoints. Order of precedence: defaults < --preset < --config file < flags. */
+#ifndef MPIANIST_TRAINER_OPTIONS_H
+#define MPIANIST_TRAINER_OPTIONS_H
+
+#include "trainer/model.h"
+#include "trainer/optimizer.h"
+
+typedef enum { RESUME_NONE, RESUME_AUTO } resume_t;
+
+typedef struct {
+    /* what to do (not in run.ini) */
+    char *data;             /* folder of shards */
+    char *output;           /* run folder */
+    char *config;           /* key file to start from */
+    char *preset;           /* "seed", or NULL */
+    char *evaluate;         /* checkpoint to evaluate instead of training */
+    char *split;            /* of --evaluate: train, valid, test */
+    int iwae;               /* draws K of the importance-weighted bound, 0: none */
+    char *resume;           /* "no", "auto", or a checkpoint's path */
+    gboolean quiet, version;
+
+    /* model */
+    char *model;            /* "dense" */
+    int window;             /* T, frames */
+    char *hidden;           /* "256,128,64" */
+    int latent;
+    char *loss;             /* bce, mse */
+    char *planes;           /* sounding, both */
+
+    /* training */
+    int64_t seed;
+    int batch;              /* windows over all ranks */
+    int accumulate;         /* passes a step; the global batch stays the unit */
+    int epochs;
+    int64_t max_steps;      /* 0: no limit */
+    double max_minutes;     /* 0: no limit */
+    double learning_rate;
+    char *decay;            /* constant, cosine */
+    int64_t warmup_steps;
+    double final_rate;      /* fraction of the peak at the end of cosine */
+    double adam_beta1, adam_beta2, adam_epsilon, weight_decay;
+    double clip;            /* gradient norm, 0: none */
+    double beta;            /* KL weight */
+    int64_t beta_steps;     /* linear annealing from beta_start over so many steps, 0: none */
+    double beta_start;
+    double free_bits;       /* nats a window below which KL is not pushed */
+    char *transpose;        /* "0,0", "-5,6" */
+    char *offsets;          /* windows start at: random, grid */
+    int early_stopping;     /* epochs without a better validation loss, 0: never */
+    int bucket_kib;         /* gradient averaging */
+    int threads;            /* BLAS threads a rank, 0: cores this rank may use divided fairly */
+
+    /* keeping */
+    char *checkpoint_every; /* "500" or "500 steps", "10 minutes", "0": only at epoch ends with a better validation and at the end */
+    int keep;               /* numbered checkpoints that stay */
+    int validate_every;     /* epochs */
+} options_t;
+
+#define OPTIONS_ERROR options_error_quark()
+GQuark options_error_quark(void);
+typedef enum { OPTIONS_ERROR_USAGE, OPTIONS_ERROR_FILE } options_error_t;
+
+/* From the command line. NULL with error set (bad usage: exit 2). On --help prints it (only where print is TRUE: rank 0) and sets *help. Local and the same on all ranks, but for reading
+ * --config and the resumed run's run.ini. */
+options_t *options_parse(int *argc, char ***argv, gboolean print, gboolean *help, GError **error);
+void options_free(options_t *options);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(options_t, options_free)
+
+/* All model, training and keeping options as key-file text: run.ini's content. Owner: caller. */
+char *options_to_text(const options_t *options);
+/* The model that the options ask for on a grid of tracks and pitches. FALSE with error set. */
+gboolean options_model_config(const options_t *options, size_t tracks, size_t pitches, model_config_t *config, GError **error);
+gboolean options_transpose_range(const options_t *options, int *low, int *high, GError **error);
+/* --checkpoint-every: one of steps, minutes is 0. */
+gboolean options_checkpoint_every(const options_t *options, int64_t *steps, double *minutes, GError **error);
+
+#endif

@@ -1,0 +1,43 @@
+/* rng: counter-based random numbers. A number depends on (seed, purpose, epoch, sample, element) alone, never on rank, thread or order.
+ *
+ * Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), known-answer tested. */
+#ifndef MPIANIST_TRAINER_RNG_H
+#define MPIANIST_TRAINER_RNG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "trainer/real.h"
+
+typedef enum {
+    RNG_INIT,      /* weight initialisation: sample = parameter matrix, element = entry */
+    RNG_SHUFFLE,   /* order of an epoch */
+    RNG_OFFSET,    /* start of a window in its song */
+    RNG_TRANSPOSE, /* semitones */
+    RNG_NOISE,     /* eps of z = mu + exp(logvar / 2) eps, training */
+    RNG_EVALUATE,  /* eps in evaluation: epoch = draw k */
+    RNG_PRIOR,     /* sampler: z from the prior */
+    RNG_DECODE     /* sampler: Bernoulli draws */
+} rng_purpose_t;
+
+typedef struct {
+    uint64_t seed;
+    uint32_t purpose;
+    uint32_t epoch;
+    uint64_t sample;
+} rng_t; /* element is the remaining counter */
+
+rng_t rng_make(uint64_t seed, rng_purpose_t purpose, uint64_t epoch, uint64_t sample);
+/* Uniform in [0, 1), 53 bits. */
+double rng_uniform(const rng_t *rng, uint64_t element);
+/* Uniform integer in [0, n), unbiased, n >= 1. */
+uint64_t rng_below(const rng_t *rng, uint64_t element, uint64_t n);
+/* Standard normal numbers to out[0..n), elements 0..n-1 (Box & Muller 1958). Any prefix is the same for any n. */
+void rng_normal(const rng_t *rng, real_t *out, size_t n);
+/* Uniform numbers in [low, high) to out[0..n). */
+void rng_uniform_fill(const rng_t *rng, real_t *out, size_t n, double low, double high);
+/* Position `index` (0 <= index < n) of a pseudo-random permutation of 0..n-1, by a keyed Feistel network with cycle walking: the order of an epoch
+ * without storing it. */
+uint64_t rng_permute(const rng_t *rng, uint64_t index, uint64_t n);
+
+#endif

@@ -1,0 +1,35 @@
+/* picture: piano rolls, sheets of them, and curves as PNG or SVG. The only module that knows cairo; it sees rolls, not files: pictures come back
+ * as bytes. The same input gives the same bytes (no time stamps, no random ids) on one machine with one set of fonts. */
+#ifndef MPIANIST_SAMPLER_PICTURE_H
+#define MPIANIST_SAMPLER_PICTURE_H
+
+#include "preprocess/roll.h"
+
+typedef enum { PICTURE_PNG, PICTURE_SVG } picture_format_t;
+
+#define PICTURE_ERROR picture_error_quark()
+GQuark picture_error_quark(void);
+typedef enum { PICTURE_ERROR_DRAW } picture_error_t;
+
+/* A piano roll: pitch names on the vertical axis (C4 is MIDI pitch 60), bars and beats of meter on the horizontal one, a colour a track of grid with a legend,
+ * a darker edge at each onset. The pitch axis is cropped to the octaves in use; drums have a strip of their own with General MIDI's
+ * percussion names. A piece longer than eight bars wraps into systems, one below the other. roll: canonical, of grid's shape, frames >= 1.
+ * NULL with PICTURE_ERROR_DRAW set where cairo fails (out of memory). Owner: caller. */
+GBytes *picture_roll(const roll_t *roll, const grid_t *grid, meter_t meter, const char *title, picture_format_t format, GError **error);
+
+/* n >= 1 rolls of one grid as one sheet, each under its label, on a shared pitch axis and time scale. Otherwise as picture_roll(). */
+GBytes *picture_sheet(roll_t *const *rolls, char *const *labels, size_t n, const grid_t *grid, meter_t meter, const char *title,
+                      picture_format_t format, GError **error);
+
+typedef struct {
+    const char *name;    /* for the legend */
+    const double *x, *y; /* [n], x ascending; points whose y is not finite are left out */
+    size_t n;
+    gboolean marks; /* a dot at each point, thicker line: few points that matter (validation) */
+} picture_curve_t;
+
+/* n curves over one pair of axes with ticks at round numbers. At least one finite point over all curves. Otherwise as picture_roll(). */
+GBytes *picture_curves(const picture_curve_t *curves, size_t n, const char *title, const char *x_label, const char *y_label, picture_format_t format,
+                       GError **error);
+
+#endif

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define MIDI_DRUM_CHANNEL 9 /* General MIDI channel 10, counted from 0 */
-#define MIDI_DEFAULT_BPM 120.0
+#define MIDI_DEFAULT_BPM  120.0
 
 typedef struct {
     int64_t onset;    /* ticks */
@@ -59,11 +59,14 @@ song_t *song_new(int ticks_per_beat);
 void song_free(song_t *song);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(song_t, song_free)
 
+/* Puts song->notes into their order; stable. For who fills a song by hand. */
+void song_sort_notes(song_t *song);
+
 /* Lengthens every note that ends while its channel's sustain pedal is down to the pedal's release, or to the next onset of the
  * same pitch on the channel, or to the end of the song. Clears song->pedals. */
 void song_apply_pedal(song_t *song);
 
-/* Tempo and meter in force for most of the song's ticks. */
+/* The median of the tempo over the song's ticks (so one in force for more than half of them is it), and the meter in force for most of them. */
 double song_main_tempo(const song_t *song);
 meter_t song_main_meter(const song_t *song);
 

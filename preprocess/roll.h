@@ -15,12 +15,12 @@ enum { PLANE_SOUNDING = 0, PLANE_ONSET = 1, ROLL_PLANES = 2 };
 typedef enum { ROLE_MERGED, ROLE_MELODY, ROLE_CHORDS, ROLE_BASS, ROLE_DRUMS, ROLE_COUNT } role_t;
 
 typedef struct {
-    int steps_per_beat;      /* 1..96 */
-    int pitch_low;           /* MIDI pitch of bit 0 */
-    int pitches;             /* 1..128, pitch_low + pitches <= 128 */
-    gboolean fold_octaves;   /* TRUE: notes outside are moved in by octaves; FALSE: dropped and counted */
-    gboolean sustain_pedal;  /* TRUE: song_apply_pedal() first */
-    int n_tracks;            /* 1..ROLL_MAX_TRACKS */
+    int steps_per_beat;     /* 1..96 */
+    int pitch_low;          /* MIDI pitch of bit 0 */
+    int pitches;            /* 1..128, pitch_low + pitches <= 128 */
+    gboolean fold_octaves;  /* TRUE: notes outside are moved in by octaves; FALSE: dropped and counted */
+    gboolean sustain_pedal; /* TRUE: song_apply_pedal() first */
+    int n_tracks;           /* 1..ROLL_MAX_TRACKS */
     role_t roles[ROLL_MAX_TRACKS];
 } grid_t;
 

@@ -1,0 +1,11 @@
+/* roles: which part of the music each note of a song plays. The rules stand at the top of roles.c. */
+#ifndef MPIANIST_PREPROCESS_ROLES_H
+#define MPIANIST_PREPROCESS_ROLES_H
+
+#include "preprocess/roll.h"
+
+/* The role of each note of the song, ROLE_MELODY to ROLE_DRUMS, in the order of song->notes; decided by track and channel, before any pedal is
+ * applied. Owner: caller, g_free(). NULL where the song has no notes. */
+role_t *roles_of_notes(const song_t *song);
+
+#endif

@@ -38,12 +38,13 @@ OPTIMIZE.debug   := -O0 -g
 OPTIMIZE ?= $(OPTIMIZE.$(CONFIG))
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
-# No -ffast-math: checks for NaN must work. These two only free the compiler from errno and traps.
+# No -ffast-math: checks for NaN must work. The first two only free the compiler from errno and traps; without contraction (fused multiply-add)
+# every processor rounds alike, so that replicas on unlike hosts stay equal.
 CFLAGS   ?=
 CPPFLAGS ?=
 LDFLAGS  ?=
 VENDOR_CFLAGS := $(MPI_CFLAGS) $(BLAS_CFLAGS) $(HDF5_CFLAGS) $(SMF_CFLAGS) $(GLIB_CFLAGS) $(CAIRO_CFLAGS) $(FLUID_CFLAGS)
-COMPILE  := $(CC) -std=gnu11 $(OPTIMIZE) -fno-math-errno -fno-trapping-math $(WARNINGS) -D_GNU_SOURCE -DMPIANIST_VERSION='"$(VERSION)"' \
+COMPILE  := $(CC) -std=gnu11 $(OPTIMIZE) -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) -D_GNU_SOURCE -DMPIANIST_VERSION='"$(VERSION)"' \
             -I. $(patsubst -I%,-isystem %,$(VENDOR_CFLAGS)) $(CPPFLAGS) $(CFLAGS) -MMD -MP
 LINK     := $(CC) $(OPTIMIZE) $(LDFLAGS)
 

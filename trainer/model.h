@@ -49,7 +49,12 @@ typedef struct {
 
 typedef struct model model_t;
 
-/* Allocates for batches of at most max_B windows. NULL with error set where a size is out of range (names it). Owner: caller. */
+#define MODEL_ERROR model_error_quark()
+GQuark model_error_quark(void);
+typedef enum { MODEL_ERROR_SIZE, MODEL_ERROR_MEMORY } model_error_t;
+
+/* Allocates for batches of at most max_B windows. NULL with MODEL_ERROR set where a size is out of range (names it) or
+ * memory does not suffice. Owner: caller. */
 model_t *model_new(const model_config_t *config, size_t max_B, GError **error);
 void model_free(model_t *model);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(model_t, model_free)
@@ -70,7 +75,7 @@ void model_init(model_t *model, uint64_t seed);
 
 /* Loss and gradient in one pass. Adds d/dparams of scale * sum over the batch of [nll + beta * max(kl, free_bits)] to the gradient block, where kl is a
  * window's KL divergence from N(0, 1) (Kingma & Welling 2014, appendix B). Zero the block first. losses receives the plain sums, without beta,
- * free bits or scale. Local; cannot fail (a non-finite loss shows in losses). */
+ * free bits or scale. The gradient of max() is kl's where they are equal. Afterwards model_logits() holds d / d logits, not logits. Local; cannot fail (a non-finite loss shows in losses). */
 void model_train(model_t *model, const batch_t *batch, double beta, double free_bits, double scale, model_losses_t *losses);
 
 /* Forward only. Per-window losses go to nll[B] and kl[B] where not NULL. */

@@ -7,17 +7,17 @@
 typedef enum { DECAY_CONSTANT, DECAY_COSINE } decay_t;
 
 typedef struct {
-    double learning_rate;      /* peak */
+    double learning_rate; /* peak */
     double beta1, beta2, epsilon;
-    double weight_decay;       /* decoupled (AdamW, Loshchilov & Hutter 2019); 0 is Adam (Kingma & Ba 2015) */
-    double clip_norm;          /* 0: none */
+    double weight_decay; /* decoupled (AdamW, Loshchilov & Hutter 2019); 0 is Adam (Kingma & Ba 2015) */
+    double clip_norm;    /* 0: none */
 } optimizer_config_t;
 
 typedef struct {
     optimizer_config_t config;
     size_t n;
-    real_t *m, *v;  /* first and second moments, [n], 64-byte aligned, owned */
-    int64_t step;   /* steps taken */
+    real_t *m, *v; /* first and second moments, [n], 64-byte aligned, owned */
+    int64_t step;  /* steps taken */
 } optimizer_t;
 
 optimizer_t *optimizer_new(const optimizer_config_t *config, size_t n);

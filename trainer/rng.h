@@ -27,6 +27,11 @@ typedef struct {
     uint64_t sample;
 } rng_t; /* element is the remaining counter */
 
+/* The bijection itself: counter and key to 128 random bits. */
+void rng_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+
+/* A stream of elements 0, 1, ... Ranges: epoch < 2^32, sample < 2^40, element < 2^41; higher bits do not count. The functions below all draw
+ * from the same elements: give each use its own purpose or its own elements. */
 rng_t rng_make(uint64_t seed, rng_purpose_t purpose, uint64_t epoch, uint64_t sample);
 /* Uniform in [0, 1), 53 bits. */
 double rng_uniform(const rng_t *rng, uint64_t element);

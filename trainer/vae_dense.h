@@ -1,0 +1,10 @@
+/* vae_dense: the seed's dense VAE. Encoder D -> hidden[0] -> ... -> hidden[n - 1], ReLU after each, two linear heads mu and logvar; decoder mirrored,
+ * ReLU after each, linear to D logits. */
+#ifndef MPIANIST_TRAINER_VAE_DENSE_H
+#define MPIANIST_TRAINER_VAE_DENSE_H
+
+#include "trainer/model_kind.h"
+
+extern const model_kind_ops_t vae_dense_kind;
+
+#endif

@@ -1,4 +1,4 @@
-/* train: the training loop, and evaluation of a checkpoint. */
+/* train: the training loop. */
 #ifndef MPIANIST_TRAINER_TRAIN_H
 #define MPIANIST_TRAINER_TRAIN_H
 
@@ -7,9 +7,11 @@
 /* Exit statuses (sysexits' EX_TEMPFAIL for "submit again"). */
 enum { EXIT_DONE = 0, EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_STOPPED_EARLY = 75 };
 
+#define TRAIN_ERROR train_error_quark()
+GQuark train_error_quark(void);
+typedef enum { TRAIN_ERROR_DATA, TRAIN_ERROR_NOT_FINITE } train_error_t;
+
 /* Trains. Collective. Returns an exit status; errors are agreed and set on every rank (rank 0 prints). */
 int train_run(const options_t *options, GError **error);
-/* --evaluate: prints one line of JSON a figure set to standard output (rank 0) and a table to standard error. Collective. */
-int train_evaluate(const options_t *options, GError **error);
 
 #endif

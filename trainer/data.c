@@ -1,0 +1,244 @@
+/* data: owns the training set: one copy a host of all rolls and songs in shared memory, and a small index of windows on every rank. What a sample is
+ * depends on (seed, epoch, sample) alone, so any rank can make any sample. Refuses hosts that see different corpora. */
+#include "trainer/data.h"
+
+#include <string.h>
+
+#include "trainer/comm.h"
+
+typedef struct {
+    size_t n_songs;
+    size_t *songs;       /* [n_songs], indices into set.songs */
+    int64_t *first_slot; /* [n_songs + 1], the last is the count of slots */
+    int64_t frames;
+} split_index_t;
+
+struct data {
+    data_config_t config;
+    shard_set_t set; /* songs points into shared */
+    void *shared;
+    const uint8_t *bits;
+    size_t frame_bytes, stride, window_bytes;
+    split_index_t splits[SPLIT_COUNT];
+};
+
+/* What a rank needs to know of the corpus before it can map the songs. */
+typedef struct {
+    grid_t grid;
+    char corpus_id[65];
+    uint64_t n_shards, n_songs, options_bytes;
+    int64_t frames;
+} head_t;
+
+static int64_t song_slots(const shard_song_t *song, size_t window) { return (song->frames + (int64_t)window - 1) / (int64_t)window; }
+
+static void index_split(data_t *data, split_t split) {
+    split_index_t *index = &data->splits[split];
+    for (size_t i = 0; i < data->set.n_songs; i++) index->n_songs += data->set.songs[i].split == split;
+    index->songs = g_new(size_t, index->n_songs);
+    index->first_slot = g_new0(int64_t, index->n_songs + 1);
+    for (size_t i = 0, k = 0; i < data->set.n_songs; i++) {
+        const shard_song_t *song = &data->set.songs[i];
+        if (song->split != split) continue;
+        index->songs[k] = i;
+        index->first_slot[k + 1] = index->first_slot[k] + song_slots(song, data->config.window);
+        index->frames += song->frames;
+        k++;
+    }
+}
+
+/* Rank 0's view of the corpus to every rank; a host whose leader read another one is an error. set: NULL but on the leaders of hosts. */
+static gboolean share_head(data_t *data, const char *folder, const shard_set_t *set, GError **error) {
+    GError *local = NULL;
+    head_t head = {0};
+    if (comm_rank() == 0) {
+        head.grid = set->grid;
+        g_strlcpy(head.corpus_id, set->corpus_id, sizeof head.corpus_id);
+        head.n_shards = set->n_shards;
+        head.n_songs = set->n_songs;
+        head.frames = set->frames;
+        head.options_bytes = set->options ? strlen(set->options) : 0;
+    }
+    comm_broadcast(&head, sizeof head);
+    data->set.options = g_malloc0(head.options_bytes + 1);
+    if (comm_rank() == 0 && set->options) memcpy(data->set.options, set->options, head.options_bytes);
+    comm_broadcast(data->set.options, head.options_bytes);
+    if (set && strcmp(set->corpus_id, head.corpus_id) != 0)
+        g_set_error(&local, SHARD_ERROR, SHARD_ERROR_MIXED,
+                    "%s: holds corpus %.12s here but %.12s on rank 0's host; give every host the same folder, or copy it there", folder,
+                    set->corpus_id, head.corpus_id);
+    if (!comm_agree_error(&local)) {
+        g_propagate_error(error, local);
+        return FALSE;
+    }
+    data->set.grid = head.grid;
+    memcpy(data->set.corpus_id, head.corpus_id, sizeof head.corpus_id);
+    data->set.n_shards = head.n_shards;
+    data->set.n_songs = head.n_songs;
+    data->set.frames = head.frames;
+    data->set.folder = g_strdup(folder);
+    return TRUE;
+}
+
+data_t *data_load(const char *folder, const data_config_t *config, GError **error) {
+    GError *local = NULL;
+    g_autoptr(shard_set_t) set = comm_node_rank() == 0 ? shard_set_open(folder, &local) : NULL;
+    if (!comm_agree_error(&local)) {
+        g_propagate_error(error, local);
+        return NULL;
+    }
+    data_t *data = g_new0(data_t, 1);
+    data->config = *config;
+    if (!share_head(data, folder, set, error)) goto fail;
+
+    size_t songs_bytes = data->set.n_songs * sizeof(shard_song_t);
+    data->stride = ((size_t)data->set.grid.pitches + 7) / 8;
+    data->frame_bytes = grid_frame_bytes(&data->set.grid);
+    data->window_bytes = config->window * (size_t)data->set.grid.n_tracks * config->planes * data->stride;
+    data->shared = comm_shared_alloc(songs_bytes + (size_t)data->set.frames * data->frame_bytes, error);
+    if (!data->shared) goto fail;
+    data->set.songs = data->shared;
+    uint8_t *bits = (uint8_t *)data->shared + songs_bytes;
+    data->bits = bits;
+    if (set) {
+        memcpy(data->set.songs, set->songs, songs_bytes);
+        shard_set_read(set, bits, &local);
+    }
+    if (!comm_agree_error(&local)) {
+        g_propagate_error(error, local);
+        goto fail;
+    }
+    for (int split = 0; split < SPLIT_COUNT; split++) index_split(data, (split_t)split);
+    return data;
+fail:
+    data_free(data);
+    return NULL;
+}
+
+void data_free(data_t *data) {
+    if (!data) return;
+    comm_shared_free(data->shared);
+    for (int split = 0; split < SPLIT_COUNT; split++) {
+        g_free(data->splits[split].songs);
+        g_free(data->splits[split].first_slot);
+    }
+    g_free(data->set.options);
+    g_free(data->set.folder);
+    g_free(data);
+}
+
+const shard_set_t *data_shards(const data_t *data) { return &data->set; }
+int64_t data_windows(const data_t *data, split_t split) { return data->splits[split].first_slot[data->splits[split].n_songs]; }
+int64_t data_frames(const data_t *data, split_t split) { return data->splits[split].frames; }
+
+static int compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double data_median_tempo(const data_t *data) {
+    const split_index_t *train = &data->splits[SPLIT_TRAIN];
+    if (train->n_songs == 0) return MIDI_DEFAULT_BPM;
+    g_autofree double *tempi = g_new(double, train->n_songs);
+    for (size_t i = 0; i < train->n_songs; i++) tempi[i] = data->set.songs[train->songs[i]].tempo_bpm;
+    qsort(tempi, train->n_songs, sizeof *tempi, compare_doubles);
+    return tempi[train->n_songs / 2];
+}
+
+/* Counts by numerator and denominator; of equally frequent meters the first in this order wins, whatever the songs' order. */
+meter_t data_main_meter(const data_t *data) {
+    const split_index_t *train = &data->splits[SPLIT_TRAIN];
+    g_autofree size_t *counts = g_new0(size_t, 256 * 256);
+    size_t best = 4 * 256 + 4;
+    for (size_t i = 0; i < train->n_songs; i++) {
+        const shard_song_t *song = &data->set.songs[train->songs[i]];
+        counts[song->meter_numerator * 256 + song->meter_denominator]++;
+    }
+    for (size_t i = 0; i < 256 * 256; i++)
+        if (counts[i] > counts[best]) best = i;
+    return (meter_t){.numerator = (uint8_t)(best / 256), .denominator = (uint8_t)(best % 256)};
+}
+
+/* The song that a slot is in, and the slot's number in that song. Binary search: first_slot[k] <= slot < first_slot[k + 1]. */
+static const shard_song_t *find_slot(const data_t *data, split_t split, int64_t slot, int64_t *number) {
+    const split_index_t *index = &data->splits[split];
+    size_t low = 0, high = index->n_songs;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (index->first_slot[middle] <= slot)
+            low = middle;
+        else
+            high = middle;
+    }
+    *number = slot - index->first_slot[low];
+    return &data->set.songs[index->songs[low]];
+}
+
+/* Semitones that keep every sounding note of the frames inside the roll. */
+static int clamp_transposition(const data_t *data, const uint8_t *frames, size_t n, int semitones) {
+    int lowest = 0, highest = 0;
+    if (semitones == 0 || !roll_pitch_range(frames, n, &data->set.grid, &lowest, &highest)) return 0;
+    return CLAMP(semitones, -lowest, data->set.grid.pitches - 1 - highest);
+}
+
+/* Frames of a song from start, at most a window of them, to a packed window; returns how many. */
+static uint32_t copy_window(const data_t *data, const shard_song_t *song, int64_t start, int semitones, uint8_t *to) {
+    const grid_t *grid = &data->set.grid;
+    size_t tracks = (size_t)grid->n_tracks, planes = data->config.planes, stride = data->stride;
+    size_t frames = MIN(data->config.window, (size_t)(song->frames - start));
+    const uint8_t *from = data->bits + (size_t)(song->first_frame + start) * data->frame_bytes;
+    semitones = clamp_transposition(data, from, frames, semitones);
+    for (size_t t = 0; t < frames; t++) {
+        for (size_t k = 0; k < tracks; k++) {
+            int shift = grid->roles[k] == ROLE_DRUMS ? 0 : semitones;
+            for (size_t l = 0; l < planes; l++) {
+                const uint8_t *plane = from + ((t * tracks + k) * ROLL_PLANES + l) * stride;
+                uint8_t *out = to + ((t * tracks + k) * planes + l) * stride;
+                if (shift == 0)
+                    memcpy(out, plane, stride);
+                else
+                    roll_shift_plane(plane, out, (size_t)grid->pitches, shift);
+            }
+        }
+    }
+    size_t done = frames * tracks * planes * stride;
+    memset(to + done, 0, data->window_bytes - done);
+    return (uint32_t)frames;
+}
+
+void data_train_batch(const data_t *data, int64_t epoch, int64_t first, size_t n, uint8_t *bits, uint32_t *valid) {
+    const data_config_t *config = &data->config;
+    const uint64_t slots = (uint64_t)data_windows(data, SPLIT_TRAIN), window = config->window;
+    const rng_t order = rng_make(config->seed, RNG_SHUFFLE, (uint64_t)epoch, 0);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t slot = rng_permute(&order, (uint64_t)first + i, slots);
+        int64_t number = 0;
+        const shard_song_t *song = find_slot(data, SPLIT_TRAIN, (int64_t)slot, &number);
+        int64_t start = number * (int64_t)window;
+        if (config->random_offsets) {
+            rng_t offset = rng_make(config->seed, RNG_OFFSET, (uint64_t)epoch, slot);
+            start += (int64_t)rng_below(&offset, 0, window);
+            start = CLAMP(song->frames - (int64_t)window, 0, start);
+        }
+        int semitones = config->transpose_low;
+        if (config->transpose_high > config->transpose_low) {
+            rng_t transpose = rng_make(config->seed, RNG_TRANSPOSE, (uint64_t)epoch, slot);
+            semitones += (int)rng_below(&transpose, 0, (uint64_t)(config->transpose_high - config->transpose_low) + 1);
+        }
+        valid[i] = copy_window(data, song, start, semitones, bits + i * data->window_bytes);
+    }
+}
+
+void data_grid_batch(const data_t *data, split_t split, int64_t first, size_t n, uint8_t *bits, uint32_t *valid) {
+    for (size_t i = 0; i < n; i++) {
+        int64_t number = 0;
+        const shard_song_t *song = find_slot(data, split, first + (int64_t)i, &number);
+        valid[i] = copy_window(data, song, number * (int64_t)data->config.window, 0, bits + i * data->window_bytes);
+    }
+}
+
+size_t data_part(int64_t n, int rank, int size, int64_t *first) {
+    int64_t share = n / size, rest = n % size;
+    *first = rank * share + MIN(rank, rest);
+    return (size_t)(share + (rank < rest));
+}

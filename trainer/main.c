@@ -1,0 +1,54 @@
+/* trainer: trains a variational autoencoder on a corpus, or evaluates a checkpoint, on all ranks that the launcher starts. */
+#include <stdio.h>
+#include <string.h>
+
+#include "trainer/comm.h"
+#include "trainer/evaluate.h"
+#include "trainer/ops.h"
+#include "trainer/stop.h"
+#include "trainer/threads.h"
+#include "trainer/train.h"
+
+/* Leaves BLAS as the user's environment has it where that says something. */
+static gboolean set_threads(const options_t *options, GError **error) {
+    threads_t threads;
+    if (!threads_find(&threads, error)) return FALSE;
+    if (options->threads > 0)
+        ops_set_threads(options->threads);
+    else if (!g_getenv("OPENBLAS_NUM_THREADS") && !g_getenv("OMP_NUM_THREADS"))
+        ops_set_threads(threads.threads);
+    if (threads.idle > 0 && comm_rank() == 0 && !options->quiet)
+        g_printerr("binding leaves %d cores of a host idle: start with `mpirun --bind-to none` or more ranks to use them\n", threads.idle);
+    return TRUE;
+}
+
+/* The files that options come from must say the same on every host. */
+static gboolean check_same_options(const options_t *options, GError **error) {
+    g_autofree char *text = options_to_text(options);
+    if (comm_same(g_str_hash(text))) return TRUE;
+    g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "the ranks read different options; give all hosts the same --config file and run folder");
+    return FALSE;
+}
+
+static int run(int *argc, char ***argv, GError **error) {
+    GError *local = NULL;
+    gboolean help = FALSE;
+    g_autoptr(options_t) options = options_parse(argc, argv, comm_rank() == 0, &help, &local);
+    if (!comm_agree_error(&local)) {
+        gboolean usage = g_error_matches(local, OPTIONS_ERROR, OPTIONS_ERROR_USAGE);
+        g_propagate_error(error, local);
+        return usage ? EXIT_USAGE : EXIT_ERROR;
+    }
+    if (help || !options) return EXIT_DONE;
+    if (!check_same_options(options, error) || !set_threads(options, error)) return EXIT_ERROR;
+    return options->evaluate ? evaluate_run(options, error) : train_run(options, error);
+}
+
+int main(int argc, char **argv) {
+    g_autoptr(GError) error = NULL;
+    stop_catch_signals();
+    int status = comm_init(&argc, &argv, &error) ? run(&argc, &argv, &error) : EXIT_ERROR;
+    if (error && comm_rank() == 0) g_printerr("trainer: %s\n", error->message);
+    comm_finalize();
+    return status;
+}

@@ -1,0 +1,54 @@
+/* metrics: what a run tells: RUN/metrics.jsonl for machines, a progress line or a line an epoch on standard error for people. Rank 0 only; no MPI.
+ *
+ * metrics.jsonl holds one JSON object a line, "kind" first. Losses are means in nats a window (nats a frame where the name says so):
+ *   step:        epoch, step, windows, loss (nll + beta kl), nll, kl, nll_per_frame, kl_per_frame, beta, learning_rate, gradient_norm, step_ms, sum_ms
+ *                (of step_ms, in averaging gradients), windows_per_second
+ *   epoch:       epoch (ended, from 1), step, windows, nll, kl, seconds; and, where validated, valid_windows, valid_loss (nll + beta max(kl, free bits)),
+ *                valid_nll, valid_kl, valid_nll_per_frame, valid_kl_per_frame, active_units, precision, recall, f1, best
+ *   validation:  as epoch, of a run that ended inside an epoch */
+#ifndef MPIANIST_TRAINER_METRICS_H
+#define MPIANIST_TRAINER_METRICS_H
+
+#include "trainer/evaluate.h"
+
+typedef struct {
+    int64_t epoch;           /* under way, from 1 */
+    int64_t step;            /* steps done */
+    int64_t windows, frames; /* of this step, over all ranks */
+    double nll, kl;          /* means a window */
+    double beta, learning_rate, gradient_norm;
+    double step_ms, sum_ms;
+} metrics_step_t;
+
+typedef struct {
+    gboolean whole;            /* the epoch has ended */
+    int64_t epoch;             /* from 1 */
+    int64_t step;              /* steps done */
+    int64_t windows;           /* trained on in the epoch */
+    double nll, kl;            /* their mean losses a window while training */
+    double seconds;            /* of training so far, over all sessions */
+    const evaluation_t *valid; /* NULL: not validated */
+    gboolean best;             /* the best so far */
+} metrics_epoch_t;
+
+typedef struct metrics metrics_t;
+
+#define METRICS_ERROR metrics_error_quark()
+GQuark metrics_error_quark(void);
+typedef enum { METRICS_ERROR_WRITE } metrics_error_t;
+
+/* Opens RUN/metrics.jsonl to go on after `step` steps and `epoch` ended epochs: lines past them, and a torn last line, are cut. total_steps and epochs feed the
+ * progress line. NULL with error set: file and cause. Owner: caller. */
+metrics_t *metrics_open(const char *run, int64_t step, int64_t epoch, int64_t total_steps, int64_t epochs, gboolean quiet, GError **error);
+void metrics_close(metrics_t *metrics);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(metrics_t, metrics_close)
+
+/* Adds a line; shows progress. Allocates nothing. A write that fails shows in metrics_flush(). */
+void metrics_step(metrics_t *metrics, const metrics_step_t *step);
+void metrics_epoch(metrics_t *metrics, const metrics_epoch_t *epoch);
+/* Hands all lines to the system. FALSE with error set where this or an earlier write failed. */
+gboolean metrics_flush(metrics_t *metrics, GError **error);
+/* A message for people on a line of its own, unless quiet. */
+void metrics_say(metrics_t *metrics, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+#endif

@@ -1,0 +1,411 @@
+/* train: owns the loop: which step comes next, what it sums over ranks, when a run validates, keeps, and ends. Where training stands is all in one
+ * checkpoint_t, so that a resumed run goes on in the middle of an epoch. What ranks must agree on in a step travels with the losses, in one sum. Refuses data and
+ * rank counts that no step can be made of. */
+#include "trainer/train.h"
+
+#include <math.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "trainer/comm.h"
+#include "trainer/data.h"
+#include "trainer/evaluate.h"
+#include "trainer/metrics.h"
+#include "trainer/run.h"
+#include "trainer/stop.h"
+
+#define VALIDATION_BATCH 16 /* windows a pass, at least */
+
+G_DEFINE_QUARK(mpianist_train_error, train_error)
+
+typedef enum { GO_ON, STOP_AGAIN, STOP_DONE } stop_t; /* STOP_AGAIN: exit 75, submit again */
+
+typedef struct {
+    const options_t *options;
+    data_t *data;
+    model_t *model;
+    optimizer_t *optimizer;
+    evaluator_t *evaluator;
+    metrics_t *metrics; /* rank 0, NULL on others */
+    checkpoint_t head;  /* where training stands */
+    int64_t windows, steps_per_epoch, total_steps;
+    int64_t checkpoint_steps;
+    double checkpoint_minutes;
+    decay_t decay;
+    size_t pass_B;           /* windows a pass of this rank */
+    uint8_t *bits;           /* [pass_B, window bytes] */
+    uint32_t *valid;         /* [pass_B] */
+    real_t *eps;             /* [pass_B, Z] */
+    gint64 start, last_save; /* monotonic microseconds */
+    double earlier_seconds;  /* of the sessions before */
+    int64_t first_step;      /* of this session */
+    int64_t saved_step;      /* of the newest checkpoint, -1: none */
+    gboolean unsaved;        /* the state is past the newest checkpoint */
+    gboolean checkpoint_due; /* by steps or the clock */
+} trainer_t;
+
+/* What a step sums over ranks. Flags: how many ranks raise them. */
+typedef struct {
+    double nll, kl, frames;
+    double signal, deadline, out_of_time, checkpoint_due;
+} step_sums_t;
+
+static double seconds_since(gint64 then) { return (double)(g_get_monotonic_time() - then) / G_USEC_PER_SEC; }
+
+static gboolean check_sizes(const trainer_t *t, GError **error) {
+    const options_t *options = t->options;
+    if (t->windows == 0) {
+        g_set_error(error, TRAIN_ERROR, TRAIN_ERROR_DATA, "%s: holds no train songs; preprocess more songs, or another --split", options->data);
+        return FALSE;
+    }
+    if (t->windows < options->batch) {
+        g_set_error(error, TRAIN_ERROR, TRAIN_ERROR_DATA,
+                    "%s: has %" G_GINT64_FORMAT " train windows of %d frames, fewer than one batch of %d; take --batch %" G_GINT64_FORMAT
+                    " or less, a smaller --window, or more songs",
+                    options->data, t->windows, options->window, options->batch, t->windows);
+        return FALSE;
+    }
+    if (comm_size() > options->batch) {
+        g_set_error(error, TRAIN_ERROR, TRAIN_ERROR_DATA,
+                    "%d ranks for a batch of %d windows: some would have nothing to do; start %d ranks at most, or raise --batch", comm_size(),
+                    options->batch, options->batch);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* Model, optimizer and buffers for the largest share of a batch that any rank gets. */
+static gboolean allocate(trainer_t *t, const model_config_t *config, GError **error) {
+    const options_t *options = t->options;
+    GError *local = NULL;
+    size_t share = ((size_t)options->batch + (size_t)comm_size() - 1) / (size_t)comm_size();
+    t->pass_B = (share + (size_t)options->accumulate - 1) / (size_t)options->accumulate;
+    size_t max_B = MAX(t->pass_B, VALIDATION_BATCH);
+    t->model = model_new(config, max_B, &local);
+    if (!comm_agree_error(&local)) {
+        g_propagate_error(error, local);
+        return FALSE;
+    }
+    optimizer_config_t adam = {.learning_rate = options->learning_rate,
+                               .beta1 = options->adam_beta1,
+                               .beta2 = options->adam_beta2,
+                               .epsilon = options->adam_epsilon,
+                               .weight_decay = options->weight_decay,
+                               .clip_norm = options->clip};
+    t->optimizer = optimizer_new(&adam, model_size(t->model));
+    t->evaluator = evaluator_new(config, max_B, 0);
+    t->bits = g_malloc(t->pass_B * model_window_bytes(config));
+    t->valid = g_new(uint32_t, t->pass_B);
+    t->eps = g_new(real_t, t->pass_B * config->latent);
+    return TRUE;
+}
+
+static void new_head(trainer_t *t, const model_config_t *config) {
+    const shard_set_t *set = data_shards(t->data);
+    t->head = (checkpoint_t){.model = *config,
+                             .grid = set->grid,
+                             .tempo_bpm = data_median_tempo(t->data),
+                             .meter = data_main_meter(t->data),
+                             .seed = (uint64_t)t->options->seed,
+                             .batch = t->options->batch,
+                             .best = INFINITY};
+    g_strlcpy(t->head.corpus_id, set->corpus_id, sizeof t->head.corpus_id);
+    t->head.options = options_to_text(t->options);
+}
+
+/* Takes over where a checkpoint stands. */
+static gboolean resume(trainer_t *t, const char *path, GError **error) {
+    const shard_set_t *set = data_shards(t->data);
+    g_auto(checkpoint_t) head = {0};
+    if (!run_read_head(path, &head, error) || !run_check_options(path, &head, t->options, error)) return FALSE;
+    if (strcmp(head.corpus_id, set->corpus_id) != 0) {
+        g_set_error(error, TRAIN_ERROR, TRAIN_ERROR_DATA,
+                    "%s: was trained on corpus %.12s, %s holds corpus %.12s; give the same --data, or name another --output", path, head.corpus_id,
+                    t->options->data, set->corpus_id);
+        return FALSE;
+    }
+    if (!run_check_grid(path, &head, &set->grid, error) || !run_read_state(path, t->model, t->optimizer, error)) return FALSE;
+    t->head.epoch = head.epoch;
+    t->head.step = head.step;
+    t->head.epoch_step = head.epoch_step;
+    t->head.epoch_nll = head.epoch_nll;
+    t->head.epoch_kl = head.epoch_kl;
+    t->head.epoch_windows = head.epoch_windows;
+    t->head.best = head.best;
+    t->head.best_epoch = head.best_epoch;
+    t->head.seconds = t->earlier_seconds = head.seconds;
+    t->saved_step = head.step;
+    return TRUE;
+}
+
+static gboolean open_run(trainer_t *t, const model_config_t *config, GError **error) {
+    const options_t *options = t->options;
+    GError *local = NULL;
+    g_autofree char *path = NULL;
+    if (!run_open(options, &path, error)) return FALSE;
+    new_head(t, config);
+    model_init(t->model, t->head.seed);
+    if (path && !resume(t, path, error)) return FALSE;
+    if (!run_write_options(options, error)) return FALSE;
+    if (comm_rank() == 0)
+        t->metrics = metrics_open(options->output, t->head.step, t->head.epoch, t->total_steps, options->epochs, options->quiet, &local);
+    if (!comm_agree_error(&local)) {
+        g_propagate_error(error, local);
+        return FALSE;
+    }
+    if (t->metrics) {
+        metrics_say(t->metrics,
+                    "%s: %" G_GINT64_FORMAT " train windows of %zu frames, %" G_GINT64_FORMAT " steps of %d an epoch, %zu weights, %d rank%s",
+                    options->data, t->windows, config->window, t->steps_per_epoch, options->batch, model_size(t->model), comm_size(),
+                    comm_size() == 1 ? "" : "s");
+        if (path) metrics_say(t->metrics, "%s: going on after step %" G_GINT64_FORMAT, path, t->head.step);
+        if (data_windows(t->data, SPLIT_VALID) == 0)
+            metrics_say(t->metrics, "%s: holds no valid songs: the training loss decides what is best", options->data);
+    }
+    return TRUE;
+}
+
+static gboolean prepare(trainer_t *t, GError **error) {
+    const options_t *options = t->options;
+    data_config_t data_config = {.window = (size_t)options->window,
+                                 .planes = strcmp(options->planes, "both") == 0 ? 2 : 1,
+                                 .seed = (uint64_t)options->seed,
+                                 .random_offsets = strcmp(options->offsets, "random") == 0};
+    model_config_t config;
+    if (!options_transpose_range(options, &data_config.transpose_low, &data_config.transpose_high, error) ||
+        !options_checkpoint_every(options, &t->checkpoint_steps, &t->checkpoint_minutes, error))
+        return FALSE;
+    t->data = data_load(options->data, &data_config, error);
+    if (!t->data) return FALSE;
+    const grid_t *grid = &data_shards(t->data)->grid;
+    if (!options_model_config(options, (size_t)grid->n_tracks, (size_t)grid->pitches, &config, error)) return FALSE;
+    t->windows = data_windows(t->data, SPLIT_TRAIN);
+    if (!check_sizes(t, error)) return FALSE;
+    t->steps_per_epoch = (t->windows + options->batch - 1) / options->batch;
+    t->total_steps = t->steps_per_epoch * options->epochs;
+    if (options->max_steps > 0) t->total_steps = MIN(t->total_steps, options->max_steps);
+    t->decay = strcmp(options->decay, "cosine") == 0 ? DECAY_COSINE : DECAY_CONSTANT;
+    return allocate(t, &config, error) && open_run(t, &config, error);
+}
+
+/* KL weight of a step: linear from beta_start to beta over beta_steps. */
+static double beta_of(const options_t *options, int64_t step) {
+    if (options->beta_steps <= 0 || step >= options->beta_steps) return options->beta;
+    return options->beta_start + (options->beta - options->beta_start) * (double)step / (double)options->beta_steps;
+}
+
+/* This rank's part of the step's batch, [first, first + n) of the epoch's order, in passes: gradient scaled by the whole batch, plain losses. */
+static void compute_gradient(trainer_t *t, int64_t first, int64_t n, double beta, step_sums_t *sums) {
+    int64_t offset = 0, epoch = t->head.epoch;
+    size_t mine = data_part(n, comm_rank(), comm_size(), &offset), Z = t->head.model.latent;
+    memset(model_gradient(t->model), 0, model_size(t->model) * sizeof(real_t));
+    for (size_t done = 0; done < mine; done += t->pass_B) {
+        size_t B = MIN(t->pass_B, mine - done);
+        int64_t sample = first + offset + (int64_t)done;
+        model_losses_t losses = {0};
+        data_train_batch(t->data, epoch, sample, B, t->bits, t->valid);
+        for (size_t b = 0; b < B; b++) {
+            rng_t noise = rng_make(t->head.seed, RNG_NOISE, (uint64_t)epoch, (uint64_t)sample + b);
+            rng_normal(&noise, t->eps + b * Z, Z);
+            sums->frames += t->valid[b];
+        }
+        batch_t batch = {.B = B, .bits = t->bits, .valid = t->valid, .eps = t->eps};
+        model_train(t->model, &batch, beta, t->options->free_bits, 1.0 / (double)n, &losses);
+        sums->nll += losses.nll;
+        sums->kl += losses.kl;
+    }
+}
+
+/* Sets the error of a step that is not finite. bad: on this rank. The same on all ranks. */
+static void fail_not_finite(const trainer_t *t, gboolean bad, const char *what, GError **error) {
+    int culprit = comm_size() - (int)comm_max(bad ? comm_size() - comm_rank() : 0);
+    g_autofree char *where = culprit < comm_size() ? g_strdup_printf(" on rank %d", culprit) : g_strdup("");
+    g_autofree char *kept = t->saved_step >= 0 ? checkpoint_path(t->options->output, t->saved_step) : NULL;
+    g_set_error(error, TRAIN_ERROR, TRAIN_ERROR_NOT_FINITE,
+                "step %" G_GINT64_FORMAT ": the %s is not finite%s; lower --learning-rate or set --clip; %s%s", t->head.step + 1, what, where,
+                kept ? "the last good checkpoint is " : "no checkpoint was written before", kept ? kept : "");
+}
+
+/* One optimizer step over the global batch. sums: over all ranks. FALSE with the same error on all ranks where a loss or gradient is not finite: nothing changed. */
+static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
+    const options_t *options = t->options;
+    checkpoint_t *head = &t->head;
+    gint64 start = g_get_monotonic_time();
+    int64_t first = head->epoch_step * options->batch, n = MIN(options->batch, t->windows - first);
+    double beta = beta_of(options, head->step);
+    *sums = (step_sums_t){.signal = stop_signal() != 0};
+    if (comm_rank() == 0) { /* one clock decides */
+        sums->deadline = stop_deadline_near();
+        sums->out_of_time = options->max_minutes > 0 && seconds_since(t->start) >= options->max_minutes * 60;
+        sums->checkpoint_due = t->checkpoint_minutes > 0 && seconds_since(t->last_save) >= t->checkpoint_minutes * 60;
+    }
+    compute_gradient(t, first, n, beta, sums);
+    gboolean bad = !isfinite(sums->nll + sums->kl);
+    gint64 before_sum = g_get_monotonic_time();
+    comm_sum_doubles((double *)sums, sizeof *sums / sizeof(double));
+    if (!isfinite(sums->nll + sums->kl)) {
+        fail_not_finite(t, bad, "loss", error);
+        return FALSE;
+    }
+    comm_sum_floats(model_gradient(t->model), model_size(t->model), (size_t)options->bucket_kib * 1024);
+    double sum_ms = seconds_since(before_sum) * 1e3;
+    double rate = optimizer_schedule(options->learning_rate, t->decay, head->step, options->warmup_steps, t->total_steps, options->final_rate);
+    double norm = optimizer_step(t->optimizer, t->model, rate);
+    if (!isfinite(norm)) {
+        fail_not_finite(t, FALSE, "gradient", error);
+        return FALSE;
+    }
+    head->step++;
+    head->epoch_step++;
+    head->epoch_nll += sums->nll;
+    head->epoch_kl += sums->kl;
+    head->epoch_windows += n;
+    t->unsaved = TRUE;
+    if (t->metrics)
+        metrics_step(t->metrics, &(metrics_step_t){.epoch = head->epoch + 1,
+                                                   .step = head->step,
+                                                   .windows = n,
+                                                   .frames = (int64_t)sums->frames,
+                                                   .nll = sums->nll / (double)n,
+                                                   .kl = sums->kl / (double)n,
+                                                   .beta = beta,
+                                                   .learning_rate = rate,
+                                                   .gradient_norm = norm,
+                                                   .step_ms = seconds_since(start) * 1e3,
+                                                   .sum_ms = sum_ms});
+    return TRUE;
+}
+
+/* Writes a checkpoint of the state as it is. */
+static gboolean save(trainer_t *t, gboolean best, GError **error) {
+    GError *local = NULL;
+    if (t->metrics) metrics_flush(t->metrics, &local); /* a checkpoint's metrics are on disk before it */
+    if (!comm_agree_error(&local)) {
+        g_propagate_error(error, local);
+        return FALSE;
+    }
+    t->head.seconds = t->earlier_seconds + seconds_since(t->start);
+    if (!run_write_checkpoint(t->options->output, &t->head, t->model, t->optimizer, t->options->keep, best, error)) return FALSE;
+    t->saved_step = t->head.step;
+    t->last_save = g_get_monotonic_time();
+    t->unsaved = t->checkpoint_due = FALSE;
+    return TRUE;
+}
+
+/* Validates where due, reports the epoch, and keeps the model where it is the best so far. last: the run ends inside the epoch, which is not counted as done.
+ * *stopped: a signal came meanwhile and nothing has changed. */
+static gboolean finish_epoch(trainer_t *t, gboolean last, gboolean *stopped, GError **error) {
+    const options_t *options = t->options;
+    checkpoint_t *head = &t->head;
+    evaluation_t valid = {0};
+    int64_t epoch = head->epoch + 1;
+    double nll = head->epoch_nll / (double)head->epoch_windows, kl = head->epoch_kl / (double)head->epoch_windows;
+    gboolean due = last || epoch % options->validate_every == 0 || epoch >= options->epochs;
+    gboolean validates = due && data_windows(t->data, SPLIT_VALID) > 0;
+    *stopped = validates && !evaluator_run(t->evaluator, t->model, t->data, SPLIT_VALID, head->seed, options->beta, options->free_bits, &valid);
+    if (*stopped) return TRUE;
+    double loss = validates ? valid.objective : nll + options->beta * kl;
+    gboolean best = due && loss < head->best;
+    if (best) {
+        head->best = loss;
+        head->best_epoch = epoch;
+    }
+    if (t->metrics)
+        metrics_epoch(t->metrics, &(metrics_epoch_t){.whole = !last,
+                                                     .epoch = epoch,
+                                                     .step = head->step,
+                                                     .windows = head->epoch_windows,
+                                                     .nll = nll,
+                                                     .kl = kl,
+                                                     .seconds = t->earlier_seconds + seconds_since(t->start),
+                                                     .valid = validates ? &valid : NULL,
+                                                     .best = best});
+    if (!last) {
+        head->epoch++;
+        head->epoch_step = head->epoch_windows = 0;
+        head->epoch_nll = head->epoch_kl = 0;
+    }
+    t->unsaved = TRUE;
+    return best || t->checkpoint_due ? save(t, best, error) : TRUE;
+}
+
+static gboolean stopped_improving(const trainer_t *t) {
+    return t->options->early_stopping > 0 && t->head.best_epoch > 0 && t->head.epoch - t->head.best_epoch >= t->options->early_stopping;
+}
+
+/* Steps until something ends the run; *why says what. */
+static gboolean loop(trainer_t *t, stop_t *why, GError **error) {
+    const options_t *options = t->options;
+    checkpoint_t *head = &t->head;
+    for (*why = GO_ON; *why == GO_ON;) {
+        if (head->epoch_step == t->steps_per_epoch) {
+            gboolean stopped = FALSE;
+            if (!finish_epoch(t, FALSE, &stopped, error)) return FALSE;
+            if (stopped) *why = STOP_AGAIN;
+            continue;
+        }
+        if (head->epoch >= options->epochs || (options->max_steps > 0 && head->step >= options->max_steps) ||
+            (head->epoch_step == 0 && stopped_improving(t))) {
+            *why = STOP_DONE;
+            continue;
+        }
+        step_sums_t sums;
+        if (!step(t, &sums, error)) return FALSE;
+        if (sums.signal > 0 || sums.deadline > 0)
+            *why = STOP_AGAIN;
+        else if (sums.out_of_time > 0)
+            *why = STOP_DONE;
+        if (sums.checkpoint_due > 0 || (t->checkpoint_steps > 0 && head->step % t->checkpoint_steps == 0)) t->checkpoint_due = TRUE;
+        gboolean ended = head->epoch_step == t->steps_per_epoch; /* finish_epoch() keeps what is due then */
+        if (t->checkpoint_due && !ended && *why == GO_ON && !save(t, FALSE, error)) return FALSE;
+    }
+    return TRUE;
+}
+
+/* Validates an epoch that a run ends in, and keeps the last state. One that is to be submitted again hurries: it only keeps. */
+static gboolean finish(trainer_t *t, stop_t *why, GError **error) {
+    gboolean stopped = FALSE, whole = t->head.epoch_step == t->steps_per_epoch;
+    if (*why == STOP_DONE && t->unsaved && t->head.epoch_step > 0 && !finish_epoch(t, !whole, &stopped, error)) return FALSE;
+    if (stopped) *why = STOP_AGAIN;
+    return !t->unsaved || save(t, FALSE, error);
+}
+
+static void close_run(trainer_t *t, stop_t why) {
+    struct rusage usage = {0};
+    getrusage(RUSAGE_SELF, &usage);
+    double seconds = seconds_since(t->start), peak_mib = (double)comm_max(usage.ru_maxrss) / 1024;
+    int64_t steps = t->head.step - t->first_step;
+    if (!t->metrics) return;
+    g_autofree char *kept = t->saved_step >= 0 ? checkpoint_path(t->options->output, t->saved_step) : g_strdup("no checkpoint");
+    if (why == STOP_AGAIN) metrics_say(t->metrics, "stopped early; submit the same command with --resume auto to go on");
+    if (steps == 0) metrics_say(t->metrics, "nothing left to do: raise --epochs or --max-steps to train on");
+    metrics_say(t->metrics,
+                "mpianist trainer " MPIANIST_VERSION ": %s at step %" G_GINT64_FORMAT ", %" G_GINT64_FORMAT
+                " steps in %.1f s on %d rank%s, %.0f MiB a rank at most",
+                kept, t->head.step, steps, seconds, comm_size(), comm_size() == 1 ? "" : "s", peak_mib);
+}
+
+static void clear(trainer_t *t) {
+    metrics_close(t->metrics);
+    evaluator_free(t->evaluator);
+    optimizer_free(t->optimizer);
+    model_free(t->model);
+    data_free(t->data);
+    checkpoint_clear(&t->head);
+    g_free(t->bits);
+    g_free(t->valid);
+    g_free(t->eps);
+}
+
+int train_run(const options_t *options, GError **error) {
+    trainer_t t = {.options = options, .start = g_get_monotonic_time(), .last_save = g_get_monotonic_time(), .saved_step = -1};
+    stop_t why = GO_ON;
+    gboolean done = prepare(&t, error);
+    if (done) {
+        t.first_step = t.head.step;
+        done = loop(&t, &why, error) && finish(&t, &why, error);
+    }
+    if (done) close_run(&t, why);
+    clear(&t);
+    return !done ? EXIT_ERROR : why == STOP_AGAIN ? EXIT_STOPPED_EARLY : EXIT_DONE;
+}

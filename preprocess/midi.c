@@ -2,158 +2,20 @@
  * pedals in force, and the rule that a track ends where its end-of-track event says, so that trailing silence counts. Refuses what is plainly no
  * MIDI file, format 2 and SMPTE time before libsmf sees them.
  *
- * Files are written without libsmf: it writes to a path only, one realloc() a byte, loses its stream when the disk is full, and cannot read its
- * own texts of 128 bytes or more. The bytes are made here and GLib replaces the file. */
+ * Files are written without libsmf, which writes to a path only, a realloc() an event, and leaves its stream open on a full disk: the bytes are made
+ * here and GLib replaces the file. */
 #include "preprocess/midi.h"
 
 #include <math.h>
 #include <smf.h>
 #include <string.h>
 
-G_DEFINE_QUARK(midi - error - quark, midi_error)
+#include "preprocess/sieve.h"
 
-enum { META = 0xFF, META_TEXT = 0x01, META_TRACK_NAME = 0x03, META_END_OF_TRACK = 0x2F, META_TEMPO = 0x51, META_METER = 0x58 };
-enum { NOTE_OFF = 0x80, NOTE_ON = 0x90, CONTROL = 0xB0, PROGRAM = 0xC0, CONTROL_SUSTAIN = 64 };
-enum { HEADER_BYTES = 14, CHANNELS = 16, PITCHES = 128, TEXT_MAX_BYTES = 127 };
+G_DEFINE_QUARK(midi_error, midi_error)
 
-song_t *song_new(int ticks_per_beat) {
-    song_t *song = g_new0(song_t, 1);
-    song->ticks_per_beat = ticks_per_beat;
-    song->notes = g_array_new(FALSE, FALSE, sizeof(note_t));
-    song->tempi = g_array_new(FALSE, FALSE, sizeof(tempo_t));
-    song->meters = g_array_new(FALSE, FALSE, sizeof(meter_t));
-    song->pedals = g_array_new(FALSE, FALSE, sizeof(pedal_t));
-    song->track_names = g_ptr_array_new_with_free_func(g_free);
-    song->texts = g_ptr_array_new_with_free_func(g_free);
-    return song;
-}
-
-void song_free(song_t *song) {
-    if (!song) return;
-    g_array_unref(song->notes);
-    g_array_unref(song->tempi);
-    g_array_unref(song->meters);
-    g_array_unref(song->pedals);
-    g_ptr_array_unref(song->track_names);
-    g_ptr_array_unref(song->texts);
-    g_free(song);
-}
-
-static int compare_notes(gconstpointer a, gconstpointer b) {
-    const note_t *x = a, *y = b;
-    if (x->onset != y->onset) return x->onset < y->onset ? -1 : 1;
-    if (x->track != y->track) return x->track - y->track;
-    if (x->channel != y->channel) return x->channel - y->channel;
-    return x->pitch - y->pitch;
-}
-
-void song_sort_notes(song_t *song) { g_array_sort(song->notes, compare_notes); }
-
-typedef struct {
-    double key;
-    int64_t ticks;
-} share_t;
-
-static int compare_shares(gconstpointer a, gconstpointer b) {
-    double x = ((const share_t *)a)->key, y = ((const share_t *)b)->key;
-    return (x > y) - (x < y);
-}
-
-/* Ticks from event i of a list to the next or the song's end; the first also has what comes before it. */
-static int64_t ticks_in_force(int64_t tick, gboolean first, gboolean last, int64_t next, int64_t end) {
-    return MAX((last ? end : MIN(next, end)) - (first ? 0 : tick), 0);
-}
-
-double song_main_tempo(const song_t *song) {
-    guint n = song->tempi->len;
-    const tempo_t *tempi = (const tempo_t *)(void *)song->tempi->data;
-    if (n == 0) return MIDI_DEFAULT_BPM;
-    g_autoptr(GArray) shares = g_array_new(FALSE, FALSE, sizeof(share_t));
-    int64_t total = 0, below = 0;
-    for (guint i = 0; i < n; i++) {
-        share_t share = {.key = tempi[i].bpm,
-                         .ticks = ticks_in_force(tempi[i].tick, i == 0, i + 1 == n, i + 1 < n ? tempi[i + 1].tick : 0, song->ticks)};
-        total += share.ticks;
-        g_array_append_val(shares, share);
-    }
-    if (total == 0) return tempi[n - 1].bpm;
-    g_array_sort(shares, compare_shares);
-    for (guint i = 0; i < n; i++) {
-        below += g_array_index(shares, share_t, i).ticks;
-        if (2 * below >= total) return g_array_index(shares, share_t, i).key;
-    }
-    g_assert_not_reached();
-}
-
-meter_t song_main_meter(const song_t *song) {
-    enum { POWERS = 8 };
-    guint n = song->meters->len;
-    const meter_t *meters = (const meter_t *)(void *)song->meters->data;
-    meter_t main = {.tick = 0, .numerator = 4, .denominator = 4};
-    g_autofree int64_t *ticks = g_new0(int64_t, 256 * POWERS);
-    int64_t most = -1;
-    for (guint i = 0; i < n; i++) {
-        int64_t *share = &ticks[meters[i].numerator * POWERS + g_bit_nth_msf(meters[i].denominator, -1)];
-        *share += ticks_in_force(meters[i].tick, i == 0, i + 1 == n, i + 1 < n ? meters[i + 1].tick : 0, song->ticks);
-        if (*share <= most) continue;
-        most = *share;
-        main = (meter_t){.tick = 0, .numerator = meters[i].numerator, .denominator = meters[i].denominator};
-    }
-    return main;
-}
-
-/* ---- pedal ---- */
-
-/* Presses and releases of one channel, each unlike the one before. */
-static GArray *pedal_changes(const song_t *song, uint8_t channel) {
-    GArray *changes = g_array_new(FALSE, FALSE, sizeof(pedal_t));
-    gboolean down = FALSE;
-    for (guint i = 0; i < song->pedals->len; i++) {
-        const pedal_t *pedal = &g_array_index(song->pedals, pedal_t, i);
-        if (pedal->channel != channel || pedal->down == down) continue;
-        g_array_append_val(changes, *pedal);
-        down = pedal->down;
-    }
-    return changes;
-}
-
-/* When a sound that a key leaves at tick ends: at once, or with the pedal that is down then. */
-static int64_t pedal_release(const GArray *changes, int64_t tick, int64_t end) {
-    guint low = 0, high = changes->len; /* the first change after tick */
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-        if (g_array_index(changes, pedal_t, middle).tick <= tick)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == 0 || !g_array_index(changes, pedal_t, low - 1).down) return tick;
-    return low < changes->len ? g_array_index(changes, pedal_t, low).tick : end;
-}
-
-void song_apply_pedal(song_t *song) {
-    GArray *changes[CHANNELS];
-    struct {
-        int64_t onset, after; /* the earliest onset seen so far, from the end, and the one after it */
-    } next[CHANNELS][PITCHES];
-    for (int channel = 0; channel < CHANNELS; channel++) {
-        changes[channel] = pedal_changes(song, (uint8_t)channel);
-        for (int pitch = 0; pitch < PITCHES; pitch++) next[channel][pitch].onset = next[channel][pitch].after = G_MAXINT64;
-    }
-    for (guint i = song->notes->len; i-- > 0;) {
-        note_t *note = &g_array_index(song->notes, note_t, i);
-        int64_t *onset = &next[note->channel][note->pitch].onset, *after = &next[note->channel][note->pitch].after;
-        if (*onset > note->onset) {
-            *after = *onset;
-            *onset = note->onset;
-        }
-        int64_t end = note->onset + note->length;
-        int64_t release = MIN(pedal_release(changes[note->channel], end, song->ticks), *after);
-        note->length = MAX(end, release) - note->onset;
-    }
-    for (int channel = 0; channel < CHANNELS; channel++) g_array_unref(changes[channel]);
-    g_array_set_size(song->pedals, 0);
-}
+enum { NOTE_OFF = 0x80, NOTE_ON = 0x90, CONTROL = 0xB0, PROGRAM = 0xC0, META = 0xFF, CONTROL_SUSTAIN = 64 };
+enum { HEADER_BYTES = 14, MAX_BYTES = 1 << 28, CHANNELS = 16, PITCHES = 128 };
 
 /* ---- reading ---- */
 
@@ -191,37 +53,24 @@ static char *text_to_utf8(const uint8_t *bytes, size_t length) {
     return g_string_free(text, FALSE);
 }
 
-static void read_meta(reader_t *reader, const uint8_t *data, size_t length, int64_t tick, guint track) {
-    if (length < 3) return;
+/* The sieve has checked the bodies, and that their length is one byte. */
+static void read_meta(reader_t *reader, const uint8_t *data, int64_t tick, guint track) {
     song_t *song = reader->song;
-    size_t size = data[2];
     const uint8_t *body = data + 3;
-    if (size > length - 3) size = length - 3;
-    switch (data[1]) {
-    case META_TEXT:
-        if (track == 0 && tick == 0) g_ptr_array_add(song->texts, text_to_utf8(body, size));
-        break;
-    case META_TRACK_NAME: {
+    if (data[1] == META_TEXT && track == 0 && tick == 0) g_ptr_array_add(song->texts, text_to_utf8(body, data[2]));
+    if (data[1] == META_TRACK_NAME) {
         char **name = (char **)&song->track_names->pdata[track];
-        if (**name == '\0') {
-            g_free(*name);
-            *name = text_to_utf8(body, size);
-        }
-        break;
+        if (**name) return; /* the first name holds */
+        g_free(*name);
+        *name = text_to_utf8(body, data[2]);
     }
-    case META_TEMPO: {
-        int us = size >= 3 ? body[0] << 16 | body[1] << 8 | body[2] : 0;
-        tempo_t tempo = {.tick = tick, .bpm = 6e7 / us};
-        if (us > 0) g_array_append_val(song->tempi, tempo);
-        break;
+    if (data[1] == META_TEMPO) {
+        tempo_t tempo = {.tick = tick, .bpm = 6e7 / (body[0] << 16 | body[1] << 8 | body[2])};
+        g_array_append_val(song->tempi, tempo);
     }
-    case META_METER:
-        if (size >= 2 && body[0] > 0 && body[1] <= 7) {
-            meter_t meter = {.tick = tick, .numerator = body[0], .denominator = (uint8_t)(1 << body[1])};
-            g_array_append_val(song->meters, meter);
-        }
-        break;
-    default: break;
+    if (data[1] == META_METER) {
+        meter_t meter = {.tick = tick, .numerator = body[0], .denominator = (uint8_t)(1 << body[1])};
+        g_array_append_val(song->meters, meter);
     }
 }
 
@@ -251,28 +100,29 @@ static void start_note(reader_t *reader, note_t note) {
 
 static void read_event(reader_t *reader, const smf_event_t *event, guint track) {
     const uint8_t *data = event->midi_buffer;
-    size_t length = (size_t)event->midi_buffer_length;
     int64_t tick = event->time_pulses;
-    if (length < 1) return;
-    if (data[0] == META) {
-        read_meta(reader, data, length, tick, track);
-        return;
-    }
     uint8_t channel = data[0] & 0x0F;
-    int status = data[0] & 0xF0;
-    if (status == PROGRAM && length >= 2) {
-        program_t program = {.tick = tick, .channel = channel, .program = data[1] & 0x7F};
+    switch (data[0] == META ? META : data[0] & 0xF0) {
+    case META: read_meta(reader, data, tick, track); break;
+    case NOTE_OFF: end_note(reader, channel, data[1], tick); break;
+    case NOTE_ON:
+        if (data[2] == 0)
+            end_note(reader, channel, data[1], tick);
+        else
+            start_note(reader, (note_t){.onset = tick, .pitch = data[1], .velocity = data[2], .channel = channel, .track = (uint16_t)track});
+        break;
+    case PROGRAM: {
+        program_t program = {.tick = tick, .channel = channel, .program = data[1]};
         g_array_append_val(reader->programs, program);
+        break;
     }
-    if (length < 3) return;
-    uint8_t first = data[1] & 0x7F, second = data[2] & 0x7F;
-    if (status == NOTE_ON && second > 0)
-        start_note(reader, (note_t){.onset = tick, .pitch = first, .velocity = second, .channel = channel, .track = (uint16_t)track});
-    else if (status == NOTE_ON || status == NOTE_OFF)
-        end_note(reader, channel, first, tick);
-    else if (status == CONTROL && first == CONTROL_SUSTAIN) {
-        pedal_t pedal = {.tick = tick, .channel = channel, .down = second >= 64};
-        g_array_append_val(reader->song->pedals, pedal);
+    case CONTROL:
+        if (data[1] == CONTROL_SUSTAIN) {
+            pedal_t pedal = {.tick = tick, .channel = channel, .down = data[2] >= 64};
+            g_array_append_val(reader->song->pedals, pedal);
+        }
+        break;
+    default: break;
     }
 }
 
@@ -315,8 +165,8 @@ static gboolean check_header(const uint8_t *bytes, size_t length, GError **error
     const char *cause = NULL;
     if (length < HEADER_BYTES || memcmp(bytes, "MThd", 4) != 0)
         cause = "not a Standard MIDI File (no MThd header)";
-    else if (length > G_MAXINT)
-        cause = "larger than 2 GB";
+    else if (length > MAX_BYTES)
+        cause = "larger than 256 MB";
     else if (bytes[8] != 0 || bytes[9] > 2)
         cause = "unknown format in the header, only 0 and 1 are read";
     else if (bytes[9] == 2)
@@ -325,16 +175,19 @@ static gboolean check_header(const uint8_t *bytes, size_t length, GError **error
         cause = "SMPTE time (seconds, no beats), only ticks a quarter note are read";
     else if (bytes[12] == 0 && bytes[13] == 0)
         cause = "zero ticks a quarter note";
-    else if (bytes[10] == 0 && bytes[11] == 0)
-        cause = "no tracks";
     if (cause) g_set_error(error, MIDI_ERROR, MIDI_ERROR_FORMAT, "%s", cause);
     return cause == NULL;
 }
 
 static smf_t *load_smf(const void *bytes, size_t length, guint *warnings, GError **error) {
     smf_log_t log = {0};
+    g_autoptr(GByteArray) sound = sieve_file(bytes, length, &log.warnings);
+    if (sound->len == HEADER_BYTES) {
+        g_set_error(error, MIDI_ERROR, MIDI_ERROR_FORMAT, "no tracks");
+        return NULL;
+    }
     guint handler = g_log_set_handler("libsmf", G_LOG_LEVEL_MASK | G_LOG_FLAG_RECURSION, count_message, &log);
-    smf_t *smf = smf_load_from_memory(bytes, (int)length);
+    smf_t *smf = smf_load_from_memory(sound->data, (int)sound->len);
     g_log_remove_handler("libsmf", handler);
     if (!smf) g_set_error(error, MIDI_ERROR, MIDI_ERROR_FORMAT, "libsmf refuses it: %s", log.first ? log.first : "no cause given");
     *warnings = log.warnings;
@@ -366,7 +219,7 @@ song_t *midi_parse(const void *bytes, size_t length, GError **error) {
 
 /* ---- writing ---- */
 
-/* One event of a track; at equal ticks, note-offs come before note-ons. */
+/* One event of a track. At equal ticks note-offs come first, then programs, then note-ons (and the note-offs of notes without length). */
 typedef struct {
     int64_t tick;
     int order;
@@ -384,38 +237,17 @@ static void append_big_endian(GByteArray *out, uint32_t value, int bytes) {
     for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) g_byte_array_append(out, &(uint8_t){(uint8_t)(value >> shift)}, 1);
 }
 
-/* Variable-length quantity: seven bits a byte, most significant first, all but the last with the top bit set. */
-static void append_quantity(GByteArray *out, uint32_t value) {
-    for (int shift = 28; shift > 0; shift -= 7)
-        if (value >> shift) append_big_endian(out, 0x80 | (value >> shift & 0x7F), 1);
-    append_big_endian(out, value & 0x7F, 1);
-}
-
-static void append_meta(GByteArray *out, int64_t delta, uint8_t type, const void *body, size_t size) {
-    append_quantity(out, (uint32_t)delta);
-    append_big_endian(out, (uint32_t)META << 8 | type, 2);
-    append_quantity(out, (uint32_t)size);
-    g_byte_array_append(out, body, (guint)size);
-}
-
-/* Cut at a character's boundary to what libsmf reads. */
-static void append_text(GByteArray *out, uint8_t type, const char *text) {
-    size_t size = strlen(text);
-    if (size > TEXT_MAX_BYTES) size = (size_t)(g_utf8_find_prev_char(text, text + TEXT_MAX_BYTES + 1) - text);
-    append_meta(out, 0, type, text, size);
-}
-
 /* Closes a track: its events in order, the end at ticks, the chunk's length at start. */
 static void append_events(GByteArray *out, guint start, GArray *events, int64_t ticks) {
     int64_t now = 0;
     g_array_sort(events, compare_events);
     for (guint i = 0; i < events->len; i++) {
         const event_t *event = &g_array_index(events, event_t, i);
-        append_quantity(out, (uint32_t)(event->tick - now));
+        sieve_append_quantity(out, (uint32_t)(event->tick - now));
         g_byte_array_append(out, event->bytes, event->size);
         now = event->tick;
     }
-    append_meta(out, MAX(ticks - now, 0), META_END_OF_TRACK, "", 0);
+    sieve_append_meta(out, (uint32_t)MAX(ticks - now, 0), META_END_OF_TRACK, "", 0);
     uint32_t length = GUINT32_TO_BE(out->len - start - 8);
     memcpy(out->data + start + 4, &length, 4);
 }
@@ -425,6 +257,8 @@ static guint start_track(GByteArray *out) {
     g_byte_array_append(out, (const uint8_t *)"MTrk\0\0\0\0", 8);
     return start;
 }
+
+static void append_text(GByteArray *out, uint8_t type, const char *text) { sieve_append_meta(out, 0, type, text, strlen(text)); }
 
 static void append_conductor(GByteArray *out, const song_t *song) {
     guint start = start_track(out);
@@ -467,7 +301,7 @@ static void append_track(GByteArray *out, const song_t *song, guint track) {
         }
         event_t on = {.tick = note->onset, .order = 2, .bytes = {NOTE_ON | note->channel, note->pitch, note->velocity}, .size = 3};
         event_t off = {
-            .tick = note->onset + note->length, .order = note->length > 0 ? 0 : 3, .bytes = {NOTE_OFF | note->channel, note->pitch, 64}, .size = 3};
+            .tick = note->onset + note->length, .order = note->length > 0 ? 0 : 2, .bytes = {NOTE_OFF | note->channel, note->pitch, 64}, .size = 3};
         g_array_append_val(events, on);
         g_array_append_val(events, off);
     }
@@ -477,6 +311,10 @@ static void append_track(GByteArray *out, const song_t *song, guint track) {
 gboolean midi_write(const song_t *song, const char *path, GError **error) {
     g_autoptr(GByteArray) out = g_byte_array_new();
     g_autoptr(GError) cause = NULL;
+    if (song->ticks > SIEVE_MAX_TICKS) {
+        g_set_error(error, MIDI_ERROR, MIDI_ERROR_WRITE, "%s: cannot write the song: longer than the format's 2^28 ticks; split it", path);
+        return FALSE;
+    }
     g_byte_array_append(out, (const uint8_t *)"MThd", 4);
     append_big_endian(out, 6, 4);
     append_big_endian(out, 1, 2);

@@ -46,8 +46,8 @@ typedef struct {
     GArray *meters;         /* meter_t, ordered by tick; may be empty (then 4/4) */
     GArray *pedals;         /* pedal_t, ordered by tick */
     GPtrArray *track_names; /* char *, owned; "" where the file names none */
-    GPtrArray *texts;       /* char *, owned; text events at tick 0 of the first track, in order */
-    guint warnings;         /* messages libsmf logged while reading: dropped or truncated tracks */
+    GPtrArray *texts;       /* char *, owned; text events at tick 0 of the first track, in order; read in pieces of 127 bytes */
+    guint warnings;         /* while reading: tracks that are missing or cut short, and libsmf's own messages */
 } song_t;
 
 #define MIDI_ERROR midi_error_quark()

@@ -11,7 +11,7 @@
 
 #include "preprocess/roles.h"
 
-G_DEFINE_QUARK(roll - error - quark, roll_error)
+G_DEFINE_QUARK(roll_error, roll_error)
 
 enum { MAX_FRAMES = 1 << 24, MAX_STRIDE = 16, VELOCITY = 80, TICKS_A_FRAME = 24, TICKS_A_BEAT = 480 };
 

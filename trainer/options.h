@@ -1,5 +1,5 @@
 /* options: every run option once: name, type, default, range, help. The table in options.c feeds the flags (GOption), the key file (run.ini, GKeyFile), --help with live
- * defaults and ranges, and the copy kept in checkpoints. Order of precedence: defaults < --preset < --config file < flags. */
+ * defaults and ranges, and the copy kept in checkpoints. Order of precedence: defaults < --preset < --config file < flags. No MPI. */
 #ifndef MPIANIST_TRAINER_OPTIONS_H
 #define MPIANIST_TRAINER_OPTIONS_H
 
@@ -10,46 +10,46 @@ typedef enum { RESUME_NONE, RESUME_AUTO } resume_t;
 
 typedef struct {
     /* what to do (not in run.ini) */
-    char *data;             /* folder of shards */
-    char *output;           /* run folder */
-    char *config;           /* key file to start from */
-    char *preset;           /* "seed", or NULL */
-    char *evaluate;         /* checkpoint to evaluate instead of training */
-    char *split;            /* of --evaluate: train, valid, test */
-    int iwae;               /* draws K of the importance-weighted bound, 0: none */
-    char *resume;           /* "no", "auto", or a checkpoint's path */
+    char *data;     /* folder of shards */
+    char *output;   /* run folder */
+    char *config;   /* key file to start from */
+    char *preset;   /* "seed", or NULL */
+    char *evaluate; /* checkpoint to evaluate instead of training */
+    char *split;    /* of --evaluate: train, valid, test */
+    int iwae;       /* draws K of the importance-weighted bound, 0: none */
+    char *resume;   /* "no", "auto", or a checkpoint's path */
     gboolean quiet, version;
 
     /* model */
-    char *model;            /* "dense" */
-    int window;             /* T, frames */
-    char *hidden;           /* "256,128,64" */
+    char *model;  /* "dense" */
+    int window;   /* T, frames */
+    char *hidden; /* "256,128,64" */
     int latent;
-    char *loss;             /* bce, mse */
-    char *planes;           /* sounding, both */
+    char *loss;   /* bce, mse */
+    char *planes; /* sounding, both */
 
     /* training */
     int64_t seed;
-    int batch;              /* windows over all ranks */
-    int accumulate;         /* passes a step; the global batch stays the unit */
+    int batch;      /* windows over all ranks */
+    int accumulate; /* passes a step; the global batch stays the unit */
     int epochs;
-    int64_t max_steps;      /* 0: no limit */
-    double max_minutes;     /* 0: no limit */
+    int64_t max_steps;  /* 0: no limit */
+    double max_minutes; /* 0: no limit */
     double learning_rate;
-    char *decay;            /* constant, cosine */
+    char *decay; /* constant, cosine */
     int64_t warmup_steps;
-    double final_rate;      /* fraction of the peak at the end of cosine */
+    double final_rate; /* fraction of the peak at the end of cosine */
     double adam_beta1, adam_beta2, adam_epsilon, weight_decay;
-    double clip;            /* gradient norm, 0: none */
-    double beta;            /* KL weight */
-    int64_t beta_steps;     /* linear annealing from beta_start over so many steps, 0: none */
+    double clip;        /* gradient norm, 0: none */
+    double beta;        /* KL weight */
+    int64_t beta_steps; /* linear annealing from beta_start over so many steps, 0: none */
     double beta_start;
-    double free_bits;       /* nats a window below which KL is not pushed */
-    char *transpose;        /* "0,0", "-5,6" */
-    char *offsets;          /* windows start at: random, grid */
-    int early_stopping;     /* epochs without a better validation loss, 0: never */
-    int bucket_kib;         /* gradient averaging */
-    int threads;            /* BLAS threads a rank, 0: cores this rank may use divided fairly */
+    double free_bits;   /* nats a window below which KL is not pushed */
+    char *transpose;    /* "0,0", "-5,6" */
+    char *offsets;      /* windows start at: random, grid */
+    int early_stopping; /* epochs without a better validation loss, 0: never */
+    int bucket_kib;     /* gradient averaging */
+    int threads;        /* BLAS threads a rank, 0: cores this rank may use divided fairly */
 
     /* keeping */
     char *checkpoint_every; /* "500" or "500 steps", "10 minutes", "0": only at epoch ends with a better validation and at the end */
@@ -61,14 +61,19 @@ typedef struct {
 GQuark options_error_quark(void);
 typedef enum { OPTIONS_ERROR_USAGE, OPTIONS_ERROR_FILE } options_error_t;
 
-/* From the command line. NULL with error set (bad usage: exit 2). On --help prints it (only where print is TRUE: rank 0) and sets *help. Local and the same on all ranks, but for reading
- * --config and the resumed run's run.ini. */
+/* From the command line. NULL with error set: OPTIONS_ERROR_USAGE (exit 2) for an unknown or missing option or a value out of its range, whether from a flag
+ * or a file; OPTIONS_ERROR_FILE for a file that cannot be read. On --help or --version prints it to standard output (only where print is TRUE: rank 0), sets *help
+ * and returns the options unchecked. With --resume, the resumed run's run.ini (in RUN, or beside the named checkpoint)
+ * stands between the defaults and --preset, so that a run goes on as it was begun. Owner:
+ * caller. Local and the same on all ranks, but for reading --config and run.ini: agree afterwards. */
 options_t *options_parse(int *argc, char ***argv, gboolean print, gboolean *help, GError **error);
 void options_free(options_t *options);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(options_t, options_free)
 
-/* All model, training and keeping options as key-file text: run.ini's content. Owner: caller. */
+/* All model, training and keeping options as key-file text: run.ini's content. The same text in every locale; numbers read back to the same bits. Owner: caller. */
 char *options_to_text(const options_t *options);
+/* The inverse (a checkpoint's stored options): defaults, then text; what to do stays unset. source names the text in errors. NULL with error set. Owner: caller. */
+options_t *options_from_text(const char *text, const char *source, GError **error);
 /* The model that the options ask for on a grid of tracks and pitches. FALSE with error set. */
 gboolean options_model_config(const options_t *options, size_t tracks, size_t pitches, model_config_t *config, GError **error);
 gboolean options_transpose_range(const options_t *options, int *low, int *high, GError **error);

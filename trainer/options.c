@@ -1,0 +1,251 @@
+/* options: makes of the table in option.c the command line, --help, run.ini and the presets, and puts them in their order of precedence. Refuses unknown
+ * names, with the nearest known one, and combinations that make no sense; knows nothing of what the options do. */
+#include "trainer/options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "trainer/option.h"
+
+G_DEFINE_QUARK(options - error - quark, options_error)
+
+/* What the seed project did, as run.ini text. */
+static const struct {
+    const char *name, *text;
+} PRESETS[] = {
+    {"seed",
+     "[model]\nmodel=dense\nwindow=100\nhidden=256,128,64\nlatent=16\nloss=bce\nplanes=sounding\n"
+     "[training]\nbatch=64\nepochs=50\nlearning-rate=0.001\ndecay=constant\nwarmup-steps=0\nadam-beta1=0.9\nadam-beta2=0.999\nadam-epsilon=1e-08\n"
+     "weight-decay=0\nclip=0\nbeta=1\nbeta-steps=0\nfree-bits=0\ntranspose=0,0\noffsets=grid\n"},
+};
+
+/* Sets the options that key-file text holds; source names it in errors. */
+static gboolean apply_text(options_t *options, const char *text, const char *source, GError **error) {
+    g_autoptr(GKeyFile) file = g_key_file_new();
+    g_autoptr(GError) cause = NULL;
+    if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, &cause)) {
+        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE,
+                    "%s: cannot read options: %s; write lines 'name=value' under [model], [training], [keeping]", source, cause->message);
+        return FALSE;
+    }
+    g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
+    for (char **group = groups; *group; group++) {
+        g_auto(GStrv) keys = g_key_file_get_keys(file, *group, NULL, NULL);
+        for (char **key = keys; *key; key++) {
+            const option_t *option = option_find(*key);
+            if (!option) {
+                g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "%s: unknown option '%s'; did you mean '%s'?", source, *key,
+                            option_nearest_name(*key, TRUE));
+                return FALSE;
+            }
+            if (option->group < GROUP_MODEL) {
+                g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "%s: '%s' cannot stand in a file; give --%s on the command line", source, *key,
+                            *key);
+                return FALSE;
+            }
+            if (!g_str_equal(*group, option_group_name(option->group))) {
+                g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "%s: '%s' stands in [%s]; move it to [%s]", source, *key, *group,
+                            option_group_name(option->group));
+                return FALSE;
+            }
+            g_autofree char *value = g_strstrip(g_key_file_get_value(file, *group, *key, NULL));
+            g_autofree char *label = g_strdup_printf("%s: %s", source, *key);
+            if (!option_set(options, option, value, label, error)) return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean apply_file(options_t *options, const char *path, GError **error) {
+    g_autofree char *text = NULL;
+    size_t length;
+    g_autoptr(GError) cause = NULL;
+    if (!g_file_get_contents(path, &text, &length, &cause)) {
+        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "%s: cannot read options: %s", path, cause->message);
+        return FALSE;
+    }
+    if (strlen(text) != length) {
+        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "%s: cannot read options: not a text file; give a run.ini", path);
+        return FALSE;
+    }
+    return apply_text(options, text, path, error);
+}
+
+static options_t *options_new(void) {
+    options_t *options = g_new0(options_t, 1);
+    for (const option_t *option = OPTION_TABLE; option->name; option++) {
+        g_autoptr(GError) error = NULL;
+        if (option->fallback && !option_set(options, option, option->fallback, option->name, &error)) g_error("default of %s", error->message);
+    }
+    return options;
+}
+
+void options_free(options_t *options) {
+    if (!options) return;
+    for (const option_t *option = OPTION_TABLE; option->name; option++)
+        if (option->type == OPTION_CHOICE || option->type == OPTION_TEXT) g_free(*(char **)(void *)((char *)options + option->offset));
+    g_free(options);
+}
+
+char *options_to_text(const options_t *options) {
+    GString *text = g_string_new("# Every option of this run; give it back with --config.\n");
+    option_group_t group = GROUP_RUN;
+    for (const option_t *option = OPTION_TABLE; option->name; option++) {
+        if (option->group < GROUP_MODEL) continue;
+        if (option->group != group) g_string_append_printf(text, "\n[%s]\n", option_group_name(option->group));
+        group = option->group;
+        g_autofree char *value = option_get(options, option);
+        g_string_append_printf(text, "%s=%s\n", option->name, value);
+    }
+    return g_string_free(text, FALSE);
+}
+
+options_t *options_from_text(const char *text, const char *source, GError **error) {
+    g_autoptr(options_t) options = options_new();
+    return apply_text(options, text, source, error) ? g_steal_pointer(&options) : NULL;
+}
+
+/* The command line's flags, name -> text, applied after the files wherever they stand on the line. */
+static gboolean keep_flag(const char *name, const char *value, gpointer flags, G_GNUC_UNUSED GError **error) {
+    g_hash_table_insert(flags, g_strdup(name + strlen("--")), g_strdup(value ? value : ""));
+    return TRUE;
+}
+
+/* Help of one option with its default and range; owner: caller. */
+static char *help_text(const option_t *option) {
+    g_autofree char *range = option_range(option, "..");
+    if (!option->fallback) return g_strdup(option->help);
+    return g_strdup_printf("%s (default %s%s%s)", option->help, option->fallback, range ? ", " : "", range ? range : "");
+}
+
+static GOptionGroup *group_new(option_group_t group, GHashTable *flags, gboolean *help, GPtrArray *texts) {
+    static const char *const titles[GROUP_COUNT] = {"Run:", "Evaluation:", "Model:", "Training:", "Keeping:"};
+    GOptionGroup *entries = g_option_group_new(option_group_name(group), titles[group], "", flags, NULL);
+    for (const option_t *option = OPTION_TABLE; option->name; option++) {
+        if (option->group != group) continue;
+        char *text = help_text(option);
+        g_ptr_array_add(texts, text);
+        /* FILENAME takes the bytes as they are; else GLib refuses what the C locale does not know. */
+        int kind = G_OPTION_FLAG_FILENAME | (option->type == OPTION_FLAG ? G_OPTION_FLAG_NO_ARG : 0);
+        GOptionEntry entry[] = {{option->name, 0, kind, G_OPTION_ARG_CALLBACK, (gpointer)(guintptr)keep_flag, text, option->argument},
+                                G_OPTION_ENTRY_NULL};
+        g_option_group_add_entries(entries, entry);
+    }
+    GOptionEntry entry[] = {{"help", 'h', 0, G_OPTION_ARG_NONE, help, "print this and leave", NULL}, G_OPTION_ENTRY_NULL};
+    if (group == GROUP_RUN) g_option_group_add_entries(entries, entry);
+    return entries;
+}
+
+/* texts keeps the strings that GOption does not copy. */
+static GOptionContext *context_new(GHashTable *flags, gboolean *help, GPtrArray *texts) {
+    GOptionContext *context = g_option_context_new("--data DIR --output RUN");
+    g_option_context_set_help_enabled(context, FALSE);
+    g_option_context_set_summary(context, "Trains a variational autoencoder on piano-roll shards, data-parallel over MPI ranks:\n"
+                                          "  mpirun -n 4 trainer --data shards --output run --preset seed\n"
+                                          "Options count in this order: defaults, --preset, --config, flags.");
+    g_option_context_set_description(context, "SIGUSR1, SIGTERM or SIGINT: write a checkpoint and leave; --resume auto goes on from there.\n"
+                                              "Exit status: 0 done, 1 error, 2 bad usage, 75 stopped early with a checkpoint written.\n");
+    for (option_group_t group = 0; group < GROUP_COUNT; group++) g_option_context_add_group(context, group_new(group, flags, help, texts));
+    return context;
+}
+
+/* GOption's error in our words, with the nearest name of an unknown option. */
+static void usage_error(const GError *cause, GError **error) {
+    const char *name = strstr(cause->message, " --");
+    if (g_error_matches(cause, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION) && name)
+        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "%s: unknown option; did you mean --%s? (--help lists all)", name + 1,
+                    option_nearest_name(name + strlen(" --"), FALSE));
+    else
+        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "%s (--help lists all options)", cause->message);
+}
+
+/* What single values cannot show. */
+static gboolean check_together(const options_t *options, GHashTable *flags, GError **error) {
+    const char *problem = NULL;
+    if (!options->data)
+        problem = "--data: missing; give the folder of shards that preprocess wrote (--help lists all options)";
+    else if (!options->output && !options->evaluate)
+        problem = "--output: missing; give the run folder to write to (--help lists all options)";
+    else if (!options->evaluate && g_hash_table_contains(flags, "split"))
+        problem = "--split: has no meaning without --evaluate CHECKPOINT";
+    else if (!options->evaluate && g_hash_table_contains(flags, "iwae"))
+        problem = "--iwae: has no meaning without --evaluate CHECKPOINT";
+    else if (options->accumulate > options->batch)
+        problem = "--accumulate: more passes than windows in a batch; lower it or raise --batch";
+    if (problem) g_set_error_literal(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, problem);
+    return problem == NULL;
+}
+
+/* run.ini of the run that --resume goes on with, or NULL. Owner: caller. */
+static char *resumed_file(GHashTable *flags) {
+    const char *resume = g_hash_table_lookup(flags, "resume"), *output = g_hash_table_lookup(flags, "output");
+    if (!resume || g_str_equal(resume, "no") || (g_str_equal(resume, "auto") && !output)) return NULL;
+    g_autofree char *folder = g_str_equal(resume, "auto") ? g_strdup(output) : g_path_get_dirname(resume);
+    g_autofree char *path = g_build_filename(folder, "run.ini", NULL);
+    return g_file_test(path, G_FILE_TEST_EXISTS) ? g_steal_pointer(&path) : NULL;
+}
+
+/* Files and flags in their order of precedence. */
+static gboolean apply_all(options_t *options, GHashTable *flags, GError **error) {
+    const char *preset = g_hash_table_lookup(flags, "preset"), *config = g_hash_table_lookup(flags, "config");
+    g_autofree char *resumed = resumed_file(flags);
+    if (resumed && !apply_file(options, resumed, error)) return FALSE;
+    for (size_t i = 0; preset && i < G_N_ELEMENTS(PRESETS); i++)
+        if (g_str_equal(PRESETS[i].name, preset) && !apply_text(options, PRESETS[i].text, preset, error)) return FALSE;
+    if (config && !apply_file(options, config, error)) return FALSE;
+    for (const option_t *option = OPTION_TABLE; option->name; option++) {
+        const char *text = g_hash_table_lookup(flags, option->name);
+        g_autofree char *label = g_strdup_printf("--%s", option->name);
+        if (text && !option_set(options, option, text, label, error)) return FALSE;
+    }
+    return check_together(options, flags, error);
+}
+
+options_t *options_parse(int *argc, char ***argv, gboolean print, gboolean *help, GError **error) {
+    g_autoptr(options_t) options = options_new();
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GHashTable) flags = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    g_autoptr(GOptionContext) context = context_new(flags, help, texts);
+    g_autoptr(GError) cause = NULL;
+    *help = FALSE;
+    if (!g_option_context_parse(context, argc, argv, &cause)) {
+        usage_error(cause, error);
+        return NULL;
+    }
+    if (*help) {
+        g_autofree char *text = g_option_context_get_help(context, FALSE, NULL);
+        if (print) fputs(text, stdout);
+    } else if (g_hash_table_contains(flags, "version")) {
+        options->version = *help = TRUE;
+        if (print) puts("mpianist-trainer " MPIANIST_VERSION "\nLicense MIT. There is no warranty, to the extent permitted by law.");
+    } else if (*argc > 1) {
+        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "'%s': unexpected argument; every option has a name (--help lists all)", (*argv)[1]);
+        return NULL;
+    } else if (!apply_all(options, flags, error)) {
+        return NULL;
+    }
+    return g_steal_pointer(&options);
+}
+
+gboolean options_model_config(const options_t *options, size_t tracks, size_t pitches, model_config_t *config, GError **error) {
+    *config = (model_config_t){
+        .kind = (model_kind_t)option_choice_index(option_find("model"), options->model),
+        .window = (size_t)options->window,
+        .tracks = tracks,
+        .planes = g_str_equal(options->planes, "both") ? 2 : 1,
+        .pitches = pitches,
+        .latent = (size_t)options->latent,
+        .loss = (loss_t)option_choice_index(option_find("loss"), options->loss),
+    };
+    return option_parse_hidden(options->hidden, config->hidden, &config->n_hidden) ||
+           option_refuse(option_find("hidden"), "--hidden", options->hidden, error);
+}
+
+gboolean options_transpose_range(const options_t *options, int *low, int *high, GError **error) {
+    return option_parse_transpose(options->transpose, low, high) || option_refuse(option_find("transpose"), "--transpose", options->transpose, error);
+}
+
+gboolean options_checkpoint_every(const options_t *options, int64_t *steps, double *minutes, GError **error) {
+    return option_parse_checkpoint_every(options->checkpoint_every, steps, minutes) ||
+           option_refuse(option_find("checkpoint-every"), "--checkpoint-every", options->checkpoint_every, error);
+}

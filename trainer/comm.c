@@ -3,12 +3,12 @@
  * the launcher promised several ranks and MPI sees one. */
 #include "trainer/comm.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define MPI_CHECK(call)                                                                                                                              \
@@ -17,8 +17,10 @@
         if (code_ != MPI_SUCCESS) abort_mpi(__FILE__, __LINE__, #call, code_);                                                                       \
     } while (0)
 
-#define PIECE_BYTES ((size_t)1 << 30) /* of a long broadcast */
-#define HOST_BYTES  256
+#define PIECE_BYTES        ((size_t)1 << 30) /* of a long broadcast */
+#define HOST_BYTES         256
+#define SHARED_FOLDER      "/dev/shm" /* that MPI puts shared memory in */
+#define SHARED_SLACK_BYTES 65536.0
 
 G_DEFINE_QUARK(mpianist_comm_error, comm_error)
 
@@ -175,19 +177,33 @@ void comm_sum_doubles(double *values, size_t n) {
 void comm_barrier(void) { MPI_CHECK(MPI_Barrier(MPI_COMM_WORLD)); }
 void comm_node_barrier(void) { MPI_CHECK(MPI_Barrier(comm.node)); }
 
+/* Where a host has too little room, Open MPI fails on the leader and leaves the other ranks waiting for it: so the leader looks first. */
+static void check_shared_room(size_t bytes, GError **error) {
+    struct statvfs room;
+    if (comm.node_rank != 0 || comm.node_size == 1 || statvfs(SHARED_FOLDER, &room) != 0) return;
+    double available = (double)room.f_bavail * (double)room.f_frsize;
+    if ((double)bytes + SHARED_SLACK_BYTES <= available) return;
+    g_set_error(error, COMM_ERROR, COMM_ERROR_MEMORY,
+                "cannot share %.1f MiB among the ranks of a host: " SHARED_FOLDER
+                " has %.1f MiB left; make it larger (containers: --shm-size), or start "
+                "one rank a host",
+                (double)bytes / 1048576, available / 1048576);
+}
+
 void *comm_shared_alloc(size_t bytes, GError **error) {
     GError *local = NULL;
     void *memory = NULL;
+    check_shared_room(bytes, &local);
+    if (!comm_agree_error(&local)) {
+        g_propagate_error(error, local);
+        return NULL;
+    }
     MPI_Win *window = g_new0(MPI_Win, 1);
     MPI_Aint size = comm.node_rank == 0 ? (MPI_Aint)MAX(bytes, 1) : 0;
     int code = MPI_Win_allocate_shared(size, 1, MPI_INFO_NULL, comm.node, &memory, window);
-    if (code != MPI_SUCCESS) {
-        char text[MPI_MAX_ERROR_STRING] = "unknown MPI error";
-        int length = 0;
-        MPI_Error_string(code, text, &length);
-        g_set_error(&local, COMM_ERROR, COMM_ERROR_MEMORY, "cannot share %.1f MiB among the ranks of a host: %s; free memory in /dev/shm and $TMPDIR",
-                    (double)bytes / 1048576, text);
-    }
+    if (code != MPI_SUCCESS)
+        g_set_error(&local, COMM_ERROR, COMM_ERROR_MEMORY, "cannot share %.1f MiB among the ranks of a host: MPI error %d; free memory there",
+                    (double)bytes / 1048576, code);
     if (!comm_agree_error(&local)) {
         if (code == MPI_SUCCESS) MPI_Win_free(window);
         g_free(window);

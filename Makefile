@@ -89,7 +89,7 @@ $(BIN)/sampler: $(BUILD)/sampler/main.o $(LIBSAMPLER) $(LIBTRAINER) $(LIBPREPROC
 
 # Tests: tests/test_*.c are GLib tests, tests/mpi_*.c programs that tests/*.sh run under mpirun, tests/make_*.c make test material.
 TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/double_%.c,$(wildcard tests/*.c)))
-TEST_SCRIPTS  := $(filter-out tests/lib.sh,$(wildcard tests/*.sh))
+TEST_SCRIPTS  := $(filter-out tests/%lib.sh,$(wildcard tests/*.sh))
 DOUBLE_TESTS  := $(patsubst tests/%.c,build/double/tests/%,$(wildcard tests/double_*.c))
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBSAMPLER) $(LIBTRAINER) $(LIBPREPROCESS)

@@ -40,10 +40,10 @@ static const words_t WORDS[] = {
     {ROLE_MELODY, {"melod", "lead", "vocal", "voice", "vox", "solo", "sopran", "descant", "gesang", "singer", "theme", "tune", "tema"}},
 };
 
-/* Exact where a beginning would take in other words: kitchen, compose, padre, bassoon. */
+/* Whole words where a beginning would take in others: kitchen, composed, padre. And a bassoon is no bass. */
 static gboolean word_matches(const char *word, const char *beginning) {
     static const char *const exact[] = {"kit", "comp", "pad", "pads", NULL};
-    if (g_strv_contains(exact, beginning)) return strcmp(word, beginning) == 0 || strcmp(word, "drumkit") == 0;
+    if (g_strv_contains(exact, beginning)) return strcmp(word, beginning) == 0;
     return g_str_has_prefix(word, beginning) && !g_str_has_prefix(word, "bassoon");
 }
 

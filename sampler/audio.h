@@ -1,0 +1,22 @@
+/* audio: MIDI file -> WAV file by libfluidsynth, where the build has it (HAVE_FLUIDSYNTH). The only module that knows it. */
+#ifndef MPIANIST_SAMPLER_AUDIO_H
+#define MPIANIST_SAMPLER_AUDIO_H
+
+#include <glib.h>
+
+#define AUDIO_ERROR audio_error_quark()
+GQuark audio_error_quark(void);
+typedef enum { AUDIO_ERROR_MISSING, AUDIO_ERROR_SOUNDFONT, AUDIO_ERROR_RENDER, AUDIO_ERROR_WRITE } audio_error_t;
+
+/* Seconds of release and reverberation after the piece. */
+#define AUDIO_TAIL_S 2.0
+
+/* The soundfont to use: wanted, or where that is NULL $SOUNDFONT, or the first of the system's usual places. NULL with error set where this build has no
+ * libfluidsynth, no soundfont is found, or the file is none: call it before making anything. Owner: caller. */
+char *audio_soundfont(const char *wanted, GError **error);
+
+/* Renders a MIDI file of `seconds` plus AUDIO_TAIL_S as 16-bit stereo at 44.1 kHz, its loudest sample at -1 dB of full scale. Atomic. FALSE with error set: file
+ * and cause. The same input gives the same bytes. */
+gboolean audio_render(const char *midi, const char *soundfont, double seconds, const char *wav, GError **error);
+
+#endif

@@ -1,0 +1,46 @@
+/* cli: the sampler's command line: verbs, options with live defaults and ranges, help. One table drives parsing, range checks and --help. */
+#ifndef MPIANIST_SAMPLER_CLI_H
+#define MPIANIST_SAMPLER_CLI_H
+
+#include "sampler/picture.h"
+
+typedef enum { VERB_PRIOR, VERB_RECONSTRUCT, VERB_INTERPOLATE, VERB_TRAVERSE, VERB_SONG, VERB_CURVES, VERB_COUNT } verb_t;
+
+typedef struct {
+    verb_t verb;
+    char **files; /* what the verb works on, NULL-terminated */
+    guint n_files;
+    char *checkpoint;
+    char **latents;   /* --latent: decode these instead of draws; NULL: none given */
+    int count, first; /* how many results, and the number of the first, from 1 */
+    gint64 seed;
+    double temperature;
+    double threshold;   /* probability from which a cell sounds */
+    gboolean draw;      /* --sample: Bernoulli draws instead */
+    int steps;          /* interpolate, traverse */
+    int dim;            /* traverse: feature, from 0; -1: not given */
+    int bar;            /* where in the song the window starts, from 1 */
+    int bars;           /* song: length */
+    double correlation; /* song: of neighbouring windows */
+    double tempo_bpm;   /* 0: the song's, or the checkpoint's */
+    char *output;       /* folder */
+    gboolean picture;
+    picture_format_t format;
+    gboolean audio;
+    char *soundfont; /* NULL: search */
+    gboolean quiet;
+} cli_t;
+
+#define CLI_ERROR cli_error_quark()
+GQuark cli_error_quark(void);
+typedef enum { CLI_ERROR_USAGE } cli_error_t;
+
+/* Parses `argc`, `argv` (left unchanged). NULL with CLI_ERROR_USAGE set on bad usage: what was wrong and the way out. NULL without an error where --help or
+ * --version was asked for and has been printed to standard output. Owner: caller. */
+cli_t *cli_parse(int argc, char **argv, GError **error);
+void cli_free(cli_t *cli);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(cli_t, cli_free)
+
+const char *verb_name(verb_t verb);
+
+#endif

@@ -1,0 +1,16 @@
+/* sampler: checkpoint -> music. The command line to one verb; exit status 0 done, 1 error, 2 bad usage. */
+#include <signal.h>
+#include <stdio.h>
+
+#include "sampler/verbs.h"
+
+int main(int argc, char **argv) {
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write(), as a full disk is */
+    signal(SIGPIPE, SIG_IGN);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(cli_t) cli = cli_parse(argc, argv, &error);
+    if (cli != NULL && verbs_run(cli, &error)) return 0;
+    if (error == NULL) return 0; /* --help, --version */
+    fprintf(stderr, "sampler: %s\n", error->message);
+    return error->domain == CLI_ERROR ? 2 : 1;
+}

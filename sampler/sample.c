@@ -1,0 +1,141 @@
+/* Owns the way from a roll to latent vectors and back: packing windows, decoding in batches, cross-fading, bits from logits. Refuses checkpoints that do not
+ * open as one whole model. */
+#include "sampler/sample.h"
+
+#include <math.h>
+#include <string.h>
+
+G_DEFINE_QUARK(sample - error - quark, sample_error)
+
+enum { BATCH = 16 }; /* windows decoded at once */
+
+sample_model_t *sample_model_open(const char *path, GError **error) {
+    g_autoptr(sample_model_t) model = g_new0(sample_model_t, 1);
+    model->path = g_strdup(path);
+    if (!checkpoint_read_head(path, &model->head, error)) return NULL;
+    const model_config_t *config = &model->head.model;
+    if (config->tracks != (size_t)model->head.grid.n_tracks || config->pitches != (size_t)model->head.grid.pitches) {
+        g_set_error(error, SAMPLE_ERROR, SAMPLE_ERROR_MODEL,
+                    "%s: cannot use this checkpoint: its model has %zu tracks of %zu pitches, its grid %d of %d; train again", path, config->tracks,
+                    config->pitches, model->head.grid.n_tracks, model->head.grid.pitches);
+        return NULL;
+    }
+    model->model = model_new(config, BATCH, error);
+    if (model->model == NULL) {
+        g_prefix_error(error, "%s: cannot set up the model: ", path);
+        return NULL;
+    }
+    if (!checkpoint_read_state(path, model->model, NULL, error)) return NULL;
+    model->hash = checkpoint_hash(path, error);
+    return model->hash == NULL ? NULL : g_steal_pointer(&model);
+}
+
+void sample_model_free(sample_model_t *model) {
+    if (model == NULL) return;
+    checkpoint_clear(&model->head);
+    model_free(model->model);
+    g_free(model->path);
+    g_free(model->hash);
+    g_free(model);
+}
+
+double sample_bar_frames(const grid_t *grid, meter_t meter) { return 4.0 * grid->steps_per_beat * meter.numerator / meter.denominator; }
+
+/* One window of roll as the model sees it: [T, K, L, stride], of which roll has [.., .., ROLL_PLANES, ..]. */
+static void pack_window(const model_config_t *config, const roll_t *roll, size_t first, uint8_t *bits) {
+    const size_t stride = roll->stride, used = config->planes * stride;
+    memset(bits, 0, model_window_bytes(config));
+    for (size_t t = 0; t < config->window && first + t < roll->frames; t++)
+        for (size_t k = 0; k < config->tracks; k++)
+            memcpy(bits + (t * config->tracks + k) * used, roll->bits + ((first + t) * roll->tracks + k) * ROLL_PLANES * stride, used);
+}
+
+real_t *sample_encode(const sample_model_t *model, const roll_t *roll, size_t first, size_t n) {
+    const model_config_t *config = &model->head.model;
+    const size_t Z = config->latent, T = config->window, bytes = model_window_bytes(config);
+    real_t *mu = g_new(real_t, n * Z);
+    g_autofree uint8_t *bits = g_malloc(BATCH * bytes);
+    uint32_t valid[BATCH];
+    for (size_t done = 0; done < n; done += BATCH) {
+        const size_t B = MIN(BATCH, n - done);
+        for (size_t b = 0; b < B; b++) {
+            const size_t start = first + (done + b) * T;
+            pack_window(config, roll, start, bits + b * bytes);
+            valid[b] = (uint32_t)(start < roll->frames ? MIN(T, roll->frames - start) : 1);
+        }
+        const batch_t batch = {.B = B, .bits = bits, .valid = valid};
+        model_encode(model->model, &batch);
+        memcpy(mu + done * Z, model_mu(model->model), B * Z * sizeof(real_t));
+    }
+    return mu;
+}
+
+/* Bits of one frame from its logits [K, L, P]. `frame` counts in the roll. */
+static void set_frame(const model_config_t *config, const real_t *logits, roll_t *roll, size_t frame, const sample_rule_t *rule) {
+    const real_t limit = (real_t)log(rule->threshold / (1 - rule->threshold));
+    const size_t K = config->tracks, L = config->planes, P = config->pitches;
+    const rng_t rng = rng_make(rule->seed, RNG_DECODE, 0, rule->index);
+    for (size_t k = 0; k < K; k++)
+        for (size_t p = 0; p < P; p++) {
+            const double uniform = rule->draw ? rng_uniform(&rng, (frame * K + k) * P + p) : 0;
+            for (size_t l = 0; l < L; l++) {
+                const real_t logit = logits[(k * L + l) * P + p];
+                const gboolean on = rule->draw ? uniform < 1 / (1 + exp(-(double)logit)) : logit >= limit;
+                if (on) roll_set(roll, frame, k, (int)l, p);
+            }
+        }
+}
+
+roll_t *sample_windows(const sample_model_t *model, const real_t *z, size_t n, size_t frames, const sample_rule_t *rule) {
+    const model_config_t *config = &model->head.model;
+    const size_t T = config->window, frame_cells = model_cells(config) / T;
+    roll_t *roll = roll_new(frames, config->tracks, config->pitches);
+    for (size_t done = 0; done < n; done += BATCH) {
+        const size_t B = MIN(BATCH, n - done);
+        model_decode(model->model, z + done * config->latent, B);
+        for (size_t t = 0; t < B * T && done * T + t < frames; t++)
+            set_frame(config, model_logits(model->model) + t * frame_cells, roll, done * T + t, rule);
+    }
+    roll_make_canonical(roll);
+    return roll;
+}
+
+size_t sample_hop(const sample_model_t *model, meter_t meter) {
+    const size_t half = MAX(1, model->head.model.window / 2);
+    const double bar = sample_bar_frames(&model->head.grid, meter), beat = bar / meter.numerator;
+    const double unit = half >= bar ? bar : half >= beat ? beat : 1;
+    return (size_t)floor(floor((double)half / unit) * unit);
+}
+
+size_t sample_overlapped_count(const sample_model_t *model, size_t hop, size_t frames) {
+    const size_t T = model->head.model.window;
+    return frames <= T ? 1 : 1 + (frames - T + hop - 1) / hop;
+}
+
+roll_t *sample_overlapped(const sample_model_t *model, const real_t *z, size_t n, size_t hop, size_t frames, const sample_rule_t *rule,
+                          GError **error) {
+    const model_config_t *config = &model->head.model;
+    const size_t T = config->window, frame_cells = model_cells(config) / T;
+    g_autofree real_t *sum = g_try_new0(real_t, frames * frame_cells), *weights = g_try_new0(real_t, frames);
+    if (sum == NULL || weights == NULL) {
+        g_set_error(error, SAMPLE_ERROR, SAMPLE_ERROR_MEMORY, "cannot keep %zu frames in memory; ask for fewer --bars", frames);
+        return NULL;
+    }
+    for (size_t done = 0; done < n; done += BATCH) {
+        const size_t B = MIN(BATCH, n - done);
+        model_decode(model->model, z + done * config->latent, B);
+        for (size_t b = 0; b < B; b++)
+            for (size_t t = 0, frame = (done + b) * hop; t < T && frame < frames; t++, frame++) {
+                const real_t weight = (real_t)MIN(t + 1, T - t), *logits = model_logits(model->model) + (b * T + t) * frame_cells;
+                for (size_t i = 0; i < frame_cells; i++) sum[frame * frame_cells + i] += weight * logits[i];
+                weights[frame] += weight;
+            }
+    }
+    roll_t *roll = roll_new(frames, config->tracks, config->pitches);
+    for (size_t t = 0; t < frames; t++) {
+        for (size_t i = 0; i < frame_cells; i++) sum[t * frame_cells + i] /= weights[t];
+        set_frame(config, sum + t * frame_cells, roll, t, rule);
+    }
+    roll_make_canonical(roll);
+    return roll;
+}

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# From MIDI files to new music in at most three minutes on two cores: demo.sh OUTPUT [CORPUS]
+set -eu
+
+output=${1:-demo}
+corpus=${2:-/usr/share/games/openttd/baseset/openmsx}
+programs=${BIN:-$(dirname "$0")/build}
+
+if [ ! -e "$corpus" ]; then
+    echo "demo: $corpus: no such folder; give one with MIDI files: make demo CORPUS=folder" >&2
+    exit 1
+fi
+# Open MPI wants to be told that root is meant; a container's user often is root.
+if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
+launch=(mpirun -n 2)
+[ "$(nproc)" -ge 2 ] || launch+=(--oversubscribe)
+
+say() { printf '\n== %s\n' "$1"; }
+show() {
+    printf '$ %s\n' "$*"
+    "$@"
+}
+
+# Each run starts anew: shards, checkpoints and music of an earlier demo give way.
+if [ -e "$output" ] && [ ! -e "$output/.mpianist-demo" ]; then
+    echo "demo: $output is there and was not made by the demo; choose another: make demo OUTPUT=folder" >&2
+    exit 1
+fi
+rm -rf "$output"
+mkdir -p "$output"
+touch "$output/.mpianist-demo"
+
+say "MIDI files to piano-roll shards: four tracks that sound together"
+show "$programs/preprocess" --tracks melody,chords,bass,drums --split 90,10,0 --output "$output/shards" "$corpus"
+show "$programs/preprocess" --info "$output/shards"
+
+say "Training a variational autoencoder on two ranks"
+show "${launch[@]}" "$programs/trainer" --data "$output/shards" --output "$output/run" \
+    --window 64 --planes both --hidden 256,128 --latent 32 --batch 16 --transpose -5,6 --epochs 200 --max-minutes 1.5 --beta 0.2
+
+say "Music"
+newest=$output/run/best.h5
+audio=()
+for soundfont in "${SOUNDFONT:-}" /usr/share/sounds/sf2/*.sf2 /usr/share/soundfonts/*.sf2; do
+    if [ -r "$soundfont" ]; then audio=(--audio); fi
+done
+song=$(find -L "$corpus" -iname '*.mid' | LC_ALL=C sort | head -n 1)
+show "$programs/sampler" prior --checkpoint "$newest" -n 4 --seed 1 --picture "${audio[@]}" --output "$output/music/prior"
+show "$programs/sampler" song --checkpoint "$newest" --bars 32 --seed 1 --picture "${audio[@]}" --output "$output/music/song"
+show "$programs/sampler" reconstruct --checkpoint "$newest" --picture --output "$output/music/reconstruct" "$song"
+
+cat <<END
+
+Done. In $output:
+  shards/             the piano rolls:                $programs/preprocess --info $output/shards
+  run/                checkpoints and metrics:        best.h5, metrics.jsonl, run.ini
+  music/              MIDI, pictures${audio:+, sound}:
+END
+find "$output/music" -type f | LC_ALL=C sort | sed 's/^/    /'
+cat <<END
+
+What to try next:
+  train longer        $(printf '%s ' "${launch[@]}")$programs/trainer --config $output/run/run.ini --data $output/shards --output $output/run --resume auto --epochs 1000 --max-minutes 30
+  your own music      make demo CORPUS=folder OUTPUT=mine
+  between two songs   $programs/sampler interpolate --checkpoint $newest --picture --output $output/between A.mid B.mid
+END

@@ -11,12 +11,18 @@
 GQuark h5_error_quark(void);
 typedef enum { H5_ERROR_OPEN, H5_ERROR_READ, H5_ERROR_WRITE, H5_ERROR_FORMAT } h5_error_t;
 
-/* An open file. Writing: a temporary beside path, which h5_file_commit() puts in its place. All functions are local. */
+/* Any HDF5 identifier, closed at the end of its scope: g_auto(h5_id_t) space = H5Screate(...). */
+typedef hid_t h5_id_t;
+void h5_release(hid_t id);
+G_DEFINE_AUTO_CLEANUP_FREE_FUNC(h5_id_t, h5_release, H5I_INVALID_HID)
+
+/* An open file. Writing: the file grows in memory and h5_file_commit() puts it in its place by way of PATH.tmp, so HDF5 itself never meets a
+ * full disk, which it does not survive. The same calls always give the same bytes: no times are stored. All functions are local. */
 typedef struct h5_file h5_file_t;
 
 /* Opens for reading, without HDF5 file locks (they fail on network disks). NULL with error set: path and cause. */
 h5_file_t *h5_file_open(const char *path, GError **error);
-/* Creates path's temporary. NULL with error set. */
+/* Creates path's temporary, PATH.tmp (what a killed writer left there is replaced). NULL with error set. */
 h5_file_t *h5_file_create(const char *path, GError **error);
 /* Flush, close, fsync, rename to path, fsync of the folder. Frees file. FALSE with error set: the old file at path is then untouched and
  * the temporary removed. Disk full is reported by name and never leaves a half-written file under path. */
@@ -25,8 +31,10 @@ gboolean h5_file_commit(h5_file_t *file, GError **error);
 void h5_file_close(h5_file_t *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(h5_file_t, h5_file_close)
 hid_t h5_file_id(const h5_file_t *file);
+const char *h5_file_path(const h5_file_t *file);
 
-/* Attributes of the object at `object` ("/" for the root). Readers check type class and size; strings are UTF-8, owner: caller. */
+/* Attributes of the object at `object` ("/" for the root); writing replaces one of that name. Readers check type class and size; strings are
+ * UTF-8 of fixed length (numpy bytes in h5py), owner: caller. */
 gboolean h5_write_int(h5_file_t *file, const char *object, const char *name, int64_t value, GError **error);
 gboolean h5_write_double(h5_file_t *file, const char *object, const char *name, double value, GError **error);
 gboolean h5_write_string(h5_file_t *file, const char *object, const char *name, const char *value, GError **error);
@@ -34,12 +42,12 @@ gboolean h5_read_int(h5_file_t *file, const char *object, const char *name, int6
 gboolean h5_read_double(h5_file_t *file, const char *object, const char *name, double *value, GError **error);
 char *h5_read_string(h5_file_t *file, const char *object, const char *name, GError **error);
 
-/* A whole float32 matrix [rows, cols] at `name` ("/weights/x"; parent groups are made). Contiguous with a Fletcher-32 checksum. The reader
- * refuses another shape. */
+/* A whole float32 matrix [rows, cols], both >= 1, at `name` ("/weights/x"; parent groups are made). Chunks of whole rows of about 1 MiB, each
+ * with a Fletcher-32 checksum. The reader refuses another shape or type. */
 gboolean h5_write_floats(h5_file_t *file, const char *name, const float *values, size_t rows, size_t cols, GError **error);
 gboolean h5_read_floats(h5_file_t *file, const char *name, float *values, size_t rows, size_t cols, GError **error);
 
-/* Sets error from HDF5's error stack, or errno where a system call failed: "PATH: cannot DOING: CAUSE". Returns FALSE. */
+/* Sets error from HDF5's error stack, or errno where that is empty: "PATH: cannot DOING: CAUSE". Returns FALSE. */
 gboolean h5_fail(GError **error, h5_error_t code, const char *path, const char *doing);
 
 #endif

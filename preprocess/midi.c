@@ -219,19 +219,13 @@ song_t *midi_parse(const void *bytes, size_t length, GError **error) {
 
 /* ---- writing ---- */
 
-/* One event of a track. At equal ticks note-offs come first, then programs, then note-ons (and the note-offs of notes without length). */
+/* One event of a track. Events are added note by note in order of onset and sorted by tick alone, stably: so at equal ticks a note's end comes before
+ * the next note's program and onset. */
 typedef struct {
     int64_t tick;
-    int order;
     uint8_t bytes[8];
     uint8_t size;
 } event_t;
-
-static int compare_events(gconstpointer a, gconstpointer b) {
-    const event_t *x = a, *y = b;
-    if (x->tick != y->tick) return x->tick < y->tick ? -1 : 1;
-    return x->order - y->order;
-}
 
 static void append_big_endian(GByteArray *out, uint32_t value, int bytes) {
     for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) g_byte_array_append(out, &(uint8_t){(uint8_t)(value >> shift)}, 1);
@@ -240,7 +234,7 @@ static void append_big_endian(GByteArray *out, uint32_t value, int bytes) {
 /* Closes a track: its events in order, the end at ticks, the chunk's length at start. */
 static void append_events(GByteArray *out, guint start, GArray *events, int64_t ticks) {
     int64_t now = 0;
-    g_array_sort(events, compare_events);
+    g_array_sort(events, compare_ticks);
     for (guint i = 0; i < events->len; i++) {
         const event_t *event = &g_array_index(events, event_t, i);
         sieve_append_quantity(out, (uint32_t)(event->tick - now));
@@ -296,12 +290,11 @@ static void append_track(GByteArray *out, const song_t *song, guint track) {
         program[note->channel] = note->program;
         if (note->track != track) continue;
         if (change_program) {
-            event_t change = {.tick = note->onset, .order = 1, .bytes = {PROGRAM | note->channel, note->program}, .size = 2};
+            event_t change = {.tick = note->onset, .bytes = {PROGRAM | note->channel, note->program}, .size = 2};
             g_array_append_val(events, change);
         }
-        event_t on = {.tick = note->onset, .order = 2, .bytes = {NOTE_ON | note->channel, note->pitch, note->velocity}, .size = 3};
-        event_t off = {
-            .tick = note->onset + note->length, .order = note->length > 0 ? 0 : 2, .bytes = {NOTE_OFF | note->channel, note->pitch, 64}, .size = 3};
+        event_t on = {.tick = note->onset, .bytes = {NOTE_ON | note->channel, note->pitch, note->velocity}, .size = 3};
+        event_t off = {.tick = note->onset + note->length, .bytes = {NOTE_OFF | note->channel, note->pitch, 64}, .size = 3};
         g_array_append_val(events, on);
         g_array_append_val(events, off);
     }

@@ -1,7 +1,8 @@
-/* midi: notes <-> Standard MIDI File (SMF). Owns the song_t type and is the only module that knows libsmf.
+/* midi: notes <-> Standard MIDI File (SMF). Owns the song_t type (song.c) and is the only module that knows libsmf (midi.c).
  *
  * A song keeps what the file says, in ticks; nothing here knows about frames or rolls. libsmf aborts the process on
- * some malformed files: untrusted files are read through worker_run() (preprocess/worker.h), never directly. */
+ * malformed files. The sieve (preprocess/sieve.h) keeps from it all that is known to do so; still, untrusted files are
+ * read through worker_run() (preprocess/worker.h), never directly. */
 #ifndef MPIANIST_PREPROCESS_MIDI_H
 #define MPIANIST_PREPROCESS_MIDI_H
 
@@ -70,12 +71,14 @@ void song_apply_pedal(song_t *song);
 double song_main_tempo(const song_t *song);
 meter_t song_main_meter(const song_t *song);
 
-/* Reads one SMF (formats 0 and 1, ticks a quarter note) from memory. May abort the process on malformed bytes: call it in a worker.
- * Returns NULL with MIDI_ERROR_FORMAT set where libsmf refuses the file; the message names the cause, not the file. */
+/* Reads one SMF (formats 0 and 1, ticks a quarter note) from memory. A note that is never switched off lasts to the end of its track; one struck
+ * again while it sounds ends there; two struck at one tick are one. Tracks are kept as far as they make sense (song->warnings). Call it in a
+ * worker (see above). Returns NULL with MIDI_ERROR_FORMAT set for format 2, SMPTE time and what is no MIDI file; the message names the
+ * cause, not the file. */
 song_t *midi_parse(const void *bytes, size_t length, GError **error);
 
-/* Writes format 1: first a track with tempi, meters and texts, then one track per track name with name, program and notes.
- * The end-of-track time is song->ticks. Atomic: temporary, fsync, rename. FALSE with error set (file and cause) on failure. */
+/* Writes format 1: first a track with tempi, meters, pedals and texts, then one track per track name with name, programs and notes.
+ * The end-of-track time is song->ticks, or the last event's where that is later; at most 2^28 - 1. Atomic: temporary, fsync, rename. FALSE with error set (file and cause) on failure. */
 gboolean midi_write(const song_t *song, const char *path, GError **error);
 
 #endif

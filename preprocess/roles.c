@@ -7,14 +7,15 @@
  *    chords; 114, 116-128 (agogo, unpitched percussion, sound effects): drums.
  * 4. Register and texture. A line is a group with at most 1.2 notes sounding at once on average, active for at least a fifth as long as the most
  *    active pitched group. If nothing is bass yet, the lowest line left is bass, if its mean pitch is below E3 (52) and another pitched group lies
- *    higher. If nothing is melody yet, the highest line left is melody.
+ *    higher. If nothing is melody yet, the highest line left is melody; without a line, the highest group left of at most 2 notes at once (a tune
+ *    in thirds or octaves), if another one left lies lower.
  * 5. What is left is chords. */
 #include "preprocess/roles.h"
 
 #include <string.h>
 
 enum { UNDECIDED = ROLE_COUNT, PROGRAMS = 128, BASS_BELOW_PITCH = 52, ACTIVE_PART = 5 };
-static const double LINE_POLYPHONY = 1.2;
+static const double LINE_POLYPHONY = 1.2, THIRDS_POLYPHONY = 2;
 
 typedef struct {
     guint track;
@@ -114,8 +115,8 @@ static GArray *gather_groups(const song_t *song, guint *group_of) {
 
 static double mean_pitch(const group_t *group) { return (double)group->pitch_sum / group->notes; }
 
-static gboolean is_line(const group_t *group, int64_t most_active) {
-    return (double)group->length_sum <= LINE_POLYPHONY * (double)group->active && group->active >= most_active / ACTIVE_PART;
+static gboolean is_line(const group_t *group, double polyphony, int64_t most_active) {
+    return (double)group->length_sum <= polyphony * (double)group->active && group->active >= most_active / ACTIVE_PART;
 }
 
 /* ---- the rules in order ---- */
@@ -144,13 +145,28 @@ static gboolean role_is_taken(const group_t *groups, guint n, role_t role) {
     return FALSE;
 }
 
-/* The highest (sign 1) or lowest (sign -1) undecided line; NULL where there is none. */
-static group_t *extreme_line(group_t *groups, guint n, int64_t most_active, int sign) {
+/* The highest (sign 1) or lowest (sign -1) undecided group of at most that polyphony; NULL where there is none. */
+static group_t *extreme_line(group_t *groups, guint n, double polyphony, int64_t most_active, int sign) {
     group_t *extreme = NULL;
     for (guint i = 0; i < n; i++)
-        if (groups[i].role == (role_t)UNDECIDED && is_line(&groups[i], most_active))
+        if (groups[i].role == (role_t)UNDECIDED && is_line(&groups[i], polyphony, most_active))
             if (!extreme || sign * (mean_pitch(&groups[i]) - mean_pitch(extreme)) > 0) extreme = &groups[i];
     return extreme;
+}
+
+static gboolean lies_above_another(const group_t *group, const group_t *groups, guint n) {
+    for (guint i = 0; i < n; i++)
+        if (groups[i].role == (role_t)UNDECIDED && mean_pitch(&groups[i]) < mean_pitch(group)) return TRUE;
+    return FALSE;
+}
+
+static void decide_melody(group_t *groups, guint n, int64_t most_active) {
+    group_t *melody = extreme_line(groups, n, LINE_POLYPHONY, most_active, 1);
+    if (!melody) {
+        melody = extreme_line(groups, n, THIRDS_POLYPHONY, most_active, 1);
+        if (melody && !lies_above_another(melody, groups, n)) return;
+    }
+    if (melody) melody->role = ROLE_MELODY;
 }
 
 static void decide_by_register(group_t *groups, guint n) {
@@ -161,10 +177,9 @@ static void decide_by_register(group_t *groups, guint n) {
         most_active = MAX(most_active, groups[i].active);
         highest = MAX(highest, mean_pitch(&groups[i]));
     }
-    group_t *low = role_is_taken(groups, n, ROLE_BASS) ? NULL : extreme_line(groups, n, most_active, -1);
+    group_t *low = role_is_taken(groups, n, ROLE_BASS) ? NULL : extreme_line(groups, n, LINE_POLYPHONY, most_active, -1);
     if (low && mean_pitch(low) < MIN(BASS_BELOW_PITCH, highest)) low->role = ROLE_BASS;
-    group_t *high = role_is_taken(groups, n, ROLE_MELODY) ? NULL : extreme_line(groups, n, most_active, 1);
-    if (high) high->role = ROLE_MELODY;
+    if (!role_is_taken(groups, n, ROLE_MELODY)) decide_melody(groups, n, most_active);
     for (guint i = 0; i < n; i++)
         if (groups[i].role == (role_t)UNDECIDED) groups[i].role = ROLE_CHORDS;
 }

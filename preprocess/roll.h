@@ -30,7 +30,8 @@ typedef struct {
 } roll_t;
 
 typedef struct {
-    size_t kept, out_of_range, folded, drums_left_out, role_left_out; /* notes */
+    /* Notes. Those folded are also kept; role_left_out: pitched notes where the grid has drums alone. */
+    size_t kept, out_of_range, folded, drums_left_out, role_left_out;
 } roll_counts_t;
 
 #define ROLL_ERROR roll_error_quark()
@@ -57,16 +58,19 @@ gboolean roll_get(const roll_t *roll, size_t frame, size_t track, int plane, siz
 void roll_set(roll_t *roll, size_t frame, size_t track, int plane, size_t p);
 
 /* Notes to roll. Frames = end of song, rounded to the grid, at least the last note's end. A note takes at least one frame; ticks round to
- * the nearest frame, halves up. Roles are documented at roll.c. Returns NULL with ROLL_ERROR_EMPTY (no note kept) or
- * ROLL_ERROR_TOO_LONG (more than 2^24 frames) set; counts is filled either way. The song may be changed (pedal). */
+ * the nearest frame, halves up; notes of one pitch and track that overlap give the union of their frames, with all their onsets. Which note
+ * has which role: roles.c; which track takes it: roll.c. Returns NULL with ROLL_ERROR_EMPTY (no note kept) or ROLL_ERROR_TOO_LONG (more
+ * than 2^24 frames) set; counts is filled either way. The song may be changed (pedal). */
 roll_t *roll_from_song(song_t *song, const grid_t *grid, roll_counts_t *counts, GError **error);
 
-/* Brings a roll into canonical form in place (see above): what sampled bits need before they become notes. */
+/* Brings a roll into canonical form in place (see above): what sampled bits need before they become notes. An onset makes its frame sound, a
+ * sounding bit after silence makes an onset, bits past the last pitch are cleared. */
 void roll_make_canonical(roll_t *roll);
 
 /* Canonical roll to notes: a note from each onset to the frame before the next onset or silence. 24 * steps_per_beat ticks a beat at least,
  * a track per role with its name, program and channel; no zero-length, overlapping or hanging notes; ends after the last frame.
- * roll_from_song() of the result gives the same bits. */
+ * roll_from_song() of the result gives the same bits, after writing and reading too (a silent
+ * roll becomes a song without notes, which it refuses). */
 song_t *roll_to_song(const roll_t *roll, const grid_t *grid, double tempo_bpm, meter_t meter);
 
 /* One frame's plane shifted by semitones (may be negative): bits shifted past the edge are lost; see roll_pitch_range() to avoid that.

@@ -1,7 +1,6 @@
 /* midi, song, sieve: files written here byte by byte in hexadecimal, as a Standard MIDI File spells them. */
 #include "preprocess/midi.h"
 
-#include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -399,7 +398,7 @@ static void test_full_disk(void) {
     g_autoptr(song_t) large = random_song(random);
     g_autoptr(GError) error = NULL;
     struct rlimit before, limit;
-    g_assert_cmpint(g_mkdir("full", 0777), ==, 0);
+    g_assert_cmpint(g_mkdir_with_parents("full", 0777), ==, 0);
     write_song(small, "full/song.mid");
     getrlimit(RLIMIT_FSIZE, &before);
     limit = (struct rlimit){.rlim_cur = 100, .rlim_max = before.rlim_max};

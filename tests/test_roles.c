@@ -106,6 +106,11 @@ static void test_register(void) {
     /* alone: a line is the melody, however low; chords are chords */
     ROLES({"", 0, 0, 40, 1, 32, "melody"});
     ROLES({"", 0, 0, 60, 3, 32, "chords"});
+    /* a tune in thirds, over chords; but not alone, nor below them, nor in three voices */
+    ROLES({"a", 0, 0, 72, 2, 32, "melody"}, {"b", 1, 0, 50, 3, 32, "chords"});
+    ROLES({"", 0, 0, 72, 2, 32, "chords"});
+    ROLES({"a", 0, 0, 60, 2, 32, "chords"}, {"b", 1, 0, 72, 3, 32, "chords"});
+    ROLES({"a", 0, 0, 72, 3, 32, "chords"}, {"b", 1, 0, 50, 3, 32, "chords"});
     /* a few notes do not make a melody */
     ROLES({"a", 0, 0, 96, 1, 6, "chords"}, {"b", 1, 0, 72, 1, 32, "melody"}, {"c", 2, 0, 55, 3, 32, "chords"});
     ROLES({"a", 0, 0, 96, 1, 7, "melody"}, {"b", 1, 0, 72, 1, 32, "chords"}, {"c", 2, 0, 55, 3, 32, "chords"});

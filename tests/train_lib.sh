@@ -1,5 +1,6 @@
 # Sourced by tests/train*.sh: a corpus of generated songs and comparisons of runs.
 . "$SOURCE/tests/lib.sh"
+export OPENBLAS_NUM_THREADS=1 # tiny models: more threads only wait for each other
 trainer=$BIN/trainer
 state=$BUILD/tests/checkpoint_state
 

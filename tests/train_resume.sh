@@ -35,7 +35,8 @@ wait_for() {
     done
     return 1
 }
-rank_of() { pgrep -f -- "$trainer --output $1 " | while read -r id; do grep -q '^trainer' "/proc/$id/comm" && echo "$id"; done | head -n 1; }
+# rank_of PID: the first rank under `timeout mpirun`, PID being timeout's.
+rank_of() { pgrep -P "$(pgrep -P "$1" mpirun)" trainer | head -n 1; }
 
 for signal in USR1 TERM INT; do
     "$trainer" --output "one$signal" $common $long >/dev/null 2>err &
@@ -60,14 +61,14 @@ status_is 75 "mpirun passes SIGUSR1 on: exit 75"
 ok "with a checkpoint" "$state" both/latest.h5
 OPENBLAS_NUM_THREADS=1 timeout 60 mpirun -n 2 "$trainer" --output single $common $long >/dev/null 2>err &
 wait_for single/metrics.jsonl '"step": '
-kill -s TERM "$(rank_of single)"
+kill -s TERM "$(rank_of $!)"
 wait $!
 status=$?
 status_is 75 "SIGTERM to one rank of two: all leave with 75"
 
 OPENBLAS_NUM_THREADS=1 timeout 60 mpirun -n 2 "$trainer" --output killed $common $long --checkpoint-every "5 steps" >/dev/null 2>err &
 wait_for killed/metrics.jsonl '"step": 2[0-9]'
-kill -s KILL "$(rank_of killed)"
+kill -s KILL "$(rank_of $!)"
 wait $!
 ok "a killed rank ends the job" test $? -ne 0
 printf '{"kind": "step", "epo' >>killed/metrics.jsonl

@@ -202,7 +202,8 @@ void metrics_epoch(metrics_t *metrics, const metrics_epoch_t *epoch) {
         fprintf(stderr, "; valid %.2f + %.2f (%.3f + %.3f a frame), %d active units, F1 %.3f", valid->nll, valid->kl, valid->nll * per_frame,
                 valid->kl * per_frame, valid->active_units, valid->f1);
     }
-    fprintf(stderr, "%s, %.1f s\n", epoch->best ? ", best" : "", epoch->seconds);
+    double session = (double)(g_get_monotonic_time() - metrics->start) / G_USEC_PER_SEC;
+    fprintf(stderr, "%s; %.0f windows/s, %.1f s\n", epoch->best ? ", best" : "", (double)metrics->windows / session, epoch->seconds);
 }
 
 void metrics_say(metrics_t *metrics, const char *format, ...) {

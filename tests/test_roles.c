@@ -109,6 +109,7 @@ static void test_register(void) {
     /* a tune in thirds, over chords; but not alone, nor below them, nor in three voices */
     ROLES({"a", 0, 0, 72, 2, 32, "melody"}, {"b", 1, 0, 50, 3, 32, "chords"});
     ROLES({"", 0, 0, 72, 2, 32, "chords"});
+    ROLES({"a", 0, 0, 72, 2, 32, "chords"}, {"Bass", 1, 0, 40, 1, 32, "bass"});
     ROLES({"a", 0, 0, 60, 2, 32, "chords"}, {"b", 1, 0, 72, 3, 32, "chords"});
     ROLES({"a", 0, 0, 72, 3, 32, "chords"}, {"b", 1, 0, 50, 3, 32, "chords"});
     /* a few notes do not make a melody */

@@ -223,18 +223,20 @@ static void test_model(gconstpointer data) {
               table[i].name);
 }
 
-#define DENSE(T, K, L, P, Z, LOSS, ...)                                                                                                              \
-    {                                                                                                                                                \
-        .kind = MODEL_DENSE, .window = T, .tracks = K, .planes = L, .pitches = P, .hidden = {__VA_ARGS__},                                           \
-        .n_hidden = sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t), .latent = Z, .loss = LOSS                                                      \
-    }
+#define HIDDEN(...)          .hidden = {__VA_ARGS__}, .n_hidden = sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t)
+#define SHAPE(T, K, L, P, Z) .kind = MODEL_DENSE, .window = T, .tracks = K, .planes = L, .pitches = P, .latent = Z
 
 static const case_t cases[] = {
-    {DENSE(3, 1, 1, 5, 2, LOSS_BCE, 6), 1, 0, FALSE},          {DENSE(2, 2, 1, 12, 3, LOSS_BCE, 7, 5), 0.4, 0, FALSE},
-    {DENSE(2, 3, 2, 5, 4, LOSS_BCE, 8, 6, 4), 1, 0, FALSE},    {DENSE(1, 1, 1, 88, 3, LOSS_BCE, 6, 4), 2, 0, FALSE},
-    {DENSE(3, 1, 2, 12, 2, LOSS_MSE, 6), 1, 0, FALSE},         {DENSE(2, 2, 1, 5, 3, LOSS_MSE, 7, 5, 5), 0.1, 0, FALSE},
-    {DENSE(2, 1, 1, 12, 3, LOSS_BCE, 6, 5), 1, 100, FALSE, 3}, {DENSE(2, 1, 1, 12, 3, LOSS_BCE, 6, 5), 1, 1, FALSE, 1},
-    {DENSE(2, 1, 1, 5, 3, LOSS_BCE, 6, 5), 1, 0, TRUE},        {DENSE(2, 1, 1, 5, 3, LOSS_BCE, 6, 5), 0, 0, FALSE},
+    {{SHAPE(3, 1, 1, 5, 2), HIDDEN(6), .loss = LOSS_BCE}, .beta = 1},
+    {{SHAPE(2, 2, 1, 12, 3), HIDDEN(7, 5), .loss = LOSS_BCE}, .beta = 0.4},
+    {{SHAPE(2, 3, 2, 5, 4), HIDDEN(8, 6, 4), .loss = LOSS_BCE}, .beta = 1},
+    {{SHAPE(1, 1, 1, 88, 3), HIDDEN(6, 4), .loss = LOSS_BCE}, .beta = 2},
+    {{SHAPE(3, 1, 2, 12, 2), HIDDEN(6), .loss = LOSS_MSE}, .beta = 1},
+    {{SHAPE(2, 2, 1, 5, 3), HIDDEN(7, 5, 5), .loss = LOSS_MSE}, .beta = 0.1},
+    {{SHAPE(2, 1, 1, 12, 3), HIDDEN(6, 5), .loss = LOSS_BCE}, .beta = 1, .free_bits = 100, .held_back = 3},
+    {{SHAPE(2, 1, 1, 12, 3), HIDDEN(6, 5), .loss = LOSS_BCE}, .beta = 1, .free_bits = 1, .held_back = 1},
+    {{SHAPE(2, 1, 1, 5, 3), HIDDEN(6, 5), .loss = LOSS_BCE}, .beta = 1, .no_noise = TRUE},
+    {{SHAPE(2, 1, 1, 5, 3), HIDDEN(6, 5), .loss = LOSS_BCE}, .beta = 0},
 };
 
 int main(int argc, char **argv) {

@@ -49,26 +49,43 @@ static void fill_rows(real_t *y, const real_t *row, size_t B, size_t N) {
     for (size_t b = 0; b < B; b++) memcpy(y + b * N, row, N * sizeof *y);
 }
 
-OPS_WIDE static void add_row(real_t *restrict to, const real_t *restrict from, size_t N) {
-    for (size_t n = 0; n < N; n++) to[n] += from[n];
-}
-
 OPS_WIDE static void add_columns(real_t *restrict sum, const real_t *restrict y, size_t B, size_t N) {
     for (size_t b = 0; b < B; b++)
         for (size_t n = 0; n < N; n++) sum[n] += y[b * N + n];
 }
 
+/* Both directions go through the rows of W once, in order: W is larger than the cache, the rows of y and dy stay in it. */
+OPS_WIDE static void add_sounding_rows(const uint32_t *restrict start, const uint32_t *restrict window, const real_t *restrict W, real_t *restrict y,
+                                       size_t D, size_t N) {
+    for (size_t d = 0; d < D; d++) {
+        const real_t *row = W + d * N;
+        for (size_t i = start[d]; i < start[d + 1]; i++) {
+            real_t *restrict to = y + window[i] * N;
+            for (size_t n = 0; n < N; n++) to[n] += row[n];
+        }
+    }
+}
+
+OPS_WIDE static void add_to_sounding_rows(const uint32_t *restrict start, const uint32_t *restrict window, const real_t *restrict dy,
+                                          real_t *restrict dW, size_t D, size_t N) {
+    for (size_t d = 0; d < D; d++) {
+        real_t *restrict row = dW + d * N;
+        for (size_t i = start[d]; i < start[d + 1]; i++) {
+            const real_t *from = dy + window[i] * N;
+            for (size_t n = 0; n < N; n++) row[n] += from[n];
+        }
+    }
+}
+
 void ops_linear_bits(const uint32_t *start, const uint32_t *window, const real_t *W, const real_t *bias, real_t *y, size_t B, size_t D, size_t N) {
     fill_rows(y, bias, B, N);
-    for (size_t d = 0; d < D; d++)
-        for (size_t i = start[d]; i < start[d + 1]; i++) add_row(y + window[i] * N, W + d * N, N);
+    add_sounding_rows(start, window, W, y, D, N);
 }
 
 void ops_linear_bits_backward(const uint32_t *start, const uint32_t *window, const real_t *dy, real_t *dW, real_t *dbias, size_t B, size_t D,
                               size_t N) {
     add_columns(dbias, dy, B, N);
-    for (size_t d = 0; d < D; d++)
-        for (size_t i = start[d]; i < start[d + 1]; i++) add_row(dW + d * N, dy + window[i] * N, N);
+    add_to_sounding_rows(start, window, dy, dW, D, N);
 }
 
 void ops_linear(const real_t *x, const real_t *W, const real_t *bias, real_t *y, size_t B, size_t M, size_t N) {
@@ -240,8 +257,9 @@ void ops_set_threads(int threads) {
 const char *ops_describe_blas(void) {
 #ifdef OPENBLAS_VERSION
     static char text[128];
-    g_snprintf(text, sizeof text, "%s, %s kernels, threads: %d", OPENBLAS_VERSION, openblas_get_corename(), openblas_get_num_threads());
-    return g_strstrip(text);
+    char version[] = OPENBLAS_VERSION; /* with spaces around */
+    g_snprintf(text, sizeof text, "%s, %s kernels, threads: %d", g_strstrip(version), openblas_get_corename(), openblas_get_num_threads());
+    return text;
 #else
     return "BLAS";
 #endif

@@ -76,11 +76,14 @@ $(BUILD)/lib%.a:
 	@rm -f $@
 	$(AR) rcs $@ $^
 
+# In the sanitizer build MPI's modules stay loaded to the end, so that reports of leaks can name them.
+KEEP_MODULES := $(if $(filter asan,$(CONFIG)),$(BUILD)/tests/asan/keep_modules.o)
+
 # Each program links its own archive and those it may call: an upward call fails here.
 $(BIN)/preprocess: $(BUILD)/preprocess/main.o $(LIBPREPROCESS)
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(PREPROCESS_LIBS)
-$(BIN)/trainer: $(BUILD)/trainer/main.o $(LIBTRAINER) $(LIBPREPROCESS)
+$(BIN)/trainer: $(BUILD)/trainer/main.o $(KEEP_MODULES) $(LIBTRAINER) $(LIBPREPROCESS)
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(TRAINER_LIBS)
 $(BIN)/sampler: $(BUILD)/sampler/main.o $(LIBSAMPLER) $(LIBTRAINER) $(LIBPREPROCESS)
@@ -92,7 +95,7 @@ TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/double
 TEST_SCRIPTS  := $(filter-out tests/%lib.sh,$(wildcard tests/*.sh))
 DOUBLE_TESTS  := $(patsubst tests/%.c,build/double/tests/%,$(wildcard tests/double_*.c))
 
-$(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBSAMPLER) $(LIBTRAINER) $(LIBPREPROCESS)
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(KEEP_MODULES) $(LIBSAMPLER) $(LIBTRAINER) $(LIBPREPROCESS)
 	$(LINK) -o $@ $^ $(TRAINER_LIBS) $(SAMPLER_LIBS)
 
 # The model's code in double precision, for central differences.

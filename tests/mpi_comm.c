@@ -92,6 +92,7 @@ static void test_shared(void) {
     int *first = comm_shared_alloc(N * sizeof *first, &error);
     int *second = comm_shared_alloc(sizeof *second, &error);
     CHECK(first && second && !error);
+    if (!first || !second) return;
     int wrong = 0;
     for (int i = 0; i < N; i++) wrong += first[i] != 0;
     CHECK(wrong == 0);

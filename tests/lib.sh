@@ -63,11 +63,11 @@ prints() {
     [ "$found" -eq 0 ] || { echo "# no /$1/ in:"; tail -n 20 "$WORK/out" | sed 's/^/# /'; }
 }
 
-# ranks N COMMAND...: under mpirun, ended after two minutes whatever happens.
+# ranks N COMMAND...: under mpirun, ended after two minutes whatever happens. Leaks are looked for in runs of one process: it takes seconds a rank.
 ranks() {
     local n=$1
     shift
-    OPENBLAS_NUM_THREADS=1 timeout --kill-after=10 120 mpirun -n "$n" "$@"
+    ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 OPENBLAS_NUM_THREADS=1 timeout --kill-after=10 120 mpirun -n "$n" "$@"
 }
 
 finish() {

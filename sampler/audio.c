@@ -2,7 +2,7 @@
  * grow with length. Refuses what is no soundfont, and more than a WAV file can hold. */
 #include "sampler/audio.h"
 
-G_DEFINE_QUARK(audio - error - quark, audio_error)
+G_DEFINE_QUARK(audio_error, audio_error)
 
 #ifndef HAVE_FLUIDSYNTH
 

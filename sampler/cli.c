@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-G_DEFINE_QUARK(cli - error - quark, cli_error)
+G_DEFINE_QUARK(cli_error, cli_error)
 
 typedef struct {
     const char *name, *takes, *summary, *example;

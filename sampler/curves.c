@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-G_DEFINE_QUARK(curves - error - quark, curves_error)
+G_DEFINE_QUARK(curves_error, curves_error)
 
 typedef struct {
     const char *name, *member; /* in the legend; in the file */

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-G_DEFINE_QUARK(latent - error - quark, latent_error)
+G_DEFINE_QUARK(latent_error, latent_error)
 
 /* Sines below this are rounding, not a direction. */
 static const double PARALLEL = 1e-6;

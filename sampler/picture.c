@@ -6,7 +6,7 @@
 #include <cairo-svg.h>
 #include <math.h>
 
-G_DEFINE_QUARK(picture - error - quark, picture_error)
+G_DEFINE_QUARK(picture_error, picture_error)
 
 enum { PAGE_WIDTH = 1200, MARGIN = 16, HEAD = 44, KEYBOARD = 14, DRUM_ROW = 9, STRIP_GAP = 6, SYSTEM_BARS = 8 };
 static const double PNG_SCALE = 1.5, PNG_LIMIT = 32000; /* cairo's images end at 32767 dots */

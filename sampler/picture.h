@@ -1,5 +1,5 @@
 /* picture: piano rolls, sheets of them, and curves as PNG or SVG. The only module that knows cairo; it sees rolls, not files: pictures come back
- * as bytes. The same input gives the same bytes (no time stamps, no random ids) on one machine with one set of fonts. */
+ * as bytes. The same input gives the same bytes (no time stamps; cairo numbers an SVG's inner ids from the process's start) with the same fonts. */
 #ifndef MPIANIST_SAMPLER_PICTURE_H
 #define MPIANIST_SAMPLER_PICTURE_H
 

@@ -10,7 +10,7 @@
 #include "sampler/audio.h"
 #include "sampler/latent.h"
 
-G_DEFINE_QUARK(result - error - quark, result_error)
+G_DEFINE_QUARK(result_error, result_error)
 
 gboolean result_make_folder(const cli_t *cli, GError **error) {
     if (g_mkdir_with_parents(cli->output, 0777) == 0 && g_access(cli->output, W_OK) == 0) return TRUE;

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-G_DEFINE_QUARK(sample - error - quark, sample_error)
+G_DEFINE_QUARK(sample_error, sample_error)
 
 enum { BATCH = 16 }; /* windows decoded at once */
 

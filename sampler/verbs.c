@@ -11,7 +11,7 @@
 #include "sampler/latent.h"
 #include "sampler/result.h"
 
-G_DEFINE_QUARK(verbs - error - quark, verbs_error)
+G_DEFINE_QUARK(verbs_error, verbs_error)
 
 static const double TRAVERSE_END = 3; /* standard deviations of the prior */
 

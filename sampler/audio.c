@@ -117,6 +117,16 @@ static void put_head(uint8_t head[WAV_HEAD], uint32_t bytes) {
     put_u32(head + 40, bytes);
 }
 
+static void put_samples(uint8_t *out, const float *left, const float *right, size_t n, double scale) {
+    for (size_t i = 0; i < n; i++, out += 2 * CHANNELS) {
+        const long l = lround(CLAMP(scale * left[i], -1, 1) * 32767), r = lround(CLAMP(scale * right[i], -1, 1) * 32767);
+        out[0] = (uint8_t)l;
+        out[1] = (uint8_t)(l >> 8);
+        out[2] = (uint8_t)r;
+        out[3] = (uint8_t)(r >> 8);
+    }
+}
+
 /* Plays `samples` of each channel. Where file is NULL *scale receives what brings the loudest to LOUDEST; else they are written, scaled. FALSE with errno set
  * or with error set. */
 static gboolean play(const char *midi, const char *soundfont, uint64_t samples, FILE *file, double *scale, GError **error) {
@@ -131,15 +141,12 @@ static gboolean play(const char *midi, const char *soundfont, uint64_t samples, 
             g_set_error(error, AUDIO_ERROR, AUDIO_ERROR_RENDER, "%s: cannot play: %s", midi, last_error);
             return FALSE;
         }
-        for (size_t i = 0; i < n && file == NULL; i++) peak = fmax(peak, fmax(fabs((double)left[i]), fabs((double)right[i])));
-        for (size_t i = 0; i < n && file != NULL; i++) {
-            const long l = lround(CLAMP(*scale * left[i], -1, 1) * 32767), r = lround(CLAMP(*scale * right[i], -1, 1) * 32767);
-            out[4 * i] = (uint8_t)l;
-            out[4 * i + 1] = (uint8_t)(l >> 8);
-            out[4 * i + 2] = (uint8_t)r;
-            out[4 * i + 3] = (uint8_t)(r >> 8);
+        if (file == NULL) {
+            for (size_t i = 0; i < n; i++) peak = fmax(peak, fmax(fabs((double)left[i]), fabs((double)right[i])));
+        } else {
+            put_samples(out, left, right, n, *scale);
+            if (fwrite(out, CHANNELS * 2, n, file) != n) return FALSE;
         }
-        if (file != NULL && fwrite(out, CHANNELS * 2, n, file) != n) return FALSE;
     }
     if (file == NULL) *scale = peak > 1e-4 ? LOUDEST / peak : 1; /* silence stays silence */
     return TRUE;

@@ -1,0 +1,136 @@
+/* entry: one input file's way from bytes to roll, inside a worker, and its result's way out. Owns the hashes that tell duplicates; refuses files that are not worth a worker (too large to be
+ * music). */
+#include "preprocess/entry.h"
+
+#include <string.h>
+
+enum { MAX_FILE_BYTES = 64 << 20 };
+
+/* Used where one file is read for its own sake. */
+static const worker_limits_t single_limits = {.timeout_s = 60, .memory_bytes = (size_t)2 << 30};
+
+typedef struct {
+    const char *path;
+    const grid_t *grid;
+} job_t;
+
+static void drop(entry_t *entry, const char *reason) {
+    g_autofree char *text = g_utf8_make_valid(reason, -1);
+    const char *end = NULL;
+    entry->kept = FALSE;
+    g_strlcpy(entry->reason, text, ENTRY_REASON_BYTES);
+    g_utf8_validate(entry->reason, -1, &end); /* the cut may go through a character */
+    entry->reason[end - entry->reason] = '\0';
+}
+
+static void hash_size(GChecksum *checksum, const roll_t *roll) {
+    const guint64 size[3] = {GUINT64_TO_LE(roll->frames), GUINT64_TO_LE(roll->tracks), GUINT64_TO_LE(roll->pitches)};
+    g_checksum_update(checksum, (const guchar *)size, sizeof size);
+}
+
+static void take_hash(GChecksum *checksum, char *hash) { g_strlcpy(hash, g_checksum_get_string(checksum), 65); }
+
+static void hash_content(const roll_t *roll, char *hash) {
+    g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
+    hash_size(checksum, roll);
+    g_checksum_update(checksum, roll->bits, (gssize)(roll->frames * roll->tracks * ROLL_PLANES * roll->stride));
+    take_hash(checksum, hash);
+}
+
+static void hash_shape(const roll_t *roll, const grid_t *grid, char *hash) {
+    g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
+    int lowest = 0, highest = 0;
+    if (!roll_pitch_range(roll->bits, roll->frames, grid, &lowest, &highest)) lowest = 0;
+    hash_size(checksum, roll);
+    uint8_t shifted[16];
+    for (size_t plane = 0; plane < roll->frames * roll->tracks * ROLL_PLANES; plane++) {
+        gboolean drums = grid->roles[plane / ROLL_PLANES % roll->tracks] == ROLE_DRUMS;
+        roll_shift_plane(roll->bits + plane * roll->stride, shifted, roll->pitches, drums ? 0 : -lowest);
+        g_checksum_update(checksum, shifted, (gssize)roll->stride);
+    }
+    take_hash(checksum, hash);
+}
+
+static void count_notes(const roll_t *roll, size_t *notes) {
+    for (size_t frame = 0; frame < roll->frames; frame++) {
+        for (size_t track = 0; track < roll->tracks; track++) {
+            const uint8_t *onsets = roll->bits + ((frame * roll->tracks + track) * ROLL_PLANES + PLANE_ONSET) * roll->stride;
+            for (size_t i = 0; i < roll->stride; i++) notes[track] += (size_t)__builtin_popcount(onsets[i]);
+        }
+    }
+}
+
+/* The roll of a file's bytes, with the entry filled in; NULL where the entry is dropped. */
+static roll_t *lay_out(const char *bytes, gsize length, const grid_t *grid, entry_t *entry) {
+    g_autoptr(GError) error = NULL;
+    g_autofree char *sha256 = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)bytes, length);
+    g_strlcpy(entry->sha256, sha256, sizeof entry->sha256);
+    g_autoptr(song_t) song = midi_parse(bytes, length, &error);
+    if (!song) return drop(entry, error->message), NULL;
+    entry->tempo_bpm = song_main_tempo(song);
+    entry->meter = song_main_meter(song);
+    entry->warnings = song->warnings;
+    g_autoptr(roll_t) roll = roll_from_song(song, grid, &entry->counts, &error);
+    if (!roll) return drop(entry, error->message), NULL;
+    entry->kept = TRUE;
+    entry->frames = (int64_t)roll->frames;
+    count_notes(roll, entry->notes);
+    hash_content(roll, entry->content);
+    hash_shape(roll, grid, entry->shape);
+    return g_steal_pointer(&roll);
+}
+
+/* In the worker: the entry, then the roll's bytes. */
+static gboolean read_in_worker(gpointer data, GByteArray *out, GError **error) {
+    const job_t *job = data;
+    entry_t entry = {0};
+    g_autoptr(GMappedFile) file = g_mapped_file_new(job->path, FALSE, error);
+    if (!file) return FALSE;
+    gsize length = g_mapped_file_get_length(file);
+    g_autoptr(roll_t) roll = NULL;
+    if (length > MAX_FILE_BYTES)
+        drop(&entry, "larger than 64 MiB: not a song");
+    else if (length == 0)
+        drop(&entry, "empty file");
+    else
+        roll = lay_out(g_mapped_file_get_contents(file), length, job->grid, &entry);
+    g_byte_array_append(out, (const guint8 *)&entry, sizeof entry);
+    if (roll) g_byte_array_append(out, roll->bits, (guint)(roll->frames * grid_frame_bytes(job->grid)));
+    return TRUE;
+}
+
+worker_t *entry_start(const char *path, const grid_t *grid, const worker_limits_t *limits, GError **error) {
+    job_t job = {path, grid}; /* the child has its copy once worker_start() returns */
+    return worker_start(read_in_worker, &job, limits, error);
+}
+
+void entry_finish(worker_t *worker, entry_t *entry, GByteArray **bits) {
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GByteArray) result = worker_finish(worker, &error);
+    *bits = NULL;
+    if (!result || result->len < sizeof *entry) {
+        memset(entry, 0, sizeof *entry);
+        drop(entry, error ? error->message : "the worker gave no result");
+        return;
+    }
+    memcpy(entry, result->data, sizeof *entry);
+    if (!entry->kept) return;
+    g_byte_array_remove_range(result, 0, sizeof *entry);
+    *bits = g_steal_pointer(&result);
+}
+
+roll_t *entry_read_roll(const char *path, const grid_t *grid, entry_t *entry, GError **error) {
+    g_autoptr(GByteArray) bits = NULL;
+    worker_t *worker = entry_start(path, grid, &single_limits, error);
+    if (!worker) return NULL;
+    worker_wait_any(&worker, 1);
+    entry_finish(worker, entry, &bits);
+    if (!bits) {
+        g_autofree char *shown = g_filename_display_name(path);
+        g_set_error(error, WORKER_ERROR, WORKER_ERROR_FAILED, "%s: cannot use this song: %s", shown, entry->reason);
+        return NULL;
+    }
+    roll_t *roll = roll_new((size_t)entry->frames, (size_t)grid->n_tracks, (size_t)grid->pitches);
+    memcpy(roll->bits, bits->data, bits->len);
+    return roll;
+}

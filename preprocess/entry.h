@@ -1,0 +1,35 @@
+/* entry: what becomes of one input file: parsed in a worker, laid on the grid, hashed; or dropped with a reason. */
+#ifndef MPIANIST_PREPROCESS_ENTRY_H
+#define MPIANIST_PREPROCESS_ENTRY_H
+
+#include "preprocess/roll.h"
+#include "preprocess/worker.h"
+
+#define ENTRY_REASON_BYTES 192
+
+/* Plain bytes: it travels through pipes and the spool as it is. */
+typedef struct {
+    gboolean kept;
+    char reason[ENTRY_REASON_BYTES]; /* why not kept, UTF-8; "" where kept */
+    char sha256[65];                 /* of the file; "" where it could not be read */
+    char content[65];                /* SHA-256 of the canonical roll */
+    char shape[65];                  /* the same for the roll transposed as low as it goes (drums stay): equal for transposed copies */
+    int64_t frames;
+    roll_counts_t counts;
+    size_t notes[ROLL_MAX_TRACKS]; /* onsets in the roll, by track */
+    double tempo_bpm;
+    meter_t meter;
+    guint warnings; /* tracks dropped or cut short */
+} entry_t;
+
+/* Starts reading a file in a worker. NULL with error set (WORKER_ERROR_FORK). path and grid must outlive the worker. */
+worker_t *entry_start(const char *path, const grid_t *grid, const worker_limits_t *limits, GError **error);
+
+/* The entry of an ended worker; frees it. *bits: the roll's bytes where kept (owner: caller, g_byte_array_unref()), else NULL. A file that cannot be read, is no MIDI file,
+ * crashes, hangs or takes too much memory is an entry that is not kept; nothing fails here. */
+void entry_finish(worker_t *worker, entry_t *entry, GByteArray **bits);
+
+/* Both for a single file, which must be kept: else NULL with error set: path and cause. */
+roll_t *entry_read_roll(const char *path, const grid_t *grid, entry_t *entry, GError **error);
+
+#endif

@@ -1,0 +1,23 @@
+/* find: the MIDI files that a command line means, in a stable order. */
+#ifndef MPIANIST_PREPROCESS_FIND_H
+#define MPIANIST_PREPROCESS_FIND_H
+
+#include "preprocess/shard.h"
+
+typedef struct {
+    char *path; /* to open */
+    char *name; /* relative to the folder named on the command line, or the path as named: what is ordered by and reported; bytes as on disk */
+    gboolean has_split;
+    split_t split; /* of the innermost folder named train, valid (or validation) or test in name or path */
+} found_t;
+
+#define FIND_ERROR find_error_quark()
+GQuark find_error_quark(void);
+typedef enum { FIND_ERROR_MISSING, FIND_ERROR_READ, FIND_ERROR_NONE } find_error_t;
+
+/* Files named in `inputs` (NULL-terminated; whatever their ending) and in `list` (a line each; "-": standard input; NULL: none), and all .mid, .midi and .kar
+ * files (any case) below the folders among them, links followed once. Ordered by name, byte by byte; a file reached twice counts once. A name that is not
+ * there is an error, and so are folders without any MIDI file. Elements: found_t *. NULL with error set. Owner: caller. */
+GPtrArray *find_files(char *const *inputs, const char *list, GError **error);
+
+#endif

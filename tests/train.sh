@@ -35,7 +35,7 @@ done
 run "$trainer" --evaluate run/latest.h5 --data data --split valid --quiet
 cp out one
 run "$trainer" --evaluate run/latest.h5 --data data --split valid --quiet --seed 1
-ok "an evaluation can be repeated" cmp -s one out
+ok "an evaluation can be repeated" test -s one -a "$(cat one)" = "$(cat out)"
 perl -MJSON::PP -e 'print decode_json(<>)->{nll}' out >nll
 holds "--evaluate finds what training found" "$(cat nll) - $(member run/metrics.jsonl epoch valid_nll | tail -n 1) < 1e-6"
 
@@ -62,7 +62,13 @@ ok "ends 2 epochs after the best" test "$(lines stopping/metrics.jsonl epoch)" -
 run "$trainer" --data data --output schedule $tiny --max-steps 8 --beta 0.5 --beta-start 0.1 --beta-steps 4 --warmup-steps 2 --decay cosine --clip 0.5 --keep 2 --checkpoint-every "2 steps"
 ok "beta is annealed" test "$(member schedule/metrics.jsonl step beta | tr '\n' ' ')" = "0.1 0.2 0.3 0.4 0.5 0.5 0.5 0.5 "
 holds "the learning rate rises and falls" "$(member schedule/metrics.jsonl step learning_rate | awk '{r[NR] = $1} END {print (r[1] < r[2] && r[2] > r[4] && r[4] > r[8])}')"
+ok "and is validated at its end, though kept already" test "$(lines schedule/metrics.jsonl validation)" -eq 1 -a -s schedule/best.h5
 ok "--keep 2 leaves the newest" test -e schedule/checkpoint-00000008.h5 -a -e schedule/checkpoint-00000006.h5 -a ! -e schedule/checkpoint-00000002.h5
+if command -v script >/dev/null; then
+    script -qec "$trainer --data data --output terminal $tiny --epochs 3" /dev/null >typed </dev/null
+    tr '\r' '\n' <typed | grep -Eq 'epoch 1/3 \[[#.]{20}\] step [0-9]+/[0-9]+, loss [0-9.]+ nats a window, [0-9]+ windows/s, ETA 0:00:[0-9]{2}'
+    result $? "a terminal shows epoch, bar, step, loss, windows a second and time left"
+fi
 make_corpus nothing 6 --split 100,0,0
 run "$trainer" --data nothing --output unvalidated $tiny --epochs 2
 says_once 'holds no valid songs' "a corpus without valid songs is said once"

@@ -91,7 +91,7 @@ ok "nothing half-written stays" test "$(ls full | grep -Evc '^(checkpoint-[0-9]{
 last=$("$state" full/latest.h5 | sed -n 's/.* step \([0-9]*\) .*/\1/p')
 run "$trainer" --data data --output full $long 0 --max-steps $((last + 2)) --resume auto
 status_is 0 "and the run goes on once there is room"
-filled metrics 1 5000
+filled metrics 1 100
 status_is 1 "metrics that cannot be written: exit 1"
 says_once '^trainer: metrics/metrics\.jsonl: cannot write: .*make room' "names the file"
 

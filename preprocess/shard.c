@@ -142,7 +142,7 @@ static gboolean check_format(h5_file_t *file, GError **error) {
 }
 
 /* Appends the file's rows of /songs; first_frame is moved by `base`, the frames of the shards before. */
-static gboolean read_songs(h5_file_t *file, int64_t base, int64_t *frames, GArray *songs, GError **error) {
+static gboolean read_songs(h5_file_t *file, const grid_t *grid, int64_t base, int64_t *frames, GArray *songs, GError **error) {
     const char *path = h5_file_path(file);
     hsize_t roll_size[4] = {0}, rows = 0;
     g_auto(h5_id_t) roll = H5Dopen2(h5_file_id(file), "/roll", H5P_DEFAULT);
@@ -154,6 +154,9 @@ static gboolean read_songs(h5_file_t *file, int64_t base, int64_t *frames, GArra
         return fail(error, SHARD_ERROR_FORMAT, path, "/roll or /songs has another shape; the file is damaged: preprocess again");
     H5Sget_simple_extent_dims(roll_space, roll_size, NULL);
     H5Sget_simple_extent_dims(space, &rows, NULL);
+    if (roll_size[1] != (hsize_t)grid->n_tracks || roll_size[2] != ROLL_PLANES ||
+        roll_size[1] * roll_size[2] * roll_size[3] != grid_frame_bytes(grid))
+        return fail(error, SHARD_ERROR_FORMAT, path, "/roll has another shape than its grid; the file is damaged: preprocess again");
     guint before = songs->len;
     g_array_set_size(songs, before + (guint)rows);
     g_auto(h5_id_t) row = song_type();
@@ -163,7 +166,8 @@ static gboolean read_songs(h5_file_t *file, int64_t base, int64_t *frames, GArra
     for (guint i = before; i < songs->len; i++) {
         shard_song_t *song = &g_array_index(songs, shard_song_t, i);
         song->sha256[sizeof song->sha256 - 1] = song->path[sizeof song->path - 1] = '\0';
-        if (song->first_frame != at || song->frames < 1 || song->split >= SPLIT_COUNT || song->meter_denominator == 0)
+        if (song->first_frame != at || song->frames < 1 || song->frames > (int64_t)roll_size[0] - at || song->split >= SPLIT_COUNT ||
+            song->meter_denominator == 0)
             return fail(error, SHARD_ERROR_FORMAT, path, "/songs does not fit /roll; the file is damaged: preprocess again");
         song->first_frame += base;
         at += song->frames;
@@ -219,7 +223,7 @@ static gboolean add_shard(shard_set_t *set, const char *path, GArray *songs, GEr
     if (strcmp(wanted_path + 1, name) != 0)
         return fail(error, SHARD_ERROR_MIXED, path, "was renamed: its name and its content disagree; preprocess again");
     int64_t frames = 0;
-    if (!read_songs(file, set->frames, &frames, songs, error)) return FALSE;
+    if (!read_songs(file, &set->grid, set->frames, &frames, songs, error)) return FALSE;
     set->frames += frames;
     return TRUE;
 }

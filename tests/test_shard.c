@@ -1,0 +1,334 @@
+/* Tests of preprocess/shard and of the figures that info prints: a corpus written here is read back; every way in which a folder is not one whole corpus is refused by name. */
+#include "preprocess/shard.h"
+
+#include <glib/gstdio.h>
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "preprocess/corpus.h"
+#include "preprocess/h5.h"
+
+enum { SHARDS = 3, SONGS_EACH = 4 };
+static const size_t SONGS = SHARDS * SONGS_EACH;
+
+static shard_set_t make_head(const char *tracks, char id) {
+    shard_set_t head = {.grid = grid_default(), .options = (char *)"--fold-octaves \"é\"", .n_shards = SHARDS};
+    g_assert_true(grid_set_tracks(&head.grid, tracks, NULL));
+    memset(head.corpus_id, id, 64);
+    return head;
+}
+
+static int64_t song_frames(size_t song) { return (int64_t)(3 + 37 * song); }
+
+static shard_song_t make_song(size_t song, int64_t first_frame) {
+    shard_song_t row = {
+        .first_frame = first_frame, .frames = song_frames(song), .tempo_bpm = 60.5 + (double)song, .split = (uint8_t)(song % SPLIT_COUNT)};
+    row.meter_numerator = (uint8_t)(2 + song % 5);
+    row.meter_denominator = 8;
+    memset(row.sha256, "0123456789abcdef"[song % 16], 64);
+    g_snprintf(row.path, sizeof row.path, "folder/sång %zu.mid", song);
+    return row;
+}
+
+/* A byte that depends on its place in the corpus, so that no two parts can be exchanged unseen. */
+static uint8_t byte_at(size_t i) { return (uint8_t)(i * 2654435761U >> 13); }
+
+static void write_shard(const char *folder, const shard_set_t *head, size_t shard) {
+    g_autoptr(GError) error = NULL;
+    shard_song_t songs[SONGS_EACH];
+    size_t frame_bytes = grid_frame_bytes(&head->grid), before = 0;
+    int64_t frames = 0;
+    for (size_t i = 0; i < shard * SONGS_EACH; i++) before += (size_t)song_frames(i) * frame_bytes;
+    for (size_t i = 0; i < SONGS_EACH; i++) {
+        songs[i] = make_song(shard * SONGS_EACH + i, frames);
+        frames += songs[i].frames;
+    }
+    g_autofree uint8_t *bits = g_malloc((size_t)frames * frame_bytes);
+    for (size_t i = 0; i < (size_t)frames * frame_bytes; i++) bits[i] = byte_at(before + i);
+    shard_write(folder, head, shard, songs, SONGS_EACH, bits, frames, &error);
+    g_assert_no_error(error);
+}
+
+/* A fresh folder with a whole corpus in it; owner: caller. */
+static char *make_corpus(const char *tracks) {
+    char *folder = g_dir_make_tmp("test_shard.XXXXXX", NULL);
+    shard_set_t head = make_head(tracks, 'a');
+    for (size_t i = 0; i < SHARDS; i++) write_shard(folder, &head, i);
+    return folder;
+}
+
+static char *shard_name(const char *folder, size_t shard) { return g_strdup_printf("%s/shard-%05zu-of-%05d.h5", folder, shard, SHARDS); }
+
+static void remove_folder(char *folder) {
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    for (const char *name; dir && (name = g_dir_read_name(dir));) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        g_remove(path);
+    }
+    g_rmdir(folder);
+    g_free(folder);
+}
+
+static void check_round_trip(const char *tracks) {
+    g_autoptr(GError) error = NULL;
+    char *folder = make_corpus(tracks);
+    shard_set_t head = make_head(tracks, 'a');
+    g_autoptr(shard_set_t) set = shard_set_open(folder, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(set->n_shards, ==, SHARDS);
+    g_assert_cmpuint(set->n_songs, ==, SONGS);
+    g_assert_cmpstr(set->corpus_id, ==, head.corpus_id);
+    g_assert_cmpstr(set->options, ==, head.options);
+    g_assert_cmpint(set->grid.n_tracks, ==, head.grid.n_tracks);
+    g_assert_true(memcmp(set->grid.roles, head.grid.roles, sizeof(role_t) * (size_t)head.grid.n_tracks) == 0);
+    int64_t first = 0;
+    for (size_t i = 0; i < SONGS; i++) {
+        shard_song_t wanted = make_song(i, first);
+        const shard_song_t *song = &set->songs[i];
+        g_assert_cmpint(song->first_frame, ==, first);
+        g_assert_cmpint(song->frames, ==, wanted.frames);
+        g_assert_cmpfloat(song->tempo_bpm, ==, wanted.tempo_bpm);
+        g_assert_cmpint(song->meter_numerator, ==, wanted.meter_numerator);
+        g_assert_cmpint(song->meter_denominator, ==, wanted.meter_denominator);
+        g_assert_cmpint(song->split, ==, wanted.split);
+        g_assert_cmpstr(song->sha256, ==, wanted.sha256);
+        g_assert_cmpstr(song->path, ==, wanted.path);
+        first += wanted.frames;
+    }
+    g_assert_cmpint(set->frames, ==, first);
+    size_t bytes = (size_t)set->frames * grid_frame_bytes(&set->grid);
+    g_autofree uint8_t *bits = g_malloc(bytes);
+    g_assert_true(shard_set_read(set, bits, &error));
+    for (size_t i = 0; i < bytes; i++) g_assert_cmpint(bits[i], ==, byte_at(i));
+    remove_folder(folder);
+}
+
+static void test_round_trip(void) {
+    check_round_trip("merged");
+    check_round_trip("melody,chords,bass,drums");
+}
+
+static void test_same_bytes(void) {
+    char *first = make_corpus("merged"), *second = make_corpus("merged");
+    for (size_t i = 0; i < SHARDS; i++) {
+        g_autofree char *a = shard_name(first, i), *b = shard_name(second, i), *bytes_a = NULL, *bytes_b = NULL;
+        gsize n_a = 0, n_b = 0;
+        g_assert_true(g_file_get_contents(a, &bytes_a, &n_a, NULL) && g_file_get_contents(b, &bytes_b, &n_b, NULL));
+        g_assert_cmpuint(n_a, ==, n_b);
+        g_assert_true(memcmp(bytes_a, bytes_b, n_a) == 0);
+    }
+    remove_folder(first);
+    remove_folder(second);
+}
+
+/* The folder is refused, by opening or by reading, and the message matches. Takes the folder away. */
+static void assert_refused(char *folder, const char *says) {
+    g_autoptr(GError) error = NULL;
+    g_autoptr(shard_set_t) set = shard_set_open(folder, &error);
+    if (set) {
+        g_autofree uint8_t *bits = g_malloc((size_t)set->frames * grid_frame_bytes(&set->grid));
+        g_assert_false(shard_set_read(set, bits, &error));
+    }
+    g_assert_nonnull(error);
+    if (!g_pattern_match_simple(says, error->message)) g_error("'%s' is not '%s'", error->message, says);
+    remove_folder(folder);
+}
+
+static void test_incomplete(void) {
+    g_autofree char *none = g_dir_make_tmp("test_shard.XXXXXX", NULL);
+    g_rmdir(none);
+    assert_refused(g_strdup(none), "*no such folder; name the folder that preprocess wrote to");
+    g_assert_true(g_file_set_contents(none, "", 0, NULL));
+    assert_refused(g_strdup(none), "*not a folder*");
+    g_remove(none);
+    assert_refused(g_dir_make_tmp("test_shard.XXXXXX", NULL), "*holds no shards; name the folder*");
+    for (size_t i = 0; i < SHARDS; i++) {
+        char *folder = make_corpus("merged");
+        g_autofree char *path = shard_name(folder, i), *says = g_strdup_printf("*shard-%05zu-of-%05d.h5: *missing; run *", i, SHARDS);
+        g_remove(path);
+        assert_refused(folder, says);
+    }
+}
+
+static void test_mixed(void) {
+    char *folder = make_corpus("merged");
+    shard_set_t other = make_head("merged", 'b');
+    write_shard(folder, &other, 1);
+    assert_refused(folder, "*shard-00001-of-00003.h5: belongs to another corpus*");
+    folder = make_corpus("merged");
+    g_autofree char *from = shard_name(folder, 0), *to = shard_name(folder, 1);
+    g_assert_cmpint(g_rename(from, to), ==, 0);
+    assert_refused(folder, "*shard-00001-of-00003.h5: was renamed*");
+}
+
+/* Overwrites one attribute of the first shard by way of h5py's own road: the HDF5 library. */
+static void set_attribute(const char *folder, const char *name, const void *value, hid_t type) {
+    g_autofree char *path = shard_name(folder, 0);
+    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t attribute = H5Aopen(file, name, H5P_DEFAULT);
+    g_assert_cmpint(H5Awrite(attribute, type, value), >=, 0);
+    H5Aclose(attribute);
+    g_assert_cmpint(H5Fclose(file), >=, 0);
+}
+
+static void test_foreign(void) {
+    int64_t number = SHARD_VERSION + 1;
+    char *folder = make_corpus("merged");
+    set_attribute(folder, "version", &number, H5T_NATIVE_INT64);
+    assert_refused(folder, "*shard-00000-of-00003.h5: shard version 2, this program reads 1; *");
+    static const char *const numbers[] = {"steps_per_beat", "pitch_low", "pitches", "shards", "shard"};
+    for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        g_autofree char *says = g_strdup_printf("*shard-00000-of-00003.h5: attribute %s is -5; *", numbers[i]);
+        number = -5;
+        folder = make_corpus("merged");
+        set_attribute(folder, numbers[i], &number, H5T_NATIVE_INT64);
+        assert_refused(folder, says);
+    }
+    number = 40; /* in range, but not what /roll was made for */
+    folder = make_corpus("merged");
+    set_attribute(folder, "pitches", &number, H5T_NATIVE_INT64);
+    assert_refused(folder, "*shard-00000-of-00003.h5: /roll has another shape than its grid; *");
+    g_autoptr(GError) error = NULL;
+    folder = make_corpus("merged");
+    g_autofree char *path = shard_name(folder, 0);
+    h5_file_t *file = h5_file_create(path, &error);
+    g_assert_true(h5_write_string(file, "/", "format", "something else", &error) && h5_file_commit(file, &error));
+    assert_refused(folder, "*shard-00000-of-00003.h5: not a shard*");
+    folder = make_corpus("merged");
+    g_autofree char *text = shard_name(folder, 2);
+    g_assert_true(g_file_set_contents(text, "text", -1, NULL));
+    assert_refused(folder, "*shard-00002-of-00003.h5: *not an HDF5 file*");
+}
+
+static void test_lying_song(void) {
+    static const struct {
+        int64_t first_frame, frames;
+        uint8_t split, denominator;
+    } lies[] = {{1, 3, 0, 4}, {0, 0, 0, 4}, {0, 4, 0, 4}, {0, INT64_MAX, 0, 4}, {0, -3, 0, 4}, {0, 3, SPLIT_COUNT, 4}, {0, 3, 0, 0}};
+    shard_set_t head = make_head("merged", 'a');
+    head.n_shards = 1;
+    for (size_t i = 0; i < G_N_ELEMENTS(lies); i++) {
+        g_autoptr(GError) error = NULL;
+        uint8_t bits[3 * 22] = {0};
+        shard_song_t song = make_song(0, lies[i].first_frame);
+        song.frames = lies[i].frames;
+        song.split = lies[i].split;
+        song.meter_denominator = lies[i].denominator;
+        char *folder = g_dir_make_tmp("test_shard.XXXXXX", NULL);
+        shard_write(folder, &head, 0, &song, 1, bits, 3, &error);
+        g_assert_no_error(error);
+        assert_refused(folder, "*shard-00000-of-00001.h5: /songs does not fit /roll; *");
+    }
+}
+
+/* Cut or flipped anywhere, a shard is refused or reads as it was: never other music, never a crash. */
+static void test_damaged(void) {
+    g_autofree char *bytes = NULL;
+    gsize n = 0;
+    guint refused = 0;
+    char *folder = make_corpus("merged");
+    g_autofree char *path = shard_name(folder, 1);
+    g_assert_true(g_file_get_contents(path, &bytes, &n, NULL));
+    for (gsize i = 0; i < n; i += n / 150) {
+        gboolean cut = i / (n / 150) % 3 == 0;
+        bytes[i] ^= (char)(1 << i % 8);
+        g_assert_true(g_file_set_contents(path, bytes, cut ? (gssize)i : (gssize)n, NULL));
+        bytes[i] ^= (char)(1 << i % 8);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(shard_set_t) set = shard_set_open(folder, &error);
+        g_autofree uint8_t *bits = set ? g_malloc((size_t)set->frames * grid_frame_bytes(&set->grid)) : NULL;
+        if (!set || !shard_set_read(set, bits, &error)) {
+            g_assert_true(error && strstr(error->message, "shard-00001-of-00003.h5"));
+            refused++;
+            continue;
+        }
+        g_assert_false(cut);
+        for (size_t b = 0; b < (size_t)set->frames * grid_frame_bytes(&set->grid); b++) g_assert_cmpint(bits[b], ==, byte_at(b));
+    }
+    g_assert_cmpuint(refused, >, 100);
+    remove_folder(folder);
+}
+
+static void test_full_disk(void) {
+    struct rlimit old, limit;
+    g_autoptr(GError) error = NULL;
+    shard_song_t song = make_song(0, 0);
+    shard_set_t head = make_head("merged", 'a');
+    char *folder = g_dir_make_tmp("test_shard.XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(folder, "shard-00000-of-00003.h5", NULL);
+    g_autofree char *temporary = g_strconcat(path, ".tmp", NULL);
+    uint8_t bits[3 * 22] = {0};
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &old);
+    limit = old;
+    limit.rlim_cur = 1000;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    gboolean written = shard_write(folder, &head, 0, &song, 1, bits, 3, &error);
+    setrlimit(RLIMIT_FSIZE, &old);
+    g_assert_false(written);
+    g_assert_nonnull(strstr(error->message, "shard-00000-of-00003.h5: cannot write: File too large; "));
+    g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS) || g_file_test(temporary, G_FILE_TEST_EXISTS));
+    remove_folder(folder);
+}
+
+/* Two tracks; train: key 3 sounds in 2 of 4 frames of track 0, key 87 in one of track 1; valid: key 3 in 1 of 2 frames; test: none. */
+static void write_counted(const char *folder) {
+    g_autoptr(GError) error = NULL;
+    shard_set_t head = make_head("melody,bass", 'c');
+    head.n_shards = 1;
+    roll_t *roll = roll_new(6, 2, 88);
+    roll_set(roll, 0, 0, PLANE_SOUNDING, 3);
+    roll_set(roll, 0, 0, PLANE_ONSET, 3);
+    roll_set(roll, 1, 0, PLANE_SOUNDING, 3);
+    roll_set(roll, 2, 1, PLANE_SOUNDING, 87);
+    roll_set(roll, 2, 1, PLANE_ONSET, 87);
+    roll_set(roll, 5, 0, PLANE_SOUNDING, 3);
+    roll_set(roll, 5, 0, PLANE_ONSET, 3);
+    shard_song_t songs[2] = {make_song(0, 0), make_song(1, 4)};
+    songs[0].frames = 4;
+    songs[1].frames = 2;
+    songs[1].split = SPLIT_VALID;
+    shard_write(folder, &head, 0, songs, 2, roll->bits, 6, &error);
+    g_assert_no_error(error);
+    roll_free(roll);
+}
+
+static void test_info(void) {
+    if (g_test_subprocess()) {
+        g_autoptr(GError) error = NULL;
+        corpus_info(g_getenv("TEST_SHARD_FOLDER"), &error);
+        g_assert_no_error(error);
+        return;
+    }
+    char *folder = g_dir_make_tmp("test_shard.XXXXXX", NULL);
+    write_counted(folder);
+    g_setenv("TEST_SHARD_FOLDER", folder, TRUE);
+    g_test_trap_subprocess(NULL, 0, 0);
+    g_test_trap_assert_passed();
+    /* (count + 0.5) / (frames + 1): 2.5 / 5 for key 3, 1.5 / 5 for key 87, 0.5 / 5 for the other 174. */
+    double still = 174 * log(0.9);
+    g_autofree char *train = g_strdup_printf("*train*  1  *  4  *  2  *0.750  *%.3f\n*", -log(0.5) - log(0.3) / 4 - log(0.7) * 3 / 4 - still);
+    g_autofree char *valid = g_strdup_printf("*valid*  1  *  2  *  1  *0.500  *%.3f\n*", -log(0.5) - log(0.7) - still);
+    g_test_trap_assert_stdout("*: 2 songs in 1 shard, corpus cccccccccccccccc\ngrid * 4 steps a beat, pitches 21 to 108 (88)\n*melody,bass\n*");
+    g_test_trap_assert_stdout(train);
+    g_test_trap_assert_stdout(valid);
+    g_test_trap_assert_stdout("*test * 0  *  0  *  0  *  -\n*");
+    g_test_trap_assert_stdout("*melody * 1  *  1  *  0\nbass * 1  *  0  *  0\n");
+    remove_folder(folder);
+}
+
+int main(int argc, char **argv) {
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/shard/round-trip", test_round_trip);
+    g_test_add_func("/shard/same-bytes", test_same_bytes);
+    g_test_add_func("/shard/incomplete", test_incomplete);
+    g_test_add_func("/shard/mixed", test_mixed);
+    g_test_add_func("/shard/foreign", test_foreign);
+    g_test_add_func("/shard/lying-song", test_lying_song);
+    g_test_add_func("/shard/damaged", test_damaged);
+    g_test_add_func("/shard/full-disk", test_full_disk);
+    g_test_add_func("/shard/info", test_info);
+    return g_test_run();
+}

@@ -4,7 +4,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "trainer/model_kind.h"
 #include "trainer/vae_dense.h"
@@ -79,15 +78,12 @@ static gboolean check_config(const model_config_t *config, size_t max_B, GError 
     return FALSE;
 }
 
-/* Zeroed, 64-byte aligned. NULL with error set where memory does not suffice. */
 static real_t *new_block(size_t n, const char *what, GError **error) {
-    void *block = NULL;
-    if (n > SIZE_MAX / sizeof(real_t) || posix_memalign(&block, ALIGN_BYTES, n * sizeof(real_t))) {
+    real_t *block = ops_new_block(n);
+    if (!block)
         g_set_error(error, MODEL_ERROR, MODEL_ERROR_MEMORY, "model: cannot allocate %.0f MiB for %s; choose smaller layers, windows or batches",
                     (double)n * sizeof(real_t) / 0x1p20, what);
-        return NULL;
-    }
-    return memset(block, 0, n * sizeof(real_t));
+    return block;
 }
 
 static real_t *new_latents(size_t B, size_t Z) { return g_aligned_alloc0(B * Z, sizeof(real_t), ALIGN_BYTES); }

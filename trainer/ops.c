@@ -5,7 +5,9 @@
 #include <cblas.h>
 #include <glib.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #ifdef MPIANIST_DOUBLE
 #define GEMM cblas_dgemm
@@ -244,6 +246,18 @@ void ops_bce_logits(const ops_bits_t *x, const real_t *logits, real_t *dlogits, 
 
 void ops_mse_logits(const ops_bits_t *x, const real_t *logits, real_t *dlogits, double scale, double *nll) {
     loss_logits(mse_cells, x, logits, dlogits, scale, nll);
+}
+
+real_t *ops_new_block(size_t n) {
+    enum { CACHE_LINE = 64, HUGE_PAGE = 2 << 20 };
+    void *block = NULL;
+    if (n > SIZE_MAX / sizeof(real_t)) return NULL;
+    const size_t bytes = n * sizeof(real_t);
+    if (posix_memalign(&block, bytes < HUGE_PAGE ? CACHE_LINE : HUGE_PAGE, bytes)) return NULL;
+#ifdef MADV_HUGEPAGE
+    if (bytes >= HUGE_PAGE) (void)madvise(block, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* a wish: refused where there are none */
+#endif
+    return memset(block, 0, bytes);
 }
 
 void ops_set_threads(int threads) {

@@ -1,5 +1,5 @@
 /* ops: the layers of the models: dense layers (the only cblas.h), activations, the latent's arithmetic, losses; each with its gradient. Plain
- * functions over row-major arrays: no state, no allocation, local. Letters as in trainer/model.h. Gradients named d<x> are d loss / d <x>.
+ * functions over row-major arrays: no state; none but ops_new_block() allocates; local. Letters as in trainer/model.h. Gradients named d<x> are d loss / d <x>.
  *
  * NaN in gives NaN out, so that a broken run shows in its loss. */
 #ifndef MPIANIST_TRAINER_OPS_H
@@ -56,6 +56,10 @@ void ops_kl_backward(const real_t *mu, const real_t *logvar, const double *weigh
 void ops_bce_logits(const ops_bits_t *x, const real_t *logits, real_t *dlogits, double scale, double *nll);
 /* The same for the squared error (sigmoid(logits) - x)^2, summed. */
 void ops_mse_logits(const ops_bits_t *x, const real_t *logits, real_t *dlogits, double scale, double *nll);
+
+/* n zeros, 64-byte aligned, in huge pages where the system gives them (a large model's passes are bound by memory: measured 6 % of a step). NULL where
+ * memory does not suffice. Owner: caller, free(). */
+real_t *ops_new_block(size_t n);
 
 /* Threads that BLAS may use in this process, >= 1. */
 void ops_set_threads(int threads);

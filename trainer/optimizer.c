@@ -3,6 +3,7 @@
 #include "trainer/optimizer.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "trainer/ops.h"
 
@@ -11,15 +12,16 @@ enum { LANES = 16 };
 optimizer_t *optimizer_new(const optimizer_config_t *config, size_t n) {
     optimizer_t *optimizer = g_new0(optimizer_t, 1);
     *optimizer = (optimizer_t){.config = *config, .n = n};
-    optimizer->m = g_aligned_alloc0(n, sizeof(real_t), 64);
-    optimizer->v = g_aligned_alloc0(n, sizeof(real_t), 64);
+    optimizer->m = ops_new_block(n);
+    optimizer->v = ops_new_block(n);
+    if (!optimizer->m || !optimizer->v) g_error("optimizer: cannot allocate 2 x %zu MiB for Adam's moments", n * sizeof(real_t) >> 20);
     return optimizer;
 }
 
 void optimizer_free(optimizer_t *optimizer) {
     if (!optimizer) return;
-    g_aligned_free(optimizer->m);
-    g_aligned_free(optimizer->v);
+    free(optimizer->m);
+    free(optimizer->v);
     g_free(optimizer);
 }
 

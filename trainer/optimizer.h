@@ -20,6 +20,7 @@ typedef struct {
     int64_t step;  /* steps taken */
 } optimizer_t;
 
+/* Zero moments for a block of n elements (model_size()). Ends the program where memory does not suffice, as GLib does. Owner: caller. */
 optimizer_t *optimizer_new(const optimizer_config_t *config, size_t n);
 void optimizer_free(optimizer_t *optimizer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(optimizer_t, optimizer_free)

@@ -119,18 +119,21 @@ void entry_finish(worker_t *worker, entry_t *entry, GByteArray **bits) {
     *bits = g_steal_pointer(&result);
 }
 
-roll_t *entry_read_roll(const char *path, const grid_t *grid, entry_t *entry, GError **error) {
+roll_t *entry_read_roll(const char *path, const grid_t *grid, double *tempo_bpm, meter_t *meter, GError **error) {
+    entry_t entry;
     g_autoptr(GByteArray) bits = NULL;
     worker_t *worker = entry_start(path, grid, &single_limits, error);
     if (!worker) return NULL;
     worker_wait_any(&worker, 1);
-    entry_finish(worker, entry, &bits);
+    entry_finish(worker, &entry, &bits);
     if (!bits) {
         g_autofree char *shown = g_filename_display_name(path);
-        g_set_error(error, WORKER_ERROR, WORKER_ERROR_FAILED, "%s: cannot use this song: %s", shown, entry->reason);
+        g_set_error(error, WORKER_ERROR, WORKER_ERROR_FAILED, "%s: cannot use this song: %s", shown, entry.reason);
         return NULL;
     }
-    roll_t *roll = roll_new((size_t)entry->frames, (size_t)grid->n_tracks, (size_t)grid->pitches);
+    *tempo_bpm = entry.tempo_bpm;
+    *meter = entry.meter;
+    roll_t *roll = roll_new((size_t)entry.frames, (size_t)grid->n_tracks, (size_t)grid->pitches);
     memcpy(roll->bits, bits->data, bits->len);
     return roll;
 }

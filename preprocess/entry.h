@@ -29,7 +29,7 @@ worker_t *entry_start(const char *path, const grid_t *grid, const worker_limits_
  * crashes, hangs or takes too much memory is an entry that is not kept; nothing fails here. */
 void entry_finish(worker_t *worker, entry_t *entry, GByteArray **bits);
 
-/* Both for a single file, which must be kept: else NULL with error set: path and cause. */
-roll_t *entry_read_roll(const char *path, const grid_t *grid, entry_t *entry, GError **error);
+/* Both for a single file, which must be kept: its roll as training data has it, tempo and meter. NULL with error set: path and cause. Owner: caller. */
+roll_t *entry_read_roll(const char *path, const grid_t *grid, double *tempo_bpm, meter_t *meter, GError **error);
 
 #endif

@@ -141,6 +141,11 @@ static gboolean check_format(h5_file_t *file, GError **error) {
     return TRUE;
 }
 
+char *shard_corpus_id(const char *path) {
+    g_autoptr(h5_file_t) file = h5_file_open(path, NULL);
+    return file && check_format(file, NULL) ? h5_read_string(file, "/", "corpus_id", NULL) : NULL;
+}
+
 /* Appends the file's rows of /songs; first_frame is moved by `base`, the frames of the shards before. */
 static gboolean read_songs(h5_file_t *file, const grid_t *grid, int64_t base, int64_t *frames, GArray *songs, GError **error) {
     const char *path = h5_file_path(file);

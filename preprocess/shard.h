@@ -9,7 +9,7 @@
 
 #include "preprocess/roll.h"
 
-#define SHARD_FORMAT "mpianist-shard"
+#define SHARD_FORMAT  "mpianist-shard"
 #define SHARD_VERSION 1
 
 typedef enum { SPLIT_TRAIN, SPLIT_VALID, SPLIT_TEST, SPLIT_COUNT } split_t;
@@ -24,15 +24,15 @@ typedef struct {
     int64_t frames;
     double tempo_bpm;
     uint8_t meter_numerator, meter_denominator;
-    uint8_t split;                 /* split_t */
-    char sha256[65];               /* of the source file, hexadecimal */
-    char path[SHARD_PATH_BYTES];   /* of the source file, relative to the folder named on the command line, UTF-8 */
+    uint8_t split;               /* split_t */
+    char sha256[65];             /* of the source file, hexadecimal */
+    char path[SHARD_PATH_BYTES]; /* of the source file, relative to the folder named on the command line, UTF-8 */
 } shard_song_t;
 
 typedef struct {
     grid_t grid;
-    char corpus_id[65];  /* SHA-256 over grid, options and all songs */
-    char *options;       /* the preprocess options, as text */
+    char corpus_id[65]; /* SHA-256 over grid, options and all songs */
+    char *options;      /* the preprocess options, as text */
     size_t n_shards;
     size_t n_songs;
     shard_song_t *songs; /* [n_songs], in corpus order */
@@ -46,8 +46,11 @@ typedef enum { SHARD_ERROR_READ, SHARD_ERROR_WRITE, SHARD_ERROR_FORMAT, SHARD_ER
 
 /* Writes shard `shard` of `shards` to folder, atomically (temporary, flush, fsync, rename, fsync of the folder). bits: the songs' frames one
  * after the other; songs[i].first_frame counts in it. FALSE with error set: file and cause (a full disk by name). */
-gboolean shard_write(const char *folder, const shard_set_t *head, size_t shard, const shard_song_t *songs, size_t n_songs,
-                     const uint8_t *bits, int64_t frames, GError **error);
+gboolean shard_write(const char *folder, const shard_set_t *head, size_t shard, const shard_song_t *songs, size_t n_songs, const uint8_t *bits,
+                     int64_t frames, GError **error);
+
+/* The corpus id of one shard file; NULL where it is none that can be read. Owner: caller. */
+char *shard_corpus_id(const char *path);
 
 /* Reads the headers and song tables of all shards of a folder and checks that they are one whole corpus: same corpus id, grid and count,
  * none missing, none corrupt. NULL with error set, naming the file, the cause and the way out. Local. Owner: caller. */

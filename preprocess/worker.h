@@ -5,8 +5,8 @@
 #include <glib.h>
 
 typedef struct {
-    double timeout_s;      /* wall clock, > 0 */
-    size_t memory_bytes;   /* address space on top of what the parent has mapped */
+    double timeout_s;    /* wall clock, > 0 */
+    size_t memory_bytes; /* address space on top of what the parent has mapped */
 } worker_limits_t;
 
 #define WORKER_ERROR worker_error_quark()

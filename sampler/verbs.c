@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "preprocess/corpus.h"
+#include "preprocess/entry.h"
 #include "sampler/audio.h"
 #include "sampler/curves.h"
 #include "sampler/latent.h"
@@ -26,7 +26,7 @@ static result_time_t own_time(const result_writer_t *writer) {
 
 /* A song on the model's grid, with its tempo (or --tempo) and meter. */
 static roll_t *read_song(const result_writer_t *writer, const char *path, result_time_t *time, GError **error) {
-    roll_t *roll = corpus_read_song(path, &writer->model->head.grid, &time->tempo_bpm, &time->meter, error);
+    roll_t *roll = entry_read_roll(path, &writer->model->head.grid, &time->tempo_bpm, &time->meter, error);
     if (writer->cli->tempo_bpm > 0) time->tempo_bpm = writer->cli->tempo_bpm;
     return roll;
 }

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "preprocess/corpus.h"
+#include "preprocess/entry.h"
 #include "sampler/latent.h"
 #include "sampler/sample.h"
 
@@ -288,7 +288,7 @@ static void test_round_trip(void) {
             g_assert_true(midi_write(song, "round.mid", &error));
             double tempo;
             meter_t meter;
-            g_autoptr(roll_t) back = corpus_read_song("round.mid", grid, &tempo, &meter, &error);
+            g_autoptr(roll_t) back = entry_read_roll("round.mid", grid, &tempo, &meter, &error);
             g_assert_no_error(error);
             g_assert_cmpuint(song->notes->len, >, 10);
             g_assert_cmpuint(back->frames, ==, frames);

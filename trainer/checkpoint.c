@@ -1,0 +1,348 @@
+/* checkpoint: owns the checkpoint format, both ways. The head is a flat record of named attributes under one SHA-256, the weights and moments are matrices
+ * under HDF5's checksums, so a flipped byte is noticed wherever it falls. Refuses other formats, later versions and other shapes. Which files of a run folder
+ * stay, and what its links point at, is in checkpoint_folder.c. */
+#include "trainer/checkpoint.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "preprocess/h5.h"
+#include "trainer/option.h"
+
+G_DEFINE_QUARK(mpianist_checkpoint_error, checkpoint_error)
+
+G_STATIC_ASSERT(sizeof(real_t) == sizeof(float)); /* h5_write_floats() */
+
+#define CHECKSUM "head_sha256"
+
+static const char *const loss_names[] = {"bce", "mse"};
+
+/* checkpoint_t as it stands in the file. */
+typedef struct {
+    char *model, *loss, *hidden, *roles, *meter, *options, *corpus_id;
+    int64_t window, tracks, planes, pitches, latent;
+    int64_t steps_per_beat, pitch_low, fold_octaves, sustain_pedal;
+    int64_t seed, epoch, step, epoch_step, batch, epoch_windows, best_epoch, adam_step;
+    double tempo_bpm, epoch_nll, epoch_kl, best, seconds;
+} record_t;
+
+typedef enum { FIELD_TEXT, FIELD_INT, FIELD_DOUBLE } field_type_t;
+
+static const struct {
+    const char *name;
+    field_type_t type;
+    size_t offset;
+} fields[] = {
+#define FIELD(type, member)                                                                                                                          \
+    { #member, type, offsetof(record_t, member) }
+    FIELD(FIELD_TEXT, model),         FIELD(FIELD_TEXT, loss),     FIELD(FIELD_INT, window),       FIELD(FIELD_INT, tracks),
+    FIELD(FIELD_INT, planes),         FIELD(FIELD_INT, pitches),   FIELD(FIELD_TEXT, hidden),      FIELD(FIELD_INT, latent),
+    FIELD(FIELD_INT, steps_per_beat), FIELD(FIELD_INT, pitch_low), FIELD(FIELD_TEXT, roles),       FIELD(FIELD_INT, fold_octaves),
+    FIELD(FIELD_INT, sustain_pedal),  FIELD(FIELD_TEXT, options),  FIELD(FIELD_TEXT, corpus_id),   FIELD(FIELD_DOUBLE, tempo_bpm),
+    FIELD(FIELD_TEXT, meter),         FIELD(FIELD_INT, seed),      FIELD(FIELD_INT, epoch),        FIELD(FIELD_INT, step),
+    FIELD(FIELD_INT, epoch_step),     FIELD(FIELD_INT, batch),     FIELD(FIELD_DOUBLE, epoch_nll), FIELD(FIELD_DOUBLE, epoch_kl),
+    FIELD(FIELD_INT, epoch_windows),  FIELD(FIELD_DOUBLE, best),   FIELD(FIELD_INT, best_epoch),   FIELD(FIELD_INT, adam_step),
+    FIELD(FIELD_DOUBLE, seconds),
+#undef FIELD
+};
+
+/* Members of a record by the table's offset. */
+static char **text_at(record_t *record, size_t i) { return (char **)(void *)((char *)record + fields[i].offset); }
+static int64_t *int_at(record_t *record, size_t i) { return (int64_t *)(void *)((char *)record + fields[i].offset); }
+static double *double_at(record_t *record, size_t i) { return (double *)(void *)((char *)record + fields[i].offset); }
+
+static void record_clear(record_t *record) {
+    for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
+        if (fields[i].type == FIELD_TEXT) g_free(*text_at(record, i));
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(record_t, record_clear)
+
+void checkpoint_clear(checkpoint_t *checkpoint) { g_clear_pointer(&checkpoint->options, g_free); }
+
+/* SHA-256 over "name=value" lines; owner: caller. */
+static char *record_checksum(record_t *record) {
+    g_autoptr(GString) text = g_string_new(NULL);
+    char number[G_ASCII_DTOSTR_BUF_SIZE];
+    for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
+        g_string_append_printf(text, "%s=", fields[i].name);
+        switch (fields[i].type) {
+        case FIELD_TEXT: g_string_append(text, *text_at(record, i)); break;
+        case FIELD_INT: g_string_append_printf(text, "%" G_GINT64_FORMAT, *int_at(record, i)); break;
+        case FIELD_DOUBLE: g_string_append(text, g_ascii_dtostr(number, sizeof number, *double_at(record, i))); break;
+        }
+        g_string_append_c(text, '\n');
+    }
+    return g_compute_checksum_for_string(G_CHECKSUM_SHA256, text->str, (gssize)text->len);
+}
+
+static gboolean record_write(h5_file_t *file, record_t *record, GError **error) {
+    for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
+        gboolean written = FALSE;
+        switch (fields[i].type) {
+        case FIELD_TEXT: written = h5_write_string(file, "/", fields[i].name, *text_at(record, i), error); break;
+        case FIELD_INT: written = h5_write_int(file, "/", fields[i].name, *int_at(record, i), error); break;
+        case FIELD_DOUBLE: written = h5_write_double(file, "/", fields[i].name, *double_at(record, i), error); break;
+        }
+        if (!written) return FALSE;
+    }
+    g_autofree char *checksum = record_checksum(record);
+    return h5_write_string(file, "/", CHECKSUM, checksum, error);
+}
+
+static gboolean record_read(h5_file_t *file, record_t *record, GError **error) {
+    for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
+        gboolean read = FALSE;
+        switch (fields[i].type) {
+        case FIELD_TEXT: read = (*text_at(record, i) = h5_read_string(file, "/", fields[i].name, error)) != NULL; break;
+        case FIELD_INT: read = h5_read_int(file, "/", fields[i].name, int_at(record, i), error); break;
+        case FIELD_DOUBLE: read = h5_read_double(file, "/", fields[i].name, double_at(record, i), error); break;
+        }
+        if (!read) return FALSE;
+    }
+    g_autofree char *stored = h5_read_string(file, "/", CHECKSUM, error);
+    g_autofree char *computed = record_checksum(record);
+    if (!stored || g_str_equal(stored, computed)) return stored != NULL;
+    g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ,
+                "%s: cannot read checkpoint: its attributes do not match their checksum; the file is damaged, use an older checkpoint",
+                h5_file_path(file));
+    return FALSE;
+}
+
+static char *hidden_text(const model_config_t *config) {
+    GString *text = g_string_new(NULL);
+    for (size_t i = 0; i < config->n_hidden; i++) g_string_append_printf(text, "%s%zu", i ? "," : "", config->hidden[i]);
+    return g_string_free(text, FALSE);
+}
+
+static void record_from_head(record_t *record, const checkpoint_t *head, int64_t adam_step) {
+    const model_config_t *model = &head->model;
+    *record = (record_t){
+        .model = g_strdup(model_kind_name(model->kind)),
+        .loss = g_strdup(loss_names[model->loss]),
+        .hidden = hidden_text(model),
+        .roles = grid_tracks_string(&head->grid),
+        .meter = g_strdup_printf("%d/%d", head->meter.numerator, head->meter.denominator),
+        .options = g_strdup(head->options ? head->options : ""),
+        .corpus_id = g_strdup(head->corpus_id),
+        .window = (int64_t)model->window,
+        .tracks = (int64_t)model->tracks,
+        .planes = (int64_t)model->planes,
+        .pitches = (int64_t)model->pitches,
+        .latent = (int64_t)model->latent,
+        .steps_per_beat = head->grid.steps_per_beat,
+        .pitch_low = head->grid.pitch_low,
+        .fold_octaves = head->grid.fold_octaves,
+        .sustain_pedal = head->grid.sustain_pedal,
+        .seed = (int64_t)head->seed,
+        .epoch = head->epoch,
+        .step = head->step,
+        .epoch_step = head->epoch_step,
+        .batch = head->batch,
+        .epoch_windows = head->epoch_windows,
+        .best_epoch = head->best_epoch,
+        .adam_step = adam_step,
+        .tempo_bpm = head->tempo_bpm,
+        .epoch_nll = head->epoch_nll,
+        .epoch_kl = head->epoch_kl,
+        .best = head->best,
+        .seconds = head->seconds,
+    };
+}
+
+/* Position of name in names, or -1. */
+static int name_index(const char *name, const char *(*name_of)(int), int n) {
+    for (int i = 0; i < n; i++)
+        if (g_str_equal(name, name_of(i))) return i;
+    return -1;
+}
+static const char *kind_name(int i) { return model_kind_name((model_kind_t)i); }
+static const char *loss_name(int i) { return loss_names[i]; }
+
+static gboolean in_range(int64_t value, int64_t low, int64_t high) { return value >= low && value <= high; }
+
+/* The checked record as a head. Takes record->options. Returns NULL, or the name of the attribute whose value cannot be. */
+static const char *head_from_record(checkpoint_t *head, record_t *record) {
+    const int kind = name_index(record->model, kind_name, MODEL_KINDS), loss = name_index(record->loss, loss_name, G_N_ELEMENTS(loss_names));
+    unsigned numerator = 0, denominator = 0;
+    if (kind < 0) return "model";
+    if (loss < 0) return "loss";
+    if (!in_range(record->window, 1, INT32_MAX)) return "window";
+    if (!in_range(record->planes, 1, ROLL_PLANES)) return "planes";
+    if (!in_range(record->latent, 1, INT32_MAX)) return "latent";
+    if (!in_range(record->pitches, 1, 128)) return "pitches";
+    if (!in_range(record->pitch_low, 0, 128 - record->pitches)) return "pitch_low";
+    if (!in_range(record->steps_per_beat, 1, 96)) return "steps_per_beat";
+    if (!option_parse_hidden(record->hidden, head->model.hidden, &head->model.n_hidden)) return "hidden";
+    if (!grid_set_tracks(&head->grid, record->roles, NULL)) return "roles";
+    if (record->tracks != head->grid.n_tracks) return "tracks";
+    if (strlen(record->corpus_id) >= sizeof head->corpus_id) return "corpus_id";
+    if (!isfinite(record->tempo_bpm) || record->tempo_bpm <= 0) return "tempo_bpm";
+    if (sscanf(record->meter, "%3u/%3u", &numerator, &denominator) != 2 || !in_range(numerator, 1, 255) || !in_range(denominator, 1, 255))
+        return "meter";
+    if (record->epoch < 0) return "epoch";
+    if (record->step < 0) return "step";
+    if (record->epoch_step < 0) return "epoch_step";
+    if (record->adam_step < 0) return "adam_step";
+    head->model.kind = (model_kind_t)kind;
+    head->model.loss = (loss_t)loss;
+    head->model.window = (size_t)record->window;
+    head->model.tracks = (size_t)record->tracks;
+    head->model.planes = (size_t)record->planes;
+    head->model.pitches = (size_t)record->pitches;
+    head->model.latent = (size_t)record->latent;
+    head->grid.steps_per_beat = (int)record->steps_per_beat;
+    head->grid.pitch_low = (int)record->pitch_low;
+    head->grid.pitches = (int)record->pitches;
+    head->grid.fold_octaves = record->fold_octaves != 0;
+    head->grid.sustain_pedal = record->sustain_pedal != 0;
+    head->options = g_steal_pointer(&record->options);
+    g_strlcpy(head->corpus_id, record->corpus_id, sizeof head->corpus_id);
+    head->tempo_bpm = record->tempo_bpm;
+    head->meter = (meter_t){.numerator = (uint8_t)numerator, .denominator = (uint8_t)denominator};
+    head->seed = (uint64_t)record->seed;
+    head->epoch = record->epoch;
+    head->step = record->step;
+    head->epoch_step = record->epoch_step;
+    head->batch = record->batch;
+    head->epoch_nll = record->epoch_nll;
+    head->epoch_kl = record->epoch_kl;
+    head->epoch_windows = record->epoch_windows;
+    head->best = record->best;
+    head->best_epoch = record->best_epoch;
+    head->seconds = record->seconds;
+    return NULL;
+}
+
+/* Opens a file that says it is a checkpoint of a version that this program reads. NULL with error set. */
+static h5_file_t *open_checkpoint(const char *path, GError **error) {
+    g_autoptr(h5_file_t) file = h5_file_open(path, error);
+    g_autofree char *format = file ? h5_read_string(file, "/", "format", error) : NULL;
+    int64_t version;
+    if (!format) return NULL;
+    if (!g_str_equal(format, CHECKPOINT_FORMAT)) {
+        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_FORMAT,
+                    "%s: cannot read checkpoint: the file is a '%s'; give a file that trainer wrote, such as best.h5", path, format);
+        return NULL;
+    }
+    if (!h5_read_int(file, "/", "version", &version, error)) return NULL;
+    if (version < 1 || version > CHECKPOINT_VERSION) {
+        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_FORMAT,
+                    "%s: cannot read checkpoint: its format has version %" G_GINT64_FORMAT ", this program reads up to %d; use a later mpianist",
+                    path, version, CHECKPOINT_VERSION);
+        return NULL;
+    }
+    return g_steal_pointer(&file);
+}
+
+static gboolean read_head(h5_file_t *file, checkpoint_t *head, int64_t *adam_step, GError **error) {
+    g_auto(record_t) record = {0};
+    *head = (checkpoint_t){0};
+    if (!record_read(file, &record, error)) return FALSE;
+    const char *wrong = head_from_record(head, &record);
+    if (wrong) {
+        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_FORMAT,
+                    "%s: cannot read checkpoint: the value of attribute '%s' makes no sense; write it anew", h5_file_path(file), wrong);
+        return FALSE;
+    }
+    *adam_step = record.adam_step;
+    return TRUE;
+}
+
+gboolean checkpoint_read_head(const char *path, checkpoint_t *head, GError **error) {
+    int64_t adam_step;
+    *head = (checkpoint_t){0};
+    g_autoptr(h5_file_t) file = open_checkpoint(path, error);
+    return file && read_head(file, head, &adam_step, error);
+}
+
+/* Calls write or read with every matrix of a block. */
+static gboolean write_block(h5_file_t *file, const char *group, const real_t *block, const model_t *model, GError **error) {
+    size_t n;
+    const param_t *table = model_table(model, &n);
+    for (size_t i = 0; i < n; i++) {
+        g_autofree char *name = g_strconcat(group, "/", table[i].name, NULL);
+        if (!h5_write_floats(file, name, block + table[i].offset, table[i].rows, table[i].cols, error)) return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean read_block(h5_file_t *file, const char *group, real_t *block, const model_t *model, GError **error) {
+    size_t n;
+    const param_t *table = model_table(model, &n);
+    for (size_t i = 0; i < n; i++) {
+        g_autofree char *name = g_strconcat(group, "/", table[i].name, NULL);
+        if (!h5_read_floats(file, name, block + table[i].offset, table[i].rows, table[i].cols, error)) return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean checkpoint_write(const char *path, const checkpoint_t *head, model_t *model, const optimizer_t *optimizer, GError **error) {
+    g_auto(record_t) record;
+    record_from_head(&record, head, optimizer->step);
+    g_autoptr(h5_file_t) file = h5_file_create(path, error);
+    if (!file || !h5_write_string(file, "/", "format", CHECKPOINT_FORMAT, error) || !h5_write_int(file, "/", "version", CHECKPOINT_VERSION, error) ||
+        !h5_write_string(file, "/", "tool", "mpianist-trainer " MPIANIST_VERSION, error) || !record_write(file, &record, error) ||
+        !write_block(file, "/weights", model_params(model), model, error) || !write_block(file, "/adam/m", optimizer->m, model, error) ||
+        !write_block(file, "/adam/v", optimizer->v, model, error))
+        return FALSE;
+    return h5_file_commit(g_steal_pointer(&file), error);
+}
+
+/* FALSE with CHECKPOINT_ERROR_SHAPE set where the models differ: the first difference, with both values. */
+static gboolean check_shape(const char *path, const model_config_t *there, const model_config_t *here, GError **error) {
+    g_autofree char *hidden_there = hidden_text(there), *hidden_here = hidden_text(here);
+    const struct {
+        const char *name, *text_there, *text_here;
+        size_t there, here;
+    } parts[] = {
+        {"model", model_kind_name(there->kind), model_kind_name(here->kind), 0, 0},
+        {"loss", loss_names[there->loss], loss_names[here->loss], 0, 0},
+        {"window", NULL, NULL, there->window, here->window},
+        {"hidden", hidden_there, hidden_here, 0, 0},
+        {"latent", NULL, NULL, there->latent, here->latent},
+        {"planes", there->planes == 1 ? "sounding" : "both", here->planes == 1 ? "sounding" : "both", 0, 0},
+        {"tracks", NULL, NULL, there->tracks, here->tracks},
+        {"pitches", NULL, NULL, there->pitches, here->pitches},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
+        if (parts[i].there == parts[i].here && g_strcmp0(parts[i].text_there, parts[i].text_here) == 0) continue;
+        g_autofree char *old = parts[i].text_there ? g_strdup(parts[i].text_there) : g_strdup_printf("%zu", parts[i].there);
+        g_autofree char *new = parts[i].text_here ? g_strdup(parts[i].text_here) : g_strdup_printf("%zu", parts[i].here);
+        gboolean of_data = g_str_equal(parts[i].name, "tracks") || g_str_equal(parts[i].name, "pitches");
+        g_autofree char *way_out = of_data ? g_strdup("preprocess the songs alike") : g_strdup_printf("use --%s %s", parts[i].name, old);
+        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_SHAPE, "%s: checkpoint has %s %s, the run asks for %s; %s or another --output", path,
+                    parts[i].name, old, new, way_out);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean checkpoint_read_state(const char *path, model_t *model, optimizer_t *optimizer, GError **error) {
+    g_auto(checkpoint_t) head = {0};
+    int64_t adam_step = 0;
+    g_autoptr(h5_file_t) file = open_checkpoint(path, error);
+    if (!file || !read_head(file, &head, &adam_step, error) || !check_shape(path, &head.model, model_config(model), error) ||
+        !read_block(file, "/weights", model_params(model), model, error))
+        return FALSE;
+    if (!optimizer) return TRUE;
+    optimizer->step = adam_step;
+    return read_block(file, "/adam/m", optimizer->m, model, error) && read_block(file, "/adam/v", optimizer->v, model, error);
+}
+
+char *checkpoint_hash(const char *path, GError **error) {
+    g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
+    guchar buffer[1 << 16];
+    FILE *file = fopen(path, "rb");
+    size_t n = 0;
+    while (file && (n = fread(buffer, 1, sizeof buffer, file)) > 0) g_checksum_update(checksum, buffer, (gssize)n);
+    gboolean failed = !file || ferror(file);
+    int cause = errno;
+    if (file) fclose(file);
+    if (failed) {
+        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "%s: cannot read checkpoint: %s", path, g_strerror(cause));
+        return NULL;
+    }
+    return g_strndup(g_checksum_get_string(checksum), 16);
+}

@@ -11,6 +11,7 @@ status_is 0 "a run to resume"
 refused() {
     local wanted=$1 message=$2 description=$3
     shift 3
+    rm -rf new
     run $launcher "$trainer" "$@"
     status_is "$wanted" "$description: exit $wanted"
     says_once "^trainer: .*$message" "with one message"

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # comm under mpirun at several rank counts, its refusal to run alone, its abort, and the share of cores.
 . "$SOURCE/tests/lib.sh"
 comm=$BUILD/tests/mpi_comm
@@ -12,6 +13,7 @@ run ranks 3 "$comm" abort
 status_is 1 "comm_abort ends the job"
 says '^mpianist: rank 2 of 3 on .*mpi_comm\.c:[0-9]+: asked to' "and names rank, host, file, line and cause"
 
+# shellcheck disable=SC2086 # variables are words
 for variables in "OMPI_COMM_WORLD_SIZE=4 OMPI_COMM_WORLD_RANK=0" "PMI_SIZE=4 PMI_RANK=0" "SLURM_NTASKS=4"; do
     run env $variables "$comm"
     status_is 1 "one process alone with $variables refuses to start"

@@ -1,9 +1,10 @@
+# shellcheck shell=bash
 # Training and evaluation as a user would start them, on one process.
 . "$SOURCE/tests/train_lib.sh"
 make_corpus data 12
 make_corpus tracks 6 --tracks melody,chords,bass,drums
 
-run "$trainer" --data data --output run $tiny --epochs 6 --learning-rate 0.01
+run "$trainer" --data data --output run "${tiny[@]}" --epochs 6 --learning-rate 0.01
 status_is 0 "a run of 6 epochs"
 says '^data: [0-9]+ train windows of 16 frames, [0-9]+ steps of 8 an epoch, [0-9]+ weights, 1 rank$' "says what it trains on"
 ok "a line an epoch" test "$(grep -Ec '^epoch [1-6]/6: train .* valid .* active units, F1' err)" -eq 6
@@ -39,38 +40,38 @@ ok "an evaluation can be repeated" test -s one -a "$(cat one)" = "$(cat out)"
 perl -MJSON::PP -e 'print decode_json(<>)->{nll}' out >nll
 holds "--evaluate finds what training found" "$(cat nll) - $(member run/metrics.jsonl epoch valid_nll | tail -n 1) < 1e-6"
 
-run "$trainer" --data tracks --output tracks.run $tiny --planes both --loss bce --transpose -3,3 --epochs 1 --quiet
+run "$trainer" --data tracks --output tracks.run "${tiny[@]}" --planes both --loss bce --transpose -3,3 --epochs 1 --quiet
 status_is 0 "four tracks, both planes, transposed"
 run "$trainer" --evaluate tracks.run/latest.h5 --data tracks --split train --quiet
 status_is 0 "are evaluated"
-run "$trainer" --data data --output mse $tiny --loss mse --max-steps 3 --quiet
+run "$trainer" --data data --output mse "${tiny[@]}" --loss mse --max-steps 3 --quiet
 status_is 0 "squared error"
 run "$trainer" --evaluate mse/latest.h5 --data data --iwae 4
 status_is 2 "--iwae on a model without likelihood is refused"
 
-run "$trainer" --data data --output short $tiny --max-steps 3
+run "$trainer" --data data --output short "${tiny[@]}" --max-steps 3
 status_is 0 "--max-steps"
 ok "ends after that many" test "$(lines short/metrics.jsonl step)" -eq 3 -a -e short/checkpoint-00000003.h5
 ok "and validates where it ends" test "$(lines short/metrics.jsonl validation)" -eq 1 -a -s short/best.h5
-run "$trainer" --data data --output minutes $tiny --max-minutes 0.01 --epochs 100000
+run "$trainer" --data data --output minutes "${tiny[@]}" --max-minutes 0.01 --epochs 100000
 status_is 0 "--max-minutes ends a long run well"
 ok "and keeps it" test -s minutes/latest.h5
 
-run "$trainer" --data data --output stopping $tiny --learning-rate 0 --early-stopping 2 --epochs 20
+run "$trainer" --data data --output stopping "${tiny[@]}" --learning-rate 0 --early-stopping 2 --epochs 20
 status_is 0 "--early-stopping"
 ok "ends 2 epochs after the best" test "$(lines stopping/metrics.jsonl epoch)" -eq 3
-run "$trainer" --data data --output schedule $tiny --max-steps 8 --beta 0.5 --beta-start 0.1 --beta-steps 4 --warmup-steps 2 --decay cosine --clip 0.5 --keep 2 --checkpoint-every "2 steps"
+run "$trainer" --data data --output schedule "${tiny[@]}" --max-steps 8 --beta 0.5 --beta-start 0.1 --beta-steps 4 --warmup-steps 2 --decay cosine --clip 0.5 --keep 2 --checkpoint-every "2 steps"
 ok "beta is annealed" test "$(member schedule/metrics.jsonl step beta | tr '\n' ' ')" = "0.1 0.2 0.3 0.4 0.5 0.5 0.5 0.5 "
 holds "the learning rate rises and falls" "$(member schedule/metrics.jsonl step learning_rate | awk '{r[NR] = $1} END {print (r[1] < r[2] && r[2] > r[4] && r[4] > r[8])}')"
 ok "and is validated at its end, though kept already" test "$(lines schedule/metrics.jsonl validation)" -eq 1 -a -s schedule/best.h5
 ok "--keep 2 leaves the newest" test -e schedule/checkpoint-00000008.h5 -a -e schedule/checkpoint-00000006.h5 -a ! -e schedule/checkpoint-00000002.h5
 if command -v script >/dev/null; then
-    script -qec "$trainer --data data --output terminal $tiny --epochs 3" /dev/null >typed </dev/null
+    script -qec "$trainer --data data --output terminal ${tiny[*]} --epochs 3" /dev/null >typed </dev/null
     tr '\r' '\n' <typed | grep -Eq 'epoch 1/3 \[[#.]{20}\] step [0-9]+/[0-9]+, loss [0-9.]+ nats a window, [0-9]+ windows/s, ETA 0:00:[0-9]{2}'
     result $? "a terminal shows epoch, bar, step, loss, windows a second and time left"
 fi
 make_corpus nothing 6 --split 100,0,0
-run "$trainer" --data nothing --output unvalidated $tiny --epochs 2
+run "$trainer" --data nothing --output unvalidated "${tiny[@]}" --epochs 2
 says_once 'holds no valid songs' "a corpus without valid songs is said once"
 ok "and the training loss decides what is best" test "$(member unvalidated/metrics.jsonl epoch best | tail -n 1)" = 1
 finish

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by tests/train*.sh: a corpus of generated songs and comparisons of runs.
 . "$SOURCE/tests/lib.sh"
 export OPENBLAS_NUM_THREADS=1 # tiny models: more threads only wait for each other
@@ -15,7 +16,7 @@ make_corpus() {
 }
 
 # A model that trains in milliseconds.
-tiny="--hidden 32 --latent 4 --window 16 --batch 8"
+tiny=(--hidden 32 --latent 4 --window 16 --batch 8)
 
 # same_state A B DESCRIPTION: two checkpoints hold the same bits.
 same_state() {

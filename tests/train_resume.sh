@@ -1,29 +1,30 @@
+# shellcheck shell=bash
 # Stopping in any way and going on: the same bits as a run never stopped.
 . "$SOURCE/tests/train_lib.sh"
 make_corpus data 8
-common="--data data $tiny --transpose -3,3 --quiet"
-long="--epochs 100000"
+common=(--data data "${tiny[@]}" --transpose "-3,3" --quiet)
+long=(--epochs 100000)
 
-run "$trainer" --output whole $common --max-steps 40
+run "$trainer" --output whole "${common[@]}" --max-steps 40
 steps=40
-run "$trainer" --output parts $common --max-steps 7
-run "$trainer" --output parts $common --max-steps 23 --resume auto
+run "$trainer" --output parts "${common[@]}" --max-steps 7
+run "$trainer" --output parts "${common[@]}" --max-steps 23 --resume auto
 status_is 0 "--resume auto goes on in the middle of an epoch"
-run "$trainer" --output parts $common --max-steps 40 --resume auto
+run "$trainer" --output parts "${common[@]}" --max-steps 40 --resume auto
 same_state whole/latest.h5 parts/latest.h5 "and ends with the same bits as a run never stopped"
 same_steps whole/metrics.jsonl parts/metrics.jsonl 0 $steps "its metrics have every step once, with the same losses"
-run "$trainer" --output parts $common --max-steps 40 --resume auto
+run "$trainer" --output parts "${common[@]}" --max-steps 40 --resume auto
 status_is 0 "resuming a run that is done is no error"
 same_state whole/latest.h5 parts/latest.h5 "and changes nothing"
-run "$trainer" --output fresh $common --max-steps 5 --resume auto
+run "$trainer" --output fresh "${common[@]}" --max-steps 5 --resume auto
 status_is 0 "--resume auto in an empty folder starts"
 
-run ranks 2 "$trainer" --output ranks $common --max-steps 13
-run ranks 2 "$trainer" --output ranks $common --max-steps 40 --resume auto
-run ranks 2 "$trainer" --output ranks2 $common --max-steps 40
+run ranks 2 "$trainer" --output ranks "${common[@]}" --max-steps 13
+run ranks 2 "$trainer" --output ranks "${common[@]}" --max-steps 40 --resume auto
+run ranks 2 "$trainer" --output ranks2 "${common[@]}" --max-steps 40
 same_state ranks/latest.h5 ranks2/latest.h5 "on 2 ranks as well"
-run "$trainer" --output change $common --max-steps 13
-run ranks 3 "$trainer" --output change $common --max-steps 40 --resume auto
+run "$trainer" --output change "${common[@]}" --max-steps 13
+run ranks 3 "$trainer" --output change "${common[@]}" --max-steps 40 --resume auto
 status_is 0 "a run of 1 rank goes on with 3"
 same_steps whole/metrics.jsonl change/metrics.jsonl 1e-4 40 "to rounding"
 
@@ -39,7 +40,7 @@ wait_for() {
 rank_of() { pgrep -P "$(pgrep -P "$1" mpirun)" trainer | head -n 1; }
 
 for signal in USR1 TERM INT; do
-    "$trainer" --output "one$signal" $common $long >/dev/null 2>err &
+    "$trainer" --output "one$signal" "${common[@]}" "${long[@]}" >/dev/null 2>err &
     wait_for "one$signal/metrics.jsonl" '"step": '
     kill -s "$signal" $!
     wait $!
@@ -48,41 +49,42 @@ for signal in USR1 TERM INT; do
     ok "with a checkpoint" "$state" "one$signal/latest.h5"
 done
 stopped=$("$state" oneTERM/latest.h5 | sed -n 's/.* step \([0-9]*\) .*/\1/p')
-run "$trainer" --output oneTERM $common --max-steps $((stopped + 10)) --resume auto
-run "$trainer" --output never $common --max-steps $((stopped + 10))
+run "$trainer" --output oneTERM "${common[@]}" --max-steps $((stopped + 10)) --resume auto
+run "$trainer" --output never "${common[@]}" --max-steps $((stopped + 10))
 same_state oneTERM/latest.h5 never/latest.h5 "going on after a signal: the same bits"
 
-ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 60 mpirun -n 2 "$trainer" --output both $common $long >/dev/null 2>err &
+ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 60 mpirun -n 2 "$trainer" --output both "${common[@]}" "${long[@]}" >/dev/null 2>err &
 wait_for both/metrics.jsonl '"step": '
 kill -s USR1 $(pgrep -P $! mpirun)
 wait $!
 status=$?
 status_is 75 "mpirun passes SIGUSR1 on: exit 75"
 ok "with a checkpoint" "$state" both/latest.h5
-ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 60 mpirun -n 2 "$trainer" --output single $common $long >/dev/null 2>err &
+ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 60 mpirun -n 2 "$trainer" --output single "${common[@]}" "${long[@]}" >/dev/null 2>err &
 wait_for single/metrics.jsonl '"step": '
 kill -s TERM "$(rank_of $!)"
 wait $!
 status=$?
 status_is 75 "SIGTERM to one rank of two: all leave with 75"
 
-ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 60 mpirun -n 2 "$trainer" --output killed $common $long --checkpoint-every "5 steps" >/dev/null 2>err &
+ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 60 mpirun -n 2 "$trainer" --output killed "${common[@]}" "${long[@]}" --checkpoint-every "5 steps" >/dev/null 2>err &
 wait_for killed/metrics.jsonl '"step": 2[0-9]'
 kill -s KILL "$(rank_of $!)"
 wait $!
 ok "a killed rank ends the job" test $? -ne 0
 printf '{"kind": "step", "epo' >>killed/metrics.jsonl
 last=$("$state" killed/latest.h5 | sed -n 's/.* step \([0-9]*\) .*/\1/p')
-run ranks 2 "$trainer" --output killed $common --max-steps $((last + 5)) --resume auto
+run ranks 2 "$trainer" --output killed "${common[@]}" --max-steps $((last + 5)) --resume auto
 status_is 0 "--resume auto goes on from the last checkpoint"
-run ranks 2 "$trainer" --output unkilled $common --max-steps $((last + 5))
+run ranks 2 "$trainer" --output unkilled "${common[@]}" --max-steps $((last + 5))
 same_state unkilled/latest.h5 killed/latest.h5 "with the same bits as a run never killed"
 same_steps unkilled/metrics.jsonl killed/metrics.jsonl 0 $((last + 5)) "and no step twice"
 
-SLURM_JOB_END_TIME=$(($(date +%s) + 62)) "$trainer" --output deadline $common $long 2>err
+SLURM_JOB_END_TIME=$(($(date +%s) + 62)) "$trainer" --output deadline "${common[@]}" "${long[@]}" 2>err
 status=$?
 status_is 75 "leaves before SLURM_JOB_END_TIME with 75"
 ok "with a checkpoint" "$state" deadline/latest.h5
-run "$trainer" --output timed $common --max-minutes 0.05 --epochs 100000 --checkpoint-every "0.01 minutes" --keep 100
-ok "--checkpoint-every minutes" test "$(ls timed/checkpoint-*.h5 | wc -l)" -ge 3
+run "$trainer" --output timed "${common[@]}" --max-minutes 0.05 --epochs 100000 --checkpoint-every "0.01 minutes" --keep 100
+kept=(timed/checkpoint-*.h5)
+ok "--checkpoint-every minutes" test "${#kept[@]}" -ge 3
 finish

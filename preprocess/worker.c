@@ -106,11 +106,18 @@ static void close_fd(int *fd) {
     *fd = -1;
 }
 
+/* Some launchers leave SIGCHLD ignored to what they start, and then a child leaves no exit status. */
+static void expect_children(void) {
+    struct sigaction action;
+    if (sigaction(SIGCHLD, NULL, &action) == 0 && action.sa_handler == SIG_IGN) signal(SIGCHLD, SIG_DFL);
+}
+
 worker_t *worker_start(worker_fn fn, gpointer data, const worker_limits_t *limits, GError **error) {
     int pipes[PIPES][2] = {{-1, -1}, {-1, -1}};
     sigset_t all, old;
     sigfillset(&all);
     pid_t pid = -1, parent = getpid();
+    expect_children();
     gboolean piped = pipe2(pipes[RESULT], O_CLOEXEC) == 0 && pipe2(pipes[CHATTER], O_CLOEXEC) == 0;
     if (piped) {
         sigprocmask(SIG_SETMASK, &all, &old); /* no handler of the parent's may run in the child */

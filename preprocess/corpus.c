@@ -37,7 +37,9 @@ static gboolean collect(corpus_t *corpus, pool_t *pool, GError **error) {
     pool->n--;
     pool->worker[which] = pool->worker[pool->n];
     pool->row[which] = pool->row[pool->n];
-    return !corpus->spool || spool_add(corpus->spool, row->found->path, &row->entry, bits, &row->offset, error);
+    /* A file that was not read to its end is tried again: the limits may be others then. */
+    if (!corpus->spool || !row->entry.sha256[0]) return TRUE;
+    return spool_add(corpus->spool, row->found->path, &row->entry, bits, &row->offset, error);
 }
 
 /* Parses every file that the spool does not know yet. */

@@ -76,7 +76,8 @@ static gboolean walk(search_t *search, const char *path, const char *prefix, GEr
     return TRUE;
 }
 
-static gboolean add_input(search_t *search, const char *input, GError **error) {
+/* Files of a folder that was named alone go by their names below it; else the folder's name as it was given tells them apart. */
+static gboolean add_input(search_t *search, const char *input, gboolean alone, GError **error) {
     GStatBuf status;
     if (g_stat(input, &status) != 0) {
         int cause = errno;
@@ -85,13 +86,13 @@ static gboolean add_input(search_t *search, const char *input, GError **error) {
         return FALSE;
     }
     if (!take(search, &status)) return TRUE;
-    if (S_ISDIR(status.st_mode)) return walk(search, input, "", error);
-    g_autofree char *name = g_path_is_absolute(input) ? g_path_get_basename(input) : g_strdup(input);
-    add_file(search, input, name);
+    if (S_ISDIR(status.st_mode)) return walk(search, input, alone ? "" : input, error);
+    add_file(search, input, input);
     return TRUE;
 }
 
-static gboolean add_list(search_t *search, const char *list, GError **error) {
+/* Appends the lines of a list of files to inputs. */
+static gboolean read_list(const char *list, GPtrArray *inputs, GError **error) {
     const char *path = strcmp(list, "-") == 0 ? "/dev/stdin" : list;
     g_autofree char *text = NULL;
     gsize length = 0;
@@ -104,7 +105,7 @@ static gboolean add_list(search_t *search, const char *list, GError **error) {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     for (char **line = lines; *line; line++) {
         g_strchomp(*line);
-        if (**line && !add_input(search, *line, error)) return FALSE;
+        if (**line) g_ptr_array_add(inputs, g_strdup(*line));
     }
     return TRUE;
 }
@@ -119,10 +120,12 @@ GPtrArray *find_files(char *const *inputs, const char *list, GError **error) {
     g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(found_free);
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     search_t search = {found, seen};
-    for (; inputs && *inputs; inputs++) {
-        if (!add_input(&search, *inputs, error)) return NULL;
+    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(g_free);
+    for (; inputs && *inputs; inputs++) g_ptr_array_add(all, g_strdup(*inputs));
+    if (list && !read_list(list, all, error)) return NULL;
+    for (guint i = 0; i < all->len; i++) {
+        if (!add_input(&search, all->pdata[i], all->len == 1, error)) return NULL;
     }
-    if (list && !add_list(&search, list, error)) return NULL;
     if (found->len == 0) {
         g_set_error(error, FIND_ERROR, FIND_ERROR_NONE, "no MIDI file (.mid, .midi, .kar) in the folders named; name others");
         return NULL;

@@ -6,7 +6,7 @@
 
 typedef struct {
     char *path; /* to open */
-    char *name; /* relative to the folder named on the command line, or the path as named: what is ordered by and reported; bytes as on disk */
+    char *name; /* below the folder where only that was named, else the path as named: what is ordered by and reported; bytes as on disk */
     gboolean has_split;
     split_t split; /* of the innermost folder named train, valid (or validation) or test in name or path */
 } found_t;

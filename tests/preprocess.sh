@@ -157,6 +157,9 @@ row folders.out/report.tsv valid/song-0005.mid split valid "a folder's name is t
 row folders.out/report.tsv test/inner/copy.mid split test "of folders below it, too"
 row folders.out/report.tsv train/song-0000.mid duplicate_of test/inner/copy.mid "a duplicate is reported"
 row folders.out/report.tsv train/song-0000.mid status kept "and stays as published"
+run "$preprocess" --dry-run --split-by-folder --output three.out folders/test folders/valid folders/train
+[ "$(cut -f 1,10 three.out/report.tsv | grep -c '^folders/\(train\|valid\|test\)/.*	\1$')" -eq 7 ]
+result $? "several folders are told apart by their names"
 cp songs/song-0006.mid folders/loose.mid
 run "$preprocess" --split-by-folder --replace --output folders.out folders
 row folders.out/report.tsv loose.mid status dropped "a file in no such folder is dropped"

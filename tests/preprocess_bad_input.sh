@@ -68,6 +68,13 @@ case $CONFIG in
         status_is 0 "a file that takes more than --file-memory"
         grep -Eiq '^large.mid	dropped	.*memory' memory/report.tsv
         result $? "is dropped for that"
+        # A run that stops here does not remember it: the next may have other limits.
+        run bash -c "ulimit -f 2; trap '' XFSZ; '$preprocess' --jobs 1 --file-memory 16 --output limits large.mid '$song'"
+        status_is 1 "such a file, then a full disk"
+        run "$preprocess" --output limits large.mid "$song"
+        status_is 0 "the same with more memory"
+        ! grep -iq 'memory' limits/report.tsv
+        result $? "reads the file again"
         ;;
 esac
 

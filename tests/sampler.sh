@@ -140,7 +140,7 @@ run "$sampler" interpolate -c model.h5 $a $b --bar 1000 -o i3
 status_is 1 "a bar that the song does not have"
 says "$a: cannot begin at bar 1000: the song has [0-9]+ bars; give a smaller --bar" "and how many it has"
 
-run "$sampler" traverse -c model.h5 $a --dim 3 --picture -o t
+run "$sampler" traverse -c model.h5 $a --dim 3 --picture=svg -o t
 status_is 0 "traverse"
 ok "seven, the sheet, their pictures" lines_are 16
 ok "all written" all_exist
@@ -151,7 +151,7 @@ ok "the others stay" [ "$(text t/traverse-3-001.mid latent | cut -d, -f1-3)" = "
 run "$sampler" traverse -c model.h5 $a --dim 4 -o t
 status_is 1 "a feature that the model does not have"
 says 'has no latent feature 4: it has 4; give --dim 0 to 3' "and which it has"
-"$BUILD/tests/make_checkpoint" wide.h5 --window 900
+"$BUILD/tests/make_checkpoint" wide.h5 --window 900 --tracks merged --planes 1 --bias -1000
 run "$sampler" traverse -c wide.h5 $a --dim 0 --steps 2 -o t
 status_is 0 "a song shorter than the window"
 says 'filled up with silence' "is said"

@@ -7,7 +7,7 @@
 
 #include "preprocess/h5.h"
 
-enum { CHUNK_BYTES = 128 << 10, DEFLATE_LEVEL = 6 };
+enum { CHUNK_BYTES = 128 << 10, DEFLATE_LEVEL = 4 };
 
 G_DEFINE_QUARK(mpianist_shard_error, shard_error)
 

@@ -152,7 +152,7 @@ static void test_bits(void) {
                     const gboolean before = t > 0 && roll_get(roll, t - 1, k, PLANE_SOUNDING, p);
                     g_assert_cmpint(roll_get(roll, t, k, PLANE_SOUNDING, p), ==, sounds || begins);
                     g_assert_cmpint(roll_get(roll, t, k, PLANE_ONSET, p), ==, begins || (sounds && !before));
-                    on += sounds ? 1 : 0;
+                    on += sounds;
                 }
         g_assert_cmpuint(on, >, 10);
         g_assert_cmpuint(on, <, T * K * P / 2);
@@ -251,15 +251,17 @@ static void test_overlapped(void) {
         for (size_t t = 0; t < T && w * HOP + t < FRAMES; t++) /* rises 1/9, 2/9 ... 8/9 and falls again; the first and last half stand alone */
             for (size_t p = 0; p < P; p++) {
                 const gboolean alone = (w == 0 && t < HOP) || (w == N - 1 && t >= HOP);
-                const double weight = alone ? 1 : (double)(t < HOP ? t + 1 : T - t) / 9;
-                sum[w * HOP + t][p] += weight * model_logits(model->model)[(w * T + t) * P + p];
+                sum[w * HOP + t][p] += (alone     ? 1
+                                        : t < HOP ? (t + 1) / 9.0
+                                                  : (double)(T - t) / 9.0) *
+                                       model_logits(model->model)[(w * T + t) * P + p];
             }
     for (size_t t = 0; t < FRAMES; t++)
         for (size_t p = 0; p < P; p++) {
             if (fabs(sum[t][p]) < 1e-3) continue;
             g_assert_cmpint(roll_get(roll, t, 0, PLANE_SOUNDING, p), ==, sum[t][p] > 0);
-            on += sum[t][p] > 0 ? 1 : 0;
-            faded += t >= HOP && t < FRAMES - HOP ? 1 : 0;
+            on += sum[t][p] > 0;
+            faded += t >= HOP && t < FRAMES - HOP;
         }
     g_assert_cmpuint(on, >, 20);
     g_assert_cmpuint(faded, >, 100);
@@ -290,7 +292,8 @@ static void test_round_trip(void) {
             g_assert_no_error(error);
             g_assert_cmpuint(song->notes->len, >, 10);
             g_assert_cmpuint(back->frames, ==, frames);
-            g_assert_true(memcmp(back->bits, roll->bits, frames * roll->tracks * ROLL_PLANES * roll->stride) == 0);
+            g_assert_cmpmem(back->bits, frames * roll->tracks * ROLL_PLANES * roll->stride, roll->bits,
+                            frames * roll->tracks * ROLL_PLANES * roll->stride);
             g_assert_cmpfloat(fabs(tempo - 93), <, 0.01);
             g_assert_cmpuint(meter.numerator, ==, 3);
         }

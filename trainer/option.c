@@ -106,11 +106,15 @@ static size_t name_distance(const char *a, const char *b) {
 }
 
 const char *option_nearest_name(const char *name, gboolean in_file) {
-    const option_t *nearest = NULL;
-    for (const option_t *option = OPTION_TABLE; option->name; option++)
-        if ((!in_file || option->group >= GROUP_MODEL) && (!nearest || name_distance(name, option->name) < name_distance(name, nearest->name)))
-            nearest = option;
-    return nearest->name;
+    const char *nearest = NULL;
+    size_t least = SIZE_MAX;
+    for (const option_t *option = OPTION_TABLE; option->name; option++) {
+        if (in_file && option->group < GROUP_MODEL) continue;
+        const size_t distance = name_distance(name, option->name);
+        if (distance < least) nearest = option->name;
+        least = MIN(least, distance);
+    }
+    return nearest;
 }
 
 int option_choice_index(const option_t *option, const char *text) {

@@ -7,7 +7,7 @@
 
 #include "trainer/option.h"
 
-G_DEFINE_QUARK(options - error - quark, options_error)
+G_DEFINE_QUARK(mpianist_options_error, options_error)
 
 /* What the seed project did, as run.ini text. */
 static const struct {
@@ -151,12 +151,15 @@ static GOptionContext *context_new(GHashTable *flags, gboolean *help, GPtrArray 
 
 /* GOption's error in our words, with the nearest name of an unknown option. */
 static void usage_error(const GError *cause, GError **error) {
-    const char *name = strstr(cause->message, " --");
-    if (g_error_matches(cause, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION) && name)
-        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "%s: unknown option; did you mean --%s? (--help lists all)", name + 1,
-                    option_nearest_name(name + strlen(" --"), FALSE));
-    else
+    const char *start = strstr(cause->message, " --");
+    if (g_error_matches(cause, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION) && start) {
+        start += strlen(" --");
+        g_autofree char *name = g_strndup(start, strcspn(start, "=")); /* without its value */
+        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "--%s: unknown option; did you mean --%s? (--help lists all)", name,
+                    option_nearest_name(name, FALSE));
+    } else {
         g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "%s (--help lists all options)", cause->message);
+    }
 }
 
 /* What single values cannot show. */

@@ -8,6 +8,7 @@
 #include "preprocess/h5.h"
 
 enum { CHUNK_BYTES = 128 << 10, DEFLATE_LEVEL = 4 };
+enum { MAX_SONGS = 1 << 20, MAX_FRAMES = G_MAXINT32 }; /* of one shard: HDF5 lets a small file claim any size */
 
 G_DEFINE_QUARK(mpianist_shard_error, shard_error)
 
@@ -162,6 +163,8 @@ static gboolean read_songs(h5_file_t *file, const grid_t *grid, int64_t base, in
     if (roll_size[1] != (hsize_t)grid->n_tracks || roll_size[2] != ROLL_PLANES ||
         roll_size[1] * roll_size[2] * roll_size[3] != grid_frame_bytes(grid))
         return fail(error, SHARD_ERROR_FORMAT, path, "/roll has another shape than its grid; the file is damaged: preprocess again");
+    if (roll_size[0] > MAX_FRAMES || rows > MAX_SONGS || rows > roll_size[0])
+        return fail(error, SHARD_ERROR_FORMAT, path, "/roll or /songs is impossibly large; the file is damaged: preprocess again");
     guint before = songs->len;
     g_array_set_size(songs, before + (guint)rows);
     g_auto(h5_id_t) row = song_type();

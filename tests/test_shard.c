@@ -13,8 +13,11 @@
 enum { SHARDS = 3, SONGS_EACH = 4 };
 static const size_t SONGS = SHARDS * SONGS_EACH;
 
+static int pitches = 88; /* of the corpora made */
+
 static shard_set_t make_head(const char *tracks, char id) {
     shard_set_t head = {.grid = grid_default(), .options = (char *)"--fold-octaves \"é\"", .n_shards = SHARDS};
+    head.grid.pitches = pitches;
     g_assert_true(grid_set_tracks(&head.grid, tracks, NULL));
     memset(head.corpus_id, id, 64);
     return head;
@@ -71,6 +74,16 @@ static void remove_folder(char *folder) {
     g_free(folder);
 }
 
+static void assert_same_grid(const grid_t *grid, const grid_t *wanted) {
+    g_assert_cmpint(grid->steps_per_beat, ==, wanted->steps_per_beat);
+    g_assert_cmpint(grid->pitch_low, ==, wanted->pitch_low);
+    g_assert_cmpint(grid->pitches, ==, wanted->pitches);
+    g_assert_cmpint(grid->fold_octaves, ==, wanted->fold_octaves);
+    g_assert_cmpint(grid->sustain_pedal, ==, wanted->sustain_pedal);
+    g_assert_cmpint(grid->n_tracks, ==, wanted->n_tracks);
+    g_assert_true(memcmp(grid->roles, wanted->roles, sizeof(role_t) * (size_t)wanted->n_tracks) == 0);
+}
+
 static void check_round_trip(const char *tracks) {
     g_autoptr(GError) error = NULL;
     char *folder = make_corpus(tracks);
@@ -81,8 +94,7 @@ static void check_round_trip(const char *tracks) {
     g_assert_cmpuint(set->n_songs, ==, SONGS);
     g_assert_cmpstr(set->corpus_id, ==, head.corpus_id);
     g_assert_cmpstr(set->options, ==, head.options);
-    g_assert_cmpint(set->grid.n_tracks, ==, head.grid.n_tracks);
-    g_assert_true(memcmp(set->grid.roles, head.grid.roles, sizeof(role_t) * (size_t)head.grid.n_tracks) == 0);
+    assert_same_grid(&set->grid, &head.grid);
     int64_t first = 0;
     for (size_t i = 0; i < SONGS; i++) {
         shard_song_t wanted = make_song(i, first);
@@ -106,8 +118,12 @@ static void check_round_trip(const char *tracks) {
 }
 
 static void test_round_trip(void) {
-    check_round_trip("merged");
-    check_round_trip("melody,chords,bass,drums");
+    static const int counts[] = {5, 12, 48, 88};
+    for (size_t i = 0; i < G_N_ELEMENTS(counts); i++) {
+        pitches = counts[i];
+        check_round_trip(i % 2 ? "merged" : "melody,chords,bass,drums");
+    }
+    pitches = 88;
 }
 
 static void test_same_bytes(void) {
@@ -223,6 +239,34 @@ static void test_lying_song(void) {
     }
 }
 
+/* Replaces the first shard's dataset by one of `rows` rows that were never written: as large as it claims, small on disk. */
+static void claim_rows(const char *folder, const char *name, hsize_t rows, hid_t type) {
+    g_autofree char *path = shard_name(folder, 0);
+    const hsize_t size[4] = {rows, 1, ROLL_PLANES, 11}, chunk[4] = {1024, 1, ROLL_PLANES, 11};
+    int rank = strcmp(name, "/roll") == 0 ? 4 : 1;
+    g_auto(h5_id_t) file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    g_auto(h5_id_t) space = H5Screate_simple(rank, size, NULL);
+    g_auto(h5_id_t) creation = H5Pcreate(H5P_DATASET_CREATE);
+    g_assert_true(H5Ldelete(file, name, H5P_DEFAULT) >= 0 && H5Pset_chunk(creation, rank, chunk) >= 0);
+    g_auto(h5_id_t) dataset = H5Dcreate2(file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    g_assert_cmpint(dataset, >=, 0);
+}
+
+static void test_lying_size(void) {
+    static const hsize_t sizes[] = {(hsize_t)1 << 20, (hsize_t)1 << 31, ((hsize_t)1 << 32) + 4, (hsize_t)1 << 62};
+    g_auto(h5_id_t) row = H5Tcreate(H5T_COMPOUND, sizeof(int64_t));
+    H5Tinsert(row, "frames", 0, H5T_NATIVE_INT64);
+    for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        char *folder = make_corpus("merged");
+        claim_rows(folder, "/songs", sizes[i], row);
+        assert_refused(folder, "*shard-00000-of-00003.h5: /roll or /songs is impossibly large; *");
+        folder = make_corpus("merged");
+        claim_rows(folder, "/roll", sizes[i], H5T_STD_U8LE);
+        assert_refused(folder, i == 0 ? "*shard-00000-of-00003.h5: /songs does not fit /roll; *"
+                                      : "*shard-00000-of-00003.h5: /roll or /songs is impossibly large; *");
+    }
+}
+
 /* Cut or flipped anywhere, a shard is refused or reads as it was: never other music, never a crash. */
 static void test_damaged(void) {
     g_autofree char *bytes = NULL;
@@ -251,6 +295,37 @@ static void test_damaged(void) {
     remove_folder(folder);
 }
 
+/* The same for every third byte of a small shard that is the whole corpus, so that no other shard's head stands beside it. */
+static void test_any_damage(void) {
+    g_autofree char *bytes = NULL;
+    gsize n = 0;
+    g_autoptr(GError) error = NULL;
+    shard_set_t head = make_head("melody,bass", 'a');
+    head.n_shards = 1;
+    shard_song_t song = make_song(0, 0);
+    uint8_t bits[3 * 44], back[sizeof bits];
+    for (size_t i = 0; i < sizeof bits; i++) bits[i] = byte_at(i);
+    char *folder = g_dir_make_tmp("test_shard.XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(folder, "shard-00000-of-00001.h5", NULL);
+    g_assert_true(shard_write(folder, &head, 0, &song, 1, bits, 3, &error) && g_file_get_contents(path, &bytes, &n, &error));
+    for (gsize i = 0; i < n; i += 3) {
+        bytes[i] ^= (char)(1 << i % 8);
+        g_assert_true(g_file_set_contents_full(path, bytes, (gssize)n, G_FILE_SET_CONTENTS_NONE, 0666, NULL));
+        bytes[i] ^= (char)(1 << i % 8);
+        g_autoptr(shard_set_t) set = shard_set_open(folder, NULL);
+        if (!set) continue;
+        g_assert_cmpint(set->frames, ==, 3);
+        if (!shard_set_read(set, back, NULL)) continue;
+        assert_same_grid(&set->grid, &head.grid);
+        g_assert_cmpstr(set->corpus_id, ==, head.corpus_id);
+        g_assert_cmpstr(set->options, ==, head.options);
+        g_assert_cmpuint(set->n_songs, ==, 1);
+        g_assert_true(memcmp(set->songs, &song, sizeof song) == 0);
+        g_assert_true(memcmp(bits, back, sizeof bits) == 0);
+    }
+    remove_folder(folder);
+}
+
 static void test_full_disk(void) {
     struct rlimit old, limit;
     g_autoptr(GError) error = NULL;
@@ -259,6 +334,8 @@ static void test_full_disk(void) {
     char *folder = g_dir_make_tmp("test_shard.XXXXXX", NULL);
     g_autofree char *path = g_build_filename(folder, "shard-00000-of-00003.h5", NULL);
     g_autofree char *temporary = g_strconcat(path, ".tmp", NULL);
+    g_autofree char *before = NULL, *after = NULL;
+    gsize n_before = 0, n_after = 0;
     uint8_t bits[3 * 22] = {0};
     signal(SIGXFSZ, SIG_IGN);
     getrlimit(RLIMIT_FSIZE, &old);
@@ -270,6 +347,17 @@ static void test_full_disk(void) {
     g_assert_false(written);
     g_assert_nonnull(strstr(error->message, "shard-00000-of-00003.h5: cannot write: File too large; "));
     g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS) || g_file_test(temporary, G_FILE_TEST_EXISTS));
+    g_clear_error(&error);
+    g_assert_true(shard_write(folder, &head, 0, &song, 1, bits, 3, &error));
+    g_assert_true(g_file_get_contents(path, &before, &n_before, NULL));
+    bits[0] = 1;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    written = shard_write(folder, &head, 0, &song, 1, bits, 3, &error);
+    setrlimit(RLIMIT_FSIZE, &old);
+    g_assert_false(written);
+    g_assert_true(g_file_get_contents(path, &after, &n_after, NULL)); /* what stood there stands */
+    g_assert_true(n_after == n_before && memcmp(before, after, n_before) == 0);
+    g_assert_false(g_file_test(temporary, G_FILE_TEST_EXISTS));
     remove_folder(folder);
 }
 
@@ -327,7 +415,9 @@ int main(int argc, char **argv) {
     g_test_add_func("/shard/mixed", test_mixed);
     g_test_add_func("/shard/foreign", test_foreign);
     g_test_add_func("/shard/lying-song", test_lying_song);
+    g_test_add_func("/shard/lying-size", test_lying_size);
     g_test_add_func("/shard/damaged", test_damaged);
+    g_test_add_func("/shard/any-damage", test_any_damage);
     g_test_add_func("/shard/full-disk", test_full_disk);
     g_test_add_func("/shard/info", test_info);
     return g_test_run();

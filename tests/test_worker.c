@@ -20,6 +20,8 @@ static const gboolean SANITIZED = TRUE;
 static const gboolean SANITIZED = FALSE;
 #endif
 
+static guint large = 8U << 20; /* bytes of a result far beyond a pipe */
+
 /* ---- what children do ---- */
 
 static gboolean echo(gpointer data, GByteArray *out, GError **error) {
@@ -102,25 +104,41 @@ static gboolean sleep_then_echo(gpointer data, GByteArray *out, GError **error) 
     return echo(data, out, error);
 }
 
-/* Is killed from outside while its result is under way: it fills the pipe, and nobody reads for a while. */
-static gboolean fill_and_die_sending(gpointer data, GByteArray *out, GError **error) {
-    (void)data;
-    guint size = 8U << 20;
-    pid_t self = getpid();
-    if (fork() == 0) {
-        for (int fd = 0; fd < 64; fd++) close(fd);
-        g_usleep(200000);
-        kill(self, SIGSEGV);
-        _exit(0);
+/* Two pipes between a test and its child: tests wait for events, not for times. */
+typedef struct {
+    int to_child[2], to_test[2];
+} gate_t;
+
+static void open_gate(gate_t *gate) { g_assert_true(pipe(gate->to_child) == 0 && pipe(gate->to_test) == 0); }
+
+static void close_gate(const gate_t *gate) {
+    for (int i = 0; i < 2; i++) {
+        close(gate->to_child[i]);
+        close(gate->to_test[i]);
     }
-    return fill(&size, out, error);
 }
 
-static gboolean tell_pid_and_loop(gpointer data, GByteArray *out, GError **error) {
+static gboolean tell_pid(const gate_t *gate) {
     pid_t self = getpid();
-    if (write(*(int *)data, &self, sizeof self) != sizeof self) return FALSE;
-    return loop(data, out, error);
+    return write(gate->to_test[1], &self, sizeof self) == sizeof self;
 }
+
+static pid_t hear_pid(const gate_t *gate) {
+    pid_t pid = 0;
+    g_assert_cmpint(read(gate->to_test[0], &pid, sizeof pid), ==, sizeof pid);
+    return pid;
+}
+
+static gboolean wait_then_echo(gpointer data, GByteArray *out, GError **error) {
+    const gate_t *gate = data;
+    char word = 0;
+    return read(gate->to_child[0], &word, 1) == 1 && echo("told", out, error);
+}
+
+/* Tells its end: what follows is only the sending of a result that no pipe holds at once. */
+static gboolean fill_then_tell(gpointer data, GByteArray *out, GError **error) { return fill(&large, out, error) && tell_pid(data); }
+
+static gboolean tell_pid_and_loop(gpointer data, GByteArray *out, GError **error) { return tell_pid(data) && loop(data, out, error); }
 
 /* ---- tests ---- */
 
@@ -156,35 +174,34 @@ static void test_results(void) {
     }
 }
 
-/* Every slot is filled again from the end, as corpus does it; slow children do not hold up quick ones. */
+/* Slots are closed from the end, as corpus does it; a child that waits holds up none of the others. */
 static void test_several(void) {
-    char *waits[] = {"500", "0", "100", "0"};
-    guint size = 8U << 20;
-    worker_t *workers[8];
-    gpointer jobs[8];
-    size_t n = 0, done = 0;
-    g_autoptr(GByteArray) large = g_byte_array_new();
-    fill(&size, large, NULL);
-    for (size_t i = 0; i < G_N_ELEMENTS(waits); i++) {
-        jobs[n] = waits[i];
-        workers[n++] = worker_start(sleep_then_echo, waits[i], &LIMITS, NULL);
-        jobs[n] = NULL;
-        workers[n++] = worker_start(fill, &size, &LIMITS, NULL);
+    enum { LARGE = 3, ALL = 2 * LARGE + 1 };
+    worker_t *workers[ALL];
+    const char *words[ALL];
+    gate_t gate;
+    g_autoptr(GByteArray) wanted = g_byte_array_new();
+    fill(&large, wanted, NULL);
+    open_gate(&gate);
+    workers[0] = worker_start(wait_then_echo, &gate, &LIMITS, NULL);
+    words[0] = "told";
+    for (size_t i = 1; i < ALL; i++) {
+        words[i] = i % 2 ? "quick" : NULL;
+        workers[i] = i % 2 ? worker_start(echo, "quick", &LIMITS, NULL) : worker_start(fill, &large, &LIMITS, NULL);
     }
-    for (; n > 0; done++) {
+    for (size_t n = ALL; n > 0;) {
+        if (n == 1) g_assert_cmpint(write(gate.to_child[1], "", 1), ==, 1);
         size_t which = worker_wait_any(workers, n);
         g_assert_cmpuint(which, <, n);
         g_autoptr(GByteArray) result = worker_finish(workers[which], NULL);
-        const char *wanted = jobs[which];
-        if (wanted)
-            assert_bytes(result, wanted, strlen(wanted));
+        if (words[which])
+            assert_bytes(result, words[which], strlen(words[which]));
         else
-            assert_bytes(result, large->data, large->len);
-        g_assert_true(wanted != waits[0] || n == 1); /* the slowest is the last */
+            assert_bytes(result, wanted->data, wanted->len);
         workers[which] = workers[--n];
-        jobs[which] = jobs[n];
+        words[which] = words[n];
     }
-    g_assert_cmpuint(done, ==, 8);
+    close_gate(&gate);
 }
 
 static void test_failures(void) {
@@ -216,13 +233,18 @@ static void test_crashes(void) {
 /* A child that dies while it sends: what came over already is no result. */
 static void test_partial(void) {
     g_autoptr(GError) error = NULL;
-    worker_t *worker = worker_start(fill_and_die_sending, NULL, &LIMITS, &error);
+    gate_t gate;
+    open_gate(&gate);
+    worker_t *worker = worker_start(fill_then_tell, &gate, &LIMITS, &error);
     g_assert_no_error(error);
-    g_usleep(400000);
+    pid_t pid = hear_pid(&gate);
+    g_usleep(50000); /* it fills the pipe meanwhile */
+    g_assert_cmpint(kill(pid, SIGSEGV), ==, 0);
     g_assert_cmpuint(worker_wait_any(&worker, 1), ==, 0);
     g_assert_null(worker_finish(worker, &error));
     g_assert_error(error, WORKER_ERROR, WORKER_ERROR_CRASHED);
     g_assert_cmpstr(error->message, ==, "crashed (SIGSEGV)");
+    close_gate(&gate);
 }
 
 static void test_timeout(void) {
@@ -246,27 +268,29 @@ static void test_timeout_among_others(void) {
 
 /* The limit is on the function: one that was in time is not lost because the parent came late, or because its result is long. */
 static void test_late_parent(void) {
-    const worker_limits_t limits = {.timeout_s = 0.3, .memory_bytes = LIMITS.memory_bytes};
-    guint size = 8U << 20;
+    const worker_limits_t limits = {.timeout_s = 0.2, .memory_bytes = LIMITS.memory_bytes};
+    gate_t gate;
+    open_gate(&gate);
     g_autoptr(GByteArray) wanted = g_byte_array_new();
-    fill(&size, wanted, NULL);
-    worker_t *worker = worker_start(fill, &size, &limits, NULL);
+    fill(&large, wanted, NULL);
+    worker_t *worker = worker_start(fill_then_tell, &gate, &limits, NULL);
+    hear_pid(&gate);
     g_usleep(500000);
     worker_wait_any(&worker, 1);
     g_autoptr(GByteArray) result = worker_finish(worker, NULL);
     assert_bytes(result, wanted->data, wanted->len);
+    close_gate(&gate);
 }
 
 static void test_memory(void) {
     const worker_limits_t limits = {.timeout_s = 10, .memory_bytes = (size_t)64 << 20};
-    guint size = 8U << 20;
     if (SANITIZED) {
         g_test_skip("AddressSanitizer maps more than any limit on address space");
         return;
     }
     assert_fails(devour, NULL, &limits, WORKER_ERROR_MEMORY, "needs more than 64 MiB; raise --file-memory");
     assert_fails(devour_crumbs, NULL, &limits, WORKER_ERROR_MEMORY, "needs more than 64 MiB; raise --file-memory");
-    g_autoptr(GByteArray) result = worker_run(fill, &size, &limits, NULL);
+    g_autoptr(GByteArray) result = worker_run(fill, &large, &limits, NULL);
     g_assert_nonnull(result);
 }
 
@@ -382,16 +406,16 @@ static void test_odd_parents(void) {
 
 /* A parent that is killed takes its worker with it. */
 static void test_parent_killed(void) {
-    int fds[2], status = 0;
-    pid_t worker = 0;
-    g_assert_cmpint(pipe(fds), ==, 0);
+    int status = 0;
+    gate_t gate;
+    open_gate(&gate);
     prctl(PR_SET_CHILD_SUBREAPER, 1); /* the orphan becomes ours */
     pid_t parent = fork();
     if (parent == 0) {
-        worker_run(tell_pid_and_loop, &fds[1], &LIMITS, NULL);
+        worker_run(tell_pid_and_loop, &gate, &LIMITS, NULL);
         _exit(0);
     }
-    g_assert_cmpint(read(fds[0], &worker, sizeof worker), ==, sizeof worker);
+    pid_t worker = hear_pid(&gate);
     g_assert_cmpint(kill(parent, SIGKILL), ==, 0);
     g_assert_cmpint(waitpid(parent, &status, 0), ==, parent);
     gint64 start_us = g_get_monotonic_time();
@@ -399,8 +423,7 @@ static void test_parent_killed(void) {
     g_assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     g_assert_cmpint(g_get_monotonic_time() - start_us, <, 5 * G_USEC_PER_SEC); /* not by its time limit */
     prctl(PR_SET_CHILD_SUBREAPER, 0);
-    close(fds[0]);
-    close(fds[1]);
+    close_gate(&gate);
 }
 
 int main(int argc, char **argv) {

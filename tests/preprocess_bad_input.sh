@@ -78,22 +78,9 @@ case $CONFIG in
         ;;
 esac
 
-# --- songs with bytes changed, cut, or doubled, by a seeded generator: whatever becomes of them, each is a row ---
+# --- songs with bytes changed, cut, or doubled, and wrong lengths: whatever becomes of them, each is a row ---
 mkdir mutants
-perl -e '
-    srand 11;
-    for my $n (0 .. 239) {
-        my $file = sprintf "songs/song-%04d.mid", $n % 6;
-        open my $in, "<:raw", $file or die; local $/; my $bytes = <$in>; close $in;
-        for (0 .. int rand 8) {
-            my $kind = int rand 4; my $at = int rand length $bytes;
-            if ($kind == 0) { substr $bytes, $at, 1, chr int rand 256 }
-            elsif ($kind == 1) { substr $bytes, $at, 1 + int rand 40, "" }
-            elsif ($kind == 2) { substr $bytes, $at, 0, substr $bytes, int rand length $bytes, int rand 200 }
-            else { substr $bytes, $at, 1, ("\xff", "\xf0", "\xf7", "\x80")[int rand 4] }
-        }
-        open my $out, ">:raw", sprintf "mutants/m-%04d.mid", $n or die; print $out $bytes; close $out;
-    }'
+"$BUILD/tests/make_bad_midi" mutants 11 240 songs/song-000[0-5].mid || exit 1
 run "$preprocess" --jobs 2 --tracks melody,chords,bass,drums --output mutants.out mutants
 status_is 0 "240 damaged songs"
 [ "$(wc -l <mutants.out/report.tsv)" -eq 241 ]

@@ -28,7 +28,7 @@ def mpianist(shards, seed, ranks):
         for split in seed_pytorch.SPLITS:
             score = [TRAINER, "--evaluate", f"{run}/best.h5", "--data", shards, "--split", split, "--quiet"]
             figures = json.loads(subprocess.run(score, check=True, env=environment, stdout=subprocess.PIPE).stdout)
-            scores[split] = figures["elbo_nats_per_frame"]
+            scores[split] = figures["loss_per_frame"]
         return scores
 
 

@@ -54,7 +54,7 @@ static gboolean check(preprocess_options_t *options, const raw_t *raw, GError **
         !in_range("--pitches", grid->pitches, 1, 128 - grid->pitch_low, error) || !in_range("--jobs", corpus->jobs, 1, 64, error) ||
         !in_range("--file-timeout", corpus->limits.timeout_s, 0.01, 86400, error) ||
         !in_range("--file-memory", raw->memory_mib, 16, 1 << 20, error) ||
-        !in_range("--shard-frames", (double)corpus->shard_frames, 1, 1 << 26, error))
+        !in_range("--shard-frames", (double)corpus->shard_frames, 1, 1 << 22, error))
         return FALSE;
     corpus->limits.memory_bytes = (size_t)raw->memory_mib << 20;
     if (!grid_set_tracks(grid, raw->tracks ? raw->tracks : "merged", error)) {
@@ -89,7 +89,7 @@ preprocess_options_t *preprocess_options_parse(int *argc, char ***argv, GError *
         {"split", 0, 0, G_OPTION_ARG_STRING, &raw.split, "Percent of train,valid,test, by content (default: 80,10,10)", "A,B,C"},
         {"split-by-folder", 0, 0, G_OPTION_ARG_NONE, &corpus->split_by_folder, "Folders named train, valid, test decide; duplicates stay", NULL},
         {"drop-transposed", 0, 0, G_OPTION_ARG_NONE, &corpus->drop_transposed, "Drop songs that are another one transposed, too", NULL},
-        {"shard-frames", 0, 0, G_OPTION_ARG_INT64, &corpus->shard_frames, "Close a shard at so many frames (default: 1048576, 1..67108864)", "N"},
+        {"shard-frames", 0, 0, G_OPTION_ARG_INT64, &corpus->shard_frames, "Close a shard at so many frames (default: 1048576, 1..4194304)", "N"},
         {"replace", 0, 0, G_OPTION_ARG_NONE, &corpus->replace, "Remove shards of another corpus from the output folder", NULL},
         {"dry-run", 'n', 0, G_OPTION_ARG_NONE, &corpus->dry_run, "Write only the report", NULL},
         {"jobs", 'j', 0, G_OPTION_ARG_INT, &corpus->jobs, jobs_help, "N"},

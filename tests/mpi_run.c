@@ -1,4 +1,5 @@
-/* mpi_run DIR: under mpirun on 2 ranks or more: run_write_checkpoint() refuses weights that differ between ranks or are not finite, and writes good ones. */
+/* mpi_run DIR: under mpirun on 2 ranks or more: run_check_weights() refuses weights that differ between ranks or are not finite;
+ * good ones are written. */
 #include <glib/gstdio.h>
 #include <math.h>
 #include <stdio.h>
@@ -9,7 +10,7 @@
 
 static gboolean try_write(const char *run, checkpoint_t *head, model_t *model, optimizer_t *optimizer, const char *wanted) {
     g_autoptr(GError) error = NULL;
-    gboolean written = run_write_checkpoint(run, head, model, optimizer, 2, FALSE, &error);
+    gboolean written = run_check_weights(run, head, model, &error) && run_write_checkpoint(run, head, model, optimizer, 2, FALSE, &error);
     g_autofree char *path = checkpoint_path(run, head->step);
     gboolean exists = g_file_test(path, G_FILE_TEST_EXISTS);
     if (wanted ? !written && error && strstr(error->message, wanted) && !exists : written && exists) return TRUE;

@@ -183,7 +183,7 @@ static uint64_t hash_weights(model_t *model) {
     return hash;
 }
 
-static gboolean check_weights(const char *run, const checkpoint_t *head, model_t *model, GError **error) {
+gboolean run_check_weights(const char *run, const checkpoint_t *head, model_t *model, GError **error) {
     const real_t *params = model_params(model);
     gboolean finite = TRUE;
     const size_t size = model_size(model);
@@ -209,7 +209,6 @@ static gboolean check_weights(const char *run, const checkpoint_t *head, model_t
 gboolean run_write_checkpoint(const char *run, const checkpoint_t *head, model_t *model, const optimizer_t *optimizer, int keep, gboolean best,
                               GError **error) {
     GError *local = NULL;
-    if (!check_weights(run, head, model, error)) return FALSE;
     if (comm_rank() == 0) {
         g_autofree char *path = checkpoint_path(run, head->step);
         g_autofree char *name = g_path_get_basename(path);

@@ -26,8 +26,10 @@ gboolean run_read_state(const char *path, model_t *model, optimizer_t *optimizer
 
 /* Writes RUN/run.ini. */
 gboolean run_write_options(const options_t *options, GError **error);
-/* Writes RUN/checkpoint-<step>.h5, points latest.h5 (and best.h5 where best) at it and removes the oldest beyond keep. Refuses weights that are not finite or
- * not the same on all ranks: the checkpoints that stand are then untouched. */
+/* Refuses weights that are not finite or not the same on all ranks: what must hold before a state is kept. */
+gboolean run_check_weights(const char *run, const checkpoint_t *head, model_t *model, GError **error);
+/* Writes RUN/checkpoint-<step>.h5, points latest.h5 (and best.h5 where best) at it and removes the oldest beyond keep. Only rank 0's head, model and optimizer
+ * count. */
 gboolean run_write_checkpoint(const char *run, const checkpoint_t *head, model_t *model, const optimizer_t *optimizer, int keep, gboolean best,
                               GError **error);
 

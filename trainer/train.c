@@ -12,9 +12,11 @@
 #include "trainer/evaluate.h"
 #include "trainer/metrics.h"
 #include "trainer/run.h"
+#include "trainer/snapshot.h"
 #include "trainer/stop.h"
 
 #define VALIDATION_BATCH 16 /* windows a pass, at least */
+#define BEST_INTERVAL_S  20 /* a best epoch goes to disk when the last write is so old; until then it waits in memory */
 
 G_DEFINE_QUARK(mpianist_train_error, train_error)
 
@@ -28,6 +30,7 @@ typedef struct {
     evaluator_t *evaluator;
     metrics_t *metrics; /* rank 0, NULL on others */
     checkpoint_t head;  /* where training stands */
+    snapshot_t *best;   /* rank 0, NULL on others */
     int64_t windows, steps_per_epoch, total_steps;
     int64_t checkpoint_steps;
     double checkpoint_minutes;
@@ -40,14 +43,17 @@ typedef struct {
     double earlier_seconds;  /* of the sessions before */
     int64_t first_step;      /* of this session */
     int64_t saved_step;      /* of the newest checkpoint, -1: none */
+    int64_t best_step;       /* of the state that waits */
     gboolean unsaved;        /* the state is past the newest checkpoint */
+    gboolean best_waits;     /* the best state so far is only in memory */
+    gboolean best_due;       /* by the clock, as of the last step */
     gboolean checkpoint_due; /* by steps or the clock */
 } trainer_t;
 
 /* What a step sums over ranks. Flags: how many ranks raise them. */
 typedef struct {
     double nll, kl, frames;
-    double signal, deadline, out_of_time, checkpoint_due;
+    double signal, deadline, out_of_time, checkpoint_due, best_due;
 } step_sums_t;
 
 static double seconds_since(gint64 then) { return (double)(g_get_monotonic_time() - then) / G_USEC_PER_SEC; }
@@ -93,6 +99,11 @@ static gboolean allocate(trainer_t *t, const model_config_t *config, GError **er
                                .weight_decay = options->weight_decay,
                                .clip_norm = options->clip};
     t->optimizer = optimizer_new(&adam, model_size(t->model));
+    if (comm_rank() == 0) t->best = snapshot_new(config, &adam, &local);
+    if (!comm_agree_error(&local)) {
+        g_propagate_error(error, local);
+        return FALSE;
+    }
     t->evaluator = evaluator_new(config, max_B, 0);
     t->bits = g_malloc(t->pass_B * model_window_bytes(config));
     t->valid = g_new(uint32_t, t->pass_B);
@@ -216,9 +227,28 @@ static void compute_gradient(trainer_t *t, int64_t first, int64_t n, double beta
     }
 }
 
-/* Sets the error of a step that is not finite. bad: on this rank. The same on all ranks. */
-static void fail_not_finite(const trainer_t *t, gboolean bad, const char *what, GError **error) {
+/* A checkpoint's metrics are on disk before it. */
+static gboolean flush_metrics(trainer_t *t, GError **error) {
+    GError *local = NULL;
+    if (t->metrics) metrics_flush(t->metrics, &local);
+    if (comm_agree_error(&local)) return TRUE;
+    g_propagate_error(error, local);
+    return FALSE;
+}
+
+/* Writes the best state so far where it waits in memory. */
+static gboolean save_best(trainer_t *t, GError **error) {
+    if (!t->best_waits) return TRUE;
+    t->best_waits = FALSE;
+    const checkpoint_t *head = t->best ? &t->best->head : NULL;
+    return flush_metrics(t, error) && run_write_checkpoint(t->options->output, head, t->best ? t->best->model : NULL,
+                                                           t->best ? t->best->optimizer : NULL, t->options->keep, TRUE, error);
+}
+
+/* Sets the error of a step that is not finite. bad: on this rank. The same on all ranks. A best state that waits in memory is kept first: it was good. */
+static void fail_not_finite(trainer_t *t, gboolean bad, const char *what, GError **error) {
     int culprit = comm_size() - (int)comm_max(bad ? comm_size() - comm_rank() : 0);
+    if (t->best_waits && save_best(t, NULL)) t->saved_step = t->best_step;
     g_autofree char *where = culprit < comm_size() ? g_strdup_printf(" on rank %d", culprit) : g_strdup("");
     g_autofree char *kept = t->saved_step >= 0 ? checkpoint_path(t->options->output, t->saved_step) : NULL;
     g_set_error(error, TRAIN_ERROR, TRAIN_ERROR_NOT_FINITE,
@@ -237,6 +267,7 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
     if (comm_rank() == 0) { /* one clock decides */
         sums->deadline = stop_deadline_near();
         sums->out_of_time = options->max_minutes > 0 && seconds_since(t->start) >= options->max_minutes * 60;
+        sums->best_due = seconds_since(t->last_save) >= BEST_INTERVAL_S;
         sums->checkpoint_due = t->checkpoint_minutes > 0 && seconds_since(t->last_save) >= t->checkpoint_minutes * 60;
     }
     compute_gradient(t, first, n, beta, sums);
@@ -260,6 +291,7 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
     head->epoch_nll += sums->nll;
     head->epoch_kl += sums->kl;
     head->epoch_windows += n;
+    t->best_due = sums->best_due > 0;
     t->unsaved = TRUE;
     if (t->metrics)
         metrics_step(t->metrics, &(metrics_step_t){.epoch = head->epoch + 1,
@@ -276,19 +308,25 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
     return TRUE;
 }
 
-/* Writes a checkpoint of the state as it is. */
+/* Writes a checkpoint of the state as it is, and before it the best one that waits; best: that is the state as it is. */
 static gboolean save(trainer_t *t, gboolean best, GError **error) {
-    GError *local = NULL;
-    if (t->metrics) metrics_flush(t->metrics, &local); /* a checkpoint's metrics are on disk before it */
-    if (!comm_agree_error(&local)) {
-        g_propagate_error(error, local);
-        return FALSE;
-    }
+    if (best) t->best_waits = FALSE;
+    if (!save_best(t, error) || !flush_metrics(t, error) || !run_check_weights(t->options->output, &t->head, t->model, error)) return FALSE;
     t->head.seconds = t->earlier_seconds + seconds_since(t->start);
     if (!run_write_checkpoint(t->options->output, &t->head, t->model, t->optimizer, t->options->keep, best, error)) return FALSE;
     t->saved_step = t->head.step;
     t->last_save = g_get_monotonic_time();
     t->unsaved = t->checkpoint_due = FALSE;
+    return TRUE;
+}
+
+/* Keeps the state as the best so far in memory: writing each of many quick epochs would take longer than training them. */
+static gboolean hold_best(trainer_t *t, GError **error) {
+    if (!run_check_weights(t->options->output, &t->head, t->model, error)) return FALSE;
+    t->head.seconds = t->earlier_seconds + seconds_since(t->start);
+    if (t->best) snapshot_take(t->best, &t->head, t->model, t->optimizer);
+    t->best_step = t->head.step;
+    t->best_waits = TRUE;
     return TRUE;
 }
 
@@ -326,7 +364,8 @@ static gboolean finish_epoch(trainer_t *t, gboolean last, gboolean *stopped, GEr
         head->epoch_nll = head->epoch_kl = 0;
     }
     t->unsaved = TRUE;
-    return best || t->checkpoint_due ? save(t, best, error) : TRUE;
+    if (t->checkpoint_due || (t->best_due && (best || t->best_waits))) return save(t, best, error);
+    return !best || hold_best(t, error);
 }
 
 static gboolean stopped_improving(const trainer_t *t) {
@@ -367,6 +406,7 @@ static gboolean finish(trainer_t *t, stop_t *why, GError **error) {
     gboolean stopped = FALSE, whole = t->head.epoch_step == t->steps_per_epoch;
     if (*why == STOP_DONE && t->head.step > t->first_step && t->head.epoch_step > 0 && !finish_epoch(t, !whole, &stopped, error)) return FALSE;
     if (stopped) *why = STOP_AGAIN;
+    if (t->best_waits && t->best_step == t->head.step) return save(t, TRUE, error);
     return !t->unsaved || save(t, FALSE, error);
 }
 
@@ -388,6 +428,7 @@ static void close_run(trainer_t *t, stop_t why) {
 static void clear(trainer_t *t) {
     metrics_close(t->metrics);
     evaluator_free(t->evaluator);
+    snapshot_free(t->best);
     optimizer_free(t->optimizer);
     model_free(t->model);
     data_free(t->data);

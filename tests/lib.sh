@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by tests/*.sh: TAP by hand. Environment from tests/tap: BIN, BUILD, SOURCE, WORK (the working folder, removed afterwards).
 # A test ends with `finish`.
 

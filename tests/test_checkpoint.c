@@ -210,7 +210,7 @@ static void test_flipped(void) {
     state_init(&state, &small, 1);
     write_state(path, &state);
     g_assert_true(g_file_get_contents(path, &bytes, &n, NULL));
-    for (size_t i = 0; i < n; i += 1 + n / 1500, tried++) {
+    for (size_t i = 0; i < n; i += 1 + n / 500, tried++) {
         g_autoptr(GError) error = NULL;
         bytes[i] = (char)(bytes[i] ^ 0x11);
         FILE *file = fopen(path, "wb");

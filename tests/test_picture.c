@@ -32,8 +32,8 @@ static void png_size(GBytes *png, guint32 *width, guint32 *height) {
     gsize length;
     const guint8 *bytes = g_bytes_get_data(png, &length);
     g_assert_cmpuint(length, >, 64);
-    g_assert_cmpmem(bytes, 8, "\x89PNG\r\n\x1a\n", 8);
-    g_assert_cmpmem(bytes + 12, 4, "IHDR", 4);
+    g_assert_true(memcmp(bytes, "\x89PNG\r\n\x1a\n", 8) == 0);
+    g_assert_true(memcmp(bytes + 12, "IHDR", 4) == 0);
     *width = (guint32)bytes[16] << 24 | (guint32)bytes[17] << 16 | (guint32)bytes[18] << 8 | bytes[19];
     *height = (guint32)bytes[20] << 24 | (guint32)bytes[21] << 16 | (guint32)bytes[22] << 8 | bytes[23];
 }

@@ -1,8 +1,9 @@
 /* checkpoint: the checkpoint format: writer and reader. One self-describing HDF5 file; docs/formats.md describes it for other programs.
  *
- *   root attributes: format, version, tool, model, loss, window, tracks, planes, pitches, hidden, latent, grid (steps_per_beat, pitch_low,
- *                    roles), options (run.ini's text), corpus_id, epoch, step, position, best, seed, tempo_bpm, meter
+ *   root attributes: format, version, tool, head_sha256, and the members of checkpoint_t by name (the model's and the grid's too; roles, meter and
+ *                    hidden as text)
  *   /weights/<name>  float32 [inputs, outputs]   /adam/m/<name>, /adam/v/<name>   optimizer state
+ * The same state always gives the same bytes.
  * No MPI. */
 #ifndef MPIANIST_TRAINER_CHECKPOINT_H
 #define MPIANIST_TRAINER_CHECKPOINT_H
@@ -11,27 +12,27 @@
 #include "trainer/model.h"
 #include "trainer/optimizer.h"
 
-#define CHECKPOINT_FORMAT "mpianist-checkpoint"
+#define CHECKPOINT_FORMAT  "mpianist-checkpoint"
 #define CHECKPOINT_VERSION 1
 
 /* Everything but the weights: where training stands and what it was trained on. */
 typedef struct {
     model_config_t model;
     grid_t grid;
-    char *options;        /* run.ini's text */
+    char *options; /* run.ini's text */
     char corpus_id[65];
-    double tempo_bpm;     /* the training songs' median tempo and most frequent meter: the sampler's defaults */
+    double tempo_bpm; /* the training songs' median tempo and most frequent meter: the sampler's defaults */
     meter_t meter;
     uint64_t seed;
-    int64_t epoch;        /* epochs done */
-    int64_t step;         /* optimizer steps done */
-    int64_t epoch_step;   /* steps done in the epoch under way */
-    int64_t batch;        /* global batch that epoch_step counts in */
+    int64_t epoch;              /* epochs done */
+    int64_t step;               /* optimizer steps done */
+    int64_t epoch_step;         /* steps done in the epoch under way */
+    int64_t batch;              /* global batch that epoch_step counts in */
     double epoch_nll, epoch_kl; /* sums so far in the epoch under way */
     int64_t epoch_windows;
-    double best;          /* best validation loss, nats a window; INFINITY before the first */
+    double best; /* best validation loss, nats a window; INFINITY before the first */
     int64_t best_epoch;
-    double seconds;       /* training time so far, over all sessions */
+    double seconds; /* training time so far, over all sessions */
 } checkpoint_t;
 
 void checkpoint_clear(checkpoint_t *checkpoint); /* frees members */
@@ -39,13 +40,15 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(checkpoint_t, checkpoint_clear)
 
 #define CHECKPOINT_ERROR checkpoint_error_quark()
 GQuark checkpoint_error_quark(void);
-typedef enum { CHECKPOINT_ERROR_READ, CHECKPOINT_ERROR_FORMAT, CHECKPOINT_ERROR_SHAPE, CHECKPOINT_ERROR_NONE } checkpoint_error_t;
+typedef enum { CHECKPOINT_ERROR_READ, CHECKPOINT_ERROR_FORMAT, CHECKPOINT_ERROR_SHAPE } checkpoint_error_t;
 
 /* Writes atomically (h5_file_commit). FALSE with error set: file, cause; the file that stood there is untouched. Rank 0 only. */
 gboolean checkpoint_write(const char *path, const checkpoint_t *head, model_t *model, const optimizer_t *optimizer, GError **error);
-/* The head alone. FALSE with error set. */
+/* The head alone, into an empty one (owner: caller, checkpoint_clear()). FALSE with error set: CHECKPOINT_ERROR_FORMAT for another format, a later version or a
+ * value that cannot be, CHECKPOINT_ERROR_READ or an H5_ERROR for a damaged or missing file. */
 gboolean checkpoint_read_head(const char *path, checkpoint_t *head, GError **error);
-/* Weights into a model of the same shape, and optimizer state where optimizer is not NULL. FALSE with CHECKPOINT_ERROR_SHAPE, naming what differs. */
+/* Weights into a model of the same shape, and optimizer state where optimizer is not NULL. FALSE with CHECKPOINT_ERROR_SHAPE, naming
+ * what differs with both values, or as checkpoint_read_head(): model and optimizer are then part read. */
 gboolean checkpoint_read_state(const char *path, model_t *model, optimizer_t *optimizer, GError **error);
 /* SHA-256 of the file, first 16 hexadecimal digits: names a checkpoint in what it made. NULL with error set. */
 char *checkpoint_hash(const char *path, GError **error);
@@ -56,7 +59,8 @@ char *checkpoint_path(const char *run, int64_t step);
 gboolean checkpoint_link(const char *run, const char *link, const char *target, GError **error);
 /* Removes the oldest numbered checkpoints beyond keep, never one that latest.h5 or best.h5 points at, and temporaries of killed writers. */
 gboolean checkpoint_prune(const char *run, int keep, GError **error);
-/* The newest checkpoint in RUN that opens as one: latest.h5, else the highest number. NULL and no error where there is none. */
+/* The newest checkpoint in RUN that opens as one: latest.h5, else the highest number. All of it is read and
+ * verified; a damaged one is passed over with a warning. NULL and no error where there is none. Owner: caller. */
 char *checkpoint_find_latest(const char *run, GError **error);
 
 #endif

@@ -10,8 +10,8 @@
 #include "trainer/model.h"
 
 typedef struct {
-    size_t window;   /* T */
-    size_t planes;   /* L */
+    size_t window; /* T */
+    size_t planes; /* L */
     uint64_t seed;
     gboolean random_offsets;
     int transpose_low, transpose_high; /* semitones; a draw that would push a sounding note past the edge is clamped; drums stay */

@@ -59,6 +59,7 @@ static const option_t table[] = {
     {"dim", 'd', G_OPTION_ARG_INT, AT(dim), TRAVERSE, 0, G_MAXINT, "N", "the feature, from 0 to the model's latent size - 1"},
     {"bar", 0, G_OPTION_ARG_INT, AT(bar), INTERPOLATE | TRAVERSE, 1, 1000000, "N", "bar of the song at which its window starts"},
     {"threshold", 0, G_OPTION_ARG_DOUBLE, AT(threshold), MUSIC, 0.001, 0.999, "P", "a key sounds from this probability on"},
+    {"density", 0, G_OPTION_ARG_NONE, AT(density), MUSIC, 0, 0, NULL, "as many keys as the model expects instead, the likeliest first"},
     {"sample", 0, G_OPTION_ARG_NONE, AT(draw), MUSIC, 0, 0, NULL, "draw each key by its probability instead"},
     {"tempo", 0, G_OPTION_ARG_DOUBLE, AT(tempo_bpm), MUSIC, 5, 1000, "BPM", "quarter notes a minute (default: the song's, or the training songs')"},
     {"output", 'o', G_OPTION_ARG_FILENAME, AT(output), ALL, 0, 0, "DIR", "folder for the results, created where missing"},
@@ -198,6 +199,7 @@ static gboolean cli_check(cli_t *cli, const gboolean *given, GError **error) {
         return fail_usage(error, "which model? Give --checkpoint RUN/best.h5, as trainer wrote it");
     if (cli->verb == VERB_TRAVERSE && cli->dim < 0) return fail_usage(error, "which latent feature? Give --dim N, counted from 0");
     if (cli->soundfont != NULL && !cli->audio) return fail_usage(error, "--soundfont is for --audio; give both");
+    if (cli->density && cli->draw) return fail_usage(error, "--density and --sample exclude each other; give one");
     if (cli->latents != NULL && cli->count != 1) return fail_usage(error, "--latent makes one result a vector; leave out --count");
     return TRUE;
 }

@@ -16,6 +16,7 @@ typedef struct {
     gint64 seed;
     double temperature;
     double threshold;   /* probability from which a cell sounds */
+    gboolean density;   /* as many cells as the model expects instead */
     gboolean draw;      /* --sample: Bernoulli draws instead */
     int steps;          /* interpolate, traverse */
     int dim;            /* traverse: feature, from 0; -1: not given */

@@ -5,6 +5,7 @@
 
 #include <cairo-svg.h>
 #include <math.h>
+#include <stdlib.h>
 
 G_DEFINE_QUARK(picture_error, picture_error)
 
@@ -361,16 +362,33 @@ static double scale_place(const scale_t *scale, double value, double from, doubl
     return from + (value - scale->low) / (scale->high - scale->low) * (to - from);
 }
 
+static int compare_ascending(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Where the vertical axis ends for a curve: above all marks, but above 95 of 100 points of a line only: the first steps of training stand so high that the
+ * rest would be flat. */
+static double curve_top(const picture_curve_t *curve) {
+    g_autofree double *sorted = g_new(double, curve->n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < curve->n; i++)
+        if (isfinite(curve->y[i])) sorted[n++] = curve->y[i];
+    qsort(sorted, n, sizeof *sorted, compare_ascending);
+    return n == 0 ? -INFINITY : sorted[curve->marks ? n - 1 : (n - 1) * 95 / 100];
+}
+
 static void curves_measure(const picture_curve_t *curves, size_t n, scale_t *x, scale_t *y) {
     double low_x = INFINITY, high_x = -INFINITY, low_y = INFINITY, high_y = -INFINITY;
-    for (size_t c = 0; c < n; c++)
+    for (size_t c = 0; c < n; c++) {
+        high_y = fmax(high_y, curve_top(&curves[c]));
         for (size_t i = 0; i < curves[c].n; i++) {
             if (!isfinite(curves[c].y[i])) continue;
             low_x = fmin(low_x, curves[c].x[i]);
             high_x = fmax(high_x, curves[c].x[i]);
             low_y = fmin(low_y, curves[c].y[i]);
-            high_y = fmax(high_y, curves[c].y[i]);
         }
+    }
     *x = scale_round(fmin(low_x, 0), high_x, 10);
     *y = scale_round(low_y, high_y, 8);
 }
@@ -393,6 +411,9 @@ static void draw_axes(cairo_t *cr, const scale_t *x, const scale_t *y, double le
 
 static void draw_curve(cairo_t *cr, const picture_curve_t *curve, colour_t colour, const scale_t *x, const scale_t *y, const double box[4]) {
     gboolean started = FALSE;
+    cairo_save(cr);
+    cairo_rectangle(cr, box[0], box[1] - 4, box[2] - box[0] + 4, box[3] - box[1] + 8);
+    cairo_clip(cr);
     set_colour(cr, colour, curve->marks ? 1 : 0.85);
     cairo_set_line_width(cr, curve->marks ? 2 : 1);
     cairo_set_line_join(cr, CAIRO_LINE_JOIN_ROUND);
@@ -415,6 +436,7 @@ static void draw_curve(cairo_t *cr, const picture_curve_t *curve, colour_t colou
         else
             cairo_fill(cr);
     }
+    cairo_restore(cr);
 }
 
 GBytes *picture_curves(const picture_curve_t *curves, size_t n, const char *title, const char *x_label, const char *y_label, picture_format_t format,

@@ -28,7 +28,7 @@ typedef struct {
     gboolean marks; /* a dot at each point, thicker line: few points that matter (validation) */
 } picture_curve_t;
 
-/* n curves over one pair of axes with ticks at round numbers. At least one finite point over all curves. Otherwise as picture_roll(). */
+/* n curves over one pair of axes with ticks at round numbers; the highest twentieth of a line without marks may leave the picture at the top. At least one finite point over all curves. Otherwise as picture_roll(). */
 GBytes *picture_curves(const picture_curve_t *curves, size_t n, const char *title, const char *x_label, const char *y_label, picture_format_t format,
                        GError **error);
 

@@ -37,6 +37,8 @@ GPtrArray *result_texts(const result_writer_t *writer, size_t index) {
     if (index > 0) add_text(texts, "result: %zu", index);
     if (cli->draw)
         add_text(texts, "draws: bernoulli");
+    else if (cli->density)
+        add_text(texts, "threshold: density");
     else
         add_text(texts, "threshold: %.10g", cli->threshold);
     return texts;
@@ -87,8 +89,8 @@ static gboolean write_music(const result_writer_t *writer, const char *name, con
     for (guint i = 0; i < texts->len; i++) g_ptr_array_add(song->texts, g_strdup(texts->pdata[i]));
     if (!midi_write(song, midi, error) || !print_path(midi, error)) return FALSE;
     if (song->notes->len == 0)
-        fprintf(stderr, "sampler: warning: %s has no notes: no key reaches the threshold; try --threshold %.2g or --sample\n", midi,
-                cli->draw ? 0.1 : cli->threshold / 2);
+        fprintf(stderr, "sampler: warning: %s has no notes: no key reaches the threshold; try --density, --sample or --threshold %.2g\n", midi,
+                cli->threshold / 2);
     else if (!cli->quiet)
         fprintf(stderr, "sampler: %s: %u notes, %.4g bars of %d/%d, %.4g bpm\n", midi, song->notes->len,
                 (double)roll->frames / sample_bar_frames(grid, time->meter), time->meter.numerator, time->meter.denominator, time->tempo_bpm);

@@ -3,6 +3,7 @@
 #include "sampler/sample.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 G_DEFINE_QUARK(sample_error, sample_error)
@@ -70,9 +71,32 @@ real_t *sample_encode(const sample_model_t *model, const roll_t *roll, size_t fi
     return mu;
 }
 
+static double probability(real_t logit) { return 1 / (1 + exp(-(double)logit)); }
+
+static int compare_descending(const void *a, const void *b) {
+    const real_t x = *(const real_t *)a, y = *(const real_t *)b;
+    return (x < y) - (x > y);
+}
+
+/* Logits [K, L] from which a cell of frames' logits [frames, K, L, P] is on. */
+static void find_limits(const model_config_t *config, const real_t *logits, size_t frames, const sample_rule_t *rule, real_t *limits) {
+    const size_t KL = config->tracks * config->planes, P = config->pitches;
+    g_autofree real_t *values = rule->density ? g_new(real_t, frames * P) : NULL;
+    for (size_t i = 0; i < KL; i++) {
+        limits[i] = (real_t)log(rule->threshold / (1 - rule->threshold));
+        if (!rule->density) continue;
+        double expected = 0;
+        for (size_t t = 0; t < frames; t++)
+            for (size_t p = 0; p < P; p++) expected += probability(values[t * P + p] = logits[(t * KL + i) * P + p]);
+        qsort(values, frames * P, sizeof *values, compare_descending);
+        const size_t n = (size_t)lround(expected);
+        limits[i] = n == 0 ? (real_t)INFINITY : values[n - 1];
+    }
+}
+
 /* Bits of one frame from its logits [K, L, P]. `frame` counts in the roll. */
-static void set_frame(const model_config_t *config, const real_t *logits, roll_t *roll, size_t frame, const sample_rule_t *rule) {
-    const real_t limit = (real_t)log(rule->threshold / (1 - rule->threshold));
+static void set_frame(const model_config_t *config, const real_t *logits, roll_t *roll, size_t frame, const real_t *limits,
+                      const sample_rule_t *rule) {
     const size_t K = config->tracks, L = config->planes, P = config->pitches;
     const rng_t rng = rng_make(rule->seed, RNG_DECODE, 0, rule->index);
     for (size_t k = 0; k < K; k++)
@@ -80,7 +104,7 @@ static void set_frame(const model_config_t *config, const real_t *logits, roll_t
             const double uniform = rule->draw ? rng_uniform(&rng, (frame * K + k) * P + p) : 0;
             for (size_t l = 0; l < L; l++) {
                 const real_t logit = logits[(k * L + l) * P + p];
-                const gboolean on = rule->draw ? uniform < 1 / (1 + exp(-(double)logit)) : logit >= limit;
+                const gboolean on = rule->draw ? uniform < probability(logit) : logit >= limits[k * L + l];
                 if (on) roll_set(roll, frame, k, (int)l, p);
             }
         }
@@ -93,8 +117,13 @@ roll_t *sample_windows(const sample_model_t *model, const real_t *z, size_t n, s
     for (size_t done = 0; done < n; done += BATCH) {
         const size_t B = MIN(BATCH, n - done);
         model_decode(model->model, z + done * config->latent, B);
-        for (size_t t = 0; t < B * T && done * T + t < frames; t++)
-            set_frame(config, model_logits(model->model) + t * frame_cells, roll, done * T + t, rule);
+        for (size_t b = 0; b < B; b++) {
+            const real_t *logits = model_logits(model->model) + b * T * frame_cells;
+            real_t limits[ROLL_MAX_TRACKS * ROLL_PLANES];
+            find_limits(config, logits, T, rule, limits);
+            for (size_t t = 0, frame = (done + b) * T; t < T && frame < frames; t++, frame++)
+                set_frame(config, logits + t * frame_cells, roll, frame, limits, rule);
+        }
     }
     roll_make_canonical(roll);
     return roll;
@@ -132,9 +161,12 @@ roll_t *sample_overlapped(const sample_model_t *model, const real_t *z, size_t n
             }
     }
     roll_t *roll = roll_new(frames, config->tracks, config->pitches);
-    for (size_t t = 0; t < frames; t++) {
+    real_t limits[ROLL_MAX_TRACKS * ROLL_PLANES];
+    for (size_t t = 0; t < frames; t++)
         for (size_t i = 0; i < frame_cells; i++) sum[t * frame_cells + i] /= weights[t];
-        set_frame(config, sum + t * frame_cells, roll, t, rule);
+    for (size_t t = 0; t < frames; t++) {
+        if (t % hop == 0) find_limits(config, sum + t * frame_cells, MIN(hop, frames - t), rule, limits);
+        set_frame(config, sum + t * frame_cells, roll, t, limits, rule);
     }
     roll_make_canonical(roll);
     return roll;

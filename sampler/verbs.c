@@ -16,7 +16,7 @@ G_DEFINE_QUARK(verbs_error, verbs_error)
 static const double TRAVERSE_END = 3; /* standard deviations of the prior */
 
 static sample_rule_t rule_of(const cli_t *cli, size_t index) {
-    return (sample_rule_t){.threshold = cli->threshold, .draw = cli->draw, .seed = (uint64_t)cli->seed, .index = index};
+    return (sample_rule_t){.threshold = cli->threshold, .density = cli->density, .draw = cli->draw, .seed = (uint64_t)cli->seed, .index = index};
 }
 
 static result_time_t own_time(const result_writer_t *writer) {

@@ -62,6 +62,7 @@ refused 'interpolate wants A.mid B.mid, but 1 file was given' interpolate -c mod
 refused 'reconstruct wants SONG.mid' reconstruct -c model.h5
 refused 'which latent feature' traverse -c model.h5 $a
 refused 'leave out --count' prior -c model.h5 --latent 1,2,3,4 -n 2
+refused 'exclude each other' prior -c model.h5 --density --sample
 refused 'soundfont is for --audio' prior -c model.h5 --soundfont x.sf2
 refused 'Unknown option --bars' prior -c model.h5 --bars 4
 
@@ -79,8 +80,8 @@ ok "another seed, other notes" other_notes p1/prior-001.mid p3/prior-001.mid
 ok "--quiet is quiet" [ ! -s err2 ]
 "$sampler" prior -c model.h5 --first 3 -q -o p4 >out2
 ok "the third alone" cmp p1/prior-003.mid p4/prior-003.mid
-"$sampler" prior -c model.h5 -n 2 --temperature 0 -q -o p5 >out2
-ok "at temperature 0 all are one" same_notes p5/prior-001.mid p5/prior-002.mid
+"$sampler" prior -c model.h5 --temperature 0 -q -o p5 >out2 2>err2
+ok "temperature 0 is the middle of the prior" [ "$(text p5/prior-001.mid latent | tr -d -)" = 0,0,0,0 ]
 ok "text: seed" [ "$(text p1/prior-003.mid seed)" = 1 ]
 ok "text: result" [ "$(text p1/prior-003.mid result)" = 3 ]
 ok "text: verb" [ "$(text p1/prior-003.mid verb)" = prior ]
@@ -102,10 +103,14 @@ ok "text: draws" [ "$(text s1/prior-002.mid draws)" = bernoulli ]
 "$sampler" prior -c model.h5 --sample --latent "$(text s1/prior-002.mid latent)" --first 2 -q -o s3 >out2
 ok "a draw made again from its latent and number" same_notes s1/prior-002.mid s3/prior-002.mid
 
+run "$sampler" song -c model.h5 --bars 4 --density -o faint
+status_is 0 "--density"
+ok "text: density" [ "$(text faint/song-001.mid threshold)" = density ]
+
 "$BUILD/tests/make_checkpoint" mute.h5 --bias -1000
 run "$sampler" prior -c mute.h5 --picture -q -o mute
 status_is 0 "a silent result is a result"
-says 'mute/prior-001.mid has no notes.*--threshold 0.25 or --sample' "and a hint, --quiet or not"
+says 'mute/prior-001.mid has no notes.*--density, --sample or --threshold 0.25' "and a hint, --quiet or not"
 ok "a MIDI file" grep -q MThd mute/prior-001.mid
 ok "a picture" is_png mute/prior-001.png
 "$BUILD/tests/make_checkpoint" merged.h5 --tracks merged --planes 1 --window 25 --latent 2
@@ -140,7 +145,7 @@ run "$sampler" interpolate -c model.h5 $a $b --bar 1000 -o i3
 status_is 1 "a bar that the song does not have"
 says "$a: cannot begin at bar 1000: the song has [0-9]+ bars; give a smaller --bar" "and how many it has"
 
-run "$sampler" traverse -c model.h5 $a --dim 3 --picture -o t
+run "$sampler" traverse -c model.h5 $a --dim 3 --picture=svg -o t
 status_is 0 "traverse"
 ok "seven, the sheet, their pictures" lines_are 16
 ok "all written" all_exist
@@ -151,7 +156,7 @@ ok "the others stay" [ "$(text t/traverse-3-001.mid latent | cut -d, -f1-3)" = "
 run "$sampler" traverse -c model.h5 $a --dim 4 -o t
 status_is 1 "a feature that the model does not have"
 says 'has no latent feature 4: it has 4; give --dim 0 to 3' "and which it has"
-"$BUILD/tests/make_checkpoint" wide.h5 --window 900
+"$BUILD/tests/make_checkpoint" wide.h5 --window 900 --tracks merged --planes 1 --bias -1000
 run "$sampler" traverse -c wide.h5 $a --dim 0 --steps 2 -o t
 status_is 0 "a song shorter than the window"
 says 'filled up with silence' "is said"

@@ -188,6 +188,37 @@ static void test_draws(void) {
     g_assert_cmpfloat(fabs(on - expected), <, 5 * sqrt(variance));
 }
 
+/* As many cells as are expected, and none left out that is likelier than one taken. */
+static void test_density(void) {
+    g_autoptr(sample_model_t) model = make_model("--planes 1 --tracks melody,bass --window 16 --bias -3");
+    enum { T = 16, K = 2, P = 88, Z = 4 };
+    real_t z[Z];
+    latent_prior(1, 1, 0.1, z, Z);
+    const sample_rule_t rule = {.threshold = 0.5, .density = TRUE};
+    g_autoptr(roll_t) roll = sample_windows(model, z, 1, T, &rule);
+    model_decode(model->model, z, 1);
+    for (size_t k = 0; k < K; k++) {
+        double expected = 0, least = INFINITY, most = -INFINITY;
+        size_t on = 0, certain = 0;
+        for (size_t t = 0; t < T; t++)
+            for (size_t p = 0; p < P; p++) {
+                const double logit = model_logits(model->model)[(t * K + k) * P + p];
+                const gboolean sounds = roll_get(roll, t, k, PLANE_SOUNDING, p);
+                expected += 1 / (1 + exp(-logit));
+                certain += logit >= 0 ? 1 : 0;
+                on += sounds ? 1 : 0;
+                if (sounds)
+                    least = fmin(least, logit);
+                else
+                    most = fmax(most, logit);
+            }
+        g_assert_cmpfloat(fabs((double)on - expected), <, 1);
+        g_assert_cmpfloat(least, >, most);
+        g_assert_cmpuint(on, >, 10);
+        g_assert_cmpuint(on, !=, certain);
+    }
+}
+
 /* mu of windows cut out by hand: each plane, and silence past the song's end. */
 static void test_encode(void) {
     for (size_t L = 1; L <= 2; L++) {
@@ -251,17 +282,15 @@ static void test_overlapped(void) {
         for (size_t t = 0; t < T && w * HOP + t < FRAMES; t++) /* rises 1/9, 2/9 ... 8/9 and falls again; the first and last half stand alone */
             for (size_t p = 0; p < P; p++) {
                 const gboolean alone = (w == 0 && t < HOP) || (w == N - 1 && t >= HOP);
-                sum[w * HOP + t][p] += (alone     ? 1
-                                        : t < HOP ? (double)(t + 1) / 9.0
-                                                  : (double)(T - t) / 9.0) *
-                                       model_logits(model->model)[(w * T + t) * P + p];
+                const double weight = alone ? 1 : (double)(t < HOP ? t + 1 : T - t) / 9;
+                sum[w * HOP + t][p] += weight * model_logits(model->model)[(w * T + t) * P + p];
             }
     for (size_t t = 0; t < FRAMES; t++)
         for (size_t p = 0; p < P; p++) {
             if (fabs(sum[t][p]) < 1e-3) continue;
             g_assert_cmpint(roll_get(roll, t, 0, PLANE_SOUNDING, p), ==, sum[t][p] > 0);
-            on += sum[t][p] > 0;
-            faded += t >= HOP && t < FRAMES - HOP;
+            on += sum[t][p] > 0 ? 1 : 0;
+            faded += t >= HOP && t < FRAMES - HOP ? 1 : 0;
         }
     g_assert_cmpuint(on, >, 20);
     g_assert_cmpuint(faded, >, 100);
@@ -307,6 +336,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/latent/text", test_text);
     g_test_add_func("/sample/bits", test_bits);
     g_test_add_func("/sample/draws", test_draws);
+    g_test_add_func("/sample/density", test_density);
     g_test_add_func("/sample/encode", test_encode);
     g_test_add_func("/sample/hop", test_hop);
     g_test_add_func("/sample/overlapped", test_overlapped);

@@ -7,6 +7,7 @@ long=(--epochs 100000)
 
 run "$trainer" --output whole "${common[@]}" --max-steps 40
 steps=40
+epoch=$(member whole/metrics.jsonl epoch step | head -n 1) # steps an epoch has
 run "$trainer" --output parts "${common[@]}" --max-steps 7
 run "$trainer" --output parts "${common[@]}" --max-steps 23 --resume auto
 status_is 0 "--resume auto goes on in the middle of an epoch"
@@ -87,4 +88,13 @@ ok "with a checkpoint" "$state" deadline/latest.h5
 run "$trainer" --output timed "${common[@]}" --max-minutes 0.03 --epochs 100000 --checkpoint-every "0.005 minutes" --keep 100
 kept=(timed/checkpoint-*.h5)
 ok "--checkpoint-every minutes" test "${#kept[@]}" -ge 3
+
+# best.h5 is there at the end of every run that was not stopped early, whatever ends it.
+run "$trainer" --output rare "${common[@]}" --validate-every 1000 --max-steps "$epoch"
+ok "a run that ends with an epoch that is not validated: best.h5" "$state" rare/best.h5
+run "$trainer" --output elsewhere "${common[@]}" --max-steps 41 --learning-rate 0 --resume whole/latest.h5
+status_is 0 "going on in another folder"
+ok "which gets a best.h5 of its own" "$state" elsewhere/best.h5
+run "$trainer" --output patient "${common[@]}" --max-steps $((10 * epoch)) --learning-rate 0.0001 --validate-every 4 --early-stopping 1
+holds "early stopping waits for a validation" "$("$state" patient/latest.h5 | sed -n 's/^epoch \([0-9]*\) .*/\1/p') == 10"
 finish

@@ -146,6 +146,11 @@ gboolean run_check_grid(const char *path, const checkpoint_t *head, const grid_t
     return FALSE;
 }
 
+gboolean run_has_best(const char *run) {
+    g_autofree char *path = g_build_filename(run, "best.h5", NULL);
+    return comm_max(comm_rank() == 0 && g_file_test(path, G_FILE_TEST_EXISTS)) > 0;
+}
+
 gboolean run_read_state(const char *path, model_t *model, optimizer_t *optimizer, GError **error) {
     GError *local = NULL;
     if (comm_rank() == 0) checkpoint_read_state(path, model, optimizer, &local);
@@ -212,8 +217,9 @@ gboolean run_write_checkpoint(const char *run, const checkpoint_t *head, model_t
     if (comm_rank() == 0) {
         g_autofree char *path = checkpoint_path(run, head->step);
         g_autofree char *name = g_path_get_basename(path);
-        if (checkpoint_write(path, head, model, optimizer, &local) && checkpoint_link(run, "latest.h5", name, &local) &&
-            (!best || checkpoint_link(run, "best.h5", name, &local)))
+        /* latest.h5 last: a run killed between the two links goes on from the checkpoint before, and finds this best again */
+        if (checkpoint_write(path, head, model, optimizer, &local) && (!best || checkpoint_link(run, "best.h5", name, &local)) &&
+            checkpoint_link(run, "latest.h5", name, &local))
             checkpoint_prune(run, keep, &local);
     }
     return agree(local, error);

@@ -21,6 +21,8 @@ gboolean run_read_head(const char *path, checkpoint_t *head, GError **error);
 gboolean run_check_options(const char *path, const checkpoint_t *head, const options_t *options, GError **error);
 /* Refuses data on another grid than the checkpoint's, naming what differs. Local, the same on all ranks. */
 gboolean run_check_grid(const char *path, const checkpoint_t *head, const grid_t *grid, GError **error);
+/* TRUE where RUN/best.h5 points at a file. */
+gboolean run_has_best(const char *run);
 /* Weights, and optimizer state where optimizer is not NULL, to every rank. */
 gboolean run_read_state(const char *path, model_t *model, optimizer_t *optimizer, GError **error);
 
@@ -28,7 +30,7 @@ gboolean run_read_state(const char *path, model_t *model, optimizer_t *optimizer
 gboolean run_write_options(const options_t *options, GError **error);
 /* Refuses weights that are not finite or not the same on all ranks: what must hold before a state is kept. */
 gboolean run_check_weights(const char *run, const checkpoint_t *head, model_t *model, GError **error);
-/* Writes RUN/checkpoint-<step>.h5, points latest.h5 (and best.h5 where best) at it and removes the oldest beyond keep. Only rank 0's head, model and optimizer
+/* Writes RUN/checkpoint-<step>.h5, points best.h5 (where best) and latest.h5 at it and removes the oldest beyond keep. Only rank 0's head, model and optimizer
  * count. */
 gboolean run_write_checkpoint(const char *run, const checkpoint_t *head, model_t *model, const optimizer_t *optimizer, int keep, gboolean best,
                               GError **error);

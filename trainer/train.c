@@ -142,8 +142,10 @@ static gboolean resume(trainer_t *t, const char *path, GError **error) {
     t->head.epoch_nll = head.epoch_nll;
     t->head.epoch_kl = head.epoch_kl;
     t->head.epoch_windows = head.epoch_windows;
-    t->head.best = head.best;
-    t->head.best_epoch = head.best_epoch;
+    if (run_has_best(t->options->output)) { /* else the best so far is in another folder, or lost */
+        t->head.best = head.best;
+        t->head.best_epoch = head.best_epoch;
+    }
     t->head.seconds = t->earlier_seconds = head.seconds;
     t->saved_step = head.step;
     return TRUE;
@@ -330,15 +332,18 @@ static gboolean hold_best(trainer_t *t, GError **error) {
     return TRUE;
 }
 
-/* Validates where due, reports the epoch, and keeps the model where it is the best so far. last: the run ends inside the epoch, which is not counted as done.
- * *stopped: a signal came meanwhile and nothing has changed. */
+static gboolean at_max_steps(const trainer_t *t) { return t->options->max_steps > 0 && t->head.step >= t->options->max_steps; }
+
+/* Validates where due, reports the epoch, and keeps the model where it is the best so far. last: the run ends here; where that is inside the epoch, the epoch
+ * is not counted as done. *stopped: a signal came meanwhile and nothing has changed. */
 static gboolean finish_epoch(trainer_t *t, gboolean last, gboolean *stopped, GError **error) {
     const options_t *options = t->options;
     checkpoint_t *head = &t->head;
     evaluation_t valid = {0};
     int64_t epoch = head->epoch + 1;
+    gboolean whole = head->epoch_step == t->steps_per_epoch;
     double nll = head->epoch_nll / (double)head->epoch_windows, kl = head->epoch_kl / (double)head->epoch_windows;
-    gboolean due = last || epoch % options->validate_every == 0 || epoch >= options->epochs;
+    gboolean due = last || epoch % options->validate_every == 0 || epoch >= options->epochs || at_max_steps(t);
     gboolean validates = due && data_windows(t->data, SPLIT_VALID) > 0;
     *stopped = validates && !evaluator_run(t->evaluator, t->model, t->data, SPLIT_VALID, head->seed, options->beta, options->free_bits, &valid);
     if (*stopped) return TRUE;
@@ -349,7 +354,7 @@ static gboolean finish_epoch(trainer_t *t, gboolean last, gboolean *stopped, GEr
         head->best_epoch = epoch;
     }
     if (t->metrics)
-        metrics_epoch(t->metrics, &(metrics_epoch_t){.whole = !last,
+        metrics_epoch(t->metrics, &(metrics_epoch_t){.whole = whole,
                                                      .epoch = epoch,
                                                      .step = head->step,
                                                      .windows = head->epoch_windows,
@@ -358,7 +363,7 @@ static gboolean finish_epoch(trainer_t *t, gboolean last, gboolean *stopped, GEr
                                                      .seconds = t->earlier_seconds + seconds_since(t->start),
                                                      .valid = validates ? &valid : NULL,
                                                      .best = best});
-    if (!last) {
+    if (whole) {
         head->epoch++;
         head->epoch_step = head->epoch_windows = 0;
         head->epoch_nll = head->epoch_kl = 0;
@@ -368,8 +373,12 @@ static gboolean finish_epoch(trainer_t *t, gboolean last, gboolean *stopped, GEr
     return !best || hold_best(t, error);
 }
 
+/* Only where an epoch ended that was validated: the others could not improve. */
 static gboolean stopped_improving(const trainer_t *t) {
-    return t->options->early_stopping > 0 && t->head.best_epoch > 0 && t->head.epoch - t->head.best_epoch >= t->options->early_stopping;
+    const options_t *options = t->options;
+    const checkpoint_t *head = &t->head;
+    return options->early_stopping > 0 && head->epoch_step == 0 && head->epoch % options->validate_every == 0 && head->best_epoch > 0 &&
+           head->epoch - head->best_epoch >= options->early_stopping;
 }
 
 /* Steps until something ends the run; *why says what. */
@@ -383,8 +392,7 @@ static gboolean loop(trainer_t *t, stop_t *why, GError **error) {
             if (stopped) *why = STOP_AGAIN;
             continue;
         }
-        if (head->epoch >= options->epochs || (options->max_steps > 0 && head->step >= options->max_steps) ||
-            (head->epoch_step == 0 && stopped_improving(t))) {
+        if (head->epoch >= options->epochs || at_max_steps(t) || stopped_improving(t)) {
             *why = STOP_DONE;
             continue;
         }
@@ -403,8 +411,8 @@ static gboolean loop(trainer_t *t, stop_t *why, GError **error) {
 
 /* Validates an epoch that a run ends in, and keeps the last state. One that is to be submitted again hurries: it only keeps. */
 static gboolean finish(trainer_t *t, stop_t *why, GError **error) {
-    gboolean stopped = FALSE, whole = t->head.epoch_step == t->steps_per_epoch;
-    if (*why == STOP_DONE && t->head.step > t->first_step && t->head.epoch_step > 0 && !finish_epoch(t, !whole, &stopped, error)) return FALSE;
+    gboolean stopped = FALSE;
+    if (*why == STOP_DONE && t->head.step > t->first_step && t->head.epoch_step > 0 && !finish_epoch(t, TRUE, &stopped, error)) return FALSE;
     if (stopped) *why = STOP_AGAIN;
     if (t->best_waits && t->best_step == t->head.step) return save(t, TRUE, error);
     return !t->unsaved || save(t, FALSE, error);

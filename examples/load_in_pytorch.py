@@ -1,8 +1,8 @@
 """A checkpoint's weights in the seed's PyTorch model, decoding the same music as `sampler`.
 
-    python3 examples/load_in_pytorch.py CHECKPOINT "LATENT, LATENT, ..."
+    python3 examples/load_in_pytorch.py CHECKPOINT LATENT,LATENT,... [THRESHOLD]
 
-LATENT are the numbers that sampler writes into each file's text. Prints the notes sounding in each of the first frames.
+LATENT are the numbers that sampler writes into each file's text. Prints the pitches sounding in each of the first frames.
 """
 import sys
 
@@ -26,12 +26,18 @@ def load_decoder(path):
         return nn.Sequential(*layers[:-1]), attributes
 
 
-if __name__ == "__main__":
-    decoder, attributes = load_decoder(sys.argv[1])
-    z = torch.tensor([[float(value) for value in sys.argv[2].replace(",", " ").split()]])
+def decode(path, latent, threshold=0.5):
+    """The roll [frames, tracks, planes, pitches] of 0 and 1 of one latent, and the lowest pitch."""
+    decoder, attributes = load_decoder(path)
     with torch.no_grad():
-        probability = torch.sigmoid(decoder(z))
+        probability = torch.sigmoid(decoder(torch.tensor([latent])))
     shape = [int(attributes[name]) for name in ("window", "tracks", "planes", "pitches")]
-    roll = probability.reshape(shape).numpy() >= 0.5  # [frames, tracks, planes, pitches]
-    for frame, pitches in enumerate(roll[:16, :, 0]):
-        print(frame, *(int(p) + int(attributes["pitch_low"]) for p in np.nonzero(pitches.any(axis=0))[0]))
+    return (probability.reshape(shape) >= threshold).numpy(), int(attributes["pitch_low"])
+
+
+if __name__ == "__main__":
+    numbers = [float(value) for value in sys.argv[2].split(",")]
+    roll, pitch_low = decode(sys.argv[1], numbers, *map(float, sys.argv[3:]))
+    for frame, cells in enumerate(roll[:8, :, 0]):
+        print(f"frame {frame}:", *(pitch_low + p for p in np.nonzero(cells.any(axis=0))[0]))
+    print("cells sounding:", roll[:, :, 0].sum())

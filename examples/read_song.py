@@ -25,4 +25,4 @@ def read_song(folder, number=0):
 
 if __name__ == "__main__":
     song, roll = read_song(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0)
-    print(song["path"].decode(), roll.shape, f"{song['tempo_bpm']:.0f} bpm,", roll[:, :, 1].sum(), "notes")
+    print(song["path"].decode(), roll.shape, f"{song['tempo_bpm']:.0f} bpm,", roll[:, :, 1].sum(), "notes,", roll[:, :, 0].sum(), "cells sounding")

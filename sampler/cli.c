@@ -204,7 +204,7 @@ static gboolean cli_check(cli_t *cli, const gboolean *given, GError **error) {
     return TRUE;
 }
 
-/* GLib writes through arg_data even where a later option fails, and frees strings it replaces: all targets live in cli. */
+/* GLib puts back what it has changed where a later option fails, but does not free a default that it replaces. */
 static gboolean cli_read(cli_t *cli, int argc, char **argv, GError **error) {
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GArray) entries = g_array_new(TRUE, TRUE, sizeof(GOptionEntry));
@@ -241,6 +241,7 @@ static gboolean cli_read(cli_t *cli, int argc, char **argv, GError **error) {
             fail_usage(error, "%s; see sampler %s --help", cause->message, verb->name);
         return FALSE;
     }
+    if (cli->output != before.output) g_free(before.output);
     for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
         const size_t bytes = table[i].type == G_OPTION_ARG_INT ? sizeof(int) : sizeof(gint64);
         given[i] = table[i].type != G_OPTION_ARG_NONE && memcmp((char *)cli + table[i].offset, (char *)&before + table[i].offset, bytes) != 0;

@@ -40,13 +40,17 @@ status_is() {
     [ "$same" -eq 0 ] || { echo "# exit status $status, wanted $1"; tail -n 20 "$WORK/err" | sed 's/^/# /'; }
 }
 
-# says REGEX DESCRIPTION: standard error of the last run has a line that matches (extended regex).
-says() {
-    grep -Eq -- "$1" "$WORK/err"
+# matches FILE REGEX DESCRIPTION: FILE has a line that matches (extended regex).
+matches() {
+    grep -Eq -- "$2" "$1"
     local found=$?
-    result "$found" "$2"
-    [ "$found" -eq 0 ] || { echo "# no /$1/ in:"; tail -n 20 "$WORK/err" | sed 's/^/# /'; }
+    result "$found" "$3"
+    [ "$found" -eq 0 ] || { echo "# no /$2/ in:"; tail -n 20 "$1" | sed 's/^/# /'; }
 }
+
+# says, prints REGEX DESCRIPTION: a line of standard error, standard output, of the last run matches.
+says() { matches "$WORK/err" "$@"; }
+prints() { matches "$WORK/out" "$@"; }
 
 # says_once REGEX DESCRIPTION: exactly one line of standard error matches.
 says_once() {
@@ -54,14 +58,6 @@ says_once() {
     local once=$?
     result "$once" "$2"
     [ "$once" -eq 0 ] || { echo "# not exactly once /$1/ in:"; tail -n 20 "$WORK/err" | sed 's/^/# /'; }
-}
-
-# prints REGEX DESCRIPTION: the same for standard output.
-prints() {
-    grep -Eq -- "$1" "$WORK/out"
-    local found=$?
-    result "$found" "$2"
-    [ "$found" -eq 0 ] || { echo "# no /$1/ in:"; tail -n 20 "$WORK/out" | sed 's/^/# /'; }
 }
 
 # ranks N COMMAND...: under mpirun, ended after two minutes whatever happens. Leaks are looked for in runs of one process: it takes seconds a rank.

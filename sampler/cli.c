@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "preprocess/word.h"
+
 G_DEFINE_QUARK(cli_error, cli_error)
 
 typedef struct {
@@ -47,7 +49,7 @@ typedef struct {
 
 #define AT(member) offsetof(cli_t, member)
 static const option_t table[] = {
-    {"checkpoint", 'c', G_OPTION_ARG_FILENAME, AT(checkpoint), MUSIC, 0, 0, "FILE", "the trained model: RUN/best.h5"},
+    {"checkpoint", 'c', G_OPTION_ARG_FILENAME, AT(checkpoint), MUSIC, 0, 0, "FILE", "the trained model: RUN/best.h5 (required)"},
     {"count", 'n', G_OPTION_ARG_INT, AT(count), PRIOR | SONG, 1, 9999, "N", "how many results"},
     {"first", 0, G_OPTION_ARG_INT, AT(first), PRIOR | SONG, 1, 1000000, "N", "number of the first: '--first 3 -n 1' makes the third again"},
     {"seed", 0, G_OPTION_ARG_INT64, AT(seed), MUSIC, 0, 9007199254740992.0, "N", "the same seed gives the same bytes"},
@@ -56,7 +58,7 @@ static const option_t table[] = {
     {"bars", 'b', G_OPTION_ARG_INT, AT(bars), SONG, 1, 4096, "N", "length of the piece"},
     {"correlation", 0, G_OPTION_ARG_DOUBLE, AT(correlation), SONG, 0, 1, "X", "of neighbouring windows: 0 jumps, 1 stays where it began"},
     {"steps", 's', G_OPTION_ARG_INT, AT(steps), INTERPOLATE | TRAVERSE, 2, 999, "N", "how many results, both ends included"},
-    {"dim", 'd', G_OPTION_ARG_INT, AT(dim), TRAVERSE, 0, G_MAXINT, "N", "the feature, from 0 to the model's latent size - 1"},
+    {"dim", 'd', G_OPTION_ARG_INT, AT(dim), TRAVERSE, 0, G_MAXINT, "N", "the feature, from 0 to the model's latent size - 1 (required)"},
     {"bar", 0, G_OPTION_ARG_INT, AT(bar), INTERPOLATE | TRAVERSE, 1, 1000000, "N", "bar of the song at which its window starts"},
     {"threshold", 0, G_OPTION_ARG_DOUBLE, AT(threshold), MUSIC, 0.001, 0.999, "P", "a key sounds from this probability on"},
     {"density", 0, G_OPTION_ARG_NONE, AT(density), MUSIC, 0, 0, NULL, "as many keys as the model expects instead, the likeliest first"},
@@ -80,23 +82,6 @@ static gboolean fail_usage(GError **error, const char *format, ...) {
     return FALSE;
 }
 
-/* Edits between two words: Levenshtein 1966. */
-static size_t edit_distance(const char *a, const char *b) {
-    const size_t n = strlen(b);
-    g_autofree size_t *row = g_new(size_t, n + 1);
-    for (size_t j = 0; j <= n; j++) row[j] = j;
-    for (size_t i = 1; a[i - 1] != '\0'; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            const size_t change = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            row[j] = MIN(change, MIN(row[j], row[j - 1]) + 1);
-        }
-    }
-    return row[n];
-}
-
 static gboolean verb_from_name(const char *name, verb_t *verb, GError **error) {
     size_t nearest = 0;
     for (size_t v = 0; v < VERB_COUNT; v++) {
@@ -104,9 +89,9 @@ static gboolean verb_from_name(const char *name, verb_t *verb, GError **error) {
             *verb = (verb_t)v;
             return TRUE;
         }
-        if (edit_distance(name, verbs[v].name) < edit_distance(name, verbs[nearest].name)) nearest = v;
+        if (word_distance(name, verbs[v].name) < word_distance(name, verbs[nearest].name)) nearest = v;
     }
-    if (edit_distance(name, verbs[nearest].name) <= 3)
+    if (word_distance(name, verbs[nearest].name) <= 3)
         return fail_usage(error, "unknown verb '%s'; did you mean '%s'? See sampler --help", name, verbs[nearest].name);
     return fail_usage(error, "unknown verb '%s'; the verbs are prior, reconstruct, interpolate, traverse, song, curves; see sampler --help", name);
 }
@@ -136,7 +121,7 @@ static char *option_help(const option_t *option, const cli_t *cli) {
     g_autofree char *now = option_value(option, cli);
     GString *text = g_string_new(option->help);
     const gboolean ranged = option->low < option->high && option->high < G_MAXINT;
-    if (ranged) g_string_append_printf(text, " (%g to %g%s", option->low, option->high, now == NULL ? ")" : "");
+    if (ranged) g_string_append_printf(text, " (%.10g to %.10g%s", option->low, option->high, now == NULL ? ")" : "");
     if (now != NULL) g_string_append_printf(text, "%sdefault %s)", ranged ? ", " : " (", now);
     return g_string_free(text, FALSE);
 }
@@ -251,7 +236,7 @@ static gboolean cli_read(cli_t *cli, int argc, char **argv, GError **error) {
 
 cli_t *cli_parse(int argc, char **argv, GError **error) {
     if (argc > 1 && strcmp(argv[1], "--version") == 0) {
-        printf("mpianist-sampler %s\n", MPIANIST_VERSION);
+        puts("mpianist-sampler " MPIANIST_VERSION "\nLicense MIT. There is no warranty, to the extent permitted by law.");
         return NULL;
     }
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {

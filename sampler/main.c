@@ -4,9 +4,13 @@
 
 #include "sampler/verbs.h"
 
+/* UTF-8 as it is: GLib would write ? for what the locale lacks, and a container often has none. */
+static void print_help(const char *text) { fputs(text, stdout); }
+
 int main(int argc, char **argv) {
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write(), as a full disk is */
     signal(SIGPIPE, SIG_IGN);
+    g_set_print_handler(print_help);
     g_autoptr(GError) error = NULL;
     g_autoptr(cli_t) cli = cli_parse(argc, argv, &error);
     if (cli != NULL && verbs_run(cli, &error)) return 0;

@@ -152,6 +152,7 @@ static void test_usage(void) {
     } cases[] = {
         {"trainer", "--data: missing; give the folder of shards that preprocess wrote (--help lists all options)"},
         {"trainer --data d", "--output: missing; give the run folder to write to (--help lists all options)"},
+        {"trainer --lear 3", "--lear: unknown option; did you mean --learning-rate? (--help lists all)"},
         {"trainer --batsh 3", "--batsh: unknown option; did you mean --batch? (--help lists all)"},
         {"trainer --learn-rate=3", "--learn-rate: unknown option; did you mean --learning-rate? (--help lists all)"},
         {"trainer --batch", "Missing argument for --batch (--help lists all options)"},

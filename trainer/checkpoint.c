@@ -257,23 +257,16 @@ gboolean checkpoint_read_head(const char *path, checkpoint_t *head, GError **err
     return file && read_head(file, head, &adam_step, error);
 }
 
-/* Calls write or read with every matrix of a block. */
-static gboolean write_block(h5_file_t *file, const char *group, const real_t *block, const model_t *model, GError **error) {
+/* Writes or reads every matrix of a block. */
+static gboolean transfer_block(h5_file_t *file, gboolean write, const char *group, real_t *block, const model_t *model, GError **error) {
     size_t n;
     const param_t *table = model_table(model, &n);
     for (size_t i = 0; i < n; i++) {
         g_autofree char *name = g_strconcat(group, "/", table[i].name, NULL);
-        if (!h5_write_floats(file, name, block + table[i].offset, table[i].rows, table[i].cols, error)) return FALSE;
-    }
-    return TRUE;
-}
-
-static gboolean read_block(h5_file_t *file, const char *group, real_t *block, const model_t *model, GError **error) {
-    size_t n;
-    const param_t *table = model_table(model, &n);
-    for (size_t i = 0; i < n; i++) {
-        g_autofree char *name = g_strconcat(group, "/", table[i].name, NULL);
-        if (!h5_read_floats(file, name, block + table[i].offset, table[i].rows, table[i].cols, error)) return FALSE;
+        real_t *matrix = block + table[i].offset;
+        if (!(write ? h5_write_floats(file, name, matrix, table[i].rows, table[i].cols, error)
+                    : h5_read_floats(file, name, matrix, table[i].rows, table[i].cols, error)))
+            return FALSE;
     }
     return TRUE;
 }
@@ -284,8 +277,8 @@ gboolean checkpoint_write(const char *path, const checkpoint_t *head, model_t *m
     g_autoptr(h5_file_t) file = h5_file_create(path, error);
     if (!file || !h5_write_string(file, "/", "format", CHECKPOINT_FORMAT, error) || !h5_write_int(file, "/", "version", CHECKPOINT_VERSION, error) ||
         !h5_write_string(file, "/", "tool", "mpianist-trainer " MPIANIST_VERSION, error) || !record_write(file, &record, error) ||
-        !write_block(file, "/weights", model_params(model), model, error) || !write_block(file, "/adam/m", optimizer->m, model, error) ||
-        !write_block(file, "/adam/v", optimizer->v, model, error))
+        !transfer_block(file, TRUE, "/weights", model_params(model), model, error) ||
+        !transfer_block(file, TRUE, "/adam/m", optimizer->m, model, error) || !transfer_block(file, TRUE, "/adam/v", optimizer->v, model, error))
         return FALSE;
     return h5_file_commit(g_steal_pointer(&file), error);
 }
@@ -324,11 +317,11 @@ gboolean checkpoint_read_state(const char *path, model_t *model, optimizer_t *op
     int64_t adam_step = 0;
     g_autoptr(h5_file_t) file = open_checkpoint(path, error);
     if (!file || !read_head(file, &head, &adam_step, error) || !check_shape(path, &head.model, model_config(model), error) ||
-        !read_block(file, "/weights", model_params(model), model, error))
+        !transfer_block(file, FALSE, "/weights", model_params(model), model, error))
         return FALSE;
     if (!optimizer) return TRUE;
     optimizer->step = adam_step;
-    return read_block(file, "/adam/m", optimizer->m, model, error) && read_block(file, "/adam/v", optimizer->v, model, error);
+    return transfer_block(file, FALSE, "/adam/m", optimizer->m, model, error) && transfer_block(file, FALSE, "/adam/v", optimizer->v, model, error);
 }
 
 char *checkpoint_hash(const char *path, GError **error) {

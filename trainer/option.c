@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "preprocess/word.h"
+
 static gboolean valid_hidden(const char *text);
 static gboolean valid_transpose(const char *text);
 static gboolean valid_checkpoint_every(const char *text);
@@ -89,28 +91,12 @@ const option_t *option_find(const char *name) {
     return NULL;
 }
 
-/* Edit distance (Levenshtein 1966) of short names. */
-static size_t name_distance(const char *a, const char *b) {
-    size_t row[64], n = MIN(strlen(b), G_N_ELEMENTS(row) - 1);
-    for (size_t j = 0; j <= n; j++) row[j] = j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            size_t substituted = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            row[j] = MIN(substituted, MIN(row[j], row[j - 1]) + 1);
-        }
-    }
-    return row[n];
-}
-
 const char *option_nearest_name(const char *name, gboolean in_file) {
     const char *nearest = NULL;
     size_t least = SIZE_MAX;
     for (const option_t *option = OPTION_TABLE; option->name; option++) {
         if (in_file && option->group < GROUP_MODEL) continue;
-        const size_t distance = name_distance(name, option->name);
+        const size_t distance = g_str_has_prefix(option->name, name) ? 0 : word_distance(name, option->name);
         if (distance < least) nearest = option->name;
         least = MIN(least, distance);
     }

@@ -30,7 +30,7 @@ const char *option_group_name(option_group_t group);
 
 /* NULL where there is none. */
 const option_t *option_find(const char *name);
-/* The known name nearest to a mistyped one by edit distance, of those in run.ini or of all. */
+/* The known name nearest to a mistyped one: one that begins with it, else by edit distance, of those in run.ini or of all. */
 const char *option_nearest_name(const char *name, gboolean in_file);
 /* Reads text into the option's member. FALSE with OPTIONS_ERROR_USAGE set, led by label (where the text stood): the member is unchanged. */
 gboolean option_set(options_t *options, const option_t *option, const char *text, const char *label, GError **error);

@@ -25,7 +25,7 @@ struct h5_file {
     uint8_t *image;  /* the bytes of a written file once HDF5 has closed it */
 };
 
-G_DEFINE_QUARK(mpianist - h5 - error, h5_error)
+G_DEFINE_QUARK(mpianist_h5_error, h5_error)
 
 void h5_release(hid_t id) {
     if (id >= 0) H5Idec_ref(id);

@@ -7,7 +7,7 @@
 
 #include "preprocess/h5.h"
 
-enum { CHUNK_BYTES = 128 << 10, DEFLATE_LEVEL = 4 };
+enum { CHUNK_BYTES = 128 << 10, DEFLATE_LEVEL = 6 };
 enum { MAX_SONGS = 1 << 20, MAX_FRAMES = G_MAXINT32 }; /* of one shard: HDF5 lets a small file claim any size */
 
 G_DEFINE_QUARK(mpianist_shard_error, shard_error)

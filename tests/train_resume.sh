@@ -2,7 +2,7 @@
 # Stopping in any way and going on: the same bits as a run never stopped.
 . "$SOURCE/tests/train_lib.sh"
 make_corpus data 8
-common=(--data data "${tiny[@]}" --transpose "-3,3" --quiet)
+common=(--data data "${tiny[@]}" --transpose "-3,3" --quiet --keep 100)
 long=(--epochs 100000)
 
 run "$trainer" --output whole "${common[@]}" --max-steps 40
@@ -17,6 +17,12 @@ same_steps whole/metrics.jsonl parts/metrics.jsonl 0 $steps "its metrics have ev
 run "$trainer" --output parts "${common[@]}" --max-steps 40 --resume auto
 status_is 0 "resuming a run that is done is no error"
 same_state whole/latest.h5 parts/latest.h5 "and changes nothing"
+run "$trainer" --output forked "${common[@]}" --max-steps 40 --resume parts/checkpoint-00000023.h5
+status_is 0 "--resume FILE goes on in another folder"
+same_state whole/latest.h5 forked/latest.h5 "with the same bits"
+run "$trainer" --output parts "${common[@]}" --max-steps 40 --resume parts/checkpoint-00000023.h5
+status_is 0 "--resume FILE goes back in its own folder"
+same_steps whole/metrics.jsonl parts/metrics.jsonl 0 $steps "every step is there once again"
 run "$trainer" --output fresh "${common[@]}" --max-steps 5 --resume auto
 status_is 0 "--resume auto in an empty folder starts"
 

@@ -1,4 +1,4 @@
-/* comm: everything that ranks say to each other; the only module that includes mpi.h. All functions but comm_rank(), comm_size(), comm_is_*() and
+/* comm: everything that ranks say to each other; the only module that includes mpi.h. All functions but comm_rank(), comm_size(), comm_node_rank(), comm_node_size() and
  * comm_abort() are collective over all ranks. MPI errors abort the job with rank, file, line and MPI's own text. */
 #ifndef MPIANIST_TRAINER_COMM_H
 #define MPIANIST_TRAINER_COMM_H
@@ -36,7 +36,8 @@ int64_t comm_max(int64_t value);
 gboolean comm_same(uint64_t value);
 void comm_barrier(void);
 
-/* Memory shared by the ranks of a host, zeroed: NULL with error set on every rank where any host has too little. Freed by comm_shared_free(), collective. */
+/* Memory shared by the ranks of a host, zeroed: NULL with error set on every rank where any host has too little (/dev/shm, where several ranks share a host). Freed by
+ * comm_shared_free(), collective. */
 void *comm_shared_alloc(size_t bytes, GError **error);
 void comm_shared_free(void *memory);
 /* Waits for the ranks of this host: between the leader's writing (node rank 0) and the others' reading. */

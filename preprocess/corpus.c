@@ -244,8 +244,8 @@ static gboolean run(corpus_t *corpus, GError **error) {
     if (!report_write(options->output, corpus->rows, corpus->n, &options->grid, error)) return FALSE;
     if (!options->quiet) report_summarize(corpus->rows, corpus->n, options->output);
     if (head->n_shards == 0) {
-        g_set_error(error, CORPUS_ERROR, CORPUS_ERROR_EMPTY, "none of %zu files could be used; %s/report.tsv says why, file by file", corpus->n,
-                    options->output);
+        g_set_error(error, CORPUS_ERROR, CORPUS_ERROR_EMPTY, "no songs: none of the files (%zu) could be used; %s/report.tsv says why, file by file",
+                    corpus->n, options->output);
         return FALSE;
     }
     return options->dry_run || write_shards(corpus, head, error);

@@ -3,6 +3,7 @@
 #include "preprocess/entry.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 enum { MAX_FILE_BYTES = 64 << 20 };
 
@@ -84,6 +85,12 @@ static roll_t *lay_out(const char *bytes, gsize length, const grid_t *grid, entr
 static gboolean read_in_worker(gpointer data, GByteArray *out, GError **error) {
     const job_t *job = data;
     entry_t entry = {0};
+    struct stat status;
+    if (stat(job->path, &status) == 0 && !S_ISREG(status.st_mode)) { /* to open a pipe would wait for its writer */
+        drop(&entry, "not a regular file");
+        g_byte_array_append(out, (const guint8 *)&entry, sizeof entry);
+        return TRUE;
+    }
     g_autoptr(GMappedFile) file = g_mapped_file_new(job->path, FALSE, error);
     if (!file) return FALSE;
     gsize length = g_mapped_file_get_length(file);

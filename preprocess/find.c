@@ -98,13 +98,14 @@ static gboolean read_list(const char *list, GPtrArray *inputs, GError **error) {
     gsize length = 0;
     GError *local = NULL;
     if (!g_file_get_contents(path, &text, &length, &local)) {
-        g_set_error(error, FIND_ERROR, FIND_ERROR_READ, "%s: cannot read the list of files: %s", list, local->message);
+        g_set_error(error, FIND_ERROR, FIND_ERROR_READ, "%s: cannot read the list of files: %s; give a text file, one name a line, or -", list,
+                    local->message);
         g_error_free(local);
         return FALSE;
     }
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     for (char **line = lines; *line; line++) {
-        g_strchomp(*line);
+        if (g_str_has_suffix(*line, "\r")) (*line)[strlen(*line) - 1] = '\0';
         if (**line) g_ptr_array_add(inputs, g_strdup(*line));
     }
     return TRUE;

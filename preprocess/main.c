@@ -30,7 +30,7 @@ int main(int argc, char **argv) {
     setlocale(LC_CTYPE, "");
     g_set_print_handler(print_help);
     g_set_prgname("preprocess");
-    g_autoptr(preprocess_options_t) options = preprocess_options_parse(&argc, &argv, &error);
+    g_autoptr(preprocess_options_t) options = preprocess_options_parse(argc, argv, &error);
     if (!options) return fail(error, EXIT_USAGE);
     if (options->version) {
         puts("mpianist-preprocess " MPIANIST_VERSION "\nLicense MIT. There is no warranty, to the extent permitted by law.");

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "preprocess/word.h"
+
 G_DEFINE_QUARK(mpianist_preprocess_options_error, preprocess_options_error)
 
 typedef struct {
@@ -20,7 +22,7 @@ static gboolean usage(GError **error, const char *format, ...) {
 }
 
 static gboolean in_range(const char *flag, double value, double low, double high, GError **error) {
-    return (value >= low && value <= high) || usage(error, "%s: %g is not from %g to %g", flag, value, low, high);
+    return (value >= low && value <= high) || usage(error, "%s: %.10g is not from %.10g to %.10g", flag, value, low, high);
 }
 
 static preprocess_options_t *defaults(void) {
@@ -68,7 +70,8 @@ static gboolean check(preprocess_options_t *options, const raw_t *raw, GError **
     return TRUE;
 }
 
-preprocess_options_t *preprocess_options_parse(int *argc, char ***argv, GError **error) {
+preprocess_options_t *preprocess_options_parse(int argc, char *const *argv, GError **error) {
+    g_auto(GStrv) words = word_split_numbers(argc, argv);
     g_autoptr(preprocess_options_t) options = defaults();
     corpus_options_t *corpus = &options->corpus;
     grid_t *grid = &corpus->grid;
@@ -106,7 +109,7 @@ preprocess_options_t *preprocess_options_parse(int *argc, char ***argv, GError *
     g_option_context_add_main_entries(context, music, NULL);
     g_option_context_set_description(context, "Example:\n  mpianist-preprocess --tracks melody,chords,bass,drums --output shards ~/midi\n\n"
                                               "Exit status: 0 done, 1 error, 2 bad usage. Every input file is a row of DIR/report.tsv.\n");
-    gboolean good = g_option_context_parse(context, argc, argv, error) && check(options, &raw, error);
+    gboolean good = g_option_context_parse_strv(context, &words, error) && check(options, &raw, error);
     g_free(raw.tracks);
     g_free(raw.split);
     return good ? g_steal_pointer(&options) : NULL;

@@ -14,7 +14,7 @@ typedef struct {
 GQuark preprocess_options_error_quark(void);
 
 /* NULL with error set: bad usage. --help prints and exits 0. Owner: caller. */
-preprocess_options_t *preprocess_options_parse(int *argc, char ***argv, GError **error);
+preprocess_options_t *preprocess_options_parse(int argc, char *const *argv, GError **error);
 void preprocess_options_free(preprocess_options_t *options);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(preprocess_options_t, preprocess_options_free)
 

@@ -91,16 +91,15 @@ void report_summarize(const report_row_t *rows, size_t n, const char *folder) {
         guint count = GPOINTER_TO_UINT(g_hash_table_lookup(reasons, reason));
         g_hash_table_replace(reasons, reason, GUINT_TO_POINTER(count + 1));
     }
-    fprintf(stderr, "%zu files: %zu kept (%zu train, %zu valid, %zu test), %zu dropped\n", n, kept, songs[SPLIT_TRAIN], songs[SPLIT_VALID],
-            songs[SPLIT_TEST], n - kept);
+    fprintf(stderr, "%zu %s: %zu kept (%zu train, %zu valid, %zu test), %zu dropped\n", n, n == 1 ? "file" : "files", kept, songs[SPLIT_TRAIN],
+            songs[SPLIT_VALID], songs[SPLIT_TEST], n - kept);
     guint n_reasons = 0;
     g_autofree gpointer *names = g_hash_table_get_keys_as_array(reasons, &n_reasons);
     g_qsort_with_data(names, (gint)n_reasons, sizeof *names, by_count, reasons);
     for (guint i = 0; i < MIN(n_reasons, 5); i++)
         fprintf(stderr, "  %u: %s\n", GPOINTER_TO_UINT(g_hash_table_lookup(reasons, names[i])), (char *)names[i]);
-    if (drums > 0)
-        fprintf(stderr, "  %zu drum notes left out: merged rolls are pitched; a track of their own takes them (--tracks ...,drums)\n", drums);
+    if (drums > 0) fprintf(stderr, "  %zu drum notes left out (a track of their own takes them: --tracks ...,drums)\n", drums);
     if (out_of_range > 0) fprintf(stderr, "  %zu notes out of range left out (--fold-octaves moves them in)\n", out_of_range);
-    if (warned > 0) fprintf(stderr, "  %zu files with damaged or missing tracks were read as far as they go\n", warned);
+    if (warned > 0) fprintf(stderr, "  %zu with damaged or missing tracks, read as far as they go\n", warned);
     fprintf(stderr, "every file: %s/report.tsv\n", folder);
 }

@@ -1,4 +1,4 @@
-/* word: the word that was meant by a mistyped one. */
+/* word: what GLib's option parser leaves to do for the words of a command line. */
 #ifndef MPIANIST_PREPROCESS_WORD_H
 #define MPIANIST_PREPROCESS_WORD_H
 
@@ -6,5 +6,9 @@
 
 /* Single-byte edits (insert, delete, substitute) that make one word of the other: Levenshtein 1966. Of b the first 63 bytes count. */
 size_t word_distance(const char *a, const char *b);
+
+/* A copy of argv in which a number attached to its one-letter flag stands alone, as GLib wants it: -j2 becomes -j 2. From a word "--" on nothing changes.
+ * Owner: caller (g_strfreev()). */
+char **word_split_numbers(int argc, char *const *argv);
 
 #endif

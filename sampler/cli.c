@@ -190,7 +190,7 @@ static gboolean cli_check(cli_t *cli, const gboolean *given, GError **error) {
 }
 
 /* GLib puts back what it has changed where a later option fails, but does not free a default that it replaces. */
-static gboolean cli_read(cli_t *cli, int argc, char **argv, GError **error) {
+static gboolean cli_read(cli_t *cli, char ***words, GError **error) {
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GArray) entries = g_array_new(TRUE, TRUE, sizeof(GOptionEntry));
     cli_t before = *cli;
@@ -219,7 +219,7 @@ static gboolean cli_read(cli_t *cli, int argc, char **argv, GError **error) {
     g_option_group_add_entries(group, (const GOptionEntry *)(void *)entries->data);
     g_option_context_set_main_group(context, group);
     g_autoptr(GError) cause = NULL;
-    if (!g_option_context_parse(context, &argc, &argv, &cause)) {
+    if (!g_option_context_parse_strv(context, words, &cause)) {
         if (cause->domain == CLI_ERROR)
             g_propagate_error(error, g_steal_pointer(&cause));
         else
@@ -254,15 +254,13 @@ cli_t *cli_parse(int argc, char **argv, GError **error) {
     }
     if (!verb_from_name(argv[1], &verb, error)) return NULL;
 
-    g_autofree char **words = g_new0(char *, (size_t)argc + 1); /* GLib moves the pointers about; a bare --picture would swallow the file after it */
-    gboolean options = TRUE;
-    words[0] = argv[0];
-    for (int i = 2; i < argc; i++) {
-        options = options && strcmp(argv[i], "--") != 0;
-        const gboolean bare = strcmp(argv[i], "--picture") == 0 || strcmp(argv[i], "-p") == 0;
-        words[i - 1] = options && bare ? (char *)"--picture=png" : argv[i];
-    }
+    g_auto(GStrv) words = word_split_numbers(argc - 1, argv + 1);
+    for (char **word = words; *word && strcmp(*word, "--") != 0; word++) /* bare, it would swallow the file after it */
+        if (strcmp(*word, "--picture") == 0 || strcmp(*word, "-p") == 0) {
+            g_free(*word);
+            *word = g_strdup("--picture=png");
+        }
     g_autoptr(cli_t) cli = cli_new(verb);
-    if (!cli_read(cli, argc - 1, words, error)) return NULL;
+    if (!cli_read(cli, &words, error)) return NULL;
     return g_steal_pointer(&cli);
 }

@@ -30,12 +30,13 @@ printf 'MThd\0\0\0\6\0\0\0\1\0\x60MTrk\0\0\0\4\0\xff\x2f\0' >bad/silent.mid
 printf 'MThd\0\0\0\6\0\0\0\1\0\1MTrk\0\0\0\14\0\x90\x3c\x50\xff\xff\xff\x7f\x80\x3c\x40\0\xff\x2f\0' >bad/long.mid
 printf 'MThd\0\0\0\6\0\0\0\1\0\x60MTrk\0\0\0\14\0\x99\x24\x50\x60\x89\x24\x40\0\xff\x2f\0' >bad/only-drums.mid
 ln -s nowhere bad/dangling.mid
-mkfifo bad/hangs.mid
+mkfifo bad/pipe.mid
+ln -s /dev/null bad/device.mid
 truncate -s 65M bad/huge.mid
 head -c 300 "$song" >bad/cut.mid
-run "$preprocess" --jobs 2 --file-timeout 1 --output bad.out bad
+run "$preprocess" -j2 --output bad.out bad
 status_is 0 "bad files among good ones"
-[ "$(wc -l <bad.out/report.tsv)" -eq 22 ]
+[ "$(wc -l <bad.out/report.tsv)" -eq 23 ]
 result $? "each file is one row"
 [ "$(grep -c '^song-000[0-5].mid	kept' bad.out/report.tsv)" -ge 5 ]
 result $? "the songs are kept"
@@ -49,15 +50,28 @@ reason no-ticks.mid . "no ticks a beat"
 reason silent.mid . "a song without notes"
 reason only-drums.mid . "drums alone, where drums are left out"
 reason dangling.mid 'No such file' "a link to nowhere"
-reason hangs.mid '1 s' "a file that never ends (--file-timeout)"
+reason pipe.mid '^not a regular file$' "a named pipe"
+reason device.mid '^not a regular file$' "a link to a device"
 reason huge.mid '64 MiB' "a file far too large"
 grep -Eq '^(folder.mid/inside|song-0000).mid	dropped	duplicate' bad.out/report.tsv
 result $? "a folder that is named like a file is a folder"
-says '^21 files: [67] kept' "the summary counts them"
+says '^22 files: [67] kept' "the summary counts them"
 [ "$(grep -vcE '^( |[0-9]|every file:|mpianist preprocess)' "$WORK/err")" -eq 0 ]
 result $? "workers that fail write nothing on the terminal"
 run "$preprocess" --info bad.out
 status_is 0 "the shards are whole"
+
+# --- time: five million notes ---
+{
+    printf 'MThd\0\0\0\6\0\0\0\1\0\x60MTrk\0\xe4\xe1\xc8\0\x90\x3c\x50'
+    yes $'\1<P' | tr -d '\n' | head -c 15000000
+    printf '\0\xff\x2f\0'
+} >slow.mid
+run "$preprocess" --file-timeout 0.01 --dry-run --output slow slow.mid
+status_is 1 "a file that takes more than --file-timeout"
+grep -q '^slow.mid	dropped	took longer than 0.01 s; raise --file-timeout' slow/report.tsv
+result $? "is dropped for that"
+rm slow.mid
 
 # --- memory ---
 truncate -s 60M large.mid
@@ -105,7 +119,7 @@ mkdir hopeless
 cp bad/noise.mid bad/text.mid bad/empty.mid hopeless
 run "$preprocess" --output hopeless.out hopeless
 status_is 1 "no file that can be used"
-says '^preprocess: none of 3 files could be used; hopeless.out/report.tsv says why' "points to the report"
+says '^preprocess: no songs: none of the files \(3\) could be used; hopeless.out/report.tsv says why' "points to the report"
 [ "$(wc -l <hopeless.out/report.tsv)" -eq 4 ]
 result $? "which is there"
 [ -z "$(find hopeless.out -name 'shard-*')" ]

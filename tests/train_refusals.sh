@@ -73,6 +73,10 @@ says 'on rank 0' "names the rank"
 kept=$(sed -n 's/.*checkpoint is \(.*\.h5\).*/\1/p' err)
 ok "keeps the checkpoint that it names" "$state" "$kept"
 
+ok "a checkpoint with NaN where only rank 1 meets it" "$BUILD/tests/make_poisoned" good/checkpoint-00000005.h5 data 1 2
+all_refused 1 'step 6: the loss is not finite on rank 1; lower .*last good checkpoint is good/checkpoint-00000005\.h5' \
+    "a loss that is not finite on one rank" --data data --output good "${tiny[@]}" --max-steps 6 --resume auto --quiet
+
 run env OMPI_COMM_WORLD_SIZE=4 "$trainer" --data data --output new "${tiny[@]}"
 status_is 1 "one process where the launcher says 4"
 says_once 'mpirun -n 4' "says how to start"

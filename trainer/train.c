@@ -426,7 +426,7 @@ static void close_run(trainer_t *t, stop_t why) {
     if (!t->metrics) return;
     g_autofree char *kept = t->saved_step >= 0 ? checkpoint_path(t->options->output, t->saved_step) : g_strdup("no checkpoint");
     if (why == STOP_AGAIN) metrics_say(t->metrics, "stopped early; submit the same command with --resume auto to go on");
-    if (steps == 0) metrics_say(t->metrics, "nothing left to do: raise --epochs or --max-steps to train on");
+    if (steps == 0) metrics_say(t->metrics, "nothing left to do: raise --epochs, --max-steps or --early-stopping to train on");
     metrics_say(t->metrics,
                 "mpianist trainer " MPIANIST_VERSION ": %s at step %" G_GINT64_FORMAT ", %" G_GINT64_FORMAT
                 " steps in %.1f s on %d rank%s, %.0f MiB a rank at most",

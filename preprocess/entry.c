@@ -2,6 +2,7 @@
  * music). */
 #include "preprocess/entry.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -86,8 +87,9 @@ static gboolean read_in_worker(gpointer data, GByteArray *out, GError **error) {
     const job_t *job = data;
     entry_t entry = {0};
     struct stat status;
-    if (stat(job->path, &status) == 0 && !S_ISREG(status.st_mode)) { /* to open a pipe would wait for its writer */
-        drop(&entry, "not a regular file");
+    const int missing = stat(job->path, &status) != 0 ? errno : 0;
+    if (missing || !S_ISREG(status.st_mode)) { /* to open a pipe would wait for its writer */
+        drop(&entry, missing ? g_strerror(missing) : "not a regular file");
         g_byte_array_append(out, (const guint8 *)&entry, sizeof entry);
         return TRUE;
     }

@@ -99,9 +99,18 @@ h5_file_t *h5_file_open(const char *path, GError **error) {
     struct stat status;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     gboolean readable = fd >= 0 && fstat(fd, &status) == 0;
-    if (!readable) fail_errno(error, H5_ERROR_OPEN, path, "open");
+    if (!readable) {
+        int cause = errno;
+        g_autofree char *shown = g_filename_display_name(path);
+        g_set_error(error, H5_ERROR, H5_ERROR_OPEN, "%s: cannot open: %s; %s", shown, g_strerror(cause),
+                    cause == ENOENT ? "look for its name" : "make it readable");
+    }
     if (fd >= 0) close(fd);
     if (!readable) return NULL;
+    if (S_ISDIR(status.st_mode)) {
+        g_set_error(error, H5_ERROR, H5_ERROR_OPEN, "%s: cannot open: it is a folder; name a file in it", path);
+        return NULL;
+    }
     if (!S_ISREG(status.st_mode)) return fail_format(error, path, "it", "not a file"), NULL;
     g_auto(h5_id_t) access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);

@@ -62,10 +62,10 @@ gboolean report_write(const char *folder, const report_row_t *rows, size_t n, co
     g_autoptr(GString) out = g_string_new("path\tstatus\treason\tnotes\tframes\ttempo_bpm\tmeter\ttracks\tduplicate_of\tsplit\tout_of_range\tfolded\t"
                                           "drums_left_out\twarnings\tsha256\n");
     for (size_t i = 0; i < n; i++) append_row(out, &rows[i], grid);
-    GError *local = NULL;
-    if (g_file_set_contents_full(path, out->str, (gssize)out->len, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0666, &local))
+    g_autoptr(GError) cause = NULL;
+    if (g_file_set_contents_full(path, out->str, (gssize)out->len, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0666, &cause))
         return TRUE;
-    g_propagate_prefixed_error(error, local, "%s: cannot write the report: ", path);
+    g_set_error(error, cause->domain, cause->code, "%s: cannot write the report: %s; make room or choose another --output", path, cause->message);
     return FALSE;
 }
 

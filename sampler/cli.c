@@ -204,7 +204,7 @@ static gboolean cli_read(cli_t *cli, char ***words, GError **error) {
         g_array_append_val(entries, entry);
     }
     const GOptionEntry tail[] = {{"picture", 'p', G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK, (gpointer)parse_picture,
-                                  "also piano rolls, as PNG (default) or SVG", "png|svg"},
+                                  cli->verb == VERB_CURVES ? "PNG (default) or SVG" : "also piano rolls, as PNG (default) or SVG", "png|svg"},
                                  {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &cli->files, NULL, NULL}};
     g_array_append_vals(entries, tail, G_N_ELEMENTS(tail));
 

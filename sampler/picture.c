@@ -412,7 +412,8 @@ static void draw_axes(cairo_t *cr, const scale_t *x, const scale_t *y, double le
 static void draw_curve(cairo_t *cr, const picture_curve_t *curve, colour_t colour, const scale_t *x, const scale_t *y, const double box[4]) {
     gboolean started = FALSE;
     cairo_save(cr);
-    cairo_rectangle(cr, box[0], box[1] - 4, box[2] - box[0] + 4, box[3] - box[1] + 8);
+    const double room = curve->marks ? 4 : 0; /* a mark on the edge stays whole */
+    cairo_rectangle(cr, box[0], box[1] - room, box[2] - box[0] + room, box[3] - box[1] + 2 * room);
     cairo_clip(cr);
     set_colour(cr, colour, curve->marks ? 1 : 0.85);
     cairo_set_line_width(cr, curve->marks ? 2 : 1);

@@ -112,8 +112,9 @@ static void test_damaged(void) {
     gsize n = 0;
     g_autoptr(GError) error = NULL;
     g_autofree float *values = g_new0(float, ROWS *COLS);
-    assert_refused("none.h5", "none.h5: cannot open: No such file or directory");
-    assert_refused(".", ".: cannot read it: not a file;*");
+    assert_refused("none.h5", "none.h5: cannot open: No such file or directory; look for its name");
+    assert_refused(".", ".: cannot open: it is a folder; name a file in it");
+    assert_refused("/dev/null", "/dev/null: cannot read it: not a file;*");
     g_assert_true(g_file_set_contents("text.h5", "not at all", -1, NULL));
     assert_refused("text.h5", "text.h5: cannot read it: not an HDF5 file;*");
     g_assert_true(g_file_set_contents("empty.h5", "", 0, NULL));

@@ -80,8 +80,8 @@ void report_summarize(const report_row_t *rows, size_t n, const char *folder) {
     size_t kept = 0, songs[SPLIT_COUNT] = {0}, drums = 0, out_of_range = 0, warned = 0;
     for (size_t i = 0; i < n; i++) {
         const entry_t *entry = &rows[i].entry;
-        drums += entry->counts.drums_left_out;
-        out_of_range += entry->counts.out_of_range;
+        drums += entry->kept ? entry->counts.drums_left_out : 0;
+        out_of_range += entry->kept ? entry->counts.out_of_range : 0;
         warned += entry->warnings > 0;
         kept += (size_t)entry->kept;
         if (entry->kept) songs[rows[i].split]++;

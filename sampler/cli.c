@@ -234,6 +234,19 @@ static gboolean cli_read(cli_t *cli, char ***words, GError **error) {
     return cli_check(cli, given, error);
 }
 
+/* A bare --picture would swallow the file after it: only a format is its value. */
+static void give_pictures_a_format(char **words) {
+    for (char **word = words; *word && strcmp(*word, "--") != 0; word++) {
+        if (strcmp(*word, "--picture") != 0 && strcmp(*word, "-p") != 0) continue;
+        const gboolean named = word[1] && (strcmp(word[1], "png") == 0 || strcmp(word[1], "svg") == 0);
+        g_free(*word);
+        *word = g_strconcat("--picture=", named ? word[1] : "png", NULL);
+        if (!named) continue;
+        g_free(word[1]);
+        for (char **next = word + 1; (next[0] = next[1]); next++) continue;
+    }
+}
+
 cli_t *cli_parse(int argc, char **argv, GError **error) {
     if (argc > 1 && strcmp(argv[1], "--version") == 0) {
         puts("mpianist-sampler " MPIANIST_VERSION "\nLicense MIT. There is no warranty, to the extent permitted by law.");
@@ -255,11 +268,7 @@ cli_t *cli_parse(int argc, char **argv, GError **error) {
     if (!verb_from_name(argv[1], &verb, error)) return NULL;
 
     g_auto(GStrv) words = word_split_numbers(argc - 1, argv + 1);
-    for (char **word = words; *word && strcmp(*word, "--") != 0; word++) /* bare, it would swallow the file after it */
-        if (strcmp(*word, "--picture") == 0 || strcmp(*word, "-p") == 0) {
-            g_free(*word);
-            *word = g_strdup("--picture=png");
-        }
+    give_pictures_a_format(words);
     g_autoptr(cli_t) cli = cli_new(verb);
     if (!cli_read(cli, &words, error)) return NULL;
     return g_steal_pointer(&cli);

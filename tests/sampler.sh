@@ -114,7 +114,7 @@ says 'mute/prior-001.mid has no notes.*--density, --sample or --threshold 0.25' 
 ok "a MIDI file" grep -q MThd mute/prior-001.mid
 ok "a picture" is_png mute/prior-001.png
 "$BUILD/tests/make_checkpoint" merged.h5 --tracks merged --planes 1 --window 25 --latent 2
-run "$sampler" prior -c merged.h5 -n 4 --picture=svg -o merged
+run "$sampler" prior -c merged.h5 -n4 -p svg -o merged
 status_is 0 "one track, one plane"
 ok "an SVG" grep -q '</svg>' merged/prior-001.svg
 

@@ -243,9 +243,7 @@ static gboolean write_attribute(h5_file_t *file, const char *object, const char 
     return TRUE;
 }
 
-/* Text of a fixed length: it lies under the object header's checksum. Variable lengths lie in a heap that has none, where one flipped bit makes HDF5 read
- * outside its memory. */
-static hid_t string_type(size_t length) {
+hid_t h5_string_type(size_t length) {
     hid_t type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, MAX(length, 1));
     H5Tset_cset(type, H5T_CSET_UTF8);
@@ -262,7 +260,7 @@ gboolean h5_write_double(h5_file_t *file, const char *object, const char *name, 
 }
 
 gboolean h5_write_string(h5_file_t *file, const char *object, const char *name, const char *value, GError **error) {
-    g_auto(h5_id_t) type = string_type(strlen(value));
+    g_auto(h5_id_t) type = h5_string_type(strlen(value));
     return write_attribute(file, object, name, type, type, value[0] ? value : "\0", error);
 }
 

@@ -41,6 +41,9 @@ gboolean h5_write_string(h5_file_t *file, const char *object, const char *name, 
 gboolean h5_read_int(h5_file_t *file, const char *object, const char *name, int64_t *value, GError **error);
 gboolean h5_read_double(h5_file_t *file, const char *object, const char *name, double *value, GError **error);
 char *h5_read_string(h5_file_t *file, const char *object, const char *name, GError **error);
+/* The type of such a string of so many bytes, at least 1. Fixed lengths lie under the object header's checksum; variable ones lie in a heap that has none,
+ * where one flipped bit makes HDF5 read outside its memory. Owner: caller (H5Tclose()). */
+hid_t h5_string_type(size_t length);
 
 /* A whole float32 matrix [rows, cols], both >= 1, at `name` ("/weights/x"; parent groups are made). Chunks of whole rows of about 1 MiB, each
  * with a Fletcher-32 checksum. The reader refuses another shape or type. */

@@ -25,18 +25,10 @@ gboolean split_from_name(const char *name, split_t *split) {
     return FALSE;
 }
 
-static hid_t text_type(size_t bytes) {
-    hid_t type = H5Tcopy(H5T_C_S1);
-    H5Tset_size(type, bytes);
-    H5Tset_cset(type, H5T_CSET_UTF8);
-    H5Tset_strpad(type, H5T_STR_NULLPAD);
-    return type;
-}
-
 /* A row of /songs as it lies in memory; in the file the same members are packed, little-endian. */
 static hid_t song_type(void) {
-    g_auto(h5_id_t) sha256 = text_type(sizeof((shard_song_t *)NULL)->sha256);
-    g_auto(h5_id_t) path = text_type(SHARD_PATH_BYTES);
+    g_auto(h5_id_t) sha256 = h5_string_type(sizeof((shard_song_t *)NULL)->sha256);
+    g_auto(h5_id_t) path = h5_string_type(SHARD_PATH_BYTES);
     hid_t type = H5Tcreate(H5T_COMPOUND, sizeof(shard_song_t));
     H5Tinsert(type, "first_frame", HOFFSET(shard_song_t, first_frame), H5T_NATIVE_INT64);
     H5Tinsert(type, "frames", HOFFSET(shard_song_t, frames), H5T_NATIVE_INT64);

@@ -31,12 +31,13 @@ mkdir -p "$output"
 touch "$output/.mpianist-demo"
 
 say "MIDI files to piano-roll shards: four tracks that sound together"
-show "$programs/preprocess" --tracks melody,chords,bass,drums --split 90,10,0 --output "$output/shards" "$corpus"
+show "$programs/preprocess" --tracks melody,chords,bass,drums --split 100,0,0 --output "$output/shards" "$corpus"
 show "$programs/preprocess" --info "$output/shards"
 
 say "Training a variational autoencoder on two ranks"
 show "${launch[@]}" "$programs/trainer" --data "$output/shards" --output "$output/run" \
-    --window 64 --planes both --hidden 256,128 --latent 32 --batch 16 --transpose -5,6 --epochs 200 --max-minutes 1.5 --beta 0.2
+    --window 32 --hidden 256,128 --latent 32 --batch 16 --beta 0.3 --offsets grid --epochs 1000 --max-minutes 1.5
+show "$programs/trainer" --evaluate "$output/run/best.h5" --data "$output/shards" --split train >/dev/null
 
 say "Music"
 newest=$output/run/best.h5
@@ -44,10 +45,16 @@ audio=()
 for soundfont in "${SOUNDFONT:-}" /usr/share/sounds/sf2/*.sf2 /usr/share/soundfonts/*.sf2; do
     if [ -r "$soundfont" ]; then audio=(--audio); fi
 done
-song=$(find -L "$corpus" -iname '*.mid' | LC_ALL=C sort | head -n 1)
-show "$programs/sampler" prior --checkpoint "$newest" -n 4 --seed 1 --picture "${audio[@]}" --output "$output/music/prior"
-show "$programs/sampler" song --checkpoint "$newest" --bars 32 --seed 1 --picture "${audio[@]}" --output "$output/music/song"
-show "$programs/sampler" reconstruct --checkpoint "$newest" --picture --output "$output/music/reconstruct" "$song"
+# Two songs that were kept, by the report.
+mapfile -t songs < <(awk -F '\t' '$2 == "kept" { print $1 }' "$output/shards/report.tsv" | head -n 2)
+if [ -d "$corpus" ]; then songs=("${songs[@]/#/$corpus/}"); fi
+show "$programs/sampler" prior --checkpoint "$newest" -n 4 --seed 1 --density --picture "${audio[@]}" --output "$output/music/prior"
+show "$programs/sampler" song --checkpoint "$newest" --bars 32 --seed 1 --density --picture "${audio[@]}" --output "$output/music/song"
+show "$programs/sampler" reconstruct --checkpoint "$newest" --picture --output "$output/music/reconstruct" "${songs[0]}"
+if [ ${#songs[@]} -gt 1 ]; then
+    show "$programs/sampler" interpolate --checkpoint "$newest" --steps 8 --picture --output "$output/music/interpolate" "${songs[0]}" "${songs[1]}"
+fi
+show "$programs/sampler" curves --picture --output "$output/music/curves" "$output/run"
 
 cat <<END
 

@@ -48,6 +48,9 @@ COMPILE  := $(CC) -std=gnu11 $(OPTIMIZE) -fno-math-errno -fno-trapping-math -ffp
             -I. $(patsubst -I%,-isystem %,$(VENDOR_CFLAGS)) $(CPPFLAGS) $(CFLAGS) -MMD -MP
 LINK     := $(CC) $(OPTIMIZE) $(LDFLAGS)
 
+# One short line a file; V=1 shows the commands.
+quiet = $(if $(V),,@echo '  $(1) $@' &&)
+
 objects = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(1)/main.c,$(wildcard $(1)/*.c)))
 LIBPREPROCESS := $(BUILD)/libpreprocess.a
 LIBTRAINER    := $(BUILD)/libtrainer.a
@@ -67,14 +70,14 @@ programs: $(PROGRAMS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	$(call quiet,CC) $(COMPILE) -c -o $@ $<
 
 $(LIBPREPROCESS): $(call objects,preprocess)
 $(LIBTRAINER): $(call objects,trainer)
 $(LIBSAMPLER): $(call objects,sampler)
 $(BUILD)/lib%.a:
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call quiet,AR) $(AR) rcs $@ $^
 
 # In the sanitizer build MPI's modules stay loaded to the end, so that reports of leaks can name them.
 KEEP_MODULES := $(if $(filter asan,$(CONFIG)),$(BUILD)/tests/asan/keep_modules.o)
@@ -82,13 +85,13 @@ KEEP_MODULES := $(if $(filter asan,$(CONFIG)),$(BUILD)/tests/asan/keep_modules.o
 # Each program links its own archive and those it may call: an upward call fails here.
 $(BIN)/preprocess: $(BUILD)/preprocess/main.o $(LIBPREPROCESS)
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(PREPROCESS_LIBS)
+	$(call quiet,LD) $(LINK) -o $@ $^ $(PREPROCESS_LIBS)
 $(BIN)/trainer: $(BUILD)/trainer/main.o $(KEEP_MODULES) $(LIBTRAINER) $(LIBPREPROCESS)
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(TRAINER_LIBS)
+	$(call quiet,LD) $(LINK) -o $@ $^ $(TRAINER_LIBS)
 $(BIN)/sampler: $(BUILD)/sampler/main.o $(LIBSAMPLER) $(LIBTRAINER) $(LIBPREPROCESS)
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(SAMPLER_LIBS)
+	$(call quiet,LD) $(LINK) -o $@ $^ $(SAMPLER_LIBS)
 
 # Tests: tests/test_*.c are GLib tests, tests/mpi_*.c programs that tests/*.sh run under mpirun, tests/make_*.c make test material.
 TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/double_%.c,$(wildcard tests/*.c)))
@@ -96,13 +99,13 @@ TEST_SCRIPTS  := $(filter-out tests/%lib.sh,$(wildcard tests/*.sh))
 DOUBLE_TESTS  := $(patsubst tests/%.c,build/double/tests/%,$(wildcard tests/double_*.c))
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(KEEP_MODULES) $(LIBSAMPLER) $(LIBTRAINER) $(LIBPREPROCESS)
-	$(LINK) -o $@ $^ $(TRAINER_LIBS) $(SAMPLER_LIBS)
+	$(call quiet,LD) $(LINK) -o $@ $^ $(TRAINER_LIBS) $(SAMPLER_LIBS)
 
 # The model's code in double precision, for central differences.
 DOUBLE_OBJECTS := $(addprefix build/double/trainer/,rng.o ops.o model.o vae_dense.o optimizer.o)
 ifeq ($(CONFIG),double)
 $(DOUBLE_TESTS): build/double/tests/%: build/double/tests/%.o $(DOUBLE_OBJECTS)
-	$(LINK) -o $@ $^ $(BLAS_LIBS) $(GLIB_LIBS) -lm
+	$(call quiet,LD) $(LINK) -o $@ $^ $(BLAS_LIBS) $(GLIB_LIBS) -lm
 .PHONY: double-tests
 double-tests: $(DOUBLE_TESTS)
 endif

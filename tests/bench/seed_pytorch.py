@@ -70,7 +70,7 @@ def losses(model, bits, mask, eps):
 
 
 @torch.no_grad()
-def evaluate(model, data, seed=0):
+def evaluate(model, data, seed):
     """(reconstruction, KL) in nats a frame over the whole split."""
     bits, mask = data
     generator = torch.Generator().manual_seed(seed)
@@ -84,7 +84,7 @@ def evaluate(model, data, seed=0):
 
 
 def train(folder, seed, epochs=EPOCHS):
-    """Trains; returns {split: (reconstruction, KL)} of the best epoch by validation, nats a frame."""
+    """Trains; returns the model of the best epoch by validation, and {split: windows}."""
     torch.manual_seed(seed)
     data = {split: read_windows(folder, split) for split in SPLITS}
     bits, mask = data["train"]
@@ -99,8 +99,8 @@ def train(folder, seed, epochs=EPOCHS):
             nll, kl = losses(model, bits[part], mask[part], torch.randn(len(part), LATENT))
             ((nll + kl) / len(part)).backward()
             adam.step()
-        score = sum(evaluate(model, data["valid"]))
+        score = sum(evaluate(model, data["valid"], seed))
         if score < best:
             best, best_state = score, {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(best_state)
-    return {split: evaluate(model, data[split]) for split in SPLITS}
+    return model, data

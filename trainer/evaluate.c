@@ -95,7 +95,7 @@ static void count_cells(const evaluator_t *evaluator, const real_t *logits, size
                 const uint8_t *bits = evaluator->bits + plane * stride;
                 const real_t *logit = logits + plane * c->pitches;
                 for (size_t p = 0; p < c->pitches; p++) {
-                    unsigned on = (bits[p / 8] >> (p % 8)) & 1U, guess = logit[p] > 0;
+                    unsigned on = ((unsigned)bits[p / 8] >> (p % 8)) & 1U, guess = logit[p] > 0;
                     hits += on & guess;
                     found += guess;
                     sounding += on;

@@ -50,9 +50,9 @@ mapfile -t songs < <(awk -F '\t' '$2 == "kept" { print $1 }' "$output/shards/rep
 if [ -d "$corpus" ]; then songs=("${songs[@]/#/$corpus/}"); fi
 show "$programs/sampler" prior --checkpoint "$newest" -n 4 --seed 1 --density --picture "${audio[@]}" --output "$output/music/prior"
 show "$programs/sampler" song --checkpoint "$newest" --bars 32 --seed 1 --density --picture "${audio[@]}" --output "$output/music/song"
-show "$programs/sampler" reconstruct --checkpoint "$newest" --picture --output "$output/music/reconstruct" "${songs[0]}"
+show "$programs/sampler" reconstruct --checkpoint "$newest" --density --picture --output "$output/music/reconstruct" "${songs[0]}"
 if [ ${#songs[@]} -gt 1 ]; then
-    show "$programs/sampler" interpolate --checkpoint "$newest" --steps 8 --picture --output "$output/music/interpolate" "${songs[0]}" "${songs[1]}"
+    show "$programs/sampler" interpolate --checkpoint "$newest" --steps 8 --density --picture --output "$output/music/interpolate" "${songs[0]}" "${songs[1]}"
 fi
 show "$programs/sampler" curves --picture --output "$output/music/curves" "$output/run"
 

@@ -140,7 +140,7 @@ deps:
 demo: deps programs
 	./demo.sh "$(OUTPUT)" $(CORPUS)
 
-## bench: time training against PyTorch on this machine (needs PyTorch)
+## bench: time training against PyTorch on this machine (needs PyTorch, h5py and numpy)
 .PHONY: bench
 bench: $(BUILD)/tests/bench/bench_step
 	$(PYTHON) tests/bench/against_pytorch.py $<

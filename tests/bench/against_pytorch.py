@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Milliseconds a training step of the seed's model (8800-256-128-64-16, BCE, Adam, 64 windows at 5 % density), ours against PyTorch, one thread each.
-Run: `make bench` (PYTHON=... with torch). Ours reads packed bits; PyTorch is given the same windows already unpacked to float32, and its
+Run: `make bench` (PYTHON=... with torch, h5py and numpy). Ours reads packed bits; PyTorch is given the same windows already unpacked to float32, and its
 fused Adam. The two take turns, so that a busy machine slows both; printed are medians over all rounds and their ratio.
 """
 
@@ -14,31 +14,23 @@ import time
 import torch
 import torch.nn.functional as F
 
-ROUNDS, STEPS, BATCH, CELLS, LATENT = 7, 30, 64, 8800, 16
-HIDDEN = [256, 128, 64]
+from seed_pytorch import BATCH, LATENT, RATE, SeedVAE
 
-
-def chain(sizes):
-    return torch.nn.Sequential(*(layer for a, b in zip(sizes, sizes[1:]) for layer in (torch.nn.Linear(a, b), torch.nn.ReLU())))
+ROUNDS, STEPS, CELLS = 7, 30, 8800
 
 
 class PyTorchStep:
     def __init__(self):
         torch.set_num_threads(1)
         torch.manual_seed(1)
-        self.encoder, self.decoder = chain([CELLS] + HIDDEN), chain([LATENT] + HIDDEN[::-1])
-        self.mu, self.logvar = torch.nn.Linear(HIDDEN[-1], LATENT), torch.nn.Linear(HIDDEN[-1], LATENT)
-        self.output = torch.nn.Linear(HIDDEN[0], CELLS)
-        self.parts = torch.nn.ModuleList([self.encoder, self.mu, self.logvar, self.decoder, self.output])
-        self.optimizer = torch.optim.Adam(self.parts.parameters(), lr=1e-3, fused=True)
+        self.model = SeedVAE(CELLS)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=RATE, fused=True)
         self.x = (torch.rand(BATCH, CELLS) < 0.05).float()
         self.eps = torch.randn(BATCH, LATENT)
 
     def __call__(self):
         self.optimizer.zero_grad()
-        h = self.encoder(self.x)
-        mu, logvar = self.mu(h), self.logvar(h)
-        logits = self.output(self.decoder(mu + torch.exp(logvar / 2) * self.eps))
+        logits, mu, logvar = self.model(self.x, self.eps)
         nll = F.binary_cross_entropy_with_logits(logits, self.x, reduction="sum")
         kl = -0.5 * (1 + logvar - mu**2 - logvar.exp()).sum()
         ((nll + kl) / BATCH).backward()

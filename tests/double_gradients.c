@@ -198,7 +198,7 @@ static double objective(gpointer data) {
 static void test_model(gconstpointer data) {
     const case_t *c = data;
     g_autoptr(GError) error = NULL;
-    g_autoptr(model_t) model = model_new(&c->config, B, &error);
+    g_autoptr(model_t) model = model_new(&c->config, B, 0, &error);
     g_assert_no_error(error);
     const size_t bytes = B * model_window_bytes(&c->config), T_ = c->config.window;
     g_autofree uint8_t *bits = g_malloc0(bytes);
@@ -210,7 +210,7 @@ static void test_model(gconstpointer data) {
     model_init(model, 5);
     for (size_t i = 0; i < model_size(model); i++) model_params(model)[i] *= 2; /* away from the linear range */
     model_losses_t losses;
-    model_train(model, &whole.batch, c->beta, c->free_bits, 0.3, &losses);
+    model_train(model, &whole.batch, &(model_objective_t){.beta = c->beta, .free_bits = c->free_bits, .scale = 0.3}, &losses);
     double nll[B], kls[B];
     model_forward(model, &whole.batch, nll, kls);
     g_assert_cmpfloat_with_epsilon(losses.nll, nll[0] + nll[1] + nll[2], 1e-9);

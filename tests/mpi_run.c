@@ -24,7 +24,7 @@ int main(int argc, char **argv) {
     if (passed) {
         if (comm_rank() == 0) g_mkdir(argv[1], 0777);
         model_config_t config = {.kind = MODEL_DENSE, .window = 4, .tracks = 1, .planes = 1, .pitches = 8, .hidden = {4}, .n_hidden = 1, .latent = 2};
-        g_autoptr(model_t) model = model_new(&config, 1, &error);
+        g_autoptr(model_t) model = model_new(&config, 1, 0, &error);
         g_autoptr(optimizer_t) optimizer = optimizer_new(&(optimizer_config_t){.learning_rate = 1}, model_size(model));
         checkpoint_t head = {.model = config, .grid = grid_default(), .options = (char *)"", .meter = {0, 4, 4}, .tempo_bpm = 120, .batch = 1};
         head.grid.pitches = 8;

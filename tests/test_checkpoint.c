@@ -42,7 +42,7 @@ static void state_init(state_t *state, const model_config_t *config, uint64_t se
         .seconds = 12.5,
     };
     memset(state->head.corpus_id, 'c', 64);
-    state->model = model_new(config, 2, &error);
+    state->model = model_new(config, 2, 0, &error);
     g_assert_no_error(error);
     model_init(state->model, seed);
     state->optimizer =
@@ -95,7 +95,7 @@ static gboolean same_reals(const real_t *a, const real_t *b, size_t n) { return 
 static gboolean equals(const char *path, const state_t *state, GError **error) {
     g_auto(checkpoint_t) head = {0};
     if (!checkpoint_read_head(path, &head, error)) return FALSE;
-    g_autoptr(model_t) model = model_new(&head.model, 1, error);
+    g_autoptr(model_t) model = model_new(&head.model, 1, 0, error);
     if (!model) return FALSE;
     g_autoptr(optimizer_t) optimizer = optimizer_new(&(optimizer_config_t){0}, model_size(model));
     if (!checkpoint_read_state(path, model, optimizer, error)) return FALSE;
@@ -345,7 +345,7 @@ static void test_shape(void) {
     };
     for (size_t i = 0; i < G_N_ELEMENTS(other); i++) {
         g_autoptr(GError) error = NULL;
-        g_autoptr(model_t) model = model_new(&other[i], 1, &error);
+        g_autoptr(model_t) model = model_new(&other[i], 1, 0, &error);
         g_assert_no_error(error);
         g_assert_false(checkpoint_read_state(path, model, NULL, &error));
         g_assert_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_SHAPE);

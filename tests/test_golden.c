@@ -61,7 +61,7 @@ static batch_t draw_batch(golden_t *golden, uint64_t step) {
             if (rng_uniform(&bits, d) < golden->density) golden->bits[b * bytes + d / P * stride + d % P / 8] |= (uint8_t)(1 << d % P % 8);
         rng_normal(&noise, golden->eps + b * Z, Z);
     }
-    return (batch_t){golden->B, golden->bits, golden->valid, golden->eps};
+    return (batch_t){.B = golden->B, .bits = golden->bits, .valid = golden->valid, .eps = golden->eps};
 }
 
 static void check_near(double value, double truth, const char *what, const char *name) {
@@ -113,7 +113,7 @@ static void check_tensors(golden_t *golden, JsonArray *tensors, model_t *model, 
 static void check_case(golden_t *golden, JsonObject *c) {
     const char *name = json_object_get_string_member(c, "case");
     golden->config.loss = strcmp(json_object_get_string_member(c, "loss"), "mse") ? LOSS_BCE : LOSS_MSE;
-    g_autoptr(model_t) model = model_new(&golden->config, golden->B, NULL);
+    g_autoptr(model_t) model = model_new(&golden->config, golden->B, 0, NULL);
     g_assert_nonnull(model);
     const size_t bytes = model_size(model) * sizeof(real_t);
     model_init(model, golden->seed);
@@ -126,7 +126,8 @@ static void check_case(golden_t *golden, JsonObject *c) {
         const batch_t batch = draw_batch(golden, step);
         model_losses_t losses;
         memset(model_gradient(model), 0, bytes);
-        model_train(model, &batch, number(c, "beta"), number(c, "free_bits"), 1.0 / (double)golden->B, &losses);
+        model_train(model, &batch,
+                    &(model_objective_t){.beta = number(c, "beta"), .free_bits = number(c, "free_bits"), .scale = 1.0 / (double)golden->B}, &losses);
         if (step == 0) check_tensors(golden, tensors, model, NULL);
         check_near(losses.nll, number(truth, "nll"), "reconstruction loss", name);
         check_near(losses.kl, number(truth, "kl"), "KL", name);

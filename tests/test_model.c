@@ -10,7 +10,7 @@ static const model_config_t small = {
 
 static model_t *new_model(const model_config_t *config, size_t max_B) {
     g_autoptr(GError) error = NULL;
-    model_t *model = model_new(config, max_B, &error);
+    model_t *model = model_new(config, max_B, 0, &error);
     g_assert_no_error(error);
     model_init(model, 3);
     return model;
@@ -120,7 +120,7 @@ static void test_refusals(void) {
     };
     for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
         g_autoptr(GError) error = NULL;
-        g_assert_null(model_new(&wrong[i].config, wrong[i].max_B, &error));
+        g_assert_null(model_new(&wrong[i].config, wrong[i].max_B, 0, &error));
         g_assert_nonnull(error);
         g_assert_true(error->domain == MODEL_ERROR);
         if (!g_pattern_match_simple(wrong[i].names, error->message)) g_test_fail_printf("\"%s\" does not name %s", error->message, wrong[i].names);
@@ -136,11 +136,11 @@ static void test_parts(void) {
         g_autoptr(windows_t) w = new_windows(&config, B, FALSE);
         g_autoptr(model_t) whole = new_model(&config, B), parts = new_model(&config, B);
         model_losses_t all, part, sum = {0, 0};
-        model_train(whole, &w->batch, 0.5, 0.1, 1.0 / B, &all);
+        model_train(whole, &w->batch, &(model_objective_t){.beta = 0.5, .free_bits = 0.1, .scale = 1.0 / B}, &all);
         static const size_t cuts[] = {0, 1, 4, 9, 12};
         for (size_t i = 0; i + 1 < G_N_ELEMENTS(cuts); i++) {
             const batch_t batch = part_of(w, &config, cuts[i], cuts[i + 1] - cuts[i]);
-            model_train(parts, &batch, 0.5, 0.1, 1.0 / B, &part);
+            model_train(parts, &batch, &(model_objective_t){.beta = 0.5, .free_bits = 0.1, .scale = 1.0 / B}, &part);
             sum.nll += part.nll;
             sum.kl += part.kl;
         }
@@ -172,7 +172,7 @@ static void test_masks(void) {
             else if (i % 2)
                 w->bits[i] = (uint8_t)(pass ? w->bits[i] | 0xF8 : w->bits[i] & 0x07);
         }
-        model_train(pass ? dirty : clean, &w->batch, 1, 0, 1, pass ? &b : &a);
+        model_train(pass ? dirty : clean, &w->batch, &(model_objective_t){.beta = 1, .free_bits = 0, .scale = 1}, pass ? &b : &a);
     }
     g_assert_cmpfloat(a.nll, ==, b.nll);
     g_assert_cmpfloat(a.kl, ==, b.kl);
@@ -187,7 +187,7 @@ static void test_forward(void) {
     const size_t D = model_cells(&small), Z = small.latent;
     double nll[B], kl[B], again[B];
     model_losses_t losses;
-    model_train(model, &w->batch, 1, 0, 1, &losses);
+    model_train(model, &w->batch, &(model_objective_t){.beta = 1, .free_bits = 0, .scale = 1}, &losses);
     model_forward(model, &w->batch, nll, kl);
     double sum_nll = 0, sum_kl = 0;
     for (size_t b = 0; b < B; b++) sum_nll += nll[b], sum_kl += kl[b];
@@ -221,7 +221,7 @@ static void test_not_finite(void) {
         for (size_t k = 0; k < cols; k++) weight[k] = NAN;
         for (size_t b = 0; b < 3; b++) w->bits[b * model_window_bytes(&small)] |= 1; /* row 0 of the first matrix acts where cell 0 sounds */
         model_losses_t losses;
-        model_train(model, &w->batch, 1, 0, 1, &losses);
+        model_train(model, &w->batch, &(model_objective_t){.beta = 1, .free_bits = 0, .scale = 1}, &losses);
         g_assert_false(isfinite(losses.nll) && isfinite(losses.kl));
         memcpy(weight, saved, cols * sizeof *saved);
     }
@@ -242,7 +242,7 @@ static void test_by_heart(void) {
             rng_normal(&noise, w->eps, B * config.latent);
             memset(model_gradient(model), 0, model_size(model) * sizeof(real_t));
             model_losses_t losses;
-            model_train(model, &w->batch, 1e-3, 0, 1.0 / B, &losses);
+            model_train(model, &w->batch, &(model_objective_t){.beta = 1e-3, .free_bits = 0, .scale = 1.0 / B}, &losses);
             optimizer_step(optimizer, model, adam.learning_rate);
         }
         double nll[B], sum = 0;

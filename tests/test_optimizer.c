@@ -9,7 +9,7 @@ static const model_config_t small = {
     .kind = MODEL_DENSE, .window = 3, .tracks = 1, .planes = 1, .pitches = 12, .hidden = {9}, .n_hidden = 1, .latent = 3};
 
 static model_t *new_model(void) {
-    model_t *model = model_new(&small, 1, NULL);
+    model_t *model = model_new(&small, 1, 0, NULL);
     g_assert_nonnull(model);
     model_init(model, 2);
     return model;

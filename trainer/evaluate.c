@@ -294,7 +294,7 @@ int evaluate_run(const options_t *options, GError **error) {
                     options->split, options->data);
         goto out;
     }
-    model = model_new(&head.model, EVALUATE_BATCH, &local);
+    model = model_new(&head.model, EVALUATE_BATCH, 0, &local);
     if (!comm_agree_error(&local)) {
         g_propagate_error(error, local);
         goto out;

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "trainer/elementary.h"
+
 #ifdef MPIANIST_DOUBLE
 #define GEMM cblas_dgemm
 #else
@@ -139,43 +141,6 @@ void ops_kl_backward(const real_t *mu, const real_t *logvar, const double *weigh
         }
     }
 }
-
-/* exp(x), x <= 0, and log(1 + e), 0 <= e <= 1, without branches. In double, for the gradient checks, the library's. */
-#ifdef MPIANIST_DOUBLE
-static inline real_t exp_negative(real_t x) { return exp(x); }
-static inline real_t log1p_unit(real_t e) { return log1p(e); }
-#else
-static inline __attribute__((always_inline)) float exp_negative(float x) {
-    /* 2^n exp(r), |r| <= ln(2) / 2; polynomial and split of ln(2) from Cephes' expf; 2 ulp. Below -87: exp(-87), a normal number still. */
-    x = x < -87.0f ? -87.0f : x;
-    const float round = 0x1.8p23f, shifted = x * 1.44269504f + round; /* n in the lowest bits */
-    const float n = shifted - round, r = x - n * 0.693359375f - n * -2.12194440e-4f;
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    uint32_t bits;
-    memcpy(&bits, &shifted, sizeof bits);
-    bits = (bits << 23) + 0x3F800000u;
-    float power;
-    memcpy(&power, &bits, sizeof power);
-    return p * power;
-}
-static inline __attribute__((always_inline)) float log1p_unit(float e) {
-    /* 2 artanh(s), s = e / (2 + e) <= 1/3: the series to s^13, the rest below 2e-8 of it; exact for small e. */
-    const float s = e / (2.0f + e), q = s * s;
-    float p = 1.0f / 13.0f;
-    p = p * q + 1.0f / 11.0f;
-    p = p * q + 1.0f / 9.0f;
-    p = p * q + 1.0f / 7.0f;
-    p = p * q + 1.0f / 5.0f;
-    p = p * q + 1.0f / 3.0f;
-    return 2.0f * s + 2.0f * s * q * p;
-}
-#endif
 
 /* Losses and gradients of n <= CHUNK cells. With s = l where x = 0 and -l where x = 1, both losses are those of a silent cell at logit s: no
  * difference of near-equal numbers is ever taken. e = exp(-|s|); sigmoid(s) = 1 / (1 + e) or e / (1 + e). */

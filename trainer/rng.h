@@ -10,14 +10,16 @@
 #include "trainer/real.h"
 
 typedef enum {
-    RNG_INIT,      /* weight initialisation: sample = parameter matrix, element = entry */
-    RNG_SHUFFLE,   /* order of an epoch */
-    RNG_OFFSET,    /* start of a window in its song */
-    RNG_TRANSPOSE, /* semitones */
-    RNG_NOISE,     /* eps of z = mu + exp(logvar / 2) eps, training */
-    RNG_EVALUATE,  /* eps in evaluation: epoch = draw k */
-    RNG_PRIOR,     /* sampler: z from the prior */
-    RNG_DECODE     /* sampler: Bernoulli draws */
+    RNG_INIT,          /* weight initialisation: sample = parameter matrix, element = entry */
+    RNG_SHUFFLE,       /* order of an epoch */
+    RNG_OFFSET,        /* start of a window in its song */
+    RNG_TRANSPOSE,     /* semitones */
+    RNG_NOISE,         /* eps of z = mu + exp(logvar / 2) eps, training */
+    RNG_EVALUATE,      /* eps in evaluation: epoch = draw k */
+    RNG_PRIOR,         /* sampler: z from the prior */
+    RNG_DECODE,        /* sampler: Bernoulli draws */
+    RNG_INPUT_DROPOUT, /* element = frame */
+    RNG_DROPOUT        /* element = frame * units + unit, packed 16 bits each */
 } rng_purpose_t;
 
 typedef struct {

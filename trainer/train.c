@@ -87,7 +87,7 @@ static gboolean allocate(trainer_t *t, const model_config_t *config, GError **er
     size_t share = ((size_t)options->batch + (size_t)comm_size() - 1) / (size_t)comm_size();
     t->pass_B = (share + (size_t)options->accumulate - 1) / (size_t)options->accumulate;
     size_t max_B = MAX(t->pass_B, VALIDATION_BATCH);
-    t->model = model_new(config, max_B, &local);
+    t->model = model_new(config, max_B, 0, &local);
     if (!comm_agree_error(&local)) {
         g_propagate_error(error, local);
         return FALSE;
@@ -223,7 +223,7 @@ static void compute_gradient(trainer_t *t, int64_t first, int64_t n, double beta
             sums->frames += t->valid[b];
         }
         batch_t batch = {.B = B, .bits = t->bits, .valid = t->valid, .eps = t->eps};
-        model_train(t->model, &batch, beta, t->options->free_bits, 1.0 / (double)n, &losses);
+        model_train(t->model, &batch, &(model_objective_t){.beta = beta, .free_bits = t->options->free_bits, .scale = 1.0 / (double)n}, &losses);
         sums->nll += losses.nll;
         sums->kl += losses.kl;
     }

@@ -2,11 +2,7 @@
  * layer reads bits and never sees an unpacked window. */
 #include "trainer/vae_dense.h"
 
-typedef struct {
-    const real_t *W, *bias;
-    real_t *dW, *dbias;
-    size_t inputs, outputs;
-} linear_t;
+enum { MAX_SIDE = 1 << 20 };
 
 /* All arrays of activations are [max_B, outputs of their layer]; gradients of activations share two buffers of the widest hidden layer. */
 typedef struct {
@@ -34,25 +30,43 @@ static void lay_out(const model_config_t *config, GArray *table) {
     model_add_linear(table, "output", config->hidden[0], D);
 }
 
-/* The layer whose matrix is table[*next]; steps over matrix and bias. */
-static linear_t take_linear(const param_t *table, size_t *next, real_t *params, real_t *gradient) {
-    const param_t *weight = &table[*next], *bias = &table[*next + 1];
-    *next += 2;
-    return (linear_t){params + weight->offset, params + bias->offset, gradient + weight->offset, gradient + bias->offset, weight->rows, weight->cols};
-}
-
 static real_t *new_activations(size_t B, size_t N) { return g_aligned_alloc0(B * N, sizeof(real_t), 64); }
 
-static void *create(const model_config_t *config, const param_t *table, real_t *params, real_t *gradient, size_t max_B) {
+static gboolean check(const model_config_t *config, size_t max_B, size_t max_frames, GError **error) {
+    (void)max_frames;
+    if (!model_check_range("window (frames)", config->window, 1, MAX_SIDE, error) ||
+        !model_check_range("number of hidden layers", config->n_hidden, 1, MODEL_MAX_HIDDEN, error) ||
+        !model_check_range("latent size", config->latent, 1, MAX_SIDE, error))
+        return FALSE;
+    size_t widest = MAX(model_cells(config), config->latent);
+    for (size_t i = 0; i < config->n_hidden; i++) {
+        if (!model_check_range("hidden layer's size", config->hidden[i], 1, MAX_SIDE, error)) return FALSE;
+        widest = MAX(widest, config->hidden[i]);
+    }
+    if ((double)max_B * (double)widest <= (double)INT32_MAX) return TRUE;
+    g_set_error(error, MODEL_ERROR, MODEL_ERROR_SIZE,
+                "model: a batch of %zu windows of %zu cells is too large; choose a smaller batch, a shorter window or more accumulation", max_B,
+                model_cells(config));
+    return FALSE;
+}
+
+static void *create(const model_config_t *config, const model_blocks_t *blocks, size_t max_B, size_t max_frames, GError **error) {
+    (void)max_frames;
+    (void)error;
     vae_dense_t *vae = g_new0(vae_dense_t, 1);
-    size_t next = 0, widest = 0;
+    size_t widest = 0;
+    char name[32];
     vae->n = config->n_hidden;
     vae->cells = model_cells(config);
-    for (size_t i = 0; i < vae->n; i++) vae->encoder[i] = take_linear(table, &next, params, gradient);
-    vae->mu = take_linear(table, &next, params, gradient);
-    vae->logvar = take_linear(table, &next, params, gradient);
-    for (size_t i = 0; i < vae->n; i++) vae->decoder[i] = take_linear(table, &next, params, gradient);
-    vae->output = take_linear(table, &next, params, gradient);
+    for (size_t i = 0; i < vae->n; i++) {
+        g_snprintf(name, sizeof name, "encoder.%zu", i);
+        vae->encoder[i] = model_find_linear(blocks, name);
+        g_snprintf(name, sizeof name, "decoder.%zu", i);
+        vae->decoder[i] = model_find_linear(blocks, name);
+    }
+    vae->mu = model_find_linear(blocks, "mu");
+    vae->logvar = model_find_linear(blocks, "logvar");
+    vae->output = model_find_linear(blocks, "output");
     for (size_t i = 0; i < vae->n; i++) {
         vae->encoded[i] = new_activations(max_B, vae->encoder[i].outputs);
         vae->decoded[i] = new_activations(max_B, vae->decoder[i].outputs);
@@ -76,14 +90,6 @@ static void destroy(void *state) {
     g_free(vae);
 }
 
-static void forward(const linear_t *layer, const real_t *x, real_t *y, size_t B) {
-    ops_linear(x, layer->W, layer->bias, y, B, layer->inputs, layer->outputs);
-}
-
-static void backward(const linear_t *layer, const real_t *x, const real_t *dy, real_t *dx, int add_dx, size_t B) {
-    ops_linear_backward(x, layer->W, dy, dx, add_dx, layer->dW, layer->dbias, B, layer->inputs, layer->outputs);
-}
-
 static void encode(void *state, const ops_bits_t *x, real_t *mu, real_t *logvar) {
     vae_dense_t *vae = state;
     const linear_t *first = &vae->encoder[0];
@@ -92,29 +98,29 @@ static void encode(void *state, const ops_bits_t *x, real_t *mu, real_t *logvar)
     ops_linear_bits(vae->start, vae->window, first->W, first->bias, vae->encoded[0], B, first->inputs, first->outputs);
     ops_relu(vae->encoded[0], B * first->outputs);
     for (size_t i = 1; i < vae->n; i++) {
-        forward(&vae->encoder[i], vae->encoded[i - 1], vae->encoded[i], B);
+        linear_forward(&vae->encoder[i], vae->encoded[i - 1], vae->encoded[i], B);
         ops_relu(vae->encoded[i], B * vae->encoder[i].outputs);
     }
-    forward(&vae->mu, vae->encoded[vae->n - 1], mu, B);
-    forward(&vae->logvar, vae->encoded[vae->n - 1], logvar, B);
+    linear_forward(&vae->mu, vae->encoded[vae->n - 1], mu, B);
+    linear_forward(&vae->logvar, vae->encoded[vae->n - 1], logvar, B);
 }
 
 static void decode(void *state, const real_t *z, real_t *logits, size_t B) {
     vae_dense_t *vae = state;
     for (size_t i = 0; i < vae->n; i++) {
-        forward(&vae->decoder[i], i ? vae->decoded[i - 1] : z, vae->decoded[i], B);
+        linear_forward(&vae->decoder[i], i ? vae->decoded[i - 1] : z, vae->decoded[i], B);
         ops_relu(vae->decoded[i], B * vae->decoder[i].outputs);
     }
-    forward(&vae->output, vae->decoded[vae->n - 1], logits, B);
+    linear_forward(&vae->output, vae->decoded[vae->n - 1], logits, B);
 }
 
 static void decode_backward(void *state, const real_t *z, const real_t *dlogits, real_t *dz, size_t B) {
     vae_dense_t *vae = state;
     real_t *dy = vae->dwide[0], *dx = vae->dwide[1];
-    backward(&vae->output, vae->decoded[vae->n - 1], dlogits, dy, 0, B);
+    linear_backward(&vae->output, vae->decoded[vae->n - 1], dlogits, dy, 0, B);
     for (size_t i = vae->n; i-- > 0;) {
         ops_relu_backward(vae->decoded[i], dy, B * vae->decoder[i].outputs);
-        backward(&vae->decoder[i], i ? vae->decoded[i - 1] : z, dy, i ? dx : dz, 0, B);
+        linear_backward(&vae->decoder[i], i ? vae->decoded[i - 1] : z, dy, i ? dx : dz, 0, B);
         real_t *const swap = dy;
         dy = dx;
         dx = swap;
@@ -125,11 +131,11 @@ static void encode_backward(void *state, const real_t *dmu, const real_t *dlogva
     vae_dense_t *vae = state;
     const linear_t *first = &vae->encoder[0];
     real_t *dy = vae->dwide[0], *dx = vae->dwide[1];
-    backward(&vae->mu, vae->encoded[vae->n - 1], dmu, dy, 0, B);
-    backward(&vae->logvar, vae->encoded[vae->n - 1], dlogvar, dy, 1, B);
+    linear_backward(&vae->mu, vae->encoded[vae->n - 1], dmu, dy, 0, B);
+    linear_backward(&vae->logvar, vae->encoded[vae->n - 1], dlogvar, dy, 1, B);
     for (size_t i = vae->n - 1; i > 0; i--) {
         ops_relu_backward(vae->encoded[i], dy, B * vae->encoder[i].outputs);
-        backward(&vae->encoder[i], vae->encoded[i - 1], dy, dx, 0, B);
+        linear_backward(&vae->encoder[i], vae->encoded[i - 1], dy, dx, 0, B);
         real_t *const swap = dy;
         dy = dx;
         dx = swap;
@@ -140,6 +146,7 @@ static void encode_backward(void *state, const real_t *dmu, const real_t *dlogva
 
 const model_kind_ops_t vae_dense_kind = {
     .name = "dense",
+    .check = check,
     .lay_out = lay_out,
     .create = create,
     .destroy = destroy,

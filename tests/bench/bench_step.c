@@ -21,7 +21,7 @@ int main(int argc, char **argv) {
     const size_t steps = argc > 1 ? strtoul(argv[1], NULL, 10) : 50;
     const model_config_t config = {
         .kind = MODEL_DENSE, .window = 100, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {256, 128, 64}, .n_hidden = 3, .latent = 16};
-    g_autoptr(model_t) model = model_new(&config, BATCH, NULL);
+    g_autoptr(model_t) model = model_new(&config, BATCH, 0, NULL);
     g_autoptr(optimizer_t) optimizer =
         optimizer_new(&(optimizer_config_t){.learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8}, model_size(model));
     const size_t bytes = BATCH * model_window_bytes(&config);
@@ -40,7 +40,7 @@ int main(int argc, char **argv) {
         model_losses_t losses;
         const gint64 start = g_get_monotonic_time();
         memset(model_gradient(model), 0, model_size(model) * sizeof(real_t));
-        model_train(model, &batch, 1, 0, 1.0 / BATCH, &losses);
+        model_train(model, &batch, &(model_objective_t){.beta = 1, .free_bits = 0, .scale = 1.0 / BATCH}, &losses);
         const gint64 between = g_get_monotonic_time();
         optimizer_step(optimizer, model, 1e-3);
         const gint64 end = g_get_monotonic_time();

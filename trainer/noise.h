@@ -1,0 +1,25 @@
+/* noise: the random numbers of a batch of sequences: latents' noise, input-frame dropout, dropout of the state. By sample index: a sequence's numbers depend on
+ * (seed, epoch, sample) alone, whatever batch, rank or position it has. */
+#ifndef MPIANIST_TRAINER_NOISE_H
+#define MPIANIST_TRAINER_NOISE_H
+
+#include "trainer/model.h"
+
+typedef struct {
+    double input_dropout; /* probability that the decoder does not see the frame before, [0, 1) */
+    double dropout;       /* probability that a unit of the state is silenced on its way to the head, [0, 1); rounded to 1 / 65536 */
+} noise_rates_t;
+
+typedef struct noise noise_t;
+
+/* Room for batches of max_B sequences and max_cells = B T at most, T being the longest of the batch (the stride). Ends the program where memory does not suffice, as
+ * GLib does. Owner: caller. */
+noise_t *noise_new(const model_config_t *config, const noise_rates_t *rates, size_t max_B, size_t max_cells);
+void noise_free(noise_t *noise);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(noise_t, noise_free)
+
+/* Draws for batch->B sequences of batch->T frames, samples [B], and points batch->eps, keep_input, keep_state and keep_rate at the result, valid until the next call;
+ * those with a rate of 0 stay NULL. Purposes RNG_NOISE, RNG_INPUT_DROPOUT, RNG_DROPOUT. Allocates nothing. */
+void noise_draw(noise_t *noise, uint64_t seed, uint64_t epoch, const uint64_t *samples, batch_t *batch);
+
+#endif

@@ -18,8 +18,9 @@ noise_t *noise_new(const model_config_t *config, const noise_rates_t *rates, siz
 void noise_free(noise_t *noise);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(noise_t, noise_free)
 
-/* Draws for batch->B sequences of batch->T frames, samples [B], and points batch->eps, keep_input, keep_state and keep_rate at the result, valid until the next call;
- * those with a rate of 0 stay NULL. Purposes RNG_NOISE, RNG_INPUT_DROPOUT, RNG_DROPOUT. Allocates nothing. */
+/* Draws for the valid frames of batch->B sequences, samples [B], in arrays of batch->T frames a sequence, and points batch->eps, keep_input, keep_state and
+ * keep_rate at the result, valid until the next call; those with a rate of 0 stay NULL. Purposes RNG_NOISE (element = segment * Z + unit), RNG_INPUT_DROPOUT,
+ * RNG_DROPOUT. Allocates nothing. */
 void noise_draw(noise_t *noise, uint64_t seed, uint64_t epoch, const uint64_t *samples, batch_t *batch);
 
 #endif

@@ -46,6 +46,15 @@ rng_t rng_make(uint64_t seed, rng_purpose_t purpose, uint64_t epoch, uint64_t sa
     return (rng_t){.seed = seed, .purpose = (uint32_t)purpose, .epoch = (uint32_t)epoch, .sample = sample};
 }
 
+void rng_bits(const rng_t *rng, uint64_t first, uint64_t *out, size_t n) {
+    uint64_t word[2];
+    for (size_t i = 0; i < n; i += 2) {
+        draw_pair(rng, (first + i) / 2, 0, word);
+        out[i] = word[0];
+        if (i + 1 < n) out[i + 1] = word[1];
+    }
+}
+
 double rng_uniform(const rng_t *rng, uint64_t element) { return to_uniform(draw(rng, element, 0)); }
 
 uint64_t rng_below(const rng_t *rng, uint64_t element, uint64_t n) {

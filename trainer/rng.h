@@ -19,7 +19,7 @@ typedef enum {
     RNG_PRIOR,         /* sampler: z from the prior */
     RNG_DECODE,        /* sampler: Bernoulli draws */
     RNG_INPUT_DROPOUT, /* element = frame */
-    RNG_DROPOUT        /* element = frame * units + unit, packed 16 bits each */
+    RNG_DROPOUT        /* element / 4 has the 16 bits of element = frame * units + unit, lowest first */
 } rng_purpose_t;
 
 typedef struct {
@@ -35,6 +35,8 @@ void rng_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4
 /* A stream of elements 0, 1, ... Ranges: epoch < 2^32, sample < 2^40, element < 2^41; higher bits do not count. The functions below all draw
  * from the same elements: give each use its own purpose or its own elements. */
 rng_t rng_make(uint64_t seed, rng_purpose_t purpose, uint64_t epoch, uint64_t sample);
+/* 64 random bits each of the elements first .. first + n - 1 to out [n]; first even. */
+void rng_bits(const rng_t *rng, uint64_t first, uint64_t *out, size_t n);
 /* Uniform in [0, 1), 53 bits. */
 double rng_uniform(const rng_t *rng, uint64_t element);
 /* Uniform integer in [0, n), unbiased, n >= 1. */

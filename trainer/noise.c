@@ -1,0 +1,78 @@
+/* noise: owns the arrays of random numbers that a batch of sequences points to. Only true frames are drawn; what stands after a sequence's end is left from earlier batches.
+ * Dropout takes 16 bits a unit, so that one call of Philox decides eight. Refuses nothing: rates come checked. */
+#include "trainer/noise.h"
+
+#include <math.h>
+
+#include "trainer/rng.h"
+
+enum { LANES = 4, BLOCK_WORDS = 128 };
+
+struct noise {
+    size_t max_B, max_cells;
+    size_t Z, S, H;
+    double input_dropout;
+    uint32_t threshold; /* a unit is silenced where its 16 bits are below */
+    real_t *eps;
+    uint8_t *keep_input, *keep_state;
+};
+
+noise_t *noise_new(const model_config_t *config, const noise_rates_t *rates, size_t max_B, size_t max_cells) {
+    noise_t *noise = g_new0(noise_t, 1);
+    noise->max_B = max_B;
+    noise->max_cells = max_cells;
+    noise->Z = config->latent;
+    noise->S = config->sequence.segment;
+    noise->H = config->sequence.state;
+    noise->input_dropout = rates->input_dropout;
+    noise->threshold = (uint32_t)CLAMP(lround(rates->dropout * 65536), 0, 65535);
+    if (noise->Z > 0) noise->eps = g_new0(real_t, (max_cells / noise->S + max_B) * noise->Z);
+    if (noise->input_dropout > 0) noise->keep_input = g_malloc0(max_cells);
+    if (noise->threshold > 0) noise->keep_state = g_malloc0(max_cells * noise->H);
+    return noise;
+}
+
+void noise_free(noise_t *noise) {
+    if (!noise) return;
+    g_free(noise->eps);
+    g_free(noise->keep_input);
+    g_free(noise->keep_state);
+    g_free(noise);
+}
+
+/* keep [n]: 0 where the unit's bits are below the threshold, else 1. */
+static void draw_units(const rng_t *rng, uint32_t threshold, uint8_t *keep, size_t n) {
+    uint64_t words[BLOCK_WORDS];
+    for (size_t done = 0; done < n; done += BLOCK_WORDS * LANES) {
+        const size_t units = MIN(n - done, (size_t)BLOCK_WORDS * LANES), whole = units / LANES;
+        uint8_t *to = keep + done;
+        rng_bits(rng, done / LANES, words, (units + LANES - 1) / LANES);
+        for (size_t i = 0; i < whole; i++)
+            for (size_t lane = 0; lane < LANES; lane++) to[i * LANES + lane] = (words[i] >> (16 * lane) & 0xFFFF) >= threshold;
+        for (size_t i = whole * LANES; i < units; i++) to[i] = (words[whole] >> (16 * (i % LANES)) & 0xFFFF) >= threshold;
+    }
+}
+
+void noise_draw(noise_t *noise, uint64_t seed, uint64_t epoch, const uint64_t *samples, batch_t *batch) {
+    const size_t T = batch->T, W = (T + noise->S - 1) / noise->S;
+    g_assert(batch->B <= noise->max_B && batch->B * T <= noise->max_cells);
+    for (size_t b = 0; b < batch->B; b++) {
+        const size_t frames = batch->valid[b], segments = (frames + noise->S - 1) / noise->S;
+        if (noise->eps) {
+            const rng_t rng = rng_make(seed, RNG_NOISE, epoch, samples[b]);
+            rng_normal(&rng, noise->eps + b * W * noise->Z, segments * noise->Z);
+        }
+        if (noise->keep_input) {
+            const rng_t rng = rng_make(seed, RNG_INPUT_DROPOUT, epoch, samples[b]);
+            for (size_t t = 0; t < frames; t++) noise->keep_input[b * T + t] = rng_uniform(&rng, t) >= noise->input_dropout;
+        }
+        if (noise->keep_state) {
+            const rng_t rng = rng_make(seed, RNG_DROPOUT, epoch, samples[b]);
+            draw_units(&rng, noise->threshold, noise->keep_state + b * T * noise->H, frames * noise->H);
+        }
+    }
+    batch->eps = noise->eps;
+    batch->keep_input = noise->keep_input;
+    batch->keep_state = noise->keep_state;
+    batch->keep_rate = 1 - noise->threshold / 65536.0;
+}

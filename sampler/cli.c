@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "preprocess/shard.h"
 #include "preprocess/word.h"
 
 G_DEFINE_QUARK(cli_error, cli_error)
@@ -24,6 +25,8 @@ static const verb_info_t verbs[VERB_COUNT] = {
     {"song", "", "A long piece along a smooth path in latent space, windows overlapped and cross-faded.",
      "song --checkpoint best.h5 --bars 64 --audio", 0, 0},
     {"curves", "RUN...", "Pictures of a training run's losses (RUN/metrics.jsonl).", "curves RUN --picture=svg", 1, G_MAXUINT},
+    {"score", "FILE...", "Figures of MIDI files or folders of them, beside those of a corpus' real songs.",
+     "score new/ --corpus shards --seam 16 --originality shards", 1, G_MAXUINT},
 };
 
 enum {
@@ -33,8 +36,10 @@ enum {
     TRAVERSE = 1 << VERB_TRAVERSE,
     SONG = 1 << VERB_SONG,
     CURVES = 1 << VERB_CURVES,
+    SCORE = 1 << VERB_SCORE,
     MUSIC = PRIOR | RECONSTRUCT | INTERPOLATE | TRAVERSE | SONG,
-    ALL = MUSIC | CURVES
+    WRITE = MUSIC | CURVES,
+    ALL = WRITE | SCORE
 };
 
 typedef struct {
@@ -52,7 +57,7 @@ static const option_t table[] = {
     {"checkpoint", 'c', G_OPTION_ARG_FILENAME, AT(checkpoint), MUSIC, 0, 0, "FILE", "the trained model: RUN/best.h5 (required)"},
     {"count", 'n', G_OPTION_ARG_INT, AT(count), PRIOR | SONG, 1, 9999, "N", "how many results"},
     {"first", 0, G_OPTION_ARG_INT, AT(first), PRIOR | SONG, 1, 1000000, "N", "number of the first: '--first 3 -n 1' makes the third again"},
-    {"seed", 0, G_OPTION_ARG_INT64, AT(seed), MUSIC, 0, 9007199254740992.0, "N", "the same seed gives the same bytes"},
+    {"seed", 0, G_OPTION_ARG_INT64, AT(seed), MUSIC | SCORE, 0, 9007199254740992.0, "N", "the same seed gives the same bytes"},
     {"temperature", 't', G_OPTION_ARG_DOUBLE, AT(temperature), PRIOR | SONG, 0, 10, "X", "standard deviation of the latent draws"},
     {"latent", 0, G_OPTION_ARG_STRING_ARRAY, AT(latents), PRIOR, 0, 0, "V1,V2,...", "decode this latent vector (may be given several times)"},
     {"bars", 'b', G_OPTION_ARG_INT, AT(bars), SONG, 1, 4096, "N", "length of the piece"},
@@ -64,9 +69,13 @@ static const option_t table[] = {
     {"density", 0, G_OPTION_ARG_NONE, AT(density), MUSIC, 0, 0, NULL, "as many keys as the model expects instead, the likeliest first"},
     {"sample", 0, G_OPTION_ARG_NONE, AT(draw), MUSIC, 0, 0, NULL, "draw each key by its probability instead"},
     {"tempo", 0, G_OPTION_ARG_DOUBLE, AT(tempo_bpm), MUSIC, 5, 1000, "BPM", "quarter notes a minute (default: the song's, or the training songs')"},
-    {"output", 'o', G_OPTION_ARG_FILENAME, AT(output), ALL, 0, 0, "DIR", "folder for the results, created where missing"},
+    {"output", 'o', G_OPTION_ARG_FILENAME, AT(output), WRITE, 0, 0, "DIR", "folder for the results, created where missing"},
     {"audio", 0, G_OPTION_ARG_NONE, AT(audio), MUSIC, 0, 0, NULL, "also sound: WAV files, by libfluidsynth"},
     {"soundfont", 0, G_OPTION_ARG_FILENAME, AT(soundfont), MUSIC, 0, 0, "FILE", "instruments for --audio (default: $SOUNDFONT or the system's)"},
+    {"corpus", 0, G_OPTION_ARG_FILENAME, AT(corpus), SCORE, 0, 0, "SHARDS", "folder of shards: the grid, and the real songs to compare with"},
+    {"split", 0, G_OPTION_ARG_STRING, AT(split), SCORE, 0, 0, "NAME", "which real songs: train, valid or test (default test)"},
+    {"tracks", 0, G_OPTION_ARG_STRING, AT(tracks), SCORE, 0, 0, "LIST", "without shards: merged, or roles (default melody,chords,bass,drums)"},
+    {"steps-per-beat", 0, G_OPTION_ARG_INT, AT(steps_per_beat), SCORE, 1, 96, "N", "without shards: frames a quarter note (default 4)"},
     {"quiet", 'q', G_OPTION_ARG_NONE, AT(quiet), ALL, 0, 0, NULL, "say nothing but warnings and errors"},
 };
 
@@ -82,6 +91,13 @@ static gboolean fail_usage(GError **error, const char *format, ...) {
     return FALSE;
 }
 
+/* "prior, reconstruct, ...". Owner: caller. */
+static char *verb_list(void) {
+    const char *names[VERB_COUNT + 1] = {NULL};
+    for (size_t v = 0; v < VERB_COUNT; v++) names[v] = verbs[v].name;
+    return g_strjoinv(", ", (char **)names);
+}
+
 static gboolean verb_from_name(const char *name, verb_t *verb, GError **error) {
     size_t nearest = 0;
     for (size_t v = 0; v < VERB_COUNT; v++) {
@@ -93,7 +109,8 @@ static gboolean verb_from_name(const char *name, verb_t *verb, GError **error) {
     }
     if (word_distance(name, verbs[nearest].name) <= 3)
         return fail_usage(error, "unknown verb '%s'; did you mean '%s'? See sampler --help", name, verbs[nearest].name);
-    return fail_usage(error, "unknown verb '%s'; the verbs are prior, reconstruct, interpolate, traverse, song, curves; see sampler --help", name);
+    g_autofree char *list = verb_list();
+    return fail_usage(error, "unknown verb '%s'; the verbs are %s; see sampler --help", name, list);
 }
 
 static void print_help(void) {
@@ -151,8 +168,18 @@ static gboolean parse_picture(const gchar *name, const gchar *value, gpointer da
 
 static cli_t *cli_new(verb_t verb) {
     cli_t *cli = g_new0(cli_t, 1);
-    *cli = (cli_t){
-        .verb = verb, .count = 1, .first = 1, .seed = 1, .temperature = 1, .threshold = 0.5, .dim = -1, .bar = 1, .bars = 64, .correlation = 0.8};
+    *cli = (cli_t){.verb = verb,
+                   .count = 1,
+                   .first = 1,
+                   .seed = 1,
+                   .temperature = 1,
+                   .threshold = 0.5,
+                   .dim = -1,
+                   .bar = 1,
+                   .bars = 64,
+                   .correlation = 0.8,
+                   .steps_per_beat = -1,
+                   .seam = -1};
     cli->steps = verb == VERB_TRAVERSE ? 7 : 8;
     cli->output = g_strdup(".");
     return cli;
@@ -165,7 +192,24 @@ void cli_free(cli_t *cli) {
     g_free(cli->checkpoint);
     g_free(cli->output);
     g_free(cli->soundfont);
+    g_free(cli->corpus);
+    g_free(cli->originality);
+    g_free(cli->split);
+    g_free(cli->tracks);
     g_free(cli);
+}
+
+static gboolean check_score(const cli_t *cli, GError **error) {
+    split_t split;
+    grid_t grid;
+    g_autoptr(GError) cause = NULL;
+    if (cli->split != NULL && !split_from_name(cli->split, &split))
+        return fail_usage(error, "--split %s: there is no such split; give train, valid or test", cli->split);
+    if (cli->tracks != NULL && !grid_set_tracks(&grid, cli->tracks, &cause)) return fail_usage(error, "--tracks: %s", cause->message);
+    if (cli->corpus == NULL) return TRUE;
+    if (cli->tracks != NULL || cli->steps_per_beat > 0)
+        return fail_usage(error, "--tracks and --steps-per-beat are for files alone: the shards have a grid; leave them out");
+    return TRUE;
 }
 
 /* What no single option's range says. */
@@ -180,6 +224,7 @@ static gboolean cli_check(cli_t *cli, const gboolean *given, GError **error) {
         return fail_usage(error, "%s wants %s, but %u %s given: sampler %s", verb->name, verb->takes, cli->n_files,
                           cli->n_files == 1 ? "file was" : "files were", verb->example);
     }
+    if (cli->verb == VERB_SCORE) return check_score(cli, error);
     if (cli->verb != VERB_CURVES && cli->checkpoint == NULL)
         return fail_usage(error, "which model? Give --checkpoint RUN/best.h5, as trainer wrote it");
     if (cli->verb == VERB_TRAVERSE && cli->dim < 0) return fail_usage(error, "which latent feature? Give --dim N, counted from 0");
@@ -203,10 +248,16 @@ static gboolean cli_read(cli_t *cli, char ***words, GError **error) {
         const GOptionEntry entry = {o->name, o->letter, 0, o->type, (char *)cli + o->offset, help, o->value};
         g_array_append_val(entries, entry);
     }
-    const GOptionEntry tail[] = {{"picture", 'p', G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK, (gpointer)parse_picture,
-                                  cli->verb == VERB_CURVES ? "PNG (default) or SVG" : "also piano rolls, as PNG (default) or SVG", "png|svg"},
-                                 {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &cli->files, NULL, NULL}};
-    g_array_append_vals(entries, tail, G_N_ELEMENTS(tail));
+    const GOptionEntry pictures = {"picture",
+                                   'p',
+                                   G_OPTION_FLAG_OPTIONAL_ARG,
+                                   G_OPTION_ARG_CALLBACK,
+                                   (gpointer)parse_picture,
+                                   cli->verb == VERB_CURVES ? "PNG (default) or SVG" : "also piano rolls, as PNG (default) or SVG",
+                                   "png|svg"};
+    const GOptionEntry files = {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &cli->files, NULL, NULL};
+    if (WRITE & 1 << cli->verb) g_array_append_val(entries, pictures);
+    g_array_append_val(entries, files);
 
     const verb_info_t *verb = &verbs[cli->verb];
     g_autofree char *program = g_strdup_printf("sampler %s", verb->name);
@@ -258,7 +309,8 @@ cli_t *cli_parse(int argc, char **argv, GError **error) {
     }
     verb_t verb = VERB_PRIOR;
     if (argc < 2) {
-        fail_usage(error, "no verb; the verbs are prior, reconstruct, interpolate, traverse, song, curves; see sampler --help");
+        g_autofree char *list = verb_list();
+        fail_usage(error, "no verb; the verbs are %s; see sampler --help", list);
         return NULL;
     }
     if (argv[1][0] == '-') {

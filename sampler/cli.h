@@ -4,7 +4,7 @@
 
 #include "sampler/picture.h"
 
-typedef enum { VERB_PRIOR, VERB_RECONSTRUCT, VERB_INTERPOLATE, VERB_TRAVERSE, VERB_SONG, VERB_CURVES, VERB_COUNT } verb_t;
+typedef enum { VERB_PRIOR, VERB_RECONSTRUCT, VERB_INTERPOLATE, VERB_TRAVERSE, VERB_SONG, VERB_CURVES, VERB_SCORE, VERB_COUNT } verb_t;
 
 typedef struct {
     verb_t verb;
@@ -30,6 +30,11 @@ typedef struct {
     gboolean audio;
     char *soundfont; /* NULL: search */
     gboolean quiet;
+    char *corpus, *originality; /* score: folders of shards; NULL: not given */
+    char *split;                /* score: a split_name(), "test" where NULL */
+    char *tracks;               /* score, without shards: as grid_set_tracks() reads them; NULL: all roles */
+    int steps_per_beat;         /* the same; -1: not given */
+    int seam;                   /* score: frames from border to border; -1: not asked for */
 } cli_t;
 
 #define CLI_ERROR cli_error_quark()

@@ -10,6 +10,7 @@
 #include "sampler/curves.h"
 #include "sampler/latent.h"
 #include "sampler/result.h"
+#include "sampler/score_report.h"
 
 G_DEFINE_QUARK(verbs_error, verbs_error)
 
@@ -214,6 +215,7 @@ gboolean verbs_run(const cli_t *cli, GError **error) {
         [VERB_PRIOR] = write_prior, [VERB_RECONSTRUCT] = write_reconstruct, [VERB_INTERPOLATE] = write_interpolate, [VERB_TRAVERSE] = write_traverse,
         [VERB_SONG] = write_song,
     };
+    if (cli->verb == VERB_SCORE) return score_report(cli, error);
     if (cli->verb == VERB_CURVES) return result_make_folder(cli, error) && write_curves(cli, error);
     g_autofree char *soundfont = cli->audio ? audio_soundfont(cli->soundfont, error) : NULL;
     if (cli->audio && soundfont == NULL) return FALSE;

@@ -23,7 +23,7 @@ one_line() { [ "$(wc -l <"$WORK/err")" -eq 1 ]; }
 # ---- help and usage ----
 run "$sampler" --help
 status_is 0 "--help"
-for verb in prior reconstruct interpolate traverse song curves; do prints "^  $verb " "--help lists $verb"; done
+for verb in prior reconstruct interpolate traverse song curves score; do prints "^  $verb " "--help lists $verb"; done
 run "$sampler" --version
 prints '^mpianist-sampler [0-9]+\.[0-9]+\.[0-9]+$' "--version"
 run "$sampler" prior --help

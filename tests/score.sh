@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# `sampler score` as a user meets it: generated songs against shards of their like, what the line holds, the table, and every refusal.
+# shellcheck disable=SC2317 # `ok` calls the helpers
+. "$SOURCE/tests/lib.sh"
+sampler=$BIN/sampler
+tracks=melody,chords,bass,drums
+
+"$BUILD/tests/make_songs" songs 60 || { echo "Bail out! no songs"; exit 1; }
+"$BUILD/tests/make_songs" new 12 99 || { echo "Bail out! no songs"; exit 1; }
+"$BIN/preprocess" --tracks $tracks --split 50,0,50 -q -o shards songs || { echo "Bail out! no shards"; exit 1; }
+
+one_line() { [ "$(wc -l <"$WORK/err")" -eq 1 ]; }
+# holds EXPRESSION: of the line as `x`, in Python.
+holds() { /usr/bin/python3 -c 'import json, math, sys; x = json.load(open(sys.argv[1])); assert eval(sys.argv[2]), x' "$WORK/out" "$1"; }
+
+# ---- files alone ----
+run "$sampler" score new/song-0000.mid new/song-0001.mid
+status_is 0 "two files"
+ok "one line" [ "$(wc -l <"$WORK/out")" -eq 1 ]
+ok "of both" holds 'x["pieces"] == 2 and [f["file"] for f in x["files"]] == ["new/song-0000.mid", "new/song-0001.mid"]'
+ok "on all roles" holds 'x["grid"] == {"steps_per_beat": 4, "pitch_low": 21, "pitches": 88, "tracks": "melody,chords,bass,drums"}'
+ok "mean and deviation of the files'" holds 'all(math.isclose(x["figures"][n]["mean"], sum(f["figures"][n] for f in x["files"]) / 2, rel_tol=1e-5) and math.isclose(x["figures"][n]["sd"], abs(x["files"][0]["figures"][n] - x["files"][1]["figures"][n]) / 2 ** .5, rel_tol=1e-3, abs_tol=1e-5) for n in x["figures"])'
+ok "nothing to compare with" holds '"corpus" not in x and "real" not in x["figures"]["groove"]'
+says '^tonal distance melody bass +[0-9.]+ \([0-9.]+\)$' "a table"
+run "$sampler" score new -q --tracks merged --steps-per-beat 12
+status_is 0 "a folder"
+ok "--quiet is quiet" [ ! -s "$WORK/err" ]
+ok "the grid asked for" holds 'x["pieces"] == 12 and x["grid"]["tracks"] == "merged" and x["grid"]["steps_per_beat"] == 12'
+ok "one track has no pairs" holds 'x["figures"]["tonal_distance"] == {"mean": None, "sd": None, "n": 0}'
+
+# ---- beside a corpus ----
+run "$sampler" score new --corpus shards
+status_is 0 "beside a corpus"
+says '^sampler: 12 pieces, beside [0-9]+ songs of shards \(test\)$' "says beside what"
+says '^tonal distance +.*real$' "new songs of the same kind: tracks fit"
+cp "$WORK/out" first
+ok "real songs fit better than shuffled ones" holds 'x["figures"]["tonal_distance"]["real"]["mean"] < 0.9 * x["figures"]["tonal_distance"]["shuffled"]["mean"]'
+ok "verdict by place" holds 'all((f["place"] is None) == (f["nearer"] is None) and (f["place"] is None or (f["place"] < 0.5) == (f["nearer"] == "real")) for f in x["figures"].values())'
+run "$sampler" score new --corpus shards -q
+ok "the same again" cmp first "$WORK/out"
+run "$sampler" score new --corpus shards -q --seed 2
+ok "another seed, other shuffled tracks" holds 'x["figures"]["tonal_distance"]["shuffled"] != json.load(open("first"))["figures"]["tonal_distance"]["shuffled"] and x["figures"]["tonal_distance"]["real"] == json.load(open("first"))["figures"]["tonal_distance"]["real"]'
+run "$sampler" score new --corpus shards -q --split train
+ok "another split, other songs" holds 'x["split"] == "train" and x["figures"]["groove"]["real"] != json.load(open("first"))["figures"]["groove"]["real"]'
+
+# The test songs themselves: the same figures from files as from shards.
+mapfile -t held < <(awk -F '\t' '$2 == "kept" && $10 == "test" { print "songs/" $1 }' shards/report.tsv)
+run "$sampler" score "${held[@]}" --corpus shards -q
+ok "files as shards" holds 'all((f["mean"], f["sd"], f["n"]) == (f["real"]["mean"], f["real"]["sd"], f["real"]["n"]) for f in x["figures"].values())'
+
+# ---- what cannot be scored ----
+printf 'junk' >junk.mid
+run "$sampler" score junk.mid new/song-0000.mid -q
+status_is 0 "a damaged file is left out"
+says 'warning: junk.mid: cannot use this song: .*; left out' "and named, --quiet or not"
+ok "and counted" holds 'x["pieces"] == 1 and x["skipped"] == 1 and x["figures"]["groove"]["sd"] is None'
+run "$sampler" score junk.mid
+status_is 1 "nothing left"
+says 'junk.mid: no file can be scored' "says so"
+
+# refused STATUS MESSAGE ARGUMENTS...: said in one line.
+refused() {
+    local wanted=$1 message=$2
+    shift 2
+    run "$sampler" score "$@"
+    status_is "$wanted" "refused: score $*"
+    says "$message" "says $message"
+    ok "in one line" one_line
+}
+refused 2 'score wants FILE..., but 0 files were given'
+refused 2 '\-\-split all: there is no such split; give train, valid or test' new --corpus shards --split all
+refused 2 '\-\-tracks: .*no such role: piano' new --tracks piano
+refused 2 'the shards have a grid; leave them out' new --corpus shards --tracks merged
+refused 2 'the shards have a grid; leave them out' new --corpus shards --steps-per-beat 4
+refused 2 '\-\-steps-per-beat 0 is out of range; give 1 to 96' new --steps-per-beat 0
+refused 2 'Unknown option --picture' new --picture
+refused 1 'nowhere' nowhere
+refused 1 'missing: no such folder' new --corpus missing
+refused 1 'new: holds no shards' new --corpus new
+refused 1 'shards: has no songs in split valid; give another --split' new --corpus shards --split valid
+"$sampler" score new/song-0000.mid -q >/dev/full 2>"$WORK/err"
+status=$?
+status_is 1 "standard output full"
+says 'standard output: cannot print' "says so"
+
+finish

@@ -121,7 +121,7 @@ static void test_bad_values(void) {
     assert_refused("--clip 1e999", "--clip: '1e999' is not a number 0 or more");
     assert_refused("--loss BCE", "--loss: 'BCE' is not one of bce, mse");
     assert_refused("--planes b", "--planes: 'b' is not one of sounding, both");
-    assert_refused("--preset sed", "--preset: 'sed' is not seed");
+    assert_refused("--preset sed", "--preset: 'sed' is not one of seed, chorales, folk");
     assert_refused("--split x --evaluate y", "--split: 'x' is not one of train, valid, test");
     assert_refused("--resume=", "--resume: '' is not a name");
     const char *const hidden[] = {"", "0", "256,,64", "256,", "65537", "-1", "a", "1,2,3,4,5,6,7,8,9"};
@@ -253,7 +253,8 @@ static void test_meanings(void) {
     int low, high;
     int64_t steps;
     double minutes;
-    g_assert_true(options_model_config(options, 4, 48, &config, &error));
+    grid_t grid = {.n_tracks = 4, .pitches = 48, .roles = {ROLE_MELODY, ROLE_CHORDS, ROLE_BASS, ROLE_DRUMS}};
+    g_assert_true(options_model_config(options, &grid, &config, &error));
     g_assert_true(config.kind == MODEL_DENSE && config.loss == LOSS_MSE);
     g_assert_cmpstr(model_kind_name(config.kind), ==, options->model);
     g_assert_true(config.window == 32 && config.tracks == 4 && config.planes == 2 && config.pitches == 48 && config.latent == 9);
@@ -276,8 +277,106 @@ static void test_meanings(void) {
     /* Set by hand past the parser: still refused. */
     g_free(options->hidden);
     options->hidden = g_strdup("x");
-    g_assert_false(options_model_config(options, 1, 88, &config, &error));
+    g_assert_false(options_model_config(options, &grid, &config, &error));
     g_assert_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE);
+}
+
+/* Which model an option is for: flags say so, files may hold all. */
+static void test_models(void) {
+    assert_refused("--model sequence --window 50", "--window: has no meaning for --model sequence; its batches are whole pieces, or --chunk FRAMES");
+    assert_refused("--preset folk --loss mse", "--loss: has no meaning for --model sequence; its loss is the cross-entropy");
+    assert_refused("--hidden 5 --model sequence",
+                   "--hidden: has no meaning for --model sequence; its layers are --encoder, --state, --sketch, --nade and more");
+    assert_refused("--model sequence --offsets grid", "--offsets: has no meaning for --model sequence; its chunks start anywhere");
+    assert_refused("--chunk 64", "--chunk: has no meaning for --model dense; its batches are windows of --window FRAMES");
+    assert_refused("--dropout 0.1", "--dropout: has no meaning for --model dense; leave it out");
+    assert_refused("--preset chorales --model dense --state 9", "--state: has no meaning for --model dense; its layers are --hidden");
+    assert_refused("--latent 0", "--latent: 0 makes no sense for --model dense; give 1 or more");
+    const char *const dense[] = {"window", "hidden", "loss", "offsets"};
+    const char *const sequence[] = {"segment",      "state",         "encoder", "sketch",    "nade",    "tied",         "posterior-hidden",
+                                    "prior-hidden", "sketch-hidden", "chunk",   "auxiliary", "dropout", "input-dropout"};
+    const char *const values[] = {"1", "3", "bce", "grid"};
+    for (size_t i = 0; i < G_N_ELEMENTS(dense); i++) {
+        g_autofree char *flag = g_strdup_printf("--model sequence --%s %s", dense[i], values[i]);
+        g_autoptr(options_t) refused = parse(flag, NULL);
+        g_assert_null(refused);
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(sequence); i++) {
+        const char *value = i > 9 ? "0.5" : "1";
+        g_autofree char *flag = g_strdup_printf("--%s %s", sequence[i], value), *meant = g_strdup_printf("--model sequence %s", flag);
+        g_autofree char *line = g_strdup_printf("\n%s=%s\n", sequence[i], value);
+        g_autoptr(options_t) refused = parse(flag, NULL), taken = parsed(meant);
+        g_autofree char *text = options_to_text(taken);
+        g_assert_null(refused);
+        g_assert_nonnull(strstr(text, line));
+    }
+    /* A file with every option of one model serves for the other. */
+    g_autoptr(options_t) dense_options = parsed("--window 7 --hidden 9");
+    g_autofree char *text = options_to_text(dense_options), *path = write_file("dense.ini", text);
+    g_autofree char *more = g_strdup_printf("--config %s --model sequence --chunk 96", path);
+    g_autoptr(options_t) both = parsed(more);
+    g_assert_true(both->window == 7 && both->chunk == 96);
+    g_unlink(path);
+}
+
+static void test_sequence(void) {
+    g_autoptr(GError) error = NULL;
+    g_autoptr(options_t) options = parsed("--model sequence --latent 0 --segment 8 --state 10 --encoder 11 --sketch 12 --nade 13 --tied 14 "
+                                          "--posterior-hidden 15 --prior-hidden 16 --sketch-hidden 17 --planes both");
+    const grid_t grid = {.n_tracks = 4, .pitches = 48, .roles = {ROLE_MELODY, ROLE_CHORDS, ROLE_BASS, ROLE_DRUMS}};
+    const uint8_t order[] = {3, 2, 1, 0};
+    model_config_t config;
+    g_assert_true(options_model_config(options, &grid, &config, &error));
+    const sequence_sizes_t *s = &config.sequence;
+    g_assert_true(config.kind == MODEL_SEQUENCE && config.loss == LOSS_BCE && config.latent == 0 && config.window == 0 && config.n_hidden == 0);
+    g_assert_true(config.tracks == 4 && config.planes == 2 && config.pitches == 48);
+    g_assert_true(s->segment == 8 && s->state == 10 && s->encoder == 11 && s->sketch == 12 && s->nade == 13 && s->tied == 14);
+    g_assert_true(s->posterior_hidden == 15 && s->prior_hidden == 16 && s->sketch_hidden == 17);
+    g_assert_cmpint(memcmp(s->order, order, sizeof order), ==, 0);
+    /* Presets: with their latent, and without. */
+    g_autoptr(options_t) chorales = parsed("--preset chorales"), folk = parsed("--preset folk --latent 0");
+    g_assert_true(options_model_config(chorales, &grid, &config, &error));
+    g_assert_true(config.kind == MODEL_SEQUENCE && config.latent == 32 && config.sequence.segment == 4);
+    g_assert_true(chorales->batch == 8 && chorales->chunk == 0 && chorales->average == 0.995 && chorales->dropout == 0.4);
+    g_assert_true(options_model_config(folk, &grid, &config, &error));
+    g_assert_true(config.latent == 0 && folk->chunk == 128 && folk->batch == 24 && folk->dropout == 0.3);
+    /* A preset says all that matters: it is the same after another one's run.ini. */
+    g_autofree char *text = options_to_text(chorales);
+    g_autofree char *path = write_file("chorales.ini", text);
+    g_autofree char *more = g_strdup_printf("--config %s", path);
+    g_autoptr(options_t) again = parsed(more);
+    g_autofree char *same = options_to_text(again);
+    g_assert_cmpstr(text, ==, same);
+    g_unlink(path);
+}
+
+static void test_spans(void) {
+    const struct {
+        const char *text;
+        int64_t steps; /* of 1000 */
+    } good[] = {{"0", 0}, {"250", 250}, {"60 %", 600}, {"60%", 600}, {"0 %", 0}, {"100 %", 1000}, {"0.15 %", 2}};
+    int64_t beta, free_bits;
+    for (size_t i = 0; i < G_N_ELEMENTS(good); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autofree char *text = g_strdup_printf("[training]\nbeta-steps=%s\nfree-bits-steps=%s\n", good[i].text, good[i].text);
+        g_autoptr(options_t) options = options_from_text(text, "text", &error);
+        g_assert_no_error(error);
+        g_assert_true(options_spans(options, 1000, &beta, &free_bits, &error));
+        g_assert_true(beta == good[i].steps && free_bits == good[i].steps);
+    }
+    const char *const bad[] = {"", "%", "-1", "101%", "6 0%", "60 % ", "1.5", "500steps"};
+    for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autofree char *text = g_strdup_printf("a number of steps such as 500, a share of the run such as '60 %%', or 0");
+        g_autofree char *message = g_strdup_printf("--beta-steps: '%s' is not %s", bad[i], text);
+        g_autoptr(options_t) options = parsed("");
+        g_free(options->beta_steps);
+        options->beta_steps = g_strdup(bad[i]);
+        g_assert_false(options_spans(options, 1000, &beta, &free_bits, &error));
+        g_assert_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE);
+        g_assert_cmpstr(error->message, ==, message);
+    }
+    assert_refused("--free-bits-steps x", "--free-bits-steps: 'x' is not a number of steps such as 500, a share of the run such as '60 %', or 0");
 }
 
 /* --help and --version go to standard output and win over what is wrong with the rest; other ranks print nothing. */
@@ -338,6 +437,9 @@ int main(int argc, char **argv) {
     g_test_add_func("/options/files", test_files);
     g_test_add_func("/options/round-trip", test_round_trip);
     g_test_add_func("/options/meanings", test_meanings);
+    g_test_add_func("/options/models", test_models);
+    g_test_add_func("/options/sequence", test_sequence);
+    g_test_add_func("/options/spans", test_spans);
     g_test_add_func("/options/help", test_help);
     g_test_add_func("/options/help-elsewhere", test_help_elsewhere);
     return g_test_run();

@@ -10,26 +10,39 @@
 static gboolean valid_hidden(const char *text);
 static gboolean valid_transpose(const char *text);
 static gboolean valid_checkpoint_every(const char *text);
+static gboolean valid_span(const char *text);
 
 #define HIDDEN_MAX    65536
 #define SEMITONES_MAX 24
+#define SPAN_WANTED   "a number of steps such as 500, a share of the run such as '60 %', or 0"
 
-/* A row of each type: name, group, member, default, argument, help, and the range of a number or the grammar of a text. */
-#define ROW(name, group, type, member, ...)                                                                                                          \
-    { name, group, type, offsetof(options_t, member), __VA_ARGS__ }
-#define FLAG(name, group, member, help)                             ROW(name, group, OPTION_FLAG, member, NULL, NULL, help, 0, 0, NULL, NULL)
-#define TEXT(name, group, member, fallback, argument, help)         ROW(name, group, OPTION_TEXT, member, fallback, argument, help, 0, 0, NULL, NULL)
-#define GRAMMAR(name, group, member, fallback, argument, help, ...) ROW(name, group, OPTION_TEXT, member, fallback, argument, help, 0, 0, __VA_ARGS__)
-#define CHOICE(name, group, member, fallback, argument, help)       ROW(name, group, OPTION_CHOICE, member, fallback, argument, help, 0, 0, NULL, NULL)
-#define INT(name, group, member, ...)                               ROW(name, group, OPTION_INT, member, __VA_ARGS__, NULL, NULL)
-#define INT64(name, group, member, ...)                             ROW(name, group, OPTION_INT64, member, __VA_ARGS__, NULL, NULL)
-#define REAL(name, group, member, ...)                              ROW(name, group, OPTION_REAL, member, __VA_ARGS__, NULL, NULL)
+#define IN_HIDDEN   "its layers are --hidden"
+#define ALL_AT_ONCE "it draws a window's cells at once"
+
+/* A row of each type: name, group, member, default, argument, help, and the range of a number or the grammar of a text; last, where it is not for all models,
+ * DENSE() or SEQUENCE(). */
+#define ROW(row_name, row_group, row_type, member, ...)                                                                                              \
+    { .name = row_name, .group = row_group, .type = row_type, .offset = offsetof(options_t, member), __VA_ARGS__ }
+#define WORDS(row_fallback, row_argument, row_help, ...) .fallback = row_fallback, .argument = row_argument, .help = row_help, ##__VA_ARGS__
+#define NUMBER(row_fallback, row_argument, row_help, row_low, row_high, ...)                                                                         \
+    WORDS(row_fallback, row_argument, row_help, .low = row_low, .high = row_high, ##__VA_ARGS__)
+#define WORDED(row_fallback, row_argument, row_help, row_valid, row_wanted, ...)                                                                     \
+    WORDS(row_fallback, row_argument, row_help, .valid = row_valid, .wanted = row_wanted, ##__VA_ARGS__)
+#define FLAG(name, group, member, row_help) ROW(name, group, OPTION_FLAG, member, .help = row_help)
+#define TEXT(name, group, member, ...)      ROW(name, group, OPTION_TEXT, member, WORDS(__VA_ARGS__))
+#define GRAMMAR(name, group, member, ...)   ROW(name, group, OPTION_TEXT, member, WORDED(__VA_ARGS__))
+#define CHOICE(name, group, member, ...)    ROW(name, group, OPTION_CHOICE, member, WORDS(__VA_ARGS__))
+#define INT(name, group, member, ...)       ROW(name, group, OPTION_INT, member, NUMBER(__VA_ARGS__))
+#define INT64(name, group, member, ...)     ROW(name, group, OPTION_INT64, member, NUMBER(__VA_ARGS__))
+#define REAL(name, group, member, ...)      ROW(name, group, OPTION_REAL, member, NUMBER(__VA_ARGS__))
+#define DENSE(row_instead)                  .models = 1U << MODEL_DENSE, .instead = row_instead
+#define SEQUENCE(row_instead)               .models = 1U << MODEL_SEQUENCE, .instead = row_instead
 
 const option_t OPTION_TABLE[] = {
     TEXT("data", GROUP_RUN, data, NULL, "DIR", "folder of shards that preprocess wrote (required)"),
     TEXT("output", GROUP_RUN, output, NULL, "RUN", "run folder: run.ini, metrics.jsonl, checkpoints (required to train)"),
     TEXT("config", GROUP_RUN, config, NULL, "FILE", "take options from a key file, such as another run's run.ini"),
-    CHOICE("preset", GROUP_RUN, preset, NULL, "seed", "start from a known set of options"),
+    CHOICE("preset", GROUP_RUN, preset, NULL, "seed|chorales|folk", "start from a known set of options"),
     TEXT("resume", GROUP_RUN, resume, "no", "no|auto|FILE", "go on from RUN's newest checkpoint, if any, or from FILE"),
     FLAG("quiet", GROUP_RUN, quiet, "no progress on standard error"),
     FLAG("version", GROUP_RUN, version, "print the version and leave"),
@@ -38,16 +51,29 @@ const option_t OPTION_TABLE[] = {
     CHOICE("split", GROUP_EVALUATION, split, "test", "train|valid|test", "songs that --evaluate scores"),
     INT("iwae", GROUP_EVALUATION, iwae, "0", "K", "draws of the importance-weighted bound, 0: none", 0, 100000),
 
-    CHOICE("model", GROUP_MODEL, model, "dense", "dense", "kind of model"),
-    INT("window", GROUP_MODEL, window, "100", "FRAMES", "frames a window", 1, 65536),
+    CHOICE("model", GROUP_MODEL, model, "dense", "dense|sequence", "windows at once, or pieces frame by frame"),
+    INT("window", GROUP_MODEL, window, "100", "FRAMES", "frames a window", 1, 65536, DENSE("its batches are whole pieces, or --chunk FRAMES")),
     GRAMMAR("hidden", GROUP_MODEL, hidden, "256,128,64", "N,N,...", "encoder layers, mirrored in the decoder", valid_hidden,
-            "1 to 8 layer sizes from 1 to 65536 with commas between"),
-    INT("latent", GROUP_MODEL, latent, "16", "N", "latent units", 1, 65536),
-    CHOICE("loss", GROUP_MODEL, loss, "bce", "bce|mse", "reconstruction: binary cross-entropy or squared error, summed over cells"),
+            "1 to 8 layer sizes from 1 to 65536 with commas between", DENSE("its layers are --encoder, --state, --sketch, --nade and more")),
+    INT("latent", GROUP_MODEL, latent, "16", "N", "latent units of a window or segment; sequence: 0 for none", 0, 65536),
+    CHOICE("loss", GROUP_MODEL, loss, "bce", "bce|mse", "reconstruction: binary cross-entropy or squared error, summed over cells",
+           DENSE("its loss is the cross-entropy")),
     CHOICE("planes", GROUP_MODEL, planes, "sounding", "sounding|both", "what is learned: sounding notes, or onsets as well"),
+    INT("segment", GROUP_MODEL, segment, "4", "FRAMES", "frames that share a latent", 1, 65536, SEQUENCE("a window has one latent")),
+    INT("state", GROUP_MODEL, state, "256", "N", "units of the decoder's GRU", 1, 65536, SEQUENCE(IN_HIDDEN)),
+    INT("encoder", GROUP_MODEL, encoder, "128", "N", "units of the encoder's GRU, a direction", 1, 65536, SEQUENCE(IN_HIDDEN)),
+    INT("sketch", GROUP_MODEL, sketch, "64", "N", "features of a frame that come from its latent", 1, 65536, SEQUENCE(IN_HIDDEN)),
+    INT("nade", GROUP_MODEL, nade, "64", "N", "units that see a frame's lower pitches", 1, 65536, SEQUENCE(ALL_AT_ONCE)),
+    INT("tied", GROUP_MODEL, tied, "32", "N", "units that all pitches share", 1, 65536, SEQUENCE(ALL_AT_ONCE)),
+    INT("posterior-hidden", GROUP_MODEL, posterior_hidden, "256", "N", "units between encoder and latent", 1, 65536, SEQUENCE(IN_HIDDEN)),
+    INT("prior-hidden", GROUP_MODEL, prior_hidden, "128", "N", "units between state and prior", 1, 65536,
+        SEQUENCE("its prior is normal, not learned")),
+    INT("sketch-hidden", GROUP_MODEL, sketch_hidden, "256", "N", "units between latent and sketch", 1, 65536, SEQUENCE(IN_HIDDEN)),
 
     INT64("seed", GROUP_TRAINING, seed, "1", "N", "of every random number", 0, INFINITY),
-    INT("batch", GROUP_TRAINING, batch, "64", "WINDOWS", "windows a step over all ranks", 1, 1048576),
+    INT("batch", GROUP_TRAINING, batch, "64", "N", "windows, or pieces, a step over all ranks", 1, 1048576),
+    INT("chunk", GROUP_TRAINING, chunk, "0", "FRAMES", "frames of a piece that are learned together, 0: all", 0, 65536,
+        SEQUENCE("its batches are windows of --window FRAMES")),
     INT("accumulate", GROUP_TRAINING, accumulate, "1", "N", "passes that a step's batch is split into, to save memory", 1, 1048576),
     INT("epochs", GROUP_TRAINING, epochs, "50", "N", "passes over the training songs", 1, 100000),
     INT64("max-steps", GROUP_TRAINING, max_steps, "0", "N", "stop after so many steps, 0: no limit", 0, INFINITY),
@@ -62,12 +88,21 @@ const option_t OPTION_TABLE[] = {
     REAL("weight-decay", GROUP_TRAINING, weight_decay, "0", "X", "decoupled (AdamW), of matrices only", 0, 10),
     REAL("clip", GROUP_TRAINING, clip, "0", "NORM", "largest gradient norm, 0: none", 0, INFINITY),
     REAL("beta", GROUP_TRAINING, beta, "1", "WEIGHT", "of the KL divergence", 0, 100000),
-    INT64("beta-steps", GROUP_TRAINING, beta_steps, "0", "N", "steps of linear annealing from --beta-start to --beta, 0: none", 0, INFINITY),
-    REAL("beta-start", GROUP_TRAINING, beta_start, "0", "WEIGHT", "where annealing starts", 0, 100000),
-    REAL("free-bits", GROUP_TRAINING, free_bits, "0", "NATS", "a window's KL divergence below which it is not pushed", 0, 100000),
-    GRAMMAR("transpose", GROUP_TRAINING, transpose, "0,0", "LOW,HIGH", "semitones, drawn for each window", valid_transpose,
+    GRAMMAR("beta-steps", GROUP_TRAINING, beta_steps, "0", "N|'N %'", "steps, or share of all, in which --beta is reached in a line, 0: at once",
+            valid_span, SPAN_WANTED),
+    REAL("beta-start", GROUP_TRAINING, beta_start, "0", "WEIGHT", "where that line starts", 0, 100000),
+    REAL("free-bits", GROUP_TRAINING, free_bits, "0", "NATS",
+         "KL divergence of a window, or mean of a piece's segments, below which it is not pushed", 0, 100000),
+    GRAMMAR("free-bits-steps", GROUP_TRAINING, free_bits_steps, "0", "N|'N %'", "steps, or share of all, in which --free-bits is reached, 0: at once",
+            valid_span, SPAN_WANTED),
+    REAL("free-bits-start", GROUP_TRAINING, free_bits_start, "0", "NATS", "where that line starts", 0, 100000),
+    REAL("auxiliary", GROUP_TRAINING, auxiliary, "0.5", "WEIGHT", "of the loss that keeps the latent useful", 0, 100000, SEQUENCE(NULL)),
+    REAL("dropout", GROUP_TRAINING, dropout, "0", "RATE", "share of the decoder's state that the head does not see", 0, 0.99, SEQUENCE(NULL)),
+    REAL("input-dropout", GROUP_TRAINING, input_dropout, "0", "RATE", "share of frames that the decoder does not see", 0, 0.99, SEQUENCE(NULL)),
+    REAL("average", GROUP_TRAINING, average, "0", "DECAY", "of an average of the weights that is evaluated and sampled, 0: none", 0, 0.9999999),
+    GRAMMAR("transpose", GROUP_TRAINING, transpose, "0,0", "LOW,HIGH", "semitones, drawn for each window or piece", valid_transpose,
             "two whole numbers LOW,HIGH from -24 to 24, LOW not above HIGH"),
-    CHOICE("offsets", GROUP_TRAINING, offsets, "random", "random|grid", "where windows start in their song"),
+    CHOICE("offsets", GROUP_TRAINING, offsets, "random", "random|grid", "where windows start in their song", DENSE("its chunks start anywhere")),
     INT("early-stopping", GROUP_TRAINING, early_stopping, "0", "EPOCHS", "stop after so many without a better validation loss, 0: never", 0, 100000),
     INT("bucket-kib", GROUP_TRAINING, bucket_kib, "4096", "KIB", "size of the pieces in which gradients are averaged", 1, 1048576),
     INT("threads", GROUP_TRAINING, threads, "0", "N", "BLAS threads a rank, 0: its share of the cores", 0, 1024),
@@ -77,7 +112,7 @@ const option_t OPTION_TABLE[] = {
             "a time between checkpoints such as '500 steps', '10 minutes' or 0"),
     INT("keep", GROUP_KEEPING, keep, "3", "N", "numbered checkpoints that stay", 1, 100000),
     INT("validate-every", GROUP_KEEPING, validate_every, "1", "EPOCHS", "epochs between validations", 1, 100000),
-    ROW(NULL, GROUP_COUNT, OPTION_FLAG, version, NULL, NULL, NULL, 0, 0, NULL, NULL),
+    {.name = NULL},
 };
 
 const char *option_group_name(option_group_t group) {
@@ -249,4 +284,26 @@ static gboolean valid_checkpoint_every(const char *text) {
     int64_t steps;
     double minutes;
     return option_parse_checkpoint_every(text, &steps, &minutes);
+}
+
+gboolean option_parse_span(const char *text, int64_t *steps, double *share) {
+    gint64 count = 0;
+    double percent = 0;
+    *steps = 0;
+    *share = 0;
+    if (g_str_has_suffix(text, "%")) {
+        g_autofree char *number = g_strchomp(g_strndup(text, strlen(text) - 1));
+        if (!parse_real(number, 0, 100, &percent)) return FALSE;
+        *share = percent / 100;
+        return TRUE;
+    }
+    if (!parse_integer(text, 0, G_MAXINT64, &count)) return FALSE;
+    *steps = count;
+    return TRUE;
+}
+
+static gboolean valid_span(const char *text) {
+    int64_t steps;
+    double share;
+    return option_parse_span(text, &steps, &share);
 }

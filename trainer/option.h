@@ -21,6 +21,8 @@ typedef struct {
     double low, high;                    /* range of a number; high INFINITY: no limit */
     gboolean (*valid)(const char *text); /* of a text with a grammar, which wanted describes */
     const char *wanted;
+    unsigned models;     /* 1 << kind of each model that it has a meaning for; 0: all */
+    const char *instead; /* what the other models have or take */
 } option_t;
 
 /* The table, by group, ended by a row without a name. */
@@ -43,9 +45,11 @@ gboolean option_refuse(const option_t *option, const char *label, const char *te
 /* Position of text among a choice's values, or -1. */
 int option_choice_index(const option_t *option, const char *text);
 
-/* Texts with a grammar of their own: "256,128", "-5,6", "500 steps" or "10 minutes". FALSE where text is none. */
+/* Texts with a grammar of their own: "256,128", "-5,6", "500 steps" or "10 minutes", "500" steps or "60 %" of the run's (share, else 0). FALSE where text is
+ * none. */
 gboolean option_parse_hidden(const char *text, size_t sizes[MODEL_MAX_HIDDEN], size_t *n);
 gboolean option_parse_transpose(const char *text, int *low, int *high);
 gboolean option_parse_checkpoint_every(const char *text, int64_t *steps, double *minutes);
+gboolean option_parse_span(const char *text, int64_t *steps, double *share);
 
 #endif

@@ -2,6 +2,7 @@
  * names, with the nearest known one, and combinations that make no sense; knows nothing of what the options do. */
 #include "trainer/options.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,14 +10,24 @@
 
 G_DEFINE_QUARK(mpianist_options_error, options_error)
 
-/* What the seed project did, as run.ini text. */
+/* The hyperparameters of the sequence model that two presets share. */
+#define SEQUENCE_PRESET                                                                                                                              \
+    "[model]\nmodel=sequence\nlatent=32\nplanes=sounding\nsegment=4\nstate=256\nencoder=128\nsketch=64\nnade=64\ntied=32\nposterior-hidden=256\n"    \
+    "prior-hidden=128\nsketch-hidden=256\n"                                                                                                          \
+    "[training]\nlearning-rate=0.002\ndecay=cosine\nwarmup-steps=100\nfinal-rate=0.02\nadam-beta1=0.9\nadam-beta2=0.999\nadam-epsilon=1e-08\n"       \
+    "weight-decay=0\nclip=1\nbeta=1\nbeta-steps=60 %\nbeta-start=0.1\nfree-bits-steps=0\nauxiliary=0.5\ninput-dropout=0.1\naverage=0.995\n"          \
+    "transpose=-5,6\n"
+
+/* As run.ini text: what the seed project did; what suits four-part chorales (JSB) and folk tunes with chords (Nottingham). */
 static const struct {
     const char *name, *text;
 } PRESETS[] = {
     {"seed",
      "[model]\nmodel=dense\nwindow=100\nhidden=256,128,64\nlatent=16\nloss=bce\nplanes=sounding\n"
      "[training]\nbatch=64\nepochs=50\nlearning-rate=0.001\ndecay=constant\nwarmup-steps=0\nadam-beta1=0.9\nadam-beta2=0.999\nadam-epsilon=1e-08\n"
-     "weight-decay=0\nclip=0\nbeta=1\nbeta-steps=0\nfree-bits=0\ntranspose=0,0\noffsets=grid\n"},
+     "weight-decay=0\nclip=0\nbeta=1\nbeta-steps=0\nfree-bits=0\nfree-bits-steps=0\naverage=0\ntranspose=0,0\noffsets=grid\n"},
+    {"chorales", SEQUENCE_PRESET "batch=8\nchunk=0\nepochs=85\ndropout=0.4\nfree-bits=2\n"},
+    {"folk", SEQUENCE_PRESET "batch=24\nchunk=128\nepochs=21\ndropout=0.3\nfree-bits=4\n"},
 };
 
 /* Sets the options that key-file text holds; source names it in errors. */
@@ -162,6 +173,18 @@ static void usage_error(const GError *cause, GError **error) {
     }
 }
 
+/* A flag that the model has no use for is refused: who gives it means another model. */
+static gboolean check_meaning(const options_t *options, GHashTable *flags, GError **error) {
+    const int kind = option_choice_index(option_find("model"), options->model);
+    for (const option_t *option = OPTION_TABLE; option->name; option++) {
+        if (!option->models || option->models >> kind & 1U || !g_hash_table_contains(flags, option->name)) continue;
+        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "--%s: has no meaning for --model %s; %s", option->name, options->model,
+                    option->instead ? option->instead : "leave it out");
+        return FALSE;
+    }
+    return TRUE;
+}
+
 /* What single values cannot show. */
 static gboolean check_together(const options_t *options, GHashTable *flags, GError **error) {
     const char *problem = NULL;
@@ -175,8 +198,10 @@ static gboolean check_together(const options_t *options, GHashTable *flags, GErr
         problem = "--iwae: has no meaning without --evaluate CHECKPOINT";
     else if (options->accumulate > options->batch)
         problem = "--accumulate: more passes than windows in a batch; lower it or raise --batch";
+    else if (options->latent == 0 && g_str_equal(options->model, "dense"))
+        problem = "--latent: 0 makes no sense for --model dense; give 1 or more";
     if (problem) g_set_error_literal(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, problem);
-    return problem == NULL;
+    return !problem && (options->evaluate || check_meaning(options, flags, error));
 }
 
 /* run.ini of the run that --resume goes on with, or NULL. Owner: caller. */
@@ -230,16 +255,36 @@ options_t *options_parse(int *argc, char ***argv, gboolean print, gboolean *help
     return g_steal_pointer(&options);
 }
 
-gboolean options_model_config(const options_t *options, size_t tracks, size_t pitches, model_config_t *config, GError **error) {
+static sequence_sizes_t sequence_sizes(const options_t *options) {
+    return (sequence_sizes_t){
+        .segment = (size_t)options->segment,
+        .state = (size_t)options->state,
+        .encoder = (size_t)options->encoder,
+        .sketch = (size_t)options->sketch,
+        .nade = (size_t)options->nade,
+        .tied = (size_t)options->tied,
+        .posterior_hidden = (size_t)options->posterior_hidden,
+        .prior_hidden = (size_t)options->prior_hidden,
+        .sketch_hidden = (size_t)options->sketch_hidden,
+    };
+}
+
+gboolean options_model_config(const options_t *options, const grid_t *grid, model_config_t *config, GError **error) {
     *config = (model_config_t){
         .kind = (model_kind_t)option_choice_index(option_find("model"), options->model),
-        .window = (size_t)options->window,
-        .tracks = tracks,
+        .tracks = (size_t)grid->n_tracks,
         .planes = g_str_equal(options->planes, "both") ? 2 : 1,
-        .pitches = pitches,
+        .pitches = (size_t)grid->pitches,
         .latent = (size_t)options->latent,
-        .loss = (loss_t)option_choice_index(option_find("loss"), options->loss),
+        .loss = LOSS_BCE,
     };
+    if (config->kind == MODEL_SEQUENCE) {
+        config->sequence = sequence_sizes(options);
+        model_order_tracks(config, grid);
+        return TRUE;
+    }
+    config->window = (size_t)options->window;
+    config->loss = (loss_t)option_choice_index(option_find("loss"), options->loss);
     return option_parse_hidden(options->hidden, config->hidden, &config->n_hidden) ||
            option_refuse(option_find("hidden"), "--hidden", options->hidden, error);
 }
@@ -251,4 +296,17 @@ gboolean options_transpose_range(const options_t *options, int *low, int *high, 
 gboolean options_checkpoint_every(const options_t *options, int64_t *steps, double *minutes, GError **error) {
     return option_parse_checkpoint_every(options->checkpoint_every, steps, minutes) ||
            option_refuse(option_find("checkpoint-every"), "--checkpoint-every", options->checkpoint_every, error);
+}
+
+static gboolean span(const char *name, const char *text, int64_t total_steps, int64_t *steps, GError **error) {
+    double share = 0;
+    g_autofree char *label = g_strdup_printf("--%s", name);
+    if (!option_parse_span(text, steps, &share)) return option_refuse(option_find(name), label, text, error);
+    if (share > 0) *steps = (int64_t)llround(share * (double)total_steps);
+    return TRUE;
+}
+
+gboolean options_spans(const options_t *options, int64_t total_steps, int64_t *beta_steps, int64_t *free_bits_steps, GError **error) {
+    return span("beta-steps", options->beta_steps, total_steps, beta_steps, error) &&
+           span("free-bits-steps", options->free_bits_steps, total_steps, free_bits_steps, error);
 }

@@ -13,7 +13,7 @@ typedef struct {
     char *data;     /* folder of shards */
     char *output;   /* run folder */
     char *config;   /* key file to start from */
-    char *preset;   /* "seed", or NULL */
+    char *preset;   /* "seed", "chorales", "folk", or NULL */
     char *evaluate; /* checkpoint to evaluate instead of training */
     char *split;    /* of --evaluate: train, valid, test */
     int iwae;       /* draws K of the importance-weighted bound, 0: none */
@@ -21,16 +21,18 @@ typedef struct {
     gboolean quiet, version;
 
     /* model */
-    char *model;  /* "dense" */
-    int window;   /* T, frames */
-    char *hidden; /* "256,128,64" */
-    int latent;
-    char *loss;   /* bce, mse */
-    char *planes; /* sounding, both */
+    char *model;                                                                                    /* "dense", "sequence" */
+    int window;                                                                                     /* T, frames; dense */
+    char *hidden;                                                                                   /* "256,128,64"; dense */
+    int latent;                                                                                     /* sequence: 0 for none */
+    char *loss;                                                                                     /* bce, mse; dense */
+    char *planes;                                                                                   /* sounding, both */
+    int segment, state, encoder, sketch, nade, tied, posterior_hidden, prior_hidden, sketch_hidden; /* sequence: sequence_sizes_t */
 
     /* training */
     int64_t seed;
-    int batch;      /* windows over all ranks */
+    int batch;      /* windows (sequence: pieces or chunks) over all ranks */
+    int chunk;      /* sequence: frames of a piece that are learned together, 0: all */
     int accumulate; /* passes a step; the global batch stays the unit */
     int epochs;
     int64_t max_steps;  /* 0: no limit */
@@ -40,16 +42,21 @@ typedef struct {
     int64_t warmup_steps;
     double final_rate; /* fraction of the peak at the end of cosine */
     double adam_beta1, adam_beta2, adam_epsilon, weight_decay;
-    double clip;        /* gradient norm, 0: none */
-    double beta;        /* KL weight */
-    int64_t beta_steps; /* linear annealing from beta_start over so many steps, 0: none */
+    double clip;      /* gradient norm, 0: none */
+    double beta;      /* KL weight */
+    char *beta_steps; /* "500" or "60 %": linear from beta_start, "0": at once */
     double beta_start;
-    double free_bits;   /* nats a window below which KL is not pushed */
-    char *transpose;    /* "0,0", "-5,6" */
-    char *offsets;      /* windows start at: random, grid */
-    int early_stopping; /* epochs without a better validation loss, 0: never */
-    int bucket_kib;     /* gradient averaging */
-    int threads;        /* BLAS threads a rank, 0: cores this rank may use divided fairly */
+    double free_bits;      /* nats a window (sequence: a segment) below which KL is not pushed */
+    char *free_bits_steps; /* as beta_steps */
+    double free_bits_start;
+    double auxiliary;              /* sequence: weight */
+    double dropout, input_dropout; /* sequence: rates */
+    double average;                /* decay of the weights' average, 0: none */
+    char *transpose;               /* "0,0", "-5,6" */
+    char *offsets;                 /* windows start at: random, grid; dense */
+    int early_stopping;            /* epochs without a better validation loss, 0: never */
+    int bucket_kib;                /* gradient averaging */
+    int threads;                   /* BLAS threads a rank, 0: cores this rank may use divided fairly */
 
     /* keeping */
     char *checkpoint_every; /* "500" or "500 steps", "10 minutes", "0": only at epoch ends with a better validation and at the end */
@@ -74,10 +81,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(options_t, options_free)
 char *options_to_text(const options_t *options);
 /* The inverse (a checkpoint's stored options): defaults, then text; what to do stays unset. source names the text in errors. NULL with error set. Owner: caller. */
 options_t *options_from_text(const char *text, const char *source, GError **error);
-/* The model that the options ask for on a grid of tracks and pitches. FALSE with error set. */
-gboolean options_model_config(const options_t *options, size_t tracks, size_t pitches, model_config_t *config, GError **error);
+/* The model that the options ask for on a grid. FALSE with error set. */
+gboolean options_model_config(const options_t *options, const grid_t *grid, model_config_t *config, GError **error);
 gboolean options_transpose_range(const options_t *options, int *low, int *high, GError **error);
 /* --checkpoint-every: one of steps, minutes is 0. */
 gboolean options_checkpoint_every(const options_t *options, int64_t *steps, double *minutes, GError **error);
+/* Steps of --beta-steps and --free-bits-steps in a run of total_steps. */
+gboolean options_spans(const options_t *options, int64_t total_steps, int64_t *beta_steps, int64_t *free_bits_steps, GError **error);
 
 #endif

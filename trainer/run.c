@@ -13,7 +13,9 @@
 G_DEFINE_QUARK(mpianist_run_error, run_error)
 
 /* Options that make a run what it is: another value is another run. */
-static const char *const identity[] = {"model", "window", "hidden", "latent", "loss", "planes", "seed", "batch", "transpose", "offsets"};
+static const char *const identity[] = {"model",         "window",  "hidden", "latent", "loss",      "planes",           "segment",
+                                       "state",         "encoder", "sketch", "nade",   "tied",      "posterior-hidden", "prior-hidden",
+                                       "sketch-hidden", "seed",    "batch",  "chunk",  "transpose", "offsets"};
 
 /* Sends a local error to all ranks. */
 static gboolean agree(GError *local, GError **error) {
@@ -99,7 +101,7 @@ static void compare_options(GKeyFile *there, GKeyFile *here, GString *refused, G
             gboolean identical = FALSE;
             for (size_t i = 0; i < G_N_ELEMENTS(identity); i++) identical |= strcmp(*key, identity[i]) == 0;
             GString *list = identical ? refused : changed;
-            g_string_append_printf(list, "%s--%s %s there, %s here", list->len ? "; " : "", *key, old ? old : "not set", new);
+            g_string_append_printf(list, "%s--%s %s there, %s here", list->len ? "; " : "", *key, old, new);
         }
     }
 }
@@ -107,12 +109,12 @@ static void compare_options(GKeyFile *there, GKeyFile *here, GString *refused, G
 static gboolean compare_with_checkpoint(const char *path, const char *old_text, const options_t *options, GError **error) {
     g_autoptr(GKeyFile) there = g_key_file_new();
     g_autoptr(GKeyFile) here = g_key_file_new();
-    g_autofree char *new_text = options_to_text(options);
-    if (!g_key_file_load_from_data(there, old_text, strlen(old_text), G_KEY_FILE_NONE, error)) {
-        g_prefix_error(error, "%s: cannot read its options: ", path);
+    g_autoptr(options_t) old_options = options_from_text(old_text, path, error); /* those that it does not know yet: as by default */
+    if (!old_options) return FALSE;
+    g_autofree char *all_old = options_to_text(old_options), *all_new = options_to_text(options);
+    if (!g_key_file_load_from_data(there, all_old, strlen(all_old), G_KEY_FILE_NONE, error) ||
+        !g_key_file_load_from_data(here, all_new, strlen(all_new), G_KEY_FILE_NONE, error))
         return FALSE;
-    }
-    if (!g_key_file_load_from_data(here, new_text, strlen(new_text), G_KEY_FILE_NONE, error)) return FALSE;
     g_autoptr(GString) refused = g_string_new(NULL);
     g_autoptr(GString) changed = g_string_new(NULL);
     compare_options(there, here, refused, changed);

@@ -12,6 +12,7 @@
 #include "trainer/evaluate.h"
 #include "trainer/metrics.h"
 #include "trainer/run.h"
+#include "trainer/schedule.h"
 #include "trainer/snapshot.h"
 #include "trainer/stop.h"
 
@@ -34,7 +35,7 @@ typedef struct {
     int64_t windows, steps_per_epoch, total_steps;
     int64_t checkpoint_steps;
     double checkpoint_minutes;
-    decay_t decay;
+    schedule_t schedule;
     size_t pass_B;           /* windows a pass of this rank */
     uint8_t *bits;           /* [pass_B, window bytes] */
     uint32_t *valid;         /* [pass_B] */
@@ -191,24 +192,17 @@ static gboolean prepare(trainer_t *t, GError **error) {
     t->data = data_load(options->data, &data_config, error);
     if (!t->data) return FALSE;
     const grid_t *grid = &data_shards(t->data)->grid;
-    if (!options_model_config(options, (size_t)grid->n_tracks, (size_t)grid->pitches, &config, error)) return FALSE;
+    if (!options_model_config(options, grid, &config, error)) return FALSE;
     t->windows = data_windows(t->data, SPLIT_TRAIN);
     if (!check_sizes(t, error)) return FALSE;
     t->steps_per_epoch = (t->windows + options->batch - 1) / options->batch;
     t->total_steps = t->steps_per_epoch * options->epochs;
     if (options->max_steps > 0) t->total_steps = MIN(t->total_steps, options->max_steps);
-    t->decay = strcmp(options->decay, "cosine") == 0 ? DECAY_COSINE : DECAY_CONSTANT;
-    return allocate(t, &config, error) && open_run(t, &config, error);
-}
-
-/* KL weight of a step: linear from beta_start to beta over beta_steps. */
-static double beta_of(const options_t *options, int64_t step) {
-    if (options->beta_steps <= 0 || step >= options->beta_steps) return options->beta;
-    return options->beta_start + (options->beta - options->beta_start) * (double)step / (double)options->beta_steps;
+    return schedule_init(&t->schedule, options, t->total_steps, error) && allocate(t, &config, error) && open_run(t, &config, error);
 }
 
 /* This rank's part of the step's batch, [first, first + n) of the epoch's order, in passes: gradient scaled by the whole batch, plain losses. */
-static void compute_gradient(trainer_t *t, int64_t first, int64_t n, double beta, step_sums_t *sums) {
+static void compute_gradient(trainer_t *t, int64_t first, int64_t n, const model_objective_t *objective, step_sums_t *sums) {
     int64_t offset = 0, epoch = t->head.epoch;
     size_t mine = data_part(n, comm_rank(), comm_size(), &offset), Z = t->head.model.latent;
     memset(model_gradient(t->model), 0, model_size(t->model) * sizeof(real_t));
@@ -223,7 +217,7 @@ static void compute_gradient(trainer_t *t, int64_t first, int64_t n, double beta
             sums->frames += t->valid[b];
         }
         batch_t batch = {.B = B, .bits = t->bits, .valid = t->valid, .eps = t->eps};
-        model_train(t->model, &batch, &(model_objective_t){.beta = beta, .free_bits = t->options->free_bits, .scale = 1.0 / (double)n}, &losses);
+        model_train(t->model, &batch, objective, &losses);
         sums->nll += losses.nll;
         sums->kl += losses.kl;
     }
@@ -264,7 +258,7 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
     checkpoint_t *head = &t->head;
     gint64 start = g_get_monotonic_time();
     int64_t first = head->epoch_step * options->batch, n = MIN(options->batch, t->windows - first);
-    double beta = beta_of(options, head->step);
+    const model_objective_t objective = schedule_objective(&t->schedule, head->step, 1.0 / (double)n);
     *sums = (step_sums_t){.signal = stop_signal() != 0};
     if (comm_rank() == 0) { /* one clock decides */
         sums->deadline = stop_deadline_near();
@@ -272,7 +266,7 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
         sums->best_due = seconds_since(t->last_save) >= BEST_INTERVAL_S;
         sums->checkpoint_due = t->checkpoint_minutes > 0 && seconds_since(t->last_save) >= t->checkpoint_minutes * 60;
     }
-    compute_gradient(t, first, n, beta, sums);
+    compute_gradient(t, first, n, &objective, sums);
     gboolean bad = !isfinite(sums->nll + sums->kl);
     gint64 before_sum = g_get_monotonic_time();
     comm_sum_doubles((double *)sums, sizeof *sums / sizeof(double));
@@ -282,7 +276,7 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
     }
     comm_sum_floats(model_gradient(t->model), model_size(t->model), (size_t)options->bucket_kib * 1024);
     double sum_ms = seconds_since(before_sum) * 1e3;
-    double rate = optimizer_schedule(options->learning_rate, t->decay, head->step, options->warmup_steps, t->total_steps, options->final_rate);
+    double rate = schedule_rate(&t->schedule, head->step);
     double norm = optimizer_step(t->optimizer, t->model, rate);
     if (!isfinite(norm)) {
         fail_not_finite(t, FALSE, "gradient", error);
@@ -302,7 +296,7 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
                                                    .frames = (int64_t)sums->frames,
                                                    .nll = sums->nll / (double)n,
                                                    .kl = sums->kl / (double)n,
-                                                   .beta = beta,
+                                                   .beta = objective.beta,
                                                    .learning_rate = rate,
                                                    .gradient_norm = norm,
                                                    .step_ms = seconds_since(start) * 1e3,

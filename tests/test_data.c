@@ -1,77 +1,15 @@
-/* data: windows of a corpus that this test writes itself. Each frame spells its own number, so that every window tells where it came from: pitch 29 always sounds
- * in the melody, pitches 30..45 are the bits of the frame's number in its song, 46..49 those of the song; the drums repeat the first bits at 30..45. */
-#include <glib/gstdio.h>
-#include <string.h>
-
+/* data: windows of a corpus that this test writes itself (tests/spelled.h). */
+#include "tests/spelled.h"
 #include "trainer/comm.h"
 #include "trainer/data.h"
 
-enum { T = 16, MARK = 29, NUMBER = 30, SONG = 46, SONGS = 7, MELODY = 0, DRUMS = 1, STRIDE = 11 };
+enum { T = 16, SONGS = 7 };
 
-static const struct {
-    int64_t frames;
-    split_t split;
-    double tempo;
-    uint8_t numerator;
-} SONG_TABLE[SONGS] = {{250, SPLIT_TRAIN, 100, 3}, {5, SPLIT_TRAIN, 90, 3}, {32, SPLIT_VALID, 60, 4}, {16, SPLIT_TRAIN, 140, 4},
-                       {33, SPLIT_TRAIN, 120, 3},  {40, SPLIT_TEST, 60, 4}, {1, SPLIT_TRAIN, 130, 4}};
+static const spelled_song_t SONG_TABLE[SONGS] = {{250, SPLIT_TRAIN, 100, 3}, {5, SPLIT_TRAIN, 90, 3},   {32, SPLIT_VALID, 60, 4},
+                                                 {16, SPLIT_TRAIN, 140, 4},  {33, SPLIT_TRAIN, 120, 3}, {40, SPLIT_TEST, 60, 4},
+                                                 {1, SPLIT_TRAIN, 130, 4}};
 
 static char *folder;
-
-static uint8_t *plane_of(uint8_t *bits, int64_t frame, int track, int plane) { return bits + ((frame * 2 + track) * ROLL_PLANES + plane) * STRIDE; }
-
-static void set_bit(uint8_t *plane, int p) { plane[p / 8] = (uint8_t)(plane[p / 8] | 1U << (p % 8)); }
-
-/* Song 4 has notes at both edges of the roll: it cannot be transposed at all. */
-static void spell_frame(uint8_t *bits, int64_t frame, int64_t number, int song) {
-    for (int plane = 0; plane < ROLL_PLANES; plane++) {
-        uint8_t *melody = plane_of(bits, frame, MELODY, plane), *drums = plane_of(bits, frame, DRUMS, plane);
-        set_bit(melody, MARK);
-        set_bit(drums, MARK);
-        for (int b = 0; b < 16; b++) {
-            if (!(number >> b & 1)) continue;
-            set_bit(melody, NUMBER + b);
-            set_bit(drums, NUMBER + b);
-        }
-        for (int b = 0; b < 4; b++)
-            if (song >> b & 1) set_bit(melody, SONG + b);
-        if (song == 4) {
-            set_bit(melody, 0);
-            set_bit(melody, 87);
-        }
-    }
-}
-
-static void write_corpus(void) {
-    GError *error = NULL;
-    shard_set_t head = {.n_shards = 2, .options = (char *)"made by test_data", .grid = grid_default()};
-    g_assert_true(grid_set_tracks(&head.grid, "melody,drums", &error));
-    memset(head.corpus_id, 'a', 64);
-    folder = g_dir_make_tmp("test_data.XXXXXX", &error);
-    g_assert_no_error(error);
-    for (size_t shard = 0, first = 0; shard < 2; shard++) {
-        size_t n = shard == 0 ? 3 : SONGS - 3;
-        int64_t frames = 0;
-        shard_song_t songs[SONGS] = {0};
-        for (size_t i = 0; i < n; i++) {
-            songs[i] = (shard_song_t){.first_frame = frames,
-                                      .frames = SONG_TABLE[first + i].frames,
-                                      .tempo_bpm = SONG_TABLE[first + i].tempo,
-                                      .meter_numerator = SONG_TABLE[first + i].numerator,
-                                      .meter_denominator = 4,
-                                      .split = (uint8_t)SONG_TABLE[first + i].split};
-            memset(songs[i].sha256, '0' + (int)(first + i), 64);
-            g_snprintf(songs[i].path, sizeof songs[i].path, "song-%zu.mid", first + i);
-            frames += songs[i].frames;
-        }
-        g_autofree uint8_t *bits = g_malloc0((size_t)frames * grid_frame_bytes(&head.grid));
-        for (size_t i = 0; i < n; i++)
-            for (int64_t f = 0; f < songs[i].frames; f++) spell_frame(bits, songs[i].first_frame + f, f, (int)(first + i));
-        g_assert_true(shard_write(folder, &head, shard, songs, n, bits, frames, &error));
-        g_assert_no_error(error);
-        first += n;
-    }
-}
 
 static data_t *load(size_t planes, gboolean random_offsets, int low, int high, uint64_t seed) {
     GError *error = NULL;
@@ -85,38 +23,13 @@ static data_t *load(size_t planes, gboolean random_offsets, int low, int high, u
 
 static size_t window_bytes(size_t planes) { return (size_t)T * 2 * planes * STRIDE; }
 
-static gboolean bit(const uint8_t *plane, int p) { return p >= 0 && p < 88 && (plane[p / 8] >> (p % 8) & 1); }
-
-typedef struct {
-    int64_t number;
-    int song, shift;
-} spelled_t;
-
-/* What a frame of a window says. shift: of the melody. */
-static spelled_t read_frame(const uint8_t *window, size_t planes, size_t t) {
-    const uint8_t *melody = window + (t * 2 + MELODY) * planes * STRIDE, *drums = window + (t * 2 + DRUMS) * planes * STRIDE;
-    spelled_t spelled = {0};
-    g_assert_true(bit(drums, MARK)); /* never moved */
-    for (int b = 0; b < 16; b++) spelled.number |= (int64_t)bit(drums, NUMBER + b) << b;
-    int lowest = 0;
-    while (!bit(melody, lowest)) lowest++;
-    spelled.shift = lowest == 0 && bit(melody, 87) ? 0 : lowest - MARK; /* both edges: song 4 */
-    for (int b = 0; b < 16; b++) g_assert_cmpint(bit(melody, NUMBER + b + spelled.shift), ==, spelled.number >> b & 1);
-    for (int b = 0; b < 4; b++) spelled.song |= bit(melody, SONG + b + spelled.shift) << b;
-    if (planes == 2) { /* the onset plane says the same */
-        g_assert_cmpint(memcmp(melody, melody + STRIDE, STRIDE), ==, 0);
-        g_assert_cmpint(memcmp(drums, drums + STRIDE, STRIDE), ==, 0);
-    }
-    return spelled;
-}
-
 /* A window is one piece of one song, silent after its valid frames; returns its first frame. */
 static spelled_t read_window(const uint8_t *window, size_t planes, uint32_t valid) {
     g_assert_cmpuint(valid, >=, 1);
     g_assert_cmpuint(valid, <=, T);
-    spelled_t first = read_frame(window, planes, 0);
+    spelled_t first = spelled_read_frame(window, planes);
     for (size_t t = 1; t < valid; t++) {
-        spelled_t next = read_frame(window, planes, t);
+        spelled_t next = spelled_read_frame(window + t * 2 * planes * STRIDE, planes);
         g_assert_cmpint(next.number, ==, first.number + (int64_t)t);
         g_assert_cmpint(next.song, ==, first.song);
         g_assert_cmpint(next.shift, ==, first.shift);
@@ -136,7 +49,7 @@ static void test_counts(void) {
     g_assert_cmpint(data_main_meter(data).denominator, ==, 4);
     g_assert_cmpuint(data_shards(data)->n_songs, ==, SONGS);
     g_assert_cmpstr(data_shards(data)->songs[5].path, ==, "song-5.mid");
-    g_assert_cmpstr(data_shards(data)->options, ==, "made by test_data");
+    g_assert_cmpstr(data_shards(data)->options, ==, "spelled");
     data_free(data);
 }
 
@@ -283,7 +196,7 @@ int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     GError *error = NULL;
     if (!comm_init(&argc, &argv, &error)) g_error("%s", error->message);
-    write_corpus();
+    folder = spelled_write_corpus(SONG_TABLE, SONGS);
     g_test_add_func("/data/counts", test_counts);
     g_test_add_func("/data/grid", test_grid);
     g_test_add_func("/data/epochs", test_epochs);
@@ -292,12 +205,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/data/parts", test_parts);
     g_test_add_func("/data/refusals", test_refusals);
     int status = g_test_run();
-    for (int i = 0; i < 2; i++) {
-        g_autofree char *path = g_strdup_printf("%s/shard-%05d-of-00002.h5", folder, i);
-        g_remove(path);
-    }
-    g_rmdir(folder);
-    g_free(folder);
+    spelled_remove_corpus(folder);
     comm_finalize();
     return status;
 }

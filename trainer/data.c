@@ -2,6 +2,7 @@
  * depends on (seed, epoch, sample) alone, so any rank can make any sample. Refuses hosts that see different corpora. */
 #include "trainer/data.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "trainer/comm.h"
@@ -18,7 +19,9 @@ struct data {
     shard_set_t set; /* songs points into shared */
     void *shared;
     const uint8_t *bits;
-    size_t frame_bytes, stride, window_bytes;
+    size_t frame_bytes;  /* of the shards: both planes */
+    size_t sample_bytes; /* of a frame of samples: planes that the model learns */
+    size_t stride, window_bytes;
     split_index_t splits[SPLIT_COUNT];
 };
 
@@ -30,7 +33,10 @@ typedef struct {
     int64_t frames;
 } head_t;
 
-static int64_t song_slots(const shard_song_t *song, size_t window) { return (song->frames + (int64_t)window - 1) / (int64_t)window; }
+/* Frames from one slot of a song to the next. */
+static int64_t slot_frames(const data_config_t *config, const shard_song_t *song) {
+    return config->window ? (int64_t)config->window : config->chunk ? (int64_t)config->chunk : song->frames;
+}
 
 static void index_split(data_t *data, split_t split) {
     split_index_t *index = &data->splits[split];
@@ -41,7 +47,8 @@ static void index_split(data_t *data, split_t split) {
         const shard_song_t *song = &data->set.songs[i];
         if (song->split != split) continue;
         index->songs[k] = i;
-        index->first_slot[k + 1] = index->first_slot[k] + song_slots(song, data->config.window);
+        int64_t step = slot_frames(&data->config, song);
+        index->first_slot[k + 1] = index->first_slot[k] + (song->frames + step - 1) / step;
         index->frames += song->frames;
         k++;
     }
@@ -94,7 +101,8 @@ data_t *data_load(const char *folder, const data_config_t *config, GError **erro
     size_t songs_bytes = data->set.n_songs * sizeof(shard_song_t);
     data->stride = ((size_t)data->set.grid.pitches + 7) / 8;
     data->frame_bytes = grid_frame_bytes(&data->set.grid);
-    data->window_bytes = config->window * (size_t)data->set.grid.n_tracks * config->planes * data->stride;
+    data->sample_bytes = (size_t)data->set.grid.n_tracks * config->planes * data->stride;
+    data->window_bytes = config->window * data->sample_bytes;
     data->shared = comm_shared_alloc(songs_bytes + (size_t)data->set.frames * data->frame_bytes, error);
     if (!data->shared) goto fail;
     data->set.songs = data->shared;
@@ -159,6 +167,32 @@ meter_t data_main_meter(const data_t *data) {
     return (meter_t){.numerator = (uint8_t)(best / 256), .denominator = (uint8_t)(best % 256)};
 }
 
+/* Adds the set cells of a track's planes, [planes, stride], to counts [planes, pitches]. */
+static void count_cells(const uint8_t *bits, size_t planes, size_t stride, size_t pitches, double *counts) {
+    for (size_t l = 0; l < planes; l++)
+        for (size_t i = 0; i < stride; i++)
+            for (unsigned byte = bits[l * stride + i]; byte; byte &= byte - 1) {
+                const size_t p = 8 * i + (size_t)__builtin_ctz(byte);
+                if (p < pitches) counts[l * pitches + p]++;
+            }
+}
+
+void data_log_odds(const data_t *data, double *log_odds) {
+    const split_index_t *train = &data->splits[SPLIT_TRAIN];
+    const size_t tracks = (size_t)data->set.grid.n_tracks, planes = data->config.planes, pitches = (size_t)data->set.grid.pitches;
+    const size_t cells = tracks * planes * pitches;
+    memset(log_odds, 0, cells * sizeof *log_odds);
+    for (size_t i = 0; i < train->n_songs; i++) {
+        const shard_song_t *song = &data->set.songs[train->songs[i]];
+        for (int64_t t = 0; t < song->frames; t++) {
+            const uint8_t *frame = data->bits + (size_t)(song->first_frame + t) * data->frame_bytes;
+            for (size_t k = 0; k < tracks; k++)
+                count_cells(frame + k * ROLL_PLANES * data->stride, planes, data->stride, pitches, log_odds + k * planes * pitches);
+        }
+    }
+    for (size_t i = 0; i < cells; i++) log_odds[i] = log((log_odds[i] + 0.5) / ((double)train->frames - log_odds[i] + 0.5));
+}
+
 /* The song that a slot is in, and the slot's number in that song. Binary search: first_slot[k] <= slot < first_slot[k + 1]. */
 static const shard_song_t *find_slot(const data_t *data, split_t split, int64_t slot, int64_t *number) {
     const split_index_t *index = &data->splits[split];
@@ -181,14 +215,13 @@ static int clamp_transposition(const data_t *data, const uint8_t *frames, size_t
     return CLAMP(semitones, -lowest, data->set.grid.pitches - 1 - highest);
 }
 
-/* Frames of a song from start, at most a window of them, to a packed window; returns how many. */
-static uint32_t copy_window(const data_t *data, const shard_song_t *song, int64_t start, int semitones, uint8_t *to) {
+/* A song's frames [start, start + n), transposed, to the planes that the model learns. */
+static void copy_frames(const data_t *data, const shard_song_t *song, int64_t start, size_t n, int semitones, uint8_t *to) {
     const grid_t *grid = &data->set.grid;
     size_t tracks = (size_t)grid->n_tracks, planes = data->config.planes, stride = data->stride;
-    size_t frames = MIN(data->config.window, (size_t)(song->frames - start));
     const uint8_t *from = data->bits + (size_t)(song->first_frame + start) * data->frame_bytes;
-    semitones = clamp_transposition(data, from, frames, semitones);
-    for (size_t t = 0; t < frames; t++) {
+    semitones = clamp_transposition(data, from, n, semitones);
+    for (size_t t = 0; t < n; t++) {
         for (size_t k = 0; k < tracks; k++) {
             int shift = grid->roles[k] == ROLE_DRUMS ? 0 : semitones;
             for (size_t l = 0; l < planes; l++) {
@@ -201,31 +234,39 @@ static uint32_t copy_window(const data_t *data, const shard_song_t *song, int64_
             }
         }
     }
-    size_t done = frames * tracks * planes * stride;
+}
+
+/* Frames of a song from start, at most a window of them, to a packed window; returns how many. */
+static uint32_t copy_window(const data_t *data, const shard_song_t *song, int64_t start, int semitones, uint8_t *to) {
+    size_t frames = MIN(data->config.window, (size_t)(song->frames - start)), done = frames * data->sample_bytes;
+    copy_frames(data, song, start, frames, semitones, to);
     memset(to + done, 0, data->window_bytes - done);
     return (uint32_t)frames;
 }
 
-void data_train_batch(const data_t *data, int64_t epoch, int64_t first, size_t n, uint8_t *bits, uint32_t *valid) {
+static int draw_transposition(const data_t *data, int64_t epoch, int64_t slot) {
     const data_config_t *config = &data->config;
-    const uint64_t slots = (uint64_t)data_windows(data, SPLIT_TRAIN), window = config->window;
-    const rng_t order = rng_make(config->seed, RNG_SHUFFLE, (uint64_t)epoch, 0);
+    if (config->transpose_high <= config->transpose_low) return config->transpose_low;
+    rng_t rng = rng_make(config->seed, RNG_TRANSPOSE, (uint64_t)epoch, (uint64_t)slot);
+    return config->transpose_low + (int)rng_below(&rng, 0, (uint64_t)(config->transpose_high - config->transpose_low) + 1);
+}
+
+/* What a slot's start is moved by, in [0, n). */
+static int64_t draw_offset(const data_t *data, int64_t epoch, int64_t slot, int64_t n) {
+    if (!data->config.random_offsets) return 0;
+    rng_t rng = rng_make(data->config.seed, RNG_OFFSET, (uint64_t)epoch, (uint64_t)slot);
+    return (int64_t)rng_below(&rng, 0, (uint64_t)n);
+}
+
+void data_train_batch(const data_t *data, int64_t epoch, int64_t first, size_t n, uint8_t *bits, uint32_t *valid) {
+    const int64_t slots = data_windows(data, SPLIT_TRAIN), window = (int64_t)data->config.window;
+    const rng_t order = rng_make(data->config.seed, RNG_SHUFFLE, (uint64_t)epoch, 0);
     for (size_t i = 0; i < n; i++) {
-        uint64_t slot = rng_permute(&order, (uint64_t)first + i, slots);
-        int64_t number = 0;
-        const shard_song_t *song = find_slot(data, SPLIT_TRAIN, (int64_t)slot, &number);
-        int64_t start = number * (int64_t)window;
-        if (config->random_offsets) {
-            rng_t offset = rng_make(config->seed, RNG_OFFSET, (uint64_t)epoch, slot);
-            start += (int64_t)rng_below(&offset, 0, window);
-            start = CLAMP(song->frames - (int64_t)window, 0, start);
-        }
-        int semitones = config->transpose_low;
-        if (config->transpose_high > config->transpose_low) {
-            rng_t transpose = rng_make(config->seed, RNG_TRANSPOSE, (uint64_t)epoch, slot);
-            semitones += (int)rng_below(&transpose, 0, (uint64_t)(config->transpose_high - config->transpose_low) + 1);
-        }
-        valid[i] = copy_window(data, song, start, semitones, bits + i * data->window_bytes);
+        int64_t slot = (int64_t)rng_permute(&order, (uint64_t)first + i, (uint64_t)slots), number = 0;
+        const shard_song_t *song = find_slot(data, SPLIT_TRAIN, slot, &number);
+        int64_t start = number * window + draw_offset(data, epoch, slot, window);
+        if (data->config.random_offsets) start = CLAMP(song->frames - window, 0, start);
+        valid[i] = copy_window(data, song, start, draw_transposition(data, epoch, slot), bits + i * data->window_bytes);
     }
 }
 
@@ -235,6 +276,64 @@ void data_grid_batch(const data_t *data, split_t split, int64_t first, size_t n,
         const shard_song_t *song = find_slot(data, split, first + (int64_t)i, &number);
         valid[i] = copy_window(data, song, number * (int64_t)data->config.window, 0, bits + i * data->window_bytes);
     }
+}
+
+int64_t data_sequences(const data_t *data) { return data_windows(data, SPLIT_TRAIN); }
+
+/* A sequence's song and frames [*start, *start + *frames) of it. */
+static const shard_song_t *find_sequence(const data_t *data, int64_t epoch, int64_t slot, int64_t *start, size_t *frames) {
+    const data_config_t *config = &data->config;
+    const int64_t align = (int64_t)config->align, chunk = (int64_t)config->chunk;
+    int64_t number = 0;
+    const shard_song_t *song = find_slot(data, SPLIT_TRAIN, slot, &number);
+    *start = 0;
+    *frames = (size_t)song->frames;
+    if (chunk == 0) return song;
+    *start = (number * chunk + draw_offset(data, epoch, slot, chunk)) / align * align;
+    if (config->random_offsets) *start = MIN(*start, (MAX(song->frames - chunk, 0) + align - 1) / align * align);
+    *frames = (size_t)MIN(chunk, song->frames - *start);
+    return song;
+}
+
+uint32_t data_sequence_frames(const data_t *data, int64_t epoch, int64_t slot) {
+    int64_t start = 0;
+    size_t frames = 0;
+    find_sequence(data, epoch, slot, &start, &frames);
+    return (uint32_t)frames;
+}
+
+uint32_t data_sequence_most_frames(const data_t *data, int64_t slot) {
+    int64_t number = 0;
+    const shard_song_t *song = find_slot(data, SPLIT_TRAIN, slot, &number);
+    return (uint32_t)MIN(song->frames, slot_frames(&data->config, song));
+}
+
+/* A song's frames [start, start + n) with those before them, and silence where there are none. */
+static void copy_sequence(const data_t *data, const shard_song_t *song, int64_t start, size_t n, int semitones, size_t T, uint8_t *to) {
+    size_t before = MIN(MODEL_CONTEXT, (size_t)start), silent = MODEL_CONTEXT - before;
+    memset(to, 0, silent * data->sample_bytes);
+    copy_frames(data, song, start - (int64_t)before, before + n, semitones, to + silent * data->sample_bytes);
+    memset(to + (MODEL_CONTEXT + n) * data->sample_bytes, 0, (T - n) * data->sample_bytes);
+}
+
+uint32_t data_sequence(const data_t *data, int64_t epoch, int64_t slot, size_t T, uint8_t *bits) {
+    int64_t start = 0;
+    size_t frames = 0;
+    const shard_song_t *song = find_sequence(data, epoch, slot, &start, &frames);
+    copy_sequence(data, song, start, frames, draw_transposition(data, epoch, slot), T, bits);
+    return (uint32_t)frames;
+}
+
+int64_t data_pieces(const data_t *data, split_t split) { return (int64_t)data->splits[split].n_songs; }
+
+static const shard_song_t *find_piece(const data_t *data, split_t split, int64_t piece) { return &data->set.songs[data->splits[split].songs[piece]]; }
+
+uint32_t data_piece_frames(const data_t *data, split_t split, int64_t piece) { return (uint32_t)find_piece(data, split, piece)->frames; }
+
+uint32_t data_piece(const data_t *data, split_t split, int64_t piece, size_t T, uint8_t *bits) {
+    const shard_song_t *song = find_piece(data, split, piece);
+    copy_sequence(data, song, 0, (size_t)song->frames, 0, T, bits);
+    return (uint32_t)song->frames;
 }
 
 size_t data_part(int64_t n, int rank, int size, int64_t *first) {

@@ -1,8 +1,13 @@
-/* data: training windows from a folder of shards: epoch order, this rank's part of each global batch, augmentation. One copy of the rolls a host.
+/* data: training samples from a folder of shards: windows of one length, or sequences of unequal length; augmentation. One copy of the rolls a host. What a sample is
+ * depends on (seed, epoch, slot) alone.
  *
- * A split's windows of an epoch: each song of F frames gives ceil(F / T) slots. Slot k of a song starts at frame k T (grid), or, where random, at k T + r with
+ * Windows, of T frames: each song of F frames gives ceil(F / T) slots. Slot k of a song starts at frame k T (grid), or, where random, at k T + r with
  * r uniform in [0, T) drawn by (seed, epoch, slot), moved back to end with the song; a song shorter than T starts at 0. Frames past the song's end are silence and do not count
- * (batch_t.valid). Grid windows cover every frame exactly once: evaluation uses them. Sample i of an epoch is slot permutation(i). */
+ * (batch_t.valid). Grid windows cover every frame exactly once: evaluation uses them. Sample i of an epoch is slot permutation(i).
+ *
+ * Sequences are whole songs (pieces), one slot each, or chunks of C frames at most, ceil(F / C) slots a song. Slot k starts at k C, or, where random, at k C + r as above,
+ * rounded down to a multiple of `align` frames and moved back to fit, but no further than to such a multiple: the last chunk may be shorter than C. They come with the
+ * MODEL_CONTEXT frames before them, silence before the song. Their order: trainer/batching.h. */
 #ifndef MPIANIST_TRAINER_DATA_H
 #define MPIANIST_TRAINER_DATA_H
 
@@ -10,11 +15,14 @@
 #include "trainer/model.h"
 
 typedef struct {
-    size_t window; /* T */
+    size_t window; /* T; 0: sequences */
+    size_t chunk;  /* C, frames, at least align; 0: whole pieces */
+    size_t align;  /* of chunks: frames a segment of the model, so that t mod S keeps its place in the song's meter */
     size_t planes; /* L */
     uint64_t seed;
     gboolean random_offsets;
-    int transpose_low, transpose_high; /* semitones; a draw that would push a sounding note past the edge is clamped; drums stay */
+    int transpose_low,
+        transpose_high; /* semitones; a draw that would push a sounding note (also of the context) past the edge is clamped; drums stay */
 } data_config_t;
 
 typedef struct data data_t;
@@ -25,6 +33,8 @@ void data_free(data_t *data); /* collective */
 const shard_set_t *data_shards(const data_t *data);
 int64_t data_windows(const data_t *data, split_t split);
 int64_t data_frames(const data_t *data, split_t split);
+/* Log-odds of each cell [K, L, P] in the train split: log((n + 0.5) / (F - n + 0.5)) where it is set in n of F frames; probabilities as in `preprocess --info`. */
+void data_log_odds(const data_t *data, double *log_odds);
 double data_median_tempo(const data_t *data);
 meter_t data_main_meter(const data_t *data);
 
@@ -32,6 +42,19 @@ meter_t data_main_meter(const data_t *data);
 void data_train_batch(const data_t *data, int64_t epoch, int64_t first, size_t n, uint8_t *bits, uint32_t *valid);
 /* Grid windows [first, first + n) of a split in corpus order, as they are. */
 void data_grid_batch(const data_t *data, split_t split, int64_t first, size_t n, uint8_t *bits, uint32_t *valid);
+
+/* Sequences of an epoch (the train split's slots). */
+int64_t data_sequences(const data_t *data);
+/* Frames of a slot's sequence in an epoch; the most that it has in any. */
+uint32_t data_sequence_frames(const data_t *data, int64_t epoch, int64_t slot);
+uint32_t data_sequence_most_frames(const data_t *data, int64_t slot);
+/* Writes it, augmented, to bits [MODEL_CONTEXT + T, K, L, stride], silence after its end, T at least its frames; returns them. Allocates nothing. */
+uint32_t data_sequence(const data_t *data, int64_t epoch, int64_t slot, size_t T, uint8_t *bits);
+
+/* Songs of a split in corpus order, whole, as they are, with silence before: as above. */
+int64_t data_pieces(const data_t *data, split_t split);
+uint32_t data_piece_frames(const data_t *data, split_t split, int64_t piece);
+uint32_t data_piece(const data_t *data, split_t split, int64_t piece, size_t T, uint8_t *bits);
 
 /* This rank's part of n items: [*first, *first + returned count), ranks differ by at most one. */
 size_t data_part(int64_t n, int rank, int size, int64_t *first);

@@ -1,0 +1,82 @@
+/* batching: owns the order in which an epoch's sequences are trained on and how a batch is shared. Every rank computes it all alike from the same lengths. Memory is for
+ * one epoch; planning another one replaces it. Refuses nothing. */
+#include "trainer/batching.h"
+
+#include <stdlib.h>
+
+#include "trainer/rng.h"
+
+enum { ORDER_OF_SEQUENCES, ORDER_OF_BATCHES }; /* samples of RNG_SHUFFLE */
+
+struct batching {
+    size_t n, batch, steps;
+    uint32_t *sequences; /* [n]: batch k is [k batch, (k + 1) batch) */
+    uint32_t *batches;   /* [steps] */
+    uint64_t *keys;      /* [pool]: complement of the length, then position: ascending is longest first */
+    uint32_t *pool;      /* [pool] */
+};
+
+batching_t *batching_new(size_t n, size_t batch) {
+    batching_t *batching = g_new0(batching_t, 1);
+    const size_t pool = MIN(n, batch * BATCHING_POOL);
+    batching->n = n;
+    batching->batch = batch;
+    batching->steps = (n + batch - 1) / batch;
+    batching->sequences = g_new0(uint32_t, n);
+    batching->batches = g_new0(uint32_t, batching->steps);
+    batching->keys = g_new0(uint64_t, pool);
+    batching->pool = g_new0(uint32_t, pool);
+    return batching;
+}
+
+void batching_free(batching_t *batching) {
+    if (!batching) return;
+    g_free(batching->sequences);
+    g_free(batching->batches);
+    g_free(batching->keys);
+    g_free(batching->pool);
+    g_free(batching);
+}
+
+static int compare_keys(const void *a, const void *b) {
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void sort_pool(batching_t *batching, uint32_t *sequences, size_t n, const uint32_t *frames) {
+    for (size_t i = 0; i < n; i++) {
+        batching->pool[i] = sequences[i];
+        batching->keys[i] = (uint64_t)~frames[sequences[i]] << 32 | i;
+    }
+    qsort(batching->keys, n, sizeof *batching->keys, compare_keys);
+    for (size_t i = 0; i < n; i++) sequences[i] = batching->pool[(uint32_t)batching->keys[i]];
+}
+
+void batching_plan(batching_t *batching, uint64_t seed, uint64_t epoch, const uint32_t *frames) {
+    const size_t n = batching->n, pool = batching->batch * BATCHING_POOL;
+    const rng_t sequences = rng_make(seed, RNG_SHUFFLE, epoch, ORDER_OF_SEQUENCES), batches = rng_make(seed, RNG_SHUFFLE, epoch, ORDER_OF_BATCHES);
+    for (size_t i = 0; i < n; i++) batching->sequences[i] = (uint32_t)rng_permute(&sequences, i, n);
+    for (size_t i = 0; i < n; i += pool) sort_pool(batching, batching->sequences + i, MIN(pool, n - i), frames);
+    for (size_t k = 0; k < batching->steps; k++) batching->batches[k] = (uint32_t)rng_permute(&batches, k, batching->steps);
+}
+
+size_t batching_steps(const batching_t *batching) { return batching->steps; }
+
+const uint32_t *batching_step(const batching_t *batching, size_t step, size_t *n) {
+    const size_t first = batching->batches[step] * batching->batch;
+    *n = MIN(batching->batch, batching->n - first);
+    return batching->sequences + first;
+}
+
+void batching_split(const uint32_t *frames, size_t n, size_t parts, uint32_t *part, uint64_t *load) {
+    for (size_t p = 0; p < parts; p++) load[p] = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t least = 0;
+        for (size_t p = 1; p < parts; p++)
+            if (load[p] < load[least]) least = p;
+        part[i] = (uint32_t)least;
+        load[least] += frames[i];
+    }
+}
+
+uint64_t batching_most(uint64_t total, uint64_t longest, size_t parts) { return (total + (parts - 1) * longest + parts - 1) / parts; }

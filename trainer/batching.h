@@ -1,0 +1,32 @@
+/* batching: sequences of unequal length into batches of similar length, and a batch into parts of about equal frames. No MPI, no files. */
+#ifndef MPIANIST_TRAINER_BATCHING_H
+#define MPIANIST_TRAINER_BATCHING_H
+
+#include <glib.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BATCHING_POOL 8 /* batches that are sorted by length together */
+
+typedef struct batching batching_t;
+
+/* For epochs of n sequences, `batch` a step, 1 <= batch <= n < 2^32. Owner: caller. */
+batching_t *batching_new(size_t n, size_t batch);
+void batching_free(batching_t *batching);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(batching_t, batching_free)
+
+/* Plans an epoch of sequences of frames [n] >= 1: all in an order that depends on (seed, epoch) alone, cut into pools of BATCHING_POOL batches; each pool sorted by length
+ * (ties by that order) and cut into batches; the batches in another such order. So a batch has similar lengths, the epoch has no order, and every sequence comes once. */
+void batching_plan(batching_t *batching, uint64_t seed, uint64_t epoch, const uint32_t *frames);
+/* Steps of an epoch: ceil(n / batch). One of them has fewer sequences where n is no multiple. */
+size_t batching_steps(const batching_t *batching);
+/* The sequences of a step of the planned epoch, longest first; *n of them. */
+const uint32_t *batching_step(const batching_t *batching, size_t step, size_t *n);
+
+/* Sequences of frames [n], longest first, to parts 0 .. parts - 1: each to the part with the fewest frames so far, the first of several; part [n], load [parts] frames of
+ * each. Parts differ by the longest sequence at most, and none has more than batching_most() (Graham 1969). A part keeps the order; it may stay empty. */
+void batching_split(const uint32_t *frames, size_t n, size_t parts, uint32_t *part, uint64_t *load);
+/* total / parts + (1 - 1 / parts) longest, rounded up. */
+uint64_t batching_most(uint64_t total, uint64_t longest, size_t parts);
+
+#endif

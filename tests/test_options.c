@@ -122,7 +122,9 @@ static void test_bad_values(void) {
     assert_refused("--loss BCE", "--loss: 'BCE' is not one of bce, mse");
     assert_refused("--planes b", "--planes: 'b' is not one of sounding, both");
     assert_refused("--preset sed", "--preset: 'sed' is not one of seed, chorales, folk");
-    assert_refused("--split x --evaluate y", "--split: 'x' is not one of train, valid, test");
+    assert_refused("--split x --evaluate y", "--split: 'x' is not one or more of train, valid, test, with commas between");
+    assert_refused("--split test,test --evaluate y", "--split: 'test,test' is not one or more of train, valid, test, with commas between");
+    assert_refused("--split test, --evaluate y", "--split: 'test,' is not one or more of train, valid, test, with commas between");
     assert_refused("--resume=", "--resume: '' is not a name");
     const char *const hidden[] = {"", "0", "256,,64", "256,", "65537", "-1", "a", "1,2,3,4,5,6,7,8,9"};
     for (size_t i = 0; i < G_N_ELEMENTS(hidden); i++) {
@@ -160,6 +162,7 @@ static void test_usage(void) {
         {"trainer --data d --output o shards", "'shards': unexpected argument; every option has a name (--help lists all)"},
         {"trainer --data d --output o --split test", "--split: has no meaning without --evaluate CHECKPOINT"},
         {"trainer --data d --output o --iwae 5", "--iwae: has no meaning without --evaluate CHECKPOINT"},
+        {"trainer --data d --output o --particles 5", "--particles: has no meaning without --evaluate CHECKPOINT"},
         {"trainer --data d --output o --batch 4 --accumulate 5", "--accumulate: more passes than windows in a batch; lower it or raise --batch"},
     };
     gboolean help;
@@ -177,6 +180,12 @@ static void test_usage(void) {
     g_autoptr(options_t) good = parse_whole("trainer --data d --evaluate best.h5 --iwae 8 --split valid --quiet", FALSE, &help, &error);
     g_assert_no_error(error);
     g_assert_true(good->iwae == 8 && good->quiet && !good->output && !help);
+    g_autoptr(options_t) several = parse_whole("trainer --data d --evaluate best.h5 --particles 16 --split valid,train", FALSE, &help, &error);
+    g_assert_no_error(error);
+    split_t splits[SPLIT_COUNT];
+    size_t n = 0;
+    g_assert_true(options_splits(several, splits, &n, &error));
+    g_assert_true(several->particles == 16 && n == 2 && splits[0] == SPLIT_VALID && splits[1] == SPLIT_TRAIN);
 }
 
 static void test_files(void) {

@@ -37,6 +37,8 @@ run "$trainer" --evaluate run/latest.h5 --data data --split valid --quiet
 cp out one
 run "$trainer" --evaluate run/latest.h5 --data data --split valid --quiet --seed 1
 ok "an evaluation can be repeated" test -s one -a "$(cat one)" = "$(cat out)"
+run "$trainer" --evaluate run/latest.h5 --data data --split test,valid
+ok "of several splits: a line each, in the order given" test "$(wc -l <out)" -eq 2 -a "$(tail -n 1 out)" = "$(cat one)"
 perl -MJSON::PP -e 'print decode_json(<>)->{nll}' out >nll
 holds "--evaluate finds what training found" "$(cat nll) - $(member run/metrics.jsonl epoch valid_nll | tail -n 1) < 1e-6"
 
@@ -48,6 +50,9 @@ run "$trainer" --data data --output mse "${tiny[@]}" --loss mse --max-steps 3 --
 status_is 0 "squared error"
 run "$trainer" --evaluate mse/latest.h5 --data data --iwae 4
 status_is 2 "--iwae on a model without likelihood is refused"
+run "$trainer" --evaluate run/latest.h5 --data data --particles 4
+status_is 2 "--particles on a dense model is refused"
+says 'a dense model.*take --iwae K' "and says what it has"
 
 run "$trainer" --data data --output short "${tiny[@]}" --max-steps 3
 status_is 0 "--max-steps"

@@ -2,12 +2,11 @@
  * LeVeque 1979, the importance-weighted bound by a running log-sum-exp. Refuses empty splits and data on another grid than the model's. */
 #include "trainer/evaluate.h"
 
-#include <json-glib/json-glib.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "trainer/comm.h"
+#include "trainer/evaluation_print.h"
 #include "trainer/run.h"
 #include "trainer/stop.h"
 #include "trainer/train.h"
@@ -208,110 +207,66 @@ gboolean evaluator_run(evaluator_t *evaluator, model_t *model, const data_t *dat
     return TRUE;
 }
 
-static void add_number(JsonBuilder *builder, const char *name, double value) {
-    json_builder_set_member_name(builder, name);
-    if (isfinite(value))
-        json_builder_add_double_value(builder, value);
-    else
-        json_builder_add_null_value(builder);
+/* The bounds that a kind of model has. */
+static gboolean check_bounds(const options_t *options, const model_config_t *config, GError **error) {
+    const char *problem = NULL;
+    if (config->kind == MODEL_SEQUENCE && options->iwae > 0)
+        problem = "--iwae: %s is a sequence model, whose draws must be weighed segment by segment; take --particles K";
+    else if (config->kind == MODEL_DENSE && options->particles > 0)
+        problem = "--particles: %s is a dense model, whose windows have one latent each; take --iwae K";
+    else if (options->iwae > 0 && config->loss != LOSS_BCE)
+        problem = "--iwae: %s was trained with --loss mse, which gives no likelihood; leave --iwae out";
+    if (!problem) return TRUE;
+    g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, problem, options->evaluate);
+    return FALSE;
 }
 
-static void print_json(const options_t *options, const checkpoint_t *head, const evaluation_t *e) {
-    double per_frame = (double)e->windows / (double)e->frames;
-    g_autoptr(JsonBuilder) builder = json_builder_new();
-    json_builder_begin_object(builder);
-    json_builder_set_member_name(builder, "checkpoint");
-    json_builder_add_string_value(builder, options->evaluate);
-    json_builder_set_member_name(builder, "split");
-    json_builder_add_string_value(builder, options->split);
-    const struct {
-        const char *name;
-        int64_t value;
-    } counts[] = {{"step", head->step}, {"windows", e->windows}, {"frames", e->frames}, {"active_units", e->active_units}, {"draws", e->draws}};
-    for (size_t i = 0; i < G_N_ELEMENTS(counts); i++) {
-        json_builder_set_member_name(builder, counts[i].name);
-        json_builder_add_int_value(builder, counts[i].value);
+static gboolean check_songs(const options_t *options, const data_t *data, const split_t *splits, size_t n, GError **error) {
+    for (size_t i = 0; i < n; i++) {
+        if (data_frames(data, splits[i]) > 0) continue;
+        g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE, "%s: holds no %s songs; see `preprocess --info %s`, or take another --split", options->data,
+                    split_name(splits[i]), options->data);
+        return FALSE;
     }
-    add_number(builder, "nll", e->nll);
-    add_number(builder, "kl", e->kl);
-    add_number(builder, "loss", e->nll + e->kl);
-    add_number(builder, "nll_per_frame", e->nll * per_frame);
-    add_number(builder, "kl_per_frame", e->kl * per_frame);
-    add_number(builder, "loss_per_frame", (e->nll + e->kl) * per_frame);
-    if (e->draws > 0) {
-        add_number(builder, "iwae", e->iwae);
-        add_number(builder, "iwae_per_frame", e->iwae * per_frame);
-    }
-    add_number(builder, "precision", e->precision);
-    add_number(builder, "recall", e->recall);
-    add_number(builder, "f1", e->f1);
-    json_builder_end_object(builder);
-    g_autoptr(JsonNode) root = json_builder_get_root(builder);
-    g_autofree char *text = json_to_string(root, FALSE);
-    puts(text);
-    fflush(stdout);
+    return TRUE;
 }
 
-static void print_table(const options_t *options, const model_config_t *config, const evaluation_t *e) {
-    double per_frame = (double)e->windows / (double)e->frames;
-    const char *kind = config->loss == LOSS_MSE ? "squared error" : "reconstruction, nats";
-    g_printerr("%s on %s: %" G_GINT64_FORMAT " windows, %" G_GINT64_FORMAT " frames\n", options->evaluate, options->split, e->windows, e->frames);
-    g_printerr("%-28s %12s %12s\n", "", "a window", "a frame");
-    g_printerr("%-28s %12.4f %12.4f\n", kind, e->nll, e->nll * per_frame);
-    g_printerr("%-28s %12.4f %12.4f\n", "KL divergence, nats", e->kl, e->kl * per_frame);
-    g_printerr("%-28s %12.4f %12.4f\n", "sum (-ELBO)", e->nll + e->kl, (e->nll + e->kl) * per_frame);
-    if (e->draws > 0) {
-        g_autofree char *name = g_strdup_printf("bound of %d draws (IWAE)", e->draws);
-        g_printerr("%-28s %12.4f %12.4f\n", name, e->iwae, e->iwae * per_frame);
+static gboolean stopped(GError **error) {
+    g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "stopped by a signal before the evaluation was done");
+    return FALSE;
+}
+
+static gboolean run_splits(const options_t *options, const checkpoint_t *head, model_t *model, const data_t *data, const split_t *splits, size_t n,
+                           GError **error) {
+    g_autoptr(evaluator_t) evaluator = evaluator_new(&head->model, EVALUATE_BATCH, options->iwae);
+    for (size_t i = 0; i < n; i++) {
+        evaluation_t result;
+        if (!evaluator_run(evaluator, model, data, splits[i], (uint64_t)options->seed, options->beta, options->free_bits, &result))
+            return stopped(error);
+        if (comm_rank() == 0) evaluation_print(options, head, splits[i], &result);
     }
-    g_printerr("%-28s %12d of %zu\n", "active latent units", e->active_units, config->latent);
-    g_printerr("notes at 0.5: precision %.4f, recall %.4f, F1 %.4f\n", e->precision, e->recall, e->f1);
+    return TRUE;
 }
 
 int evaluate_run(const options_t *options, GError **error) {
     g_auto(checkpoint_t) head = {0};
-    split_t split = SPLIT_TEST;
-    if (!split_from_name(options->split, &split)) {
-        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "--split %s: is none of train, valid, test", options->split);
-        return EXIT_USAGE;
-    }
+    split_t splits[SPLIT_COUNT];
+    size_t n = 0;
+    if (!options_splits(options, splits, &n, error)) return EXIT_USAGE;
     if (!run_read_head(options->evaluate, &head, error)) return EXIT_ERROR;
-    if (options->iwae > 0 && head.model.loss != LOSS_BCE) {
-        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "--iwae: %s was trained with --loss mse, which gives no likelihood; leave --iwae out",
-                    options->evaluate);
-        return EXIT_USAGE;
-    }
+    if (!check_bounds(options, &head.model, error)) return EXIT_USAGE;
     data_config_t data_config = {.window = head.model.window, .planes = head.model.planes, .seed = (uint64_t)options->seed};
     data_t *data = data_load(options->data, &data_config, error);
     if (!data) return EXIT_ERROR;
-    int status = EXIT_ERROR;
-    g_autoptr(model_t) model = NULL;
-    g_autoptr(evaluator_t) evaluator = NULL;
     GError *local = NULL;
-    if (!run_check_grid(options->evaluate, &head, &data_shards(data)->grid, error)) goto out;
-    if (data_windows(data, split) == 0) {
-        g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE, "%s: holds no %s songs; see `preprocess --info %s`, or take another --split", options->data,
-                    options->split, options->data);
-        goto out;
+    g_autoptr(model_t) model = NULL;
+    gboolean done = run_check_grid(options->evaluate, &head, &data_shards(data)->grid, error) && check_songs(options, data, splits, n, error);
+    if (done) {
+        model = model_new(&head.model, EVALUATE_BATCH, 0, &local);
+        done = comm_agree_error(&local);
+        if (!done) g_propagate_error(error, local);
     }
-    model = model_new(&head.model, EVALUATE_BATCH, 0, &local);
-    if (!comm_agree_error(&local)) {
-        g_propagate_error(error, local);
-        goto out;
-    }
-    if (!run_read_state(options->evaluate, model, NULL, error)) goto out;
-    evaluator = evaluator_new(&head.model, EVALUATE_BATCH, options->iwae);
-    evaluation_t result;
-    if (!evaluator_run(evaluator, model, data, split, (uint64_t)options->seed, options->beta, options->free_bits, &result)) {
-        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "stopped by a signal before the evaluation was done");
-        goto out;
-    }
-    if (comm_rank() == 0) {
-        print_json(options, &head, &result);
-        if (!options->quiet) print_table(options, &head.model, &result);
-    }
-    status = EXIT_DONE;
-out:
+    done = done && run_read_state(options->evaluate, model, NULL, error) && run_splits(options, &head, model, data, splits, n, error);
     data_free(data);
-    return status;
+    return done ? EXIT_DONE : EXIT_ERROR;
 }

@@ -7,6 +7,7 @@
 
 #include "preprocess/word.h"
 
+static gboolean valid_splits(const char *text);
 static gboolean valid_hidden(const char *text);
 static gboolean valid_transpose(const char *text);
 static gboolean valid_checkpoint_every(const char *text);
@@ -48,8 +49,10 @@ const option_t OPTION_TABLE[] = {
     FLAG("version", GROUP_RUN, version, "print the version and leave"),
 
     TEXT("evaluate", GROUP_EVALUATION, evaluate, NULL, "FILE", "score this checkpoint instead of training"),
-    CHOICE("split", GROUP_EVALUATION, split, "test", "train|valid|test", "songs that --evaluate scores"),
-    INT("iwae", GROUP_EVALUATION, iwae, "0", "K", "draws of the importance-weighted bound, 0: none", 0, 100000),
+    GRAMMAR("split", GROUP_EVALUATION, split, "test", "SPLIT,...", "songs that --evaluate scores: some of train, valid, test", valid_splits,
+            "one or more of train, valid, test, with commas between"),
+    INT("iwae", GROUP_EVALUATION, iwae, "0", "K", "dense: draws of the importance-weighted bound, 0: none", 0, 100000),
+    INT("particles", GROUP_EVALUATION, particles, "0", "K", "sequence: particles of the bound, 0: none", 0, 10000),
 
     CHOICE("model", GROUP_MODEL, model, "dense", "dense|sequence", "windows at once, or pieces frame by frame"),
     INT("window", GROUP_MODEL, window, "100", "FRAMES", "frames a window", 1, 65536, DENSE("its batches are whole pieces, or --chunk FRAMES")),
@@ -231,6 +234,24 @@ char *option_get(const options_t *options, const option_t *option) {
     case OPTION_TEXT: break;
     }
     return g_strdup(*(char *const *)(const void *)member);
+}
+
+gboolean option_parse_splits(const char *text, split_t splits[SPLIT_COUNT], size_t *n) {
+    g_auto(GStrv) parts = g_strsplit(text, ",", -1);
+    *n = g_strv_length(parts);
+    if (*n < 1 || *n > SPLIT_COUNT) return FALSE;
+    for (size_t i = 0; i < *n; i++) {
+        if (!split_from_name(g_strstrip(parts[i]), &splits[i])) return FALSE;
+        for (size_t j = 0; j < i; j++)
+            if (splits[j] == splits[i]) return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean valid_splits(const char *text) {
+    split_t splits[SPLIT_COUNT];
+    size_t n;
+    return option_parse_splits(text, splits, &n);
 }
 
 gboolean option_parse_hidden(const char *text, size_t sizes[MODEL_MAX_HIDDEN], size_t *n) {

@@ -196,6 +196,8 @@ static gboolean check_together(const options_t *options, GHashTable *flags, GErr
         problem = "--split: has no meaning without --evaluate CHECKPOINT";
     else if (!options->evaluate && g_hash_table_contains(flags, "iwae"))
         problem = "--iwae: has no meaning without --evaluate CHECKPOINT";
+    else if (!options->evaluate && g_hash_table_contains(flags, "particles"))
+        problem = "--particles: has no meaning without --evaluate CHECKPOINT";
     else if (options->accumulate > options->batch)
         problem = "--accumulate: more passes than windows in a batch; lower it or raise --batch";
     else if (options->latent == 0 && g_str_equal(options->model, "dense"))
@@ -291,6 +293,10 @@ gboolean options_model_config(const options_t *options, const grid_t *grid, mode
 
 gboolean options_transpose_range(const options_t *options, int *low, int *high, GError **error) {
     return option_parse_transpose(options->transpose, low, high) || option_refuse(option_find("transpose"), "--transpose", options->transpose, error);
+}
+
+gboolean options_splits(const options_t *options, split_t splits[SPLIT_COUNT], size_t *n, GError **error) {
+    return option_parse_splits(options->split, splits, n) || option_refuse(option_find("split"), "--split", options->split, error);
 }
 
 gboolean options_checkpoint_every(const options_t *options, int64_t *steps, double *minutes, GError **error) {

@@ -3,6 +3,7 @@
 #ifndef MPIANIST_TRAINER_OPTIONS_H
 #define MPIANIST_TRAINER_OPTIONS_H
 
+#include "preprocess/shard.h"
 #include "trainer/model.h"
 #include "trainer/optimizer.h"
 
@@ -15,8 +16,9 @@ typedef struct {
     char *config;   /* key file to start from */
     char *preset;   /* "seed", "chorales", "folk", or NULL */
     char *evaluate; /* checkpoint to evaluate instead of training */
-    char *split;    /* of --evaluate: train, valid, test */
-    int iwae;       /* draws K of the importance-weighted bound, 0: none */
+    char *split;    /* of --evaluate: "test", "train,valid" */
+    int iwae;       /* dense: draws K of the importance-weighted bound, 0: none */
+    int particles;  /* sequence: of the particle bound, 0: none */
     char *resume;   /* "no", "auto", or a checkpoint's path */
     gboolean quiet, version;
 
@@ -84,6 +86,8 @@ options_t *options_from_text(const char *text, const char *source, GError **erro
 /* The model that the options ask for on a grid. FALSE with error set. */
 gboolean options_model_config(const options_t *options, const grid_t *grid, model_config_t *config, GError **error);
 gboolean options_transpose_range(const options_t *options, int *low, int *high, GError **error);
+/* The splits of --split in the order given, each once: n of them. */
+gboolean options_splits(const options_t *options, split_t splits[SPLIT_COUNT], size_t *n, GError **error);
 /* --checkpoint-every: one of steps, minutes is 0. */
 gboolean options_checkpoint_every(const options_t *options, int64_t *steps, double *minutes, GError **error);
 /* Steps of --beta-steps and --free-bits-steps in a run of total_steps. */

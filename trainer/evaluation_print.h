@@ -1,0 +1,10 @@
+/* evaluation_print: figures of an evaluation for machines and people: one line of JSON to standard output, a table to standard error unless --quiet. Rank 0 only. */
+#ifndef MPIANIST_TRAINER_EVALUATION_PRINT_H
+#define MPIANIST_TRAINER_EVALUATION_PRINT_H
+
+#include "trainer/checkpoint.h"
+#include "trainer/evaluate.h"
+
+void evaluation_print(const options_t *options, const checkpoint_t *head, split_t split, const evaluation_t *evaluation);
+
+#endif

@@ -1,0 +1,122 @@
+/* head_kernels: owns the head's inner loops. Sums run in lanes of fixed number and order, kept in registers; sizes that are multiples of LANES are the fast ones. */
+#include "trainer/head_kernels.h"
+
+#include "trainer/elementary.h"
+#include "trainer/ops.h"
+
+enum { LANES = 16 };
+
+#define INLINE static inline __attribute__((always_inline))
+
+OPS_WIDE void head_scatter(const patch_t *restrict patches, size_t n_patches, const real_t *restrict table, real_t *restrict u) {
+    for (size_t i = 0; i < n_patches; i++) {
+        const patch_t patch = patches[i];
+        for (size_t j = 0; j < patch.n; j++) u[patch.to + j] += table[patch.from + j];
+    }
+}
+
+OPS_WIDE void head_gather(const patch_t *restrict patches, size_t n_patches, const real_t *restrict du, real_t *restrict dtable) {
+    for (size_t i = 0; i < n_patches; i++) {
+        const patch_t patch = patches[i];
+        for (size_t j = 0; j < patch.n; j++) dtable[patch.from + j] += du[patch.to + j];
+    }
+}
+
+OPS_WIDE void head_begin_tied(const real_t *restrict p, const real_t *restrict shared, real_t *restrict u, size_t n, size_t Q) {
+    for (size_t i = 0; i < n; i++)
+        for (size_t q = 0; q < Q; q++) u[i * Q + q] = p[i * Q + q] + shared[q];
+}
+
+INLINE real_t relu(real_t u) { return u < 0 ? 0 : u; } /* NaN stays */
+
+INLINE real_t sum_lanes(const real_t *lane) {
+    real_t sum = 0;
+    for (size_t j = 0; j < LANES; j++) sum += lane[j];
+    return sum;
+}
+
+OPS_WIDE void head_tied(const real_t *restrict u, const real_t *restrict v, real_t *restrict logits, size_t n, size_t Q) {
+    for (size_t i = 0; i < n; i++, u += Q) {
+        real_t lane[LANES] = {0};
+        size_t q = 0;
+        for (; q + LANES <= Q; q += LANES)
+            for (size_t j = 0; j < LANES; j++) lane[j] += relu(u[q + j]) * v[q + j];
+        for (size_t j = 0; q + j < Q; j++) lane[j] += relu(u[q + j]) * v[q + j];
+        logits[i] += sum_lanes(lane);
+    }
+}
+
+/* lanes <= LANES of the Q columns. */
+INLINE void tied_backward_lanes(const real_t *restrict dlogits, const real_t *restrict v, real_t *restrict u, real_t *restrict dv,
+                                real_t *restrict dp, real_t *restrict dshared, size_t n, size_t Q, size_t lanes) {
+    real_t sum_v[LANES] = {0}, sum_u[LANES] = {0};
+    for (size_t i = 0; i < n; i++, u += Q, dp += Q) {
+        for (size_t j = 0; j < lanes; j++) {
+            const real_t du = u[j] > 0 ? dlogits[i] * v[j] : 0;
+            sum_v[j] += dlogits[i] * relu(u[j]);
+            sum_u[j] += du;
+            dp[j] += du;
+            u[j] = du;
+        }
+    }
+    for (size_t j = 0; j < lanes; j++) {
+        dv[j] += sum_v[j];
+        dshared[j] += sum_u[j];
+    }
+}
+
+OPS_WIDE void head_tied_backward(const real_t *restrict dlogits, const real_t *restrict v, real_t *restrict u, real_t *restrict dv,
+                                 real_t *restrict dp, real_t *restrict dshared, size_t n, size_t Q) {
+    size_t q = 0;
+    for (; q + LANES <= Q; q += LANES) tied_backward_lanes(dlogits, v + q, u + q, dv + q, dp + q, dshared + q, n, Q, LANES);
+    if (q < Q) tied_backward_lanes(dlogits, v + q, u + q, dv + q, dp + q, dshared + q, n, Q, Q - q);
+}
+
+OPS_WIDE void head_step(const real_t *restrict W, real_t *restrict a, real_t *restrict hidden, size_t A) {
+    for (size_t j = 0; W && j < A; j++) a[j] += W[j];
+    for (size_t j = 0; j < A; j++) hidden[j] = logistic(a[j]);
+}
+
+OPS_WIDE void head_nade(const real_t *restrict V, const real_t *restrict hidden, real_t *restrict logits, size_t n, size_t A) {
+    for (size_t i = 0; i < n; i++, V += A) {
+        real_t lane[LANES] = {0};
+        size_t j = 0;
+        for (; j + LANES <= A; j += LANES)
+            for (size_t k = 0; k < LANES; k++) lane[k] += V[j + k] * hidden[j + k];
+        for (size_t k = 0; j + k < A; k++) lane[k] += V[j + k] * hidden[j + k];
+        logits[i] += sum_lanes(lane);
+    }
+}
+
+INLINE void nade_backward_lanes(const real_t *restrict dlogits, const real_t *restrict V, const real_t *restrict hidden, real_t *restrict dV,
+                                real_t *restrict dhidden, size_t n, size_t A, size_t lanes) {
+    real_t sum[LANES] = {0};
+    for (size_t i = 0; i < n; i++, V += A, dV += A) {
+        for (size_t j = 0; j < lanes; j++) {
+            sum[j] += dlogits[i] * V[j];
+            dV[j] += dlogits[i] * hidden[j];
+        }
+    }
+    for (size_t j = 0; j < lanes; j++) dhidden[j] += sum[j];
+}
+
+OPS_WIDE void head_nade_backward(const real_t *restrict dlogits, const real_t *restrict V, const real_t *restrict hidden, real_t *restrict dV,
+                                 real_t *restrict dhidden, size_t n, size_t A) {
+    size_t j = 0;
+    for (; j + LANES <= A; j += LANES) nade_backward_lanes(dlogits, V + j, hidden + j, dV + j, dhidden + j, n, A, LANES);
+    if (j < A) nade_backward_lanes(dlogits, V + j, hidden + j, dV + j, dhidden + j, n, A, A - j);
+}
+
+OPS_WIDE void head_step_backward(const real_t *restrict hidden, const real_t *restrict dhidden, real_t *restrict da, real_t *restrict dW, size_t A) {
+    for (size_t j = 0; j < A; j++) da[j] += dhidden[j] * hidden[j] * (1 - hidden[j]);
+    for (size_t j = 0; dW && j < A; j++) dW[j] += da[j];
+}
+
+OPS_WIDE void head_losses(real_t *restrict logits, real_t *restrict loss, double scale, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const real_t l = logits[i], positive = l < 0 ? 0 : l;
+        const real_t e = exp_negative(l - 2 * positive), upper = l < 0 ? e : 1;
+        loss[i] = positive + log1p_unit(e);
+        logits[i] = (real_t)scale * upper / (1 + e);
+    }
+}

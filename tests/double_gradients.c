@@ -206,7 +206,7 @@ static void test_model(gconstpointer data) {
     const uint32_t valid[B] = {(uint32_t)T_, 1, (uint32_t)(T_ + 1) / 2};
     fill_bits(3, bits, bytes);
     fill(11, eps, B * c->config.latent);
-    whole_t whole = {c, model, {B, bits, valid, c->no_noise ? NULL : eps}};
+    whole_t whole = {c, model, {.B = B, .bits = bits, .valid = valid, .eps = c->no_noise ? NULL : eps}};
     model_init(model, 5);
     for (size_t i = 0; i < model_size(model); i++) model_params(model)[i] *= 2; /* away from the linear range */
     model_losses_t losses;

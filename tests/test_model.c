@@ -34,7 +34,7 @@ static windows_t *new_windows(const model_config_t *config, size_t B, gboolean w
     for (size_t i = 0; i < 8 * bytes; i++) w->bits[i / 8] = (uint8_t)(w->bits[i / 8] | (rng_uniform(&rng, i) < 0.15) << i % 8);
     for (size_t b = 0; b < B; b++) w->valid[b] = (uint32_t)(whole ? config->window : 1 + b % config->window);
     rng_normal(&noise, w->eps, B * config->latent);
-    w->batch = (batch_t){B, w->bits, w->valid, w->eps};
+    w->batch = (batch_t){.B = B, .bits = w->bits, .valid = w->valid, .eps = w->eps};
     return w;
 }
 
@@ -47,7 +47,7 @@ static void free_windows(windows_t *w) {
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(windows_t, free_windows)
 
 static batch_t part_of(const windows_t *w, const model_config_t *config, size_t first, size_t B) {
-    return (batch_t){B, w->bits + first * model_window_bytes(config), w->valid + first, w->eps + first * config->latent};
+    return (batch_t){.B = B, .bits = w->bits + first * model_window_bytes(config), .valid = w->valid + first, .eps = w->eps + first * config->latent};
 }
 
 static void test_table(void) {
@@ -135,7 +135,7 @@ static void test_parts(void) {
         config.loss = loss;
         g_autoptr(windows_t) w = new_windows(&config, B, FALSE);
         g_autoptr(model_t) whole = new_model(&config, B), parts = new_model(&config, B);
-        model_losses_t all, part, sum = {0, 0};
+        model_losses_t all, part, sum = {0};
         model_train(whole, &w->batch, &(model_objective_t){.beta = 0.5, .free_bits = 0.1, .scale = 1.0 / B}, &all);
         static const size_t cuts[] = {0, 1, 4, 9, 12};
         for (size_t i = 0; i + 1 < G_N_ELEMENTS(cuts); i++) {
@@ -204,7 +204,7 @@ static void test_forward(void) {
     g_assert_cmpint(memcmp(logits, model_logits(model), B * D * sizeof(real_t)), ==, 0);
     model_reconstruction(model, &w->batch, again);
     g_assert_cmpint(memcmp(nll, again, sizeof nll), ==, 0);
-    const batch_t quiet = {B, w->bits, w->valid, NULL};
+    const batch_t quiet = {.B = B, .bits = w->bits, .valid = w->valid, .eps = NULL};
     model_forward(model, &quiet, NULL, NULL);
     g_assert_cmpint(memcmp(mu, model_z(model), B * Z * sizeof(real_t)), ==, 0);
 }
@@ -246,7 +246,7 @@ static void test_by_heart(void) {
             optimizer_step(optimizer, model, adam.learning_rate);
         }
         double nll[B], sum = 0;
-        const batch_t quiet = {B, w->bits, w->valid, NULL};
+        const batch_t quiet = {.B = B, .bits = w->bits, .valid = w->valid, .eps = NULL};
         model_forward(model, &quiet, nll, NULL);
         size_t hit = 0, sounding = 0, predicted = 0;
         const size_t D = model_cells(&config), P = config.pitches, stride = (P + 7) / 8;

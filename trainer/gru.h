@@ -35,7 +35,7 @@ void gru_forward(const gru_t *gru, const packing_t *packing, const real_t *h0, c
 /* dh [rows, H]: d loss / d h from elsewhere; overwritten. Writes dx [rows, 3 H] and dh0 [B, H]; adds to dU and dc. */
 void gru_backward(const gru_t *gru, const packing_t *packing, real_t *dh, real_t *dx, real_t *dh0, gru_tape_t *tape);
 
-/* One step of N rows outside training: h [N, H] in place from x [N, 3 H]; scratch [N, 3 H]. */
+/* One step of N rows outside training: h [N, H] in place from x [N, 3 H]; scratch [N, 7 H]. */
 void gru_step(const gru_t *gru, size_t N, const real_t *x, real_t *h, real_t *scratch);
 
 #endif

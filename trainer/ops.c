@@ -94,14 +94,23 @@ void ops_linear_bits_backward(const uint32_t *start, const uint32_t *window, con
 
 void ops_linear(const real_t *x, const real_t *W, const real_t *bias, real_t *y, size_t B, size_t M, size_t N) {
     const int b = (int)B, m = (int)M, n = (int)N;
-    fill_rows(y, bias, B, N);
-    GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, b, n, m, 1, x, m, W, n, 1, y, n);
+    if (bias) fill_rows(y, bias, B, N);
+    GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, b, n, m, 1, x, m, W, n, bias ? 1 : 0, y, n);
+}
+
+void ops_add_product(const real_t *x, size_t ldx, const real_t *W, real_t *y, size_t B, size_t M, size_t N) {
+    GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)B, (int)N, (int)M, 1, x, (int)ldx, W, (int)N, 1, y, (int)N);
+}
+
+void ops_add_product_backward(const real_t *x, size_t ldx, const real_t *W, const real_t *dy, real_t *dx, real_t *dW, size_t B, size_t M, size_t N) {
+    GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, (int)M, (int)N, (int)B, 1, x, (int)ldx, dy, (int)N, 1, dW, (int)N);
+    if (dx) GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, (int)B, (int)M, (int)N, 1, dy, (int)N, W, (int)N, 1, dx, (int)ldx);
 }
 
 void ops_linear_backward(const real_t *x, const real_t *W, const real_t *dy, real_t *dx, int add_dx, real_t *dW, real_t *dbias, size_t B, size_t M,
                          size_t N) {
     const int b = (int)B, m = (int)M, n = (int)N;
-    add_columns(dbias, dy, B, N);
+    if (dbias) add_columns(dbias, dy, B, N);
     GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, m, n, b, 1, x, m, dy, n, 1, dW, n);
     if (dx) GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, b, m, n, 1, dy, n, W, n, add_dx ? 1 : 0, dx, m);
 }

@@ -30,11 +30,16 @@ void ops_linear_bits(const uint32_t *start, const uint32_t *window, const real_t
 void ops_linear_bits_backward(const uint32_t *start, const uint32_t *window, const real_t *dy, real_t *dW, real_t *dbias, size_t B, size_t D,
                               size_t N);
 
-/* Dense layer: y [B, N] = x [B, M] W [M, N] + bias [N]. */
+/* Dense layer: y [B, N] = x [B, M] W [M, N] + bias [N], if any. */
 void ops_linear(const real_t *x, const real_t *W, const real_t *bias, real_t *y, size_t B, size_t M, size_t N);
-/* Writes dx [B, M] where not NULL (adds to it where add_dx); adds to dW [M, N] and dbias [N]. */
+/* Writes dx [B, M] where not NULL (adds to it where add_dx); adds to dW [M, N] and, where not NULL, dbias [N]. */
 void ops_linear_backward(const real_t *x, const real_t *W, const real_t *dy, real_t *dx, int add_dx, real_t *dW, real_t *dbias, size_t B, size_t M,
                          size_t N);
+
+/* y [B, N] += x W, the rows of x [B, M] ldx apart: a part of a wider array. */
+void ops_add_product(const real_t *x, size_t ldx, const real_t *W, real_t *y, size_t B, size_t M, size_t N);
+/* Adds to dx, laid out as x, where not NULL, and to dW [M, N]. */
+void ops_add_product_backward(const real_t *x, size_t ldx, const real_t *W, const real_t *dy, real_t *dx, real_t *dW, size_t B, size_t M, size_t N);
 
 /* y = max(y, 0), in place. */
 void ops_relu(real_t *y, size_t n);
@@ -73,5 +78,12 @@ const char *ops_describe_blas(void);
 #else
 #define OPS_WIDE
 #endif
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#define OPS_FUSED                                                                                                                                    \
+    __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) /* names of one maker's processors would leave out the others */
+#else
+#define OPS_FUSED OPS_WIDE
+#endif
+/* OPS_FUSED: for gradients, which are averaged anyway, in files that the Makefile lets contract multiply-adds: rounds as the processor does. */
 
 #endif

@@ -43,8 +43,16 @@ void sequence_net_clear(sequence_net_t *net);
 
 /* tanh between two layers: y [B, outputs of the second]; hidden [B, outputs of the first] is kept for the gradient. */
 void sequence_mlp_forward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *y, size_t B);
-/* dy [B, ...] to dx [B, inputs] (added to where add_dx); hidden is overwritten. */
-void sequence_mlp_backward(const linear_t layers[2], const real_t *x, real_t *hidden, const real_t *dy, real_t *dx, int add_dx, size_t B);
+/* dy [B, ...] to dx [B, inputs] (added to where add_dx); dhidden: scratch of hidden's shape. */
+void sequence_mlp_backward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *dhidden, const real_t *dy, real_t *dx, int add_dx,
+                           size_t B);
+
+/* First values that the table cannot say: logvar of the posterior at -3, narrow; a prior near N(0, 1); biases at the log-odds [D]. */
+void sequence_net_start(const sequence_net_t *net);
+void sequence_net_start_log_odds(const sequence_net_t *net, const double *log_odds);
+
+/* z [B, Z] to u [B, S, U]. */
+void sequence_sketch_forward(const sequence_net_t *net, const real_t *z, real_t *hidden, real_t *u, size_t B);
 
 /* [B, 2 Z] to mu and logvar [B, Z], logvar clamped. */
 void sequence_split_moments(const real_t *moments, real_t *mu, real_t *logvar, size_t B, size_t Z);
@@ -52,7 +60,6 @@ void sequence_split_moments(const real_t *moments, real_t *mu, real_t *logvar, s
 void sequence_kl(const real_t *mu_q, const real_t *lv_q, const real_t *mu_p, const real_t *lv_p, double *kl, size_t B, size_t Z);
 
 /* The net of a model of this kind. */
-struct model;
 const sequence_net_t *model_sequence_net(const model_t *model);
 
 extern const model_kind_ops_t vae_sequence_kind;

@@ -74,6 +74,9 @@ static const option_t table[] = {
     {"soundfont", 0, G_OPTION_ARG_FILENAME, AT(soundfont), MUSIC, 0, 0, "FILE", "instruments for --audio (default: $SOUNDFONT or the system's)"},
     {"corpus", 0, G_OPTION_ARG_FILENAME, AT(corpus), SCORE, 0, 0, "SHARDS", "folder of shards: the grid, and the real songs to compare with"},
     {"split", 0, G_OPTION_ARG_STRING, AT(split), SCORE, 0, 0, "NAME", "which real songs: train, valid or test (default test)"},
+    {"meter", 0, G_OPTION_ARG_STRING, AT(meter), SCORE, 0, 0, "N/D", "bars of this meter, whatever the files say"},
+    {"seam", 0, G_OPTION_ARG_INT, AT(seam), SCORE, 2, 4096, "FRAMES", "do segments of so many frames show where they meet? Needs --corpus"},
+    {"originality", 0, G_OPTION_ARG_FILENAME, AT(originality), SCORE, 0, 0, "SHARDS", "the longest passages shared with the training songs there"},
     {"tracks", 0, G_OPTION_ARG_STRING, AT(tracks), SCORE, 0, 0, "LIST", "without shards: merged, or roles (default melody,chords,bass,drums)"},
     {"steps-per-beat", 0, G_OPTION_ARG_INT, AT(steps_per_beat), SCORE, 1, 96, "N", "without shards: frames a quarter note (default 4)"},
     {"quiet", 'q', G_OPTION_ARG_NONE, AT(quiet), ALL, 0, 0, NULL, "say nothing but warnings and errors"},
@@ -196,17 +199,30 @@ void cli_free(cli_t *cli) {
     g_free(cli->originality);
     g_free(cli->split);
     g_free(cli->tracks);
+    g_free(cli->meter);
     g_free(cli);
 }
 
-static gboolean check_score(const cli_t *cli, GError **error) {
+/* "6/8" to cli->bar_meter. */
+static gboolean parse_meter(cli_t *cli, GError **error) {
+    int numerator = 0, denominator = 0, end = 0;
+    const int found = sscanf(cli->meter, "%2d/%2d%n", &numerator, &denominator, &end);
+    if (found != 2 || cli->meter[end] != '\0' || numerator < 1 || denominator < 1 || denominator > 64 || (denominator & (denominator - 1)) != 0)
+        return fail_usage(error, "--meter %s: not a meter; give one like 4/4 or 6/8", cli->meter);
+    cli->bar_meter = (meter_t){.numerator = (uint8_t)numerator, .denominator = (uint8_t)denominator};
+    return TRUE;
+}
+
+static gboolean check_score(cli_t *cli, GError **error) {
     split_t split;
     grid_t grid;
     g_autoptr(GError) cause = NULL;
     if (cli->split != NULL && !split_from_name(cli->split, &split))
         return fail_usage(error, "--split %s: there is no such split; give train, valid or test", cli->split);
     if (cli->tracks != NULL && !grid_set_tracks(&grid, cli->tracks, &cause)) return fail_usage(error, "--tracks: %s", cause->message);
-    if (cli->corpus == NULL) return TRUE;
+    if (cli->meter != NULL && !parse_meter(cli, error)) return FALSE;
+    if (cli->seam > 0 && cli->corpus == NULL) return fail_usage(error, "--seam is measured against real songs; give --corpus SHARDS too");
+    if (cli->corpus == NULL && cli->originality == NULL) return TRUE;
     if (cli->tracks != NULL || cli->steps_per_beat > 0)
         return fail_usage(error, "--tracks and --steps-per-beat are for files alone: the shards have a grid; leave them out");
     return TRUE;

@@ -32,6 +32,8 @@ typedef struct {
     gboolean quiet;
     char *corpus, *originality; /* score: folders of shards; NULL: not given */
     char *split;                /* score: a split_name(), "test" where NULL */
+    char *meter;                /* score: as given; NULL: not given */
+    meter_t bar_meter;          /* score: takes the place of the pieces' meters; numerator 0: not given */
     char *tracks;               /* score, without shards: as grid_set_tracks() reads them; NULL: all roles */
     int steps_per_beat;         /* the same; -1: not given */
     int seam;                   /* score: frames from border to border; -1: not asked for */

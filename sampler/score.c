@@ -174,12 +174,12 @@ static void measure_bars(const piece_t *piece, double *values) {
 
 static double pair_distance(const piece_t *piece, size_t a, size_t b) {
     const roll_t *roll = piece->roll;
-    const piece_t halves = {roll, piece->grid, MAX(piece->bar_frames / 2, 1), 0};
+    const size_t beat = (size_t)piece->grid->steps_per_beat;
     double sum = 0;
     size_t n = 0;
-    for (size_t h = 0; bar_first(&halves, h) < roll->frames; h++) {
+    for (size_t first = 0; first < roll->frames; first += beat) {
         double chroma[2][TONAL_CLASSES] = {{0}}, centroid[2][TONAL_DIMENSIONS];
-        for (size_t t = bar_first(&halves, h); t < bar_first(&halves, h + 1); t++) {
+        for (size_t t = first; t < MIN(first + beat, roll->frames); t++) {
             tonal_add_plane(plane_at(roll, t, a, PLANE_SOUNDING), piece->grid, chroma[0]);
             tonal_add_plane(plane_at(roll, t, b, PLANE_SOUNDING), piece->grid, chroma[1]);
         }

@@ -23,8 +23,8 @@ typedef enum {
     SCORE_SILENT_TRACKS, /* share of bars in which a track is silent, averaged over tracks; of several tracks only. MuseGAN's empty bars, by track */
     SCORE_NOTES_A_BAR,
     SCORE_PITCH_RANGE, /* semitones from the lowest to the highest key */
-    /* Distance of the tonal centroids of two pitched tracks, half bar by half bar where both sound; then averaged over the pairs of tracks. Harte et al. 2006; as a
-     * measure of tracks that fit: MuseGAN. */
+    /* Distance of the tonal centroids of two pitched tracks, beat by beat (a quarter note) where both sound; then averaged over the pairs of tracks. Harte et al.
+     * 2006; as a measure of tracks that fit: MuseGAN. */
     SCORE_TONAL_DISTANCE,
     /* Frames in which two tracks both have onsets, as a share of those in which either has; then averaged over the pairs of tracks, drums too. */
     SCORE_SHARED_ONSETS,

@@ -1,205 +1,106 @@
-/* Owns what is compared with what, and how it is told. Refuses a corpus without songs in the split that is asked for. */
+/* Owns what is compared with what. Refuses a corpus without songs in the split that is asked for, and two corpora of different grids. */
 #include "sampler/score_report.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "sampler/line.h"
-#include "sampler/score.h"
-#include "sampler/score_set.h"
+#include "sampler/score_result.h"
 
 G_DEFINE_QUARK(score_report_error, score_report_error)
 
-/* Figures of the pieces of a set: figure f of piece i is values[f * n + i]. */
-typedef struct {
-    size_t n, figures;
-    double *values;
-} measured_t;
+/* ---- figures ---- */
 
-typedef struct {
-    const cli_t *cli;
-    const char *split;   /* name */
-    score_set_t *pieces; /* what is scored */
-    score_set_t *real;   /* NULL: no corpus */
-    measured_t of_pieces, of_real, of_shuffled;
-} report_t;
-
-static void report_clear(report_t *report) {
-    score_set_free(report->pieces);
-    score_set_free(report->real);
-    g_free(report->of_pieces.values);
-    g_free(report->of_real.values);
-    g_free(report->of_shuffled.values);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(report_t, report_clear)
-
-/* ---- measuring ---- */
-
-static measured_t measured_new(const grid_t *grid, size_t n) {
+static score_table_t table_new(const grid_t *grid, size_t n) {
     const size_t figures = score_count(grid);
-    return (measured_t){.n = n, .figures = figures, .values = g_new(double, n *figures)};
+    return (score_table_t){.n = n, .figures = figures, .values = g_new(double, n *figures)};
 }
 
-static void measure_one(measured_t *measured, size_t i, const roll_t *roll, const grid_t *grid, double bar_frames, double *scratch) {
+static void measure_one(score_table_t *table, size_t i, const roll_t *roll, const grid_t *grid, double bar_frames, double *scratch) {
     score_measure(roll, grid, bar_frames, scratch);
-    for (size_t f = 0; f < measured->figures; f++) measured->values[f * measured->n + i] = scratch[f];
+    for (size_t f = 0; f < table->figures; f++) table->values[f * table->n + i] = scratch[f];
 }
 
-static measured_t measure_set(const score_set_t *set) {
-    measured_t measured = measured_new(&set->grid, set->n);
-    g_autofree double *scratch = g_new(double, measured.figures);
-    for (size_t i = 0; i < set->n; i++) measure_one(&measured, i, set->pieces[i].roll, &set->grid, set->pieces[i].bar_frames, scratch);
-    return measured;
+static score_table_t measure_set(const score_set_t *set) {
+    score_table_t table = table_new(&set->grid, set->n);
+    g_autofree double *scratch = g_new(double, table.figures);
+    for (size_t i = 0; i < set->n; i++) measure_one(&table, i, set->pieces[i].roll, &set->grid, set->pieces[i].bar_frames, scratch);
+    return table;
 }
 
-static measured_t measure_shuffled(const score_set_t *set, uint64_t seed) {
-    if (set->n < 2 || set->grid.n_tracks < 2) return measured_new(&set->grid, 0);
-    measured_t measured = measured_new(&set->grid, set->n);
-    g_autofree double *scratch = g_new(double, measured.figures);
-    g_autofree roll_t **rolls = g_new(roll_t *, set->n);
+static roll_t **rolls_of(const score_set_t *set) {
+    roll_t **rolls = g_new(roll_t *, set->n);
     for (size_t i = 0; i < set->n; i++) rolls[i] = set->pieces[i].roll;
+    return rolls;
+}
+
+static score_table_t measure_shuffled(const score_set_t *set, uint64_t seed) {
+    if (set->n < 2 || set->grid.n_tracks < 2) return table_new(&set->grid, 0);
+    score_table_t table = table_new(&set->grid, set->n);
+    g_autofree double *scratch = g_new(double, table.figures);
+    g_autofree roll_t **rolls = rolls_of(set);
     for (size_t i = 0; i < set->n; i++) {
         g_autoptr(roll_t) roll = score_shuffle(rolls, set->n, i, seed);
-        measure_one(&measured, i, roll, &set->grid, set->pieces[score_shuffle_source(set->n, i, 0, seed)].bar_frames, scratch);
+        measure_one(&table, i, roll, &set->grid, set->pieces[score_shuffle_source(set->n, i, 0, seed)].bar_frames, scratch);
     }
-    return measured;
+    return table;
 }
 
-static score_summary_t summary_of(const measured_t *measured, size_t figure) {
-    return score_summarise(measured->values + figure * measured->n, measured->n);
+/* ---- seams ---- */
+
+/* [n][SEAM_FEATURES][frames] */
+static double *measure_seams(const score_set_t *set, size_t frames) {
+    double *values = g_new(double, set->n *SEAM_FEATURES *frames);
+    for (size_t i = 0; i < set->n; i++) seam_measure(set->pieces[i].roll, &set->grid, frames, values + i * SEAM_FEATURES * frames);
+    return values;
 }
 
-/* ---- JSON ---- */
-
-static void add_summary(GString *line, score_summary_t summary) {
-    line_number(line, "mean", summary.mean);
-    line_number(line, "sd", summary.sd);
-    line_count(line, "n", summary.n);
+static seam_t *score_seams(const seam_yardstick_t *yardstick, const double *values, size_t n) {
+    seam_t *seams = g_new(seam_t, n);
+    for (size_t i = 0; i < n; i++) seams[i] = seam_score(yardstick, values + i * SEAM_FEATURES * yardstick->frames);
+    return seams;
 }
 
-static void add_named_summary(GString *line, const char *name, score_summary_t summary) {
-    line_open(line, name, '{');
-    add_summary(line, summary);
-    line_close(line, '{');
+static void find_seams(score_result_t *result) {
+    const size_t frames = result->seam_frames;
+    g_autofree double *of_pieces = measure_seams(result->pieces, frames), *of_real = measure_seams(result->real, frames);
+    g_autoptr(seam_yardstick_t) yardstick = seam_yardstick_new(of_real, result->real->n, frames);
+    result->seams = score_seams(yardstick, of_pieces, result->pieces->n);
+    result->real_seams = score_seams(yardstick, of_real, result->real->n);
 }
 
-static const char *nearer_to(double place) { return isnan(place) ? NULL : place < 0.5 ? "real" : "shuffled"; }
+/* ---- originality ---- */
 
-static void add_figures(GString *line, const report_t *report) {
-    line_open(line, "figures", '{');
-    for (size_t f = 0; f < report->of_pieces.figures; f++) {
-        g_autofree char *name = score_name(&report->pieces->grid, f);
-        const score_summary_t pieces = summary_of(&report->of_pieces, f);
-        line_open(line, name, '{');
-        add_summary(line, pieces);
-        if (report->real != NULL) {
-            const score_summary_t real = summary_of(&report->of_real, f), shuffled = summary_of(&report->of_shuffled, f);
-            const double place = score_place(pieces, real, shuffled);
-            add_named_summary(line, "real", real);
-            add_named_summary(line, "shuffled", shuffled);
-            line_number(line, "place", place);
-            line_text(line, "nearer", nearer_to(place));
-        }
-        line_close(line, '{');
-    }
-    line_close(line, '{');
+static passage_t *find_passages(const originality_t *originality, const score_set_t *set) {
+    passage_t *passages = g_new(passage_t, set->n);
+    for (size_t i = 0; i < set->n; i++) passages[i] = originality_find(originality, set->pieces[i].roll);
+    return passages;
 }
 
-static void add_grid(GString *line, const grid_t *grid) {
-    g_autofree char *tracks = grid_tracks_string(grid);
-    line_open(line, "grid", '{');
-    line_count(line, "steps_per_beat", (size_t)grid->steps_per_beat);
-    line_count(line, "pitch_low", (size_t)grid->pitch_low);
-    line_count(line, "pitches", (size_t)grid->pitches);
-    line_text(line, "tracks", tracks);
-    line_close(line, '{');
+static gboolean add_voice(score_result_t *result, const char *name, guint tracks, GError **error) {
+    g_autofree roll_t **rolls = rolls_of(result->train);
+    g_autoptr(originality_t) originality = originality_new((const roll_t *const *)rolls, result->train->n, &result->train->grid, tracks, error);
+    if (originality == NULL) return FALSE;
+    result->voices[result->n_voices++] = (score_voice_t){
+        .name = name,
+        .of_pieces = find_passages(originality, result->pieces),
+        .of_held = result->held != NULL ? find_passages(originality, result->held) : NULL,
+    };
+    return TRUE;
 }
 
-static void add_file(GString *line, const report_t *report, size_t i) {
-    const score_piece_t *piece = &report->pieces->pieces[i];
-    g_autofree char *meter = g_strdup_printf("%d/%d", piece->meter.numerator, piece->meter.denominator);
-    line_open(line, NULL, '{');
-    line_text(line, "file", piece->name);
-    line_count(line, "frames", piece->roll->frames);
-    line_number(line, "bars", (double)piece->roll->frames / piece->bar_frames);
-    line_text(line, "meter", meter);
-    line_number(line, "tempo_bpm", piece->tempo_bpm);
-    line_open(line, "figures", '{');
-    for (size_t f = 0; f < report->of_pieces.figures; f++) {
-        g_autofree char *name = score_name(&report->pieces->grid, f);
-        line_number(line, name, report->of_pieces.values[f * report->of_pieces.n + i]);
-    }
-    line_close(line, '{');
-    line_close(line, '{');
+/* All pitched tracks as one, and each alone where there are several. */
+static gboolean find_voices(score_result_t *result, GError **error) {
+    const grid_t *grid = &result->train->grid;
+    int pitched = 0;
+    if (!add_voice(result, "all", G_MAXUINT, error)) return FALSE;
+    for (int k = 0; k < grid->n_tracks; k++) pitched += grid->roles[k] != ROLE_DRUMS;
+    for (int k = 0; pitched > 1 && k < grid->n_tracks; k++)
+        if (grid->roles[k] != ROLE_DRUMS && !add_voice(result, role_name(grid->roles[k]), 1u << k, error)) return FALSE;
+    return TRUE;
 }
 
-static gboolean print_line(const report_t *report, GError **error) {
-    g_autoptr(GString) line = g_string_new(NULL);
-    line_open(line, NULL, '{');
-    line_count(line, "pieces", report->pieces->n);
-    line_count(line, "skipped", report->pieces->skipped);
-    add_grid(line, &report->pieces->grid);
-    if (report->real != NULL) {
-        g_autofree char *folder = g_filename_display_name(report->cli->corpus);
-        line_text(line, "corpus", folder);
-        line_text(line, "split", report->split);
-        line_count(line, "songs", report->real->n);
-    }
-    add_figures(line, report);
-    line_open(line, "files", '[');
-    for (size_t i = 0; i < report->pieces->n; i++) add_file(line, report, i);
-    line_close(line, '[');
-    line_close(line, '{');
-    if (puts(line->str) >= 0 && fflush(stdout) == 0) return TRUE;
-    g_set_error(error, SCORE_REPORT_ERROR, SCORE_REPORT_ERROR_WRITE, "standard output: cannot print the figures: %s", g_strerror(errno));
-    return FALSE;
-}
-
-/* ---- the table ---- */
-
-static void show_cell(score_summary_t summary, gboolean last) {
-    char text[32] = "-";
-    if (summary.n > 1)
-        g_snprintf(text, sizeof text, "%.3f (%.3f)", summary.mean, summary.sd);
-    else if (summary.n == 1)
-        g_snprintf(text, sizeof text, "%.3f", summary.mean);
-    fprintf(stderr, last ? "  %s" : "  %-18s", text);
-}
-
-static void show_figures(const report_t *report) {
-    fprintf(stderr, "%-30s  ", "mean (standard deviation)");
-    if (report->real != NULL)
-        fprintf(stderr, "%-18s  %-18s  %-18s  nearer to\n", "pieces", "real songs", "shuffled tracks");
-    else
-        fputs("pieces\n", stderr);
-    for (size_t f = 0; f < report->of_pieces.figures; f++) {
-        g_autofree char *name = score_name(&report->pieces->grid, f);
-        g_strdelimit(name, "_", ' ');
-        const score_summary_t pieces = summary_of(&report->of_pieces, f);
-        if (pieces.n == 0) continue;
-        fprintf(stderr, "%-30s", name);
-        show_cell(pieces, report->real == NULL);
-        if (report->real != NULL) {
-            const score_summary_t real = summary_of(&report->of_real, f), shuffled = summary_of(&report->of_shuffled, f);
-            const char *nearer = nearer_to(score_place(pieces, real, shuffled));
-            show_cell(real, FALSE);
-            show_cell(shuffled, FALSE);
-            fprintf(stderr, "  %s", nearer != NULL ? nearer : "-");
-        }
-        fputc('\n', stderr);
-    }
-}
-
-static void show(const report_t *report) {
-    fprintf(stderr, "sampler: %zu piece%s", report->pieces->n, report->pieces->n == 1 ? "" : "s");
-    if (report->real != NULL) fprintf(stderr, ", beside %zu songs of %s (%s)", report->real->n, report->cli->corpus, report->split);
-    fputc('\n', stderr);
-    show_figures(report);
-}
-
-/* ---- the verb ---- */
+/* ---- what is read ---- */
 
 static grid_t grid_of_files(const cli_t *cli) {
     grid_t grid = grid_default();
@@ -208,7 +109,8 @@ static grid_t grid_of_files(const cli_t *cli) {
     return grid;
 }
 
-static score_set_t *open_real(const char *folder, const char *split, GError **error) {
+/* A split that must have songs. */
+static score_set_t *open_split(const char *folder, const char *split, GError **error) {
     split_t which = SPLIT_TEST;
     split_from_name(split, &which);
     g_autoptr(score_set_t) set = score_set_open(folder, which, error);
@@ -217,17 +119,76 @@ static score_set_t *open_real(const char *folder, const char *split, GError **er
     return NULL;
 }
 
-gboolean score_report(const cli_t *cli, GError **error) {
-    g_auto(report_t) report = {.cli = cli, .split = cli->split != NULL ? cli->split : split_name(SPLIT_TEST)};
-    if (cli->corpus != NULL && (report.real = open_real(cli->corpus, report.split, error)) == NULL) return FALSE;
-    const grid_t grid = report.real != NULL ? report.real->grid : grid_of_files(cli);
-    if ((report.pieces = score_set_read(cli->files, &grid, error)) == NULL) return FALSE;
-    report.of_pieces = measure_set(report.pieces);
-    if (report.real != NULL) {
-        report.of_real = measure_set(report.real);
-        report.of_shuffled = measure_shuffled(report.real, (uint64_t)cli->seed);
+/* The training songs, and held-out ones as their yardstick. */
+static gboolean open_training(score_result_t *result, GError **error) {
+    split_t split = SPLIT_TEST;
+    split_from_name(result->split, &split);
+    if ((result->train = open_split(result->originality, split_name(SPLIT_TRAIN), error)) == NULL) return FALSE;
+    if (result->real != NULL && !score_set_same_grid(&result->real->grid, &result->train->grid)) {
+        g_set_error(error, SCORE_REPORT_ERROR, SCORE_REPORT_ERROR_GRID,
+                    "%s: lies on another grid than %s; give --corpus and --originality shards of one preprocess command", result->originality,
+                    result->corpus);
+        return FALSE;
     }
-    if (!print_line(&report, error)) return FALSE;
-    if (!cli->quiet) show(&report);
+    if (split == SPLIT_TRAIN) return TRUE;
+    if (result->real != NULL && strcmp(result->corpus, result->originality) == 0)
+        result->held = result->real;
+    else if ((result->held = result->own_held = score_set_open(result->originality, split, error)) == NULL)
+        return FALSE;
+    if (result->held->n == 0) result->held = NULL;
+    return TRUE;
+}
+
+static gboolean read_all(score_result_t *result, const cli_t *cli, GError **error) {
+    if (result->corpus != NULL && (result->real = open_split(result->corpus, result->split, error)) == NULL) return FALSE;
+    if (result->originality != NULL && !open_training(result, error)) return FALSE;
+    const grid_t grid = result->real != NULL ? result->real->grid : result->train != NULL ? result->train->grid : grid_of_files(cli);
+    result->pieces = score_set_read(cli->files, &grid, error);
+    if (result->pieces == NULL) return FALSE;
+    if (cli->bar_meter.numerator == 0) return TRUE;
+    score_set_t *const sets[] = {result->pieces, result->real};
+    for (size_t i = 0; i < G_N_ELEMENTS(sets); i++)
+        if (sets[i] != NULL) score_set_use_meter(sets[i], cli->bar_meter);
+    return TRUE;
+}
+
+/* ---- the verb ---- */
+
+void score_result_clear(score_result_t *result) {
+    score_table_t *const tables[] = {&result->of_pieces, &result->of_real, &result->of_shuffled};
+    for (size_t i = 0; i < G_N_ELEMENTS(tables); i++) g_free(tables[i]->values);
+    for (size_t v = 0; v < result->n_voices; v++) {
+        g_free(result->voices[v].of_pieces);
+        g_free(result->voices[v].of_held);
+    }
+    g_free(result->seams);
+    g_free(result->real_seams);
+    score_set_free(result->pieces);
+    score_set_free(result->real);
+    score_set_free(result->train);
+    score_set_free(result->own_held);
+}
+
+gboolean score_report(const cli_t *cli, GError **error) {
+    g_auto(score_result_t) result = {
+        .corpus = cli->corpus,
+        .originality = cli->originality,
+        .split = cli->split != NULL ? cli->split : split_name(SPLIT_TEST),
+        .seam_frames = cli->seam > 0 ? (size_t)cli->seam : 0,
+    };
+    if (!read_all(&result, cli, error)) return FALSE;
+    result.of_pieces = measure_set(result.pieces);
+    if (result.real != NULL) {
+        result.of_real = measure_set(result.real);
+        result.of_shuffled = measure_shuffled(result.real, (uint64_t)cli->seed);
+    }
+    if (result.seam_frames > 0) find_seams(&result);
+    if (result.train != NULL && !find_voices(&result, error)) return FALSE;
+    g_autofree char *json = score_result_json(&result);
+    if (puts(json) < 0 || fflush(stdout) != 0) {
+        g_set_error(error, SCORE_REPORT_ERROR, SCORE_REPORT_ERROR_WRITE, "standard output: cannot print the figures: %s", g_strerror(errno));
+        return FALSE;
+    }
+    if (!cli->quiet) score_result_show(&result);
     return TRUE;
 }

@@ -11,8 +11,14 @@ typedef enum { SCORE_REPORT_ERROR_SPLIT, SCORE_REPORT_ERROR_GRID, SCORE_REPORT_E
 /* Does what the command line asks for. The line:
  *   {"pieces": n, "skipped": n, "grid": {...}, "corpus": DIR, "split": NAME, "songs": n,
  *    "figures": {NAME: {"mean", "sd", "n", "real": {"mean", "sd", "n"}, "shuffled": {the same}, "place", "nearer"}, ...},
- *    "files": [{"file", "frames", "bars", "meter", "tempo_bpm", "figures": {NAME: value, ...}}, ...]}
- * Figures and place: sampler/score.h; nearer is "real", "shuffled" or null. What was not asked for is left out; what is not defined is null.
+ *    "seam": {"frames", "mean", "sd", "n", "real": {"mean", "sd", "n"}, "border", "inside",
+ *             "features": {NAME: {"border", "inside"}, ...}},
+ *    "originality": {"corpus": DIR, "songs": n, "split": NAME, "held_out": n,
+ *                    "passages": {"all" or TRACK: {"events": {"mean", "median", "most"}, "beats": {...}, "share": {...}, "real": {the same}}, ...}},
+ *    "files": [{"file", "frames", "bars", "meter", "tempo_bpm", "figures": {NAME: value, ...}, "seam",
+ *               "passages": {"all" or TRACK: {"events", "notes", "frames", "beats", "share", "first", "song", "song_first", "semitones"}, ...}}, ...]}
+ * Figures and place: sampler/score.h; nearer is "real", "shuffled" or null. Seam: sampler/seam.h; border and inside are means over pieces, those of features with their
+ * signs. Passages: sampler/originality.h; share: of the piece's events. What was not asked for is left out; what is not defined is null.
  * FALSE with error set: file or option, cause, way out. */
 gboolean score_report(const cli_t *cli, GError **error);
 

@@ -76,6 +76,13 @@ void score_set_free(score_set_t *set) {
     g_free(set);
 }
 
+void score_set_use_meter(score_set_t *set, meter_t meter) {
+    for (size_t i = 0; i < set->n; i++) {
+        set->pieces[i].meter = meter;
+        set->pieces[i].bar_frames = bar_frames_of(&set->grid, meter);
+    }
+}
+
 gboolean score_set_same_grid(const grid_t *a, const grid_t *b) {
     return a->steps_per_beat == b->steps_per_beat && a->pitch_low == b->pitch_low && a->pitches == b->pitches && a->n_tracks == b->n_tracks &&
            memcmp(a->roles, b->roles, sizeof a->roles[0] * (size_t)a->n_tracks) == 0;

@@ -9,6 +9,9 @@ tracks=melody,chords,bass,drums
 "$BUILD/tests/make_songs" new 12 99 || { echo "Bail out! no songs"; exit 1; }
 "$BIN/preprocess" --tracks $tracks --split 50,0,50 -q -o shards songs || { echo "Bail out! no shards"; exit 1; }
 
+"$BIN/preprocess" -q -o merged songs || { echo "Bail out! no shards"; exit 1; }
+"$BIN/preprocess" --tracks $tracks --split 0,0,100 -q -o held songs || { echo "Bail out! no shards"; exit 1; }
+
 one_line() { [ "$(wc -l <"$WORK/err")" -eq 1 ]; }
 # holds EXPRESSION: of the line as `x`, in Python.
 holds() { /usr/bin/python3 -c 'import json, math, sys; x = json.load(open(sys.argv[1])); assert eval(sys.argv[2]), x' "$WORK/out" "$1"; }
@@ -48,6 +51,35 @@ mapfile -t held < <(awk -F '\t' '$2 == "kept" && $10 == "test" { print "songs/" 
 run "$sampler" score "${held[@]}" --corpus shards -q
 ok "files as shards" holds 'all((f["mean"], f["sd"], f["n"]) == (f["real"]["mean"], f["real"]["sd"], f["real"]["n"]) for f in x["figures"].values())'
 
+# ---- bars ----
+run "$sampler" score new/song-0000.mid -q --meter 2/4
+ok "the meter asked for" holds 'x["files"][0]["meter"] == "2/4" and math.isclose(x["files"][0]["bars"] * 8, x["files"][0]["frames"])'
+
+# ---- seams ----
+run "$sampler" score new --corpus shards --seam 16
+status_is 0 "seams"
+ok "a seam of each file and of all" holds 'x["seam"]["frames"] == 16 and x["seam"]["n"] == 12 and math.isclose(x["seam"]["mean"], sum(f["seam"] for f in x["files"]) / 12, abs_tol=1e-4)'
+ok "border less inside" holds 'math.isclose(x["seam"]["mean"], x["seam"]["border"] - x["seam"]["inside"], abs_tol=1e-4)'
+ok "real songs have about none" holds 'abs(x["seam"]["real"]["mean"]) < 0.3'
+says '^seam +-?[0-9.]+ \([0-9.]+\) +-?[0-9.]+ \([0-9.]+\)$' "a table of seams"
+says '^  held +[+-][0-9.]+ \([0-9.]+\) +[+-][0-9.]+ \([0-9.]+\)$' "feature by feature"
+run "$sampler" score new/song-0000.mid --corpus shards --seam 4096
+ok "shorter than a segment: no seam" holds 'x["seam"]["mean"] is None and x["files"][0]["seam"] is None'
+
+# ---- originality ----
+trained=$(awk -F '\t' '$2 == "kept" && $10 == "train" { print "songs/" $1; exit }' shards/report.tsv)
+run "$sampler" score new "$trained" --originality shards
+status_is 0 "originality"
+ok "a training song is copied whole" holds '[(p["song"], p["share"], p["semitones"], p["first"] == p["song_first"]) for f in x["files"] if f["file"] == "'"$trained"'" for p in f["passages"].values()] == [("'"${trained#songs/}"'", 1, 0, True)] * 4'
+ok "new songs are not" holds 'all(f["passages"]["all"]["share"] < 0.9 for f in x["files"] if f["file"] != "'"$trained"'")'
+ok "by all tracks and by each pitched one" holds 'list(x["originality"]["passages"]) == ["all", "melody", "chords", "bass"]'
+ok "held-out songs as the yardstick" holds 'x["originality"]["held_out"] > 0 and x["originality"]["songs"] > 0 and x["originality"]["passages"]["all"]["real"]["events"]["median"] >= 2'
+ok "nothing else is compared" holds '"real" not in x["figures"]["groove"] and "seam" not in x'
+says '^all: events, median \(most\) +[0-9.]+ \([0-9.]+\) +[0-9.]+ \([0-9.]+\)$' "a table of passages"
+run "$sampler" score "$trained" --originality shards --corpus shards --split train
+says 'no yardstick: no held-out songs in split train' "training songs are no yardstick"
+ok "none in the line" holds 'x["originality"]["held_out"] == 0 and "real" not in x["originality"]["passages"]["all"]'
+
 # ---- what cannot be scored ----
 printf 'junk' >junk.mid
 run "$sampler" score junk.mid new/song-0000.mid -q
@@ -73,10 +105,16 @@ refused 2 '\-\-tracks: .*no such role: piano' new --tracks piano
 refused 2 'the shards have a grid; leave them out' new --corpus shards --tracks merged
 refused 2 'the shards have a grid; leave them out' new --corpus shards --steps-per-beat 4
 refused 2 '\-\-steps-per-beat 0 is out of range; give 1 to 96' new --steps-per-beat 0
+refused 2 'the shards have a grid; leave them out' new --originality shards --tracks merged
+refused 2 'give --corpus SHARDS too' new --seam 16
+refused 2 '\-\-seam 1 is out of range; give 2 to 4096' new --corpus shards --seam 1
+for meter in 4 4/3 0/4 4/4x x/4 4/128; do refused 2 "--meter $meter: not a meter; give one like 4/4" new --meter $meter; done
 refused 2 'Unknown option --picture' new --picture
 refused 1 'nowhere' nowhere
 refused 1 'missing: no such folder' new --corpus missing
 refused 1 'new: holds no shards' new --corpus new
+refused 1 'merged: lies on another grid than shards; give --corpus and --originality shards of one' new --corpus shards --originality merged
+refused 1 'held: has no songs in split train' new --originality held
 refused 1 'shards: has no songs in split valid; give another --split' new --corpus shards --split valid
 "$sampler" score new/song-0000.mid -q >/dev/full 2>"$WORK/err"
 status=$?

@@ -136,17 +136,18 @@ static void test_bars(void) {
 }
 
 static void test_pairs(void) {
-    const grid_t grid = grid_of("melody,chords");
-    g_autoptr(roll_t) roll = roll_of(&grid, 32);
-    put(roll, 0, 0, 8, C4); /* the first half bar: the same pitch class */
+    grid_t grid = grid_of("melody,chords");
+    g_autoptr(roll_t) roll = roll_of(&grid, 30);
+    put(roll, 0, 0, 8, C4); /* two beats of the same pitch class */
     put(roll, 1, 0, 4, C4 - 12);
     put(roll, 1, 4, 4, C4 - 12);
-    put(roll, 0, 8, 8, C4); /* the second: a tritone, twice as long as anything could weigh */
+    put(roll, 0, 8, 8, C4); /* a beat of a tritone, shorter than the beat */
     put(roll, 1, 10, 2, C4 + 6);
-    put(roll, 0, 16, 8, C4 + 6); /* the third: one is silent */
-    assert_near(figure(roll, &grid, 16, SCORE_TONAL_DISTANCE), sqrt(8) / 2);
+    put(roll, 0, 16, 8, C4 + 6); /* beats in which one is silent */
+    assert_near(figure(roll, &grid, 16, SCORE_TONAL_DISTANCE), (0 + 0 + sqrt(8)) / 3);
     assert_near(figure(roll, &grid, 16, SCORE_SHARED_ONSETS), 1.0 / 5); /* 0 of 0, 4, 8, 10, 16 */
-    assert_near(figure(roll, &grid, 8, SCORE_TONAL_DISTANCE), (0 + 0 + sqrt(8)) / 3);
+    grid.steps_per_beat = 8;
+    assert_near(figure(roll, &grid, 16, SCORE_TONAL_DISTANCE), sqrt(8) / 2);
 }
 
 /* Of three tracks each pair stands for itself, and the figure is their mean; drums have no harmony. */

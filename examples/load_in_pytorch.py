@@ -15,7 +15,7 @@ from torch import nn
 def load_decoder(path):
     """The decoder (latent -> logits of a window's cells) as an nn.Sequential, and the checkpoint's attributes."""
     with h5py.File(path) as checkpoint:
-        attributes, weights = dict(checkpoint.attrs), checkpoint["weights"]
+        attributes, weights = dict(checkpoint.attrs), checkpoint["average" if "average" in checkpoint else "weights"]
         names = sorted({name.rsplit(".", 1)[0] for name in weights if name.startswith("decoder.")}) + ["output"]
         layers = []
         for name in names:

@@ -26,7 +26,7 @@ sample_model_t *sample_model_open(const char *path, GError **error) {
         g_prefix_error(error, "%s: cannot set up the model: ", path);
         return NULL;
     }
-    if (!checkpoint_read_state(path, model->model, NULL, error)) return NULL;
+    if (!checkpoint_read_weights(path, model->model, error)) return NULL;
     model->hash = checkpoint_hash(path, error);
     return model->hash == NULL ? NULL : g_steal_pointer(&model);
 }

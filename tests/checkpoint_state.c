@@ -16,16 +16,18 @@ int main(int argc, char **argv) {
         return 1;
     }
     g_autoptr(model_t) model = model_new(&head.model, 1, 0, &error);
-    g_autoptr(optimizer_t) optimizer = model ? optimizer_new(&(optimizer_config_t){0}, model_size(model)) : NULL;
+    g_autoptr(optimizer_t) optimizer = model ? optimizer_new(&(optimizer_config_t){.average = 0.5}, model_size(model)) : NULL;
     if (!model || !checkpoint_read_state(argv[1], model, optimizer, &error)) {
         fprintf(stderr, "checkpoint_state: %s\n", error->message);
         return 1;
     }
     printf("epoch %" G_GINT64_FORMAT " step %" G_GINT64_FORMAT " in epoch %" G_GINT64_FORMAT " windows %" G_GINT64_FORMAT "\n", head.epoch, head.step,
            head.epoch_step, head.epoch_windows);
-    printf("sums %a %a\n", head.epoch_nll, head.epoch_kl);
+    printf("sums %a %a %a %a %a\n", head.epoch_nll, head.epoch_kl, head.epoch_frames, head.epoch_segments, head.epoch_auxiliary);
     print_hash("weights", model_params(model), model_size(model));
     print_hash("m", optimizer->m, optimizer->n);
     print_hash("v", optimizer->v, optimizer->n);
+    printf("averaged %" G_GINT64_FORMAT "\n", optimizer->averaged);
+    print_hash("average", optimizer->average, optimizer->n);
     return 0;
 }

@@ -12,7 +12,7 @@ from read_song import read_song  # noqa: E402
 
 def decode(path, z):
     with h5py.File(path) as checkpoint:
-        weights, shape = checkpoint["weights"], [int(checkpoint.attrs[name]) for name in ("window", "tracks", "planes", "pitches")]
+        weights, shape = checkpoint["average" if "average" in checkpoint else "weights"], [int(checkpoint.attrs[name]) for name in ("window", "tracks", "planes", "pitches")]
         layers = sorted({name.rsplit(".", 1)[0] for name in weights if name.startswith("decoder.")}) + ["output"]
         for layer in layers:
             z = z @ weights[f"{layer}.weight"][:] + weights[f"{layer}.bias"][:]

@@ -5,7 +5,7 @@ python=/usr/bin/python3
 
 "$BUILD/tests/make_songs" songs 12
 "$BIN/preprocess" --quiet --tracks melody,bass --split 100,0,0 --output shards songs
-ok "training for the sake of a checkpoint" ranks 1 "$BIN/trainer" --quiet --data shards --output run --window 24 --hidden 24,12 --latent 5 --batch 8 --epochs 30
+ok "training for the sake of a checkpoint" ranks 1 "$BIN/trainer" --quiet --data shards --output run --window 24 --hidden 24,12 --latent 5 --batch 8 --epochs 30 --average 0.9
 
 run "$python" "$SOURCE/examples/read_song.py" shards 3
 status_is 0 "h5py reads a song"

@@ -4,7 +4,7 @@
 make_corpus data 12
 make_corpus tracks 6 --tracks melody,chords,bass,drums
 
-run "$trainer" --data data --output run "${tiny[@]}" --epochs 6 --learning-rate 0.01
+run "$trainer" --data data --output run "${tiny[@]}" --epochs 6 --learning-rate 0.01 --average 0.95
 status_is 0 "a run of 6 epochs"
 says '^data: [0-9]+ train windows of 16 frames, [0-9]+ steps of 8 an epoch, [0-9]+ weights, 1 rank$' "says what it trains on"
 ok "a line an epoch" test "$(grep -Ec '^epoch [1-6]/6: train .* valid .* active units, F1' err)" -eq 6
@@ -40,7 +40,10 @@ ok "an evaluation can be repeated" test -s one -a "$(cat one)" = "$(cat out)"
 run "$trainer" --evaluate run/latest.h5 --data data --split test,valid
 ok "of several splits: a line each, in the order given" test "$(wc -l <out)" -eq 2 -a "$(tail -n 1 out)" = "$(cat one)"
 perl -MJSON::PP -e 'print decode_json(<>)->{nll}' out >nll
-holds "--evaluate finds what training found" "$(cat nll) - $(member run/metrics.jsonl epoch valid_nll | tail -n 1) < 1e-6"
+holds "--evaluate finds what training found, of the weights' average" "($(cat nll) - $(member run/metrics.jsonl epoch valid_nll | tail -n 1)) ^ 2 < 1e-12"
+run "$trainer" --data data --output plain --config run/run.ini --average 0 --quiet
+same_steps run/metrics.jsonl plain/metrics.jsonl 0 "$steps" "the average changes nothing in training"
+holds "but what is validated" "$(member run/metrics.jsonl epoch valid_loss | tail -n 1) != $(member plain/metrics.jsonl epoch valid_loss | tail -n 1)"
 
 run "$trainer" --data tracks --output tracks.run "${tiny[@]}" --planes both --loss bce --transpose -3,3 --epochs 1 --quiet
 status_is 0 "four tracks, both planes, transposed"

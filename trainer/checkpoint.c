@@ -24,8 +24,9 @@ typedef struct {
     char *model, *loss, *hidden, *roles, *meter, *options, *corpus_id;
     int64_t window, tracks, planes, pitches, latent;
     int64_t steps_per_beat, pitch_low, fold_octaves, sustain_pedal;
-    int64_t seed, epoch, step, epoch_step, batch, epoch_windows, best_epoch, adam_step;
-    double tempo_bpm, epoch_nll, epoch_kl, best, seconds;
+    int64_t seed, epoch, step, epoch_step, batch, epoch_windows, best_epoch, adam_step, averaged;
+    double tempo_bpm, epoch_nll, epoch_kl, epoch_frames, epoch_segments, epoch_auxiliary, best, seconds;
+    int64_t segment, state, encoder, sketch, nade, tied, posterior_hidden, prior_hidden, sketch_hidden;
 } record_t;
 
 typedef enum { FIELD_TEXT, FIELD_INT, FIELD_DOUBLE } field_type_t;
@@ -34,17 +35,55 @@ static const struct {
     const char *name;
     field_type_t type;
     size_t offset;
+    int64_t since; /* version of the format */
 } fields[] = {
 #define FIELD(type, member)                                                                                                                          \
-    { #member, type, offsetof(record_t, member) }
-    FIELD(FIELD_TEXT, model),         FIELD(FIELD_TEXT, loss),     FIELD(FIELD_INT, window),       FIELD(FIELD_INT, tracks),
-    FIELD(FIELD_INT, planes),         FIELD(FIELD_INT, pitches),   FIELD(FIELD_TEXT, hidden),      FIELD(FIELD_INT, latent),
-    FIELD(FIELD_INT, steps_per_beat), FIELD(FIELD_INT, pitch_low), FIELD(FIELD_TEXT, roles),       FIELD(FIELD_INT, fold_octaves),
-    FIELD(FIELD_INT, sustain_pedal),  FIELD(FIELD_TEXT, options),  FIELD(FIELD_TEXT, corpus_id),   FIELD(FIELD_DOUBLE, tempo_bpm),
-    FIELD(FIELD_TEXT, meter),         FIELD(FIELD_INT, seed),      FIELD(FIELD_INT, epoch),        FIELD(FIELD_INT, step),
-    FIELD(FIELD_INT, epoch_step),     FIELD(FIELD_INT, batch),     FIELD(FIELD_DOUBLE, epoch_nll), FIELD(FIELD_DOUBLE, epoch_kl),
-    FIELD(FIELD_INT, epoch_windows),  FIELD(FIELD_DOUBLE, best),   FIELD(FIELD_INT, best_epoch),   FIELD(FIELD_INT, adam_step),
+    { #member, type, offsetof(record_t, member), 1 }
+    FIELD(FIELD_TEXT, model),
+    FIELD(FIELD_TEXT, loss),
+    FIELD(FIELD_INT, window),
+    FIELD(FIELD_INT, tracks),
+    FIELD(FIELD_INT, planes),
+    FIELD(FIELD_INT, pitches),
+    FIELD(FIELD_TEXT, hidden),
+    FIELD(FIELD_INT, latent),
+    FIELD(FIELD_INT, steps_per_beat),
+    FIELD(FIELD_INT, pitch_low),
+    FIELD(FIELD_TEXT, roles),
+    FIELD(FIELD_INT, fold_octaves),
+    FIELD(FIELD_INT, sustain_pedal),
+    FIELD(FIELD_TEXT, options),
+    FIELD(FIELD_TEXT, corpus_id),
+    FIELD(FIELD_DOUBLE, tempo_bpm),
+    FIELD(FIELD_TEXT, meter),
+    FIELD(FIELD_INT, seed),
+    FIELD(FIELD_INT, epoch),
+    FIELD(FIELD_INT, step),
+    FIELD(FIELD_INT, epoch_step),
+    FIELD(FIELD_INT, batch),
+    FIELD(FIELD_DOUBLE, epoch_nll),
+    FIELD(FIELD_DOUBLE, epoch_kl),
+    FIELD(FIELD_INT, epoch_windows),
+    FIELD(FIELD_DOUBLE, best),
+    FIELD(FIELD_INT, best_epoch),
+    FIELD(FIELD_INT, adam_step),
     FIELD(FIELD_DOUBLE, seconds),
+#undef FIELD
+#define FIELD(type, member)                                                                                                                          \
+    { #member, type, offsetof(record_t, member), 2 }
+    FIELD(FIELD_INT, averaged),
+    FIELD(FIELD_DOUBLE, epoch_frames),
+    FIELD(FIELD_DOUBLE, epoch_segments),
+    FIELD(FIELD_DOUBLE, epoch_auxiliary),
+    FIELD(FIELD_INT, segment),
+    FIELD(FIELD_INT, state),
+    FIELD(FIELD_INT, encoder),
+    FIELD(FIELD_INT, sketch),
+    FIELD(FIELD_INT, nade),
+    FIELD(FIELD_INT, tied),
+    FIELD(FIELD_INT, posterior_hidden),
+    FIELD(FIELD_INT, prior_hidden),
+    FIELD(FIELD_INT, sketch_hidden),
 #undef FIELD
 };
 
@@ -61,11 +100,12 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(record_t, record_clear)
 
 void checkpoint_clear(checkpoint_t *checkpoint) { g_clear_pointer(&checkpoint->options, g_free); }
 
-/* SHA-256 over "name=value" lines; owner: caller. */
-static char *record_checksum(record_t *record) {
+/* SHA-256 over "name=value" lines of a version's fields; owner: caller. */
+static char *record_checksum(record_t *record, int64_t version) {
     g_autoptr(GString) text = g_string_new(NULL);
     char number[G_ASCII_DTOSTR_BUF_SIZE];
     for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
+        if (fields[i].since > version) continue;
         g_string_append_printf(text, "%s=", fields[i].name);
         switch (fields[i].type) {
         case FIELD_TEXT: g_string_append(text, *text_at(record, i)); break;
@@ -87,13 +127,17 @@ static gboolean record_write(h5_file_t *file, record_t *record, GError **error) 
         }
         if (!written) return FALSE;
     }
-    g_autofree char *checksum = record_checksum(record);
+    g_autofree char *checksum = record_checksum(record, CHECKPOINT_VERSION);
     return h5_write_string(file, "/", CHECKSUM, checksum, error);
 }
 
+/* What the file's version does not have yet stays 0. */
 static gboolean record_read(h5_file_t *file, record_t *record, GError **error) {
+    int64_t version = 0;
+    if (!h5_read_int(file, "/", "version", &version, error)) return FALSE;
     for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
         gboolean read = FALSE;
+        if (fields[i].since > version) continue;
         switch (fields[i].type) {
         case FIELD_TEXT: read = (*text_at(record, i) = h5_read_string(file, "/", fields[i].name, error)) != NULL; break;
         case FIELD_INT: read = h5_read_int(file, "/", fields[i].name, int_at(record, i), error); break;
@@ -102,7 +146,7 @@ static gboolean record_read(h5_file_t *file, record_t *record, GError **error) {
         if (!read) return FALSE;
     }
     g_autofree char *stored = h5_read_string(file, "/", CHECKSUM, error);
-    g_autofree char *computed = record_checksum(record);
+    g_autofree char *computed = record_checksum(record, version);
     if (!stored || g_str_equal(stored, computed)) return stored != NULL;
     g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ,
                 "%s: cannot read checkpoint: its attributes do not match their checksum; the file is damaged, use an older checkpoint",
@@ -116,8 +160,9 @@ static char *hidden_text(const model_config_t *config) {
     return g_string_free(text, FALSE);
 }
 
-static void record_from_head(record_t *record, const checkpoint_t *head, int64_t adam_step) {
+static void record_from_head(record_t *record, const checkpoint_t *head, const optimizer_t *optimizer) {
     const model_config_t *model = &head->model;
+    const sequence_sizes_t *sizes = &model->sequence;
     *record = (record_t){
         .model = g_strdup(model_kind_name(model->kind)),
         .loss = g_strdup(loss_names[model->loss]),
@@ -142,12 +187,25 @@ static void record_from_head(record_t *record, const checkpoint_t *head, int64_t
         .batch = head->batch,
         .epoch_windows = head->epoch_windows,
         .best_epoch = head->best_epoch,
-        .adam_step = adam_step,
+        .adam_step = optimizer->step,
+        .averaged = optimizer->averaged,
         .tempo_bpm = head->tempo_bpm,
         .epoch_nll = head->epoch_nll,
         .epoch_kl = head->epoch_kl,
+        .epoch_frames = head->epoch_frames,
+        .epoch_segments = head->epoch_segments,
+        .epoch_auxiliary = head->epoch_auxiliary,
         .best = head->best,
         .seconds = head->seconds,
+        .segment = (int64_t)sizes->segment,
+        .state = (int64_t)sizes->state,
+        .encoder = (int64_t)sizes->encoder,
+        .sketch = (int64_t)sizes->sketch,
+        .nade = (int64_t)sizes->nade,
+        .tied = (int64_t)sizes->tied,
+        .posterior_hidden = (int64_t)sizes->posterior_hidden,
+        .prior_hidden = (int64_t)sizes->prior_hidden,
+        .sketch_hidden = (int64_t)sizes->sketch_hidden,
     };
 }
 
@@ -162,21 +220,54 @@ static const char *loss_name(int i) { return loss_names[i]; }
 
 static gboolean in_range(int64_t value, int64_t low, int64_t high) { return value >= low && value <= high; }
 
+/* The model's sizes, by its kind. Returns NULL, or the name of the attribute whose value cannot be. */
+static const char *sizes_from_record(model_config_t *model, const record_t *record) {
+    sequence_sizes_t *s = &model->sequence;
+    const struct {
+        const char *name;
+        int64_t value;
+        size_t *size;
+    } sequence[] = {
+        {"segment", record->segment, &s->segment},
+        {"state", record->state, &s->state},
+        {"encoder", record->encoder, &s->encoder},
+        {"sketch", record->sketch, &s->sketch},
+        {"nade", record->nade, &s->nade},
+        {"tied", record->tied, &s->tied},
+        {"posterior_hidden", record->posterior_hidden, &s->posterior_hidden},
+        {"prior_hidden", record->prior_hidden, &s->prior_hidden},
+        {"sketch_hidden", record->sketch_hidden, &s->sketch_hidden},
+    };
+    const gboolean dense = model->kind == MODEL_DENSE;
+    if (!in_range(record->latent, dense, INT32_MAX)) return "latent";
+    model->latent = (size_t)record->latent;
+    for (size_t i = 0; !dense && i < G_N_ELEMENTS(sequence); i++) {
+        if (!in_range(sequence[i].value, 1, INT32_MAX)) return sequence[i].name;
+        *sequence[i].size = (size_t)sequence[i].value;
+    }
+    if (!dense) return NULL;
+    if (!in_range(record->window, 1, INT32_MAX)) return "window";
+    model->window = (size_t)record->window;
+    return option_parse_hidden(record->hidden, model->hidden, &model->n_hidden) ? NULL : "hidden";
+}
+
 /* The checked record as a head. Takes record->options. Returns NULL, or the name of the attribute whose value cannot be. */
 static const char *head_from_record(checkpoint_t *head, record_t *record) {
     const int kind = name_index(record->model, kind_name, MODEL_KINDS), loss = name_index(record->loss, loss_name, G_N_ELEMENTS(loss_names));
     unsigned numerator = 0, denominator = 0;
     if (kind < 0) return "model";
     if (loss < 0) return "loss";
-    if (!in_range(record->window, 1, INT32_MAX)) return "window";
+    head->model.kind = (model_kind_t)kind;
+    head->model.loss = (loss_t)loss;
+    const char *wrong_size = sizes_from_record(&head->model, record);
+    if (wrong_size) return wrong_size;
     if (!in_range(record->planes, 1, ROLL_PLANES)) return "planes";
-    if (!in_range(record->latent, 1, INT32_MAX)) return "latent";
     if (!in_range(record->pitches, 1, 128)) return "pitches";
     if (!in_range(record->pitch_low, 0, 128 - record->pitches)) return "pitch_low";
     if (!in_range(record->steps_per_beat, 1, 96)) return "steps_per_beat";
-    if (!option_parse_hidden(record->hidden, head->model.hidden, &head->model.n_hidden)) return "hidden";
     if (!grid_set_tracks(&head->grid, record->roles, NULL)) return "roles";
     if (record->tracks != head->grid.n_tracks) return "tracks";
+    if (kind == MODEL_SEQUENCE) model_order_tracks(&head->model, &head->grid);
     if (strlen(record->corpus_id) >= sizeof head->corpus_id) return "corpus_id";
     if (!isfinite(record->tempo_bpm) || record->tempo_bpm <= 0) return "tempo_bpm";
     if (sscanf(record->meter, "%3u/%3u", &numerator, &denominator) != 2 || !in_range(numerator, 1, 255) || !in_range(denominator, 1, 255))
@@ -185,13 +276,10 @@ static const char *head_from_record(checkpoint_t *head, record_t *record) {
     if (record->step < 0) return "step";
     if (record->epoch_step < 0) return "epoch_step";
     if (record->adam_step < 0) return "adam_step";
-    head->model.kind = (model_kind_t)kind;
-    head->model.loss = (loss_t)loss;
-    head->model.window = (size_t)record->window;
+    if (record->averaged < 0) return "averaged";
     head->model.tracks = (size_t)record->tracks;
     head->model.planes = (size_t)record->planes;
     head->model.pitches = (size_t)record->pitches;
-    head->model.latent = (size_t)record->latent;
     head->grid.steps_per_beat = (int)record->steps_per_beat;
     head->grid.pitch_low = (int)record->pitch_low;
     head->grid.pitches = (int)record->pitches;
@@ -208,6 +296,9 @@ static const char *head_from_record(checkpoint_t *head, record_t *record) {
     head->batch = record->batch;
     head->epoch_nll = record->epoch_nll;
     head->epoch_kl = record->epoch_kl;
+    head->epoch_frames = record->epoch_frames;
+    head->epoch_segments = record->epoch_segments;
+    head->epoch_auxiliary = record->epoch_auxiliary;
     head->epoch_windows = record->epoch_windows;
     head->best = record->best;
     head->best_epoch = record->best_epoch;
@@ -236,7 +327,8 @@ static h5_file_t *open_checkpoint(const char *path, GError **error) {
     return g_steal_pointer(&file);
 }
 
-static gboolean read_head(h5_file_t *file, checkpoint_t *head, int64_t *adam_step, GError **error) {
+/* optimizer: gets its counts of steps where not NULL. averaged: steps in the file's average. */
+static gboolean read_head(h5_file_t *file, checkpoint_t *head, optimizer_t *optimizer, int64_t *averaged, GError **error) {
     g_auto(record_t) record = {0};
     *head = (checkpoint_t){0};
     if (!record_read(file, &record, error)) return FALSE;
@@ -246,15 +338,16 @@ static gboolean read_head(h5_file_t *file, checkpoint_t *head, int64_t *adam_ste
                     "%s: cannot read checkpoint: the value of attribute '%s' makes no sense; write it anew", h5_file_path(file), wrong);
         return FALSE;
     }
-    *adam_step = record.adam_step;
+    if (optimizer) optimizer->step = record.adam_step;
+    *averaged = record.averaged;
     return TRUE;
 }
 
 gboolean checkpoint_read_head(const char *path, checkpoint_t *head, GError **error) {
-    int64_t adam_step;
+    int64_t averaged;
     *head = (checkpoint_t){0};
     g_autoptr(h5_file_t) file = open_checkpoint(path, error);
-    return file && read_head(file, head, &adam_step, error);
+    return file && read_head(file, head, NULL, &averaged, error);
 }
 
 /* Writes or reads every matrix of a block. */
@@ -273,12 +366,13 @@ static gboolean transfer_block(h5_file_t *file, gboolean write, const char *grou
 
 gboolean checkpoint_write(const char *path, const checkpoint_t *head, model_t *model, const optimizer_t *optimizer, GError **error) {
     g_auto(record_t) record;
-    record_from_head(&record, head, optimizer->step);
+    record_from_head(&record, head, optimizer);
     g_autoptr(h5_file_t) file = h5_file_create(path, error);
     if (!file || !h5_write_string(file, "/", "format", CHECKPOINT_FORMAT, error) || !h5_write_int(file, "/", "version", CHECKPOINT_VERSION, error) ||
         !h5_write_string(file, "/", "tool", "mpianist-trainer " MPIANIST_VERSION, error) || !record_write(file, &record, error) ||
         !transfer_block(file, TRUE, "/weights", model_params(model), model, error) ||
-        !transfer_block(file, TRUE, "/adam/m", optimizer->m, model, error) || !transfer_block(file, TRUE, "/adam/v", optimizer->v, model, error))
+        !transfer_block(file, TRUE, "/adam/m", optimizer->m, model, error) || !transfer_block(file, TRUE, "/adam/v", optimizer->v, model, error) ||
+        (optimizer->averaged > 0 && !transfer_block(file, TRUE, "/average", optimizer->average, model, error)))
         return FALSE;
     return h5_file_commit(g_steal_pointer(&file), error);
 }
@@ -298,6 +392,15 @@ static gboolean check_shape(const char *path, const model_config_t *there, const
         {"planes", there->planes == 1 ? "sounding" : "both", here->planes == 1 ? "sounding" : "both", 0, 0},
         {"tracks", NULL, NULL, there->tracks, here->tracks},
         {"pitches", NULL, NULL, there->pitches, here->pitches},
+        {"segment", NULL, NULL, there->sequence.segment, here->sequence.segment},
+        {"state", NULL, NULL, there->sequence.state, here->sequence.state},
+        {"encoder", NULL, NULL, there->sequence.encoder, here->sequence.encoder},
+        {"sketch", NULL, NULL, there->sequence.sketch, here->sequence.sketch},
+        {"nade", NULL, NULL, there->sequence.nade, here->sequence.nade},
+        {"tied", NULL, NULL, there->sequence.tied, here->sequence.tied},
+        {"posterior-hidden", NULL, NULL, there->sequence.posterior_hidden, here->sequence.posterior_hidden},
+        {"prior-hidden", NULL, NULL, there->sequence.prior_hidden, here->sequence.prior_hidden},
+        {"sketch-hidden", NULL, NULL, there->sequence.sketch_hidden, here->sequence.sketch_hidden},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
         if (parts[i].there == parts[i].here && g_strcmp0(parts[i].text_there, parts[i].text_here) == 0) continue;
@@ -312,16 +415,28 @@ static gboolean check_shape(const char *path, const model_config_t *there, const
     return TRUE;
 }
 
-gboolean checkpoint_read_state(const char *path, model_t *model, optimizer_t *optimizer, GError **error) {
+/* Opens a checkpoint of a model of the same shape; the rest as read_head(). NULL with error set. */
+static h5_file_t *open_state(const char *path, const model_t *model, optimizer_t *optimizer, int64_t *averaged, GError **error) {
     g_auto(checkpoint_t) head = {0};
-    int64_t adam_step = 0;
     g_autoptr(h5_file_t) file = open_checkpoint(path, error);
-    if (!file || !read_head(file, &head, &adam_step, error) || !check_shape(path, &head.model, model_config(model), error) ||
-        !transfer_block(file, FALSE, "/weights", model_params(model), model, error))
+    if (!file || !read_head(file, &head, optimizer, averaged, error) || !check_shape(path, &head.model, model_config(model), error)) return NULL;
+    return g_steal_pointer(&file);
+}
+
+gboolean checkpoint_read_state(const char *path, model_t *model, optimizer_t *optimizer, GError **error) {
+    int64_t averaged = 0;
+    g_autoptr(h5_file_t) file = open_state(path, model, optimizer, &averaged, error);
+    if (!file || !transfer_block(file, FALSE, "/weights", model_params(model), model, error) ||
+        !transfer_block(file, FALSE, "/adam/m", optimizer->m, model, error) || !transfer_block(file, FALSE, "/adam/v", optimizer->v, model, error))
         return FALSE;
-    if (!optimizer) return TRUE;
-    optimizer->step = adam_step;
-    return transfer_block(file, FALSE, "/adam/m", optimizer->m, model, error) && transfer_block(file, FALSE, "/adam/v", optimizer->v, model, error);
+    optimizer->averaged = optimizer->average ? averaged : 0;
+    return optimizer->averaged == 0 || transfer_block(file, FALSE, "/average", optimizer->average, model, error);
+}
+
+gboolean checkpoint_read_weights(const char *path, model_t *model, GError **error) {
+    int64_t averaged = 0;
+    g_autoptr(h5_file_t) file = open_state(path, model, NULL, &averaged, error);
+    return file && transfer_block(file, FALSE, averaged > 0 ? "/average" : "/weights", model_params(model), model, error);
 }
 
 char *checkpoint_hash(const char *path, GError **error) {

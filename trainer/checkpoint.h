@@ -3,6 +3,7 @@
  *   root attributes: format, version, tool, head_sha256, and the members of checkpoint_t by name (the model's and the grid's too; roles, meter and
  *                    hidden as text)
  *   /weights/<name>  float32 [inputs, outputs]   /adam/m/<name>, /adam/v/<name>   optimizer state
+ *   /average/<name>  the weights' average, where the run keeps one
  * The same state always gives the same bytes.
  * No MPI. */
 #ifndef MPIANIST_TRAINER_CHECKPOINT_H
@@ -13,7 +14,7 @@
 #include "trainer/optimizer.h"
 
 #define CHECKPOINT_FORMAT  "mpianist-checkpoint"
-#define CHECKPOINT_VERSION 1
+#define CHECKPOINT_VERSION 2 /* 1: of the dense model alone, without averages; still read */
 
 /* Everything but the weights: where training stands and what it was trained on. */
 typedef struct {
@@ -29,8 +30,9 @@ typedef struct {
     int64_t epoch_step;         /* steps done in the epoch under way */
     int64_t batch;              /* global batch that epoch_step counts in */
     double epoch_nll, epoch_kl; /* sums so far in the epoch under way */
+    double epoch_frames, epoch_segments, epoch_auxiliary;
     int64_t epoch_windows;
-    double best; /* best validation loss, nats a window; INFINITY before the first */
+    double best; /* best validation loss, nats a window (sequence: a frame); INFINITY before the first */
     int64_t best_epoch;
     double seconds; /* training time so far, over all sessions */
 } checkpoint_t;
@@ -47,9 +49,12 @@ gboolean checkpoint_write(const char *path, const checkpoint_t *head, model_t *m
 /* The head alone, into an empty one (owner: caller, checkpoint_clear()). FALSE with error set: CHECKPOINT_ERROR_FORMAT for another format, a later version or a
  * value that cannot be, CHECKPOINT_ERROR_READ or an H5_ERROR for a damaged or missing file. */
 gboolean checkpoint_read_head(const char *path, checkpoint_t *head, GError **error);
-/* Weights into a model of the same shape, and optimizer state where optimizer is not NULL. FALSE with CHECKPOINT_ERROR_SHAPE, naming
- * what differs with both values, or as checkpoint_read_head(): model and optimizer are then part read. */
+/* To go on training: weights and optimizer state, into a model of the same shape. An average that the optimizer keeps and the file has not begins anew; one that it
+ * does not keep is passed over. FALSE with CHECKPOINT_ERROR_SHAPE, naming what differs with both values, or as checkpoint_read_head(): model and optimizer
+ * are then part read. */
 gboolean checkpoint_read_state(const char *path, model_t *model, optimizer_t *optimizer, GError **error);
+/* To evaluate and sample: the weights' average where the file has one, else the weights. Errors as before. */
+gboolean checkpoint_read_weights(const char *path, model_t *model, GError **error);
 /* SHA-256 of the file, first 16 hexadecimal digits: names a checkpoint in what it made. NULL with error set. */
 char *checkpoint_hash(const char *path, GError **error);
 

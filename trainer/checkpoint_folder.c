@@ -104,7 +104,7 @@ static gboolean verify(const char *path, GError **error) {
     g_autoptr(model_t) model = model_new(&head.model, 1, 0, error);
     if (!model) return FALSE;
     g_autoptr(optimizer_t) optimizer = optimizer_new(&(optimizer_config_t){0}, model_size(model));
-    return checkpoint_read_state(path, model, optimizer, error);
+    return checkpoint_read_state(path, model, optimizer, error) && checkpoint_read_weights(path, model, error);
 }
 
 /* RUN/name where all of it can be read, else NULL with a warning. Owner: caller. */

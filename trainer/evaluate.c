@@ -266,7 +266,7 @@ int evaluate_run(const options_t *options, GError **error) {
         done = comm_agree_error(&local);
         if (!done) g_propagate_error(error, local);
     }
-    done = done && run_read_state(options->evaluate, model, NULL, error) && run_splits(options, &head, model, data, splits, n, error);
+    done = done && run_read_weights(options->evaluate, model, error) && run_splits(options, &head, model, data, splits, n, error);
     data_free(data);
     return done ? EXIT_DONE : EXIT_ERROR;
 }

@@ -1,9 +1,10 @@
-/* optimizer: Adam and AdamW. Owns the moments. Every operation is rounded alike on every processor (no contraction, sums in lanes of fixed number), so
- * that replicas on unlike hosts stay equal to the bit. */
+/* optimizer: Adam and AdamW. Owns the moments and the average. Every operation is rounded alike on every processor (no contraction, sums in lanes of fixed
+ * number), so that replicas on unlike hosts stay equal to the bit. */
 #include "trainer/optimizer.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "trainer/ops.h"
 
@@ -14,7 +15,9 @@ optimizer_t *optimizer_new(const optimizer_config_t *config, size_t n) {
     *optimizer = (optimizer_t){.config = *config, .n = n};
     optimizer->m = ops_new_block(n);
     optimizer->v = ops_new_block(n);
-    if (!optimizer->m || !optimizer->v) g_error("optimizer: cannot allocate 2 x %zu MiB for Adam's moments", n * sizeof(real_t) >> 20);
+    if (config->average > 0) optimizer->average = ops_new_block(n);
+    if (!optimizer->m || !optimizer->v || (config->average > 0 && !optimizer->average))
+        g_error("optimizer: cannot allocate %d x %zu MiB for Adam's moments and the average", config->average > 0 ? 3 : 2, n * sizeof(real_t) >> 20);
     return optimizer;
 }
 
@@ -22,6 +25,7 @@ void optimizer_free(optimizer_t *optimizer) {
     if (!optimizer) return;
     free(optimizer->m);
     free(optimizer->v);
+    free(optimizer->average);
     g_free(optimizer);
 }
 
@@ -44,12 +48,13 @@ OPS_WIDE static double squared_norm(const real_t *restrict g, size_t n) {
 
 /* The step's factors, in the precision that the loop runs in. */
 typedef struct {
-    real_t clip, keep, beta1, one_minus_beta1, beta2, one_minus_beta2, rate, root_correction, epsilon;
+    real_t clip, keep, beta1, one_minus_beta1, beta2, one_minus_beta2, rate, root_correction, epsilon, average, one_minus_average;
 } factors_t;
 
-/* theta <- keep theta - rate m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon), rate = lr / (1 - beta1^t), keep = 1 - lr weight_decay. */
-OPS_WIDE static void update(real_t *restrict theta, const real_t *restrict gradient, real_t *restrict m, real_t *restrict v, size_t n,
-                            const factors_t *factors) {
+/* theta <- keep theta - rate m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon), rate = lr / (1 - beta1^t), keep = 1 - lr weight_decay. average: NULL, or as in
+ * optimizer.h. */
+static inline __attribute__((always_inline)) void update_each(real_t *restrict theta, const real_t *restrict gradient, real_t *restrict m,
+                                                              real_t *restrict v, real_t *restrict average, size_t n, const factors_t *factors) {
     const factors_t f = *factors;
     for (size_t i = 0; i < n; i++) {
         const real_t g = gradient[i] * f.clip;
@@ -61,7 +66,30 @@ OPS_WIDE static void update(real_t *restrict theta, const real_t *restrict gradi
         const real_t root = sqrtf(v[i]);
 #endif
         theta[i] = f.keep * theta[i] - f.rate * m[i] / (root * f.root_correction + f.epsilon);
+        if (average) average[i] = f.average * average[i] + f.one_minus_average * theta[i];
     }
+}
+
+OPS_WIDE static void update(real_t *restrict theta, const real_t *restrict gradient, real_t *restrict m, real_t *restrict v, size_t n,
+                            const factors_t *factors) {
+    update_each(theta, gradient, m, v, NULL, n, factors);
+}
+
+OPS_WIDE static void update_averaged(real_t *restrict theta, const real_t *restrict gradient, real_t *restrict m, real_t *restrict v,
+                                     real_t *restrict average, size_t n, const factors_t *factors) {
+    update_each(theta, gradient, m, v, average, n, factors);
+}
+
+OPS_WIDE static void swap(real_t *restrict a, real_t *restrict b, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const real_t kept = a[i];
+        a[i] = b[i];
+        b[i] = kept;
+    }
+}
+
+void optimizer_swap_average(optimizer_t *optimizer, model_t *model) {
+    if (optimizer->averaged > 0) swap(model_params(model), optimizer->average, optimizer->n);
 }
 
 double optimizer_step(optimizer_t *optimizer, model_t *model, double learning_rate) {
@@ -83,12 +111,22 @@ double optimizer_step(optimizer_t *optimizer, model_t *model, double learning_ra
         .root_correction = (real_t)(1 / sqrt(1 - pow(config->beta2, t))),
         .epsilon = (real_t)config->epsilon,
     };
+    if (optimizer->average) {
+        if (optimizer->averaged == 0) memcpy(optimizer->average, params, optimizer->n * sizeof *params);
+        const double before = (double)optimizer->averaged++, d = MIN(config->average, (1 + before) / (10 + before));
+        factors.average = (real_t)d;
+        factors.one_minus_average = (real_t)(1 - d);
+    }
     size_t n;
     const param_t *table = model_table(model, &n);
     for (size_t i = 0; i < n; i++) {
         const size_t at = table[i].offset;
         factors.keep = (real_t)(table[i].decay ? 1 - learning_rate * config->weight_decay : 1);
-        update(params + at, gradient + at, optimizer->m + at, optimizer->v + at, table[i].rows * table[i].cols, &factors);
+        const size_t entries = table[i].rows * table[i].cols;
+        if (optimizer->average)
+            update_averaged(params + at, gradient + at, optimizer->m + at, optimizer->v + at, optimizer->average + at, entries, &factors);
+        else
+            update(params + at, gradient + at, optimizer->m + at, optimizer->v + at, entries, &factors);
     }
     return norm;
 }

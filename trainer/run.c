@@ -158,11 +158,19 @@ gboolean run_read_state(const char *path, model_t *model, optimizer_t *optimizer
     if (comm_rank() == 0) checkpoint_read_state(path, model, optimizer, &local);
     if (!agree(local, error)) return FALSE;
     comm_broadcast(model_params(model), model_size(model) * sizeof(real_t));
-    if (optimizer) {
-        comm_broadcast(optimizer->m, optimizer->n * sizeof(real_t));
-        comm_broadcast(optimizer->v, optimizer->n * sizeof(real_t));
-        comm_broadcast(&optimizer->step, sizeof optimizer->step);
-    }
+    comm_broadcast(optimizer->m, optimizer->n * sizeof(real_t));
+    comm_broadcast(optimizer->v, optimizer->n * sizeof(real_t));
+    comm_broadcast(&optimizer->step, sizeof optimizer->step);
+    comm_broadcast(&optimizer->averaged, sizeof optimizer->averaged);
+    if (optimizer->averaged > 0) comm_broadcast(optimizer->average, optimizer->n * sizeof(real_t));
+    return TRUE;
+}
+
+gboolean run_read_weights(const char *path, model_t *model, GError **error) {
+    GError *local = NULL;
+    if (comm_rank() == 0) checkpoint_read_weights(path, model, &local);
+    if (!agree(local, error)) return FALSE;
+    comm_broadcast(model_params(model), model_size(model) * sizeof(real_t));
     return TRUE;
 }
 

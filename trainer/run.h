@@ -23,8 +23,9 @@ gboolean run_check_options(const char *path, const checkpoint_t *head, const opt
 gboolean run_check_grid(const char *path, const checkpoint_t *head, const grid_t *grid, GError **error);
 /* TRUE where RUN/best.h5 points at a file. */
 gboolean run_has_best(const char *run);
-/* Weights, and optimizer state where optimizer is not NULL, to every rank. */
+/* checkpoint_read_state() and checkpoint_read_weights() for every rank. */
 gboolean run_read_state(const char *path, model_t *model, optimizer_t *optimizer, GError **error);
+gboolean run_read_weights(const char *path, model_t *model, GError **error);
 
 /* Writes RUN/run.ini. */
 gboolean run_write_options(const options_t *options, GError **error);

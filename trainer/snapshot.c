@@ -1,4 +1,4 @@
-/* snapshot: owns one copy of weights, moments and the place in training that goes with them. */
+/* snapshot: owns one copy of weights, moments, average and the place in training that goes with them. */
 #include "trainer/snapshot.h"
 
 #include <string.h>
@@ -26,5 +26,7 @@ void snapshot_take(snapshot_t *snapshot, const checkpoint_t *head, model_t *mode
     memcpy(snapshot->optimizer->m, optimizer->m, bytes);
     memcpy(snapshot->optimizer->v, optimizer->v, bytes);
     snapshot->optimizer->step = optimizer->step;
+    if (optimizer->average) memcpy(snapshot->optimizer->average, optimizer->average, bytes);
+    snapshot->optimizer->averaged = optimizer->averaged;
     snapshot->waits = TRUE;
 }

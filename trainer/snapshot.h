@@ -11,7 +11,7 @@ typedef struct {
     optimizer_t *optimizer;
 } snapshot_t;
 
-/* For models of config's shape: three blocks of memory. NULL with error set. Owner: caller. */
+/* For models of config's shape: three blocks of memory, four with an average. NULL with error set. Owner: caller. */
 snapshot_t *snapshot_new(const model_config_t *config, const optimizer_config_t *adam, GError **error);
 void snapshot_free(snapshot_t *snapshot);
 /* Copies the state and sets waits. head must outlive the snapshot. Allocates nothing. */

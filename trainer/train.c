@@ -98,7 +98,8 @@ static gboolean allocate(trainer_t *t, const model_config_t *config, GError **er
                                .beta2 = options->adam_beta2,
                                .epsilon = options->adam_epsilon,
                                .weight_decay = options->weight_decay,
-                               .clip_norm = options->clip};
+                               .clip_norm = options->clip,
+                               .average = options->average};
     t->optimizer = optimizer_new(&adam, model_size(t->model));
     if (comm_rank() == 0) t->best = snapshot_new(config, &adam, &local);
     if (!comm_agree_error(&local)) {
@@ -328,6 +329,15 @@ static gboolean hold_best(trainer_t *t, GError **error) {
 
 static gboolean at_max_steps(const trainer_t *t) { return t->options->max_steps > 0 && t->head.step >= t->options->max_steps; }
 
+/* FALSE where a signal came meanwhile. It is the weights' average that is validated, where there is one. */
+static gboolean validate(trainer_t *t, evaluation_t *valid) {
+    const options_t *options = t->options;
+    optimizer_swap_average(t->optimizer, t->model);
+    const gboolean done = evaluator_run(t->evaluator, t->model, t->data, SPLIT_VALID, t->head.seed, options->beta, options->free_bits, valid);
+    optimizer_swap_average(t->optimizer, t->model);
+    return done;
+}
+
 /* Validates where due, reports the epoch, and keeps the model where it is the best so far. last: the run ends here; where that is inside the epoch, the epoch
  * is not counted as done. *stopped: a signal came meanwhile and nothing has changed. */
 static gboolean finish_epoch(trainer_t *t, gboolean last, gboolean *stopped, GError **error) {
@@ -339,7 +349,7 @@ static gboolean finish_epoch(trainer_t *t, gboolean last, gboolean *stopped, GEr
     double nll = head->epoch_nll / (double)head->epoch_windows, kl = head->epoch_kl / (double)head->epoch_windows;
     gboolean due = last || epoch % options->validate_every == 0 || epoch >= options->epochs || at_max_steps(t);
     gboolean validates = due && data_windows(t->data, SPLIT_VALID) > 0;
-    *stopped = validates && !evaluator_run(t->evaluator, t->model, t->data, SPLIT_VALID, head->seed, options->beta, options->free_bits, &valid);
+    *stopped = validates && !validate(t, &valid);
     if (*stopped) return TRUE;
     double loss = validates ? valid.objective : nll + options->beta * kl;
     gboolean best = due && loss < head->best;

@@ -49,7 +49,7 @@ static gboolean make(const char *path, GError **error) {
                                   .n_hidden = 2,
                                   .latent = (size_t)latent,
                                   .loss = LOSS_BCE};
-    g_autoptr(model_t) model = model_new(&head.model, 1, 0, error);
+    g_autoptr(model_t) model = model_new(&head.model, 1, 1, error);
     if (model == NULL) return FALSE;
     model_init(model, head.seed);
     shape_weights(model);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "trainer/comm.h"
+#include "trainer/evaluate_sequence.h"
 #include "trainer/evaluation_print.h"
 #include "trainer/run.h"
 #include "trainer/stop.h"
@@ -194,7 +195,6 @@ gboolean evaluator_run(evaluator_t *evaluator, model_t *model, const data_t *dat
     *result = (evaluation_t){
         .windows = windows,
         .frames = (int64_t)sums.frames,
-        .segments = windows,
         .nll = sums.nll / sums.windows,
         .kl = sums.kl / sums.windows,
         .objective = sums.objective / sums.windows,
@@ -232,19 +232,31 @@ static gboolean check_songs(const options_t *options, const data_t *data, const 
     return TRUE;
 }
 
-static gboolean stopped(GError **error) {
-    g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "stopped by a signal before the evaluation was done");
-    return FALSE;
+static gboolean run_dense(const options_t *options, const checkpoint_t *head, model_t *model, const data_t *data, split_t split) {
+    g_autoptr(evaluator_t) evaluator = evaluator_new(&head->model, EVALUATE_BATCH, options->iwae);
+    evaluation_t result;
+    if (!evaluator_run(evaluator, model, data, split, (uint64_t)options->seed, options->beta, options->free_bits, &result)) return FALSE;
+    if (comm_rank() == 0) evaluation_print(options, head, split, &result);
+    return TRUE;
+}
+
+static gboolean run_sequence(const options_t *options, const checkpoint_t *head, model_t *model, const data_t *data, split_t split, GError **error) {
+    sequence_evaluation_t result;
+    if (!evaluate_sequence(model, data, split, (uint64_t)options->seed, options->particles, options->quiet, &result, error)) return FALSE;
+    if (comm_rank() == 0) evaluation_print_sequence(options, head, split, &result);
+    return TRUE;
 }
 
 static gboolean run_splits(const options_t *options, const checkpoint_t *head, model_t *model, const data_t *data, const split_t *splits, size_t n,
                            GError **error) {
-    g_autoptr(evaluator_t) evaluator = evaluator_new(&head->model, EVALUATE_BATCH, options->iwae);
     for (size_t i = 0; i < n; i++) {
-        evaluation_t result;
-        if (!evaluator_run(evaluator, model, data, splits[i], (uint64_t)options->seed, options->beta, options->free_bits, &result))
-            return stopped(error);
-        if (comm_rank() == 0) evaluation_print(options, head, splits[i], &result);
+        GError *cause = NULL;
+        if (head->model.kind == MODEL_SEQUENCE ? run_sequence(options, head, model, data, splits[i], &cause)
+                                               : run_dense(options, head, model, data, splits[i]))
+            continue;
+        if (!cause) g_set_error(&cause, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "stopped by a signal before the evaluation was done");
+        g_propagate_error(error, cause);
+        return FALSE;
     }
     return TRUE;
 }
@@ -263,7 +275,8 @@ int evaluate_run(const options_t *options, GError **error) {
     g_autoptr(model_t) model = NULL;
     gboolean done = run_check_grid(options->evaluate, &head, &data_shards(data)->grid, error) && check_songs(options, data, splits, n, error);
     if (done) {
-        model = model_new(&head.model, EVALUATE_BATCH, 0, &local);
+        const gboolean dense = head.model.kind == MODEL_DENSE; /* the sequence model's pieces go through streams */
+        model = model_new(&head.model, dense ? EVALUATE_BATCH : 1, 1, &local);
         done = comm_agree_error(&local);
         if (!done) g_propagate_error(error, local);
     }

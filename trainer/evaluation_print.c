@@ -90,3 +90,52 @@ void evaluation_print(const options_t *options, const checkpoint_t *head, split_
     print_json(options, head, split, evaluation);
     if (!options->quiet) print_table(options, &head->model, split, evaluation);
 }
+
+static void print_sequence_json(const options_t *options, const checkpoint_t *head, split_t split, const sequence_evaluation_t *e) {
+    g_autoptr(JsonBuilder) builder = begin(options, head, split);
+    const gboolean latent = head->model.latent > 0;
+    const count_t counts[] = {
+        {"pieces", e->pieces}, {"frames", e->frames}, {"segments", e->segments}, {"active_units", e->active_units}, {"particles", e->particles}};
+    const number_t losses[] = {{"nll_per_frame", e->nll},
+                               {"kl_per_frame", e->kl},
+                               {"loss_per_frame", e->nll + e->kl},
+                               {"kl_per_segment", e->kl * (double)e->frames / (double)e->segments}};
+    const number_t bound[] = {{"bound_per_frame", e->bound}};
+    const number_t notes[] = {{"precision", latent ? e->rebuilt.precision : NAN},
+                              {"recall", latent ? e->rebuilt.recall : NAN},
+                              {"f1", latent ? e->rebuilt.f1 : NAN},
+                              {"floor_precision", latent ? e->floor.precision : NAN},
+                              {"floor_recall", latent ? e->floor.recall : NAN},
+                              {"floor_f1", latent ? e->floor.f1 : NAN}};
+    add_counts(builder, counts, G_N_ELEMENTS(counts));
+    add_numbers(builder, losses, G_N_ELEMENTS(losses));
+    if (e->particles > 0) add_numbers(builder, bound, G_N_ELEMENTS(bound));
+    add_numbers(builder, notes, G_N_ELEMENTS(notes));
+    end(builder);
+}
+
+static void print_sequence_table(const options_t *options, const model_config_t *config, split_t split, const sequence_evaluation_t *e) {
+    const double per_segment = (double)e->frames / (double)e->segments;
+    g_printerr("%s on %s: %" G_GINT64_FORMAT " pieces, %" G_GINT64_FORMAT " frames, %" G_GINT64_FORMAT " segments\n", options->evaluate,
+               split_name(split), e->pieces, e->frames, e->segments);
+    g_printerr("%-28s %12s %12s\n", "", "a segment", "a frame");
+    g_printerr("%-28s %12.4f %12.4f\n", config->latent > 0 ? "reconstruction, nats" : "-log-likelihood, nats", e->nll * per_segment, e->nll);
+    if (config->latent > 0) {
+        g_printerr("%-28s %12.4f %12.4f\n", "KL divergence, nats", e->kl * per_segment, e->kl);
+        g_printerr("%-28s %12.4f %12.4f\n", "sum (-ELBO)", (e->nll + e->kl) * per_segment, e->nll + e->kl);
+    }
+    if (e->particles > 0) {
+        g_autofree char *name = g_strdup_printf("bound of %d particles", e->particles);
+        g_printerr("%-28s %12.4f %12.4f\n", name, e->bound * per_segment, e->bound);
+    }
+    if (config->latent == 0) return;
+    g_printerr("%-28s %12d of %zu\n", "active latent units", e->active_units, config->latent);
+    g_printerr("%-28s %12s %12s %12s\n", "pieces from latents alone", "precision", "recall", "F1");
+    g_printerr("%-28s %12.4f %12.4f %12.4f\n", "latents of the piece", e->rebuilt.precision, e->rebuilt.recall, e->rebuilt.f1);
+    g_printerr("%-28s %12.4f %12.4f %12.4f\n", "latents of the prior (floor)", e->floor.precision, e->floor.recall, e->floor.f1);
+}
+
+void evaluation_print_sequence(const options_t *options, const checkpoint_t *head, split_t split, const sequence_evaluation_t *evaluation) {
+    print_sequence_json(options, head, split, evaluation);
+    if (!options->quiet) print_sequence_table(options, &head->model, split, evaluation);
+}

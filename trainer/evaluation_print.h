@@ -4,7 +4,9 @@
 
 #include "trainer/checkpoint.h"
 #include "trainer/evaluate.h"
+#include "trainer/evaluate_sequence.h"
 
 void evaluation_print(const options_t *options, const checkpoint_t *head, split_t split, const evaluation_t *evaluation);
+void evaluation_print_sequence(const options_t *options, const checkpoint_t *head, split_t split, const sequence_evaluation_t *evaluation);
 
 #endif

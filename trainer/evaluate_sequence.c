@@ -1,0 +1,172 @@
+/* evaluate_sequence: owns the pieces of a split while they are evaluated: their groups, their way to the ranks and the sums. A piece's figures stay apart until all
+ * ranks have them, and are added up in corpus order. Refuses nothing: callers see to it that there are pieces. */
+#include "trainer/evaluate_sequence.h"
+
+#include "preprocess/progress.h"
+#include "trainer/batching.h"
+#include "trainer/comm.h"
+#include "trainer/evaluate.h"
+#include "trainer/figures.h"
+#include "trainer/stop.h"
+
+typedef struct {
+    const data_t *data;
+    split_t split;
+    size_t Z, S, frame_bytes;
+    size_t n, groups;         /* pieces; groups of FIGURES_PIECES, the last may have fewer */
+    uint32_t *frames, *order; /* [n] of each piece; pieces, longest first */
+    uint64_t *first_segment;  /* [n + 1] segments of the pieces before */
+    uint64_t all_frames;
+    uint32_t *rank; /* [groups] that evaluates it */
+    uint64_t *load; /* [ranks] frames */
+    figures_t *figures;
+    figures_result_t *results; /* [n] */
+    double *moments;           /* [2, Z] */
+    uint8_t *bits;             /* of a group's pieces, with the context before each */
+    size_t room;               /* bytes in bits */
+    progress_t progress;
+    double done; /* rows of this rank */
+} job_t;
+
+static int longest_first(const void *a, const void *b, void *data) {
+    const uint32_t *frames = data, i = *(const uint32_t *)a, j = *(const uint32_t *)b;
+    return frames[i] != frames[j] ? (frames[i] < frames[j] ? 1 : -1) : (i > j) - (i < j);
+}
+
+static size_t group_size(const job_t *job, size_t group) { return MIN(FIGURES_PIECES, job->n - group * FIGURES_PIECES); }
+
+static void deal(job_t *job) {
+    const size_t ranks = (size_t)comm_size();
+    for (size_t i = 0; i < job->n; i++) {
+        job->frames[i] = data_piece_frames(job->data, job->split, (int64_t)i);
+        job->order[i] = (uint32_t)i;
+        job->first_segment[i + 1] = job->first_segment[i] + (job->frames[i] + job->S - 1) / job->S;
+        job->all_frames += job->frames[i];
+    }
+    g_qsort_with_data(job->order, (gint)job->n, sizeof *job->order, longest_first, job->frames);
+    g_autofree uint32_t *frames = g_new0(uint32_t, job->groups);
+    for (size_t i = 0; i < job->n; i++) frames[i / FIGURES_PIECES] += job->frames[job->order[i]];
+    batching_split(frames, job->groups, ranks, job->rank, job->load);
+}
+
+static void job_start(job_t *job, const model_config_t *config, gboolean quiet) {
+    job->Z = config->latent;
+    job->S = config->sequence.segment;
+    job->frame_bytes = model_frame_bytes(config);
+    job->n = (size_t)data_pieces(job->data, job->split);
+    job->groups = (job->n + FIGURES_PIECES - 1) / FIGURES_PIECES;
+    job->frames = g_new0(uint32_t, job->n);
+    job->order = g_new0(uint32_t, job->n);
+    job->first_segment = g_new0(uint64_t, job->n + 1);
+    job->rank = g_new0(uint32_t, job->groups);
+    job->load = g_new0(uint64_t, (size_t)comm_size());
+    job->results = g_new0(figures_result_t, job->n);
+    job->moments = g_new0(double, 2 * job->Z);
+    deal(job);
+    job->progress = progress_start("frames", quiet || comm_rank() > 0);
+}
+
+static void job_end(job_t *job) {
+    progress_end(&job->progress);
+    figures_free(job->figures);
+    void *const buffers[] = {job->frames, job->order, job->first_segment, job->rank, job->load, job->results, job->moments, job->bits};
+    for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
+}
+
+/* Rank 0's share done stands for everybody's. */
+static gboolean tick(size_t rows, void *context) {
+    job_t *job = context;
+    job->done += (double)rows;
+    const double share = job->done / ((double)job->load[comm_rank()] * (double)figures_rows_a_frame(job->figures));
+    progress_show(&job->progress, (size_t)(share * (double)job->all_frames), job->all_frames);
+    return stop_signal() == 0;
+}
+
+static gboolean run_group(job_t *job, size_t group) {
+    figures_piece_t pieces[FIGURES_PIECES];
+    figures_result_t results[FIGURES_PIECES];
+    const uint32_t *order = job->order + group * FIGURES_PIECES;
+    const size_t n = group_size(job, group);
+    size_t frames = 0;
+    for (size_t i = 0; i < n; i++) frames += MODEL_CONTEXT + job->frames[order[i]];
+    if (frames * job->frame_bytes > job->room) {
+        job->room = frames * job->frame_bytes;
+        job->bits = g_realloc(job->bits, job->room);
+    }
+    uint8_t *bits = job->bits;
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t T = job->frames[order[i]];
+        data_piece(job->data, job->split, order[i], T, bits);
+        pieces[i] = (figures_piece_t){.bits = bits + MODEL_CONTEXT * job->frame_bytes, .frames = T, .segment = job->first_segment[order[i]]};
+        bits += (MODEL_CONTEXT + T) * job->frame_bytes;
+    }
+    if (!figures_run(job->figures, pieces, n, results, job->moments, tick, job)) return FALSE;
+    for (size_t i = 0; i < n; i++) job->results[order[i]] = results[i];
+    return TRUE;
+}
+
+/* Group after group on each rank, with a word between: as often on every rank. */
+static gboolean run_groups(job_t *job) {
+    const size_t ranks = (size_t)comm_size(), mine = (size_t)comm_rank();
+    g_autofree size_t *counts = g_new0(size_t, ranks);
+    size_t rounds = 0, next = 0;
+    for (size_t group = 0; group < job->groups; group++) rounds = MAX(rounds, ++counts[job->rank[group]]);
+    for (size_t round = 0; round < rounds; round++) {
+        while (next < job->groups && job->rank[next] != mine) next++;
+        double stop = next < job->groups ? !run_group(job, next++) : stop_signal() != 0;
+        comm_sum_doubles(&stop, 1);
+        if (stop > 0) return FALSE;
+    }
+    return TRUE;
+}
+
+static sequence_notes_t notes_of(const figures_cells_t *cells) {
+    return (sequence_notes_t){.precision = cells->hits / MAX(1, cells->hits + cells->false_alarms),
+                              .recall = cells->hits / MAX(1, cells->hits + cells->misses),
+                              .f1 = 2 * cells->hits / MAX(1, 2 * cells->hits + cells->false_alarms + cells->misses)};
+}
+
+static void add_result(figures_result_t *sum, const figures_result_t *piece) {
+    double *to = (double *)sum;
+    const double *from = (const double *)piece;
+    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++) to[i] += from[i];
+}
+
+static void add_up(const job_t *job, int particles, sequence_evaluation_t *result) {
+    const double frames = (double)job->all_frames, segments = (double)job->first_segment[job->n];
+    figures_result_t sum = {0};
+    int active = 0;
+    for (size_t i = 0; i < job->n; i++) add_result(&sum, &job->results[i]);
+    for (size_t j = 0; j < job->Z; j++) {
+        const double mean = job->moments[j] / segments;
+        active += job->moments[job->Z + j] / segments - mean * mean > EVALUATE_ACTIVE_VARIANCE;
+    }
+    *result = (sequence_evaluation_t){.pieces = (int64_t)job->n,
+                                      .frames = (int64_t)job->all_frames,
+                                      .segments = (int64_t)job->first_segment[job->n],
+                                      .nll = sum.nll / frames,
+                                      .kl = sum.kl / frames,
+                                      .particles = particles,
+                                      .bound = sum.bound / frames,
+                                      .active_units = active,
+                                      .rebuilt = notes_of(&sum.rebuilt),
+                                      .floor = notes_of(&sum.floor)};
+}
+
+gboolean evaluate_sequence(model_t *model, const data_t *data, split_t split, uint64_t seed, int particles, gboolean quiet,
+                           sequence_evaluation_t *result, GError **error) {
+    GError *local = NULL;
+    job_t job = {.data = data, .split = split};
+    job_start(&job, model_config(model), quiet);
+    job.figures = figures_new(model, particles, seed, &local);
+    gboolean done = comm_agree_error(&local);
+    if (!done) g_propagate_error(error, local);
+    done = done && run_groups(&job);
+    if (done) {
+        comm_sum_doubles((double *)job.results, job.n * sizeof *job.results / sizeof(double));
+        comm_sum_doubles(job.moments, 2 * job.Z);
+        add_up(&job, particles, result);
+    }
+    job_end(&job);
+    return done;
+}

@@ -87,7 +87,7 @@ static void multiply(const real_t *x, const real_t *panels, real_t *y, size_t B,
     }
 }
 
-/* One row: x [3 H] and s = h U [3 H] to h' and, where gates is not NULL, [r, g, n, h U_n + c]. before and h may be the same. */
+/* One row: x [3 H] and s = h U [3 H] to h' and gates [r, g, n, h U_n + c]. before and h may be the same. */
 OPS_WIDE static void advance(size_t H, const real_t *restrict x, const real_t *restrict s, const real_t *restrict c, const real_t *before, real_t *h,
                              real_t *restrict gates) {
     for (size_t i = 0; i < H; i++) {

@@ -23,7 +23,7 @@ typedef struct {
     real_t *gates;  /* [max_rows, 4 H]: r, g, n, h U_n + c */
     real_t *dgates; /* [max_rows, 3 H]: scratch of the backward pass */
     real_t *panels; /* U and its transpose in the order in which the kernels read them */
-    real_t *carry;  /* [2, max_B, 3 H] scratch */
+    real_t *carry;  /* [max_B, 4 H] scratch */
 } gru_tape_t;
 
 /* FALSE where memory does not suffice. */

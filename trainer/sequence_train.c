@@ -306,9 +306,9 @@ static void join_output(sequence_train_t *s, const batch_t *batch, gboolean back
             const real_t *from = back ? s->dout + row * O : s->h + row * H;
             real_t *to = back ? s->dh + row * H : s->o + row * O;
             for (size_t i = 0; i < H; i++) to[i] = !keep ? from[i] : keep[i] ? from[i] * kept : 0;
-            if (back)
+            if (U && back)
                 memcpy(s->du_rows + row * U, from + H, U * sizeof *to);
-            else
+            else if (U)
                 memcpy(to + H, s->u_rows + row * U, U * sizeof *to);
         }
     }

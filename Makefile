@@ -152,6 +152,7 @@ bench: $(BUILD)/tests/bench/bench_step
 .PHONY: golden
 golden:
 	$(PYTHON) tests/golden/make_golden.py
+	$(PYTHON) tests/golden/make_golden_sequence.py
 
 ## install: to PREFIX (/usr/local), honouring DESTDIR
 .PHONY: install

@@ -237,26 +237,38 @@ static void measure_pairs(const piece_t *piece, double *values) {
 
 /* ---- all ---- */
 
-/* Goes through the figures of pairs in their order: the name of number i (NULL: there are not so many); *count grows by each. */
-static char *name_of_pair(const grid_t *grid, size_t i, size_t *count) {
+typedef struct {
+    size_t p, a, b; /* pairs[p] of tracks a and b */
+} pair_t;
+
+/* Figure number i of a pair to *pair, and i; or, where there are not so many, how many there are. */
+static size_t find_pair(const grid_t *grid, size_t i, pair_t *pair) {
     const size_t tracks = grid->n_tracks > 2 ? (size_t)grid->n_tracks : 0;
-    for (size_t p = 0; p < G_N_ELEMENTS(pairs); p++)
-        for (size_t a = 0; a < tracks; a++)
-            for (size_t b = a + 1; b < tracks; b++)
-                if (pair_counts(grid, p, a, b) && (*count)++ == i)
-                    return g_strdup_printf("%s_%s_%s", names[pairs[p].figure], role_name(grid->roles[a]), role_name(grid->roles[b]));
-    return NULL;
+    size_t count = 0;
+    for (size_t p = 0; p < G_N_ELEMENTS(pairs); p++) {
+        for (size_t a = 0; a < tracks; a++) {
+            for (size_t b = a + 1; b < tracks; b++) {
+                if (!pair_counts(grid, p, a, b)) continue;
+                *pair = (pair_t){p, a, b};
+                if (count == i) return i;
+                count++;
+            }
+        }
+    }
+    return count;
 }
 
 size_t score_count(const grid_t *grid) {
-    size_t count = 0;
-    name_of_pair(grid, SIZE_MAX, &count);
-    return SCORE_FIGURES + count;
+    pair_t last = {0};
+    return SCORE_FIGURES + find_pair(grid, SIZE_MAX, &last);
 }
 
 char *score_name(const grid_t *grid, size_t i) {
-    size_t count = 0;
-    return i < SCORE_FIGURES ? g_strdup(names[i]) : name_of_pair(grid, i - SCORE_FIGURES, &count);
+    pair_t pair = {0};
+    if (i < SCORE_FIGURES) return g_strdup(names[i]);
+    if (i >= score_count(grid)) return NULL;
+    find_pair(grid, i - SCORE_FIGURES, &pair);
+    return g_strdup_printf("%s_%s_%s", names[pairs[pair.p].figure], role_name(grid->roles[pair.a]), role_name(grid->roles[pair.b]));
 }
 
 void score_measure(const roll_t *roll, const grid_t *grid, double bar_frames, double *values) {

@@ -34,7 +34,7 @@ typedef enum {
 /* Figures of a grid: SCORE_FIGURES, then the tonal distance of each pair of pitched tracks and the shared onsets of each pair of tracks, where there are
  * three tracks or more. */
 size_t score_count(const grid_t *grid);
-/* "groove", "tonal_distance_melody_bass": the name of figure i < score_count(). Owner: caller. */
+/* "groove", "tonal_distance_melody_bass": the name of figure i; NULL from score_count() on. Owner: caller. */
 char *score_name(const grid_t *grid, size_t i);
 
 /* Figures of a roll to values [score_count()]. bar_frames: frames of a bar, at least 1, not always whole. */

@@ -154,21 +154,6 @@ static gboolean read_all(score_result_t *result, const cli_t *cli, GError **erro
 
 /* ---- the verb ---- */
 
-void score_result_clear(score_result_t *result) {
-    score_table_t *const tables[] = {&result->of_pieces, &result->of_real, &result->of_shuffled};
-    for (size_t i = 0; i < G_N_ELEMENTS(tables); i++) g_free(tables[i]->values);
-    for (size_t v = 0; v < result->n_voices; v++) {
-        g_free(result->voices[v].of_pieces);
-        g_free(result->voices[v].of_held);
-    }
-    g_free(result->seams);
-    g_free(result->real_seams);
-    score_set_free(result->pieces);
-    score_set_free(result->real);
-    score_set_free(result->train);
-    score_set_free(result->own_held);
-}
-
 gboolean score_report(const cli_t *cli, GError **error) {
     g_auto(score_result_t) result = {
         .corpus = cli->corpus,

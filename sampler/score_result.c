@@ -1,4 +1,4 @@
-/* Owns how figures are told: the line of JSON and the table. Refuses nothing. */
+/* Owns what was found out, and how it is told: the line of JSON and the table. Refuses nothing. */
 #include "sampler/score_result.h"
 
 #include <math.h>
@@ -7,6 +7,21 @@
 #include <string.h>
 
 #include "sampler/line.h"
+
+void score_result_clear(score_result_t *result) {
+    score_table_t *const tables[] = {&result->of_pieces, &result->of_real, &result->of_shuffled};
+    for (size_t i = 0; i < G_N_ELEMENTS(tables); i++) g_free(tables[i]->values);
+    for (size_t v = 0; v < result->n_voices; v++) {
+        g_free(result->voices[v].of_pieces);
+        g_free(result->voices[v].of_held);
+    }
+    g_free(result->seams);
+    g_free(result->real_seams);
+    score_set_free(result->pieces);
+    score_set_free(result->real);
+    score_set_free(result->train);
+    score_set_free(result->own_held);
+}
 
 score_summary_t score_table_summary(const score_table_t *table, size_t figure) {
     return score_summarise(table->values + figure * table->n, table->n);

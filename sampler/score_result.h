@@ -37,12 +37,13 @@ typedef struct {
     score_voice_t voices[1 + ROLL_MAX_TRACKS];
 } score_result_t;
 
+/* Frees what the result owns: all but corpus, originality and split. */
 void score_result_clear(score_result_t *result);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(score_result_t, score_result_clear)
 
 score_summary_t score_table_summary(const score_table_t *table, size_t figure);
 
-/* What is told of n numbers, in order of size from the middle and the end; NaN for none. */
+/* Of n numbers, none of them NaN; NaN where there are none. */
 typedef struct {
     double mean, median, most;
 } score_spread_t;

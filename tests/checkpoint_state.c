@@ -15,7 +15,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "checkpoint_state: %s\n", error ? error->message : "wants a FILE");
         return 1;
     }
-    g_autoptr(model_t) model = model_new(&head.model, 1, 0, &error);
+    g_autoptr(model_t) model = model_new(&head.model, 1, 1, &error);
     g_autoptr(optimizer_t) optimizer = model ? optimizer_new(&(optimizer_config_t){.average = 0.5}, model_size(model)) : NULL;
     if (!model || !checkpoint_read_state(argv[1], model, optimizer, &error)) {
         fprintf(stderr, "checkpoint_state: %s\n", error->message);

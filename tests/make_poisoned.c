@@ -25,7 +25,7 @@ static gboolean poison(const char *path, const char *folder, int rank, int ranks
     g_auto(checkpoint_t) head = {0};
     if (!checkpoint_read_head(path, &head, error)) return FALSE;
     g_autoptr(options_t) options = options_from_text(head.options, path, error);
-    g_autoptr(model_t) model = options ? model_new(&head.model, 1, 0, error) : NULL;
+    g_autoptr(model_t) model = options ? model_new(&head.model, 1, 1, error) : NULL;
     g_autoptr(optimizer_t) optimizer = model ? optimizer_new(&(optimizer_config_t){0}, model_size(model)) : NULL;
     if (!model || !checkpoint_read_state(path, model, optimizer, error)) return FALSE;
     data_config_t config = {

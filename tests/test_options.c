@@ -163,7 +163,8 @@ static void test_usage(void) {
         {"trainer --data d --output o --split test", "--split: has no meaning without --evaluate CHECKPOINT"},
         {"trainer --data d --output o --iwae 5", "--iwae: has no meaning without --evaluate CHECKPOINT"},
         {"trainer --data d --output o --particles 5", "--particles: has no meaning without --evaluate CHECKPOINT"},
-        {"trainer --data d --output o --batch 4 --accumulate 5", "--accumulate: more passes than windows in a batch; lower it or raise --batch"},
+        {"trainer --data d --output o --batch 4 --accumulate 5", "--accumulate: more passes than a batch has samples; lower it or raise --batch"},
+        {"trainer --data d --output o --model sequence --chunk 30 --segment 8", "--chunk: must be whole segments; give a multiple of --segment"},
     };
     gboolean help;
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {

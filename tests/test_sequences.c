@@ -92,8 +92,8 @@ static void test_pieces(void) {
 static void test_whole(void) {
     data_t *data = load(0, 1, TRUE, -5, 6);
     int shifts = 0, changes = 0;
-    g_assert_cmpint(data_sequences(data), ==, data_pieces(data, SPLIT_TRAIN));
-    for (int64_t slot = 0; slot < data_sequences(data); slot++) {
+    g_assert_cmpint(data_samples(data), ==, data_pieces(data, SPLIT_TRAIN));
+    for (int64_t slot = 0; slot < data_samples(data); slot++) {
         int last = 0;
         for (int64_t epoch = 0; epoch < 8; epoch++) {
             size_t frames = 0;
@@ -117,7 +117,7 @@ static void test_whole(void) {
 static void test_chunks(void) {
     enum { EPOCHS = 200 };
     data_t *data = load(C, 2, TRUE, -60, 60);
-    const int64_t slots = data_sequences(data);
+    const int64_t slots = data_samples(data);
     int seen[SONGS][T_MOST] = {{0}}, low = 0, high = 0;
     size_t inside = 0;
     g_assert_cmpint(slots, ==, 8 + 1 + 1 + 2 + 1 + 3);
@@ -153,7 +153,7 @@ static void test_chunks(void) {
 static void test_grid(void) {
     data_t *data = load(C, 1, FALSE, 0, 0);
     int64_t next = 0, frames_of_all = 0;
-    for (int64_t slot = 0; slot < data_sequences(data); slot++) {
+    for (int64_t slot = 0; slot < data_samples(data); slot++) {
         size_t frames = 0;
         const spelled_t first = read_slot(data, 1, 0, slot, 0, &frames);
         g_assert_cmpint(first.number, ==, next);
@@ -182,7 +182,7 @@ static void test_context_clamps(void) {
     g_assert_true(shard_write(own, &head, 0, songs, 2, bits, 32, &error));
     g_assert_no_error(error);
     data_t *data = load_from(own, &(data_config_t){.chunk = 8, .align = 8, .planes = 1, .transpose_low = 5, .transpose_high = 5});
-    g_assert_cmpint(data_sequences(data), ==, 4);
+    g_assert_cmpint(data_samples(data), ==, 4);
     for (int64_t slot = 0; slot < 4; slot++) {
         data_sequence(data, 0, slot, 8, chunk);
         const uint8_t *last = chunk + (MODEL_CONTEXT + 7) * STRIDE;

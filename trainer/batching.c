@@ -12,8 +12,8 @@ struct batching {
     size_t n, batch, steps;
     uint32_t *sequences; /* [n]: batch k is [k batch, (k + 1) batch) */
     uint32_t *batches;   /* [steps] */
-    uint64_t *keys;      /* [pool]: complement of the length, then position: ascending is longest first */
-    uint32_t *pool;      /* [pool] */
+    uint64_t *keys;      /* [pool] scratch */
+    uint32_t *pool;      /* [pool] in random order */
 };
 
 batching_t *batching_new(size_t n, size_t batch) {
@@ -43,20 +43,21 @@ static int compare_keys(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static void sort_pool(batching_t *batching, uint32_t *sequences, size_t n, const uint32_t *frames) {
-    for (size_t i = 0; i < n; i++) {
-        batching->pool[i] = sequences[i];
-        batching->keys[i] = (uint64_t)~frames[sequences[i]] << 32 | i;
-    }
-    qsort(batching->keys, n, sizeof *batching->keys, compare_keys);
-    for (size_t i = 0; i < n; i++) sequences[i] = batching->pool[(uint32_t)batching->keys[i]];
+/* Keys: complement of the length, then position. */
+void batching_sort(const uint32_t *sequences, size_t n, const uint32_t *frames, uint64_t *keys, uint32_t *sorted) {
+    for (size_t i = 0; i < n; i++) keys[i] = (uint64_t)~frames[sequences[i]] << 32 | i;
+    qsort(keys, n, sizeof *keys, compare_keys);
+    for (size_t i = 0; i < n; i++) sorted[i] = sequences[(uint32_t)keys[i]];
 }
 
 void batching_plan(batching_t *batching, uint64_t seed, uint64_t epoch, const uint32_t *frames) {
     const size_t n = batching->n, pool = batching->batch * BATCHING_POOL;
     const rng_t sequences = rng_make(seed, RNG_SHUFFLE, epoch, ORDER_OF_SEQUENCES), batches = rng_make(seed, RNG_SHUFFLE, epoch, ORDER_OF_BATCHES);
-    for (size_t i = 0; i < n; i++) batching->sequences[i] = (uint32_t)rng_permute(&sequences, i, n);
-    for (size_t i = 0; i < n; i += pool) sort_pool(batching, batching->sequences + i, MIN(pool, n - i), frames);
+    for (size_t first = 0; first < n; first += pool) {
+        const size_t count = MIN(pool, n - first);
+        for (size_t i = 0; i < count; i++) batching->pool[i] = (uint32_t)rng_permute(&sequences, first + i, n);
+        batching_sort(batching->pool, count, frames, batching->keys, batching->sequences + first);
+    }
     for (size_t k = 0; k < batching->steps; k++) batching->batches[k] = (uint32_t)rng_permute(&batches, k, batching->steps);
 }
 

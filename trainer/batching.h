@@ -23,6 +23,8 @@ size_t batching_steps(const batching_t *batching);
 /* The sequences of a step of the planned epoch, longest first; *n of them. */
 const uint32_t *batching_step(const batching_t *batching, size_t step, size_t *n);
 
+/* sequences [n] to sorted [n], longest first by frames[sequence], ties in their order. keys [n]: scratch. */
+void batching_sort(const uint32_t *sequences, size_t n, const uint32_t *frames, uint64_t *keys, uint32_t *sorted);
 /* Sequences of frames [n], longest first, to parts 0 .. parts - 1: each to the part with the fewest frames so far, the first of several; part [n], load [parts] frames of
  * each. Parts differ by the longest sequence at most, and none has more than batching_most() (Graham 1969). A part keeps the order; it may stay empty. */
 void batching_split(const uint32_t *frames, size_t n, size_t parts, uint32_t *part, uint64_t *load);

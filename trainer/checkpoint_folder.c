@@ -101,7 +101,7 @@ gboolean checkpoint_prune(const char *run, int keep, GError **error) {
 static gboolean verify(const char *path, GError **error) {
     g_auto(checkpoint_t) head = {0};
     if (!checkpoint_read_head(path, &head, error)) return FALSE;
-    g_autoptr(model_t) model = model_new(&head.model, 1, 0, error);
+    g_autoptr(model_t) model = model_new(&head.model, 1, 1, error);
     if (!model) return FALSE;
     g_autoptr(optimizer_t) optimizer = optimizer_new(&(optimizer_config_t){0}, model_size(model));
     return checkpoint_read_state(path, model, optimizer, error) && checkpoint_read_weights(path, model, error);

@@ -137,6 +137,7 @@ void data_free(data_t *data) {
 
 const shard_set_t *data_shards(const data_t *data) { return &data->set; }
 int64_t data_windows(const data_t *data, split_t split) { return data->splits[split].first_slot[data->splits[split].n_songs]; }
+int64_t data_samples(const data_t *data) { return data_windows(data, SPLIT_TRAIN); }
 int64_t data_frames(const data_t *data, split_t split) { return data->splits[split].frames; }
 
 static int compare_doubles(const void *a, const void *b) {
@@ -278,8 +279,6 @@ void data_grid_batch(const data_t *data, split_t split, int64_t first, size_t n,
     }
 }
 
-int64_t data_sequences(const data_t *data) { return data_windows(data, SPLIT_TRAIN); }
-
 /* A sequence's song and frames [*start, *start + *frames) of it. */
 static const shard_song_t *find_sequence(const data_t *data, int64_t epoch, int64_t slot, int64_t *start, size_t *frames) {
     const data_config_t *config = &data->config;
@@ -329,6 +328,12 @@ int64_t data_pieces(const data_t *data, split_t split) { return (int64_t)data->s
 static const shard_song_t *find_piece(const data_t *data, split_t split, int64_t piece) { return &data->set.songs[data->splits[split].songs[piece]]; }
 
 uint32_t data_piece_frames(const data_t *data, split_t split, int64_t piece) { return (uint32_t)find_piece(data, split, piece)->frames; }
+
+uint32_t data_longest_piece(const data_t *data, split_t split) {
+    uint32_t longest = 0;
+    for (int64_t piece = 0; piece < data_pieces(data, split); piece++) longest = MAX(longest, data_piece_frames(data, split, piece));
+    return longest;
+}
 
 uint32_t data_piece(const data_t *data, split_t split, int64_t piece, size_t T, uint8_t *bits) {
     const shard_song_t *song = find_piece(data, split, piece);

@@ -32,6 +32,8 @@ data_t *data_load(const char *folder, const data_config_t *config, GError **erro
 void data_free(data_t *data); /* collective */
 const shard_set_t *data_shards(const data_t *data);
 int64_t data_windows(const data_t *data, split_t split);
+/* Samples of an epoch: windows or sequences, slots of the train split. */
+int64_t data_samples(const data_t *data);
 int64_t data_frames(const data_t *data, split_t split);
 /* Log-odds of each cell [K, L, P] in the train split: log((n + 0.5) / (F - n + 0.5)) where it is set in n of F frames; probabilities as in `preprocess --info`. */
 void data_log_odds(const data_t *data, double *log_odds);
@@ -43,8 +45,6 @@ void data_train_batch(const data_t *data, int64_t epoch, int64_t first, size_t n
 /* Grid windows [first, first + n) of a split in corpus order, as they are. */
 void data_grid_batch(const data_t *data, split_t split, int64_t first, size_t n, uint8_t *bits, uint32_t *valid);
 
-/* Sequences of an epoch (the train split's slots). */
-int64_t data_sequences(const data_t *data);
 /* Frames of a slot's sequence in an epoch; the most that it has in any. */
 uint32_t data_sequence_frames(const data_t *data, int64_t epoch, int64_t slot);
 uint32_t data_sequence_most_frames(const data_t *data, int64_t slot);
@@ -53,6 +53,7 @@ uint32_t data_sequence(const data_t *data, int64_t epoch, int64_t slot, size_t T
 
 /* Songs of a split in corpus order, whole, as they are, with silence before: as above. */
 int64_t data_pieces(const data_t *data, split_t split);
+uint32_t data_longest_piece(const data_t *data, split_t split); /* frames; 0 where there is none */
 uint32_t data_piece_frames(const data_t *data, split_t split, int64_t piece);
 uint32_t data_piece(const data_t *data, split_t split, int64_t piece, size_t T, uint8_t *bits);
 

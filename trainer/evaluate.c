@@ -195,6 +195,7 @@ gboolean evaluator_run(evaluator_t *evaluator, model_t *model, const data_t *dat
     *result = (evaluation_t){
         .windows = windows,
         .frames = (int64_t)sums.frames,
+        .segments = windows,
         .nll = sums.nll / sums.windows,
         .kl = sums.kl / sums.windows,
         .objective = sums.objective / sums.windows,

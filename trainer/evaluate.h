@@ -10,11 +10,12 @@
 #define EVALUATE_ACTIVE_VARIANCE 0.01 /* a latent unit is active where mu varies more over the set (Burda et al. 2016) */
 
 typedef struct {
-    int64_t windows, frames;
-    double nll, kl;   /* means, nats a window; one draw of z a window, so nll + kl estimates -ELBO without bias */
-    double objective; /* mean of nll + beta * max(kl, free_bits) */
-    int draws;        /* K of the importance-weighted bound, 0: not computed */
-    double iwae;      /* -log of the K-draw bound, mean, nats a window (Burda et al. 2016, equation 8) */
+    int64_t windows, frames; /* sequence: pieces in place of windows, also below */
+    int64_t segments;        /* latents: dense: windows */
+    double nll, kl;          /* means, nats a window; one draw of z a window, so nll + kl estimates -ELBO without bias */
+    double objective;        /* mean of nll + beta * max(kl, free_bits) */
+    int draws;               /* K of the importance-weighted bound, 0: not computed */
+    double iwae;             /* -log of the K-draw bound, mean, nats a window (Burda et al. 2016, equation 8) */
     int active_units;
     double precision, recall, f1; /* cells of the sounding plane with probability > 0.5 at z = mu; 0 where nothing is found */
 } evaluation_t;

@@ -199,7 +199,9 @@ static gboolean check_together(const options_t *options, GHashTable *flags, GErr
     else if (!options->evaluate && g_hash_table_contains(flags, "particles"))
         problem = "--particles: has no meaning without --evaluate CHECKPOINT";
     else if (options->accumulate > options->batch)
-        problem = "--accumulate: more passes than windows in a batch; lower it or raise --batch";
+        problem = "--accumulate: more passes than a batch has samples; lower it or raise --batch";
+    else if (g_str_equal(options->model, "sequence") && options->chunk % options->segment != 0)
+        problem = "--chunk: must be whole segments; give a multiple of --segment";
     else if (options->latent == 0 && g_str_equal(options->model, "dense"))
         problem = "--latent: 0 makes no sense for --model dense; give 1 or more";
     if (problem) g_set_error_literal(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, problem);

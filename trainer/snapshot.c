@@ -4,7 +4,7 @@
 #include <string.h>
 
 snapshot_t *snapshot_new(const model_config_t *config, const optimizer_config_t *adam, GError **error) {
-    model_t *model = model_new(config, 1, 0, error);
+    model_t *model = model_new(config, 1, 1, error);
     if (!model) return NULL;
     snapshot_t *snapshot = g_new0(snapshot_t, 1);
     snapshot->model = model;

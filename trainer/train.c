@@ -9,14 +9,15 @@
 
 #include "trainer/comm.h"
 #include "trainer/data.h"
-#include "trainer/evaluate.h"
+#include "trainer/evaluate_pieces.h"
 #include "trainer/metrics.h"
+#include "trainer/passes.h"
 #include "trainer/run.h"
 #include "trainer/schedule.h"
 #include "trainer/snapshot.h"
 #include "trainer/stop.h"
 
-#define VALIDATION_BATCH 16 /* windows a pass, at least */
+#define VALIDATION_BATCH 16 /* windows or pieces a pass, at least */
 #define BEST_INTERVAL_S  20 /* a best epoch goes to disk when the last write is so old; until then it waits in memory */
 
 G_DEFINE_QUARK(mpianist_train_error, train_error)
@@ -28,18 +29,17 @@ typedef struct {
     data_t *data;
     model_t *model;
     optimizer_t *optimizer;
-    evaluator_t *evaluator;
-    metrics_t *metrics; /* rank 0, NULL on others */
-    checkpoint_t head;  /* where training stands */
-    snapshot_t *best;   /* rank 0, NULL on others */
-    int64_t windows, steps_per_epoch, total_steps;
+    passes_t *passes;
+    evaluator_t *evaluator;             /* dense, NULL else */
+    piece_evaluator_t *piece_evaluator; /* sequence, NULL else */
+    metrics_t *metrics;                 /* rank 0, NULL on others */
+    checkpoint_t head;                  /* where training stands */
+    snapshot_t *best;                   /* rank 0, NULL on others */
+    int64_t samples;                    /* windows or sequences of an epoch */
+    int64_t steps_per_epoch, total_steps;
     int64_t checkpoint_steps;
     double checkpoint_minutes;
     schedule_t schedule;
-    size_t pass_B;           /* windows a pass of this rank */
-    uint8_t *bits;           /* [pass_B, window bytes] */
-    uint32_t *valid;         /* [pass_B] */
-    real_t *eps;             /* [pass_B, Z] */
     gint64 start, last_save; /* monotonic microseconds */
     double earlier_seconds;  /* of the sessions before */
     int64_t first_step;      /* of this session */
@@ -59,36 +59,48 @@ typedef struct {
 
 static double seconds_since(gint64 then) { return (double)(g_get_monotonic_time() - then) / G_USEC_PER_SEC; }
 
+static gboolean is_sequence(const options_t *options) { return g_str_equal(options->model, "sequence"); }
+
+/* What samples are, for people. Owner: caller. */
+static char *describe_samples(const options_t *options) {
+    if (!is_sequence(options)) return g_strdup_printf("windows of %d frames", options->window);
+    return options->chunk > 0 ? g_strdup_printf("chunks of up to %d frames", options->chunk) : g_strdup("pieces");
+}
+
 static gboolean check_sizes(const trainer_t *t, GError **error) {
     const options_t *options = t->options;
-    if (t->windows == 0) {
+    if (t->samples == 0) {
         g_set_error(error, TRAIN_ERROR, TRAIN_ERROR_DATA, "%s: holds no train songs; preprocess more songs, or another --split", options->data);
         return FALSE;
     }
-    if (t->windows < options->batch) {
+    if (t->samples < options->batch) {
+        g_autofree char *samples = describe_samples(options);
         g_set_error(error, TRAIN_ERROR, TRAIN_ERROR_DATA,
-                    "%s: has %" G_GINT64_FORMAT " train windows of %d frames, fewer than one batch of %d; take --batch %" G_GINT64_FORMAT
-                    " or less, a smaller --window, or more songs",
-                    options->data, t->windows, options->window, options->batch, t->windows);
+                    "%s: has %" G_GINT64_FORMAT " train %s, fewer than one batch of %d; take --batch %" G_GINT64_FORMAT
+                    " or less, a smaller --%s, or more songs",
+                    options->data, t->samples, samples, options->batch, t->samples, is_sequence(options) ? "chunk" : "window");
         return FALSE;
     }
     if (comm_size() > options->batch) {
         g_set_error(error, TRAIN_ERROR, TRAIN_ERROR_DATA,
-                    "%d ranks for a batch of %d windows: some would have nothing to do; start %d ranks at most, or raise --batch", comm_size(),
-                    options->batch, options->batch);
+                    "%d ranks for a batch of %d %s: some would have nothing to do; start %d ranks at most, or raise --batch", comm_size(),
+                    options->batch, is_sequence(options) ? "sequences" : "windows", options->batch);
         return FALSE;
     }
     return TRUE;
 }
 
-/* Model, optimizer and buffers for the largest share of a batch that any rank gets. */
+/* Passes, a model that holds the largest of them and of validation, optimizer. */
 static gboolean allocate(trainer_t *t, const model_config_t *config, GError **error) {
     const options_t *options = t->options;
     GError *local = NULL;
-    size_t share = ((size_t)options->batch + (size_t)comm_size() - 1) / (size_t)comm_size();
-    t->pass_B = (share + (size_t)options->accumulate - 1) / (size_t)options->accumulate;
-    size_t max_B = MAX(t->pass_B, VALIDATION_BATCH);
-    t->model = model_new(config, max_B, 0, &local);
+    const passes_config_t passes = {.batch = (size_t)options->batch,
+                                    .accumulate = (size_t)options->accumulate,
+                                    .seed = (uint64_t)options->seed,
+                                    .rates = {.input_dropout = options->input_dropout, .dropout = options->dropout}};
+    const passes_sizes_t sizes = passes_sizes(t->data, config->kind, &passes);
+    const size_t max_B = MAX(sizes.B, VALIDATION_BATCH), max_frames = MAX(sizes.frames, data_longest_piece(t->data, SPLIT_VALID));
+    t->model = model_new(config, max_B, max_frames, &local);
     if (!comm_agree_error(&local)) {
         g_propagate_error(error, local);
         return FALSE;
@@ -106,10 +118,11 @@ static gboolean allocate(trainer_t *t, const model_config_t *config, GError **er
         g_propagate_error(error, local);
         return FALSE;
     }
-    t->evaluator = evaluator_new(config, max_B, 0);
-    t->bits = g_malloc(t->pass_B * model_window_bytes(config));
-    t->valid = g_new(uint32_t, t->pass_B);
-    t->eps = g_new(real_t, t->pass_B * config->latent);
+    t->passes = passes_new(t->data, config, &passes);
+    if (is_sequence(options))
+        t->piece_evaluator = piece_evaluator_new(t->data, SPLIT_VALID, config, max_B, max_frames);
+    else
+        t->evaluator = evaluator_new(config, max_B, 0);
     return TRUE;
 }
 
@@ -153,13 +166,20 @@ static gboolean resume(trainer_t *t, const char *path, GError **error) {
     return TRUE;
 }
 
+static void init_model(trainer_t *t) {
+    g_autofree double *log_odds = g_new(double, t->head.model.tracks * t->head.model.planes * t->head.model.pitches);
+    data_log_odds(t->data, log_odds);
+    model_init(t->model, t->head.seed);
+    model_init_log_odds(t->model, log_odds);
+}
+
 static gboolean open_run(trainer_t *t, const model_config_t *config, GError **error) {
     const options_t *options = t->options;
     GError *local = NULL;
     g_autofree char *path = NULL;
     if (!run_open(options, &path, error)) return FALSE;
     new_head(t, config);
-    model_init(t->model, t->head.seed);
+    init_model(t);
     if (path && !resume(t, path, error)) return FALSE;
     if (!run_write_options(options, error)) return FALSE;
     if (comm_rank() == 0)
@@ -169,12 +189,11 @@ static gboolean open_run(trainer_t *t, const model_config_t *config, GError **er
         return FALSE;
     }
     if (t->metrics) {
-        metrics_say(t->metrics,
-                    "%s: %" G_GINT64_FORMAT " train windows of %zu frames, %" G_GINT64_FORMAT " steps of %d an epoch, %zu weights, %d rank%s",
-                    options->data, t->windows, config->window, t->steps_per_epoch, options->batch, model_size(t->model), comm_size(),
-                    comm_size() == 1 ? "" : "s");
+        g_autofree char *samples = describe_samples(options);
+        metrics_say(t->metrics, "%s: %" G_GINT64_FORMAT " train %s, %" G_GINT64_FORMAT " steps of %d an epoch, %zu weights, %d rank%s", options->data,
+                    t->samples, samples, t->steps_per_epoch, options->batch, model_size(t->model), comm_size(), comm_size() == 1 ? "" : "s");
         if (path) metrics_say(t->metrics, "%s: going on after step %" G_GINT64_FORMAT, path, t->head.step);
-        if (data_windows(t->data, SPLIT_VALID) == 0)
+        if (data_pieces(t->data, SPLIT_VALID) == 0)
             metrics_say(t->metrics, "%s: holds no valid songs: the training loss decides what is best", options->data);
     }
     return TRUE;
@@ -182,10 +201,12 @@ static gboolean open_run(trainer_t *t, const model_config_t *config, GError **er
 
 static gboolean prepare(trainer_t *t, GError **error) {
     const options_t *options = t->options;
-    data_config_t data_config = {.window = (size_t)options->window,
+    data_config_t data_config = {.window = is_sequence(options) ? 0 : (size_t)options->window,
+                                 .chunk = (size_t)options->chunk,
+                                 .align = (size_t)options->segment,
                                  .planes = strcmp(options->planes, "both") == 0 ? 2 : 1,
                                  .seed = (uint64_t)options->seed,
-                                 .random_offsets = strcmp(options->offsets, "random") == 0};
+                                 .random_offsets = is_sequence(options) || strcmp(options->offsets, "random") == 0};
     model_config_t config;
     if (!options_transpose_range(options, &data_config.transpose_low, &data_config.transpose_high, error) ||
         !options_checkpoint_every(options, &t->checkpoint_steps, &t->checkpoint_minutes, error))
@@ -194,33 +215,23 @@ static gboolean prepare(trainer_t *t, GError **error) {
     if (!t->data) return FALSE;
     const grid_t *grid = &data_shards(t->data)->grid;
     if (!options_model_config(options, grid, &config, error)) return FALSE;
-    t->windows = data_windows(t->data, SPLIT_TRAIN);
+    t->samples = data_samples(t->data);
     if (!check_sizes(t, error)) return FALSE;
-    t->steps_per_epoch = (t->windows + options->batch - 1) / options->batch;
+    t->steps_per_epoch = (t->samples + options->batch - 1) / options->batch;
     t->total_steps = t->steps_per_epoch * options->epochs;
     if (options->max_steps > 0) t->total_steps = MIN(t->total_steps, options->max_steps);
     return schedule_init(&t->schedule, options, t->total_steps, error) && allocate(t, &config, error) && open_run(t, &config, error);
 }
 
-/* This rank's part of the step's batch, [first, first + n) of the epoch's order, in passes: gradient scaled by the whole batch, plain losses. */
-static void compute_gradient(trainer_t *t, int64_t first, int64_t n, const model_objective_t *objective, step_sums_t *sums) {
-    int64_t offset = 0, epoch = t->head.epoch;
-    size_t mine = data_part(n, comm_rank(), comm_size(), &offset), Z = t->head.model.latent;
+/* Gradient and plain losses of this rank's passes. */
+static void compute_gradient(trainer_t *t, const model_objective_t *objective, step_sums_t *sums) {
     memset(model_gradient(t->model), 0, model_size(t->model) * sizeof(real_t));
-    for (size_t done = 0; done < mine; done += t->pass_B) {
-        size_t B = MIN(t->pass_B, mine - done);
-        int64_t sample = first + offset + (int64_t)done;
+    for (const batch_t *batch; (batch = passes_next(t->passes));) {
         model_losses_t losses = {0};
-        data_train_batch(t->data, epoch, sample, B, t->bits, t->valid);
-        for (size_t b = 0; b < B; b++) {
-            rng_t noise = rng_make(t->head.seed, RNG_NOISE, (uint64_t)epoch, (uint64_t)sample + b);
-            rng_normal(&noise, t->eps + b * Z, Z);
-            sums->frames += t->valid[b];
-        }
-        batch_t batch = {.B = B, .bits = t->bits, .valid = t->valid, .eps = t->eps};
-        model_train(t->model, &batch, objective, &losses);
+        model_train(t->model, batch, objective, &losses);
         sums->nll += losses.nll;
         sums->kl += losses.kl;
+        for (size_t b = 0; b < batch->B; b++) sums->frames += batch->valid[b];
     }
 }
 
@@ -258,8 +269,8 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
     const options_t *options = t->options;
     checkpoint_t *head = &t->head;
     gint64 start = g_get_monotonic_time();
-    int64_t first = head->epoch_step * options->batch, n = MIN(options->batch, t->windows - first);
-    const model_objective_t objective = schedule_objective(&t->schedule, head->step, 1.0 / (double)n);
+    const passes_step_t global = passes_begin(t->passes, head->epoch, head->epoch_step);
+    const model_objective_t objective = schedule_objective(&t->schedule, head->step, global.scale);
     *sums = (step_sums_t){.signal = stop_signal() != 0};
     if (comm_rank() == 0) { /* one clock decides */
         sums->deadline = stop_deadline_near();
@@ -267,7 +278,7 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
         sums->best_due = seconds_since(t->last_save) >= BEST_INTERVAL_S;
         sums->checkpoint_due = t->checkpoint_minutes > 0 && seconds_since(t->last_save) >= t->checkpoint_minutes * 60;
     }
-    compute_gradient(t, first, n, &objective, sums);
+    compute_gradient(t, &objective, sums);
     gboolean bad = !isfinite(sums->nll + sums->kl);
     gint64 before_sum = g_get_monotonic_time();
     comm_sum_doubles((double *)sums, sizeof *sums / sizeof(double));
@@ -287,16 +298,16 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
     head->epoch_step++;
     head->epoch_nll += sums->nll;
     head->epoch_kl += sums->kl;
-    head->epoch_windows += n;
+    head->epoch_windows += global.samples;
     t->best_due = sums->best_due > 0;
     t->unsaved = TRUE;
     if (t->metrics)
         metrics_step(t->metrics, &(metrics_step_t){.epoch = head->epoch + 1,
                                                    .step = head->step,
-                                                   .windows = n,
+                                                   .windows = global.samples,
                                                    .frames = (int64_t)sums->frames,
-                                                   .nll = sums->nll / (double)n,
-                                                   .kl = sums->kl / (double)n,
+                                                   .nll = sums->nll / (double)global.samples,
+                                                   .kl = sums->kl / (double)global.samples,
                                                    .beta = objective.beta,
                                                    .learning_rate = rate,
                                                    .gradient_norm = norm,
@@ -331,9 +342,10 @@ static gboolean at_max_steps(const trainer_t *t) { return t->options->max_steps 
 
 /* FALSE where a signal came meanwhile. It is the weights' average that is validated, where there is one. */
 static gboolean validate(trainer_t *t, evaluation_t *valid) {
-    const options_t *options = t->options;
+    const double beta = t->options->beta, free_bits = t->options->free_bits;
     optimizer_swap_average(t->optimizer, t->model);
-    const gboolean done = evaluator_run(t->evaluator, t->model, t->data, SPLIT_VALID, t->head.seed, options->beta, options->free_bits, valid);
+    const gboolean done = t->piece_evaluator ? piece_evaluator_run(t->piece_evaluator, t->model, t->head.seed, beta, free_bits, valid)
+                                             : evaluator_run(t->evaluator, t->model, t->data, SPLIT_VALID, t->head.seed, beta, free_bits, valid);
     optimizer_swap_average(t->optimizer, t->model);
     return done;
 }
@@ -348,7 +360,7 @@ static gboolean finish_epoch(trainer_t *t, gboolean last, gboolean *stopped, GEr
     gboolean whole = head->epoch_step == t->steps_per_epoch;
     double nll = head->epoch_nll / (double)head->epoch_windows, kl = head->epoch_kl / (double)head->epoch_windows;
     gboolean due = last || epoch % options->validate_every == 0 || epoch >= options->epochs || at_max_steps(t);
-    gboolean validates = due && data_windows(t->data, SPLIT_VALID) > 0;
+    gboolean validates = due && data_pieces(t->data, SPLIT_VALID) > 0;
     *stopped = validates && !validate(t, &valid);
     if (*stopped) return TRUE;
     double loss = validates ? valid.objective : nll + options->beta * kl;
@@ -439,15 +451,14 @@ static void close_run(trainer_t *t, stop_t why) {
 
 static void clear(trainer_t *t) {
     metrics_close(t->metrics);
+    passes_free(t->passes);
     evaluator_free(t->evaluator);
+    piece_evaluator_free(t->piece_evaluator);
     snapshot_free(t->best);
     optimizer_free(t->optimizer);
     model_free(t->model);
     data_free(t->data);
     checkpoint_clear(&t->head);
-    g_free(t->bits);
-    g_free(t->valid);
-    g_free(t->eps);
 }
 
 int train_run(const options_t *options, GError **error) {

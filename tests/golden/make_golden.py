@@ -15,6 +15,7 @@ losses and gradient norms; per tensor the gradient of the first step and the wei
 import json
 import math
 import pathlib
+import sys
 
 import numpy as np
 import torch
@@ -123,7 +124,7 @@ def loss_of(model, data, case):
     cells = F.binary_cross_entropy_with_logits(logits, x, reduction="none") if case["loss"] == "bce" else (torch.sigmoid(logits) - x) ** 2
     nll = (cells * mask).sum()
     kl = -0.5 * (1 + logvar - mu**2 - logvar.exp()).sum(dim=1)
-    return (nll + case["beta"] * torch.clamp(kl, min=case["free_bits"]).sum()) / len(x), nll.item(), kl.sum().item()
+    return (nll + case["beta"] * torch.clamp(kl, min=case["free_bits"]).sum()) / len(x), {"nll": nll.item(), "kl": kl.sum().item()}
 
 
 def summary(tensor, index, sampled):
@@ -135,32 +136,37 @@ def summary(tensor, index, sampled):
     return {"norm": float(np.linalg.norm(a)), "projections": projections, "values": [number(v) for v in values]}
 
 
-def run(shape, case, sampled):
-    model = VAE(shape["cells"], shape["hidden"], shape["latent"]).double()
-    initialise(model)
-    matrices = [p for p in model.parameters() if p.dim() == 2]
-    biases = [p for p in model.parameters() if p.dim() == 1]
-    groups = [{"params": matrices, "weight_decay": case["weight_decay"]}, {"params": biases, "weight_decay": 0.0}]
+def train(case, decaying, others, tensors, loss_of, sampled):
+    """STEPS steps of Adam from the weights as they are. decaying, others: parameters with and without weight decay; tensors(): (name, weights, gradient), laid out as in
+    our table; loss_of(step): the loss and its parts by name."""
+    groups = [{"params": decaying, "weight_decay": case["weight_decay"]}, {"params": others, "weight_decay": 0.0}]
     optimizer = (torch.optim.AdamW if case["weight_decay"] else torch.optim.Adam)(groups, lr=case["learning_rate"])
-    result = dict(case, steps=[], tensors=[{"name": name} for name, _, _ in tensors(model)])
+    result = dict(case, steps=[], tensors=[{"name": name} for name, _, _ in tensors()])
     for step in range(STEPS):
         optimizer.zero_grad()
-        loss, nll, kl = loss_of(model, batch(shape, step), case)
+        loss, parts = loss_of(step)
         loss.backward()
         if step == 0:
-            for i, (_, _, gradient) in enumerate(tensors(model)):
+            for i, (_, _, gradient) in enumerate(tensors()):
                 result["tensors"][i]["gradient"] = summary(gradient, i, sampled)
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), case["clip"] or math.inf).item()
+        norm = torch.nn.utils.clip_grad_norm_(decaying + others, case["clip"] or math.inf).item()
         optimizer.step()
-        result["steps"].append({"nll": nll, "kl": kl, "norm": norm})
-    for i, (_, weights, _) in enumerate(tensors(model)):
+        result["steps"].append(parts | {"norm": norm})
+    for i, (_, weights, _) in enumerate(tensors()):
         result["tensors"][i]["weights"] = summary(weights, i, sampled)
     return result
 
 
-def write(path, shape, cases, sampled):
-    shape["cells"] = shape["window"] * shape["tracks"] * shape["planes"] * shape["pitches"]
-    document = {"made_by": f"tests/golden/make_golden.py, torch {torch.__version__}, float64", "seed": SEED, "shape": shape}
+def run(shape, case, sampled):
+    model = VAE(shape["cells"], shape["hidden"], shape["latent"]).double()
+    initialise(model)
+    parameters = lambda dim: [p for p in model.parameters() if p.dim() == dim]
+    return train(case, parameters(2), parameters(1), lambda: tensors(model), lambda step: loss_of(model, batch(shape, step), case), sampled)
+
+
+def write(path, shape, cases, sampled, run=run):
+    shape["cells"] = shape.get("window", 1) * shape["tracks"] * shape["planes"] * shape["pitches"]
+    document = {"made_by": f"tests/golden/{pathlib.Path(sys.argv[0]).name}, torch {torch.__version__}, float64", "seed": SEED, "shape": shape}
     text = json.dumps(document)[:-1] + ',\n"cases": [\n' + ",\n".join(json.dumps(run(shape, case, sampled)).replace('{"name"', '\n{"name"') for case in cases)
     path.write_text(text + "\n]}\n")
     print(f"{path.name}: {path.stat().st_size} bytes")

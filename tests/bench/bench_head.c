@@ -1,0 +1,98 @@
+/* Times the head on one thread: microseconds a row (a frame) of its training pass, its score, a draw and its plain twin, over voices that move by chance. Not a test.
+ * make build/release/tests/bench/bench_head && build/release/tests/bench/bench_head [seconds a figure] */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "trainer/head.h"
+
+enum { ROWS = 400, VOICES = 5 };
+
+typedef struct {
+    head_t *head;
+    size_t columns;
+    const uint8_t *frames[ROWS];
+    real_t *pre, *scratch;
+    uint8_t *drawn; /* the last frame, drawn again and again */
+    double nll[ROWS];
+} bench_t;
+
+/* Each voice of a track moves with probability `move` a frame, and is silent one time in ten. */
+static void fill_frames(const model_config_t *config, double move, uint8_t *bits) {
+    const rng_t rng = rng_make(1, RNG_DECODE, 0, 0);
+    const size_t stride = (config->pitches + 7) / 8, row = config->planes * stride;
+    uint64_t element = 0;
+    for (size_t k = 0; k < config->tracks; k++)
+        for (size_t voice = 0; voice < VOICES; voice++) {
+            size_t pitch = 0;
+            for (size_t t = 0; t < MODEL_CONTEXT + ROWS; t++) {
+                const gboolean moves = t == 0 || rng_uniform(&rng, element++) < move;
+                if (moves) pitch = rng_uniform(&rng, element) < 0.1 ? SIZE_MAX : 15 + 10 * voice + (size_t)rng_below(&rng, element + 1, 15);
+                element += 2;
+                if (pitch == SIZE_MAX) continue;
+                uint8_t *byte = bits + (t * config->tracks + k) * row + pitch / 8;
+                *byte = (uint8_t)(*byte | 1 << pitch % 8);
+                if (moves && config->planes == 2) byte[stride] = (uint8_t)(byte[stride] | 1 << pitch % 8);
+            }
+        }
+}
+
+static void train(bench_t *b) {
+    memcpy(b->scratch, b->pre, ROWS * b->columns * sizeof *b->pre);
+    head_train(b->head, ROWS, b->frames, b->scratch, 1e-3, b->nll);
+}
+static void score(bench_t *b) { head_score(b->head, ROWS, b->frames, b->pre, b->nll); }
+static void draw(bench_t *b) {
+    const head_rule_t greedy = {NULL, 1};
+    for (size_t i = 0; i < 100; i++) head_draw(b->head, b->drawn, b->pre + i * b->columns, &greedy);
+}
+static void plain(bench_t *b) { head_logits(b->head, b->frames[0], b->pre, b->scratch); }
+
+/* The fastest of the calls made in `seconds`, in microseconds a row. */
+static double fastest(bench_t *b, void (*call)(bench_t *), size_t rows, double seconds) {
+    double best = 1e30;
+    for (const gint64 end = g_get_monotonic_time() + (gint64)(seconds * 1e6); g_get_monotonic_time() < end;) {
+        const gint64 start = g_get_monotonic_time();
+        call(b);
+        best = MIN(best, (double)(g_get_monotonic_time() - start) / (double)rows);
+    }
+    return best;
+}
+
+static void run(size_t K, size_t L, double move, double seconds) {
+    const model_config_t config = {
+        .kind = MODEL_SEQUENCE, .tracks = K, .planes = L, .pitches = 88, .sequence = {.nade = 64, .tied = 32, .order = {0, 1, 2, 3}}};
+    g_autoptr(GArray) table = g_array_new(FALSE, FALSE, sizeof(param_t));
+    head_lay_out(&config, table);
+    const param_t *last = &g_array_index(table, param_t, table->len - 1);
+    const size_t size = last->offset + last->rows * last->cols, columns = head_columns(&config), bytes = model_frame_bytes(&config);
+    real_t *params = ops_new_block(size), *gradient = ops_new_block(size);
+    g_autofree uint8_t *bits = g_malloc0((MODEL_CONTEXT + ROWS) * bytes);
+    bench_t b = {.columns = columns, .pre = ops_new_block(ROWS * columns), .scratch = ops_new_block(ROWS * columns)};
+    const rng_t rng = rng_make(1, RNG_NOISE, 0, 0);
+    rng_normal(&rng, params, size);
+    rng_normal(&rng, b.pre, ROWS * columns);
+    for (size_t i = 0; i < size; i++) params[i] *= 0.05f;
+    for (size_t i = 0; i < ROWS * columns; i++) b.pre[i] -= i % columns < columns - 64 ? 3 : 0; /* sparse draws */
+    fill_frames(&config, move, bits);
+    for (size_t r = 0; r < ROWS; r++) b.frames[r] = bits + (MODEL_CONTEXT + r) * bytes;
+    b.drawn = bits + (MODEL_CONTEXT + ROWS - 1) * bytes;
+    b.head = head_new(&config, &(model_blocks_t){&g_array_index(table, param_t, 0), table->len, params, gradient}, NULL);
+    printf("tracks %zu, planes %zu, voices move %3.0f %% of frames: train %6.2f, score %6.2f, draw %6.2f, plain twin %8.0f us a row\n", K, L,
+           100 * move, fastest(&b, train, ROWS, seconds), fastest(&b, score, ROWS, seconds), fastest(&b, draw, 100, seconds),
+           fastest(&b, plain, 1, seconds));
+    head_free(b.head);
+    free(params);
+    free(gradient);
+    free(b.pre);
+    free(b.scratch);
+}
+
+int main(int argc, char **argv) {
+    const double seconds = argc > 1 ? g_ascii_strtod(argv[1], NULL) : 1;
+    run(1, 1, 1, seconds);
+    run(1, 1, 0.3, seconds);
+    run(1, 2, 0.3, seconds);
+    run(4, 2, 0.3, seconds);
+    return 0;
+}

@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""Golden values of the sequence model, computed by PyTorch in float64 from the equations of trainer/vae_sequence.h, head.h, gru.h and model.h: plain and dense, a
+sequence at a time, a frame at a time. Run: `make golden`.
+
+Writes sequence*.json beside this file; tests/test_golden_sequence.c reads them. What is stored, and how the two sides draw the same weights, bits and noise: make_golden.py.
+"""
+
+import math
+import pathlib
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from make_golden import DECODE, INIT, NOISE, float32, normal, train, uniform, write
+
+HERE = pathlib.Path(__file__).parent
+INPUT_DROPOUT, DROPOUT = 8, 9  # rng_purpose_t
+CONTEXT = 4
+REACH, BELOW = 13, 24
+
+
+def columns(shape):
+    """Columns of what the head reads: cells, c, tied units of each group."""
+    return shape["cells"] + shape["nade"] + shape["tracks"] * shape["planes"] * shape["tied"]
+
+
+def table(shape):
+    """(name, rows, columns, bound, deviation) of every parameter."""
+    cells, latent, state, encoder, sketch, units = (shape[name] for name in ("cells", "latent", "state", "encoder", "sketch", "tied"))
+    uniform_in = lambda inputs: (1 / math.sqrt(inputs), 0)
+
+    def linear(name, inputs, outputs):
+        yield f"{name}.weight", inputs, outputs, *uniform_in(inputs)
+        yield f"{name}.bias", 1, outputs, *uniform_in(inputs)
+
+    def gru(input_name, name, inputs, size):
+        yield f"{input_name}.weight", inputs, 3 * size, *uniform_in(size)
+        yield f"{input_name}.bias", 1, 3 * size, *uniform_in(size)
+        yield f"{name}.weight", size, 3 * size, *uniform_in(size)
+        yield f"{name}.bias", 1, size, *uniform_in(size)
+
+    if latent:
+        for direction in "forward", "backward":
+            yield from gru(f"encoder.{direction}.input", f"encoder.{direction}", cells, encoder)
+        for name, inputs, outputs in (("posterior", 2 * encoder, 2 * latent), ("prior", state, 2 * latent), ("sketch", latent, shape["segment"] * sketch)):
+            yield from linear(f"{name}.0", inputs, shape[f"{name}_hidden"])
+            yield from linear(f"{name}.1", shape[f"{name}_hidden"], outputs)
+        yield from linear("auxiliary", sketch, cells)
+        yield "decoder.sketch.weight", sketch, 3 * state, *uniform_in(state)
+    yield from gru("decoder.input", "decoder", cells, state)
+    yield "decoder.phase.weight", shape["segment"], 3 * state, *uniform_in(state)
+    yield "decoder.start.state", 1, state, 0, 0
+    yield from linear("head.output", state + (sketch if latent else 0), columns(shape))
+    yield "head.nade.weight", cells, shape["nade"], 0, 0.05
+    yield "head.nade.output", cells, shape["nade"], 0, 0.05
+    yield "head.tied.pitch", cells, units, 0, 0.05
+    for group in range(shape["tracks"] * shape["planes"]):
+        features = 3 * (2 * REACH + 1) + BELOW + group * (2 * REACH + 1)
+        yield f"head.tied.{group}.weight", features, units, *uniform_in(features)
+        yield f"head.tied.{group}.output", 1, units, *uniform_in(units)
+
+
+def initial(shape):
+    """Every parameter at its start."""
+    log_odds = -2 + 0.25 * (3 * np.arange(shape["cells"]) % 8)
+    weights = {}
+    for index, (name, rows, cols, bound, deviation) in enumerate(table(shape)):
+        if bound:
+            values = float32(-bound + 2 * bound * uniform(INIT, 0, index, rows * cols))
+        else:
+            values = float32(float32(normal(INIT, 0, index, rows * cols)) * float32(deviation))
+        weights[name] = values.reshape(rows, cols)
+    if shape["latent"]:
+        spread = np.s_[:, shape["latent"] :]
+        weights["posterior.1.weight"][spread] = float32(weights["posterior.1.weight"][spread] * float32(0.3))
+        weights["posterior.1.bias"][spread] = -3
+        weights["prior.1.weight"] = float32(weights["prior.1.weight"] * float32(0.1))
+        weights["prior.1.bias"][:] = 0
+        weights["auxiliary.bias"][0] = log_odds
+    weights["head.output.bias"][0, : shape["cells"]] = log_odds
+    return {name: torch.from_numpy(values.copy()).requires_grad_() for name, values in weights.items()}
+
+
+def draw(shape, case, step):
+    """A batch: per sequence its frames [CONTEXT + valid, tracks, planes, pitches], noise [segments, latent], which inputs and which units of the state are kept."""
+    sequences = []
+    for b, valid in enumerate(shape["valid"]):
+        size = (CONTEXT + valid, shape["tracks"], shape["planes"], shape["pitches"])
+        x = (uniform(DECODE, step, b, math.prod(size)) < shape["density"]).reshape(size)
+        if b % 2 == 0:  # begins its song
+            x[:CONTEXT] = False
+        for t in range(CONTEXT + valid):
+            if shape["planes"] == 2:  # an onset needs its sound, sound after silence begins with one
+                x[t, :, 1] = x[t, :, 0] & (x[t, :, 1] | ~x[t - 1, :, 0] if t else True)
+        segments = -(-valid // shape["segment"])
+        eps = float32(normal(NOISE, step, b, segments * shape["latent"])).reshape(segments, shape["latent"])
+        keep_input = uniform(INPUT_DROPOUT, step, b, valid) < case["keep_input"]
+        keep_state = (uniform(DROPOUT, step, b, valid * shape["state"]) < case["keep_state"]).reshape(valid, shape["state"])
+        sequences.append([torch.from_numpy(np.asarray(a, dtype=np.float64)) for a in (x, eps, keep_input, keep_state)])
+    return sequences
+
+
+def gru_step(w, input_names, name, x, h):
+    """PyTorch's own cell; its recurrent bias is zero but for n."""
+    W = torch.cat([w[f"{n}.weight"] for n in input_names])
+    inner = torch.cat([torch.zeros(2 * h.shape[1], dtype=h.dtype), w[f"{name}.bias"][0]])
+    return torch.gru_cell(x, h, W.T, w[f"{name}.weight"].T, w[f"{input_names[0]}.bias"][0], inner)
+
+
+def mlp(w, name, x):
+    hidden = torch.tanh(x @ w[f"{name}.0.weight"] + w[f"{name}.0.bias"])
+    return hidden @ w[f"{name}.1.weight"] + w[f"{name}.1.bias"]
+
+
+def moments(w, name, x):
+    mu, logvar = mlp(w, name, x).chunk(2, dim=1)
+    return mu, logvar.clamp(-8, 4)
+
+
+def encode(w, shape, frames):
+    """frames [at most segment, cells] to mu, logvar [1, latent]; the last segment is padded with silence."""
+    frames = F.pad(frames, (0, 0, 0, shape["segment"] - len(frames)))
+    ends = []
+    for direction, ordered in (("forward", frames), ("backward", frames.flip(0))):
+        h = torch.zeros(1, shape["encoder"], dtype=frames.dtype)
+        for x in ordered:
+            h = gru_step(w, [f"encoder.{direction}.input"], f"encoder.{direction}", x[None], h)
+        ends.append(h)
+    return moments(w, "posterior", torch.cat(ends, dim=1))
+
+
+def window(row, below, above):
+    """row [pitches] to [pitches, below + above + 1]: around each pitch; silence past the edges."""
+    return F.pad(row, (below, above)).unfold(0, below + above + 1, 1)
+
+
+def frame_nll(w, shape, x, t, pre):
+    """Nats of frame x[t], one cell after the other, given pre [columns] and the frames before."""
+    P, A, Q, cells = shape["pitches"], shape["nade"], shape["tied"], shape["cells"]
+    b, a, tied = pre[:cells], pre[cells : cells + A], pre[cells + A :].reshape(-1, Q)
+    V, W, own = w["head.nade.output"], w["head.nade.weight"], w["head.tied.pitch"]
+    groups = [(track, plane) for track in shape["order"] for plane in range(shape["planes"])]
+    nll, earlier = 0, []
+    for g, (track, plane) in enumerate(groups):
+        now = x[t, track, plane]
+        features = [window(x[t - lag, track, plane], REACH, REACH) for lag in (1, 2, 4)] + [window(now, BELOW, 0)[:, :BELOW]]
+        features = torch.cat(features + [window(row, REACH, REACH) for row in earlier], dim=1)
+        first = (track * shape["planes"] + plane) * P
+        hidden = torch.relu(features @ w[f"head.tied.{g}.weight"] + tied[g] + own[first : first + P])
+        from_tied = (hidden * w[f"head.tied.{g}.output"]).sum(dim=1)
+        for p in range(P):
+            i = first + p
+            certain = plane == 1 and (x[t, track, 0, p] == 0 or x[t - 1, track, 0, p] == 0)
+            if not certain:
+                nll = nll + F.binary_cross_entropy_with_logits(b[i] + V[i] @ torch.sigmoid(a) + from_tied[p], now[p])
+            a = a + now[p] * W[i]
+        earlier.append(now)
+    return nll
+
+
+def sequence_loss(w, shape, case, sequence):
+    """Of one sequence: nll, kl, segments, auxiliary loss."""
+    x, eps, keep_input, keep_state = sequence
+    valid, S, latent = len(x) - CONTEXT, shape["segment"], shape["latent"]
+    frames = x.reshape(len(x), -1)
+    h = w["decoder.start.state"]
+    nll = kl = auxiliary = torch.zeros((), dtype=x.dtype)
+    inputs = ["decoder.input", "decoder.phase"] + (["decoder.sketch"] if latent else [])
+    for t in range(valid):
+        if latent and t % S == 0:
+            mu_q, lv_q = encode(w, shape, frames[CONTEXT + t : CONTEXT + min(t + S, valid)])
+            mu_p, lv_p = moments(w, "prior", h)
+            kl = kl + 0.5 * (lv_p - lv_q + ((mu_q - mu_p) ** 2 + lv_q.exp()) / lv_p.exp() - 1).sum()
+            z = mu_q + torch.exp(lv_q / 2) * eps[t // S]
+            u = torch.tanh(mlp(w, "sketch", z)).reshape(S, -1)
+        phase = F.one_hot(torch.tensor(t % S), S).to(x.dtype)
+        features = u[t % S] if latent else torch.zeros(0, dtype=x.dtype)
+        h = gru_step(w, inputs, "decoder", torch.cat([frames[CONTEXT + t - 1] * keep_input[t], phase, features])[None], h)
+        o = torch.cat([h[0] * keep_state[t] / case["keep_state"], features])
+        nll = nll + frame_nll(w, shape, x, CONTEXT + t, o @ w["head.output.weight"] + w["head.output.bias"][0])
+        if latent:
+            logits = features @ w["auxiliary.weight"] + w["auxiliary.bias"][0]
+            auxiliary = auxiliary + F.binary_cross_entropy_with_logits(logits, frames[CONTEXT + t], reduction="sum")
+    return nll, kl, -(-valid // S) if latent else 0, auxiliary * (case["auxiliary"] > 0)
+
+
+def loss_of(w, shape, case, step):
+    loss, totals, held_back = 0, [0, 0, 0, 0], 0
+    for sequence in draw(shape, case, step):
+        parts = nll, kl, segments, auxiliary = sequence_loss(w, shape, case, sequence)
+        loss = loss + nll + case["auxiliary"] * auxiliary
+        if segments:
+            loss = loss + case["beta"] * segments * torch.clamp(kl / segments, min=case["free_bits"])
+            held_back += int(kl.item() / segments < case["free_bits"])
+        totals = [total + float(torch.as_tensor(part).detach()) for total, part in zip(totals, parts)]
+    if step == 0:
+        assert held_back == case["held_back"], (case["case"], held_back)
+    return loss / sum(shape["valid"]), dict(zip(("nll", "kl", "segments", "auxiliary"), totals))
+
+
+def run(shape, case, sampled):
+    w = initial(shape)
+    tensors = lambda: [(name, p.detach(), p.grad) for name, p in w.items()]
+    decaying, others = [p for p in w.values() if len(p) > 1], [p for p in w.values() if len(p) == 1]
+    return train(case, decaying, others, tensors, lambda step: loss_of(w, shape, case, step), sampled)
+
+
+def shape_of(tracks, planes, pitches, latent, sizes, order, density, valid, frames):
+    """sizes: segment, state, encoder, sketch, nade, tied; hidden units of posterior, prior, sketch. frames: of the arrays, at least the longest."""
+    names = ("segment", "state", "encoder", "sketch", "nade", "tied", "posterior_hidden", "prior_hidden", "sketch_hidden")
+    shape = {"tracks": tracks, "planes": planes, "pitches": pitches, "latent": latent, "order": order, "density": density, "valid": valid, "frames": frames}
+    return shape | dict(zip(names, sizes))
+
+
+def case_of(name, beta=1.0, free_bits=0.0, held_back=0, auxiliary=0.5, keep_input=1.0, keep_state=1.0, weight_decay=0.0, clip=0.0, learning_rate=2e-3):
+    """held_back: sequences of the first batch whose KL is below free_bits a segment, so that the golden values cover both sides. keep: probabilities; 1: no dropout."""
+    return {"case": name, "loss": "bce", "beta": beta, "free_bits": free_bits, "held_back": held_back, "auxiliary": auxiliary, "keep_input": keep_input, "keep_state": keep_state,
+            "weight_decay": weight_decay, "clip": clip, "learning_rate": learning_rate}
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    small = (3, 8, 5, 4, 6, 3, 7, 5, 6)
+    everything = dict(keep_input=0.8, keep_state=0.6, clip=0.5)
+    write(HERE / "sequence.json", shape_of(1, 1, 11, 3, small, [0], 0.3, [7, 6, 4, 1], 8), [
+        case_of("everything", 0.6, 3.158, 2, **everything),
+    ], None, run)
+    write(HERE / "sequence_tracks.json", shape_of(3, 2, 9, 4, small, [2, 0, 1], 0.4, [5, 5, 3, 2, 1], 5), [
+        case_of("bare", auxiliary=0.0),
+        case_of("everything, weight decay", 0.6, 4.2515, 3, weight_decay=0.05, **everything),
+    ], 30, run)
+    write(HERE / "sequence_no_latent.json", shape_of(2, 2, 13, 0, small, [1, 0], 0.3, [6, 4, 1], 7), [
+        case_of("dropout, clipping", 0.6, 5.0, **everything),
+    ], 30, run)
+    write(HERE / "sequence_real.json", shape_of(1, 1, 88, 32, (4, 256, 128, 64, 64, 32, 256, 128, 256), [0], 0.05, [34, 21, 9, 3], 34), [
+        case_of("everything", 0.4, 32.828, 2, keep_input=0.9, keep_state=0.6, clip=0.5),
+    ], 40, run)

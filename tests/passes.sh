@@ -1,0 +1,19 @@
+# shellcheck shell=bash
+# Sequences of a step: the same samples with the same noise on any number of ranks and passes, shared by frames.
+. "$SOURCE/tests/train_lib.sh"
+make_corpus data 20
+passes=$BUILD/tests/mpi_passes
+
+# Batches that leave a rest: of fewer samples than 4 ranks.
+for sizes in "0 4" "92 5" "60 4"; do
+    # shellcheck disable=SC2086 # words
+    for parts in "1 1" "2 1" "4 1" "1 3" "2 2"; do
+        read -r n accumulate <<<"$parts"
+        run ranks "$n" "$passes" data $sizes "$accumulate"
+        status_is 0 "chunk and batch $sizes on $n ranks in $accumulate passes"
+        if [ "$parts" = "1 1" ]; then cp out one; else ok "the same samples" cmp one out; fi
+    done
+    ok "no two steps alike" test "$(sort -u one | wc -l)" -eq "$(wc -l <one)"
+    holds "a last batch of fewer" "$(sort -n one | head -n 1 | cut -d ' ' -f 1) < $(sort -n one | tail -n 1 | cut -d ' ' -f 1)"
+done
+finish

@@ -1,0 +1,182 @@
+/* passes: owns the arrays of a pass (bits, lengths, noise) and which samples are this rank's. Refuses nothing: train has checked that each rank can have a sample. */
+#include "trainer/passes.h"
+
+#include <stdlib.h>
+
+#include "trainer/batching.h"
+#include "trainer/comm.h"
+
+struct passes {
+    const data_t *data;
+    passes_config_t config;
+    gboolean sequences;
+    int64_t epoch; /* under way; sequences: planned, -1: none */
+    size_t Z, frame_bytes;
+    size_t max_B, max_T;
+    batch_t batch;
+    uint8_t *bits;   /* [max_B, window bytes], or [max_B, MODEL_CONTEXT + max_T, frame bytes] */
+    uint32_t *valid; /* [max_B] */
+
+    /* windows */
+    real_t *eps;        /* [max_B, Z] */
+    int64_t next, last; /* of the epoch's order: this rank's [next, last) are to come */
+
+    /* sequences */
+    batching_t *order;
+    noise_t *noise;
+    uint32_t *frames;         /* [samples] of the epoch's sequences */
+    uint32_t *mine;           /* [batch]: this rank's slots, longest first */
+    uint32_t *lengths, *part; /* [batch] scratch of sharing */
+    uint64_t *load;           /* [ranks or passes] scratch of sharing */
+    uint32_t *pass_of;        /* [batch]: the pass of each of mine */
+    uint64_t *slots;          /* [max_B] of the pass */
+    size_t n_mine, pass;
+};
+
+static int compare_down(const void *a, const void *b) {
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x < y) - (x > y);
+}
+
+/* The most frames that each sequence has in any epoch, longest first, [data_samples()]. Owner: caller. */
+static uint32_t *longest_sequences(const data_t *data) {
+    const size_t samples = (size_t)data_samples(data);
+    uint32_t *frames = g_new(uint32_t, samples);
+    for (size_t i = 0; i < samples; i++) frames[i] = data_sequence_most_frames(data, (int64_t)i);
+    qsort(frames, samples, sizeof *frames, compare_down);
+    return frames;
+}
+
+/* Of sequences: whichever meet in a batch. The first of a batch go to a part each, so that a part has all but the others' first at most. */
+passes_sizes_t passes_sizes(const data_t *data, model_kind_t kind, const passes_config_t *config) {
+    const size_t ranks = (size_t)comm_size(), batch = config->batch, accumulate = config->accumulate;
+    if (kind != MODEL_SEQUENCE) {
+        const size_t share = (batch + ranks - 1) / ranks;
+        return (passes_sizes_t){.B = (share + accumulate - 1) / accumulate};
+    }
+    g_autofree uint32_t *frames = longest_sequences(data);
+    uint64_t total = 0;
+    for (size_t i = 0; i < batch; i++) total += frames[i];
+    const size_t of_rank = batch > ranks ? batch - ranks + 1 : 1;
+    return (passes_sizes_t){.B = of_rank > accumulate ? of_rank - accumulate + 1 : 1,
+                            .frames = batching_most(batching_most(total, frames[0], ranks), frames[0], accumulate)};
+}
+
+static void create_windows(passes_t *passes, const model_config_t *model) {
+    passes->bits = g_malloc(passes->max_B * model_window_bytes(model));
+    passes->eps = g_new(real_t, passes->max_B * model->latent);
+}
+
+static void create_sequences(passes_t *passes, const model_config_t *model) {
+    const size_t samples = (size_t)data_samples(passes->data), batch = passes->config.batch;
+    passes->frames = longest_sequences(passes->data);
+    passes->max_T = passes->frames[0];
+    passes->order = batching_new(samples, batch);
+    passes->noise = noise_new(model, &passes->config.rates, passes->max_B, passes->max_B * passes->max_T);
+    passes->bits = g_malloc(passes->max_B * (MODEL_CONTEXT + passes->max_T) * passes->frame_bytes);
+    passes->slots = g_new(uint64_t, passes->max_B);
+    passes->mine = g_new(uint32_t, batch);
+    passes->lengths = g_new(uint32_t, batch);
+    passes->part = g_new(uint32_t, batch);
+    passes->pass_of = g_new(uint32_t, batch);
+    passes->load = g_new(uint64_t, MAX((size_t)comm_size(), passes->config.accumulate));
+}
+
+passes_t *passes_new(const data_t *data, const model_config_t *model, const passes_config_t *config) {
+    passes_t *passes = g_new0(passes_t, 1);
+    passes->data = data;
+    passes->config = *config;
+    passes->sequences = model->kind == MODEL_SEQUENCE;
+    passes->epoch = -1;
+    passes->max_B = passes_sizes(data, model->kind, config).B;
+    passes->Z = model->latent;
+    passes->frame_bytes = model_frame_bytes(model);
+    if (passes->sequences)
+        create_sequences(passes, model);
+    else
+        create_windows(passes, model);
+    passes->valid = g_new(uint32_t, passes->max_B);
+    passes->batch = (batch_t){.bits = passes->bits, .valid = passes->valid, .eps = passes->eps};
+    return passes;
+}
+
+void passes_free(passes_t *passes) {
+    if (!passes) return;
+    void *const buffers[] = {passes->bits, passes->valid,   passes->eps,  passes->frames,  passes->mine,
+                             passes->part, passes->lengths, passes->load, passes->pass_of, passes->slots};
+    for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
+    batching_free(passes->order);
+    noise_free(passes->noise);
+    g_free(passes);
+}
+
+static passes_step_t begin_windows(passes_t *passes, int64_t step) {
+    const int64_t batch = (int64_t)passes->config.batch, first = step * batch, n = MIN(batch, data_samples(passes->data) - first);
+    int64_t offset = 0;
+    const size_t mine = data_part(n, comm_rank(), comm_size(), &offset);
+    passes->next = first + offset;
+    passes->last = passes->next + (int64_t)mine;
+    return (passes_step_t){.samples = n, .scale = 1.0 / (double)n};
+}
+
+static const batch_t *next_windows(passes_t *passes) {
+    batch_t *batch = &passes->batch;
+    if (passes->next == passes->last) return NULL;
+    batch->B = MIN(passes->max_B, (size_t)(passes->last - passes->next));
+    data_train_batch(passes->data, passes->epoch, passes->next, batch->B, passes->bits, passes->valid);
+    for (size_t b = 0; b < batch->B; b++, passes->next++) {
+        const rng_t noise = rng_make(passes->config.seed, RNG_NOISE, (uint64_t)passes->epoch, (uint64_t)passes->next);
+        rng_normal(&noise, passes->eps + b * passes->Z, passes->Z);
+    }
+    return batch;
+}
+
+static void plan_epoch(passes_t *passes, int64_t epoch) {
+    const int64_t samples = data_samples(passes->data);
+    for (int64_t slot = 0; slot < samples; slot++) passes->frames[slot] = data_sequence_frames(passes->data, epoch, slot);
+    batching_plan(passes->order, passes->config.seed, (uint64_t)epoch, passes->frames);
+}
+
+/* Frames of the slots [n] to lengths; returns their sum. */
+static uint64_t look_up_lengths(passes_t *passes, const uint32_t *slots, size_t n) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++) sum += passes->lengths[i] = passes->frames[slots[i]];
+    return sum;
+}
+
+static passes_step_t begin_sequences(passes_t *passes, int64_t step) {
+    size_t n = 0;
+    const uint32_t *slots = batching_step(passes->order, (size_t)step, &n);
+    const uint64_t frames = look_up_lengths(passes, slots, n);
+    batching_split(passes->lengths, n, (size_t)comm_size(), passes->part, passes->load);
+    passes->n_mine = passes->pass = 0;
+    for (size_t i = 0; i < n; i++)
+        if (passes->part[i] == (uint32_t)comm_rank()) passes->mine[passes->n_mine++] = slots[i];
+    look_up_lengths(passes, passes->mine, passes->n_mine);
+    batching_split(passes->lengths, passes->n_mine, passes->config.accumulate, passes->pass_of, passes->load);
+    return (passes_step_t){.samples = (int64_t)n, .scale = 1.0 / (double)frames};
+}
+
+static const batch_t *next_sequences(passes_t *passes) {
+    batch_t *batch = &passes->batch;
+    for (batch->B = 0; batch->B == 0; passes->pass++) {
+        if (passes->pass == passes->config.accumulate) return NULL;
+        for (size_t i = 0; i < passes->n_mine; i++)
+            if (passes->pass_of[i] == passes->pass) passes->slots[batch->B++] = passes->mine[i];
+    }
+    batch->T = passes->frames[passes->slots[0]];
+    for (size_t b = 0; b < batch->B; b++) {
+        uint8_t *bits = passes->bits + b * (MODEL_CONTEXT + batch->T) * passes->frame_bytes;
+        passes->valid[b] = data_sequence(passes->data, passes->epoch, (int64_t)passes->slots[b], batch->T, bits);
+    }
+    noise_draw(passes->noise, passes->config.seed, (uint64_t)passes->epoch, passes->slots, batch);
+    return batch;
+}
+
+passes_step_t passes_begin(passes_t *passes, int64_t epoch, int64_t step) {
+    if (passes->sequences && passes->epoch != epoch) plan_epoch(passes, epoch);
+    passes->epoch = epoch;
+    return passes->sequences ? begin_sequences(passes, step) : begin_windows(passes, step);
+}
+
+const batch_t *passes_next(passes_t *passes) { return passes->sequences ? next_sequences(passes) : next_windows(passes); }

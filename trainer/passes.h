@@ -1,0 +1,42 @@
+/* passes: what a rank computes of a step: its part of the global batch, as batches that the model can hold. Every rank knows the whole batch's size, so that each scales its loss alike.
+ *
+ * Windows (dense): sample i of a step goes to a rank by data_part(), noise by its place in the epoch. Sequences: the order of batching.h, made at the epoch's first step, also of a
+ * run resumed inside it; ranks get about equal frames, passes again; noise and dropout by the sequence's slot. A rank may have no pass. */
+#ifndef MPIANIST_TRAINER_PASSES_H
+#define MPIANIST_TRAINER_PASSES_H
+
+#include "trainer/data.h"
+#include "trainer/noise.h"
+
+typedef struct {
+    size_t batch;        /* samples a step over all ranks, at most data_samples() */
+    size_t accumulate;   /* passes that a rank's part is cut into, at least */
+    uint64_t seed;       /* of noise, dropout and order */
+    noise_rates_t rates; /* sequences */
+} passes_config_t;
+
+typedef struct passes passes_t;
+
+/* What the largest pass of any step and epoch holds: samples and, of sequences, frames (else 0). */
+typedef struct {
+    size_t B, frames;
+} passes_sizes_t;
+passes_sizes_t passes_sizes(const data_t *data, model_kind_t kind, const passes_config_t *config);
+
+/* Buffers for any step of any epoch. Local; ends the program where memory does not suffice, as GLib does. data must outlive it. Owner: caller. */
+passes_t *passes_new(const data_t *data, const model_config_t *model, const passes_config_t *config);
+void passes_free(passes_t *passes);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(passes_t, passes_free)
+
+/* The global batch of a step. */
+typedef struct {
+    int64_t samples;
+    double scale; /* of the loss: 1 / samples, of sequences 1 / frames */
+} passes_step_t;
+
+/* Turns to step `step` of an epoch. Local, allocates nothing. */
+passes_step_t passes_begin(passes_t *passes, int64_t epoch, int64_t step);
+/* This rank's next pass, valid until the next call; NULL after the last. */
+const batch_t *passes_next(passes_t *passes);
+
+#endif

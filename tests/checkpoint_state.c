@@ -21,9 +21,9 @@ int main(int argc, char **argv) {
         fprintf(stderr, "checkpoint_state: %s\n", error->message);
         return 1;
     }
-    printf("epoch %" G_GINT64_FORMAT " step %" G_GINT64_FORMAT " in epoch %" G_GINT64_FORMAT " windows %" G_GINT64_FORMAT "\n", head.epoch, head.step,
-           head.epoch_step, head.epoch_windows);
-    printf("sums %a %a %a %a %a\n", head.epoch_nll, head.epoch_kl, head.epoch_frames, head.epoch_segments, head.epoch_auxiliary);
+    printf("epoch %" G_GINT64_FORMAT " step %" G_GINT64_FORMAT " in epoch %" G_GINT64_FORMAT " windows %.0f\n", head.epoch, head.step,
+           head.epoch_step, head.so_far.windows);
+    printf("sums %a %a %a %a %a\n", head.so_far.nll, head.so_far.kl, head.so_far.frames, head.so_far.segments, head.so_far.auxiliary);
     print_hash("weights", model_params(model), model_size(model));
     print_hash("m", optimizer->m, optimizer->n);
     print_hash("v", optimizer->v, optimizer->n);

@@ -39,7 +39,7 @@ run "$trainer" --evaluate run/latest.h5 --data data --split valid --quiet --seed
 ok "an evaluation can be repeated" test -s one -a "$(cat one)" = "$(cat out)"
 run "$trainer" --evaluate run/latest.h5 --data data --split test,valid
 ok "of several splits: a line each, in the order given" test "$(wc -l <out)" -eq 2 -a "$(tail -n 1 out)" = "$(cat one)"
-perl -MJSON::PP -e 'print decode_json(<>)->{nll}' out >nll
+perl -MJSON::PP -e 'print decode_json(<>)->{nll}' one >nll
 holds "--evaluate finds what training found, of the weights' average" "($(cat nll) - $(member run/metrics.jsonl epoch valid_nll | tail -n 1)) ^ 2 < 1e-12"
 run "$trainer" --data data --output plain --config run/run.ini --average 0 --quiet
 same_steps run/metrics.jsonl plain/metrics.jsonl 0 "$steps" "the average changes nothing in training"

@@ -16,6 +16,14 @@
 #define CHECKPOINT_FORMAT  "mpianist-checkpoint"
 #define CHECKPOINT_VERSION 2 /* 1: of the dense model alone, without averages; still read */
 
+/* What training has seen, and its losses: plain sums in nats, as in model_losses_t. */
+typedef struct {
+    double windows; /* sequence: pieces or chunks */
+    double frames;
+    double segments; /* latents; dense: windows */
+    double nll, kl, auxiliary;
+} training_sums_t;
+
 /* Everything but the weights: where training stands and what it was trained on. */
 typedef struct {
     model_config_t model;
@@ -25,14 +33,12 @@ typedef struct {
     double tempo_bpm; /* the training songs' median tempo and most frequent meter: the sampler's defaults */
     meter_t meter;
     uint64_t seed;
-    int64_t epoch;              /* epochs done */
-    int64_t step;               /* optimizer steps done */
-    int64_t epoch_step;         /* steps done in the epoch under way */
-    int64_t batch;              /* global batch that epoch_step counts in */
-    double epoch_nll, epoch_kl; /* sums so far in the epoch under way */
-    double epoch_frames, epoch_segments, epoch_auxiliary;
-    int64_t epoch_windows;
-    double best; /* best validation loss, nats a window (sequence: a frame); INFINITY before the first */
+    int64_t epoch;          /* epochs done */
+    int64_t step;           /* optimizer steps done */
+    int64_t epoch_step;     /* steps done in the epoch under way */
+    int64_t batch;          /* global batch that epoch_step counts in */
+    training_sums_t so_far; /* of the epoch under way */
+    double best;            /* best validation loss, nats a window (sequence: a piece); INFINITY before the first */
     int64_t best_epoch;
     double seconds; /* training time so far, over all sessions */
 } checkpoint_t;

@@ -19,11 +19,11 @@ G_DEFINE_QUARK(mpianist_metrics_error, metrics_error)
 struct metrics {
     FILE *file;
     char *path;
-    int failed;                      /* errno of the first failed write */
-    gboolean quiet, terminal, shown; /* shown: a progress line stands on the terminal */
-    int64_t total_steps, epochs, first_step;
+    int failed;               /* errno of the first failed write */
+    gboolean terminal, shown; /* shown: a progress line stands on the terminal */
+    metrics_run_t run;
     gint64 start, last_shown, last_flushed; /* monotonic microseconds */
-    int64_t windows;                        /* since start */
+    double items;                           /* since start: windows (sequence: frames) */
 };
 
 /* TRUE where a line belongs to a run that has done `step` steps and `epoch` epochs. */
@@ -64,9 +64,9 @@ static gboolean cut_lines(const char *path, int64_t step, int64_t epoch, GError 
     return FALSE;
 }
 
-metrics_t *metrics_open(const char *run, int64_t step, int64_t epoch, int64_t total_steps, int64_t epochs, gboolean quiet, GError **error) {
-    g_autofree char *path = g_build_filename(run, "metrics.jsonl", NULL);
-    if (!cut_lines(path, step, epoch, error)) return NULL;
+metrics_t *metrics_open(const char *folder, const metrics_run_t *run, GError **error) {
+    g_autofree char *path = g_build_filename(folder, "metrics.jsonl", NULL);
+    if (!cut_lines(path, run->step, run->epoch, error)) return NULL;
     FILE *file = fopen(path, "ae");
     if (!file) {
         g_set_error(error, METRICS_ERROR, METRICS_ERROR_WRITE, "%s: cannot open for writing: %s; name another --output", path, g_strerror(errno));
@@ -75,11 +75,8 @@ metrics_t *metrics_open(const char *run, int64_t step, int64_t epoch, int64_t to
     metrics_t *metrics = g_new0(metrics_t, 1);
     metrics->file = file;
     metrics->path = g_steal_pointer(&path);
-    metrics->quiet = quiet;
-    metrics->terminal = !quiet && isatty(STDERR_FILENO);
-    metrics->total_steps = total_steps;
-    metrics->epochs = epochs;
-    metrics->first_step = step;
+    metrics->run = *run;
+    metrics->terminal = !run->quiet && isatty(STDERR_FILENO);
     metrics->start = g_get_monotonic_time();
     return metrics;
 }
@@ -119,95 +116,138 @@ gboolean metrics_flush(metrics_t *metrics, GError **error) {
     return FALSE;
 }
 
-static void show_progress(metrics_t *metrics, const metrics_step_t *step, double windows_per_second, gint64 now) {
+static gboolean is_dense(const metrics_t *metrics) { return metrics->run.kind == MODEL_DENSE; }
+
+/* What losses are means over. */
+static const char *item(const metrics_t *metrics) { return is_dense(metrics) ? "window" : "frame"; }
+static double items_of(const metrics_t *metrics, const training_sums_t *sums) { return is_dense(metrics) ? sums->windows : sums->frames; }
+
+/* Of this session. */
+static double items_per_second(const metrics_t *metrics, gint64 now) {
+    return metrics->items * G_USEC_PER_SEC / (double)MAX(1, now - metrics->start);
+}
+
+static void show_progress(metrics_t *metrics, const metrics_step_t *step, double loss, gint64 now) {
+    const metrics_run_t *run = &metrics->run;
     if (!metrics->terminal || (double)(now - metrics->last_shown) < SHOW_EVERY_S * G_USEC_PER_SEC) return;
     char bar[BAR_CELLS + 1] = "", eta[32] = "";
-    double done = metrics->total_steps > 0 ? MIN(1.0, (double)step->step / (double)metrics->total_steps) : 0;
+    double done = run->total_steps > 0 ? MIN(1.0, (double)step->step / (double)run->total_steps) : 0;
     for (int i = 0; i < BAR_CELLS; i++) bar[i] = i < (int)(done * BAR_CELLS) ? '#' : '.';
     double elapsed = (double)(now - metrics->start) / G_USEC_PER_SEC;
-    int64_t left = (int64_t)(elapsed / (double)(step->step - metrics->first_step) * (double)(metrics->total_steps - step->step));
+    int64_t left = (int64_t)(elapsed / (double)(step->step - run->step) * (double)(run->total_steps - step->step));
     snprintf(eta, sizeof eta, "%" G_GINT64_FORMAT ":%02d:%02d", left / 3600, (int)(left / 60 % 60), (int)(left % 60));
     fprintf(stderr,
             "\r\033[Kepoch %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT " [%s] step %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT
-            ", loss %.4g nats a window, %.0f windows/s, ETA %s",
-            step->epoch, metrics->epochs, bar, step->step, metrics->total_steps, step->nll + step->beta * step->kl, windows_per_second, eta);
+            ", loss %.4g nats a %s, %.0f %ss/s, ETA %s",
+            step->epoch, run->epochs, bar, step->step, run->total_steps, loss, item(metrics), items_per_second(metrics, now), item(metrics), eta);
     fflush(stderr);
     metrics->shown = TRUE;
     metrics->last_shown = now;
 }
 
-void metrics_step(metrics_t *metrics, const metrics_step_t *step) {
-    gint64 now = g_get_monotonic_time();
-    metrics->windows += step->windows;
-    double windows_per_second = (double)metrics->windows * G_USEC_PER_SEC / (double)MAX(1, now - metrics->start);
-    double per_frame = (double)step->windows / (double)step->frames;
-    const struct {
-        const char *name;
-        double value;
-    } members[] = {
-        {"epoch", (double)step->epoch},
-        {"step", (double)step->step},
-        {"windows", (double)step->windows},
-        {"loss", step->nll + step->beta * step->kl},
-        {"nll", step->nll},
-        {"kl", step->kl},
-        {"nll_per_frame", step->nll * per_frame},
-        {"kl_per_frame", step->kl * per_frame},
-        {"beta", step->beta},
-        {"learning_rate", step->learning_rate},
-        {"gradient_norm", step->gradient_norm},
-        {"step_ms", step->step_ms},
-        {"sum_ms", step->sum_ms},
-        {"windows_per_second", windows_per_second},
-    };
-    write_text(metrics, "{\"kind\": \"step\"");
-    for (size_t i = 0; i < G_N_ELEMENTS(members); i++) write_number(metrics, members[i].name, members[i].value);
-    write_text(metrics, "}\n");
-    if ((double)(now - metrics->last_flushed) > FLUSH_EVERY_S * G_USEC_PER_SEC) metrics_flush(metrics, NULL);
-    show_progress(metrics, step, windows_per_second, now);
+static void write_counts(metrics_t *metrics, int64_t epoch, int64_t step, const training_sums_t *sums) {
+    write_number(metrics, "epoch", (double)epoch);
+    write_number(metrics, "step", (double)step);
+    write_number(metrics, is_dense(metrics) ? "windows" : "sequences", sums->windows);
+    if (!is_dense(metrics)) write_number(metrics, "frames", sums->frames);
 }
 
+static void write_sequence(metrics_t *metrics, const training_sums_t *sums) {
+    if (is_dense(metrics)) return;
+    write_number(metrics, "kl_per_segment", sums->kl / sums->segments);
+    write_number(metrics, "auxiliary_per_frame", sums->auxiliary / sums->frames);
+}
+
+void metrics_step(metrics_t *metrics, const metrics_step_t *step) {
+    const gint64 now = g_get_monotonic_time();
+    const training_sums_t *sums = &step->done;
+    const double items = items_of(metrics, sums), loss = (sums->nll + step->beta * sums->kl) / items;
+    metrics->items += items;
+    write_text(metrics, "{\"kind\": \"step\"");
+    write_counts(metrics, step->epoch, step->step, sums);
+    write_number(metrics, "loss", loss);
+    write_number(metrics, "nll", sums->nll / items);
+    write_number(metrics, "kl", sums->kl / items);
+    write_number(metrics, "nll_per_frame", sums->nll / sums->frames);
+    write_number(metrics, "kl_per_frame", sums->kl / sums->frames);
+    write_sequence(metrics, sums);
+    write_number(metrics, "beta", step->beta);
+    write_number(metrics, "free_bits", step->free_bits);
+    write_number(metrics, "learning_rate", step->learning_rate);
+    write_number(metrics, "gradient_norm", step->gradient_norm);
+    write_number(metrics, "step_ms", step->step_ms);
+    write_number(metrics, "sum_ms", step->sum_ms);
+    write_number(metrics, is_dense(metrics) ? "windows_per_second" : "frames_per_second", items_per_second(metrics, now));
+    write_text(metrics, "}\n");
+    if ((double)(now - metrics->last_flushed) > FLUSH_EVERY_S * G_USEC_PER_SEC) metrics_flush(metrics, NULL);
+    show_progress(metrics, step, loss, now);
+}
+
+static double frames_per_window(const evaluation_t *valid) { return (double)valid->frames / (double)valid->windows; }
+
+static double valid_kl_per_segment(const evaluation_t *valid) { return valid->kl * (double)valid->windows / (double)valid->segments; }
+
 static void write_validation(metrics_t *metrics, const evaluation_t *valid) {
-    double per_frame = (double)valid->windows / (double)valid->frames;
-    write_number(metrics, "valid_windows", (double)valid->windows);
-    write_number(metrics, "valid_loss", valid->objective);
-    write_number(metrics, "valid_nll", valid->nll);
-    write_number(metrics, "valid_kl", valid->kl);
-    write_number(metrics, "valid_nll_per_frame", valid->nll * per_frame);
-    write_number(metrics, "valid_kl_per_frame", valid->kl * per_frame);
+    const double frames = frames_per_window(valid), items = is_dense(metrics) ? 1 : frames;
+    write_number(metrics, is_dense(metrics) ? "valid_windows" : "valid_pieces", (double)valid->windows);
+    write_number(metrics, "valid_loss", valid->objective / items);
+    write_number(metrics, "valid_nll", valid->nll / items);
+    write_number(metrics, "valid_kl", valid->kl / items);
+    write_number(metrics, "valid_nll_per_frame", valid->nll / frames);
+    write_number(metrics, "valid_kl_per_frame", valid->kl / frames);
+    if (!is_dense(metrics)) {
+        write_number(metrics, "valid_kl_per_segment", valid_kl_per_segment(valid));
+        return;
+    }
     write_number(metrics, "active_units", valid->active_units);
     write_number(metrics, "precision", valid->precision);
     write_number(metrics, "recall", valid->recall);
     write_number(metrics, "f1", valid->f1);
 }
 
+static void show_dense(const training_sums_t *sums, const evaluation_t *valid) {
+    fprintf(stderr, "train %.2f + %.2f nats a window", sums->nll / sums->windows, sums->kl / sums->windows);
+    if (!valid) return;
+    const double frames = frames_per_window(valid);
+    fprintf(stderr, "; valid %.2f + %.2f (%.3f + %.3f a frame), %d active units, F1 %.3f", valid->nll, valid->kl, valid->nll / frames,
+            valid->kl / frames, valid->active_units, valid->f1);
+}
+
+/* Without a latent: the reconstruction alone. */
+static void show_sequence(const training_sums_t *sums, const evaluation_t *valid) {
+    const gboolean latent = sums->segments > 0;
+    fprintf(stderr, "train %.3f", sums->nll / sums->frames);
+    if (latent) fprintf(stderr, " + %.3f", sums->kl / sums->frames);
+    fputs(" nats a frame", stderr);
+    if (latent) fprintf(stderr, " (KL %.2f a segment)", sums->kl / sums->segments);
+    if (!valid) return;
+    const double frames = frames_per_window(valid);
+    fprintf(stderr, "; valid %.3f", valid->nll / frames);
+    if (latent) fprintf(stderr, " + %.3f (KL %.2f a segment)", valid->kl / frames, valid_kl_per_segment(valid));
+}
+
 void metrics_epoch(metrics_t *metrics, const metrics_epoch_t *epoch) {
-    const evaluation_t *valid = epoch->valid;
+    const training_sums_t *sums = &epoch->done;
+    const double items = items_of(metrics, sums);
     write_text(metrics, epoch->whole ? "{\"kind\": \"epoch\"" : "{\"kind\": \"validation\"");
-    write_number(metrics, "epoch", (double)epoch->epoch);
-    write_number(metrics, "step", (double)epoch->step);
-    write_number(metrics, "windows", (double)epoch->windows);
-    write_number(metrics, "nll", epoch->nll);
-    write_number(metrics, "kl", epoch->kl);
+    write_counts(metrics, epoch->epoch, epoch->step, sums);
+    write_number(metrics, "nll", sums->nll / items);
+    write_number(metrics, "kl", sums->kl / items);
+    write_sequence(metrics, sums);
     write_number(metrics, "seconds", epoch->seconds);
-    if (valid) write_validation(metrics, valid);
+    if (epoch->valid) write_validation(metrics, epoch->valid);
     write_text(metrics, epoch->best ? ", \"best\": true}\n" : ", \"best\": false}\n");
     metrics_flush(metrics, NULL);
-    if (metrics->quiet) return;
+    if (metrics->run.quiet) return;
     clear_line(metrics);
-    fprintf(stderr, "epoch %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT "%s: train %.2f + %.2f nats a window", epoch->epoch, metrics->epochs,
-            epoch->whole ? "" : " (part)", epoch->nll, epoch->kl);
-    if (valid) {
-        double per_frame = (double)valid->windows / (double)valid->frames;
-        fprintf(stderr, "; valid %.2f + %.2f (%.3f + %.3f a frame), %d active units, F1 %.3f", valid->nll, valid->kl, valid->nll * per_frame,
-                valid->kl * per_frame, valid->active_units, valid->f1);
-    }
-    double session = (double)(g_get_monotonic_time() - metrics->start) / G_USEC_PER_SEC;
-    fprintf(stderr, "%s; %.0f windows/s, %.1f s\n", epoch->best ? ", best" : "", (double)metrics->windows / session, epoch->seconds);
+    fprintf(stderr, "epoch %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT "%s: ", epoch->epoch, metrics->run.epochs, epoch->whole ? "" : " (part)");
+    (is_dense(metrics) ? show_dense : show_sequence)(sums, epoch->valid);
+    fprintf(stderr, "%s; %.0f %ss/s, %.1f s\n", epoch->best ? ", best" : "", items_per_second(metrics, g_get_monotonic_time()), item(metrics),
+            epoch->seconds);
 }
 
 void metrics_say(metrics_t *metrics, const char *format, ...) {
-    if (metrics->quiet) return;
+    if (metrics->run.quiet) return;
     va_list arguments;
     va_start(arguments, format);
     clear_line(metrics);

@@ -1,22 +1,32 @@
 /* metrics: what a run tells: RUN/metrics.jsonl for machines, a progress line or a line an epoch on standard error for people. Rank 0 only; no MPI.
  *
- * metrics.jsonl holds one JSON object a line, "kind" first. Losses are means in nats a window (nats a frame where the name says so):
- *   step:        epoch, step, windows, loss (nll + beta kl), nll, kl, nll_per_frame, kl_per_frame, beta, learning_rate, gradient_norm, step_ms, sum_ms
- *                (of step_ms, in averaging gradients), windows_per_second
- *   epoch:       epoch (ended, from 1), step, windows, nll, kl, seconds; and, where validated, valid_windows, valid_loss (nll + beta max(kl, free bits)),
- *                valid_nll, valid_kl, valid_nll_per_frame, valid_kl_per_frame, active_units, precision, recall, f1, best
+ * metrics.jsonl holds one JSON object a line, "kind" first. Losses are means in nats a window, of the sequence model in nats a frame; where the name says so, a frame
+ * or a segment (one latent). What has no value (no latent, no number) is null.
+ *   step:        epoch, step, windows (sequence: sequences, frames), loss (nll + beta kl), nll, kl, nll_per_frame, kl_per_frame, beta, free_bits, learning_rate,
+ *                gradient_norm, step_ms, sum_ms (of step_ms, in averaging gradients), windows_per_second (sequence: frames_per_second); and, of the sequence
+ *                model, kl_per_segment, auxiliary_per_frame
+ *   epoch:       epoch (ended, from 1), step, windows (sequence: sequences, frames), nll, kl, seconds, best; sequence: kl_per_segment, auxiliary_per_frame;
+ *                and, where validated, valid_windows (sequence: valid_pieces), valid_loss (nll + beta max(kl, free bits)), valid_nll, valid_kl, valid_nll_per_frame,
+ *                valid_kl_per_frame; dense: active_units, precision, recall, f1; sequence: valid_kl_per_segment
  *   validation:  as epoch, of a run that ended inside an epoch */
 #ifndef MPIANIST_TRAINER_METRICS_H
 #define MPIANIST_TRAINER_METRICS_H
 
+#include "trainer/checkpoint.h"
 #include "trainer/evaluate.h"
 
 typedef struct {
-    int64_t epoch;           /* under way, from 1 */
-    int64_t step;            /* steps done */
-    int64_t windows, frames; /* of this step, over all ranks */
-    double nll, kl;          /* means a window */
-    double beta, learning_rate, gradient_norm;
+    model_kind_t kind;
+    int64_t step, epoch;         /* done before this session */
+    int64_t total_steps, epochs; /* of the whole run: feed the progress line */
+    gboolean quiet;
+} metrics_run_t;
+
+typedef struct {
+    int64_t epoch;        /* under way, from 1 */
+    int64_t step;         /* steps done */
+    training_sums_t done; /* of this step, over all ranks */
+    double beta, free_bits, learning_rate, gradient_norm;
     double step_ms, sum_ms;
 } metrics_step_t;
 
@@ -24,8 +34,7 @@ typedef struct {
     gboolean whole;            /* the epoch has ended */
     int64_t epoch;             /* from 1 */
     int64_t step;              /* steps done */
-    int64_t windows;           /* trained on in the epoch */
-    double nll, kl;            /* their mean losses a window while training */
+    training_sums_t done;      /* of the epoch, while training */
     double seconds;            /* of training so far, over all sessions */
     const evaluation_t *valid; /* NULL: not validated */
     gboolean best;             /* the best so far */
@@ -37,9 +46,9 @@ typedef struct metrics metrics_t;
 GQuark metrics_error_quark(void);
 typedef enum { METRICS_ERROR_WRITE } metrics_error_t;
 
-/* Opens RUN/metrics.jsonl to go on after `step` steps and `epoch` ended epochs: lines past them, and a torn last line, are cut. total_steps and epochs feed the
- * progress line. NULL with error set: file and cause. Owner: caller. */
-metrics_t *metrics_open(const char *run, int64_t step, int64_t epoch, int64_t total_steps, int64_t epochs, gboolean quiet, GError **error);
+/* Opens FOLDER/metrics.jsonl to go on after so many steps and ended epochs: lines past them, and a torn last line, are cut. NULL with error set: file and
+ * cause. Owner: caller. */
+metrics_t *metrics_open(const char *folder, const metrics_run_t *run, GError **error);
 void metrics_close(metrics_t *metrics);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(metrics_t, metrics_close)
 

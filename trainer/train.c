@@ -53,7 +53,7 @@ typedef struct {
 
 /* What a step sums over ranks. Flags: how many ranks raise them. */
 typedef struct {
-    double nll, kl, frames;
+    training_sums_t done;
     double signal, deadline, out_of_time, checkpoint_due, best_due;
 } step_sums_t;
 
@@ -154,9 +154,7 @@ static gboolean resume(trainer_t *t, const char *path, GError **error) {
     t->head.epoch = head.epoch;
     t->head.step = head.step;
     t->head.epoch_step = head.epoch_step;
-    t->head.epoch_nll = head.epoch_nll;
-    t->head.epoch_kl = head.epoch_kl;
-    t->head.epoch_windows = head.epoch_windows;
+    t->head.so_far = head.so_far;
     if (run_has_best(t->options->output)) { /* else the best so far is in another folder, or lost */
         t->head.best = head.best;
         t->head.best_epoch = head.best_epoch;
@@ -183,7 +181,14 @@ static gboolean open_run(trainer_t *t, const model_config_t *config, GError **er
     if (path && !resume(t, path, error)) return FALSE;
     if (!run_write_options(options, error)) return FALSE;
     if (comm_rank() == 0)
-        t->metrics = metrics_open(options->output, t->head.step, t->head.epoch, t->total_steps, options->epochs, options->quiet, &local);
+        t->metrics = metrics_open(options->output,
+                                  &(metrics_run_t){.kind = config->kind,
+                                                   .step = t->head.step,
+                                                   .epoch = t->head.epoch,
+                                                   .total_steps = t->total_steps,
+                                                   .epochs = options->epochs,
+                                                   .quiet = options->quiet},
+                                  &local);
     if (!comm_agree_error(&local)) {
         g_propagate_error(error, local);
         return FALSE;
@@ -224,13 +229,16 @@ static gboolean prepare(trainer_t *t, GError **error) {
 }
 
 /* Gradient and plain losses of this rank's passes. */
-static void compute_gradient(trainer_t *t, const model_objective_t *objective, step_sums_t *sums) {
+static void compute_gradient(trainer_t *t, const model_objective_t *objective, training_sums_t *sums) {
     memset(model_gradient(t->model), 0, model_size(t->model) * sizeof(real_t));
     for (const batch_t *batch; (batch = passes_next(t->passes));) {
         model_losses_t losses = {0};
         model_train(t->model, batch, objective, &losses);
+        sums->windows += (double)batch->B;
+        sums->segments += losses.segments;
         sums->nll += losses.nll;
         sums->kl += losses.kl;
+        sums->auxiliary += losses.auxiliary;
         for (size_t b = 0; b < batch->B; b++) sums->frames += batch->valid[b];
     }
 }
@@ -264,6 +272,17 @@ static void fail_not_finite(trainer_t *t, gboolean bad, const char *what, GError
                 kept ? "the last good checkpoint is " : "no checkpoint was written before", kept ? kept : "");
 }
 
+static gboolean loss_is_finite(const training_sums_t *sums) { return isfinite(sums->nll + sums->kl + sums->auxiliary) != 0; }
+
+static void add_sums(training_sums_t *to, const training_sums_t *from) {
+    to->windows += from->windows;
+    to->frames += from->frames;
+    to->segments += from->segments;
+    to->nll += from->nll;
+    to->kl += from->kl;
+    to->auxiliary += from->auxiliary;
+}
+
 /* One optimizer step over the global batch. sums: over all ranks. FALSE with the same error on all ranks where a loss or gradient is not finite: nothing changed. */
 static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
     const options_t *options = t->options;
@@ -278,11 +297,11 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
         sums->best_due = seconds_since(t->last_save) >= BEST_INTERVAL_S;
         sums->checkpoint_due = t->checkpoint_minutes > 0 && seconds_since(t->last_save) >= t->checkpoint_minutes * 60;
     }
-    compute_gradient(t, &objective, sums);
-    gboolean bad = !isfinite(sums->nll + sums->kl);
+    compute_gradient(t, &objective, &sums->done);
+    gboolean bad = !loss_is_finite(&sums->done);
     gint64 before_sum = g_get_monotonic_time();
     comm_sum_doubles((double *)sums, sizeof *sums / sizeof(double));
-    if (!isfinite(sums->nll + sums->kl)) {
+    if (!loss_is_finite(&sums->done)) {
         fail_not_finite(t, bad, "loss", error);
         return FALSE;
     }
@@ -296,19 +315,15 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
     }
     head->step++;
     head->epoch_step++;
-    head->epoch_nll += sums->nll;
-    head->epoch_kl += sums->kl;
-    head->epoch_windows += global.samples;
+    add_sums(&head->so_far, &sums->done);
     t->best_due = sums->best_due > 0;
     t->unsaved = TRUE;
     if (t->metrics)
         metrics_step(t->metrics, &(metrics_step_t){.epoch = head->epoch + 1,
                                                    .step = head->step,
-                                                   .windows = global.samples,
-                                                   .frames = (int64_t)sums->frames,
-                                                   .nll = sums->nll / (double)global.samples,
-                                                   .kl = sums->kl / (double)global.samples,
+                                                   .done = sums->done,
                                                    .beta = objective.beta,
+                                                   .free_bits = objective.free_bits,
                                                    .learning_rate = rate,
                                                    .gradient_norm = norm,
                                                    .step_ms = seconds_since(start) * 1e3,
@@ -350,6 +365,12 @@ static gboolean validate(trainer_t *t, evaluation_t *valid) {
     return done;
 }
 
+/* Of the epoch so far, as evaluation_t's objective without free bits. */
+static double training_loss(const trainer_t *t) {
+    const training_sums_t *sums = &t->head.so_far;
+    return (sums->nll + t->options->beta * sums->kl) / sums->windows;
+}
+
 /* Validates where due, reports the epoch, and keeps the model where it is the best so far. last: the run ends here; where that is inside the epoch, the epoch
  * is not counted as done. *stopped: a signal came meanwhile and nothing has changed. */
 static gboolean finish_epoch(trainer_t *t, gboolean last, gboolean *stopped, GError **error) {
@@ -358,12 +379,11 @@ static gboolean finish_epoch(trainer_t *t, gboolean last, gboolean *stopped, GEr
     evaluation_t valid = {0};
     int64_t epoch = head->epoch + 1;
     gboolean whole = head->epoch_step == t->steps_per_epoch;
-    double nll = head->epoch_nll / (double)head->epoch_windows, kl = head->epoch_kl / (double)head->epoch_windows;
     gboolean due = last || epoch % options->validate_every == 0 || epoch >= options->epochs || at_max_steps(t);
     gboolean validates = due && data_pieces(t->data, SPLIT_VALID) > 0;
     *stopped = validates && !validate(t, &valid);
     if (*stopped) return TRUE;
-    double loss = validates ? valid.objective : nll + options->beta * kl;
+    double loss = validates ? valid.objective : training_loss(t);
     gboolean best = due && loss < head->best;
     if (best) {
         head->best = loss;
@@ -373,16 +393,14 @@ static gboolean finish_epoch(trainer_t *t, gboolean last, gboolean *stopped, GEr
         metrics_epoch(t->metrics, &(metrics_epoch_t){.whole = whole,
                                                      .epoch = epoch,
                                                      .step = head->step,
-                                                     .windows = head->epoch_windows,
-                                                     .nll = nll,
-                                                     .kl = kl,
+                                                     .done = head->so_far,
                                                      .seconds = t->earlier_seconds + seconds_since(t->start),
                                                      .valid = validates ? &valid : NULL,
                                                      .best = best});
     if (whole) {
         head->epoch++;
-        head->epoch_step = head->epoch_windows = 0;
-        head->epoch_nll = head->epoch_kl = 0;
+        head->epoch_step = 0;
+        head->so_far = (training_sums_t){0};
     }
     t->unsaved = TRUE;
     if (t->checkpoint_due || (t->best_due && (best || t->best_waits))) return save(t, best, error);

@@ -1,0 +1,114 @@
+/* Lines of metrics.jsonl and what people read, of both kinds of model. */
+#include <glib/gstdio.h>
+#include <json-glib/json-glib.h>
+#include <math.h>
+#include <string.h>
+
+#include "trainer/metrics.h"
+
+static const training_sums_t sums = {.windows = 4, .frames = 200, .segments = 50, .nll = 1200, .kl = 100, .auxiliary = 1600};
+static const training_sums_t plain = {.windows = 4, .frames = 200, .nll = 1200};
+
+/* A step and an epoch of a run in a new folder; returns the lines of metrics.jsonl as objects. Owner: caller. */
+static JsonArray *lines_of(model_kind_t kind, gboolean quiet, const training_sums_t *done, const evaluation_t *valid) {
+    g_autoptr(GError) error = NULL;
+    g_autofree char *folder = g_dir_make_tmp("mpianist-metrics-XXXXXX", &error), *path = g_build_filename(folder, "metrics.jsonl", NULL),
+                    *text = NULL;
+    g_autoptr(metrics_t) metrics = metrics_open(folder, &(metrics_run_t){.kind = kind, .total_steps = 9, .epochs = 3, .quiet = quiet}, &error);
+    g_assert_no_error(error);
+    metrics_step(metrics, &(metrics_step_t){.epoch = 1, .step = 1, .done = *done, .beta = 0.5, .free_bits = 2, .learning_rate = 0.1});
+    metrics_epoch(metrics, &(metrics_epoch_t){.whole = TRUE, .epoch = 1, .step = 1, .done = *done, .seconds = 2, .valid = valid, .best = TRUE});
+    g_assert_true(metrics_flush(metrics, &error));
+    g_assert_true(g_file_get_contents(path, &text, NULL, &error));
+    g_auto(GStrv) lines = g_strsplit(g_strchomp(text), "\n", -1);
+    g_autofree char *body = g_strjoinv(",", lines), *array = g_strdup_printf("[%s]", body);
+    g_autoptr(JsonNode) root = json_from_string(array, &error);
+    g_assert_no_error(error);
+    g_unlink(path);
+    g_rmdir(folder);
+    return json_array_ref(json_node_get_array(root));
+}
+
+static void assert_number(JsonArray *lines, guint line, const char *name, double value) {
+    JsonObject *object = json_array_get_object_element(lines, line);
+    g_assert_true(json_object_has_member(object, name));
+    g_assert_cmpfloat_with_epsilon(json_object_get_double_member(object, name), value, 1e-12);
+}
+
+static void assert_none(JsonArray *lines, guint line, const char *name) {
+    g_assert_false(json_object_has_member(json_array_get_object_element(lines, line), name));
+}
+
+static void test_dense(void) {
+    const evaluation_t valid = {.windows = 2, .frames = 80, .segments = 2, .nll = 40, .kl = 8, .objective = 50, .active_units = 3, .f1 = 0.25};
+    g_autoptr(JsonArray) lines = lines_of(MODEL_DENSE, TRUE, &sums, &valid);
+    assert_number(lines, 0, "windows", 4);
+    assert_number(lines, 0, "loss", 312.5);
+    assert_number(lines, 0, "nll", 300);
+    assert_number(lines, 0, "kl", 25);
+    assert_number(lines, 0, "nll_per_frame", 6);
+    assert_number(lines, 0, "kl_per_frame", 0.5);
+    assert_number(lines, 0, "beta", 0.5);
+    assert_number(lines, 0, "free_bits", 2);
+    assert_number(lines, 1, "nll", 300);
+    assert_number(lines, 1, "valid_loss", 50);
+    assert_number(lines, 1, "valid_nll", 40);
+    assert_number(lines, 1, "valid_nll_per_frame", 1);
+    assert_number(lines, 1, "valid_kl_per_frame", 0.2);
+    assert_number(lines, 1, "f1", 0.25);
+    assert_none(lines, 0, "kl_per_segment");
+    assert_none(lines, 1, "valid_kl_per_segment");
+}
+
+static void test_sequence(void) {
+    const evaluation_t valid = {.windows = 2, .frames = 80, .segments = 20, .nll = 260, .kl = 30, .objective = 300};
+    g_autoptr(JsonArray) lines = lines_of(MODEL_SEQUENCE, TRUE, &sums, &valid);
+    assert_number(lines, 0, "sequences", 4);
+    assert_number(lines, 0, "frames", 200);
+    assert_number(lines, 0, "loss", 6.25);
+    assert_number(lines, 0, "nll", 6);
+    assert_number(lines, 0, "nll_per_frame", 6);
+    assert_number(lines, 0, "kl_per_frame", 0.5);
+    assert_number(lines, 0, "kl_per_segment", 2);
+    assert_number(lines, 0, "auxiliary_per_frame", 8);
+    assert_number(lines, 1, "sequences", 4);
+    assert_number(lines, 1, "kl_per_segment", 2);
+    assert_number(lines, 1, "valid_pieces", 2);
+    assert_number(lines, 1, "valid_nll_per_frame", 6.5);
+    assert_number(lines, 1, "valid_kl_per_frame", 0.75);
+    assert_number(lines, 1, "valid_kl_per_segment", 3);
+    assert_number(lines, 1, "valid_loss", 7.5);
+    assert_none(lines, 0, "windows");
+    assert_none(lines, 1, "f1");
+    /* No latent: no segments to divide by. */
+    g_autoptr(JsonArray) none = lines_of(MODEL_SEQUENCE, TRUE, &plain, NULL);
+    g_assert_true(json_object_get_null_member(json_array_get_object_element(none, 0), "kl_per_segment"));
+    assert_number(none, 0, "loss", 6);
+}
+
+static void test_shown(void) {
+    if (g_test_subprocess()) {
+        const evaluation_t window = {.windows = 2, .frames = 80, .segments = 2, .nll = 40, .kl = 8, .active_units = 3, .f1 = 0.25};
+        const evaluation_t piece = {.windows = 2, .frames = 80, .segments = 20, .nll = 260, .kl = 30};
+        const evaluation_t exact = {.windows = 2, .frames = 80, .nll = 260};
+        json_array_unref(lines_of(MODEL_DENSE, FALSE, &sums, &window));
+        json_array_unref(lines_of(MODEL_SEQUENCE, FALSE, &sums, &piece));
+        json_array_unref(lines_of(MODEL_SEQUENCE, FALSE, &plain, &exact));
+        return;
+    }
+    g_test_trap_subprocess(NULL, 0, 0);
+    g_test_trap_assert_passed();
+    g_test_trap_assert_stderr("*epoch 1/3: train 300.00 + 25.00 nats a window; valid 40.00 + 8.00 (1.000 + 0.200 a frame), 3 active units, F1 0.250, "
+                              "best; * windows/s, 2.0 s\n*");
+    g_test_trap_assert_stderr("*epoch 1/3: train 6.000 + 0.500 nats a frame (KL 2.00 a segment); valid 6.500 + 0.750 (KL 3.00 a segment), "
+                              "best; * frames/s, 2.0 s\n*");
+    g_test_trap_assert_stderr("*epoch 1/3: train 6.000 nats a frame; valid 6.500, best; * frames/s, 2.0 s\n*");
+}
+
+int main(int argc, char **argv) {
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/metrics/dense", test_dense);
+    g_test_add_func("/metrics/sequence", test_sequence);
+    g_test_add_func("/metrics/shown", test_shown);
+    return g_test_run();
+}

@@ -155,36 +155,47 @@ static size_t lag_set_row(size_t set) { return (set - 1) * WINDOW; }
 static size_t across_row(size_t h) { return (LAG_SETS + h) * WINDOW; }
 static size_t below_row(size_t g) { return (LAG_SETS + g) * WINDOW; }
 
-/* to += from, upside down. */
-static void turn(const real_t *from, real_t *to, size_t rows, size_t Q) {
-    for (size_t r = 0; r < rows; r++)
-        for (size_t q = 0; q < Q; q++) to[(rows - 1 - r) * Q + q] += from[r * Q + q];
+/* table = Q upside down. */
+static void turn(const real_t *Q, real_t *table, size_t rows, size_t units) {
+    for (size_t r = 0; r < rows; r++) memcpy(table + (rows - 1 - r) * units, Q + r * units, units * sizeof *Q);
+}
+
+static void turn_back(const real_t *dtable, real_t *dQ, size_t rows, size_t units) {
+    for (size_t r = 0; r < rows; r++) head_add(dtable + (rows - 1 - r) * units, dQ + r * units, units);
 }
 
 /* A group's table holds what one set bit adds to the cells around it, the lowest first, which is Q with each window upside down: WINDOW rows for each set of lags at
  * which the bit is set, WINDOW for each group drawn before, BELOW for the group itself. */
 static void make_tables(head_t *head) {
-    const size_t Q = head->Q;
-    memset(head->tables, 0, 2 * head->table_size * sizeof *head->tables);
+    const size_t Q = head->Q, window = WINDOW * Q;
     for (size_t g = 0; g < head->n_groups; g++) {
         const group_t *group = &head->groups[g];
-        for (size_t set = 1; set <= LAG_SETS; set++)
-            for (size_t lag = 0; lag < LAGS; lag++)
-                if (set >> lag & 1) turn(group->Q + lag * WINDOW * Q, group->table + lag_set_row(set) * Q, WINDOW, Q);
-        turn(group->Q + LAGS * WINDOW * Q, group->table + below_row(g) * Q, BELOW, Q);
+        for (size_t lag = 0; lag < LAGS; lag++) turn(group->Q + lag * window, group->table + lag_set_row(1u << lag) * Q, WINDOW, Q);
+        for (size_t set = 1; set <= LAG_SETS; set++) {
+            const size_t others = set & (set - 1), first = set - others;
+            if (!others) continue;
+            real_t *sum = group->table + lag_set_row(set) * Q;
+            memcpy(sum, group->table + lag_set_row(others) * Q, window * sizeof *sum);
+            head_add(group->table + lag_set_row(first) * Q, sum, window);
+        }
+        turn(group->Q + LAGS * window, group->table + below_row(g) * Q, BELOW, Q);
         for (size_t h = 0; h < g; h++) turn(group->Q + count_features(h) * Q, group->table + across_row(h) * Q, WINDOW, Q);
     }
 }
 
 static void add_table_gradients(head_t *head) {
-    const size_t Q = head->Q;
+    const size_t Q = head->Q, window = WINDOW * Q;
     for (size_t g = 0; g < head->n_groups; g++) {
         const group_t *group = &head->groups[g];
-        for (size_t set = 1; set <= LAG_SETS; set++)
-            for (size_t lag = 0; lag < LAGS; lag++)
-                if (set >> lag & 1) turn(group->dtable + lag_set_row(set) * Q, group->dQ + lag * WINDOW * Q, WINDOW, Q);
-        turn(group->dtable + below_row(g) * Q, group->dQ + LAGS * WINDOW * Q, BELOW, Q);
-        for (size_t h = 0; h < g; h++) turn(group->dtable + across_row(h) * Q, group->dQ + count_features(h) * Q, WINDOW, Q);
+        for (size_t set = LAG_SETS; set > 0; set--) {
+            const size_t others = set & (set - 1), first = set - others;
+            if (!others) continue;
+            head_add(group->dtable + lag_set_row(set) * Q, group->dtable + lag_set_row(others) * Q, window);
+            head_add(group->dtable + lag_set_row(set) * Q, group->dtable + lag_set_row(first) * Q, window);
+        }
+        for (size_t lag = 0; lag < LAGS; lag++) turn_back(group->dtable + lag_set_row(1u << lag) * Q, group->dQ + lag * window, WINDOW, Q);
+        turn_back(group->dtable + below_row(g) * Q, group->dQ + LAGS * window, BELOW, Q);
+        for (size_t h = 0; h < g; h++) turn_back(group->dtable + across_row(h) * Q, group->dQ + count_features(h) * Q, WINDOW, Q);
     }
 }
 
@@ -339,6 +350,7 @@ void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const r
 
 void head_train(head_t *head, size_t rows, const uint8_t *const *frames, real_t *pre, double scale, double *nll) {
     make_tables(head);
+    memset(head->tables + head->table_size, 0, head->table_size * sizeof *head->tables);
     for (size_t r = 0; r < rows; r++) {
         real_t *row = pre + r * count_columns(head);
         nll[r] = run_row(head, frames[r], row, row, scale);

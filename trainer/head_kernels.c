@@ -1,12 +1,17 @@
-/* head_kernels: owns the head's inner loops. Sums run in lanes of fixed number and order, kept in registers; sizes that are multiples of LANES are the fast ones. */
+/* head_kernels: owns the head's inner loops. Rows of A or Q are short and stay in first-level cache, so loops run along them, whole row after whole row: blocks of columns
+ * with sums of their own were measured at half the speed. Scalar products run in LANES; sizes that are multiples of it are the fast ones. */
 #include "trainer/head_kernels.h"
 
 #include "trainer/elementary.h"
 #include "trainer/ops.h"
 
-enum { LANES = 16 };
+enum { LANES = 8 }; /* 16 and 32: slower, because the last sum of a short product counts */
 
 #define INLINE static inline __attribute__((always_inline))
+
+OPS_WIDE void head_add(const real_t *restrict from, real_t *restrict to, size_t n) {
+    for (size_t i = 0; i < n; i++) to[i] += from[i];
+}
 
 OPS_WIDE void head_scatter(const patch_t *restrict patches, size_t n_patches, const real_t *restrict table, real_t *restrict u) {
     for (size_t i = 0; i < n_patches; i++) {
@@ -29,10 +34,10 @@ OPS_WIDE void head_begin_tied(const real_t *restrict p, const real_t *restrict s
 
 INLINE real_t relu(real_t u) { return u < 0 ? 0 : u; } /* NaN stays */
 
-INLINE real_t sum_lanes(const real_t *lane) {
-    real_t sum = 0;
-    for (size_t j = 0; j < LANES; j++) sum += lane[j];
-    return sum;
+INLINE real_t sum_lanes(real_t *lane) {
+    for (size_t half = LANES / 2; half; half /= 2)
+        for (size_t j = 0; j < half; j++) lane[j] += lane[j + half];
+    return lane[0];
 }
 
 OPS_WIDE void head_tied(const real_t *restrict u, const real_t *restrict v, real_t *restrict logits, size_t n, size_t Q) {
@@ -46,30 +51,17 @@ OPS_WIDE void head_tied(const real_t *restrict u, const real_t *restrict v, real
     }
 }
 
-/* lanes <= LANES of the Q columns. */
-INLINE void tied_backward_lanes(const real_t *restrict dlogits, const real_t *restrict v, real_t *restrict u, real_t *restrict dv,
-                                real_t *restrict dp, real_t *restrict dshared, size_t n, size_t Q, size_t lanes) {
-    real_t sum_v[LANES] = {0}, sum_u[LANES] = {0};
-    for (size_t i = 0; i < n; i++, u += Q, dp += Q) {
-        for (size_t j = 0; j < lanes; j++) {
-            const real_t du = u[j] > 0 ? dlogits[i] * v[j] : 0;
-            sum_v[j] += dlogits[i] * relu(u[j]);
-            sum_u[j] += du;
-            dp[j] += du;
-            u[j] = du;
-        }
-    }
-    for (size_t j = 0; j < lanes; j++) {
-        dv[j] += sum_v[j];
-        dshared[j] += sum_u[j];
-    }
-}
-
 OPS_WIDE void head_tied_backward(const real_t *restrict dlogits, const real_t *restrict v, real_t *restrict u, real_t *restrict dv,
                                  real_t *restrict dp, real_t *restrict dshared, size_t n, size_t Q) {
-    size_t q = 0;
-    for (; q + LANES <= Q; q += LANES) tied_backward_lanes(dlogits, v + q, u + q, dv + q, dp + q, dshared + q, n, Q, LANES);
-    if (q < Q) tied_backward_lanes(dlogits, v + q, u + q, dv + q, dp + q, dshared + q, n, Q, Q - q);
+    for (size_t i = 0; i < n; i++, u += Q, dp += Q) {
+        for (size_t q = 0; q < Q; q++) {
+            const real_t du = u[q] > 0 ? dlogits[i] * v[q] : 0;
+            dv[q] += dlogits[i] * relu(u[q]);
+            dshared[q] += du;
+            dp[q] += du;
+            u[q] = du;
+        }
+    }
 }
 
 OPS_WIDE void head_step(const real_t *restrict W, real_t *restrict a, real_t *restrict hidden, size_t A) {
@@ -88,23 +80,14 @@ OPS_WIDE void head_nade(const real_t *restrict V, const real_t *restrict hidden,
     }
 }
 
-INLINE void nade_backward_lanes(const real_t *restrict dlogits, const real_t *restrict V, const real_t *restrict hidden, real_t *restrict dV,
-                                real_t *restrict dhidden, size_t n, size_t A, size_t lanes) {
-    real_t sum[LANES] = {0};
+OPS_WIDE void head_nade_backward(const real_t *restrict dlogits, const real_t *restrict V, const real_t *restrict hidden, real_t *restrict dV,
+                                 real_t *restrict dhidden, size_t n, size_t A) {
     for (size_t i = 0; i < n; i++, V += A, dV += A) {
-        for (size_t j = 0; j < lanes; j++) {
-            sum[j] += dlogits[i] * V[j];
+        for (size_t j = 0; j < A; j++) {
+            dhidden[j] += dlogits[i] * V[j];
             dV[j] += dlogits[i] * hidden[j];
         }
     }
-    for (size_t j = 0; j < lanes; j++) dhidden[j] += sum[j];
-}
-
-OPS_WIDE void head_nade_backward(const real_t *restrict dlogits, const real_t *restrict V, const real_t *restrict hidden, real_t *restrict dV,
-                                 real_t *restrict dhidden, size_t n, size_t A) {
-    size_t j = 0;
-    for (; j + LANES <= A; j += LANES) nade_backward_lanes(dlogits, V + j, hidden + j, dV + j, dhidden + j, n, A, LANES);
-    if (j < A) nade_backward_lanes(dlogits, V + j, hidden + j, dV + j, dhidden + j, n, A, A - j);
 }
 
 OPS_WIDE void head_step_backward(const real_t *restrict hidden, const real_t *restrict dhidden, real_t *restrict da, real_t *restrict dW, size_t A) {

@@ -12,6 +12,8 @@ typedef struct {
     size_t from, to, n;
 } patch_t;
 
+/* to [n] += from [n]. */
+void head_add(const real_t *from, real_t *to, size_t n);
 /* u += table, and dtable += du, in all patches. */
 void head_scatter(const patch_t *patches, size_t n_patches, const real_t *table, real_t *u);
 void head_gather(const patch_t *patches, size_t n_patches, const real_t *du, real_t *dtable);

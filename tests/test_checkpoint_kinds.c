@@ -137,9 +137,65 @@ static void test_sequence_head(void) {
     remove_folder(folder);
 }
 
+/* Weights, moments and average of the sequence model there and back to the bit; what differs in shape is named with its option. */
+static void test_sequence(void) {
+    char *folder = make_folder();
+    g_autofree char *path = checkpoint_path(folder, 1);
+    g_auto(state_t) state;
+    g_autoptr(GError) error = NULL;
+    model_config_t config = sequence;
+    config.sequence.order[0] = 1;
+    state_init(&state, &config, 3);
+    write_state(path, &state);
+    g_auto(checkpoint_t) head = {0};
+    g_assert_true(checkpoint_read_head(path, &head, &error));
+    g_assert_cmpint(memcmp(&head.model.sequence, &config.sequence, sizeof config.sequence), ==, 0);
+    const size_t n = model_size(state.model);
+    g_autoptr(model_t) model = model_new(&head.model, 1, 1, &error);
+    g_assert_no_error(error);
+    g_autoptr(optimizer_t) optimizer = optimizer_new(&(optimizer_config_t){.average = 0.9}, n);
+    g_assert_true(checkpoint_read_state(path, model, optimizer, &error));
+    g_assert_true(same_reals(model_params(model), model_params(state.model), n) && same_reals(optimizer->m, state.optimizer->m, n));
+    g_assert_true(same_reals(optimizer->v, state.optimizer->v, n) && same_reals(optimizer->average, state.optimizer->average, n));
+    g_assert_true(checkpoint_read_weights(path, model, &error));
+    g_assert_true(same_reals(model_params(model), state.optimizer->average, n));
+    const struct {
+        size_t offset;
+        const char *name;
+        int there;
+    } sizes[] = {
+        {offsetof(sequence_sizes_t, segment), "segment", 8},
+        {offsetof(sequence_sizes_t, state), "state", 10},
+        {offsetof(sequence_sizes_t, encoder), "encoder", 11},
+        {offsetof(sequence_sizes_t, sketch), "sketch", 12},
+        {offsetof(sequence_sizes_t, nade), "nade", 13},
+        {offsetof(sequence_sizes_t, tied), "tied", 14},
+        {offsetof(sequence_sizes_t, posterior_hidden), "posterior-hidden", 15},
+        {offsetof(sequence_sizes_t, prior_hidden), "prior-hidden", 16},
+        {offsetof(sequence_sizes_t, sketch_hidden), "sketch-hidden", 17},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        g_autoptr(GError) refusal = NULL;
+        model_config_t other = config;
+        *(size_t *)(void *)((char *)&other.sequence + sizes[i].offset) = 5;
+        g_autoptr(model_t) unlike = model_new(&other, 1, 1, &refusal);
+        g_assert_no_error(refusal);
+        g_autofree char *wanted = g_strdup_printf("%s: checkpoint has %s %d, the run asks for 5; use --%s %d or another --output", path,
+                                                  sizes[i].name, sizes[i].there, sizes[i].name, sizes[i].there);
+        g_assert_false(checkpoint_read_weights(path, unlike, &refusal));
+        g_assert_error(refusal, CHECKPOINT_ERROR, CHECKPOINT_ERROR_SHAPE);
+        g_assert_cmpstr(refusal->message, ==, wanted);
+    }
+    g_autoptr(model_t) dense = model_new(&small, 1, 0, &error);
+    g_assert_false(checkpoint_read_weights(path, dense, &error));
+    g_assert_nonnull(strstr(error->message, "checkpoint has model sequence, the run asks for dense; use --model sequence or another --output"));
+    remove_folder(folder);
+}
+
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/checkpoint-kinds/average", test_average);
     g_test_add_func("/checkpoint-kinds/sequence-head", test_sequence_head);
+    g_test_add_func("/checkpoint-kinds/sequence", test_sequence);
     return g_test_run();
 }

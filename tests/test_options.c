@@ -312,7 +312,7 @@ static void test_models(void) {
         g_assert_null(refused);
     }
     for (size_t i = 0; i < G_N_ELEMENTS(sequence); i++) {
-        const char *value = i > 9 ? "0.5" : "1";
+        const char *value = i > 9 ? "0.5" : "4"; /* --chunk: whole segments */
         g_autofree char *flag = g_strdup_printf("--%s %s", sequence[i], value), *meant = g_strdup_printf("--model sequence %s", flag);
         g_autofree char *line = g_strdup_printf("\n%s=%s\n", sequence[i], value);
         g_autoptr(options_t) refused = parse(flag, NULL), taken = parsed(meant);

@@ -68,8 +68,9 @@ ok "and keeps it" test -s minutes/latest.h5
 run "$trainer" --data data --output stopping "${tiny[@]}" --learning-rate 0 --early-stopping 2 --epochs 20
 status_is 0 "--early-stopping"
 ok "ends 2 epochs after the best" test "$(lines stopping/metrics.jsonl epoch)" -eq 3
-run "$trainer" --data data --output schedule "${tiny[@]}" --max-steps 8 --beta 0.5 --beta-start 0.1 --beta-steps 4 --warmup-steps 2 --decay cosine --clip 0.5 --keep 2 --checkpoint-every "2 steps"
+run "$trainer" --data data --output schedule "${tiny[@]}" --max-steps 8 --beta 0.5 --beta-start 0.1 --beta-steps 4 --free-bits 2 --free-bits-start 8 --free-bits-steps "75 %" --warmup-steps 2 --decay cosine --clip 0.5 --keep 2 --checkpoint-every "2 steps"
 ok "beta is annealed" test "$(member schedule/metrics.jsonl step beta | tr '\n' ' ')" = "0.1 0.2 0.3 0.4 0.5 0.5 0.5 0.5 "
+ok "free bits fall over a share of the run" test "$(member schedule/metrics.jsonl step free_bits | tr '\n' ' ')" = "8 7 6 5 4 3 2 2 "
 holds "the learning rate rises and falls" "$(member schedule/metrics.jsonl step learning_rate | awk '{r[NR] = $1} END {print (r[1] < r[2] && r[2] > r[4] && r[4] > r[8])}')"
 ok "and is validated at its end, though kept already" test "$(lines schedule/metrics.jsonl validation)" -eq 1 -a -s schedule/best.h5
 ok "--keep 2 leaves the newest" test -e schedule/checkpoint-00000008.h5 -a -e schedule/checkpoint-00000006.h5 -a ! -e schedule/checkpoint-00000002.h5

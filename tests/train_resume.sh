@@ -35,14 +35,6 @@ run ranks 3 "$trainer" --output change "${common[@]}" --max-steps 40 --resume au
 status_is 0 "a run of 1 rank goes on with 3"
 same_steps whole/metrics.jsonl change/metrics.jsonl 1e-4 40 "to rounding"
 
-# wait_for FILE PATTERN: until a file has a line, ten seconds at most.
-wait_for() {
-    for _ in $(seq 200); do
-        grep -q "$2" "$1" 2>/dev/null && return 0
-        sleep 0.05
-    done
-    return 1
-}
 # rank_of PID: the first rank under `timeout mpirun`, PID being timeout's.
 rank_of() { pgrep -P "$(pgrep -P "$1" mpirun)" trainer | head -n 1; }
 

@@ -78,6 +78,13 @@ static gboolean parse_files(corpus_t *corpus, GError **error) {
     return good;
 }
 
+/* After parsing, so that the spool keeps what the files say. */
+static void set_meters(corpus_t *corpus) {
+    if (corpus->options->meter.numerator == 0) return;
+    for (size_t i = 0; i < corpus->n; i++)
+        if (corpus->rows[i].entry.kept) corpus->rows[i].entry.meter = corpus->options->meter;
+}
+
 static void drop(report_row_t *row, const char *reason) {
     row->entry.kept = FALSE;
     g_strlcpy(row->entry.reason, reason, sizeof row->entry.reason);
@@ -133,9 +140,11 @@ static char *options_text(const corpus_options_t *options) {
     g_autofree char *tracks = grid_tracks_string(grid);
     g_autofree char *split = options->split_by_folder ? g_strdup("--split-by-folder")
                                                       : g_strdup_printf("--split %g,%g,%g", options->split[0], options->split[1], options->split[2]);
-    return g_strdup_printf("--steps-per-beat %d --pitch-low %d --pitches %d%s%s --tracks %s %s%s --shard-frames %" G_GINT64_FORMAT,
+    g_autofree char *meter =
+        options->meter.numerator ? g_strdup_printf(" --meter %u/%u", options->meter.numerator, options->meter.denominator) : g_strdup("");
+    return g_strdup_printf("--steps-per-beat %d --pitch-low %d --pitches %d%s%s --tracks %s%s %s%s --shard-frames %" G_GINT64_FORMAT,
                            grid->steps_per_beat, grid->pitch_low, grid->pitches, grid->fold_octaves ? " --fold-octaves" : "",
-                           grid->sustain_pedal ? " --sustain-pedal" : "", tracks, split, options->drop_transposed ? " --drop-transposed" : "",
+                           grid->sustain_pedal ? " --sustain-pedal" : "", tracks, meter, split, options->drop_transposed ? " --drop-transposed" : "",
                            options->shard_frames);
 }
 
@@ -237,6 +246,7 @@ static gboolean run(corpus_t *corpus, GError **error) {
     const corpus_options_t *options = corpus->options;
     g_autoptr(shard_set_t) head = g_new0(shard_set_t, 1);
     if (!parse_files(corpus, error)) return FALSE;
+    set_meters(corpus);
     find_duplicates(corpus);
     choose_splits(corpus);
     describe(corpus, head);

@@ -12,6 +12,7 @@ typedef struct {
     char *output;     /* folder */
     int jobs;         /* worker processes at once, >= 1; the output does not depend on it */
     worker_limits_t limits;
+    meter_t meter;             /* takes the place of the files' meters; numerator 0: does not */
     double split[SPLIT_COUNT]; /* percent, sum 100 */
     gboolean split_by_folder;  /* folders named train, valid, test decide, and duplicates stay */
     gboolean drop_transposed;  /* drop also songs that are another one transposed */

@@ -71,6 +71,9 @@ void song_apply_pedal(song_t *song);
 double song_main_tempo(const song_t *song);
 meter_t song_main_meter(const song_t *song);
 
+/* "6/8" to a meter at tick 0: beats 1 to 99, note values 1 to 64. FALSE where the text is none; the meter is untouched then. */
+gboolean meter_from_text(const char *text, meter_t *meter);
+
 /* Reads one SMF (formats 0 and 1, ticks a quarter note) from memory. A note that is never switched off lasts to the end of its track; one struck
  * again while it sounds ends there; two struck at one tick are one. Tracks are kept as far as they make sense (song->warnings). Call it in a
  * worker (see above). Returns NULL with MIDI_ERROR_FORMAT set for format 2, SMPTE time and what is no MIDI file; the message names the

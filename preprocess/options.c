@@ -9,7 +9,7 @@ G_DEFINE_QUARK(mpianist_preprocess_options_error, preprocess_options_error)
 
 typedef struct {
     int memory_mib;
-    char *tracks, *split;
+    char *tracks, *meter, *split;
 } raw_t;
 
 static gboolean usage(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -63,6 +63,8 @@ static gboolean check(preprocess_options_t *options, const raw_t *raw, GError **
         g_prefix_error(error, "--tracks: ");
         return FALSE;
     }
+    if (raw->meter && !meter_from_text(raw->meter, &corpus->meter))
+        return usage(error, "--meter %s: not a meter; give one like 4/4 or 6/8", raw->meter);
     if (raw->split && corpus->split_by_folder) return usage(error, "--split and --split-by-folder: give one of them");
     if (!parse_split(raw->split ? raw->split : "80,10,10", corpus->split, error)) return FALSE;
     if (!corpus->output) return usage(error, "--output is missing: name the folder for the shards");
@@ -83,7 +85,8 @@ preprocess_options_t *preprocess_options_parse(int argc, char *const *argv, GErr
         {"pitches", 0, 0, G_OPTION_ARG_INT, &grid->pitches, "Pitches from there (default: 88, a piano's keys; 1..128)", "N"},
         {"fold-octaves", 0, 0, G_OPTION_ARG_NONE, &grid->fold_octaves, "Move notes out of range in by octaves (default: drop and count them)", NULL},
         {"sustain-pedal", 0, 0, G_OPTION_ARG_NONE, &grid->sustain_pedal, "Let notes sound as long as the pedal holds them", NULL},
-        {"tracks", 0, 0, G_OPTION_ARG_STRING, &raw.tracks, "merged (default), or roles: any of melody,chords,bass,drums", "LIST"},
+        {"tracks", 0, 0, G_OPTION_ARG_STRING, &raw.tracks, "merged (default), or roles: any of melody,counter,chords,bass,drums", "LIST"},
+        {"meter", 0, 0, G_OPTION_ARG_STRING, &raw.meter, "The songs' meter, whatever the files say: many write 1/4 or none", "N/D"},
         {NULL}};
     const GOptionEntry files[] = {
         {"output", 'o', 0, G_OPTION_ARG_FILENAME, &corpus->output, "Folder for the shards and report.tsv; made where missing", "DIR"},
@@ -111,6 +114,7 @@ preprocess_options_t *preprocess_options_parse(int argc, char *const *argv, GErr
                                               "Exit status: 0 done, 1 error, 2 bad usage. Every input file is a row of DIR/report.tsv.\n");
     gboolean good = g_option_context_parse_strv(context, &words, error) && check(options, &raw, error);
     g_free(raw.tracks);
+    g_free(raw.meter);
     g_free(raw.split);
     return good ? g_steal_pointer(&options) : NULL;
 }

@@ -1,8 +1,9 @@
-/* Roles: which notes are melody, chords, bass, drums. Notes are judged in groups, one for each track and channel. The first rule that speaks wins:
+/* Roles: which notes are melody, countermelody, chords, bass, drums. Notes are judged in groups, one for each track and channel. The first rule that speaks wins:
  *
  * 1. Channel 10 is drums, whatever the track is called: every player sounds it so.
  * 2. The track's name, where all its pitched notes are on one channel, by the beginnings of its words, in this order: drums (drum, perc, kit ...),
- *    bass (bass, but not bassoon), chords (chord, accomp, backing, rhythm, harmony, pad, string ...), melody (melod, lead, vocal, voice, solo ...).
+ *    bass (bass, but not bassoon), chords (chord, accomp, backing, rhythm, harmony, pad, string ...), where the grid has a counter track counter
+ *    (counter, bridge, obbligat), melody (melod, lead, vocal, voice, solo ...). Only a name tells a countermelody: register and texture are a melody's.
  * 3. The General MIDI program most of its notes have: 33-40 basses: bass; 81-88 synth leads: melody; 49-52 string ensembles and 89-96 pads:
  *    chords; 114, 116-128 (agogo, unpitched percussion, sound effects): drums.
  * 4. Register and texture. A line is a group with at most 1.2 notes sounding at once on average, active for at least a fifth as long as the most
@@ -38,6 +39,7 @@ static const words_t WORDS[] = {
     {ROLE_DRUMS, {"drum", "perc", "kit", "schlagz", "slagverk", "trummor", "batter", "bater"}},
     {ROLE_BASS, {"bass", "contrabass", "kontrabass", "bajo"}},
     {ROLE_CHORDS, {"chord", "accomp", "akkord", "begleit", "backing", "background", "rhythm", "comp", "harmony", "pad", "pads", "string"}},
+    {ROLE_COUNTER, {"counter", "bridge", "obbligat"}},
     {ROLE_MELODY, {"melod", "lead", "vocal", "voice", "vox", "solo", "sopran", "descant", "gesang", "singer", "theme", "tune", "tema"}},
 };
 
@@ -55,13 +57,13 @@ static gboolean name_has(char **words, const words_t *list) {
     return FALSE;
 }
 
-static role_t role_from_name(const char *name) {
+static role_t role_from_name(const char *name, gboolean counter) {
     g_autofree char *lower = g_utf8_strdown(name, -1);
     for (char *c = lower; *c; c++)
         if ((*c & 0x80) == 0 && !g_ascii_isalpha(*c)) *c = ' ';
     g_auto(GStrv) words = g_strsplit(lower, " ", -1);
     for (size_t i = 0; i < G_N_ELEMENTS(WORDS); i++)
-        if (name_has(words, &WORDS[i])) return WORDS[i].role;
+        if ((WORDS[i].role != ROLE_COUNTER || counter) && name_has(words, &WORDS[i])) return WORDS[i].role;
     return (role_t)UNDECIDED;
 }
 
@@ -128,13 +130,13 @@ static gboolean has_track_alone(const group_t *groups, guint n, const group_t *g
     return TRUE;
 }
 
-static void decide_by_label(const song_t *song, group_t *groups, guint n) {
+static void decide_by_label(const song_t *song, gboolean counter, group_t *groups, guint n) {
     for (guint i = 0; i < n; i++) {
         group_t *group = &groups[i];
         if (group->channel == MIDI_DRUM_CHANNEL)
             group->role = ROLE_DRUMS;
         else if (group->track < song->track_names->len && has_track_alone(groups, n, group))
-            group->role = role_from_name(song->track_names->pdata[group->track]);
+            group->role = role_from_name(song->track_names->pdata[group->track], counter);
         if (group->role == (role_t)UNDECIDED) group->role = role_from_program(main_program(group));
     }
 }
@@ -184,12 +186,12 @@ static void decide_by_register(group_t *groups, guint n) {
         if (groups[i].role == (role_t)UNDECIDED) groups[i].role = ROLE_CHORDS;
 }
 
-role_t *roles_of_notes(const song_t *song) {
+role_t *roles_of_notes(const song_t *song, gboolean counter) {
     guint n = song->notes->len;
     g_autofree guint *group_of = g_new(guint, n);
     g_autoptr(GArray) groups = gather_groups(song, group_of);
     group_t *group = (group_t *)(void *)groups->data;
-    decide_by_label(song, group, groups->len);
+    decide_by_label(song, counter, group, groups->len);
     decide_by_register(group, groups->len);
     role_t *roles = g_new(role_t, n);
     for (guint i = 0; i < n; i++) roles[i] = group[group_of[i]].role;

@@ -3,8 +3,9 @@
  * 2^24 frames.
  *
  * A pitched role that the grid has no track for goes to the nearest one that it has, in the order melody, chords, bass, of two equally near ones to the
- * upper (melody to chords, else bass; chords to melody, else bass; bass to chords, else melody); the merged track takes all pitched roles. Drums are
- * played on the drums track or left out, and are never folded by octaves: a drum's pitch is its instrument. */
+ * upper (melody to chords, else bass; chords to melody, else bass; bass to chords, else melody), and to the counter track last; the merged track takes
+ * all pitched roles. There is a countermelody only where the grid has a track for it. Drums are played on the drums track or left out, and are never folded
+ * by octaves: a drum's pitch is its instrument. */
 #include "preprocess/roll.h"
 
 #include <string.h>
@@ -20,9 +21,10 @@ static const struct {
     uint8_t program, channel;
 } ROLES[ROLE_COUNT] = {
     [ROLE_MERGED] = {"merged", "piano", 0, 0},
-    [ROLE_MELODY] = {"melody", "melody", 73, 0}, /* flute */
-    [ROLE_CHORDS] = {"chords", "chords", 0, 1},  /* grand piano */
-    [ROLE_BASS] = {"bass", "bass", 32, 2},       /* acoustic bass */
+    [ROLE_COUNTER] = {"counter", "counter", 48, 3}, /* strings */
+    [ROLE_MELODY] = {"melody", "melody", 73, 0},    /* flute */
+    [ROLE_CHORDS] = {"chords", "chords", 0, 1},     /* grand piano */
+    [ROLE_BASS] = {"bass", "bass", 32, 2},          /* acoustic bass */
     [ROLE_DRUMS] = {"drums", "drums", 0, MIDI_DRUM_CHANNEL},
 };
 
@@ -39,8 +41,8 @@ static size_t stride_of(size_t pitches) { return (pitches + 7) / 8; }
 size_t grid_frame_bytes(const grid_t *grid) { return (size_t)grid->n_tracks * ROLL_PLANES * stride_of((size_t)grid->pitches); }
 
 static gboolean refuse_tracks(GError **error, const char *tracks, const char *cause, const char *name) {
-    g_set_error(error, ROLL_ERROR, ROLL_ERROR_TRACKS, "tracks \"%s\": %s%s; give \"merged\" or some of melody,chords,bass,drums", tracks, cause,
-                name);
+    g_set_error(error, ROLL_ERROR, ROLL_ERROR_TRACKS, "tracks \"%s\": %s%s; give \"merged\" or some of melody,counter,chords,bass,drums", tracks,
+                cause, name);
     return FALSE;
 }
 
@@ -78,16 +80,18 @@ static int track_of(const grid_t *grid, role_t role) {
 
 /* The track that takes each role, or -1: see the top of this file. */
 static void assign_tracks(const grid_t *grid, int track[ROLE_COUNT]) {
-    static const role_t nearest[ROLE_COUNT][4] = {
-        [ROLE_MELODY] = {ROLE_MELODY, ROLE_CHORDS, ROLE_BASS, ROLE_MERGED},
-        [ROLE_CHORDS] = {ROLE_CHORDS, ROLE_MELODY, ROLE_BASS, ROLE_MERGED},
-        [ROLE_BASS] = {ROLE_BASS, ROLE_CHORDS, ROLE_MELODY, ROLE_MERGED},
+    enum { CHOICES = 5 };
+    static const role_t nearest[ROLE_COUNT][CHOICES] = {
+        [ROLE_MELODY] = {ROLE_MELODY, ROLE_CHORDS, ROLE_BASS, ROLE_COUNTER, ROLE_MERGED},
+        [ROLE_CHORDS] = {ROLE_CHORDS, ROLE_MELODY, ROLE_BASS, ROLE_COUNTER, ROLE_MERGED},
+        [ROLE_BASS] = {ROLE_BASS, ROLE_CHORDS, ROLE_MELODY, ROLE_COUNTER, ROLE_MERGED},
     };
     track[ROLE_MERGED] = track_of(grid, ROLE_MERGED);
     track[ROLE_DRUMS] = track_of(grid, ROLE_DRUMS);
+    track[ROLE_COUNTER] = track_of(grid, ROLE_COUNTER);
     for (role_t role = ROLE_MELODY; role <= ROLE_BASS; role++) {
         track[role] = -1;
-        for (int i = 0; i < 4 && track[role] < 0; i++) track[role] = track_of(grid, nearest[role][i]);
+        for (int i = 0; i < CHOICES && track[role] < 0; i++) track[role] = track_of(grid, nearest[role][i]);
     }
 }
 
@@ -176,7 +180,7 @@ static GArray *place_notes(song_t *song, const grid_t *grid, roll_counts_t *coun
     int track_of_role[ROLE_COUNT];
     cell_t cell;
     GArray *cells = g_array_new(FALSE, FALSE, sizeof(cell_t));
-    g_autofree role_t *roles = roles_of_notes(song);
+    g_autofree role_t *roles = roles_of_notes(song, track_of(grid, ROLE_COUNTER) >= 0);
     assign_tracks(grid, track_of_role);
     if (grid->sustain_pedal) song_apply_pedal(song);
     *frames = to_frame(song->ticks, grid->steps_per_beat, song->ticks_per_beat);

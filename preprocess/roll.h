@@ -11,8 +11,8 @@
 enum { PLANE_SOUNDING = 0, PLANE_ONSET = 1, ROLL_PLANES = 2 };
 #define ROLL_MAX_TRACKS 8
 
-/* What a track of the roll holds. ROLE_MERGED: all pitched channels in one roll, drums left out and counted. */
-typedef enum { ROLE_MERGED, ROLE_MELODY, ROLE_CHORDS, ROLE_BASS, ROLE_DRUMS, ROLE_COUNT } role_t;
+/* What a track of the roll holds. ROLE_MERGED: all pitched channels in one roll, drums left out and counted. ROLE_COUNTER: a second melody. */
+typedef enum { ROLE_MERGED, ROLE_COUNTER, ROLE_MELODY, ROLE_CHORDS, ROLE_BASS, ROLE_DRUMS, ROLE_COUNT } role_t;
 
 typedef struct {
     int steps_per_beat;     /* 1..96 */

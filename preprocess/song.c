@@ -1,6 +1,8 @@
 /* Songs, apart from any file format: their memory, the order of their notes, main tempo and meter, the sustain pedal. Declared in midi.h. */
 #include "preprocess/midi.h"
 
+#include <stdio.h>
+
 enum { CHANNELS = 16, PITCHES = 128 };
 
 song_t *song_new(int ticks_per_beat) {
@@ -87,6 +89,14 @@ meter_t song_main_meter(const song_t *song) {
         main = (meter_t){.tick = 0, .numerator = meters[i].numerator, .denominator = meters[i].denominator};
     }
     return main;
+}
+
+gboolean meter_from_text(const char *text, meter_t *meter) {
+    int numerator = 0, denominator = 0, end = 0;
+    if (sscanf(text, "%2d/%2d%n", &numerator, &denominator, &end) != 2 || text[end] != '\0') return FALSE;
+    if (numerator < 1 || denominator < 1 || denominator > 64 || (denominator & (denominator - 1)) != 0) return FALSE;
+    *meter = (meter_t){.tick = 0, .numerator = (uint8_t)numerator, .denominator = (uint8_t)denominator};
+    return TRUE;
 }
 
 /* ---- pedal ---- */

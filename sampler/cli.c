@@ -203,16 +203,6 @@ void cli_free(cli_t *cli) {
     g_free(cli);
 }
 
-/* "6/8" to cli->bar_meter. */
-static gboolean parse_meter(cli_t *cli, GError **error) {
-    int numerator = 0, denominator = 0, end = 0;
-    const int found = sscanf(cli->meter, "%2d/%2d%n", &numerator, &denominator, &end);
-    if (found != 2 || cli->meter[end] != '\0' || numerator < 1 || denominator < 1 || denominator > 64 || (denominator & (denominator - 1)) != 0)
-        return fail_usage(error, "--meter %s: not a meter; give one like 4/4 or 6/8", cli->meter);
-    cli->bar_meter = (meter_t){.numerator = (uint8_t)numerator, .denominator = (uint8_t)denominator};
-    return TRUE;
-}
-
 static gboolean check_score(cli_t *cli, GError **error) {
     split_t split;
     grid_t grid;
@@ -220,7 +210,8 @@ static gboolean check_score(cli_t *cli, GError **error) {
     if (cli->split != NULL && !split_from_name(cli->split, &split))
         return fail_usage(error, "--split %s: there is no such split; give train, valid or test", cli->split);
     if (cli->tracks != NULL && !grid_set_tracks(&grid, cli->tracks, &cause)) return fail_usage(error, "--tracks: %s", cause->message);
-    if (cli->meter != NULL && !parse_meter(cli, error)) return FALSE;
+    if (cli->meter != NULL && !meter_from_text(cli->meter, &cli->bar_meter))
+        return fail_usage(error, "--meter %s: not a meter; give one like 4/4 or 6/8", cli->meter);
     if (cli->seam > 0 && cli->corpus == NULL) return fail_usage(error, "--seam is measured against real songs; give --corpus SHARDS too");
     if (cli->corpus == NULL && cli->originality == NULL) return TRUE;
     if (cli->tracks != NULL || cli->steps_per_beat > 0)

@@ -122,6 +122,17 @@ row keys.dropped/report.tsv a.mid notes 3 "notes are counted"
 row keys.dropped/report.tsv a.mid frames 12 "frames are sixteenths"
 row keys.dropped/report.tsv a.mid meter 4/4 "no meter means 4/4"
 row keys.dropped/report.tsv a.mid tempo_bpm 120.00 "no tempo means 120"
+run "$preprocess" --meter 3/8 --output keys.meter keys
+status_is 0 "a meter for all songs"
+row keys.meter/report.tsv c.mid meter 3/8 "it is theirs"
+run "$preprocess" --info keys.meter
+prints '^options .* --tracks merged --meter 3/8 --split' "and among the options"
+run "$preprocess" --meter 3/5 --output keys.none keys
+status_is 2 "a meter that is none"
+says 'preprocess: --meter 3/5: not a meter; give one like 4/4 or 6/8' "by name"
+run "$preprocess" --tracks melody,counter,alto --output keys.none keys
+status_is 2 "a role that is none"
+says 'no such role: alto; give "merged" or some of melody,counter,chords,bass,drums' "names those that are"
 
 # --- grid ---
 run "$preprocess" --dry-run --steps-per-beat 12 --pitch-low 62 --pitches 3 --output grid keys/a.mid

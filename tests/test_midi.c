@@ -128,6 +128,15 @@ static void test_format_0_channels_and_programs(void) {
     g_assert_cmpint(note_at(apart, 0)->program, ==, 5);
 }
 
+static void test_meter_from_text(void) {
+    static const char *const refused[] = {"", "4", "4/", "/4", "0/4", "4/0", "4/3", "4/128", "100/4", "4/4x", "x4/4", "-3/4"};
+    meter_t meter = {.tick = 5, .numerator = 7, .denominator = 8};
+    for (size_t i = 0; i < G_N_ELEMENTS(refused); i++) g_assert_false(meter_from_text(refused[i], &meter));
+    g_assert_cmpint(meter.tick + meter.numerator + meter.denominator, ==, 20);
+    g_assert_true(meter_from_text("12/16", &meter));
+    g_assert_true(meter.tick == 0 && meter.numerator == 12 && meter.denominator == 16);
+}
+
 static void test_tempo_and_meter(void) {
     /* 120 for 96 ticks, 60 for 192; 3/4 for 96 ticks, then 6/8; tempo 0, meters 0/4 and 4/2^200 mean nothing */
     g_autoptr(song_t) song =
@@ -440,6 +449,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/midi/trailing-silence", test_trailing_silence);
     g_test_add_func("/midi/format-0-channels-and-programs", test_format_0_channels_and_programs);
     g_test_add_func("/midi/tempo-and-meter", test_tempo_and_meter);
+    g_test_add_func("/midi/meter-from-text", test_meter_from_text);
     g_test_add_func("/midi/names-and-texts", test_names_and_texts);
     g_test_add_func("/midi/pedal", test_pedal);
     g_test_add_func("/midi/refusals", test_refusals);

@@ -34,9 +34,9 @@ static song_t *song_of(const part_t *parts, size_t n) {
     return song;
 }
 
-static void assert_roles(const part_t *parts, size_t n) {
+static void assert_roles(const part_t *parts, size_t n, gboolean counter) {
     g_autoptr(song_t) song = song_of(parts, n);
-    g_autofree role_t *roles = roles_of_notes(song);
+    g_autofree role_t *roles = roles_of_notes(song, counter);
     for (guint i = 0; i < song->notes->len; i++) {
         const note_t *note = &g_array_index(song->notes, note_t, i);
         for (size_t k = 0; k < n; k++)
@@ -45,11 +45,12 @@ static void assert_roles(const part_t *parts, size_t n) {
     }
 }
 
-#define ROLES(...)                                                                                                                                   \
+#define ROLES_WITH(counter, ...)                                                                                                                     \
     do {                                                                                                                                             \
         const part_t parts[] = {__VA_ARGS__};                                                                                                        \
-        assert_roles(parts, G_N_ELEMENTS(parts));                                                                                                    \
+        assert_roles(parts, G_N_ELEMENTS(parts), counter);                                                                                           \
     } while (0)
+#define ROLES(...) ROLES_WITH(FALSE, __VA_ARGS__)
 
 static void test_names(void) {
     static const char *const names[][2] = {
@@ -89,6 +90,19 @@ static void test_programs(void) {
     ROLES({"a", 0, 0, 72, 1, 16, "melody"}, {"b", 1, 0, 60, 1, 3, "bass"}, {"b", 1, 33, 60, 1, 5, "bass"});
 }
 
+/* A name tells a countermelody, where one is asked for; else the same line is judged by register. */
+static void test_counter(void) {
+    static const char *const names[] = {"counter", "COUNTER", "Countermelody", "Counter melody", "Lead (counter)", "Bridge", "Violin obbligato"};
+    static const char *const others[][2] = {
+        {"Strings counter", "chords"}, {"Bass counterpoint", "bass"}, {"Lead", "melody"}, {"Encounter", "melody"}};
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) ROLES_WITH(TRUE, {names[i], 0, 48, 72, 1, 16, "counter"}, {"b", 1, 0, 50, 3, 16, "chords"});
+    for (size_t i = 0; i < G_N_ELEMENTS(others); i++) ROLES_WITH(TRUE, {others[i][0], 0, 0, 72, 1, 16, others[i][1]});
+    ROLES({"Bridge", 0, 0, 72, 1, 16, "melody"}, {"b", 1, 0, 50, 3, 16, "chords"});
+    ROLES({"Bridge", 0, 33, 40, 1, 16, "bass"}, {"Lead (counter)", 1, 0, 60, 1, 16, "melody"});
+    /* POP909 */
+    ROLES_WITH(TRUE, {"MELODY", 0, 0, 70, 1, 32, "melody"}, {"BRIDGE", 1, 0, 76, 1, 20, "counter"}, {"PIANO", 2, 0, 50, 4, 32, "chords"});
+}
+
 static void test_register(void) {
     /* POP909 */
     ROLES({"MELODY", 0, 0, 70, 1, 32, "melody"}, {"BRIDGE", 1, 0, 76, 1, 20, "chords"}, {"PIANO", 2, 0, 50, 4, 32, "chords"});
@@ -119,7 +133,7 @@ static void test_register(void) {
 
 static void test_no_notes(void) {
     g_autoptr(song_t) song = song_new(TICKS);
-    g_assert_null(roles_of_notes(song));
+    g_assert_null(roles_of_notes(song, FALSE));
 }
 
 int main(int argc, char **argv) {
@@ -128,6 +142,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/roles/channel-10", test_channel_10);
     g_test_add_func("/roles/several-channels-on-a-track", test_several_channels_on_a_track);
     g_test_add_func("/roles/programs", test_programs);
+    g_test_add_func("/roles/counter", test_counter);
     g_test_add_func("/roles/register", test_register);
     g_test_add_func("/roles/no-notes", test_no_notes);
     return g_test_run();

@@ -42,7 +42,7 @@ size_t model_frame_bytes(const model_config_t *config) { return config->tracks *
 size_t model_window_bytes(const model_config_t *config) { return config->window * model_frame_bytes(config); }
 
 void model_order_tracks(model_config_t *config, const grid_t *grid) {
-    static const role_t order[] = {ROLE_DRUMS, ROLE_BASS, ROLE_CHORDS, ROLE_MELODY, ROLE_MERGED};
+    static const role_t order[] = {ROLE_DRUMS, ROLE_BASS, ROLE_CHORDS, ROLE_COUNTER, ROLE_MELODY, ROLE_MERGED};
     size_t n = 0;
     memset(config->sequence.order, 0, sizeof config->sequence.order);
     for (size_t i = 0; i < G_N_ELEMENTS(order); i++)

@@ -94,7 +94,8 @@ typedef struct model model_t;
 GQuark model_error_quark(void);
 typedef enum { MODEL_ERROR_SIZE, MODEL_ERROR_MEMORY } model_error_t;
 
-/* Puts the tracks of a grid into the order in which the sequence model draws them: drums, bass, chords, melody, merged. */
+/* Puts the tracks of a grid into the order in which the sequence model draws them: drums, bass, chords, counter,
+ * melody, merged. */
 void model_order_tracks(model_config_t *config, const grid_t *grid);
 
 /* Allocates for batches of at most max_B sequences and, of the sequence model, max_frames valid frames in all of them (dense: not read). NULL with

@@ -1,5 +1,8 @@
 /* Owns the way from a roll to latent vectors and back: packing windows, decoding in batches, cross-fading, bits from logits. Refuses checkpoints that do not
- * open as one whole model. */
+ * open as one whole model.
+ *
+ * All batches have BATCH windows, the last filled up: some BLAS kernels round a row by itself unlike the same row among others, and what a window is must not
+ * depend on what is made beside it. */
 #include "sampler/sample.h"
 
 #include <math.h>
@@ -59,16 +62,25 @@ real_t *sample_encode(const sample_model_t *model, const roll_t *roll, size_t fi
     uint32_t valid[BATCH];
     for (size_t done = 0; done < n; done += BATCH) {
         const size_t B = MIN(BATCH, n - done);
-        for (size_t b = 0; b < B; b++) {
+        for (size_t b = 0; b < BATCH; b++) { /* past the n windows: of no account */
             const size_t start = first + (done + b) * T;
             pack_window(config, roll, start, bits + b * bytes);
             valid[b] = (uint32_t)(start < roll->frames ? MIN(T, roll->frames - start) : 1);
         }
-        const batch_t batch = {.B = B, .bits = bits, .valid = valid};
+        const batch_t batch = {.B = BATCH, .bits = bits, .valid = valid};
         model_encode(model->model, &batch);
         memcpy(mu + done * Z, model_mu(model->model), B * Z * sizeof(real_t));
     }
     return mu;
+}
+
+/* Logits of z [B, Z], B <= BATCH; all: [BATCH, Z] scratch. */
+static const real_t *decode(const sample_model_t *model, const real_t *z, size_t B, real_t *all) {
+    const size_t Z = model->head.model.latent;
+    memset(all, 0, BATCH * Z * sizeof *all);
+    memcpy(all, z, B * Z * sizeof *all);
+    model_decode(model->model, all, BATCH);
+    return model_logits(model->model);
 }
 
 static double probability(real_t logit) { return 1 / (1 + exp(-(double)logit)); }
@@ -114,11 +126,12 @@ roll_t *sample_windows(const sample_model_t *model, const real_t *z, size_t n, s
     const model_config_t *config = &model->head.model;
     const size_t T = config->window, frame_cells = model_cells(config) / T;
     roll_t *roll = roll_new(frames, config->tracks, config->pitches);
+    g_autofree real_t *all = g_new(real_t, BATCH * config->latent);
     for (size_t done = 0; done < n; done += BATCH) {
         const size_t B = MIN(BATCH, n - done);
-        model_decode(model->model, z + done * config->latent, B);
+        const real_t *first = decode(model, z + done * config->latent, B, all);
         for (size_t b = 0; b < B; b++) {
-            const real_t *logits = model_logits(model->model) + b * T * frame_cells;
+            const real_t *logits = first + b * T * frame_cells;
             real_t limits[ROLL_MAX_TRACKS * ROLL_PLANES];
             find_limits(config, logits, T, rule, limits);
             for (size_t t = 0, frame = (done + b) * T; t < T && frame < frames; t++, frame++)
@@ -150,12 +163,13 @@ roll_t *sample_overlapped(const sample_model_t *model, const real_t *z, size_t n
         g_set_error(error, SAMPLE_ERROR, SAMPLE_ERROR_MEMORY, "cannot keep %zu frames in memory; ask for fewer --bars", frames);
         return NULL;
     }
+    g_autofree real_t *all = g_new(real_t, BATCH * config->latent);
     for (size_t done = 0; done < n; done += BATCH) {
         const size_t B = MIN(BATCH, n - done);
-        model_decode(model->model, z + done * config->latent, B);
+        const real_t *first = decode(model, z + done * config->latent, B, all);
         for (size_t b = 0; b < B; b++)
             for (size_t t = 0, frame = (done + b) * hop; t < T && frame < frames; t++, frame++) {
-                const real_t weight = (real_t)MIN(t + 1, T - t), *logits = model_logits(model->model) + (b * T + t) * frame_cells;
+                const real_t weight = (real_t)MIN(t + 1, T - t), *logits = first + (b * T + t) * frame_cells;
                 for (size_t i = 0; i < frame_cells; i++) sum[frame * frame_cells + i] += weight * logits[i];
                 weights[frame] += weight;
             }

@@ -1,4 +1,5 @@
-/* sample: a trained model as a maker of music: roll -> latent -> roll. Knows checkpoints and models; no options, no files of music. */
+/* sample: a trained model from its checkpoint; and the dense model as a maker of music: roll -> latent -> roll (the sequence model: sampler/compose.h). No options, no
+ * files of music. */
 #ifndef MPIANIST_SAMPLER_SAMPLE_H
 #define MPIANIST_SAMPLER_SAMPLE_H
 
@@ -15,7 +16,7 @@ typedef struct {
     model_t *model;
 } sample_model_t;
 
-/* NULL with error set: file, cause, way out. Owner: caller. */
+/* Of either kind. NULL with error set: file, cause, way out. Owner: caller. */
 sample_model_t *sample_model_open(const char *path, GError **error);
 void sample_model_free(sample_model_t *model);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(sample_model_t, sample_model_free)

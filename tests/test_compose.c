@@ -1,0 +1,299 @@
+/* Pieces of the sequence model: what they depend on and what not, frames that are given, latents between posterior and prior. */
+#include <math.h>
+#include <string.h>
+
+#include "sampler/compose.h"
+#include "sampler/sample.h"
+#include "trainer/stream.h"
+
+enum { S = 8 };
+
+/* A model of tests/make_checkpoint.c in the working folder, segments of S frames. */
+static sample_model_t *make_model(const char *arguments) {
+    g_autofree char *line = g_strdup_printf("%s/tests/make_checkpoint model.h5 --segment %d --bias -4 %s", g_getenv("BUILD"), S, arguments);
+    g_autoptr(GError) error = NULL;
+    int status = -1;
+    g_assert_true(g_spawn_command_line_sync(line, NULL, NULL, &status, &error));
+    g_assert_cmpint(status, ==, 0);
+    sample_model_t *model = sample_model_open("model.h5", &error);
+    g_assert_no_error(error);
+    return model;
+}
+
+static compose_t *make_compose(const sample_model_t *model) {
+    compose_t *compose = compose_new(model->model, NULL);
+    g_assert_nonnull(compose);
+    return compose;
+}
+
+static compose_piece_t draw_of(uint64_t seed, uint64_t index, size_t frames) {
+    return (compose_piece_t){.frames = frames, .seed = seed, .index = index, .draw = TRUE, .temperature = 1, .latents = {.keep = 1, .noise = 1}};
+}
+
+/* Whether the first frames are the same, bit by bit. */
+static gboolean same_frames(const roll_t *a, const roll_t *b, size_t frames) {
+    g_assert_cmpuint(a->frames, >=, frames);
+    g_assert_cmpuint(b->frames, >=, frames);
+    return memcmp(a->bits, b->bits, frames * a->tracks * ROLL_PLANES * a->stride) == 0;
+}
+
+static size_t count_cells(const roll_t *roll) {
+    size_t n = 0;
+    for (size_t i = 0; i < roll->frames * roll->tracks * ROLL_PLANES * roll->stride; i++) n += (size_t)__builtin_popcount(roll->bits[i]);
+    return n;
+}
+
+static const char *const models[] = {"--tracks merged --planes 1", "--tracks melody,bass,drums --planes 2", "--tracks merged --planes 2 --latent 0"};
+
+static void test_determinism(void) {
+    enum { FRAMES = 50 };
+    for (size_t m = 0; m < G_N_ELEMENTS(models); m++) {
+        g_autoptr(sample_model_t) model = make_model(models[m]);
+        g_autoptr(compose_t) compose = make_compose(model), fresh = make_compose(model);
+        compose_piece_t piece = draw_of(7, 3, FRAMES);
+        g_autoptr(roll_t) roll = compose_piece(compose, &piece);
+        g_assert_cmpuint(count_cells(roll), >, 20);
+        piece.frames = 2 * FRAMES + 3;
+        g_autoptr(roll_t) longer = compose_piece(compose, &piece); /* after another piece, and a longer one */
+        g_assert_true(same_frames(roll, longer, FRAMES));
+        piece.frames = FRAMES;
+        g_autoptr(roll_t) again = compose_piece(fresh, &piece);
+        g_assert_true(same_frames(roll, again, FRAMES));
+        piece.index = 4;
+        g_autoptr(roll_t) other = compose_piece(compose, &piece);
+        g_assert_false(same_frames(roll, other, FRAMES));
+        piece.index = 3;
+        piece.seed = 8;
+        g_autoptr(roll_t) reseeded = compose_piece(compose, &piece);
+        g_assert_false(same_frames(roll, reseeded, FRAMES));
+    }
+}
+
+/* Canonical as it is: written to a song and read back, and by its planes. */
+static void test_canonical(void) {
+    for (size_t m = 0; m < G_N_ELEMENTS(models); m++) {
+        g_autoptr(sample_model_t) model = make_model(models[m]);
+        g_autoptr(compose_t) compose = make_compose(model);
+        const compose_piece_t piece = draw_of(1, 1, 45);
+        g_autoptr(roll_t) roll = compose_piece(compose, &piece);
+        g_autoptr(song_t) song = roll_to_song(roll, &model->head.grid, 90, (meter_t){0, 4, 4});
+        roll_counts_t counts;
+        g_autoptr(roll_t) back = roll_from_song(song, &model->head.grid, &counts, NULL);
+        g_assert_nonnull(back);
+        g_assert_cmpuint(back->frames, ==, roll->frames);
+        g_assert_true(same_frames(roll, back, roll->frames));
+    }
+}
+
+/* Nothing is drawn: temperature 0, whatever the seed, and the likelier of each cell. */
+static void test_greedy(void) {
+    enum { FRAMES = 40 };
+    for (size_t m = 0; m < G_N_ELEMENTS(models); m++) {
+        g_autoptr(sample_model_t) model = make_model(models[m]);
+        g_autoptr(compose_t) compose = make_compose(model);
+        compose_piece_t cold = draw_of(1, 1, FRAMES), greedy = draw_of(2, 9, FRAMES), nearly = draw_of(3, 1, FRAMES);
+        cold.temperature = cold.latents.noise = greedy.latents.noise = nearly.latents.noise = 0;
+        greedy.draw = FALSE;
+        nearly.temperature = 1e-6;
+        g_autoptr(roll_t) a = compose_piece(compose, &cold), b = compose_piece(compose, &greedy), c = compose_piece(compose, &nearly);
+        g_assert_true(same_frames(a, b, FRAMES));
+        g_assert_true(same_frames(a, c, FRAMES));
+        const compose_piece_t warm = draw_of(1, 1, FRAMES);
+        g_autoptr(roll_t) d = compose_piece(compose, &warm);
+        g_assert_false(same_frames(a, d, FRAMES));
+    }
+}
+
+/* A hotter piece has more of what is improbable: here, of cells that sound. */
+static void test_temperature(void) {
+    g_autoptr(sample_model_t) model = make_model("--tracks merged --planes 1");
+    g_autoptr(compose_t) compose = make_compose(model);
+    size_t cells[3];
+    for (size_t i = 0; i < G_N_ELEMENTS(cells); i++) {
+        compose_piece_t piece = draw_of(1, 1, 60);
+        piece.temperature = 0.5 + 0.5 * (double)i;
+        g_autoptr(roll_t) roll = compose_piece(compose, &piece);
+        cells[i] = count_cells(roll);
+    }
+    g_assert_cmpuint(cells[0], <, cells[1]);
+    g_assert_cmpuint(cells[1], <, cells[2]);
+}
+
+/* ---- frames that are given ---- */
+
+static void test_given(void) {
+    enum { GIVEN = 37, FRAMES = 70 };
+    for (size_t m = 0; m < G_N_ELEMENTS(models); m++) {
+        g_autoptr(sample_model_t) model = make_model(models[m]);
+        g_autoptr(compose_t) compose = make_compose(model);
+        const compose_piece_t first = draw_of(5, 1, GIVEN);
+        g_autoptr(roll_t) song = compose_piece(compose, &first);
+        g_autoptr(roll_t) before = NULL;
+        for (size_t given = 0; given <= GIVEN; given++) {
+            compose_piece_t piece = draw_of(6, 2, FRAMES);
+            piece.given = song;
+            piece.given_frames = given;
+            g_autoptr(roll_t) roll = compose_piece(compose, &piece);
+            g_assert_cmpuint(roll->frames, ==, FRAMES);
+            g_assert_true(same_frames(roll, song, given));
+            g_assert_false(same_frames(roll, song, GIVEN) && given < S);
+            g_assert_true(before == NULL || !same_frames(roll, before, FRAMES));
+            roll_free(g_steal_pointer(&before));
+            before = g_steal_pointer(&roll);
+        }
+        compose_piece_t all = draw_of(6, 2, GIVEN);
+        all.given = song;
+        all.given_frames = GIVEN;
+        g_autoptr(roll_t) whole = compose_piece(compose, &all); /* nothing to add */
+        g_assert_true(same_frames(whole, song, GIVEN));
+    }
+}
+
+/* Without a latent the state is all there is: a piece whose beginning is given goes on as it did. */
+static void test_state(void) {
+    enum { FRAMES = 60 };
+    g_autoptr(sample_model_t) model = make_model("--tracks melody,bass --planes 2 --latent 0");
+    g_autoptr(compose_t) compose = make_compose(model);
+    compose_piece_t piece = draw_of(5, 1, FRAMES);
+    g_autoptr(roll_t) song = compose_piece(compose, &piece);
+    for (size_t given = 1; given < FRAMES; given += 7) {
+        piece.given = song;
+        piece.given_frames = given;
+        g_autoptr(roll_t) roll = compose_piece(compose, &piece);
+        g_assert_true(same_frames(roll, song, FRAMES));
+    }
+}
+
+static void pack(const roll_t *roll, size_t t, uint8_t *frame) { memcpy(frame, roll->bits + t * ROLL_PLANES * roll->stride, roll->stride); }
+
+/* By hand, one candidate at a time: of the 64 latents the one that makes the frames given most probable, and what it goes on with; one track, one plane. */
+static void test_part(void) {
+    enum { GIVEN = S + 5, CANDIDATES = 64, MAX_Z = 8, MAX_BYTES = 16 };
+    g_autoptr(sample_model_t) model = make_model("--tracks merged --planes 1");
+    g_autoptr(compose_t) compose = make_compose(model);
+    g_autoptr(stream_t) stream = stream_new(model->model, 1, NULL);
+    const size_t Z = model->head.model.latent;
+    g_assert_cmpuint(Z, <=, MAX_Z);
+    const compose_piece_t first = draw_of(5, 1, GIVEN);
+    g_autoptr(roll_t) song = compose_piece(compose, &first);
+    compose_piece_t piece = draw_of(1, 1, 2 * S);
+    piece.temperature = piece.latents.noise = 0;
+    piece.given = song;
+    piece.given_frames = GIVEN;
+    g_autoptr(roll_t) roll = compose_piece(compose, &piece);
+    piece.seed = 99;
+    g_autoptr(roll_t) other_seed = compose_piece(compose, &piece);
+    g_assert_true(same_frames(roll, other_seed, 2 * S));
+
+    g_autofree real_t *mu = compose_encode(compose, song, 0, GIVEN);
+    real_t eps[CANDIDATES * MAX_Z], z[MAX_Z], prior[MAX_Z], logvar[MAX_Z];
+    uint8_t frame[MAX_BYTES], best[S][MAX_BYTES] = {{0}};
+    const rng_t rng = rng_make(0, RNG_PRIOR, 0, 1);
+    rng_normal(&rng, eps, CANDIDATES * Z);
+    double least = INFINITY;
+    const head_rule_t greedy = {.uniforms = NULL, .temperature = 1};
+    for (size_t c = 0; c < CANDIDATES; c++) {
+        double sum = 0;
+        stream_start(stream, 1);
+        stream_set_latent(stream, mu);
+        for (size_t t = 0; t < GIVEN; t++) {
+            double nll = 0;
+            if (t == S) {
+                stream_prior(stream, prior, logvar);
+                for (size_t i = 0; i < Z; i++) z[i] = (real_t)(prior[i] + exp(logvar[i] / 2) * eps[c * Z + i]);
+                stream_set_latent(stream, z);
+            }
+            pack(song, t, frame);
+            stream_force(stream, frame, TRUE, &nll);
+            if (t >= S) sum += nll;
+        }
+        const gboolean better = sum < least;
+        if (better) least = sum;
+        for (size_t t = GIVEN; t < 2 * S; t++) stream_draw(stream, &greedy, better ? best[t - S] : frame);
+    }
+    for (size_t t = GIVEN; t < 2 * S; t++) {
+        pack(roll, t, frame);
+        g_assert_true(memcmp(frame, best[t - S], roll->stride) == 0);
+    }
+}
+
+/* ---- latents ---- */
+
+static void test_encode(void) {
+    enum { FRAMES = 5 * S - 3 };
+    g_autoptr(sample_model_t) model = make_model("--tracks melody,bass --planes 2");
+    g_autoptr(compose_t) compose = make_compose(model);
+    const size_t Z = model->head.model.latent;
+    const compose_piece_t piece = draw_of(5, 1, FRAMES);
+    g_autoptr(roll_t) song = compose_piece(compose, &piece), padded = roll_new(5 * S, song->tracks, song->pitches);
+    memcpy(padded->bits, song->bits, FRAMES * song->tracks * ROLL_PLANES * song->stride);
+    g_assert_cmpuint(compose_segments(compose, FRAMES), ==, 5);
+    g_assert_cmpuint(compose_segments(compose, 5 * S), ==, 5);
+    g_assert_cmpuint(compose_segments(compose, 5 * S + 1), ==, 6);
+    g_autofree real_t *all = compose_encode(compose, song, 0, FRAMES), *late = compose_encode(compose, song, S, FRAMES - S);
+    g_autofree real_t *silent = compose_encode(compose, padded, 0, 5 * S);
+    for (size_t i = 0; i < 4 * Z; i++) g_assert_cmpfloat(fabs((double)late[i] - all[Z + i]), <, 1e-4);
+    for (size_t i = 0; i < 5 * Z; i++) g_assert_cmpfloat(fabs((double)silent[i] - all[i]), <, 1e-4);
+    g_assert_cmpfloat(fabs((double)all[0] - all[Z]), >, 1e-3);
+}
+
+static void test_latents(void) {
+    enum { FRAMES = 5 * S };
+    g_autoptr(sample_model_t) model = make_model("--tracks merged --planes 1");
+    g_autoptr(compose_t) compose = make_compose(model);
+    const compose_piece_t prior = draw_of(5, 1, FRAMES);
+    g_autoptr(roll_t) song = compose_piece(compose, &prior);
+    g_autofree real_t *mu = compose_encode(compose, song, 0, FRAMES);
+    compose_piece_t piece = draw_of(5, 1, FRAMES);
+    piece.latents = (compose_latents_t){.centres = mu, .segments = 5, .keep = 0, .noise = 1};
+    g_autoptr(roll_t) drawn = compose_piece(compose, &piece); /* a variation that keeps nothing is a draw */
+    g_assert_true(same_frames(drawn, song, FRAMES));
+
+    piece.draw = FALSE;
+    piece.latents.keep = 1;
+    piece.latents.noise = 0;
+    g_autoptr(roll_t) decoded = compose_piece(compose, &piece);
+    piece.seed = 77;
+    g_autoptr(roll_t) again = compose_piece(compose, &piece); /* nothing is random */
+    g_assert_true(same_frames(decoded, again, FRAMES));
+    piece.latents.segments = 2; /* then the prior's means */
+    g_autoptr(roll_t) begun = compose_piece(compose, &piece);
+    g_assert_true(same_frames(decoded, begun, 2 * S));
+    g_assert_false(same_frames(decoded, begun, FRAMES));
+    piece.latents.segments = 5;
+    piece.latents.feature = 2;
+    piece.latents.by = 3;
+    g_autoptr(roll_t) shifted = compose_piece(compose, &piece);
+    g_assert_false(same_frames(decoded, shifted, FRAMES));
+}
+
+static void count_tick(void *data) { ++*(size_t *)data; }
+
+static void test_ticks(void) {
+    g_autoptr(sample_model_t) model = make_model("--tracks merged --planes 1");
+    g_autoptr(compose_t) compose = make_compose(model);
+    size_t ticks = 0;
+    compose_piece_t piece = draw_of(5, 1, 30);
+    g_autoptr(roll_t) song = compose_piece(compose, &piece);
+    piece.given = song;
+    piece.given_frames = 13;
+    piece.tick = count_tick;
+    piece.tick_data = &ticks;
+    g_autoptr(roll_t) roll = compose_piece(compose, &piece);
+    g_assert_cmpuint(ticks, ==, 30);
+}
+
+int main(int argc, char **argv) {
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/compose/determinism", test_determinism);
+    g_test_add_func("/compose/canonical", test_canonical);
+    g_test_add_func("/compose/greedy", test_greedy);
+    g_test_add_func("/compose/temperature", test_temperature);
+    g_test_add_func("/compose/given", test_given);
+    g_test_add_func("/compose/state", test_state);
+    g_test_add_func("/compose/part", test_part);
+    g_test_add_func("/compose/encode", test_encode);
+    g_test_add_func("/compose/latents", test_latents);
+    g_test_add_func("/compose/ticks", test_ticks);
+    return g_test_run();
+}

@@ -1,6 +1,7 @@
 /* Owns the sampler's command line. Refuses unknown verbs and options, values out of range and the wrong number of files, before any file is opened. */
 #include "sampler/cli.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,35 +10,48 @@
 
 G_DEFINE_QUARK(cli_error, cli_error)
 
+/* What a verb or an option has a meaning for. */
+enum { DENSE = 1, VAE = 2, PLAIN = 4, SEQUENCE = VAE | PLAIN, ANY = DENSE | SEQUENCE };
+
 typedef struct {
     const char *name, *takes, *summary, *example;
     guint min_files, max_files;
+    int kinds;
 } verb_info_t;
 
 static const verb_info_t verbs[VERB_COUNT] = {
-    {"prior", "", "New pieces of one window each, drawn from the model's prior.", "prior --checkpoint best.h5 -n 8 --seed 1 --picture", 0, 0},
-    {"reconstruct", "SONG.mid...", "What the model keeps of a song: encoded and decoded window by window.",
-     "reconstruct --checkpoint best.h5 song.mid", 1, G_MAXUINT},
-    {"interpolate", "A.mid B.mid", "From one song's window to another's in equal steps (spherical).",
-     "interpolate --checkpoint best.h5 a.mid b.mid --steps 8 --picture", 2, 2},
+    {"prior", "", "New pieces drawn from the model's prior; of a dense model one window each.", "prior --checkpoint best.h5 -n 8 --seed 1 --picture",
+     0, 0, ANY},
+    {"song", "", "A long piece; of a dense model along a smooth path in latent space, windows cross-faded.",
+     "song --checkpoint best.h5 --bars 64 --key Am --audio", 0, 0, ANY},
+    {"continue", "SONG.mid", "A song, and how the model would go on with it.", "continue --checkpoint best.h5 song.mid --bars 16 -n 4", 1, 1,
+     SEQUENCE},
+    {"reconstruct", "SONG.mid...", "What the model keeps of a song: encoded and decoded.", "reconstruct --checkpoint best.h5 song.mid", 1, G_MAXUINT,
+     DENSE | VAE},
+    {"vary", "SONG.mid", "Variations on a song: decoded from near its latent vectors.", "vary --checkpoint best.h5 song.mid --amount 0.3 -n 4", 1, 1,
+     DENSE | VAE},
+    {"interpolate", "A.mid B.mid", "From one song to another in equal steps (spherical).",
+     "interpolate --checkpoint best.h5 a.mid b.mid --steps 8 --picture", 2, 2, DENSE | VAE},
     {"traverse", "SONG.mid", "One latent feature from -3 to 3, the others as in the song.",
-     "traverse --checkpoint best.h5 song.mid --dim 3 --picture", 1, 1},
-    {"song", "", "A long piece along a smooth path in latent space, windows overlapped and cross-faded.",
-     "song --checkpoint best.h5 --bars 64 --audio", 0, 0},
-    {"curves", "RUN...", "Pictures of a training run's losses (RUN/metrics.jsonl).", "curves RUN --picture=svg", 1, G_MAXUINT},
+     "traverse --checkpoint best.h5 song.mid --dim 3 --picture", 1, 1, DENSE | VAE},
+    {"curves", "RUN...", "Pictures of a training run's losses (RUN/metrics.jsonl).", "curves RUN --picture=svg", 1, G_MAXUINT, ANY},
     {"score", "FILE...", "Figures of MIDI files or folders of them, beside those of a corpus' real songs.",
-     "score new/ --corpus shards --seam 16 --originality shards", 1, G_MAXUINT},
+     "score new/ --corpus shards --seam 16 --originality shards", 1, G_MAXUINT, ANY},
 };
 
 enum {
     PRIOR = 1 << VERB_PRIOR,
+    SONG = 1 << VERB_SONG,
+    CONTINUE = 1 << VERB_CONTINUE,
     RECONSTRUCT = 1 << VERB_RECONSTRUCT,
+    VARY = 1 << VERB_VARY,
     INTERPOLATE = 1 << VERB_INTERPOLATE,
     TRAVERSE = 1 << VERB_TRAVERSE,
-    SONG = 1 << VERB_SONG,
     CURVES = 1 << VERB_CURVES,
     SCORE = 1 << VERB_SCORE,
-    MUSIC = PRIOR | RECONSTRUCT | INTERPOLATE | TRAVERSE | SONG,
+    NEW = PRIOR | SONG | CONTINUE,
+    PART = VARY | INTERPOLATE | TRAVERSE, /* of a song */
+    MUSIC = NEW | RECONSTRUCT | PART,
     WRITE = MUSIC | CURVES,
     ALL = WRITE | SCORE
 };
@@ -47,40 +61,68 @@ typedef struct {
     char letter;
     GOptionArg type;
     size_t offset; /* in cli_t */
-    int verbs;
+    int verbs, kinds;
     double low, high; /* allowed values, both included; equal: no check */
     const char *value, *help;
+    const char *instead; /* for the other kinds of model; NULL: nothing */
 } option_t;
 
 #define AT(member) offsetof(cli_t, member)
 static const option_t table[] = {
-    {"checkpoint", 'c', G_OPTION_ARG_FILENAME, AT(checkpoint), MUSIC, 0, 0, "FILE", "the trained model: RUN/best.h5 (required)"},
-    {"count", 'n', G_OPTION_ARG_INT, AT(count), PRIOR | SONG, 1, 9999, "N", "how many results"},
-    {"first", 0, G_OPTION_ARG_INT, AT(first), PRIOR | SONG, 1, 1000000, "N", "number of the first: '--first 3 -n 1' makes the third again"},
-    {"seed", 0, G_OPTION_ARG_INT64, AT(seed), MUSIC | SCORE, 0, 9007199254740992.0, "N", "the same seed gives the same bytes"},
-    {"temperature", 't', G_OPTION_ARG_DOUBLE, AT(temperature), PRIOR | SONG, 0, 10, "X", "standard deviation of the latent draws"},
-    {"latent", 0, G_OPTION_ARG_STRING_ARRAY, AT(latents), PRIOR, 0, 0, "V1,V2,...", "decode this latent vector (may be given several times)"},
-    {"bars", 'b', G_OPTION_ARG_INT, AT(bars), SONG, 1, 4096, "N", "length of the piece"},
-    {"correlation", 0, G_OPTION_ARG_DOUBLE, AT(correlation), SONG, 0, 1, "X", "of neighbouring windows: 0 jumps, 1 stays where it began"},
-    {"steps", 's', G_OPTION_ARG_INT, AT(steps), INTERPOLATE | TRAVERSE, 2, 999, "N", "how many results, both ends included"},
-    {"dim", 'd', G_OPTION_ARG_INT, AT(dim), TRAVERSE, 0, G_MAXINT, "N", "the feature, from 0 to the model's latent size - 1 (required)"},
-    {"bar", 0, G_OPTION_ARG_INT, AT(bar), INTERPOLATE | TRAVERSE, 1, 1000000, "N", "bar of the song at which its window starts"},
-    {"threshold", 0, G_OPTION_ARG_DOUBLE, AT(threshold), MUSIC, 0.001, 0.999, "P", "a key sounds from this probability on"},
-    {"density", 0, G_OPTION_ARG_NONE, AT(density), MUSIC, 0, 0, NULL, "as many keys as the model expects instead, the likeliest first"},
-    {"sample", 0, G_OPTION_ARG_NONE, AT(draw), MUSIC, 0, 0, NULL, "draw each key by its probability instead"},
-    {"tempo", 0, G_OPTION_ARG_DOUBLE, AT(tempo_bpm), MUSIC, 5, 1000, "BPM", "quarter notes a minute (default: the song's, or the training songs')"},
-    {"output", 'o', G_OPTION_ARG_FILENAME, AT(output), WRITE, 0, 0, "DIR", "folder for the results, created where missing"},
-    {"audio", 0, G_OPTION_ARG_NONE, AT(audio), MUSIC, 0, 0, NULL, "also sound: WAV files, by libfluidsynth"},
-    {"soundfont", 0, G_OPTION_ARG_FILENAME, AT(soundfont), MUSIC, 0, 0, "FILE", "instruments for --audio (default: $SOUNDFONT or the system's)"},
-    {"corpus", 0, G_OPTION_ARG_FILENAME, AT(corpus), SCORE, 0, 0, "SHARDS", "folder of shards: the grid, and the real songs to compare with"},
-    {"split", 0, G_OPTION_ARG_STRING, AT(split), SCORE, 0, 0, "NAME", "which real songs: train, valid or test (default test)"},
-    {"meter", 0, G_OPTION_ARG_STRING, AT(meter), SCORE, 0, 0, "N/D", "bars of this meter, whatever the files say"},
-    {"seam", 0, G_OPTION_ARG_INT, AT(seam), SCORE, 2, 4096, "FRAMES", "do segments of so many frames show where they meet? Needs --corpus"},
-    {"originality", 0, G_OPTION_ARG_FILENAME, AT(originality), SCORE, 0, 0, "SHARDS", "the longest passages shared with the training songs there"},
-    {"tracks", 0, G_OPTION_ARG_STRING, AT(tracks), SCORE, 0, 0, "LIST", "without shards: merged, or roles (default melody,chords,bass,drums)"},
-    {"steps-per-beat", 0, G_OPTION_ARG_INT, AT(steps_per_beat), SCORE, 1, 96, "N", "without shards: frames a quarter note (default 4)"},
-    {"quiet", 'q', G_OPTION_ARG_NONE, AT(quiet), ALL, 0, 0, NULL, "say nothing but warnings and errors"},
+    {"checkpoint", 'c', G_OPTION_ARG_FILENAME, AT(checkpoint), MUSIC, ANY, 0, 0, "FILE", "the trained model: RUN/best.h5 (required)", NULL},
+    {"count", 'n', G_OPTION_ARG_INT, AT(count), NEW | VARY, ANY, 1, 9999, "N", "how many results", NULL},
+    {"first", 0, G_OPTION_ARG_INT, AT(first), NEW | VARY, ANY, 1, 1000000, "N", "number of the first: '--first 3 -n 1' makes the third again", NULL},
+    {"seed", 0, G_OPTION_ARG_INT64, AT(seed), MUSIC | SCORE, ANY, 0, 9007199254740992.0, "N", "the same seed gives the same bytes", NULL},
+    {"temperature", 't', G_OPTION_ARG_DOUBLE, AT(temperature), NEW, ANY, 0, 10, "X",
+     "spread of the draws: of latent vectors and, by a sequence model, of notes; 0: the likeliest", NULL},
+    {"temperature", 't', G_OPTION_ARG_DOUBLE, AT(temperature), RECONSTRUCT | PART, SEQUENCE, 0, 10, "X", "spread of the notes' draws, with --sample",
+     NULL},
+    {"latent", 0, G_OPTION_ARG_STRING_ARRAY, AT(latents), PRIOR, DENSE, 0, 0, "V1,V2,...", "decode this latent vector (may be given several times)",
+     "--seed and --first make a piece again"},
+    {"bars", 'b', G_OPTION_ARG_INT, AT(bars), PRIOR, SEQUENCE, 1, 4096, "N", "length of each piece", "a piece is one window; see the verb song"},
+    {"bars", 'b', G_OPTION_ARG_INT, AT(bars), SONG, ANY, 1, 4096, "N", "length of the piece", NULL},
+    {"bars", 'b', G_OPTION_ARG_INT, AT(bars), CONTINUE, SEQUENCE, 1, 4096, "N", "how many bars to add", NULL},
+    {"bars", 'b', G_OPTION_ARG_INT, AT(bars), PART, SEQUENCE, 1, 4096, "N", "how many bars of the song (default: all)", "a part is one window"},
+    {"bar", 0, G_OPTION_ARG_INT, AT(bar), PART, ANY, 1, 1000000, "N", "bar of the song at which the part starts", NULL},
+    {"keep", 0, G_OPTION_ARG_INT, AT(keep), CONTINUE, SEQUENCE, 1, 1000000, "N", "go on after so many bars of the song (default: all)", NULL},
+    {"only-new", 0, G_OPTION_ARG_NONE, AT(only_new), CONTINUE, SEQUENCE, 0, 0, NULL, "write the continuation without the song", NULL},
+    {"key", 0, G_OPTION_ARG_STRING, AT(key), PRIOR | SONG, ANY, 0, 0, "KEY", "transpose to this key, or its relative: C, Am, F#m, Bb", NULL},
+    {"correlation", 0, G_OPTION_ARG_DOUBLE, AT(correlation), SONG, DENSE, 0, 1, "X", "of neighbouring windows: 0 jumps, 1 stays where it began",
+     "it goes on from what it has written; see --temperature"},
+    {"amount", 'a', G_OPTION_ARG_DOUBLE, AT(amount), VARY, ANY, 0, 1, "X", "0: the song as the model keeps it, 1: a draw from the prior", NULL},
+    {"steps", 's', G_OPTION_ARG_INT, AT(steps), INTERPOLATE | TRAVERSE, ANY, 2, 999, "N", "how many results, both ends included", NULL},
+    {"morph", 0, G_OPTION_ARG_NONE, AT(morph), INTERPOLATE, SEQUENCE, 0, 0, NULL, "instead one piece that becomes B on its way", NULL},
+    {"dim", 'd', G_OPTION_ARG_INT, AT(dim), TRAVERSE, ANY, 0, G_MAXINT, "N", "the feature, from 0 to the model's latent size - 1 (required)", NULL},
+    {"threshold", 0, G_OPTION_ARG_DOUBLE, AT(threshold), MUSIC, DENSE, 0.001, 0.999, "P", "a key sounds from this probability on",
+     "see --sample, --greedy and --temperature"},
+    {"density", 0, G_OPTION_ARG_NONE, AT(density), MUSIC, DENSE, 0, 0, NULL, "as many keys as the model expects instead, the likeliest first",
+     "see --sample, --greedy and --temperature"},
+    {"sample", 0, G_OPTION_ARG_NONE, AT(draw), NEW, ANY, 0, 0, NULL, "draw each key by its probability (a sequence model does anyway)", NULL},
+    {"sample", 0, G_OPTION_ARG_NONE, AT(draw), RECONSTRUCT | PART, ANY, 0, 0, NULL, "draw each key by its probability", NULL},
+    {"greedy", 0, G_OPTION_ARG_NONE, AT(greedy), NEW, SEQUENCE, 0, 0, NULL, "the likelier instead, key by key", "see --threshold"},
+    {"greedy", 0, G_OPTION_ARG_NONE, AT(greedy), RECONSTRUCT | PART, SEQUENCE, 0, 0, NULL, "the likelier, key by key: the default",
+     "see --threshold"},
+    {"tempo", 0, G_OPTION_ARG_DOUBLE, AT(tempo_bpm), MUSIC, ANY, 5, 1000, "BPM",
+     "quarter notes a minute (default: the song's, or the training songs')", NULL},
+    {"output", 'o', G_OPTION_ARG_FILENAME, AT(output), WRITE, ANY, 0, 0, "DIR", "folder for the results, created where missing", NULL},
+    {"audio", 0, G_OPTION_ARG_NONE, AT(audio), MUSIC, ANY, 0, 0, NULL, "also sound: WAV files, by libfluidsynth", NULL},
+    {"soundfont", 0, G_OPTION_ARG_FILENAME, AT(soundfont), MUSIC, ANY, 0, 0, "FILE", "instruments for --audio (default: $SOUNDFONT or the system's)",
+     NULL},
+    {"corpus", 0, G_OPTION_ARG_FILENAME, AT(corpus), SCORE, ANY, 0, 0, "SHARDS", "folder of shards: the grid, and the real songs to compare with",
+     NULL},
+    {"split", 0, G_OPTION_ARG_STRING, AT(split), SCORE, ANY, 0, 0, "NAME", "which real songs: train, valid or test (default test)", NULL},
+    {"meter", 0, G_OPTION_ARG_STRING, AT(meter), SCORE, ANY, 0, 0, "N/D", "bars of this meter, whatever the files say", NULL},
+    {"seam", 0, G_OPTION_ARG_INT, AT(seam), SCORE, ANY, 2, 4096, "FRAMES", "do segments of so many frames show where they meet? Needs --corpus",
+     NULL},
+    {"originality", 0, G_OPTION_ARG_FILENAME, AT(originality), SCORE, ANY, 0, 0, "SHARDS",
+     "the longest passages shared with the training songs there", NULL},
+    {"tracks", 0, G_OPTION_ARG_STRING, AT(tracks), SCORE, ANY, 0, 0, "LIST", "without shards: merged, or roles (default melody,chords,bass,drums)",
+     NULL},
+    {"steps-per-beat", 0, G_OPTION_ARG_INT, AT(steps_per_beat), SCORE, ANY, 1, 96, "N", "without shards: frames a quarter note (default 4)", NULL},
+    {"quiet", 'q', G_OPTION_ARG_NONE, AT(quiet), ALL, ANY, 0, 0, NULL, "say nothing but warnings and errors", NULL},
 };
+
+G_STATIC_ASSERT(G_N_ELEMENTS(table) <= 64); /* cli_t.given */
 
 const char *verb_name(verb_t verb) { return verbs[verb].name; }
 
@@ -143,7 +185,45 @@ static char *option_help(const option_t *option, const cli_t *cli) {
     const gboolean ranged = option->low < option->high && option->high < G_MAXINT;
     if (ranged) g_string_append_printf(text, " (%.10g to %.10g%s", option->low, option->high, now == NULL ? ")" : "");
     if (now != NULL) g_string_append_printf(text, "%sdefault %s)", ranged ? ", " : " (", now);
+    if (option->kinds != ANY) g_string_append_printf(text, "; %s models only", option->kinds == DENSE ? "dense" : "sequence");
     return g_string_free(text, FALSE);
+}
+
+/* A value that no option can have: the option is not on the command line. */
+static const double NOT_GIVEN = -1e300;
+
+/* Sets an option to what means "not given". */
+static void option_unset(const option_t *option, cli_t *cli) {
+    void *at = (char *)cli + option->offset;
+    switch (option->type) {
+    case G_OPTION_ARG_INT: *(int *)at = G_MININT; break;
+    case G_OPTION_ARG_INT64: *(gint64 *)at = G_MININT64; break;
+    case G_OPTION_ARG_DOUBLE: *(double *)at = NOT_GIVEN; break;
+    case G_OPTION_ARG_NONE: *(gboolean *)at = FALSE; break;
+    default: *(void **)at = NULL;
+    }
+}
+
+/* Whether the command line has it; if not, puts back its default. */
+static gboolean option_settle(const option_t *option, cli_t *cli, const cli_t *defaults) {
+    void *at = (char *)cli + option->offset;
+    const void *standard = (const char *)defaults + option->offset;
+    switch (option->type) {
+    case G_OPTION_ARG_INT:
+        if (*(int *)at != G_MININT) return TRUE;
+        *(int *)at = *(const int *)standard;
+        return FALSE;
+    case G_OPTION_ARG_INT64:
+        if (*(gint64 *)at != G_MININT64) return TRUE;
+        *(gint64 *)at = *(const gint64 *)standard;
+        return FALSE;
+    case G_OPTION_ARG_DOUBLE:
+        if (*(double *)at > NOT_GIVEN || isnan(*(double *)at)) return TRUE;
+        *(double *)at = *(const double *)standard;
+        return FALSE;
+    case G_OPTION_ARG_NONE: return *(gboolean *)at;
+    default: return *(void **)at != NULL;
+    }
 }
 
 static gboolean option_check(const option_t *option, const cli_t *cli, GError **error) {
@@ -179,12 +259,13 @@ static cli_t *cli_new(verb_t verb) {
                    .threshold = 0.5,
                    .dim = -1,
                    .bar = 1,
-                   .bars = 64,
                    .correlation = 0.8,
+                   .amount = 0.3,
+                   .keep = -1,
                    .steps_per_beat = -1,
                    .seam = -1};
     cli->steps = verb == VERB_TRAVERSE ? 7 : 8;
-    cli->output = g_strdup(".");
+    cli->bars = verb == VERB_PRIOR ? 8 : verb == VERB_SONG ? 64 : verb == VERB_CONTINUE ? 16 : -1;
     return cli;
 }
 
@@ -193,6 +274,7 @@ void cli_free(cli_t *cli) {
     g_strfreev(cli->files);
     g_strfreev(cli->latents);
     g_free(cli->checkpoint);
+    g_free(cli->key);
     g_free(cli->output);
     g_free(cli->soundfont);
     g_free(cli->corpus);
@@ -220,11 +302,11 @@ static gboolean check_score(cli_t *cli, GError **error) {
 }
 
 /* What no single option's range says. */
-static gboolean cli_check(cli_t *cli, const gboolean *given, GError **error) {
+static gboolean cli_check(cli_t *cli, GError **error) {
     const verb_info_t *verb = &verbs[cli->verb];
     cli->n_files = cli->files == NULL ? 0 : g_strv_length(cli->files);
     for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
-        if (given[i] && !option_check(&table[i], cli, error)) return FALSE;
+        if (cli->given >> i & 1 && !option_check(&table[i], cli, error)) return FALSE;
     if (cli->n_files < verb->min_files || cli->n_files > verb->max_files) {
         if (verb->max_files == 0)
             return fail_usage(error, "%s takes no files, but '%s' was given; see sampler %s --help", verb->name, cli->files[0], verb->name);
@@ -236,22 +318,24 @@ static gboolean cli_check(cli_t *cli, const gboolean *given, GError **error) {
         return fail_usage(error, "which model? Give --checkpoint RUN/best.h5, as trainer wrote it");
     if (cli->verb == VERB_TRAVERSE && cli->dim < 0) return fail_usage(error, "which latent feature? Give --dim N, counted from 0");
     if (cli->soundfont != NULL && !cli->audio) return fail_usage(error, "--soundfont is for --audio; give both");
+    if (cli->key != NULL && !key_from_text(cli->key, &cli->wanted_key))
+        return fail_usage(error, "--key %s: not a key; give one like C, Am, F#m or Bb", cli->key);
     if (cli->density && cli->draw) return fail_usage(error, "--density and --sample exclude each other; give one");
+    if (cli->greedy && cli->draw) return fail_usage(error, "--greedy and --sample exclude each other; give one");
     if (cli->latents != NULL && cli->count != 1) return fail_usage(error, "--latent makes one result a vector; leave out --count");
     return TRUE;
 }
 
-/* GLib puts back what it has changed where a later option fails, but does not free a default that it replaces. */
 static gboolean cli_read(cli_t *cli, char ***words, GError **error) {
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GArray) entries = g_array_new(TRUE, TRUE, sizeof(GOptionEntry));
-    cli_t before = *cli;
-    gboolean given[G_N_ELEMENTS(table)] = {FALSE};
+    const cli_t defaults = *cli;
     for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
         const option_t *o = &table[i];
         if ((o->verbs & 1 << cli->verb) == 0) continue;
         char *help = option_help(o, cli);
         g_ptr_array_add(texts, help);
+        option_unset(o, cli);
         const GOptionEntry entry = {o->name, o->letter, 0, o->type, (char *)cli + o->offset, help, o->value};
         g_array_append_val(entries, entry);
     }
@@ -284,12 +368,10 @@ static gboolean cli_read(cli_t *cli, char ***words, GError **error) {
             fail_usage(error, "%s; see sampler %s --help", cause->message, verb->name);
         return FALSE;
     }
-    if (cli->output != before.output) g_free(before.output);
-    for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
-        const size_t bytes = table[i].type == G_OPTION_ARG_INT ? sizeof(int) : sizeof(gint64);
-        given[i] = table[i].type != G_OPTION_ARG_NONE && memcmp((char *)cli + table[i].offset, (char *)&before + table[i].offset, bytes) != 0;
-    }
-    return cli_check(cli, given, error);
+    for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
+        if (table[i].verbs & 1 << cli->verb && option_settle(&table[i], cli, &defaults)) cli->given |= G_GUINT64_CONSTANT(1) << i;
+    if (cli->output == NULL) cli->output = g_strdup(".");
+    return cli_check(cli, error);
 }
 
 /* A bare --picture would swallow the file after it: only a format is its value. */
@@ -331,4 +413,22 @@ cli_t *cli_parse(int argc, char **argv, GError **error) {
     g_autoptr(cli_t) cli = cli_new(verb);
     if (!cli_read(cli, &words, error)) return NULL;
     return g_steal_pointer(&cli);
+}
+
+gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error) {
+    const verb_info_t *verb = &verbs[cli->verb];
+    const int kind = model->kind == MODEL_DENSE ? DENSE : model->latent > 0 ? VAE : PLAIN;
+    if (!(verb->kinds & kind) && kind == DENSE)
+        return fail_usage(error,
+                          "%s: has no meaning for a dense model: its windows know nothing of each other; use a model trained with --model sequence",
+                          verb->name);
+    if (!(verb->kinds & kind))
+        return fail_usage(error, "%s: has no meaning for this model, which has no latent vectors (--latent 0); it has prior, song and continue",
+                          verb->name);
+    for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
+        if (cli->given >> i & 1 && !(table[i].kinds & kind))
+            return fail_usage(error, "--%s has no meaning for %s model%s%s", table[i].name, kind == DENSE ? "a dense" : "a sequence",
+                              table[i].instead != NULL ? ": " : "; leave it out", table[i].instead != NULL ? table[i].instead : "");
+    if (kind != DENSE && !cli->greedy && NEW & 1 << cli->verb) cli->draw = TRUE;
+    return TRUE;
 }

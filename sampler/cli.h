@@ -2,26 +2,47 @@
 #ifndef MPIANIST_SAMPLER_CLI_H
 #define MPIANIST_SAMPLER_CLI_H
 
+#include "sampler/key.h"
 #include "sampler/picture.h"
+#include "trainer/model.h"
 
-typedef enum { VERB_PRIOR, VERB_RECONSTRUCT, VERB_INTERPOLATE, VERB_TRAVERSE, VERB_SONG, VERB_CURVES, VERB_SCORE, VERB_COUNT } verb_t;
+typedef enum {
+    VERB_PRIOR,
+    VERB_SONG,
+    VERB_CONTINUE,
+    VERB_RECONSTRUCT,
+    VERB_VARY,
+    VERB_INTERPOLATE,
+    VERB_TRAVERSE,
+    VERB_CURVES,
+    VERB_SCORE,
+    VERB_COUNT
+} verb_t;
 
 typedef struct {
     verb_t verb;
-    char **files; /* what the verb works on, NULL-terminated */
+    guint64 given; /* bit i: the command line has option i of cli.c's table */
+    char **files;  /* what the verb works on, NULL-terminated */
     guint n_files;
     char *checkpoint;
     char **latents;   /* --latent: decode these instead of draws; NULL: none given */
     int count, first; /* how many results, and the number of the first, from 1 */
     gint64 seed;
     double temperature;
-    double threshold;   /* probability from which a cell sounds */
-    gboolean density;   /* as many cells as the model expects instead */
-    gboolean draw;      /* --sample: Bernoulli draws instead */
-    int steps;          /* interpolate, traverse */
-    int dim;            /* traverse: feature, from 0; -1: not given */
-    int bar;            /* where in the song the window starts, from 1 */
-    int bars;           /* song: length */
+    double threshold;  /* probability from which a cell sounds */
+    gboolean density;  /* as many cells as the model expects instead */
+    gboolean draw;     /* --sample: Bernoulli draws instead; cli_fit() sets it where it is the default */
+    gboolean greedy;   /* --greedy */
+    int steps;         /* interpolate, traverse */
+    int dim;           /* traverse: feature, from 0; -1: not given */
+    int bar;           /* where in the song its part starts, from 1 */
+    int bars;          /* of the piece, to add, or of the song's part; -1: all */
+    int keep;          /* continue: bars of the song; -1: all */
+    gboolean only_new; /* continue: without the song */
+    gboolean morph;    /* interpolate: one piece */
+    double amount;     /* vary */
+    char *key;         /* as given; NULL: as it comes */
+    musical_key_t wanted_key;
     double correlation; /* song: of neighbouring windows */
     double tempo_bpm;   /* 0: the song's, or the checkpoint's */
     char *output;       /* folder */
@@ -46,6 +67,9 @@ typedef enum { CLI_ERROR_USAGE } cli_error_t;
 /* Parses `argc`, `argv` (left unchanged). NULL with CLI_ERROR_USAGE set on bad usage: what was wrong and the way out. NULL without an error where --help or
  * --version was asked for and has been printed to standard output. Owner: caller. */
 cli_t *cli_parse(int argc, char **argv, GError **error);
+/* Once the model is known: what the verb and the options given mean for its kind, and the defaults that depend on it. FALSE with CLI_ERROR_USAGE set where there is no
+ * meaning: says why, and what there is instead. */
+gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error);
 void cli_free(cli_t *cli);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(cli_t, cli_free)
 

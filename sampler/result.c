@@ -19,8 +19,7 @@ gboolean result_make_folder(const cli_t *cli, GError **error) {
     return FALSE;
 }
 
-static void add_text(GPtrArray *texts, const char *format, ...) G_GNUC_PRINTF(2, 3);
-static void add_text(GPtrArray *texts, const char *format, ...) {
+void result_add_text(GPtrArray *texts, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     g_ptr_array_add(texts, g_strdup_vprintf(format, arguments));
@@ -30,17 +29,20 @@ static void add_text(GPtrArray *texts, const char *format, ...) {
 GPtrArray *result_texts(const result_writer_t *writer, size_t index) {
     const cli_t *cli = writer->cli;
     GPtrArray *texts = g_ptr_array_new_with_free_func(g_free);
-    add_text(texts, "tool: mpianist-sampler %s", MPIANIST_VERSION);
-    add_text(texts, "verb: %s", verb_name(cli->verb));
-    add_text(texts, "checkpoint: %s", writer->model->hash);
-    add_text(texts, "seed: %" G_GINT64_FORMAT, cli->seed);
-    if (index > 0) add_text(texts, "result: %zu", index);
-    if (cli->draw)
-        add_text(texts, "draws: bernoulli");
+    result_add_text(texts, "tool: mpianist-sampler %s", MPIANIST_VERSION);
+    result_add_text(texts, "verb: %s", verb_name(cli->verb));
+    result_add_text(texts, "checkpoint: %s", writer->model->hash);
+    result_add_text(texts, "seed: %" G_GINT64_FORMAT, cli->seed);
+    if (index > 0) result_add_text(texts, "result: %zu", index);
+    const gboolean dense = writer->model->head.model.kind == MODEL_DENSE;
+    if (!dense)
+        result_add_text(texts, "draws: %s", cli->draw ? "bernoulli" : "greedy");
+    else if (cli->draw)
+        result_add_text(texts, "draws: bernoulli");
     else if (cli->density)
-        add_text(texts, "threshold: density");
+        result_add_text(texts, "threshold: density");
     else
-        add_text(texts, "threshold: %.10g", cli->threshold);
+        result_add_text(texts, "threshold: %.10g", cli->threshold);
     return texts;
 }
 
@@ -48,9 +50,9 @@ void result_add_latents(GPtrArray *texts, const real_t *z, size_t n, size_t Z) {
     for (size_t i = 0; i < n; i++) {
         g_autofree char *text = latent_to_text(z + i * Z, Z);
         if (n == 1)
-            add_text(texts, "latent: %s", text);
+            result_add_text(texts, "latent: %s", text);
         else
-            add_text(texts, "latent %zu: %s", i + 1, text);
+            result_add_text(texts, "latent %zu: %s", i + 1, text);
     }
 }
 
@@ -88,7 +90,9 @@ static gboolean write_music(const result_writer_t *writer, const char *name, con
     g_autoptr(song_t) song = roll_to_song(roll, grid, time->tempo_bpm, time->meter);
     for (guint i = 0; i < texts->len; i++) g_ptr_array_add(song->texts, g_strdup(texts->pdata[i]));
     if (!midi_write(song, midi, error) || !print_path(midi, error)) return FALSE;
-    if (song->notes->len == 0)
+    if (song->notes->len == 0 && writer->model->head.model.kind == MODEL_SEQUENCE)
+        fprintf(stderr, "sampler: warning: %s has no notes: the model has written silence; try another --seed or --temperature\n", midi);
+    else if (song->notes->len == 0)
         fprintf(stderr, "sampler: warning: %s has no notes: no key reaches the threshold; try --density, --sample or --threshold %.2g\n", midi,
                 cli->threshold / 2);
     else if (!cli->quiet)

@@ -29,6 +29,8 @@ gboolean result_make_folder(const cli_t *cli, GError **error);
 /* The text events that tell how a result was made, as "key: value": tool, verb, checkpoint, seed, result (`index`, where > 0), threshold or draws. More may be
  * added. Owner: caller. */
 GPtrArray *result_texts(const result_writer_t *writer, size_t index);
+/* Adds "key: value". */
+void result_add_text(GPtrArray *texts, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* Adds "latent: ..." or, of n > 1 windows, "latent 1: ..." and so on. z [n, Z]. */
 void result_add_latents(GPtrArray *texts, const real_t *z, size_t n, size_t Z);
 

@@ -8,7 +8,7 @@
 GQuark verbs_error_quark(void);
 typedef enum { VERBS_ERROR_RANGE } verbs_error_t;
 
-/* Does what the command line asks for. FALSE with error set: file, cause, way out; files already printed on standard output stay. */
-gboolean verbs_run(const cli_t *cli, GError **error);
+/* Does what the command line asks for, which it completes by cli_fit(). FALSE with error set: file, cause, way out; files already printed on standard output stay. */
+gboolean verbs_run(cli_t *cli, GError **error);
 
 #endif

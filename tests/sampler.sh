@@ -23,7 +23,7 @@ one_line() { [ "$(wc -l <"$WORK/err")" -eq 1 ]; }
 # ---- help and usage ----
 run "$sampler" --help
 status_is 0 "--help"
-for verb in prior reconstruct interpolate traverse song curves score; do prints "^  $verb " "--help lists $verb"; done
+for verb in prior song continue reconstruct vary interpolate traverse curves score; do prints "^  $verb " "--help lists $verb"; done
 run "$sampler" --version
 prints '^mpianist-sampler [0-9]+\.[0-9]+\.[0-9]+$' "--version"
 run "$sampler" prior --help
@@ -64,7 +64,14 @@ refused 'which latent feature' traverse -c model.h5 $a
 refused 'leave out --count' prior -c model.h5 --latent 1,2,3,4 -n 2
 refused 'exclude each other' prior -c model.h5 --density --sample
 refused 'soundfont is for --audio' prior -c model.h5 --soundfont x.sf2
-refused 'Unknown option --bars' prior -c model.h5 --bars 4
+refused 'Unknown option --bars' curves --bars 4 run
+refused '\-\-key H: not a key; give one like C, Am' song -c model.h5 --key H
+refused '\-\-amount 1.5 is out of range; give 0 to 1' vary -c model.h5 $a --amount 1.5
+refused 'continue: has no meaning for a dense model.*--model sequence' continue -c model.h5 $a
+refused '\-\-bars has no meaning for a dense model: a piece is one window; see the verb song' prior -c model.h5 --bars 8
+refused '\-\-greedy has no meaning for a dense model: see --threshold' song -c model.h5 --greedy
+refused '\-\-temperature has no meaning for a dense model' vary -c model.h5 $a --temperature 1
+refused '\-\-morph has no meaning for a dense model' interpolate -c model.h5 $a $b --morph
 
 # ---- prior ----
 run "$sampler" prior --checkpoint model.h5 -n 3 --seed 1 --picture --output p1
@@ -161,6 +168,20 @@ run "$sampler" traverse -c wide.h5 $a --dim 0 --steps 2 -o t
 status_is 0 "a song shorter than the window"
 says 'filled up with silence' "is said"
 
+# ---- vary ----
+run "$sampler" vary -c model.h5 $a --amount 0.3 -n 3 --picture -o v
+status_is 0 "vary"
+ok "three and their pictures" lines_are 6
+ok "all written" all_exist
+ok "text: amount" [ "$(text v/vary-song-0000-002.mid amount)" = 0.3 ]
+ok "two variations differ" [ "$(text v/vary-song-0000-001.mid latent)" != "$(text v/vary-song-0000-002.mid latent)" ]
+"$sampler" vary -c model.h5 $a --amount 0 -q -o v2 >out2
+ok "of amount 0: the window itself" same_notes v2/vary-song-0000-001.mid i/interpolate-001.mid
+"$sampler" vary -c model.h5 $a --amount 1 -q -o v3 >out2
+ok "of amount 1: a draw from the prior" [ "$(text v3/vary-song-0000-001.mid latent)" = "$(text p1/prior-001.mid latent)" ]
+"$sampler" vary -c model.h5 $a --amount 0.3 --first 3 -q -o v4 >out2
+ok "the third alone" same_notes v/vary-song-0000-003.mid v4/vary-song-0000-003.mid
+
 # ---- song ----
 run "$sampler" song -c model.h5 --bars 12 --picture -o l
 status_is 0 "song"
@@ -171,6 +192,15 @@ ok "the same bytes" diff -r l l2
 ok "another number, other notes" other_notes l/song-001.mid l2/song-002.mid
 "$sampler" song -c merged.h5 --bars 1 -q -o l3 >out2
 ok "one bar, less than a window" [ -s l3/song-001.mid ]
+
+run "$sampler" song -c model.h5 --bars 12 --key Am -o k
+status_is 0 "--key"
+says 'song-001: was in [A-G][#b]?m?, transposed by [+-][0-9]+$' "says what it did"
+ok "text: key" [ "$(text k/song-001.mid key)" = Am ]
+transposed=$(text k/song-001.mid transposed)
+ok "text: transposed" [ "$transposed" -ge -11 -a "$transposed" -le 11 ]
+ok "what is in the key stays" bash -c "'$sampler' song -c model.h5 --bars 12 --key $(grep -oP 'was in \K[^,]*' "$WORK/err") -q -o k2 >out2"
+ok "as it was" same_notes k2/song-001.mid l/song-001.mid
 
 # Written and preprocessed again: as many frames, everything kept.
 run "$BIN/preprocess" --tracks $tracks --split 100,0,0 --output shards l/song-001.mid r/reconstruct-song-0000.mid $a

@@ -54,6 +54,13 @@ same_state never/latest.h5 stopped/latest.h5 "going on after it: the same bits"
 run "$trainer" --output plain "${common[@]}" "${pieces[@]}" --latent 0
 status_is 0 "--latent 0"
 ok "has no divergence" test "$(member plain/metrics.jsonl epoch valid_kl | sort -u)" = 0
+run "$trainer" --evaluate plain/latest.h5 --data data --split valid --quiet
+status_is 0 "--evaluate, which goes another way"
+perl -MJSON::PP -e 'print decode_json(<>)->{nll_per_frame}' out >nll
+holds "finds the likelihood that training found" "($(cat nll) / $(member plain/metrics.jsonl epoch valid_nll | tail -n 1) - 1)^2 < 1e-10"
+make_corpus untested 6 --split 100,0,0
+run "$trainer" --output untested.run "${common[@]}" --data untested --max-steps 5
+status_is 0 "without valid songs"
 run "$trainer" --output says --data data "${tiny_sequence[@]}" --max-steps 1
 says '^data: [0-9]+ train pieces, [0-9]+ steps of 4 an epoch' "says what it trains on"
 run "$trainer" --output says.chunks --data data "${tiny_sequence[@]}" --max-steps 1 --chunk 32

@@ -46,7 +46,7 @@ static int compare_keys(const void *a, const void *b) {
 /* Keys: complement of the length, then position. */
 void batching_sort(const uint32_t *sequences, size_t n, const uint32_t *frames, uint64_t *keys, uint32_t *sorted) {
     for (size_t i = 0; i < n; i++) keys[i] = (uint64_t)~frames[sequences[i]] << 32 | i;
-    qsort(keys, n, sizeof *keys, compare_keys);
+    if (n > 1) qsort(keys, n, sizeof *keys, compare_keys); /* not NULL then */
     for (size_t i = 0; i < n; i++) sorted[i] = sequences[(uint32_t)keys[i]];
 }
 

@@ -1,18 +1,9 @@
-/* Central differences in a double build: each layer of ops.h, and whole models over many shapes. With h = 1e-5 and values near 1 a derivative's error is about
- * 1e-10; 1e-7 relative to the gradient's norm is asked. */
-#include <math.h>
+/* Central differences in a double build (tests/differences.h): each layer of ops.h, and whole dense models over many shapes. */
 #include <string.h>
 
+#include "tests/differences.h"
 #include "trainer/model.h"
 #include "trainer/ops.h"
-
-#define STEP      1e-5
-#define TOLERANCE 1e-7
-
-static void fill(uint64_t stream, real_t *out, size_t n) {
-    const rng_t rng = rng_make(7, RNG_NOISE, 0, stream);
-    rng_normal(&rng, out, n);
-}
 
 /* Random bits at 30 %, padding bits too: they must not matter. */
 static void fill_bits(uint64_t stream, uint8_t *bits, size_t n) {
@@ -21,29 +12,8 @@ static void fill_bits(uint64_t stream, uint8_t *bits, size_t n) {
         for (unsigned k = 0; k < 8; k++) bits[i] = (uint8_t)(bits[i] | (rng_uniform(&rng, 8 * i + k) < 0.3) << k);
 }
 
-typedef double (*scalar_fn)(gpointer data);
-
-/* || numeric - analytic || / || numeric || over x[0..n). */
-static double difference(scalar_fn f, gpointer data, real_t *x, const real_t *analytic, size_t n) {
-    double wrong = 0, norm = 0;
-    for (size_t i = 0; i < n; i++) {
-        const real_t saved = x[i];
-        x[i] = saved + STEP;
-        const double up = f(data);
-        x[i] = saved - STEP;
-        const double down = f(data);
-        x[i] = saved;
-        const double numeric = (up - down) / (2 * STEP);
-        wrong += (numeric - analytic[i]) * (numeric - analytic[i]);
-        norm += numeric * numeric;
-    }
-    g_assert_cmpfloat(norm, >, 0);
-    return sqrt(wrong / norm);
-}
-
-static void check(scalar_fn f, gpointer data, real_t *x, const real_t *analytic, size_t n, const char *name) {
-    const double error = difference(f, data, x, analytic, n);
-    if (!(error < TOLERANCE)) g_test_fail_printf("%s: gradient differs from central differences by %g", name, error);
+static void check(differences_fn f, gpointer data, real_t *x, const real_t *analytic, size_t n, const char *name) {
+    g_assert_cmpfloat(differences_check(f, data, x, analytic, n, 0, name), >, 0);
 }
 
 /* One arena for the single layers: f = sum of weight * output. */
@@ -65,7 +35,7 @@ static layers_t *new_layers(void) {
         size_t n;
     } arrays[] = {{l->x, B * M},  {l->W, M * N},      {l->big, D * N}, {l->bias, N},       {l->dy, B * N},
                   {l->mu, B * N}, {l->logvar, B * N}, {l->eps, B * N}, {l->logits, B * D}, {l->weight, B}};
-    for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) fill(i, arrays[i].array, arrays[i].n);
+    for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) differences_fill(i, arrays[i].array, arrays[i].n);
     return l;
 }
 
@@ -205,7 +175,7 @@ static void test_model(gconstpointer data) {
     g_autofree real_t *eps = g_new0(real_t, B * c->config.latent);
     const uint32_t valid[B] = {(uint32_t)T_, 1, (uint32_t)(T_ + 1) / 2};
     fill_bits(3, bits, bytes);
-    fill(11, eps, B * c->config.latent);
+    differences_fill(11, eps, B * c->config.latent);
     whole_t whole = {c, model, {.B = B, .bits = bits, .valid = valid, .eps = c->no_noise ? NULL : eps}};
     model_init(model, 5);
     for (size_t i = 0; i < model_size(model); i++) model_params(model)[i] *= 2; /* away from the linear range */

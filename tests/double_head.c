@@ -1,12 +1,8 @@
-/* Central differences of the head in a double build, over shapes: its columns of pre, and all its own parameters. The gradient is asked to agree to 1e-7 of its norm, or of
- * 0.1 where a rare feature's is smaller: differences are exact to 1e-10 only. */
-#include <math.h>
-
+/* Central differences of the head in a double build (tests/differences.h), over shapes: its columns of pre, and all its own parameters. */
+#include "tests/differences.h"
 #include "tests/head_fixture.h"
 
-#define STEP      1e-5
-#define TOLERANCE 1e-7
-#define SCALE     0.3
+#define SCALE 0.3
 
 typedef struct {
     const char *name;
@@ -14,28 +10,16 @@ typedef struct {
     double density;
 } case_t;
 
-static double objective(const fixture_t *f) {
+static double objective(gpointer data) {
+    const fixture_t *f = data;
     double nll[ROWS], sum = 0;
     head_score(f->head, ROWS, (const uint8_t *const *)f->frames, f->pre, nll);
     for (size_t r = 0; r < ROWS; r++) sum += nll[r];
     return SCALE * sum;
 }
 
-static void check(const fixture_t *f, const char *name, real_t *x, const real_t *analytic, size_t n) {
-    double wrong = 0, norm = 0;
-    for (size_t i = 0; i < n; i++) {
-        const real_t saved = x[i];
-        x[i] = saved + STEP;
-        const double up = objective(f);
-        x[i] = saved - STEP;
-        const double numeric = (up - objective(f)) / (2 * STEP);
-        x[i] = saved;
-        wrong += (numeric - analytic[i]) * (numeric - analytic[i]);
-        norm += numeric * numeric;
-    }
-    g_assert_cmpfloat(norm, >, 0);
-    if (!(wrong < TOLERANCE * TOLERANCE * MAX(norm, 0.01)))
-        g_test_fail_printf("%s: gradient differs from central differences by %g", name, sqrt(wrong / norm));
+static void check(fixture_t *f, const char *name, real_t *x, const real_t *analytic, size_t n) {
+    g_assert_cmpfloat(differences_check(objective, f, x, analytic, n, 0.1, name), >, 0);
 }
 
 /* Sum over rows of scale * nll. */

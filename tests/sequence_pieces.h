@@ -1,4 +1,4 @@
-/* A small sequence model with strong weights and random pieces for it. Included by test_stream.c and test_figures.c. */
+/* A small sequence model with strong weights and random pieces for it. */
 #ifndef MPIANIST_TESTS_SEQUENCE_PIECES_H
 #define MPIANIST_TESTS_SEQUENCE_PIECES_H
 

@@ -1,5 +1,5 @@
 /* evaluate_sequence: how well a sequence model does on whole pieces of a split (trainer/figures.h). Pieces of similar length go side by side, and those groups to the
- * ranks by longest processing time; the groups do not depend on the rank count, so neither do the results. */
+ * ranks by longest processing time; the groups do not depend on the rank count, so neither do the results, but for the rounding of other BLAS threads. */
 #ifndef MPIANIST_TRAINER_EVALUATE_SEQUENCE_H
 #define MPIANIST_TRAINER_EVALUATE_SEQUENCE_H
 

@@ -24,7 +24,7 @@ sample_model_t *sample_model_open(const char *path, GError **error) {
                     config->pitches, model->head.grid.n_tracks, model->head.grid.pitches);
         return NULL;
     }
-    model->model = config->kind == MODEL_DENSE ? model_new(config, BATCH, 0, error) : model_new(config, 1, 1, error);
+    model->model = model_new(config, BATCH, 1, error); /* sequence: nothing is trained here */
     if (model->model == NULL) {
         g_prefix_error(error, "%s: cannot set up the model: ", path);
         return NULL;

@@ -24,7 +24,7 @@ static const verb_info_t verbs[VERB_COUNT] = {
      0, 0, ANY},
     {"song", "", "A long piece; of a dense model along a smooth path in latent space, windows cross-faded.",
      "song --checkpoint best.h5 --bars 64 --key Am --audio", 0, 0, ANY},
-    {"continue", "SONG.mid", "A song, and how the model would go on with it.", "continue --checkpoint best.h5 song.mid --bars 16 -n 4", 1, 1,
+    {"continue", "SONG.mid", "A song, and how a sequence model goes on with it.", "continue --checkpoint best.h5 song.mid --bars 16 -n 4", 1, 1,
      SEQUENCE},
     {"reconstruct", "SONG.mid...", "What the model keeps of a song: encoded and decoded.", "reconstruct --checkpoint best.h5 song.mid", 1, G_MAXUINT,
      DENSE | VAE},
@@ -93,10 +93,10 @@ static const option_t table[] = {
     {"steps", 's', G_OPTION_ARG_INT, AT(steps), INTERPOLATE | TRAVERSE, ANY, 2, 999, "N", "how many results, both ends included", NULL},
     {"morph", 0, G_OPTION_ARG_NONE, AT(morph), INTERPOLATE, SEQUENCE, 0, 0, NULL, "instead one piece that becomes B on its way", NULL},
     {"dim", 'd', G_OPTION_ARG_INT, AT(dim), TRAVERSE, ANY, 0, G_MAXINT, "N", "the feature, from 0 to the model's latent size - 1 (required)", NULL},
-    {"threshold", 0, G_OPTION_ARG_DOUBLE, AT(threshold), MUSIC, DENSE, 0.001, 0.999, "P", "a key sounds from this probability on",
+    {"threshold", 0, G_OPTION_ARG_DOUBLE, AT(threshold), MUSIC & ~CONTINUE, DENSE, 0.001, 0.999, "P", "a key sounds from this probability on",
      "see --sample, --greedy and --temperature"},
-    {"density", 0, G_OPTION_ARG_NONE, AT(density), MUSIC, DENSE, 0, 0, NULL, "as many keys as the model expects instead, the likeliest first",
-     "see --sample, --greedy and --temperature"},
+    {"density", 0, G_OPTION_ARG_NONE, AT(density), MUSIC & ~CONTINUE, DENSE, 0, 0, NULL,
+     "as many keys as the model expects instead, the likeliest first", "see --sample, --greedy and --temperature"},
     {"sample", 0, G_OPTION_ARG_NONE, AT(draw), NEW, ANY, 0, 0, NULL, "draw each key by its probability (a sequence model does anyway)", NULL},
     {"sample", 0, G_OPTION_ARG_NONE, AT(draw), RECONSTRUCT | PART, ANY, 0, 0, NULL, "draw each key by its probability", NULL},
     {"greedy", 0, G_OPTION_ARG_NONE, AT(greedy), NEW, SEQUENCE, 0, 0, NULL, "the likelier instead, key by key", "see --threshold"},
@@ -185,7 +185,7 @@ static char *option_help(const option_t *option, const cli_t *cli) {
     const gboolean ranged = option->low < option->high && option->high < G_MAXINT;
     if (ranged) g_string_append_printf(text, " (%.10g to %.10g%s", option->low, option->high, now == NULL ? ")" : "");
     if (now != NULL) g_string_append_printf(text, "%sdefault %s)", ranged ? ", " : " (", now);
-    if (option->kinds != ANY) g_string_append_printf(text, "; %s models only", option->kinds == DENSE ? "dense" : "sequence");
+    if (verbs[cli->verb].kinds & ~option->kinds) g_string_append_printf(text, "; %s models only", option->kinds == DENSE ? "dense" : "sequence");
     return g_string_free(text, FALSE);
 }
 

@@ -26,8 +26,8 @@ static const struct {
      "[model]\nmodel=dense\nwindow=100\nhidden=256,128,64\nlatent=16\nloss=bce\nplanes=sounding\n"
      "[training]\nbatch=64\nepochs=50\nlearning-rate=0.001\ndecay=constant\nwarmup-steps=0\nadam-beta1=0.9\nadam-beta2=0.999\nadam-epsilon=1e-08\n"
      "weight-decay=0\nclip=0\nbeta=1\nbeta-steps=0\nfree-bits=0\nfree-bits-steps=0\naverage=0\ntranspose=0,0\noffsets=grid\n"},
-    {"chorales", SEQUENCE_PRESET "batch=8\nchunk=0\nepochs=85\ndropout=0.4\nfree-bits=2\n"},
-    {"folk", SEQUENCE_PRESET "batch=24\nchunk=128\nepochs=21\ndropout=0.3\nfree-bits=4\n"},
+    {"chorales", SEQUENCE_PRESET "batch=8\nchunk=0\nepochs=200\ndropout=0.4\nfree-bits=2\n[keeping]\nvalidate-every=10\n"},
+    {"folk", SEQUENCE_PRESET "batch=24\nchunk=128\nepochs=30\ndropout=0.3\nfree-bits=4\n[keeping]\nvalidate-every=5\n"},
 };
 
 /* Sets the options that key-file text holds; source names it in errors. */

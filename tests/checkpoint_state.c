@@ -29,5 +29,7 @@ int main(int argc, char **argv) {
     print_hash("v", optimizer->v, optimizer->n);
     printf("averaged %" G_GINT64_FORMAT "\n", optimizer->averaged);
     print_hash("average", optimizer->average, optimizer->n);
+    g_auto(attributes_t) attributes = {0};
+    if (checkpoint_read_attributes(argv[1], &attributes, NULL)) print_hash("attributes", attributes.vectors, attributes.n * attributes.Z);
     return 0;
 }

@@ -1,14 +1,13 @@
 /* checkpoint: owns the checkpoint format, both ways. The head is a flat record of named attributes under one SHA-256, the weights and moments are matrices
  * under HDF5's checksums, so a flipped byte is noticed wherever it falls. Refuses other formats, later versions and other shapes. Which files of a run folder
- * stay, and what its links point at, is in checkpoint_folder.c. */
-#include "trainer/checkpoint.h"
+ * stay, and what its links point at, is in checkpoint_folder.c; the vectors of attributes are in checkpoint_attributes.c. */
+#include "trainer/checkpoint_file.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "preprocess/h5.h"
 #include "trainer/option.h"
 
 G_DEFINE_QUARK(mpianist_checkpoint_error, checkpoint_error)
@@ -306,8 +305,7 @@ static const char *head_from_record(checkpoint_t *head, record_t *record) {
     return NULL;
 }
 
-/* Opens a file that says it is a checkpoint of a version that this program reads. NULL with error set. */
-static h5_file_t *open_checkpoint(const char *path, GError **error) {
+h5_file_t *checkpoint_file_open(const char *path, GError **error) {
     g_autoptr(h5_file_t) file = h5_file_open(path, error);
     g_autofree char *format = file ? h5_read_string(file, "/", "format", error) : NULL;
     int64_t version;
@@ -346,7 +344,7 @@ static gboolean read_head(h5_file_t *file, checkpoint_t *head, optimizer_t *opti
 gboolean checkpoint_read_head(const char *path, checkpoint_t *head, GError **error) {
     int64_t averaged;
     *head = (checkpoint_t){0};
-    g_autoptr(h5_file_t) file = open_checkpoint(path, error);
+    g_autoptr(h5_file_t) file = checkpoint_file_open(path, error);
     return file && read_head(file, head, NULL, &averaged, error);
 }
 
@@ -364,7 +362,7 @@ static gboolean transfer_block(h5_file_t *file, gboolean write, const char *grou
     return TRUE;
 }
 
-gboolean checkpoint_write(const char *path, const checkpoint_t *head, model_t *model, const optimizer_t *optimizer, GError **error) {
+h5_file_t *checkpoint_file_create(const char *path, const checkpoint_t *head, model_t *model, const optimizer_t *optimizer, GError **error) {
     g_auto(record_t) record;
     record_from_head(&record, head, optimizer);
     g_autoptr(h5_file_t) file = h5_file_create(path, error);
@@ -373,8 +371,13 @@ gboolean checkpoint_write(const char *path, const checkpoint_t *head, model_t *m
         !transfer_block(file, TRUE, "/weights", model_params(model), model, error) ||
         !transfer_block(file, TRUE, "/adam/m", optimizer->m, model, error) || !transfer_block(file, TRUE, "/adam/v", optimizer->v, model, error) ||
         (optimizer->averaged > 0 && !transfer_block(file, TRUE, "/average", optimizer->average, model, error)))
-        return FALSE;
-    return h5_file_commit(g_steal_pointer(&file), error);
+        return NULL;
+    return g_steal_pointer(&file);
+}
+
+gboolean checkpoint_write(const char *path, const checkpoint_t *head, model_t *model, const optimizer_t *optimizer, GError **error) {
+    h5_file_t *file = checkpoint_file_create(path, head, model, optimizer, error);
+    return file && h5_file_commit(file, error);
 }
 
 /* FALSE with CHECKPOINT_ERROR_SHAPE set where the models differ: the first difference, with both values. */
@@ -418,7 +421,7 @@ static gboolean check_shape(const char *path, const model_config_t *there, const
 /* Opens a checkpoint of a model of the same shape; the rest as read_head(). NULL with error set. */
 static h5_file_t *open_state(const char *path, const model_t *model, optimizer_t *optimizer, int64_t *averaged, GError **error) {
     g_auto(checkpoint_t) head = {0};
-    g_autoptr(h5_file_t) file = open_checkpoint(path, error);
+    g_autoptr(h5_file_t) file = checkpoint_file_open(path, error);
     if (!file || !read_head(file, &head, optimizer, averaged, error) || !check_shape(path, &head.model, model_config(model), error)) return NULL;
     return g_steal_pointer(&file);
 }

@@ -4,12 +4,14 @@
  *                    hidden as text)
  *   /weights/<name>  float32 [inputs, outputs]   /adam/m/<name>, /adam/v/<name>   optimizer state
  *   /average/<name>  the weights' average, where the run keeps one
+ *   /attributes/<name>  float32 [1, latent]: vectors of attributes, where they have been computed
  * The same state always gives the same bytes.
  * No MPI. */
 #ifndef MPIANIST_TRAINER_CHECKPOINT_H
 #define MPIANIST_TRAINER_CHECKPOINT_H
 
 #include "preprocess/roll.h"
+#include "trainer/attributes.h"
 #include "trainer/model.h"
 #include "trainer/optimizer.h"
 
@@ -48,7 +50,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(checkpoint_t, checkpoint_clear)
 
 #define CHECKPOINT_ERROR checkpoint_error_quark()
 GQuark checkpoint_error_quark(void);
-typedef enum { CHECKPOINT_ERROR_READ, CHECKPOINT_ERROR_FORMAT, CHECKPOINT_ERROR_SHAPE } checkpoint_error_t;
+typedef enum { CHECKPOINT_ERROR_READ, CHECKPOINT_ERROR_FORMAT, CHECKPOINT_ERROR_SHAPE, CHECKPOINT_ERROR_NONE } checkpoint_error_t;
 
 /* Writes atomically (h5_file_commit). FALSE with error set: file, cause; the file that stood there is untouched. Rank 0 only. */
 gboolean checkpoint_write(const char *path, const checkpoint_t *head, model_t *model, const optimizer_t *optimizer, GError **error);
@@ -61,6 +63,13 @@ gboolean checkpoint_read_head(const char *path, checkpoint_t *head, GError **err
 gboolean checkpoint_read_state(const char *path, model_t *model, optimizer_t *optimizer, GError **error);
 /* To evaluate and sample: the weights' average where the file has one, else the weights. Errors as before. */
 gboolean checkpoint_read_weights(const char *path, model_t *model, GError **error);
+/* Writes a checkpoint anew with these vectors in place of those that it had: the same state otherwise, to the bit, in the newest version of the format. Atomically, in
+ * the place of the file that a link such as best.h5 points at. All of the checkpoint is read and verified first. attributes->Z must be its latent size. FALSE with error
+ * set: the file is untouched. Rank 0 only. */
+gboolean checkpoint_write_attributes(const char *path, const attributes_t *attributes, GError **error);
+/* The vectors of a checkpoint (owner: caller, attributes_clear()). FALSE with error set: CHECKPOINT_ERROR_NONE where it has none, and how to get them; else as
+ * checkpoint_read_head(). */
+gboolean checkpoint_read_attributes(const char *path, attributes_t *attributes, GError **error);
 /* SHA-256 of the file, first 16 hexadecimal digits: names a checkpoint in what it made. NULL with error set. */
 char *checkpoint_hash(const char *path, GError **error);
 

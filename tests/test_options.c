@@ -163,6 +163,8 @@ static void test_usage(void) {
         {"trainer --data d --output o --split test", "--split: has no meaning without --evaluate CHECKPOINT"},
         {"trainer --data d --output o --iwae 5", "--iwae: has no meaning without --evaluate CHECKPOINT"},
         {"trainer --data d --output o --particles 5", "--particles: has no meaning without --evaluate CHECKPOINT"},
+        {"trainer --data d --attributes a --evaluate b", "--evaluate, --attributes: exclude each other; give one after the other"},
+        {"trainer --data d --attributes a --split test", "--split: has no meaning without --evaluate CHECKPOINT"},
         {"trainer --data d --output o --batch 4 --accumulate 5", "--accumulate: more passes than a batch has samples; lower it or raise --batch"},
         {"trainer --data d --output o --model sequence --chunk 30 --segment 8", "--chunk: must be whole segments; give a multiple of --segment"},
     };
@@ -186,6 +188,9 @@ static void test_usage(void) {
     split_t splits[SPLIT_COUNT];
     size_t n = 0;
     g_assert_true(options_splits(several, splits, &n, &error));
+    g_autoptr(options_t) attributes = parse_whole("trainer --data d --attributes best.h5 --hidden 3", FALSE, &help, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(attributes->attributes, ==, "best.h5");
     g_assert_true(several->particles == 16 && n == 2 && splits[0] == SPLIT_VALID && splits[1] == SPLIT_TRAIN);
 }
 

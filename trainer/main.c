@@ -1,7 +1,8 @@
-/* trainer: trains a variational autoencoder on a corpus, or evaluates a checkpoint, on all ranks that the launcher starts. */
+/* trainer: trains a variational autoencoder on a corpus, or evaluates a checkpoint or gives it vectors of attributes, on all ranks that the launcher starts. */
 #include <stdio.h>
 #include <string.h>
 
+#include "trainer/attributes_run.h"
 #include "trainer/comm.h"
 #include "trainer/evaluate.h"
 #include "trainer/ops.h"
@@ -42,6 +43,7 @@ static int run(int *argc, char ***argv, GError **error) {
     }
     if (help || !options) return EXIT_DONE;
     if (!check_same_options(options, error) || !set_threads(options, error)) return EXIT_ERROR;
+    if (options->attributes) return attributes_run(options, error);
     return options->evaluate ? evaluate_run(options, error) : train_run(options, error);
 }
 

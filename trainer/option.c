@@ -53,6 +53,7 @@ const option_t OPTION_TABLE[] = {
             "one or more of train, valid, test, with commas between"),
     INT("iwae", GROUP_EVALUATION, iwae, "0", "K", "dense: draws of the importance-weighted bound, 0: none", 0, 100000),
     INT("particles", GROUP_EVALUATION, particles, "0", "K", "sequence: particles of the bound, 0: none", 0, 10000),
+    TEXT("attributes", GROUP_EVALUATION, attributes, NULL, "FILE", "add to this checkpoint what sampler --more and --less need, instead of training"),
 
     CHOICE("model", GROUP_MODEL, model, "dense", "dense|sequence", "windows at once, or pieces frame by frame"),
     INT("window", GROUP_MODEL, window, "100", "FRAMES", "frames a window", 1, 65536, DENSE("its batches are whole pieces, or --chunk FRAMES")),

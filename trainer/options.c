@@ -188,10 +188,13 @@ static gboolean check_meaning(const options_t *options, GHashTable *flags, GErro
 /* What single values cannot show. */
 static gboolean check_together(const options_t *options, GHashTable *flags, GError **error) {
     const char *problem = NULL;
+    const gboolean trains = !options->evaluate && !options->attributes;
     if (!options->data)
         problem = "--data: missing; give the folder of shards that preprocess wrote (--help lists all options)";
-    else if (!options->output && !options->evaluate)
+    else if (!options->output && trains)
         problem = "--output: missing; give the run folder to write to (--help lists all options)";
+    else if (options->evaluate && options->attributes)
+        problem = "--evaluate, --attributes: exclude each other; give one after the other";
     else if (!options->evaluate && g_hash_table_contains(flags, "split"))
         problem = "--split: has no meaning without --evaluate CHECKPOINT";
     else if (!options->evaluate && g_hash_table_contains(flags, "iwae"))
@@ -205,7 +208,7 @@ static gboolean check_together(const options_t *options, GHashTable *flags, GErr
     else if (options->latent == 0 && g_str_equal(options->model, "dense"))
         problem = "--latent: 0 makes no sense for --model dense; give 1 or more";
     if (problem) g_set_error_literal(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, problem);
-    return !problem && (options->evaluate || check_meaning(options, flags, error));
+    return !problem && (!trains || check_meaning(options, flags, error));
 }
 
 /* run.ini of the run that --resume goes on with, or NULL. Owner: caller. */

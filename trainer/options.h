@@ -11,15 +11,16 @@ typedef enum { RESUME_NONE, RESUME_AUTO } resume_t;
 
 typedef struct {
     /* what to do (not in run.ini) */
-    char *data;     /* folder of shards */
-    char *output;   /* run folder */
-    char *config;   /* key file to start from */
-    char *preset;   /* "seed", "chorales", "folk", or NULL */
-    char *evaluate; /* checkpoint to evaluate instead of training */
-    char *split;    /* of --evaluate: "test", "train,valid" */
-    int iwae;       /* dense: draws K of the importance-weighted bound, 0: none */
-    int particles;  /* sequence: of the particle bound, 0: none */
-    char *resume;   /* "no", "auto", or a checkpoint's path */
+    char *data;       /* folder of shards */
+    char *output;     /* run folder */
+    char *config;     /* key file to start from */
+    char *preset;     /* "seed", "chorales", "folk", or NULL */
+    char *evaluate;   /* checkpoint to evaluate instead of training */
+    char *attributes; /* checkpoint that gets vectors of attributes instead of training */
+    char *split;      /* of --evaluate: "test", "train,valid" */
+    int iwae;         /* dense: draws K of the importance-weighted bound, 0: none */
+    int particles;    /* sequence: of the particle bound, 0: none */
+    char *resume;     /* "no", "auto", or a checkpoint's path */
     gboolean quiet, version;
 
     /* model */

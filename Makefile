@@ -143,10 +143,11 @@ deps:
 demo: deps programs
 	./demo.sh "$(OUTPUT)" $(CORPUS)
 
-## bench: time training against PyTorch on this machine (needs PyTorch, h5py and numpy)
+## bench: time training against PyTorch on this machine (needs PyTorch, h5py and numpy; SHARDS=folder: real pieces)
 .PHONY: bench
+SHARDS ?=
 bench: $(BUILD)/tests/bench/bench_step
-	$(PYTHON) tests/bench/against_pytorch.py $<
+	$(PYTHON) tests/bench/against_pytorch.py $< $(if $(SHARDS),--data "$(SHARDS)")
 
 ## golden: make tests/golden again (needs PyTorch)
 .PHONY: golden

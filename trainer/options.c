@@ -296,6 +296,16 @@ gboolean options_model_config(const options_t *options, const grid_t *grid, mode
            option_refuse(option_find("hidden"), "--hidden", options->hidden, error);
 }
 
+optimizer_config_t options_optimizer_config(const options_t *options) {
+    return (optimizer_config_t){.learning_rate = options->learning_rate,
+                                .beta1 = options->adam_beta1,
+                                .beta2 = options->adam_beta2,
+                                .epsilon = options->adam_epsilon,
+                                .weight_decay = options->weight_decay,
+                                .clip_norm = options->clip,
+                                .average = options->average};
+}
+
 gboolean options_transpose_range(const options_t *options, int *low, int *high, GError **error) {
     return option_parse_transpose(options->transpose, low, high) || option_refuse(option_find("transpose"), "--transpose", options->transpose, error);
 }

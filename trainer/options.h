@@ -86,6 +86,8 @@ char *options_to_text(const options_t *options);
 options_t *options_from_text(const char *text, const char *source, GError **error);
 /* The model that the options ask for on a grid. FALSE with error set. */
 gboolean options_model_config(const options_t *options, const grid_t *grid, model_config_t *config, GError **error);
+/* The optimizer that they ask for. */
+optimizer_config_t options_optimizer_config(const options_t *options);
 gboolean options_transpose_range(const options_t *options, int *low, int *high, GError **error);
 /* The splits of --split in the order given, each once: n of them. */
 gboolean options_splits(const options_t *options, split_t splits[SPLIT_COUNT], size_t *n, GError **error);

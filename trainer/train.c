@@ -105,13 +105,7 @@ static gboolean allocate(trainer_t *t, const model_config_t *config, GError **er
         g_propagate_error(error, local);
         return FALSE;
     }
-    optimizer_config_t adam = {.learning_rate = options->learning_rate,
-                               .beta1 = options->adam_beta1,
-                               .beta2 = options->adam_beta2,
-                               .epsilon = options->adam_epsilon,
-                               .weight_decay = options->weight_decay,
-                               .clip_norm = options->clip,
-                               .average = options->average};
+    const optimizer_config_t adam = options_optimizer_config(options);
     t->optimizer = optimizer_new(&adam, model_size(t->model));
     if (comm_rank() == 0) t->best = snapshot_new(config, &adam, &local);
     if (!comm_agree_error(&local)) {

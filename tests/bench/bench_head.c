@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "tests/bench/processor.h"
 #include "trainer/head.h"
 
 enum { ROWS = 400, VOICES = 5 };
@@ -49,20 +49,13 @@ static void draw(bench_t *b) {
 }
 static void plain(bench_t *b) { head_logits(b->head, b->frames[0], b->pre, b->scratch); }
 
-/* Time of this thread alone, in microseconds: the machine may be busy. */
-static double thread_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
 /* The fastest of the calls made in `seconds`, in microseconds a row. */
 static double fastest(bench_t *b, void (*call)(bench_t *), size_t rows, double seconds) {
     double best = 1e30;
-    for (const double end = thread_us() + seconds * 1e6; thread_us() < end;) {
-        const double start = thread_us();
+    for (const double end = processor_us() + seconds * 1e6; processor_us() < end;) {
+        const double start = processor_us();
         call(b);
-        best = MIN(best, (thread_us() - start) / (double)rows);
+        best = MIN(best, (processor_us() - start) / (double)rows);
     }
     return best;
 }

@@ -90,6 +90,12 @@ static const option_t table[] = {
     {"correlation", 0, G_OPTION_ARG_DOUBLE, AT(correlation), SONG, DENSE, 0, 1, "X", "of neighbouring windows: 0 jumps, 1 stays where it began",
      "it goes on from what it has written; see --temperature"},
     {"amount", 'a', G_OPTION_ARG_DOUBLE, AT(amount), VARY, ANY, 0, 1, "X", "0: the song as the model keeps it, 1: a draw from the prior", NULL},
+    {"more", 0, G_OPTION_ARG_STRING_ARRAY, AT(more), NEW | RECONSTRUCT | VARY, DENSE | VAE, 0, 0, "ATTRIBUTE",
+     "of an attribute, such as density (may be given several times)", NULL},
+    {"less", 0, G_OPTION_ARG_STRING_ARRAY, AT(less), NEW | RECONSTRUCT | VARY, DENSE | VAE, 0, 0, "ATTRIBUTE", "of an attribute, such as register",
+     NULL},
+    {"strength", 0, G_OPTION_ARG_DOUBLE, AT(strength), NEW | RECONSTRUCT | VARY, DENSE | VAE, 0, 100, "X",
+     "of --more and --less, in standard deviations", NULL},
     {"steps", 's', G_OPTION_ARG_INT, AT(steps), INTERPOLATE | TRAVERSE, ANY, 2, 999, "N", "how many results, both ends included", NULL},
     {"morph", 0, G_OPTION_ARG_NONE, AT(morph), INTERPOLATE, SEQUENCE, 0, 0, NULL, "instead one piece that becomes B on its way", NULL},
     {"dim", 'd', G_OPTION_ARG_INT, AT(dim), TRAVERSE, ANY, 0, G_MAXINT, "N", "the feature, from 0 to the model's latent size - 1 (required)", NULL},
@@ -185,7 +191,10 @@ static char *option_help(const option_t *option, const cli_t *cli) {
     const gboolean ranged = option->low < option->high && option->high < G_MAXINT;
     if (ranged) g_string_append_printf(text, " (%.10g to %.10g%s", option->low, option->high, now == NULL ? ")" : "");
     if (now != NULL) g_string_append_printf(text, "%sdefault %s)", ranged ? ", " : " (", now);
-    if (verbs[cli->verb].kinds & ~option->kinds) g_string_append_printf(text, "; %s models only", option->kinds == DENSE ? "dense" : "sequence");
+    if (verbs[cli->verb].kinds & ~option->kinds)
+        g_string_append(text, option->kinds == DENSE  ? "; dense models only"
+                              : option->kinds & DENSE ? "; models with latent vectors"
+                                                      : "; sequence models only");
     return g_string_free(text, FALSE);
 }
 
@@ -261,6 +270,7 @@ static cli_t *cli_new(verb_t verb) {
                    .bar = 1,
                    .correlation = 0.8,
                    .amount = 0.3,
+                   .strength = 1,
                    .keep = -1,
                    .steps_per_beat = -1,
                    .seam = -1};
@@ -274,6 +284,8 @@ void cli_free(cli_t *cli) {
     g_strfreev(cli->files);
     g_strfreev(cli->latents);
     g_free(cli->checkpoint);
+    g_strfreev(cli->more);
+    g_strfreev(cli->less);
     g_free(cli->key);
     g_free(cli->output);
     g_free(cli->soundfont);
@@ -301,6 +313,15 @@ static gboolean check_score(cli_t *cli, GError **error) {
     return TRUE;
 }
 
+static gboolean check_attributes(const cli_t *cli, GError **error) {
+    static const char *const none[] = {NULL};
+    const char *const *more = cli->more != NULL ? (const char *const *)cli->more : none;
+    const char *const *less = cli->less != NULL ? (const char *const *)cli->less : none;
+    for (size_t i = 0; more[i] != NULL; i++)
+        if (g_strv_contains(less, more[i])) return fail_usage(error, "--more %s and --less %s exclude each other; give one", more[i], more[i]);
+    return TRUE;
+}
+
 /* What no single option's range says. */
 static gboolean cli_check(cli_t *cli, GError **error) {
     const verb_info_t *verb = &verbs[cli->verb];
@@ -321,6 +342,7 @@ static gboolean cli_check(cli_t *cli, GError **error) {
     if (cli->key != NULL && !key_from_text(cli->key, &cli->wanted_key))
         return fail_usage(error, "--key %s: not a key; give one like C, Am, F#m or Bb", cli->key);
     if (cli->density && cli->draw) return fail_usage(error, "--density and --sample exclude each other; give one");
+    if (!check_attributes(cli, error)) return FALSE;
     if (cli->greedy && cli->draw) return fail_usage(error, "--greedy and --sample exclude each other; give one");
     if (cli->latents != NULL && cli->count != 1) return fail_usage(error, "--latent makes one result a vector; leave out --count");
     return TRUE;
@@ -427,7 +449,10 @@ gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error) {
                           verb->name);
     for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
         if (cli->given >> i & 1 && !(table[i].kinds & kind))
-            return fail_usage(error, "--%s has no meaning for %s model%s%s", table[i].name, kind == DENSE ? "a dense" : "a sequence",
+            return fail_usage(error, "--%s has no meaning for %s%s%s", table[i].name,
+                              kind == DENSE               ? "a dense model"
+                              : table[i].kinds & SEQUENCE ? "a model without latent vectors"
+                                                          : "a sequence model",
                               table[i].instead != NULL ? ": " : "; leave it out", table[i].instead != NULL ? table[i].instead : "");
     if (kind != DENSE && !cli->greedy && NEW & 1 << cli->verb) cli->draw = TRUE;
     return TRUE;

@@ -29,19 +29,21 @@ typedef struct {
     int count, first; /* how many results, and the number of the first, from 1 */
     gint64 seed;
     double temperature;
-    double threshold;  /* probability from which a cell sounds */
-    gboolean density;  /* as many cells as the model expects instead */
-    gboolean draw;     /* --sample: Bernoulli draws instead; cli_fit() sets it where it is the default */
-    gboolean greedy;   /* --greedy */
-    int steps;         /* interpolate, traverse */
-    int dim;           /* traverse: feature, from 0; -1: not given */
-    int bar;           /* where in the song its part starts, from 1 */
-    int bars;          /* of the piece, to add, or of the song's part; -1: all */
-    int keep;          /* continue: bars of the song; -1: all */
-    gboolean only_new; /* continue: without the song */
-    gboolean morph;    /* interpolate: one piece */
-    double amount;     /* vary */
-    char *key;         /* as given; NULL: as it comes */
+    double threshold;    /* probability from which a cell sounds */
+    gboolean density;    /* as many cells as the model expects instead */
+    gboolean draw;       /* --sample: Bernoulli draws instead; cli_fit() sets it where it is the default */
+    gboolean greedy;     /* --greedy */
+    int steps;           /* interpolate, traverse */
+    int dim;             /* traverse: feature, from 0; -1: not given */
+    int bar;             /* where in the song its part starts, from 1 */
+    int bars;            /* of the piece, to add, or of the song's part; -1: all */
+    int keep;            /* continue: bars of the song; -1: all */
+    gboolean only_new;   /* continue: without the song */
+    gboolean morph;      /* interpolate: one piece */
+    double amount;       /* vary */
+    char **more, **less; /* names of attributes; NULL: none */
+    double strength;     /* of each of them */
+    char *key;           /* as given; NULL: as it comes */
     musical_key_t wanted_key;
     double correlation; /* song: of neighbouring windows */
     double tempo_bpm;   /* 0: the song's, or the checkpoint's */

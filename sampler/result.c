@@ -34,6 +34,9 @@ GPtrArray *result_texts(const result_writer_t *writer, size_t index) {
     result_add_text(texts, "checkpoint: %s", writer->model->hash);
     result_add_text(texts, "seed: %" G_GINT64_FORMAT, cli->seed);
     if (index > 0) result_add_text(texts, "result: %zu", index);
+    for (size_t i = 0; cli->more != NULL && cli->more[i] != NULL; i++) result_add_text(texts, "more: %s", cli->more[i]);
+    for (size_t i = 0; cli->less != NULL && cli->less[i] != NULL; i++) result_add_text(texts, "less: %s", cli->less[i]);
+    if (cli->more != NULL || cli->less != NULL) result_add_text(texts, "strength: %.10g", cli->strength);
     const gboolean dense = writer->model->head.model.kind == MODEL_DENSE;
     if (!dense)
         result_add_text(texts, "draws: %s", cli->draw ? "bernoulli" : "greedy");

@@ -48,6 +48,33 @@ gboolean verb_check_feature(const result_writer_t *writer, GError **error) {
     return FALSE;
 }
 
+/* Adds by times the vector of each of the attributes named. */
+static gboolean add_attributes(const char *path, const attributes_t *attributes, char *const *wanted, double by, real_t *shift, GError **error) {
+    const size_t Z = attributes->Z;
+    for (; wanted != NULL && *wanted != NULL; wanted++) {
+        const size_t i = attributes_find(attributes, *wanted);
+        if (i == attributes->n) {
+            g_autoptr(GString) names = g_string_new(attributes->info[0].name);
+            for (size_t k = 1; k < attributes->n; k++) g_string_append_printf(names, ", %s", attributes->info[k].name);
+            g_set_error(error, VERBS_ERROR, VERBS_ERROR_RANGE, "%s: has no attribute '%s'; it has %s", path, *wanted, names->str);
+            return FALSE;
+        }
+        for (size_t j = 0; j < Z; j++) shift[j] += (real_t)(by * attributes->vectors[i * Z + j]);
+    }
+    return TRUE;
+}
+
+/* --more and --less: *shift [Z], --strength times the vectors of those attributes, added up; NULL where none is asked for. */
+static gboolean read_shift(const cli_t *cli, const sample_model_t *model, real_t **shift, GError **error) {
+    g_auto(attributes_t) attributes = {0};
+    *shift = NULL;
+    if (cli->more == NULL && cli->less == NULL) return TRUE;
+    if (!checkpoint_read_attributes(model->path, &attributes, error)) return FALSE;
+    *shift = g_new0(real_t, attributes.Z);
+    return add_attributes(model->path, &attributes, cli->more, cli->strength, *shift, error) &&
+           add_attributes(model->path, &attributes, cli->less, -cli->strength, *shift, error);
+}
+
 void verb_set_key(const result_writer_t *writer, const char *name, roll_t *roll, GPtrArray *texts) {
     const cli_t *cli = writer->cli;
     const grid_t *grid = &writer->model->head.grid;
@@ -96,8 +123,10 @@ gboolean verbs_run(cli_t *cli, GError **error) {
     g_autofree char *soundfont = cli->audio ? audio_soundfont(cli->soundfont, error) : NULL;
     if (cli->audio && soundfont == NULL) return FALSE;
     g_autoptr(sample_model_t) model = sample_model_open(cli->checkpoint, error);
-    if (model == NULL || !cli_fit(cli, &model->head.model, error) || !result_make_folder(cli, error)) return FALSE;
-    const result_writer_t writer = {.cli = cli, .model = model, .soundfont = soundfont};
+    g_autofree real_t *shift = NULL;
+    if (model == NULL || !cli_fit(cli, &model->head.model, error) || !read_shift(cli, model, &shift, error) || !result_make_folder(cli, error))
+        return FALSE;
+    const result_writer_t writer = {.cli = cli, .model = model, .soundfont = soundfont, .shift = shift};
     const gboolean pieces = model->head.model.kind == MODEL_SEQUENCE;
     if (pieces) ops_set_threads(1); /* products of one row: threads would only wait for each other */
     return (pieces ? verbs_piece : verbs_window)[cli->verb](&writer, error);

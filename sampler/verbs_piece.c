@@ -39,7 +39,7 @@ static compose_piece_t plan_piece(studio_t *studio, size_t index, size_t frames)
                              .index = index,
                              .draw = cli->draw,
                              .temperature = cli->temperature,
-                             .latents = {.keep = 1},
+                             .latents = {.keep = 1, .shift = studio->writer->shift},
                              .tick = show_frame,
                              .tick_data = studio};
 }
@@ -196,10 +196,10 @@ static gboolean write_vary(const result_writer_t *writer, GError **error) {
     for (size_t i = 0; i < (size_t)cli->count; i++) {
         const size_t index = (size_t)cli->first + i;
         compose_piece_t piece = plan_piece(&studio, index, part.frames);
-        piece.latents = (compose_latents_t){.centres = part.mu,
-                                            .segments = compose_segments(studio.compose, part.frames),
-                                            .keep = sqrt(1 - cli->amount * cli->amount),
-                                            .noise = cli->amount};
+        piece.latents.centres = part.mu;
+        piece.latents.segments = compose_segments(studio.compose, part.frames);
+        piece.latents.keep = sqrt(1 - cli->amount * cli->amount);
+        piece.latents.noise = cli->amount;
         g_autoptr(roll_t) roll = make_piece(&studio, &piece);
         g_autoptr(GPtrArray) texts = result_texts(writer, index);
         result_add_text(texts, "song: %s", stem);
@@ -319,7 +319,10 @@ static gboolean write_traverse(const result_writer_t *writer, GError **error) {
     for (size_t i = 0; i < n; i++) {
         const double by = VERB_TRAVERSE_END * (2.0 * (double)i / (double)(n - 1) - 1);
         pieces[i] = plan_piece(&studio, i + 1, part.frames);
-        pieces[i].latents = (compose_latents_t){.centres = part.mu, .segments = W, .keep = 1, .feature = dim, .by = by};
+        pieces[i].latents.centres = part.mu;
+        pieces[i].latents.segments = W;
+        pieces[i].latents.feature = dim;
+        pieces[i].latents.by = by;
         labels[i] = g_strdup_printf("z%zu %+.2f", dim, by);
     }
     g_autofree char *stem = verb_stem(cli->files[0]), *name = g_strdup_printf("traverse-%zu", dim);

@@ -10,6 +10,12 @@ static sample_rule_t rule_of(const cli_t *cli, size_t index) {
     return (sample_rule_t){.threshold = cli->threshold, .density = cli->density, .draw = cli->draw, .seed = (uint64_t)cli->seed, .index = index};
 }
 
+/* Moves z [n, Z] by --more and --less. */
+static void shift_latents(const result_writer_t *writer, real_t *z, size_t n) {
+    const size_t Z = writer->model->head.model.latent;
+    for (size_t i = 0; i < n * Z && writer->shift != NULL; i++) z[i] += writer->shift[i % Z];
+}
+
 /* mu [Z] of the window that begins at --bar of a song. */
 static real_t *read_window(const result_writer_t *writer, const char *path, result_time_t *time, GError **error) {
     const cli_t *cli = writer->cli;
@@ -35,6 +41,7 @@ static gboolean write_prior(const result_writer_t *writer, GError **error) {
         const size_t index = (size_t)cli->first + i;
         const sample_rule_t rule = rule_of(cli, index);
         if (cli->latents == NULL) latent_prior(rule.seed, index, cli->temperature, z + i * Z, Z);
+        shift_latents(writer, z + i * Z, 1);
         g_autoptr(roll_t) roll = sample_windows(writer->model, z + i * Z, 1, T, &rule);
         g_autoptr(GPtrArray) texts = result_texts(writer, index);
         if (cli->latents == NULL) result_add_text(texts, "temperature: %.10g", cli->temperature);
@@ -60,6 +67,7 @@ static gboolean write_reconstruct(const result_writer_t *writer, GError **error)
         const size_t n = (song->frames + T - 1) / T;
         const sample_rule_t rule = rule_of(cli, i + 1);
         g_autofree real_t *mu = sample_encode(writer->model, song, 0, n);
+        shift_latents(writer, mu, n);
         g_autoptr(roll_t) roll = sample_windows(writer->model, mu, n, song->frames, &rule);
         g_autoptr(GPtrArray) texts = result_texts(writer, i + 1);
         g_autofree char *stem = verb_stem(cli->files[i]), *name = verb_song_name(writer, i, names);
@@ -83,6 +91,7 @@ static gboolean write_song(const result_writer_t *writer, GError **error) {
         const size_t index = (size_t)cli->first + i;
         const sample_rule_t rule = rule_of(cli, index);
         latent_path(rule.seed, index, cli->temperature, cli->correlation, z, n, Z);
+        shift_latents(writer, z, n);
         g_autoptr(roll_t) roll = sample_overlapped(model, z, n, hop, frames, &rule, error);
         if (roll == NULL) return FALSE;
         g_autoptr(GPtrArray) texts = result_texts(writer, index);
@@ -113,6 +122,7 @@ static gboolean write_vary(const result_writer_t *writer, GError **error) {
         const sample_rule_t rule = rule_of(cli, index);
         latent_prior(rule.seed, index, cli->amount, z, Z);
         for (size_t j = 0; j < Z; j++) z[j] = (real_t)(keep * mu[j] + z[j]);
+        shift_latents(writer, z, 1);
         g_autoptr(roll_t) roll = sample_windows(writer->model, z, 1, T, &rule);
         g_autoptr(GPtrArray) texts = result_texts(writer, index);
         result_add_text(texts, "song: %s", stem);

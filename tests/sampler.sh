@@ -182,6 +182,18 @@ ok "of amount 1: a draw from the prior" [ "$(text v3/vary-song-0000-001.mid late
 "$sampler" vary -c model.h5 $a --amount 0.3 --first 3 -q -o v4 >out2
 ok "the third alone" same_notes v/vary-song-0000-003.mid v4/vary-song-0000-003.mid
 
+# ---- attributes ----
+"$BIN/preprocess" --tracks $tracks --split 100,0,0 --quiet --output corpus songs >out2 2>err2
+cp model.h5 able.h5
+run "$BIN/trainer" --attributes able.h5 --data corpus
+status_is 0 "trainer --attributes"
+for verb in prior "song --bars 4" "reconstruct $a" "vary $a"; do
+    # shellcheck disable=SC2086
+    "$sampler" $verb -c able.h5 -q -o less >out2 2>err2 && "$sampler" $verb -c able.h5 --less polyphony --strength 30 -q -o more >more.txt 2>err2
+    ok "${verb%% *} with less" other_notes "less/$(basename "$(head -n 1 more.txt)")" "$(head -n 1 more.txt)"
+done
+ok "text: less, strength" [ "$(text more/song-001.mid less) $(text more/song-001.mid strength)" = "polyphony 30" ]
+
 # ---- song ----
 run "$sampler" song -c model.h5 --bars 12 --picture -o l
 status_is 0 "song"

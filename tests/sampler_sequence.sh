@@ -160,6 +160,29 @@ run "$sampler" traverse -c model.h5 $a --dim 4 -o t
 status_is 1 "a feature that the model does not have"
 says 'has no latent feature 4: it has 4; give --dim 0 to 3' "and which it has"
 
+# ---- attributes ----
+run "$sampler" song -c model.h5 --more density -o refused
+status_is 1 "--more without vectors"
+says 'model.h5: .*trainer.*--attributes' "and how to get them"
+ok "nothing made" [ ! -e refused ]
+refused "--more density and --less density exclude each other" song -c model.h5 --more density --less density
+refused "has no meaning for a model without latent vectors" song -c plain.h5 --more density
+"$BIN/preprocess" --tracks melody,chords,bass,drums --split 100,0,0 --quiet --output corpus songs >out2 2>err2
+cp model.h5 able.h5
+run "$BIN/trainer" --attributes able.h5 --data corpus
+status_is 0 "trainer --attributes"
+run "$sampler" song -c able.h5 --more strangeness -o refused
+status_is 1 "an attribute that is not there"
+says "able.h5: has no attribute 'strangeness'; it has [a-z]+" "and those that are"
+"$sampler" song -c able.h5 --bars 4 -q -o a0 >out2 && "$sampler" song -c able.h5 --bars 4 --more register --strength 0 -q -o a1 >out2
+ok "--strength 0 changes nothing" same_notes a0/song-001.mid a1/song-001.mid
+for verb in "prior --bars 4" "song --bars 4" "continue $a --bars 4" "reconstruct $a" "vary $a"; do
+    # shellcheck disable=SC2086
+    "$sampler" $verb -c able.h5 -q -o less >out2 && "$sampler" $verb -c able.h5 --more register --less density --strength 3 -q -o more >more.txt
+    ok "${verb%% *} with more and less" other_notes "less/$(basename "$(head -n 1 more.txt)")" "$(head -n 1 more.txt)"
+done
+ok "text: more, less, strength" [ "$(text more/song-001.mid more) $(text more/song-001.mid less) $(text more/song-001.mid strength)" = "register density 3" ]
+
 "$make" mute.h5 --segment 8 --bias -1000
 run "$sampler" song -c mute.h5 --bars 2 -q -o mute
 status_is 0 "a silent result is a result"

@@ -241,6 +241,7 @@ static void test_latents(void) {
     enum { FRAMES = 5 * S };
     g_autoptr(sample_model_t) model = make_model("--tracks merged --planes 1");
     g_autoptr(compose_t) compose = make_compose(model);
+    const size_t Z = model->head.model.latent;
     const compose_piece_t prior = draw_of(5, 1, FRAMES);
     g_autoptr(roll_t) song = compose_piece(compose, &prior);
     g_autofree real_t *mu = compose_encode(compose, song, 0, FRAMES);
@@ -265,6 +266,18 @@ static void test_latents(void) {
     piece.latents.by = 3;
     g_autoptr(roll_t) shifted = compose_piece(compose, &piece);
     g_assert_false(same_frames(decoded, shifted, FRAMES));
+
+    g_autofree real_t *far = g_new(real_t, 5 * Z), *shift = g_new0(real_t, Z); /* a shift of all latents, or these latents: the same piece */
+    piece.latents.by = 0;
+    for (size_t i = 0; i < Z; i++) shift[i] = (real_t)(i % 2 ? -1 : 2);
+    for (size_t i = 0; i < 5 * Z; i++) far[i] = mu[i] + shift[i % Z];
+    piece.latents.shift = shift;
+    g_autoptr(roll_t) by_shift = compose_piece(compose, &piece);
+    piece.latents.shift = NULL;
+    piece.latents.centres = far;
+    g_autoptr(roll_t) by_centres = compose_piece(compose, &piece);
+    g_assert_true(same_frames(by_shift, by_centres, FRAMES));
+    g_assert_false(same_frames(by_shift, decoded, FRAMES));
 }
 
 static void count_tick(void *data) { ++*(size_t *)data; }

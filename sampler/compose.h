@@ -39,7 +39,7 @@ typedef struct {
     size_t frames; /* >= 1 */
     uint64_t seed, index;
     gboolean draw;      /* each cell by its probability; else the likelier */
-    double temperature; /* of draws: logits are divided by it; 0: as where nothing is drawn */
+    double temperature; /* of draws: head_rule_t; 0: as where nothing is drawn */
     compose_latents_t latents;
     const roll_t *given;      /* NULL: none */
     size_t given_frames;      /* the piece's first frames are given's, bit by bit: <= frames */

@@ -37,10 +37,13 @@ void head_train(head_t *head, size_t rows, const uint8_t *const *frames, real_t 
 /* Logits [D] of one row given all of its frame (of certain cells: -INFINITY or INFINITY). The plain twin of the kernels: no sparse sums, no vectors. */
 void head_logits(head_t *head, const uint8_t *frame, const real_t *pre, real_t *logits);
 
-/* How head_draw() decides a cell of probability p = logistic(logit / temperature). */
+/* How head_draw() decides cells. At temperature 1 a cell is set where its uniform is below logistic(logit). Other temperatures change which notes there are, not
+ * how many: of a group's cells from the lowest, the next to be set is none, one that sounded in the frame before, or another one, with the model's probabilities of
+ * these three; which one of its kind, by the model's probabilities to the power of 1 / temperature. To divide logits by a temperature below 1 would silence
+ * music: that some note begins is often likely where each single one is not. */
 typedef struct {
-    const double *uniforms; /* [D] in [0, 1): set where below p; NULL: greedy, set where logit > 0 */
-    double temperature;     /* > 0 */
+    const double *uniforms; /* [D] in [0, 1); NULL: greedy, set where logit > 0 */
+    double temperature;     /* > 0; greedy: does not matter */
 } head_rule_t;
 
 /* Writes the row's frame, cell by cell, reading the MODEL_CONTEXT frames before it. */

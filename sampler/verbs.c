@@ -59,6 +59,9 @@ static gboolean add_attributes(const char *path, const attributes_t *attributes,
             g_set_error(error, VERBS_ERROR, VERBS_ERROR_RANGE, "%s: has no attribute '%s'; it has %s", path, *wanted, names->str);
             return FALSE;
         }
+        if (attributes->info[i].r2 < ATTRIBUTES_FAINT_R2)
+            fprintf(stderr, "sampler: warning: %s: the latents hardly tell %s (R^2 %.2f): expect little of it\n", path, *wanted,
+                    attributes->info[i].r2);
         for (size_t j = 0; j < Z; j++) shift[j] += (real_t)(by * attributes->vectors[i * Z + j]);
     }
     return TRUE;

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # trainer --attributes: both kinds of model, any number of ranks, the checkpoint whole whatever happens, what is refused.
+# shellcheck disable=SC2317 # `ok` calls the helpers
 . "$SOURCE/tests/train_lib.sh"
 make_corpus data 12 --tracks merged --split 60,20,20
 make_corpus tracks 8 --tracks melody,bass,drums --split 80,10,10
@@ -32,7 +33,7 @@ for kind in sequence dense; do
     "$state" $kind.h5 >before
     for n in 1 2 4; do
         cp $kind.h5 "$kind$n.h5"
-        run ranks "$n" "$trainer" --attributes "$kind$n.h5" --data $data
+        run ranks "$n" "$trainer" --attributes "$kind$n.h5" --data "$data"
         status_is 0 "$kind, $n ranks"
         members out attribute unit mean sd r2 reach segments | sed "s/^/$kind /" >"numbers$n"
         [ "$n" -eq 1 ] || ok "the same numbers as on 1 rank" near numbers1 "numbers$n"
@@ -41,11 +42,12 @@ for kind in sequence dense; do
     done
     says '^density +[0-9]' "a table"
     cp "${kind}1.h5" again.h5
-    run "$trainer" --attributes again.h5 --data $data --quiet
+    run "$trainer" --attributes again.h5 --data "$data" --quiet
     status_is 0 "$kind, once more"
     ok "--quiet: no table" test ! -s err
     ok "the same bytes" cmp again.h5 "${kind}1.h5"
     cp numbers1 "$kind.numbers"
+    cp out "$kind.json"
 done
 run "$trainer" --attributes sequence.h5 --data data
 says 'warning: sequence\.h5 was trained on corpus 0000' "a word about another corpus"
@@ -54,6 +56,16 @@ ok "and no drums" test "$(grep -c drums err)" -eq 0
 run "$trainer" --attributes dense.h5 --data tracks
 says '^drums +[0-9l]' "of three tracks: drums too, if only to say that they are left out"
 ok "other numbers" test "$(cut -d' ' -f5 sequence.numbers)" != "$(cut -d' ' -f5 dense.numbers)"
+
+# What the latents hardly tell is said where it is asked for.
+told=0
+while read -r name r2; do
+    run "$BIN/sampler" song -c sequence1.h5 --bars 1 --more "$name" -q -o music
+    says_faint=$(grep -c "warning: sequence1.h5: the latents hardly tell $name" err)
+    ok "--more $name, R^2 $r2: a warning where that is below 0.1" test "$says_faint" -eq "$(awk "BEGIN { print $r2 < 0.1 }")"
+    told=$((told + says_faint))
+done < <(members sequence.json attribute r2)
+ok "some of them are" test "$told" -gt 0
 
 # In a run folder: links stay, training goes on, and what it writes has no vectors.
 ok "a run" learned run data --epochs 20

@@ -67,7 +67,8 @@ void attribute_moments_add(attribute_moments_t *moments, const real_t *mu, const
 /* Segments added. */
 double attribute_moments_count(const attribute_moments_t *moments);
 
-#define ATTRIBUTES_LEAST_R2 0.01 /* below it the latents do not tell an attribute */
+#define ATTRIBUTES_FAINT_R2 0.1  /* below it the latents hardly tell an attribute: its vector does little */
+#define ATTRIBUTES_LEAST_R2 0.01 /* below it they do not tell it */
 #define ATTRIBUTES_RIDGE    0.1
 #define ATTRIBUTES_FARTHEST 2.0 /* Mahalanobis length of a vector at most: sd of the segments' latents along it */
 

@@ -120,30 +120,30 @@ static void test_temperature(void) {
 /* ---- frames that are given ---- */
 
 static void test_given(void) {
-    enum { GIVEN = 37, FRAMES = 70 };
+    enum { MOST = 37, FRAMES = 70 };
     for (size_t m = 0; m < G_N_ELEMENTS(models); m++) {
         g_autoptr(sample_model_t) model = make_model(models[m]);
         g_autoptr(compose_t) compose = make_compose(model);
-        const compose_piece_t first = draw_of(5, 1, GIVEN);
+        const compose_piece_t first = draw_of(5, 1, MOST);
         g_autoptr(roll_t) song = compose_piece(compose, &first);
         g_autoptr(roll_t) before = NULL;
-        for (size_t given = 0; given <= GIVEN; given++) {
+        for (size_t given = 0; given <= MOST; given++) {
             compose_piece_t piece = draw_of(6, 2, FRAMES);
             piece.given = song;
             piece.given_frames = given;
             g_autoptr(roll_t) roll = compose_piece(compose, &piece);
             g_assert_cmpuint(roll->frames, ==, FRAMES);
             g_assert_true(same_frames(roll, song, given));
-            g_assert_false(same_frames(roll, song, GIVEN) && given < S);
+            g_assert_false(same_frames(roll, song, MOST) && given < S);
             g_assert_true(before == NULL || !same_frames(roll, before, FRAMES));
             roll_free(g_steal_pointer(&before));
             before = g_steal_pointer(&roll);
         }
-        compose_piece_t all = draw_of(6, 2, GIVEN);
+        compose_piece_t all = draw_of(6, 2, MOST);
         all.given = song;
-        all.given_frames = GIVEN;
+        all.given_frames = MOST;
         g_autoptr(roll_t) whole = compose_piece(compose, &all); /* nothing to add */
-        g_assert_true(same_frames(whole, song, GIVEN));
+        g_assert_true(same_frames(whole, song, MOST));
     }
 }
 
@@ -164,54 +164,126 @@ static void test_state(void) {
 
 static void pack(const roll_t *roll, size_t t, uint8_t *frame) { memcpy(frame, roll->bits + t * ROLL_PLANES * roll->stride, roll->stride); }
 
-/* By hand, one candidate at a time: of the 64 latents the one that makes the frames given most probable, and what it goes on with; one track, one plane. */
+/* ---- a segment that is given in part; one track, one plane ---- */
+
+enum { WHOLE = 2, GIVEN = WHOLE * S + 5, REST = S - 5, CANDIDATES = 64, MAX_Z = 8, MAX_BYTES = 16 };
+
+typedef struct {
+    double nll;                    /* of the frames given of the segment */
+    uint8_t rest[REST][MAX_BYTES]; /* what it goes on with, the likelier of each cell */
+} candidate_t;
+
+/* What a candidate of noise eps makes of it, by hand. mu: of the whole segments. */
+static candidate_t try_candidate(stream_t *stream, const roll_t *song, const real_t *mu, const real_t *eps, size_t Z) {
+    const head_rule_t greedy = {.uniforms = NULL, .temperature = 1};
+    candidate_t candidate = {.nll = 0};
+    uint8_t frame[MAX_BYTES];
+    stream_start(stream, 1);
+    for (size_t t = 0; t < GIVEN; t++) {
+        double nll;
+        if (t % S == 0 && t < WHOLE * S) stream_set_latent(stream, mu + t / S * Z);
+        if (t == WHOLE * S) {
+            real_t z[MAX_Z], prior[MAX_Z], logvar[MAX_Z];
+            stream_prior(stream, prior, logvar);
+            for (size_t i = 0; i < Z; i++) z[i] = (real_t)(prior[i] + exp(logvar[i] / 2) * eps[i]);
+            stream_set_latent(stream, z);
+        }
+        pack(song, t, frame);
+        stream_force(stream, frame, TRUE, &nll);
+        if (t >= WHOLE * S) candidate.nll += nll;
+    }
+    for (size_t t = 0; t < REST; t++) stream_draw(stream, &greedy, candidate.rest[t]);
+    return candidate;
+}
+
+static gboolean goes_on_as(const roll_t *roll, const candidate_t *candidate) {
+    uint8_t frame[MAX_BYTES];
+    for (size_t t = 0; t < REST; t++) {
+        pack(roll, GIVEN + t, frame);
+        if (memcmp(frame, candidate->rest[t], roll->stride) != 0) return FALSE;
+    }
+    return TRUE;
+}
+
+/* The best of the candidates where nothing is drawn, and else each as often as its weight says. */
 static void test_part(void) {
-    enum { GIVEN = S + 5, CANDIDATES = 64, MAX_Z = 8, MAX_BYTES = 16 };
-    g_autoptr(sample_model_t) model = make_model("--tracks merged --planes 1");
+    enum { DRAWS = 400 };
+    g_autoptr(sample_model_t) model = make_model("--tracks merged --planes 1 --bias -3");
     g_autoptr(compose_t) compose = make_compose(model);
     g_autoptr(stream_t) stream = stream_new(model->model, 1, NULL);
     const size_t Z = model->head.model.latent;
     g_assert_cmpuint(Z, <=, MAX_Z);
     const compose_piece_t first = draw_of(5, 1, GIVEN);
     g_autoptr(roll_t) song = compose_piece(compose, &first);
-    compose_piece_t piece = draw_of(1, 1, 2 * S);
+    g_autofree real_t *mu = compose_encode(compose, song, 0, GIVEN);
+    real_t eps[CANDIDATES * MAX_Z];
+    candidate_t candidates[CANDIDATES];
+    size_t best = 0, alike = 0;
+    const rng_t rng = rng_make(0, RNG_PRIOR, 0, WHOLE);
+    rng_normal(&rng, eps, CANDIDATES * Z);
+    for (size_t c = 0; c < CANDIDATES; c++) {
+        candidates[c] = try_candidate(stream, song, mu, eps + c * Z, Z);
+        if (candidates[c].nll < candidates[best].nll) best = c;
+    }
+    double total = 0, share = 0; /* of the candidates that go on as the best does */
+    for (size_t c = 0; c < CANDIDATES; c++) {
+        const gboolean same = memcmp(candidates[c].rest, candidates[best].rest, sizeof candidates[c].rest) == 0;
+        total += exp(candidates[best].nll - candidates[c].nll);
+        share += same ? exp(candidates[best].nll - candidates[c].nll) : 0;
+        alike += same ? 1 : 0;
+    }
+    share /= total;
+    g_assert_cmpfloat(fabs(share - (double)alike / CANDIDATES), >, 0.2); /* the weights matter */
+
+    compose_piece_t piece = draw_of(1, 1, GIVEN + REST);
     piece.temperature = piece.latents.noise = 0;
     piece.given = song;
     piece.given_frames = GIVEN;
-    g_autoptr(roll_t) roll = compose_piece(compose, &piece);
-    piece.seed = 99;
-    g_autoptr(roll_t) other_seed = compose_piece(compose, &piece);
-    g_assert_true(same_frames(roll, other_seed, 2 * S));
-
-    g_autofree real_t *mu = compose_encode(compose, song, 0, GIVEN);
-    real_t eps[CANDIDATES * MAX_Z], z[MAX_Z], prior[MAX_Z], logvar[MAX_Z];
-    uint8_t frame[MAX_BYTES], best[S][MAX_BYTES] = {{0}};
-    const rng_t rng = rng_make(0, RNG_PRIOR, 0, 1);
-    rng_normal(&rng, eps, CANDIDATES * Z);
-    double least = INFINITY;
-    const head_rule_t greedy = {.uniforms = NULL, .temperature = 1};
-    for (size_t c = 0; c < CANDIDATES; c++) {
-        double sum = 0;
-        stream_start(stream, 1);
-        stream_set_latent(stream, mu);
-        for (size_t t = 0; t < GIVEN; t++) {
-            double nll = 0;
-            if (t == S) {
-                stream_prior(stream, prior, logvar);
-                for (size_t i = 0; i < Z; i++) z[i] = (real_t)(prior[i] + exp(logvar[i] / 2) * eps[c * Z + i]);
-                stream_set_latent(stream, z);
-            }
-            pack(song, t, frame);
-            stream_force(stream, frame, TRUE, &nll);
-            if (t >= S) sum += nll;
-        }
-        const gboolean better = sum < least;
-        if (better) least = sum;
-        for (size_t t = GIVEN; t < 2 * S; t++) stream_draw(stream, &greedy, better ? best[t - S] : frame);
+    for (piece.seed = 1; piece.seed <= 3; piece.seed++) {
+        g_autoptr(roll_t) roll = compose_piece(compose, &piece);
+        g_assert_true(goes_on_as(roll, &candidates[best]));
     }
-    for (size_t t = GIVEN; t < 2 * S; t++) {
+    piece.temperature = 1e-4; /* of the notes next to nothing is left to chance */
+    double found = 0;
+    for (piece.index = 1; piece.index <= DRAWS; piece.index++) {
+        g_autoptr(roll_t) roll = compose_piece(compose, &piece);
+        found += goes_on_as(roll, &candidates[best]) ? 1 : 0;
+    }
+    g_assert_cmpfloat(fabs(found / DRAWS - share), <, 5 * sqrt(share * (1 - share) / DRAWS));
+}
+
+/* ---- all of a piece by hand ---- */
+
+/* Its random numbers are those that compose.h names. */
+static void test_numbers(void) {
+    enum { FRAMES = 3 * S + 2, D = 88 };
+    g_autoptr(sample_model_t) model = make_model("--tracks merged --planes 1");
+    g_autoptr(compose_t) compose = make_compose(model);
+    g_autoptr(stream_t) stream = stream_new(model->model, 1, NULL);
+    const size_t Z = model->head.model.latent;
+    g_assert_cmpuint(Z, <=, MAX_Z);
+    compose_piece_t piece = draw_of(5, 7, FRAMES);
+    piece.temperature = 0.9;
+    piece.latents.noise = 0.8;
+    g_autoptr(roll_t) roll = compose_piece(compose, &piece);
+    const rng_t cells = rng_make(5, RNG_DECODE, 0, 7);
+    double uniforms[D];
+    const head_rule_t rule = {.uniforms = uniforms, .temperature = 0.9};
+    uint8_t drawn[MAX_BYTES] = {0}, frame[MAX_BYTES];
+    stream_start(stream, 1);
+    for (size_t t = 0; t < FRAMES; t++) {
+        if (t % S == 0) {
+            real_t z[MAX_Z], mu[MAX_Z], logvar[MAX_Z];
+            const rng_t rng = rng_make(5, RNG_PRIOR, 1 + 7, t / S);
+            rng_normal(&rng, z, Z);
+            stream_prior(stream, mu, logvar);
+            for (size_t i = 0; i < Z; i++) z[i] = (real_t)(mu[i] + 0.8 * exp(logvar[i] / 2) * z[i]);
+            stream_set_latent(stream, z);
+        }
+        for (size_t i = 0; i < D; i++) uniforms[i] = rng_uniform(&cells, t * D + i);
+        stream_draw(stream, &rule, drawn);
         pack(roll, t, frame);
-        g_assert_true(memcmp(frame, best[t - S], roll->stride) == 0);
+        g_assert_true(memcmp(frame, drawn, roll->stride) == 0);
     }
 }
 
@@ -303,6 +375,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/compose/given", test_given);
     g_test_add_func("/compose/state", test_state);
     g_test_add_func("/compose/part", test_part);
+    g_test_add_func("/compose/numbers", test_numbers);
     g_test_add_func("/compose/encode", test_encode);
     g_test_add_func("/compose/latents", test_latents);
     g_test_add_func("/compose/ticks", test_ticks);

@@ -36,7 +36,7 @@ show "$programs/preprocess" --info "$output/shards"
 
 say "Training a sequence VAE on two ranks"
 show "${launch[@]}" "$programs/trainer" --data "$output/shards" --output "$output/run" \
-    --preset folk --planes both --segment 8 --batch 8 --dropout 0.4 --epochs 36 --max-minutes 1.6
+    --preset folk --planes both --segment 8 --batch 8 --dropout 0.4 --epochs 30 --max-minutes 1.6
 show "$programs/trainer" --evaluate "$output/run/best.h5" --data "$output/shards" --split train >/dev/null
 
 say "Music"
@@ -50,9 +50,9 @@ mapfile -t songs < <(awk -F '\t' '$2 == "kept" { print $1 }' "$output/shards/rep
 if [ -d "$corpus" ]; then songs=("${songs[@]/#/$corpus/}"); fi
 show "$programs/sampler" song --checkpoint "$newest" --bars 32 -n 2 --seed 1 --picture "${audio[@]}" --output "$output/music/song"
 show "$programs/sampler" continue --checkpoint "$newest" --keep 8 --bars 8 --seed 1 --picture "${audio[@]}" --output "$output/music/continue" "${songs[0]}"
-show "$programs/sampler" vary --checkpoint "$newest" --amount 0.3 -n 2 --bars 8 --picture --output "$output/music/vary" "${songs[0]}"
+show "$programs/sampler" vary --checkpoint "$newest" --amount 0.3 -n 2 --bars 8 --sample --picture --output "$output/music/vary" "${songs[0]}"
 if [ ${#songs[@]} -gt 1 ]; then
-    show "$programs/sampler" interpolate --checkpoint "$newest" --bars 4 --steps 5 --picture --output "$output/music/interpolate" "${songs[0]}" "${songs[1]}"
+    show "$programs/sampler" interpolate --checkpoint "$newest" --bars 4 --steps 5 --sample --picture --output "$output/music/interpolate" "${songs[0]}" "${songs[1]}"
 fi
 show "$programs/sampler" curves --picture --output "$output/music/curves" "$output/run"
 show "$programs/sampler" score --corpus "$output/shards" --split train --originality "$output/shards" "$output/music/song" >"$output/music/score.json"

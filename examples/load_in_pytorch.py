@@ -16,6 +16,8 @@ def load_decoder(path):
     """The decoder (latent -> logits of a window's cells) as an nn.Sequential, and the checkpoint's attributes."""
     with h5py.File(path) as checkpoint:
         attributes, weights = dict(checkpoint.attrs), checkpoint["average" if "average" in checkpoint else "weights"]
+        if attributes["model"].decode() != "dense":
+            sys.exit(f"{path}: is no dense model; this example knows no other")
         names = sorted({name.rsplit(".", 1)[0] for name in weights if name.startswith("decoder.")}) + ["output"]
         layers = []
         for name in names:

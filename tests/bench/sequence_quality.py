@@ -42,8 +42,9 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--split", default="test")
-    parser.add_argument("options", nargs="*", help="options of the trainer, after --")
-    arguments = parser.parse_args()
+    ours = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
+    arguments = parser.parse_args(ours)
+    arguments.options = sys.argv[len(ours) + 2 :]
     arguments.runs.mkdir(parents=True, exist_ok=True)
     results = []
     for seed in range(1, arguments.seeds + 1):

@@ -205,9 +205,8 @@ static gboolean goes_on_as(const roll_t *roll, const candidate_t *candidate) {
     return TRUE;
 }
 
-/* The best of the candidates where nothing is drawn, and else each as often as its weight says. */
+/* The best of the candidates where nothing is drawn. */
 static void test_part(void) {
-    enum { DRAWS = 400 };
     g_autoptr(sample_model_t) model = make_model("--tracks merged --planes 1 --bias -3");
     g_autoptr(compose_t) compose = make_compose(model);
     g_autoptr(stream_t) stream = stream_new(model->model, 1, NULL);
@@ -218,22 +217,16 @@ static void test_part(void) {
     g_autofree real_t *mu = compose_encode(compose, song, 0, GIVEN);
     real_t eps[CANDIDATES * MAX_Z];
     candidate_t candidates[CANDIDATES];
-    size_t best = 0, alike = 0;
+    size_t best = 0;
     const rng_t rng = rng_make(0, RNG_PRIOR, 0, WHOLE);
     rng_normal(&rng, eps, CANDIDATES * Z);
     for (size_t c = 0; c < CANDIDATES; c++) {
         candidates[c] = try_candidate(stream, song, mu, eps + c * Z, Z);
         if (candidates[c].nll < candidates[best].nll) best = c;
     }
-    double total = 0, share = 0; /* of the candidates that go on as the best does */
-    for (size_t c = 0; c < CANDIDATES; c++) {
-        const gboolean same = memcmp(candidates[c].rest, candidates[best].rest, sizeof candidates[c].rest) == 0;
-        total += exp(candidates[best].nll - candidates[c].nll);
-        share += same ? exp(candidates[best].nll - candidates[c].nll) : 0;
-        alike += same ? 1 : 0;
-    }
-    share /= total;
-    g_assert_cmpfloat(fabs(share - (double)alike / CANDIDATES), >, 0.2); /* the weights matter */
+    size_t alike = 0;
+    for (size_t c = 0; c < CANDIDATES; c++) alike += memcmp(candidates[c].rest, candidates[best].rest, sizeof candidates[c].rest) == 0;
+    g_assert_cmpuint(alike, <, CANDIDATES); /* which one matters */
 
     compose_piece_t piece = draw_of(1, 1, GIVEN + REST);
     piece.temperature = piece.latents.noise = 0;
@@ -243,13 +236,6 @@ static void test_part(void) {
         g_autoptr(roll_t) roll = compose_piece(compose, &piece);
         g_assert_true(goes_on_as(roll, &candidates[best]));
     }
-    piece.temperature = 1e-4; /* of the notes next to nothing is left to chance */
-    double found = 0;
-    for (piece.index = 1; piece.index <= DRAWS; piece.index++) {
-        g_autoptr(roll_t) roll = compose_piece(compose, &piece);
-        found += goes_on_as(roll, &candidates[best]) ? 1 : 0;
-    }
-    g_assert_cmpfloat(fabs(found / DRAWS - share), <, 5 * sqrt(share * (1 - share) / DRAWS));
 }
 
 /* ---- all of a piece by hand ---- */

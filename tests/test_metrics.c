@@ -61,7 +61,7 @@ static void test_dense(void) {
 }
 
 static void test_sequence(void) {
-    const evaluation_t valid = {.windows = 2, .frames = 80, .segments = 20, .nll = 260, .kl = 30, .objective = 300};
+    const evaluation_t valid = {.windows = 2, .frames = 80, .segments = 20, .nll = 260, .kl = 30, .objective = 300, .active_units = 5};
     g_autoptr(JsonArray) lines = lines_of(MODEL_SEQUENCE, TRUE, &sums, &valid);
     assert_number(lines, 0, "sequences", 4);
     assert_number(lines, 0, "frames", 200);
@@ -78,6 +78,7 @@ static void test_sequence(void) {
     assert_number(lines, 1, "valid_kl_per_frame", 0.75);
     assert_number(lines, 1, "valid_kl_per_segment", 3);
     assert_number(lines, 1, "valid_loss", 7.5);
+    assert_number(lines, 1, "active_units", 5);
     assert_none(lines, 0, "windows");
     assert_none(lines, 1, "f1");
     /* No latent: no segments to divide by. */
@@ -89,7 +90,7 @@ static void test_sequence(void) {
 static void test_shown(void) {
     if (g_test_subprocess()) {
         const evaluation_t window = {.windows = 2, .frames = 80, .segments = 2, .nll = 40, .kl = 8, .active_units = 3, .f1 = 0.25};
-        const evaluation_t piece = {.windows = 2, .frames = 80, .segments = 20, .nll = 260, .kl = 30};
+        const evaluation_t piece = {.windows = 2, .frames = 80, .segments = 20, .nll = 260, .kl = 30, .active_units = 5};
         const evaluation_t exact = {.windows = 2, .frames = 80, .nll = 260};
         json_array_unref(lines_of(MODEL_DENSE, FALSE, &sums, &window));
         json_array_unref(lines_of(MODEL_SEQUENCE, FALSE, &sums, &piece));
@@ -101,7 +102,7 @@ static void test_shown(void) {
     g_test_trap_assert_stderr("*epoch 1/3: train 300.00 + 25.00 nats a window; valid 40.00 + 8.00 (1.000 + 0.200 a frame), 3 active units, F1 0.250, "
                               "best; * windows/s, 2.0 s\n*");
     g_test_trap_assert_stderr("*epoch 1/3: train 6.000 + 0.500 nats a frame (KL 2.00 a segment); valid 6.500 + 0.750 (KL 3.00 a segment), "
-                              "best; * frames/s, 2.0 s\n*");
+                              "5 active units, best; * frames/s, 2.0 s\n*");
     g_test_trap_assert_stderr("*epoch 1/3: train 6.000 nats a frame; valid 6.500, best; * frames/s, 2.0 s\n*");
 }
 

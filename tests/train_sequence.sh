@@ -51,6 +51,12 @@ run "$trainer" --output stopped "${common[@]}" --epochs 100000 --max-steps $((la
 run "$trainer" --output never "${common[@]}" --epochs 100000 --max-steps $((last + 9))
 same_state never/latest.h5 stopped/latest.h5 "going on after it: the same bits"
 
+run ranks 2 "$trainer" --output units "${common[@]}" --epochs 40 --learning-rate 0.01
+run "$trainer" --evaluate units/latest.h5 --data data --split valid --quiet
+status_is 0 "--evaluate, which goes another way"
+units=$(perl -MJSON::PP -e 'print decode_json(<>)->{active_units}' out)
+ok "finds the $units active units that training found" test "$units" -ge 1 -a "$units" = "$(member units/metrics.jsonl epoch active_units | tail -n 1)"
+
 run "$trainer" --output plain "${common[@]}" "${pieces[@]}" --latent 0
 status_is 0 "--latent 0"
 ok "has no divergence" test "$(member plain/metrics.jsonl epoch valid_kl | sort -u)" = 0

@@ -173,6 +173,15 @@ static int count_active(evaluator_t *evaluator, double windows, double all_windo
     return active;
 }
 
+int evaluate_active_units(const double *moments, double n, size_t Z) {
+    int active = 0;
+    for (size_t j = 0; j < Z; j++) {
+        const double mean = moments[j] / n;
+        active += moments[Z + j] / n - mean * mean > EVALUATE_ACTIVE_VARIANCE;
+    }
+    return active;
+}
+
 gboolean evaluator_run(evaluator_t *evaluator, model_t *model, const data_t *data, split_t split, uint64_t seed, double beta, double free_bits,
                        evaluation_t *result) {
     size_t Z = evaluator->config.latent;

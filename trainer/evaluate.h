@@ -32,6 +32,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(evaluator_t, evaluator_free)
 gboolean evaluator_run(evaluator_t *evaluator, model_t *model, const data_t *data, split_t split, uint64_t seed, double beta, double free_bits,
                        evaluation_t *result);
 
+/* Latent units whose mean varies over n segments. moments [2, Z]: sums of the means, and of their squares. */
+int evaluate_active_units(const double *moments, double n, size_t Z);
+
 /* --evaluate: prints one line of JSON to standard output (rank 0) and a table to standard error. Collective. Returns an exit status; errors are agreed and
  * set on every rank. */
 int evaluate_run(const options_t *options, GError **error);

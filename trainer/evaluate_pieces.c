@@ -4,6 +4,7 @@
 #include "trainer/batching.h"
 #include "trainer/comm.h"
 #include "trainer/stop.h"
+#include "trainer/vae_sequence.h"
 
 struct piece_evaluator {
     const data_t *data;
@@ -16,6 +17,7 @@ struct piece_evaluator {
     uint8_t *bits;                   /* of a pass: [B, MODEL_CONTEXT + T, frame bytes] */
     real_t *eps;                     /* [B, W, Z], NULL where Z is 0 */
     double *nll, *kl;                /* [B] */
+    double *moments;                 /* [2, Z] of this rank's posterior means, as evaluate_active_units() */
 };
 
 /* Sums that ranks add up. */
@@ -71,6 +73,7 @@ static void allocate_pass(piece_evaluator_t *evaluator) {
     evaluator->eps = evaluator->Z ? g_new0(real_t, segments * evaluator->Z) : NULL;
     evaluator->nll = g_new(double, B);
     evaluator->kl = g_new(double, B);
+    evaluator->moments = g_new(double, 2 * evaluator->Z);
 }
 
 piece_evaluator_t *piece_evaluator_new(const data_t *data, split_t split, const model_config_t *config, size_t max_B, size_t max_frames) {
@@ -92,9 +95,20 @@ piece_evaluator_t *piece_evaluator_new(const data_t *data, split_t split, const 
 
 void piece_evaluator_free(piece_evaluator_t *evaluator) {
     if (!evaluator) return;
-    void *const buffers[] = {evaluator->pieces, evaluator->valid, evaluator->first, evaluator->bits, evaluator->eps, evaluator->nll, evaluator->kl};
+    void *const buffers[] = {evaluator->pieces, evaluator->valid, evaluator->first, evaluator->bits,
+                             evaluator->eps,    evaluator->nll,   evaluator->kl,    evaluator->moments};
     for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
     g_free(evaluator);
+}
+
+static void add_means(piece_evaluator_t *evaluator, const model_t *model) {
+    size_t n = 0;
+    const real_t *mu = model_segment_means(model, &n);
+    for (size_t i = 0; i < n * evaluator->Z; i++) {
+        const double value = (double)mu[i];
+        evaluator->moments[i % evaluator->Z] += value;
+        evaluator->moments[evaluator->Z + i % evaluator->Z] += value * value;
+    }
 }
 
 static void add_pass(piece_evaluator_t *evaluator, model_t *model, size_t pass, uint64_t seed, double beta, double free_bits, sums_t *sums) {
@@ -107,6 +121,7 @@ static void add_pass(piece_evaluator_t *evaluator, model_t *model, size_t pass, 
     }
     const batch_t batch = {.B = B, .T = T, .bits = evaluator->bits, .valid = evaluator->valid + first, .eps = evaluator->eps, .keep_rate = 1};
     model_forward(model, &batch, evaluator->nll, evaluator->kl);
+    add_means(evaluator, model);
     for (size_t b = 0; b < B; b++) {
         const double segments = evaluator->eps ? (double)segments_of(evaluator, batch.valid[b]) : 0;
         sums->pieces++;
@@ -120,6 +135,7 @@ static void add_pass(piece_evaluator_t *evaluator, model_t *model, size_t pass, 
 
 gboolean piece_evaluator_run(piece_evaluator_t *evaluator, model_t *model, uint64_t seed, double beta, double free_bits, evaluation_t *result) {
     sums_t sums = {0};
+    for (size_t j = 0; j < 2 * evaluator->Z; j++) evaluator->moments[j] = 0;
     for (size_t pass = 0; pass < evaluator->most_passes; pass++) { /* as often on every rank */
         double stop = stop_signal() != 0;
         comm_sum_doubles(&stop, 1);
@@ -127,6 +143,7 @@ gboolean piece_evaluator_run(piece_evaluator_t *evaluator, model_t *model, uint6
         if (pass < evaluator->n_passes) add_pass(evaluator, model, pass, seed, beta, free_bits, &sums);
     }
     comm_sum_doubles((double *)&sums, sizeof sums / sizeof(double));
+    comm_sum_doubles(evaluator->moments, 2 * evaluator->Z);
     *result = (evaluation_t){
         .windows = (int64_t)sums.pieces,
         .frames = (int64_t)sums.frames,
@@ -134,6 +151,7 @@ gboolean piece_evaluator_run(piece_evaluator_t *evaluator, model_t *model, uint6
         .nll = sums.nll / sums.pieces,
         .kl = sums.kl / sums.pieces,
         .objective = sums.objective / sums.pieces,
+        .active_units = evaluate_active_units(evaluator->moments, sums.segments, evaluator->Z),
     };
     return TRUE;
 }

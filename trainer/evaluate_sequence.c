@@ -135,12 +135,7 @@ static void add_result(figures_result_t *sum, const figures_result_t *piece) {
 static void add_up(const job_t *job, int particles, sequence_evaluation_t *result) {
     const double frames = (double)job->all_frames, segments = (double)job->first_segment[job->n];
     figures_result_t sum = {0};
-    int active = 0;
     for (size_t i = 0; i < job->n; i++) add_result(&sum, &job->results[i]);
-    for (size_t j = 0; j < job->Z; j++) {
-        const double mean = job->moments[j] / segments;
-        active += job->moments[job->Z + j] / segments - mean * mean > EVALUATE_ACTIVE_VARIANCE;
-    }
     *result = (sequence_evaluation_t){.pieces = (int64_t)job->n,
                                       .frames = (int64_t)job->all_frames,
                                       .segments = (int64_t)job->first_segment[job->n],
@@ -148,7 +143,7 @@ static void add_up(const job_t *job, int particles, sequence_evaluation_t *resul
                                       .kl = sum.kl / frames,
                                       .particles = particles,
                                       .bound = sum.bound / frames,
-                                      .active_units = active,
+                                      .active_units = evaluate_active_units(job->moments, segments, job->Z),
                                       .rebuilt = notes_of(&sum.rebuilt),
                                       .floor = notes_of(&sum.floor)};
 }

@@ -195,11 +195,9 @@ static void write_validation(metrics_t *metrics, const evaluation_t *valid) {
     write_number(metrics, "valid_kl", valid->kl / items);
     write_number(metrics, "valid_nll_per_frame", valid->nll / frames);
     write_number(metrics, "valid_kl_per_frame", valid->kl / frames);
-    if (!is_dense(metrics)) {
-        write_number(metrics, "valid_kl_per_segment", valid_kl_per_segment(valid));
-        return;
-    }
+    if (!is_dense(metrics)) write_number(metrics, "valid_kl_per_segment", valid_kl_per_segment(valid));
     write_number(metrics, "active_units", valid->active_units);
+    if (!is_dense(metrics)) return;
     write_number(metrics, "precision", valid->precision);
     write_number(metrics, "recall", valid->recall);
     write_number(metrics, "f1", valid->f1);
@@ -223,7 +221,7 @@ static void show_sequence(const training_sums_t *sums, const evaluation_t *valid
     if (!valid) return;
     const double frames = frames_per_window(valid);
     fprintf(stderr, "; valid %.3f", valid->nll / frames);
-    if (latent) fprintf(stderr, " + %.3f (KL %.2f a segment)", valid->kl / frames, valid_kl_per_segment(valid));
+    if (latent) fprintf(stderr, " + %.3f (KL %.2f a segment), %d active units", valid->kl / frames, valid_kl_per_segment(valid), valid->active_units);
 }
 
 void metrics_epoch(metrics_t *metrics, const metrics_epoch_t *epoch) {

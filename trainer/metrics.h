@@ -7,7 +7,7 @@
  *                model, kl_per_segment, auxiliary_per_frame
  *   epoch:       epoch (ended, from 1), step, windows (sequence: sequences, frames), nll, kl, seconds, best; sequence: kl_per_segment, auxiliary_per_frame;
  *                and, where validated, valid_windows (sequence: valid_pieces), valid_loss (nll + beta max(kl, free bits)), valid_nll, valid_kl, valid_nll_per_frame,
- *                valid_kl_per_frame; dense: active_units, precision, recall, f1; sequence: valid_kl_per_segment
+ *                valid_kl_per_frame, active_units; dense: precision, recall, f1; sequence: valid_kl_per_segment
  *   validation:  as epoch, of a run that ended inside an epoch */
 #ifndef MPIANIST_TRAINER_METRICS_H
 #define MPIANIST_TRAINER_METRICS_H

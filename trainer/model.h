@@ -132,7 +132,7 @@ void model_train(model_t *model, const batch_t *batch, const model_objective_t *
 /* Forward only. Losses of each sequence go to nll[B] and kl[B] where not NULL. */
 void model_forward(model_t *model, const batch_t *batch, double *nll, double *kl);
 
-/* The rest is of the dense model alone; trainer/sequence.h has the sequence model's own. */
+/* The rest is of the dense model alone; trainer/vae_sequence.h has the sequence model's own. */
 
 /* Results of the last model_forward() on B windows: [B, Z], [B, Z], [B, Z], [B, D]. Valid until the next call. */
 const real_t *model_mu(const model_t *model);

@@ -164,6 +164,12 @@ void sequence_train_init_log_odds(void *state, const double *log_odds) { sequenc
 
 const sequence_net_t *sequence_train_net(const void *state) { return &((const sequence_train_t *)state)->net; }
 
+const real_t *sequence_train_means(const void *state, size_t *n) {
+    const sequence_train_t *s = state;
+    *n = s->net.Z ? s->segments.rows : 0;
+    return s->mu_q;
+}
+
 /* Frames packed, of one cell row each, for ops. */
 static ops_bits_t as_rows(const sequence_train_t *s, const uint8_t *bits, size_t rows) {
     const model_config_t *config = &s->net.config;

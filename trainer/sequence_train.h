@@ -14,5 +14,7 @@ void sequence_train_train(void *state, const batch_t *batch, const model_objecti
 void sequence_train_forward(void *state, const batch_t *batch, double *nll, double *kl);
 /* The layers that the state owns. */
 const sequence_net_t *sequence_train_net(const void *state);
+/* As model_segment_means(). */
+const real_t *sequence_train_means(const void *state, size_t *n);
 
 #endif

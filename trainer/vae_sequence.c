@@ -191,6 +191,8 @@ void sequence_kl(const real_t *mu_q, const real_t *lv_q, const real_t *mu_p, con
 
 const sequence_net_t *model_sequence_net(const model_t *model) { return sequence_train_net(model_state(model)); }
 
+const real_t *model_segment_means(const model_t *model, size_t *n) { return sequence_train_means(model_state(model), n); }
+
 const model_kind_ops_t vae_sequence_kind = {
     .name = "sequence",
     .check = check,

@@ -47,13 +47,15 @@ static void test_gradients(gconstpointer data) {
 }
 
 static const case_t cases[] = {
-    {"one track", HEAD_SHAPE(1, 1, 40, 5, 4, 0), 0.2},
-    {"wider than lanes", HEAD_SHAPE(1, 1, 12, 19, 35, 0), 0.3},
-    {"onsets", HEAD_SHAPE(1, 2, 30, 4, 3, 0), 0.4},
-    {"three tracks in an order of their own", HEAD_SHAPE(3, 2, 13, 4, 3, 2, 0, 1), 0.4},
-    {"two tracks without onsets", HEAD_SHAPE(2, 1, 9, 3, 2, 1, 0), 0.3},
-    {"fewer pitches than the windows", HEAD_SHAPE(2, 2, 3, 3, 2, 1, 0), 0.7},
-    {"all pitches", HEAD_SHAPE(1, 1, 128, 2, 2, 0), 0.1},
+    {"one track", HEAD_SHAPE(1, 1, 40, 5, 4, FEW_LAGS, 0), 0.2},
+    {"wider than lanes", HEAD_SHAPE(1, 1, 12, 19, 35, FEW_LAGS, 0), 0.3},
+    {"onsets", HEAD_SHAPE(1, 2, 30, 4, 3, FEW_LAGS, 0), 0.4},
+    {"three tracks in an order of their own", HEAD_SHAPE(3, 2, 13, 4, 3, FEW_LAGS, 2, 0, 1), 0.4},
+    {"two tracks without onsets", HEAD_SHAPE(2, 1, 9, 3, 2, FEW_LAGS, 1, 0), 0.3},
+    {"fewer pitches than the windows", HEAD_SHAPE(2, 2, 3, 3, 2, FEW_LAGS, 1, 0), 0.7},
+    {"many lags", HEAD_SHAPE(2, 2, 11, 3, 3, MANY_LAGS, 0, 1), 0.4},
+    {"one lag, not the last frame", HEAD_SHAPE(1, 2, 20, 3, 2, FAR_LAGS, 0), 0.4},
+    {"all pitches", HEAD_SHAPE(1, 1, 128, 2, 2, FEW_LAGS, 0), 0.1},
 };
 
 int main(int argc, char **argv) {

@@ -173,7 +173,7 @@ static void test_model(gconstpointer data) {
                .planes = L,                                                                                                                          \
                .pitches = P,                                                                                                                         \
                .latent = Z,                                                                                                                          \
-               .sequence = {S, H, E, U, A, Q, HIDDEN_Q, HIDDEN_P, HIDDEN_U, {__VA_ARGS__}}}
+               .sequence = {S, H, E, U, A, Q, HIDDEN_Q, HIDDEN_P, HIDDEN_U, {1, 2, 4}, 3, {__VA_ARGS__}}}
 #define NO_DROPOUT     .chances = {0.3, 1, 1}
 #define DROPOUT        .chances = {0.3, 0.7, 0.6}
 #define OBJECTIVE(...) .objective = {__VA_ARGS__}

@@ -9,16 +9,20 @@
 
 enum { ROWS = 8 };
 
-#define HEAD_SHAPE(K, L, P, A, Q, ...)                                                                                                               \
+/* Lags within one bank of the head's tables, and across several. */
+#define FEW_LAGS  .lags = {1, 2, 4}, .n_lags = 3
+#define MANY_LAGS .lags = {1, 2, 3, 5, 8, 9, 15}, .n_lags = 7
+#define FAR_LAGS  .lags = {6}, .n_lags = 1
+#define HEAD_SHAPE(K, L, P, A, Q, LAGS, ...)                                                                                                         \
     {                                                                                                                                                \
-        .kind = MODEL_SEQUENCE, .tracks = K, .planes = L, .pitches = P, .sequence = {.nade = A, .tied = Q, .order = {__VA_ARGS__} }                  \
+        .kind = MODEL_SEQUENCE, .tracks = K, .planes = L, .pitches = P, .sequence = {.nade = A, .tied = Q, LAGS, .order = {__VA_ARGS__} }            \
     }
 
 typedef struct {
     model_config_t config;
     head_t *head;
     GArray *table;
-    size_t D, columns, size, bytes; /* columns of pre; elements of a block of parameters; bytes of a frame */
+    size_t D, columns, size, bytes, context; /* columns of pre; elements of a block of parameters; bytes of a frame; frames before the first */
     real_t *params, *gradient, *pre;
     uint8_t *bits;
     uint8_t *frames[ROWS];
@@ -32,7 +36,7 @@ static inline void fixture_fill(uint64_t stream, real_t *out, size_t n, double s
 
 static inline void fixture_fill_frames(fixture_t *f, double density) {
     const rng_t rng = rng_make(3, RNG_DECODE, 0, 0);
-    const size_t stride = (f->config.pitches + 7) / 8, n = (MODEL_CONTEXT + ROWS) * f->bytes;
+    const size_t stride = (f->config.pitches + 7) / 8, n = (f->context + ROWS) * f->bytes;
     for (size_t i = 0; i < 8 * n; i++) f->bits[i / 8] = (uint8_t)(f->bits[i / 8] | (rng_uniform(&rng, i) < density) << i % 8);
     for (size_t i = 0; f->config.planes == 2 && i < n; i++) {
         if (i / stride % 2 == PLANE_SOUNDING) continue;
@@ -46,6 +50,7 @@ static inline fixture_t *fixture_new(const model_config_t *config, double densit
     f->config = *config;
     f->D = model_cells(config);
     f->bytes = model_frame_bytes(config);
+    f->context = model_context(config);
     f->columns = head_columns(config);
     f->table = g_array_new(FALSE, FALSE, sizeof(param_t));
     head_lay_out(config, f->table);
@@ -54,11 +59,11 @@ static inline fixture_t *fixture_new(const model_config_t *config, double densit
     f->params = ops_new_block(f->size);
     f->gradient = ops_new_block(f->size);
     f->pre = ops_new_block(ROWS * f->columns);
-    f->bits = g_malloc0((MODEL_CONTEXT + ROWS) * f->bytes);
+    f->bits = g_malloc0((f->context + ROWS) * f->bytes);
     fixture_fill(0, f->params, f->size, 0.5);
     fixture_fill(1, f->pre, ROWS * f->columns, 1);
     fixture_fill_frames(f, density);
-    for (size_t r = 0; r < ROWS; r++) f->frames[r] = f->bits + (MODEL_CONTEXT + r) * f->bytes;
+    for (size_t r = 0; r < ROWS; r++) f->frames[r] = f->bits + (f->context + r) * f->bytes;
     const model_blocks_t blocks = {&g_array_index(f->table, param_t, 0), f->table->len, f->params, f->gradient};
     f->head = head_new(config, &blocks, NULL);
     g_assert_nonnull(f->head);

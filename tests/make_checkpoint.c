@@ -62,7 +62,9 @@ static model_config_t sequence_config(const grid_t *grid) {
                                           .tied = 8,
                                           .posterior_hidden = 12,
                                           .prior_hidden = 9,
-                                          .sketch_hidden = 11}};
+                                          .sketch_hidden = 11,
+                                          .lags = {1, 2, 4},
+                                          .n_lags = 3}};
     model_order_tracks(&config, grid);
     return config;
 }

@@ -8,7 +8,7 @@
 #include "trainer/comm.h"
 #include "trainer/passes.h"
 
-enum { SEGMENT = 4, LATENT = 3, STATE = 5 };
+enum { SEGMENT = 4, LATENT = 3, STATE = 5, CONTEXT = 4 };
 
 #define CHECK(condition)                                                                                                                             \
     do {                                                                                                                                             \
@@ -28,7 +28,7 @@ static uint32_t add_bytes(uint32_t hash, const void *bytes, size_t n) {
 
 static double checksum(const batch_t *batch, size_t b, size_t frame_bytes) {
     const size_t T = batch->T, W = (T + SEGMENT - 1) / SEGMENT, frames = batch->valid[b], segments = (frames + SEGMENT - 1) / SEGMENT;
-    uint32_t hash = add_bytes(2166136261U, batch->bits + b * (MODEL_CONTEXT + T) * frame_bytes, (MODEL_CONTEXT + frames) * frame_bytes);
+    uint32_t hash = add_bytes(2166136261U, batch->bits + b * (CONTEXT + T) * frame_bytes, (CONTEXT + frames) * frame_bytes);
     hash = add_bytes(hash, batch->eps + b * W * LATENT, segments * LATENT * sizeof *batch->eps);
     hash = add_bytes(hash, batch->keep_input + b * T, frames);
     return add_bytes(hash, batch->keep_state + b * T * STATE, frames * STATE);
@@ -67,8 +67,14 @@ static void run_step(passes_t *passes, const passes_sizes_t *sizes, size_t accum
 
 static void run(const char *folder, const passes_config_t *config, size_t chunk) {
     GError *error = NULL;
-    const data_config_t sequences = {
-        .chunk = chunk, .align = SEGMENT, .planes = 2, .seed = 3, .random_offsets = TRUE, .transpose_low = -5, .transpose_high = 6};
+    const data_config_t sequences = {.chunk = chunk,
+                                     .align = SEGMENT,
+                                     .context = CONTEXT,
+                                     .planes = 2,
+                                     .seed = 3,
+                                     .random_offsets = TRUE,
+                                     .transpose_low = -5,
+                                     .transpose_high = 6};
     data_t *data = data_load(folder, &sequences, &error);
     if (!data) g_error("%s", error->message);
     const grid_t *grid = &data_shards(data)->grid;
@@ -77,7 +83,7 @@ static void run(const char *folder, const passes_config_t *config, size_t chunk)
                                   .planes = 2,
                                   .pitches = (size_t)grid->pitches,
                                   .latent = LATENT,
-                                  .sequence = {.segment = SEGMENT, .state = STATE}};
+                                  .sequence = {.segment = SEGMENT, .state = STATE, .lags = {CONTEXT}, .n_lags = 1}};
     const passes_sizes_t sizes = passes_sizes(data, MODEL_SEQUENCE, config);
     const int64_t steps = (data_samples(data) + (int64_t)config->batch - 1) / (int64_t)config->batch;
     for (int64_t epoch = 0; epoch < 2; epoch++) {

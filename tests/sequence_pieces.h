@@ -27,6 +27,8 @@ static const model_config_t tracks_config = {.kind = MODEL_SEQUENCE,
                                                           .posterior_hidden = 12,
                                                           .prior_hidden = 9,
                                                           .sketch_hidden = 11,
+                                                          .lags = {1, 2, 5, 9},
+                                                          .n_lags = 4,
                                                           .order = {1, 0}}};
 
 static inline model_config_t one_track_config(size_t pitches, size_t segment, size_t latent) {
@@ -72,13 +74,13 @@ static inline void set_values(model_t *model, const char *name, double value) {
 
 /* Random pieces in canonical form, longest first, as a batch with silence before; owned arrays. */
 typedef struct {
-    size_t B, T, frame_bytes;
-    uint8_t *bits; /* [B, MODEL_CONTEXT + T, frame bytes] */
+    size_t B, T, frame_bytes, context;
+    uint8_t *bits; /* [B, context + T, frame bytes] */
     uint32_t valid[PIECES_MAX];
 } pieces_t;
 
 static inline const uint8_t *piece_bits(const pieces_t *pieces, size_t b) {
-    return pieces->bits + (b * (MODEL_CONTEXT + pieces->T) + MODEL_CONTEXT) * pieces->frame_bytes;
+    return pieces->bits + (b * (pieces->context + pieces->T) + pieces->context) * pieces->frame_bytes;
 }
 
 /* Notes last: each cell keeps its state with probability 0.7. */
@@ -90,7 +92,8 @@ static inline pieces_t *new_pieces(const model_config_t *config, size_t B, const
     pieces->B = B;
     pieces->T = frames[0];
     pieces->frame_bytes = model_frame_bytes(config);
-    pieces->bits = g_malloc0(B * (MODEL_CONTEXT + pieces->T) * pieces->frame_bytes);
+    pieces->context = model_context(config);
+    pieces->bits = g_malloc0(B * (pieces->context + pieces->T) * pieces->frame_bytes);
     for (size_t b = 0; b < B; b++) {
         g_autoptr(roll_t) roll = roll_new(frames[b], config->tracks, config->pitches);
         pieces->valid[b] = frames[b];
@@ -102,7 +105,7 @@ static inline pieces_t *new_pieces(const model_config_t *config, size_t B, const
                     if (rng_uniform(&rng, element++) < 0.05) roll_set(roll, t, k, PLANE_ONSET, p);
                 }
         roll_make_canonical(roll);
-        uint8_t *to = pieces->bits + (b * (MODEL_CONTEXT + pieces->T) + MODEL_CONTEXT) * pieces->frame_bytes;
+        uint8_t *to = pieces->bits + (b * (pieces->context + pieces->T) + pieces->context) * pieces->frame_bytes;
         for (size_t row = 0; row < frames[b] * config->tracks; row++)
             memcpy(to + row * config->planes * stride, roll->bits + row * ROLL_PLANES * stride, config->planes * stride);
     }

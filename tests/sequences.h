@@ -9,8 +9,8 @@
 
 typedef struct {
     model_config_t config;
-    size_t frame_bytes, segments; /* segments: of T frames */
-    batch_t batch;                /* points to what follows */
+    size_t frame_bytes, context, segments; /* segments: of T frames */
+    batch_t batch;                         /* points to what follows */
     uint8_t *bits, *keep_input, *keep_state;
     uint32_t *valid;
     real_t *eps;
@@ -25,8 +25,9 @@ static inline sequences_t *sequences_new(const model_config_t *config, const uin
     sequences_t *s = g_new0(sequences_t, 1);
     s->config = *config;
     s->frame_bytes = model_frame_bytes(config);
+    s->context = model_context(config);
     s->segments = (T + config->sequence.segment - 1) / config->sequence.segment;
-    s->bits = g_malloc0(B * (MODEL_CONTEXT + T) * s->frame_bytes);
+    s->bits = g_malloc0(B * (s->context + T) * s->frame_bytes);
     s->valid = g_memdup2(valid, B * sizeof *valid);
     s->eps = g_new0(real_t, B * s->segments * config->latent + 1);
     s->keep_input = g_new0(uint8_t, B * T);
@@ -47,9 +48,9 @@ static inline size_t sequences_frames(const sequences_t *s) {
     return frames;
 }
 
-/* Frame t of sequence b, t from -MODEL_CONTEXT. */
+/* Frame t of sequence b, t from -context. */
 static inline uint8_t *sequences_frame(const sequences_t *s, size_t b, int t) {
-    return s->bits + ((MODEL_CONTEXT + s->batch.T) * b + (size_t)(MODEL_CONTEXT + t)) * s->frame_bytes;
+    return s->bits + ((s->context + s->batch.T) * b + (size_t)((int)s->context + t)) * s->frame_bytes;
 }
 
 /* An onset needs its sound, and sound after silence begins with one. */
@@ -59,21 +60,21 @@ static inline void sequences_make_canonical(const sequences_t *s, size_t b, int 
     const uint8_t *before = frame - s->frame_bytes;
     for (size_t i = 0; s->config.planes == 2 && i < s->frame_bytes; i++)
         if (i / stride % 2 == PLANE_ONSET)
-            frame[i] = (uint8_t)(frame[i - stride] & (frame[i] | (uint8_t) ~(t == -MODEL_CONTEXT ? 0 : before[i - stride])));
+            frame[i] = (uint8_t)(frame[i - stride] & (frame[i] | (uint8_t) ~(t == -(int)s->context ? 0 : before[i - stride])));
 }
 
 /* Every second sequence begins its song: silence before. Silence after each sequence's end. */
 static inline void sequences_draw(sequences_t *s, const sequences_chances_t *chances, uint64_t seed, uint64_t step) {
     const size_t B = s->batch.B, T = s->batch.T, P = s->config.pitches, H = s->config.sequence.state, D = model_cells(&s->config),
                  Z = s->config.latent;
-    memset(s->bits, 0, B * (MODEL_CONTEXT + T) * s->frame_bytes);
+    memset(s->bits, 0, B * (s->context + T) * s->frame_bytes);
     for (size_t b = 0; b < B; b++) {
         const rng_t bits = rng_make(seed, RNG_DECODE, step, b), noise = rng_make(seed, RNG_NOISE, step, b);
         const rng_t input = rng_make(seed, RNG_INPUT_DROPOUT, step, b), state = rng_make(seed, RNG_DROPOUT, step, b);
-        for (size_t i = b % 2 ? 0 : MODEL_CONTEXT * D; i < (MODEL_CONTEXT + s->valid[b]) * D; i++)
+        for (size_t i = b % 2 ? 0 : s->context * D; i < (s->context + s->valid[b]) * D; i++)
             if (rng_uniform(&bits, i) < chances->density)
-                sequences_frame(s, b, (int)(i / D) - MODEL_CONTEXT)[i % D / P * ((P + 7) / 8) + i % P / 8] |= (uint8_t)(1 << i % P % 8);
-        for (int t = -MODEL_CONTEXT; t < (int)s->valid[b]; t++) sequences_make_canonical(s, b, t);
+                sequences_frame(s, b, (int)(i / D) - (int)s->context)[i % D / P * ((P + 7) / 8) + i % P / 8] |= (uint8_t)(1 << i % P % 8);
+        for (int t = -(int)s->context; t < (int)s->valid[b]; t++) sequences_make_canonical(s, b, t);
         rng_normal(&noise, s->eps + b * s->segments * Z, s->segments * Z);
         for (size_t i = 0; i < s->valid[b]; i++) s->keep_input[b * T + i] = rng_uniform(&input, i) < chances->keep_input;
         for (size_t i = 0; i < s->valid[b] * H; i++) s->keep_state[b * T * H + i] = rng_uniform(&state, i) < chances->keep_state;

@@ -13,8 +13,13 @@ enum { Z = 3 };
 
 static const model_config_t small = {
     .kind = MODEL_DENSE, .window = 4, .tracks = 2, .planes = 1, .pitches = 13, .hidden = {7, 5}, .n_hidden = 2, .latent = Z, .loss = LOSS_BCE};
-static const model_config_t sequence = {
-    .kind = MODEL_SEQUENCE, .tracks = 2, .planes = 1, .pitches = 13, .latent = Z, .loss = LOSS_BCE, .sequence = {4, 3, 4, 5, 6, 7, 8, 9, 10, {1, 0}}};
+static const model_config_t sequence = {.kind = MODEL_SEQUENCE,
+                                        .tracks = 2,
+                                        .planes = 1,
+                                        .pitches = 13,
+                                        .latent = Z,
+                                        .loss = LOSS_BCE,
+                                        .sequence = {4, 3, 4, 5, 6, 7, 8, 9, 10, {1, 2, 4}, 3, {1, 0}}};
 
 static real_t vectors[2 * Z] = {0.5F, -1.25F, 3, 0.1F, 0.2F, -0.3F};
 static const attributes_t two = {.n = 2,

@@ -105,7 +105,9 @@ static const model_config_t sequence = {
                  .tied = 14,
                  .posterior_hidden = 15,
                  .prior_hidden = 16,
-                 .sketch_hidden = 17},
+                 .sketch_hidden = 17,
+                 .lags = {1, 3, 18, 19},
+                 .n_lags = 4},
 };
 
 /* Sizes of the sequence model there and back; its order of tracks from the roles. */
@@ -125,6 +127,7 @@ static void test_sequence_head(void) {
         g_assert_true(head.model.kind == MODEL_SEQUENCE && head.model.latent == latent && head.model.planes == 2 && head.model.n_hidden == 0);
         g_assert_true(s->segment == 8 && s->state == 10 && s->encoder == 11 && s->sketch == 12 && s->nade == 13 && s->tied == 14);
         g_assert_true(s->posterior_hidden == 15 && s->prior_hidden == 16 && s->sketch_hidden == 17);
+        g_assert_true(s->n_lags == 4 && s->lags[0] == 1 && s->lags[1] == 3 && s->lags[2] == 18 && s->lags[3] == 19);
         g_assert_true(s->order[0] == 1 && s->order[1] == 0); /* melody, bass: the bass first */
     }
     state.head.model.sequence.tied = 0;
@@ -192,10 +195,24 @@ static void test_sequence(void) {
     remove_folder(folder);
 }
 
+/* tests/golden/checkpoint-v2.h5: a sequence model of tests/make_checkpoint.c, small, written by version 2, which had no lags. */
+static void test_version_2(void) {
+    g_autofree char *path = g_test_build_filename(G_TEST_DIST, "golden", "checkpoint-v2.h5", NULL);
+    g_auto(checkpoint_t) head = {0};
+    g_autoptr(GError) error = NULL;
+    g_assert_true(checkpoint_read_head(path, &head, &error));
+    const sequence_sizes_t *s = &head.model.sequence;
+    g_assert_true(s->n_lags == 3 && s->lags[0] == 1 && s->lags[1] == 2 && s->lags[2] == 4);
+    g_autoptr(model_t) model = model_new(&head.model, 1, 1, &error);
+    g_assert_true(checkpoint_read_weights(path, model, &error));
+    g_assert_no_error(error);
+}
+
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/checkpoint-kinds/average", test_average);
     g_test_add_func("/checkpoint-kinds/sequence-head", test_sequence_head);
     g_test_add_func("/checkpoint-kinds/sequence", test_sequence);
+    g_test_add_func("/checkpoint-kinds/version-2", test_version_2);
     return g_test_run();
 }

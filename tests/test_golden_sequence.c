@@ -36,6 +36,9 @@ static void read_sizes(model_config_t *config, JsonObject *shape) {
                  {"prior_hidden", &sizes->prior_hidden},
                  {"sketch_hidden", &sizes->sketch_hidden}};
     for (size_t i = 0; i < G_N_ELEMENTS(table); i++) *table[i].size = golden_count(shape, table[i].member);
+    JsonArray *lags = json_object_get_array_member(shape, "lags");
+    sizes->n_lags = json_array_get_length(lags);
+    for (guint i = 0; i < sizes->n_lags; i++) sizes->lags[i] = (size_t)json_array_get_int_element(lags, i);
     JsonArray *order = json_object_get_array_member(shape, "order");
     for (guint i = 0; i < json_array_get_length(order); i++) sizes->order[i] = (uint8_t)json_array_get_int_element(order, i);
 }

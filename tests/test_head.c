@@ -7,9 +7,12 @@ static const struct {
     model_config_t config;
     double density;
 } cases[] = {
-    {HEAD_SHAPE(1, 1, 88, 64, 32, 0), 0.05},       {HEAD_SHAPE(1, 2, 88, 16, 16, 0), 0.15}, {HEAD_SHAPE(3, 2, 21, 24, 8, 2, 0, 1), 0.3},
-    {HEAD_SHAPE(4, 1, 12, 5, 3, 3, 1, 0, 2), 0.3}, {HEAD_SHAPE(2, 2, 3, 7, 9, 1, 0), 0.7},  {HEAD_SHAPE(1, 1, 128, 17, 33, 0), 0.1},
-    {HEAD_SHAPE(2, 2, 100, 32, 16, 1, 0), 0.02},   {HEAD_SHAPE(1, 2, 1, 1, 1, 0), 0.5},
+    {HEAD_SHAPE(1, 1, 88, 64, 32, FEW_LAGS, 0), 0.05},     {HEAD_SHAPE(1, 2, 88, 16, 16, FEW_LAGS, 0), 0.15},
+    {HEAD_SHAPE(3, 2, 21, 24, 8, FEW_LAGS, 2, 0, 1), 0.3}, {HEAD_SHAPE(4, 1, 12, 5, 3, FEW_LAGS, 3, 1, 0, 2), 0.3},
+    {HEAD_SHAPE(2, 2, 3, 7, 9, FEW_LAGS, 1, 0), 0.7},      {HEAD_SHAPE(1, 1, 128, 17, 33, FEW_LAGS, 0), 0.1},
+    {HEAD_SHAPE(2, 2, 100, 32, 16, FEW_LAGS, 1, 0), 0.02}, {HEAD_SHAPE(1, 2, 1, 1, 1, FEW_LAGS, 0), 0.5},
+    {HEAD_SHAPE(1, 1, 88, 64, 32, MANY_LAGS, 0), 0.05},    {HEAD_SHAPE(3, 2, 21, 24, 8, MANY_LAGS, 2, 0, 1), 0.3},
+    {HEAD_SHAPE(2, 2, 30, 5, 6, FAR_LAGS, 1, 0), 0.2},
 };
 
 static const uint8_t *const *rows_of(const fixture_t *f) { return (const uint8_t *const *)f->frames; }
@@ -57,18 +60,19 @@ static void test_twin(void) {
 
 /* Row r of Q is the feature that head.h says: with a weight there alone, a cell's logit is 1 where that bit is set and 0 where it is not. */
 static void test_features(void) {
-    const size_t lags[] = {1, 2, 4}, P = 40, p = 26, last = 2;
-    const model_config_t config = HEAD_SHAPE(3, 1, 40, 1, 1, 2, 0, 1);
+    const size_t P = 40, p = 26, last = 2;
+    const model_config_t config = HEAD_SHAPE(3, 1, 40, 1, 1, MANY_LAGS, 2, 0, 1);
+    const size_t past = config.sequence.n_lags * 27, own = past + 24;
     g_autoptr(fixture_t) f = fixture_new(&config, 0);
     const param_t *Q = &g_array_index(f->table, param_t, f->table->len - 2), *v = Q + 1;
-    g_assert_cmpuint(Q->rows, ==, 3 * 27 + 24 + 2 * 27);
-    memset(f->bits, 0, (MODEL_CONTEXT + ROWS) * f->bytes);
+    g_assert_cmpuint(Q->rows, ==, own + 2 * 27);
+    memset(f->bits, 0, (f->context + ROWS) * f->bytes);
     memset(f->params, 0, f->size * sizeof *f->params);
     memset(f->pre, 0, f->columns * sizeof *f->pre);
     f->params[v->offset] = 1;
     for (size_t r = 0; r < Q->rows; r++) {
-        const size_t before = r < 81 ? lags[r / 27] : 0, group = r < 105 ? last : (r - 105) / 27;
-        const size_t pitch = r < 81 ? p - 13 + r % 27 : r < 105 ? p - 24 + r - 81 : p - 13 + (r - 105) % 27;
+        const size_t before = r < past ? config.sequence.lags[r / 27] : 0, group = r < own ? last : (r - own) / 27;
+        const size_t pitch = r < past ? p - 13 + r % 27 : r < own ? p - 24 + r - past : p - 13 + (r - own) % 27;
         uint8_t *frame = f->frames[0] - before * f->bytes;
         real_t logits[3 * 40], with, without;
         f->params[Q->offset + r] = 1;
@@ -137,7 +141,8 @@ static void test_draw(void) {
     }
 }
 
-static const model_config_t tiny[] = {HEAD_SHAPE(2, 2, 2, 3, 3, 1, 0), HEAD_SHAPE(1, 2, 4, 8, 4, 0), HEAD_SHAPE(3, 1, 3, 4, 2, 2, 0, 1)};
+static const model_config_t tiny[] = {HEAD_SHAPE(2, 2, 2, 3, 3, FEW_LAGS, 1, 0), HEAD_SHAPE(1, 2, 4, 8, 4, FEW_LAGS, 0),
+                                      HEAD_SHAPE(3, 1, 3, 4, 2, FEW_LAGS, 2, 0, 1)};
 
 /* All 2^D frames in place of row `row`, with their probabilities; those that are not canonical have 0. */
 static double *new_probabilities(fixture_t *f, size_t row) {

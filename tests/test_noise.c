@@ -8,8 +8,12 @@
 enum { Z = 5, S = 4, H = 10, MAX_B = 6, MAX_T = 300 };
 
 static model_config_t config_of(size_t latent, size_t state) {
-    return (model_config_t){
-        .kind = MODEL_SEQUENCE, .tracks = 1, .planes = 1, .pitches = 8, .latent = latent, .sequence = {.segment = S, .state = state}};
+    return (model_config_t){.kind = MODEL_SEQUENCE,
+                            .tracks = 1,
+                            .planes = 1,
+                            .pitches = 8,
+                            .latent = latent,
+                            .sequence = {.segment = S, .state = state, .lags = {1}, .n_lags = 1}};
 }
 
 static noise_t *make(double input_dropout, double dropout) {

@@ -5,7 +5,7 @@
 #include "trainer/comm.h"
 #include "trainer/data.h"
 
-enum { SONGS = 9, C = 32, ALIGN = 8, T_MOST = 300 };
+enum { SONGS = 9, C = 32, ALIGN = 8, T_MOST = 300, CONTEXT = 4 };
 
 static const spelled_song_t SONG_TABLE[SONGS] = {{250, SPLIT_TRAIN, 100, 3}, {5, SPLIT_TRAIN, 90, 3},   {32, SPLIT_VALID, 60, 4},
                                                  {16, SPLIT_TRAIN, 140, 4},  {33, SPLIT_TRAIN, 120, 3}, {40, SPLIT_TEST, 60, 4},
@@ -22,10 +22,14 @@ static data_t *load_from(const char *from, const data_config_t *config) {
 }
 
 static data_t *load(size_t chunk, size_t planes, gboolean random, int low, int high) {
-    return load_from(
-        folder,
-        &(data_config_t){
-            .chunk = chunk, .align = ALIGN, .planes = planes, .seed = 7, .random_offsets = random, .transpose_low = low, .transpose_high = high});
+    return load_from(folder, &(data_config_t){.chunk = chunk,
+                                              .align = ALIGN,
+                                              .context = CONTEXT,
+                                              .planes = planes,
+                                              .seed = 7,
+                                              .random_offsets = random,
+                                              .transpose_low = low,
+                                              .transpose_high = high});
 }
 
 static gboolean is_silent(const uint8_t *bits, size_t n) {
@@ -37,9 +41,9 @@ static gboolean is_silent(const uint8_t *bits, size_t n) {
 /* Sequences are one stretch of one song, with the frames before it, silent before the song and after the stretch; returns the first frame. */
 static spelled_t read_sequence(const uint8_t *bits, size_t planes, size_t frames, size_t T) {
     const size_t frame_bytes = 2 * planes * STRIDE;
-    const spelled_t first = spelled_read_frame(bits + MODEL_CONTEXT * frame_bytes, planes);
-    for (int64_t t = -MODEL_CONTEXT; t < (int64_t)T; t++) {
-        const uint8_t *frame = bits + (size_t)(t + MODEL_CONTEXT) * frame_bytes;
+    const spelled_t first = spelled_read_frame(bits + CONTEXT * frame_bytes, planes);
+    for (int64_t t = -CONTEXT; t < (int64_t)T; t++) {
+        const uint8_t *frame = bits + (size_t)(t + CONTEXT) * frame_bytes;
         if (first.number + t < 0 || t >= (int64_t)frames) {
             g_assert_true(is_silent(frame, frame_bytes));
             continue;
@@ -54,7 +58,7 @@ static spelled_t read_sequence(const uint8_t *bits, size_t planes, size_t frames
 
 /* Slot's sequence of an epoch in an array of its frames and `more`. */
 static spelled_t read_slot(const data_t *data, size_t planes, int64_t epoch, int64_t slot, size_t more, size_t *frames) {
-    const size_t T = data_sequence_frames(data, epoch, slot) + more, bytes = (MODEL_CONTEXT + T) * 2 * planes * STRIDE;
+    const size_t T = data_sequence_frames(data, epoch, slot) + more, bytes = (CONTEXT + T) * 2 * planes * STRIDE;
     g_autofree uint8_t *bits = g_malloc(bytes);
     memset(bits, 0xff, bytes);
     *frames = data_sequence(data, epoch, slot, T, bits);
@@ -66,12 +70,12 @@ static spelled_t read_slot(const data_t *data, size_t planes, int64_t epoch, int
 static void test_pieces(void) {
     for (size_t planes = 1; planes <= 2; planes++) {
         data_t *data = load(0, planes, TRUE, -5, 6);
-        g_autofree uint8_t *bits = g_malloc((MODEL_CONTEXT + T_MOST) * 2 * planes * STRIDE);
+        g_autofree uint8_t *bits = g_malloc((CONTEXT + T_MOST) * 2 * planes * STRIDE);
         for (int split = 0; split < SPLIT_COUNT; split++) {
             int64_t piece = 0, frames = 0;
             for (int song = 0; song < SONGS; song++) {
                 if ((int)SONG_TABLE[song].split != split) continue;
-                memset(bits, 0xff, (MODEL_CONTEXT + T_MOST) * 2 * planes * STRIDE);
+                memset(bits, 0xff, (CONTEXT + T_MOST) * 2 * planes * STRIDE);
                 g_assert_cmpint(data_piece_frames(data, (split_t)split, piece), ==, SONG_TABLE[song].frames);
                 g_assert_cmpint(data_piece(data, (split_t)split, piece, T_MOST, bits), ==, SONG_TABLE[song].frames);
                 const spelled_t first = read_sequence(bits, planes, (size_t)SONG_TABLE[song].frames, T_MOST);
@@ -170,7 +174,7 @@ static void test_context_clamps(void) {
     shard_set_t head = {.n_shards = 1, .options = (char *)"", .grid = grid_default()};
     memset(head.corpus_id, 'b', 64);
     shard_song_t songs[2] = {{.frames = 16, .tempo_bpm = 120, .meter_numerator = 4, .meter_denominator = 4}};
-    uint8_t bits[32 * ROLL_PLANES * STRIDE] = {0}, chunk[(MODEL_CONTEXT + 8) * STRIDE];
+    uint8_t bits[32 * ROLL_PLANES * STRIDE] = {0}, chunk[(CONTEXT + 8) * STRIDE];
     for (int t = 0; t < 32; t++) {
         for (int plane = 0; plane < ROLL_PLANES; plane++)
             spelled_set_bit(bits + (t * ROLL_PLANES + plane) * STRIDE, t < 8 || (t >= 16 && t < 20) ? 87 : 40);
@@ -181,11 +185,11 @@ static void test_context_clamps(void) {
     g_autofree char *own = g_dir_make_tmp("test_sequences.XXXXXX", &error);
     g_assert_true(shard_write(own, &head, 0, songs, 2, bits, 32, &error));
     g_assert_no_error(error);
-    data_t *data = load_from(own, &(data_config_t){.chunk = 8, .align = 8, .planes = 1, .transpose_low = 5, .transpose_high = 5});
+    data_t *data = load_from(own, &(data_config_t){.chunk = 8, .align = 8, .context = CONTEXT, .planes = 1, .transpose_low = 5, .transpose_high = 5});
     g_assert_cmpint(data_samples(data), ==, 4);
     for (int64_t slot = 0; slot < 4; slot++) {
         data_sequence(data, 0, slot, 8, chunk);
-        const uint8_t *last = chunk + (MODEL_CONTEXT + 7) * STRIDE;
+        const uint8_t *last = chunk + (CONTEXT + 7) * STRIDE;
         g_assert_true(spelled_bit(last, slot == 0 ? 87 : slot == 3 ? 45 : 40));
     }
     data_free(data);
@@ -200,11 +204,11 @@ static void test_log_odds(void) {
         data_t *data = load(0, planes, FALSE, 0, 0);
         const size_t cells = 2 * planes * 88, frame_bytes = 2 * planes * STRIDE;
         g_autofree double *log_odds = g_new(double, cells), *counts = g_new0(double, cells);
-        g_autofree uint8_t *bits = g_malloc((MODEL_CONTEXT + T_MOST) * frame_bytes);
+        g_autofree uint8_t *bits = g_malloc((CONTEXT + T_MOST) * frame_bytes);
         double frames = 0;
         for (int64_t piece = 0; piece < data_pieces(data, SPLIT_TRAIN); piece++) {
             const size_t n = data_piece(data, SPLIT_TRAIN, piece, T_MOST, bits);
-            for (size_t t = MODEL_CONTEXT; t < MODEL_CONTEXT + n; t++)
+            for (size_t t = CONTEXT; t < CONTEXT + n; t++)
                 for (size_t i = 0; i < cells; i++) counts[i] += spelled_bit(bits + t * frame_bytes + i / 88 * STRIDE, (int)(i % 88));
             frames += (double)n;
         }

@@ -164,7 +164,7 @@ static batch_t part_of(const sequences_t *s, size_t first, size_t B) {
     const size_t T = s->batch.T, H = s->config.sequence.state;
     batch_t part = s->batch;
     part.B = B;
-    part.bits += first * (MODEL_CONTEXT + T) * s->frame_bytes;
+    part.bits += first * (s->context + T) * s->frame_bytes;
     part.valid += first;
     part.eps += first * s->segments * s->config.latent;
     part.keep_input += first * T;
@@ -228,7 +228,7 @@ static void test_masks(void) {
     g_autoptr(sequences_t) clean = draw(config, valid, B, T, 0), dirty = draw(config, valid, B, LONGER, 0);
     g_autoptr(model_t) model = new_sequence_model(config, B, 1), other = new_sequence_model(config, B, 1);
     for (size_t b = 0; b < B; b++) {
-        for (int t = -MODEL_CONTEXT; t < LONGER; t++)
+        for (int t = -(int)dirty->context; t < LONGER; t++)
             for (size_t i = 0; i < dirty->frame_bytes; i++) {
                 uint8_t *byte = sequences_frame(dirty, b, t) + i;
                 *byte = t >= (int)valid[b] ? 0xFF : (uint8_t)(i % 2 ? *byte | 0xE0 : *byte);

@@ -23,16 +23,19 @@ typedef struct {
     const data_t *data;
     const checkpoint_t *head;
     model_t *model;
-    stream_t *stream;                 /* of the sequence model */
-    size_t S, Z, frame_bytes, n, all; /* frames a segment (window); songs; their frames */
-    uint32_t *rank, *frames;          /* [n] */
-    uint8_t *bits;                    /* a song after MODEL_CONTEXT silent frames, filled up with silence to whole segments */
-    uint32_t *valid;                  /* [WINDOWS] */
-    real_t *mu, *logvar;              /* [segments of the longest song, Z] */
+    stream_t *stream;                          /* of the sequence model */
+    size_t S, Z, frame_bytes, context, n, all; /* S: frames a segment (window); songs; their frames */
+    uint32_t *rank, *frames;                   /* [n] */
+    uint8_t *bits;                             /* a song after `context` silent frames, filled up with silence to whole segments */
+    uint32_t *valid;                           /* [WINDOWS] */
+    real_t *mu, *logvar;                       /* [segments of the longest song, Z] */
     attribute_moments_t moments;
 } job_t;
 
 static size_t segments_of(const job_t *job, size_t frames) { return (frames + job->S - 1) / job->S; }
+
+/* Frames before a segment: at least the one that tells what begins in it. */
+static size_t context_of(const model_config_t *config) { return config->kind == MODEL_DENSE ? 1 : model_context(config); }
 
 static gboolean job_start(job_t *job, const data_t *data, const checkpoint_t *head, model_t *model, GError **error) {
     const model_config_t *config = &head->model;
@@ -40,13 +43,14 @@ static gboolean job_start(job_t *job, const data_t *data, const checkpoint_t *he
     *job = (job_t){.data = data, .head = head, .model = model, .Z = config->latent, .n = (size_t)data_pieces(data, SPLIT_TRAIN)};
     job->S = dense ? config->window : config->sequence.segment;
     job->frame_bytes = (size_t)data_shards(data)->grid.n_tracks * config->planes * ((config->pitches + 7) / 8);
+    job->context = context_of(config);
     job->frames = g_new(uint32_t, job->n);
     job->rank = g_new(uint32_t, job->n);
     for (size_t i = 0; i < job->n; i++) job->all += job->frames[i] = data_piece_frames(data, SPLIT_TRAIN, (int64_t)i);
     g_autofree uint64_t *load = g_new(uint64_t, (size_t)comm_size());
     batching_split(job->frames, job->n, (size_t)comm_size(), job->rank, load);
     const size_t most = segments_of(job, data_longest_piece(data, SPLIT_TRAIN));
-    job->bits = g_malloc((MODEL_CONTEXT + most * job->S) * job->frame_bytes);
+    job->bits = g_malloc((job->context + most * job->S) * job->frame_bytes);
     job->valid = g_new(uint32_t, WINDOWS);
     for (size_t i = 0; i < WINDOWS; i++) job->valid[i] = (uint32_t)job->S;
     job->mu = g_new(real_t, most * job->Z);
@@ -73,7 +77,7 @@ static void encode_windows(job_t *job, const uint8_t *bits, size_t n) {
 
 static void add_song(job_t *job, size_t song) {
     const size_t T = job->frames[song], whole = T / job->S, n = MAX(1, whole);
-    uint8_t *bits = job->bits + MODEL_CONTEXT * job->frame_bytes;
+    uint8_t *bits = job->bits + job->context * job->frame_bytes;
     data_piece(job->data, SPLIT_TRAIN, (int64_t)song, segments_of(job, T) * job->S, job->bits);
     if (job->stream)
         stream_encode(job->stream, bits, MIN(T, n * job->S), job->mu, job->logvar);
@@ -202,7 +206,7 @@ int attributes_run(const options_t *options, GError **error) {
                     options->attributes);
         return EXIT_USAGE;
     }
-    const data_config_t data_config = {.planes = head.model.planes, .seed = (uint64_t)options->seed};
+    const data_config_t data_config = {.context = context_of(&head.model), .planes = head.model.planes, .seed = (uint64_t)options->seed};
     data_t *data = data_load(options->data, &data_config, error);
     if (!data) return EXIT_ERROR;
     GError *local = NULL;

@@ -18,9 +18,11 @@ G_STATIC_ASSERT(sizeof(real_t) == sizeof(float)); /* h5_write_floats() */
 
 static const char *const loss_names[] = {"bce", "mse"};
 
+#define LAGS_BEFORE_3 "1,2,4" /* of sequence models, before version 3 of the format */
+
 /* checkpoint_t as it stands in the file. */
 typedef struct {
-    char *model, *loss, *hidden, *roles, *meter, *options, *corpus_id;
+    char *model, *loss, *hidden, *roles, *meter, *options, *corpus_id, *lags;
     int64_t window, tracks, planes, pitches, latent;
     int64_t steps_per_beat, pitch_low, fold_octaves, sustain_pedal;
     int64_t seed, epoch, step, epoch_step, batch, epoch_windows, best_epoch, adam_step, averaged;
@@ -83,6 +85,10 @@ static const struct {
     FIELD(FIELD_INT, posterior_hidden),
     FIELD(FIELD_INT, prior_hidden),
     FIELD(FIELD_INT, sketch_hidden),
+#undef FIELD
+#define FIELD(type, member)                                                                                                                          \
+    { #member, type, offsetof(record_t, member), 3 }
+    FIELD(FIELD_TEXT, lags),
 #undef FIELD
 };
 
@@ -153,9 +159,10 @@ static gboolean record_read(h5_file_t *file, record_t *record, GError **error) {
     return FALSE;
 }
 
-static char *hidden_text(const model_config_t *config) {
+/* "256,128"; owner: caller. */
+static char *sizes_text(const size_t *sizes, size_t n) {
     GString *text = g_string_new(NULL);
-    for (size_t i = 0; i < config->n_hidden; i++) g_string_append_printf(text, "%s%zu", i ? "," : "", config->hidden[i]);
+    for (size_t i = 0; i < n; i++) g_string_append_printf(text, "%s%zu", i ? "," : "", sizes[i]);
     return g_string_free(text, FALSE);
 }
 
@@ -165,7 +172,8 @@ static void record_from_head(record_t *record, const checkpoint_t *head, const o
     *record = (record_t){
         .model = g_strdup(model_kind_name(model->kind)),
         .loss = g_strdup(loss_names[model->loss]),
-        .hidden = hidden_text(model),
+        .hidden = sizes_text(model->hidden, model->n_hidden),
+        .lags = sizes_text(sizes->lags, sizes->n_lags),
         .roles = grid_tracks_string(&head->grid),
         .meter = g_strdup_printf("%d/%d", head->meter.numerator, head->meter.denominator),
         .options = g_strdup(head->options ? head->options : ""),
@@ -244,7 +252,7 @@ static const char *sizes_from_record(model_config_t *model, const record_t *reco
         if (!in_range(sequence[i].value, 1, INT32_MAX)) return sequence[i].name;
         *sequence[i].size = (size_t)sequence[i].value;
     }
-    if (!dense) return NULL;
+    if (!dense) return option_parse_lags(record->lags ? record->lags : LAGS_BEFORE_3, s->lags, &s->n_lags) ? NULL : "lags";
     if (!in_range(record->window, 1, INT32_MAX)) return "window";
     model->window = (size_t)record->window;
     return option_parse_hidden(record->hidden, model->hidden, &model->n_hidden) ? NULL : "hidden";
@@ -382,7 +390,9 @@ gboolean checkpoint_write(const char *path, const checkpoint_t *head, model_t *m
 
 /* FALSE with CHECKPOINT_ERROR_SHAPE set where the models differ: the first difference, with both values. */
 static gboolean check_shape(const char *path, const model_config_t *there, const model_config_t *here, GError **error) {
-    g_autofree char *hidden_there = hidden_text(there), *hidden_here = hidden_text(here);
+    g_autofree char *hidden_there = sizes_text(there->hidden, there->n_hidden), *hidden_here = sizes_text(here->hidden, here->n_hidden);
+    g_autofree char *lags_there = sizes_text(there->sequence.lags, there->sequence.n_lags),
+                    *lags_here = sizes_text(here->sequence.lags, here->sequence.n_lags);
     const struct {
         const char *name, *text_there, *text_here;
         size_t there, here;
@@ -401,6 +411,7 @@ static gboolean check_shape(const char *path, const model_config_t *there, const
         {"sketch", NULL, NULL, there->sequence.sketch, here->sequence.sketch},
         {"nade", NULL, NULL, there->sequence.nade, here->sequence.nade},
         {"tied", NULL, NULL, there->sequence.tied, here->sequence.tied},
+        {"lags", lags_there, lags_here, 0, 0},
         {"posterior-hidden", NULL, NULL, there->sequence.posterior_hidden, here->sequence.posterior_hidden},
         {"prior-hidden", NULL, NULL, there->sequence.prior_hidden, here->sequence.prior_hidden},
         {"sketch-hidden", NULL, NULL, there->sequence.sketch_hidden, here->sequence.sketch_hidden},

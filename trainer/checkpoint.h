@@ -16,7 +16,7 @@
 #include "trainer/optimizer.h"
 
 #define CHECKPOINT_FORMAT  "mpianist-checkpoint"
-#define CHECKPOINT_VERSION 2 /* 1: of the dense model alone, without averages; still read */
+#define CHECKPOINT_VERSION 3 /* still read: 2, whose sequence models have the lags 1, 2 and 4; 1, of the dense model alone, without averages */
 
 /* What training has seen, and its losses: plain sums in nats, as in model_losses_t. */
 typedef struct {

@@ -309,10 +309,10 @@ uint32_t data_sequence_most_frames(const data_t *data, int64_t slot) {
 
 /* A song's frames [start, start + n) with those before them, and silence where there are none. */
 static void copy_sequence(const data_t *data, const shard_song_t *song, int64_t start, size_t n, int semitones, size_t T, uint8_t *to) {
-    size_t before = MIN(MODEL_CONTEXT, (size_t)start), silent = MODEL_CONTEXT - before;
+    size_t before = MIN(data->config.context, (size_t)start), silent = data->config.context - before;
     memset(to, 0, silent * data->sample_bytes);
     copy_frames(data, song, start - (int64_t)before, before + n, semitones, to + silent * data->sample_bytes);
-    memset(to + (MODEL_CONTEXT + n) * data->sample_bytes, 0, (T - n) * data->sample_bytes);
+    memset(to + (data->config.context + n) * data->sample_bytes, 0, (T - n) * data->sample_bytes);
 }
 
 uint32_t data_sequence(const data_t *data, int64_t epoch, int64_t slot, size_t T, uint8_t *bits) {

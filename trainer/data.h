@@ -7,7 +7,7 @@
  *
  * Sequences are whole songs (pieces), one slot each, or chunks of C frames at most, ceil(F / C) slots a song. Slot k starts at k C, or, where random, at k C + r as above,
  * rounded down to a multiple of `align` frames and moved back to fit, but no further than to such a multiple: the last chunk may be shorter than C. They come with the
- * MODEL_CONTEXT frames before them, silence before the song. Their order: trainer/batching.h. */
+ * `context` frames before them, silence before the song. Their order: trainer/batching.h. */
 #ifndef MPIANIST_TRAINER_DATA_H
 #define MPIANIST_TRAINER_DATA_H
 
@@ -15,10 +15,11 @@
 #include "trainer/model.h"
 
 typedef struct {
-    size_t window; /* T; 0: sequences */
-    size_t chunk;  /* C, frames, at least align; 0: whole pieces */
-    size_t align;  /* of chunks: frames a segment of the model, so that t mod S keeps its place in the song's meter */
-    size_t planes; /* L */
+    size_t window;  /* T; 0: sequences */
+    size_t chunk;   /* C, frames, at least align; 0: whole pieces */
+    size_t align;   /* of chunks: frames a segment of the model, so that t mod S keeps its place in the song's meter */
+    size_t context; /* of sequences: frames before them that the model looks at, model_context() */
+    size_t planes;  /* L */
     uint64_t seed;
     gboolean random_offsets;
     int transpose_low,
@@ -48,7 +49,7 @@ void data_grid_batch(const data_t *data, split_t split, int64_t first, size_t n,
 /* Frames of a slot's sequence in an epoch; the most that it has in any. */
 uint32_t data_sequence_frames(const data_t *data, int64_t epoch, int64_t slot);
 uint32_t data_sequence_most_frames(const data_t *data, int64_t slot);
-/* Writes it, augmented, to bits [MODEL_CONTEXT + T, K, L, stride], silence after its end, T at least its frames; returns them. Allocates nothing. */
+/* Writes it, augmented, to bits [context + T, K, L, stride], silence after its end, T at least its frames; returns them. Allocates nothing. */
 uint32_t data_sequence(const data_t *data, int64_t epoch, int64_t slot, size_t T, uint8_t *bits);
 
 /* Songs of a split in corpus order, whole, as they are, with silence before: as above. */

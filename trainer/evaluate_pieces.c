@@ -9,12 +9,12 @@
 struct piece_evaluator {
     const data_t *data;
     split_t split;
-    size_t Z, S, frame_bytes;
+    size_t Z, S, frame_bytes, context;
     uint32_t *pieces;                /* [n], longest first */
     uint32_t *valid;                 /* [n], their frames */
     size_t *first;                   /* [n_passes + 1]: pass i has pieces [first[i], first[i + 1]) */
     size_t n, n_passes, most_passes; /* most: of any rank */
-    uint8_t *bits;                   /* of a pass: [B, MODEL_CONTEXT + T, frame bytes] */
+    uint8_t *bits;                   /* of a pass: [B, context + T, frame bytes] */
     real_t *eps;                     /* [B, W, Z], NULL where Z is 0 */
     double *nll, *kl;                /* [B] */
     double *moments;                 /* [2, Z] of this rank's posterior means, as evaluate_active_units() */
@@ -66,7 +66,7 @@ static void allocate_pass(piece_evaluator_t *evaluator) {
     for (size_t i = 0; i < evaluator->n_passes; i++) {
         const size_t count = evaluator->first[i + 1] - evaluator->first[i], T = evaluator->valid[evaluator->first[i]];
         B = MAX(B, count);
-        frames = MAX(frames, count * (MODEL_CONTEXT + T));
+        frames = MAX(frames, count * (evaluator->context + T));
         segments = MAX(segments, count * segments_of(evaluator, T));
     }
     evaluator->bits = g_malloc(frames * evaluator->frame_bytes);
@@ -84,6 +84,7 @@ piece_evaluator_t *piece_evaluator_new(const data_t *data, split_t split, const 
     evaluator->Z = config->latent;
     evaluator->S = config->sequence.segment;
     evaluator->frame_bytes = model_frame_bytes(config);
+    evaluator->context = model_context(config);
     evaluator->pieces = g_new(uint32_t, all);
     evaluator->valid = g_new(uint32_t, all);
     evaluator->first = g_new(size_t, all + 1);
@@ -115,7 +116,7 @@ static void add_pass(piece_evaluator_t *evaluator, model_t *model, size_t pass, 
     const size_t first = evaluator->first[pass], B = evaluator->first[pass + 1] - first, T = evaluator->valid[first], W = segments_of(evaluator, T);
     for (size_t b = 0; b < B; b++) {
         const uint32_t piece = evaluator->pieces[first + b];
-        data_piece(evaluator->data, evaluator->split, piece, T, evaluator->bits + b * (MODEL_CONTEXT + T) * evaluator->frame_bytes);
+        data_piece(evaluator->data, evaluator->split, piece, T, evaluator->bits + b * (evaluator->context + T) * evaluator->frame_bytes);
         const rng_t rng = rng_make(seed, RNG_EVALUATE, 0, piece);
         if (evaluator->eps) rng_normal(&rng, evaluator->eps + b * W * evaluator->Z, W * evaluator->Z);
     }

@@ -12,7 +12,7 @@
 typedef struct {
     const data_t *data;
     split_t split;
-    size_t Z, S, frame_bytes;
+    size_t Z, S, frame_bytes, context;
     size_t n, groups;         /* pieces; groups of FIGURES_PIECES, the last may have fewer */
     uint32_t *frames, *order; /* [n] of each piece; pieces, longest first */
     uint64_t *first_segment;  /* [n + 1] segments of the pieces before */
@@ -53,6 +53,7 @@ static void job_start(job_t *job, const model_config_t *config, gboolean quiet) 
     job->Z = config->latent;
     job->S = config->sequence.segment;
     job->frame_bytes = model_frame_bytes(config);
+    job->context = model_context(config);
     job->n = (size_t)data_pieces(job->data, job->split);
     job->groups = (job->n + FIGURES_PIECES - 1) / FIGURES_PIECES;
     job->frames = g_new0(uint32_t, job->n);
@@ -88,7 +89,7 @@ static gboolean run_group(job_t *job, size_t group) {
     const uint32_t *order = job->order + group * FIGURES_PIECES;
     const size_t n = group_size(job, group);
     size_t frames = 0;
-    for (size_t i = 0; i < n; i++) frames += MODEL_CONTEXT + job->frames[order[i]];
+    for (size_t i = 0; i < n; i++) frames += job->context + job->frames[order[i]];
     if (frames * job->frame_bytes > job->room) {
         job->room = frames * job->frame_bytes;
         job->bits = g_realloc(job->bits, job->room);
@@ -97,8 +98,8 @@ static gboolean run_group(job_t *job, size_t group) {
     for (size_t i = 0; i < n; i++) {
         const uint32_t T = job->frames[order[i]];
         data_piece(job->data, job->split, order[i], T, bits);
-        pieces[i] = (figures_piece_t){.bits = bits + MODEL_CONTEXT * job->frame_bytes, .frames = T, .segment = job->first_segment[order[i]]};
-        bits += (MODEL_CONTEXT + T) * job->frame_bytes;
+        pieces[i] = (figures_piece_t){.bits = bits + job->context * job->frame_bytes, .frames = T, .segment = job->first_segment[order[i]]};
+        bits += (job->context + T) * job->frame_bytes;
     }
     if (!figures_run(job->figures, pieces, n, results, job->moments, tick, job)) return FALSE;
     for (size_t i = 0; i < n; i++) job->results[order[i]] = results[i];

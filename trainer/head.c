@@ -10,8 +10,8 @@
 #include "trainer/head_kernels.h"
 #include "trainer/pitches.h"
 
-enum { REACH = 13, WINDOW = 2 * REACH + 1, BELOW = 24, LAGS = 3, LAG_SETS = (1 << LAGS) - 1, OWN_FEATURES = LAGS * WINDOW + BELOW };
-static const size_t lags[LAGS] = {1, 2, 4};
+/* Lags go in banks: what a pitch adds that sounded at some of a bank's lags is one patch. */
+enum { REACH = 13, WINDOW = 2 * REACH + 1, BELOW = 24, BANK = 3, BANK_SETS = (1 << BANK) - 1 };
 
 /* One (track, plane). */
 typedef struct {
@@ -36,6 +36,7 @@ typedef struct {
 
 struct head {
     size_t D, A, Q, P, n_groups, frame_bytes;
+    size_t lags[MODEL_MAX_LAGS], n_lags, n_banks;
     const real_t *W, *V, *p;
     real_t *dW, *dV, *dp;
     group_t *groups; /* in drawing order */
@@ -53,8 +54,7 @@ struct head {
 };
 
 static size_t count_groups(const model_config_t *config) { return config->tracks * config->planes; }
-static size_t count_features(size_t g) { return OWN_FEATURES + g * WINDOW; }
-static size_t count_table_rows(size_t g) { return (LAG_SETS + g) * WINDOW + BELOW; }
+static size_t count_features(size_t n_lags, size_t g) { return (n_lags + g) * WINDOW + BELOW; }
 
 size_t head_columns(const model_config_t *config) {
     return model_cells(config) + config->sequence.nade + count_groups(config) * config->sequence.tied;
@@ -68,12 +68,21 @@ void head_lay_out(const model_config_t *config, GArray *table) {
     model_add_param(table, "head.nade", "output", D, A, normal);
     model_add_param(table, "head.tied", "pitch", D, Q, normal);
     for (size_t g = 0; g < count_groups(config); g++) {
-        const size_t features = count_features(g);
+        const size_t features = count_features(config->sequence.n_lags, g);
         g_snprintf(name, sizeof name, "head.tied.%zu", g);
         model_add_param(table, name, "weight", features, Q, (param_init_t){.bound = 1 / sqrt((double)features)});
         model_add_param(table, name, "output", 1, Q, (param_init_t){.bound = 1 / sqrt((double)Q)});
     }
 }
+
+/* Rows of a group's table: see make_tables(). */
+static size_t lag_set_row(size_t bank, size_t set) { return (bank * BANK_SETS + set - 1) * WINDOW; }
+static size_t across_row(const head_t *head, size_t h) { return (head->n_banks * BANK_SETS + h) * WINDOW; }
+static size_t below_row(const head_t *head, size_t g) { return across_row(head, g); }
+static size_t count_table_rows(const head_t *head, size_t g) { return below_row(head, g) + BELOW; }
+
+/* Lag i stands alone in its bank. */
+static size_t lag_row(size_t i) { return lag_set_row(i / BANK, (size_t)1 << i % BANK); }
 
 static void find_params(head_t *head, const model_blocks_t *blocks) {
     char name[32];
@@ -111,7 +120,7 @@ static void place_groups(head_t *head, const model_config_t *config) {
         group->onset = plane == PLANE_ONSET;
         group->table = table;
         group->dtable = table + head->table_size;
-        table += count_table_rows(g) * head->Q;
+        table += count_table_rows(head, g) * head->Q;
     }
 }
 
@@ -123,12 +132,15 @@ head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GEr
     head->P = config->pitches;
     head->n_groups = count_groups(config);
     head->frame_bytes = model_frame_bytes(config);
+    head->n_lags = config->sequence.n_lags;
+    memcpy(head->lags, config->sequence.lags, sizeof head->lags);
+    head->n_banks = (head->n_lags + BANK - 1) / BANK;
     head->groups = g_new0(group_t, head->n_groups);
     head->now = g_new0(pitches_t, head->n_groups);
     head->cells = g_new0(size_t, head->D);
-    head->patches = g_new0(patch_t, head->P * (head->n_groups + 1));
+    head->patches = g_new0(patch_t, head->P * (head->n_groups + head->n_banks));
     head->stretches = g_new0(stretch_t, head->P + 1);
-    for (size_t g = 0; g < head->n_groups; g++) head->table_size += count_table_rows(g) * head->Q;
+    for (size_t g = 0; g < head->n_groups; g++) head->table_size += count_table_rows(head, g) * head->Q;
     if (!new_blocks(head, error)) {
         head_free(head);
         return NULL;
@@ -140,20 +152,12 @@ head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GEr
 
 void head_free(head_t *head) {
     if (!head) return;
-    free(head->tables);
-    free(head->hidden);
-    free(head->u);
-    g_free(head->groups);
-    g_free(head->now);
-    g_free(head->cells);
-    g_free(head->patches);
-    g_free(head->stretches);
+    real_t *const blocks[] = {head->tables, head->hidden, head->u};
+    void *const arrays[] = {head->groups, head->now, head->cells, head->patches, head->stretches};
+    for (size_t i = 0; i < G_N_ELEMENTS(blocks); i++) free(blocks[i]);
+    for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) g_free(arrays[i]);
     g_free(head);
 }
-
-static size_t lag_set_row(size_t set) { return (set - 1) * WINDOW; }
-static size_t across_row(size_t h) { return (LAG_SETS + h) * WINDOW; }
-static size_t below_row(size_t g) { return (LAG_SETS + g) * WINDOW; }
 
 /* table = Q upside down. */
 static void turn(const real_t *Q, real_t *table, size_t rows, size_t units) {
@@ -164,22 +168,22 @@ static void turn_back(const real_t *dtable, real_t *dQ, size_t rows, size_t unit
     for (size_t r = 0; r < rows; r++) head_add(dtable + (rows - 1 - r) * units, dQ + r * units, units);
 }
 
-/* A group's table holds what one set bit adds to the cells around it, the lowest first, which is Q with each window upside down: WINDOW rows for each set of lags at
- * which the bit is set, WINDOW for each group drawn before, BELOW for the group itself. */
+/* A group's table holds what one set bit adds to the cells around it, the lowest first, which is Q with each window upside down: WINDOW rows for each set of a bank's
+ * lags at which the bit is set, WINDOW for each group drawn before, BELOW for the group itself. */
 static void make_tables(head_t *head) {
     const size_t Q = head->Q, window = WINDOW * Q;
     for (size_t g = 0; g < head->n_groups; g++) {
         const group_t *group = &head->groups[g];
-        for (size_t lag = 0; lag < LAGS; lag++) turn(group->Q + lag * window, group->table + lag_set_row(1u << lag) * Q, WINDOW, Q);
-        for (size_t set = 1; set <= LAG_SETS; set++) {
-            const size_t others = set & (set - 1), first = set - others;
+        for (size_t i = 0; i < head->n_lags; i++) turn(group->Q + i * window, group->table + lag_row(i) * Q, WINDOW, Q);
+        for (size_t i = 0; i < head->n_banks * BANK_SETS; i++) {
+            const size_t bank = i / BANK_SETS, set = i % BANK_SETS + 1, others = set & (set - 1), first = set - others;
             if (!others) continue;
-            real_t *sum = group->table + lag_set_row(set) * Q;
-            memcpy(sum, group->table + lag_set_row(others) * Q, window * sizeof *sum);
-            head_add(group->table + lag_set_row(first) * Q, sum, window);
+            real_t *sum = group->table + lag_set_row(bank, set) * Q;
+            memcpy(sum, group->table + lag_set_row(bank, others) * Q, window * sizeof *sum);
+            head_add(group->table + lag_set_row(bank, first) * Q, sum, window);
         }
-        turn(group->Q + LAGS * window, group->table + below_row(g) * Q, BELOW, Q);
-        for (size_t h = 0; h < g; h++) turn(group->Q + count_features(h) * Q, group->table + across_row(h) * Q, WINDOW, Q);
+        turn(group->Q + head->n_lags * window, group->table + below_row(head, g) * Q, BELOW, Q);
+        for (size_t h = 0; h < g; h++) turn(group->Q + count_features(head->n_lags, h) * Q, group->table + across_row(head, h) * Q, WINDOW, Q);
     }
 }
 
@@ -187,15 +191,15 @@ static void add_table_gradients(head_t *head) {
     const size_t Q = head->Q, window = WINDOW * Q;
     for (size_t g = 0; g < head->n_groups; g++) {
         const group_t *group = &head->groups[g];
-        for (size_t set = LAG_SETS; set > 0; set--) {
-            const size_t others = set & (set - 1), first = set - others;
+        for (size_t i = head->n_banks * BANK_SETS; i > 0; i--) {
+            const size_t bank = (i - 1) / BANK_SETS, set = (i - 1) % BANK_SETS + 1, others = set & (set - 1), first = set - others;
             if (!others) continue;
-            head_add(group->dtable + lag_set_row(set) * Q, group->dtable + lag_set_row(others) * Q, window);
-            head_add(group->dtable + lag_set_row(set) * Q, group->dtable + lag_set_row(first) * Q, window);
+            head_add(group->dtable + lag_set_row(bank, set) * Q, group->dtable + lag_set_row(bank, others) * Q, window);
+            head_add(group->dtable + lag_set_row(bank, set) * Q, group->dtable + lag_set_row(bank, first) * Q, window);
         }
-        for (size_t lag = 0; lag < LAGS; lag++) turn_back(group->dtable + lag_set_row(1u << lag) * Q, group->dQ + lag * window, WINDOW, Q);
-        turn_back(group->dtable + below_row(g) * Q, group->dQ + LAGS * window, BELOW, Q);
-        for (size_t h = 0; h < g; h++) turn_back(group->dtable + across_row(h) * Q, group->dQ + count_features(h) * Q, WINDOW, Q);
+        for (size_t i = 0; i < head->n_lags; i++) turn_back(group->dtable + lag_row(i) * Q, group->dQ + i * window, WINDOW, Q);
+        turn_back(group->dtable + below_row(head, g) * Q, group->dQ + head->n_lags * window, BELOW, Q);
+        for (size_t h = 0; h < g; h++) turn_back(group->dtable + across_row(head, h) * Q, group->dQ + count_features(head->n_lags, h) * Q, WINDOW, Q);
     }
 }
 
@@ -229,22 +233,27 @@ static void add_patch(head_t *head, part_t *part, size_t row, size_t rows, ptrdi
     head->patches[part->n_patches++] = (patch_t){(row + skipped) * Q, ((size_t)first - part->first) * Q, (size_t)(end - first) * Q};
 }
 
+static void add_bank(head_t *head, part_t *part, size_t g, size_t bank, const uint8_t *frame) {
+    pitches_t before[BANK] = {0}, any = 0;
+    for (size_t i = 0; i < BANK && bank * BANK + i < head->n_lags; i++)
+        any |= before[i] = read_group(head, g, frame - head->lags[bank * BANK + i] * head->frame_bytes);
+    while (any) {
+        const size_t p = pitches_take(&any);
+        size_t set = 0;
+        for (size_t i = 0; i < BANK; i++) set |= (size_t)pitches_has(before[i], p) << i;
+        add_patch(head, part, lag_set_row(bank, set), WINDOW, (ptrdiff_t)p - REACH);
+    }
+}
+
 /* What is known before the group's own cells are. */
 static part_t begin_part(head_t *head, size_t g, const uint8_t *frame) {
     part_t part = {.unsure = unsure_cells(head, g, frame)};
     if (!part.unsure) return part;
     part.first = pitches_lowest(part.unsure);
     part.end = pitches_highest(part.unsure) + 1;
-    pitches_t before[LAGS];
-    for (size_t lag = 0; lag < LAGS; lag++) before[lag] = read_group(head, g, frame - lags[lag] * head->frame_bytes);
-    for (pitches_t left = before[0] | before[1] | before[2]; left;) {
-        const size_t p = pitches_take(&left);
-        size_t set = 0;
-        for (size_t lag = 0; lag < LAGS; lag++) set |= (size_t)pitches_has(before[lag], p) << lag;
-        add_patch(head, &part, lag_set_row(set), WINDOW, (ptrdiff_t)p - REACH);
-    }
+    for (size_t bank = 0; bank < head->n_banks; bank++) add_bank(head, &part, g, bank, frame);
     for (size_t h = 0; h < g; h++)
-        for (pitches_t left = head->now[h]; left;) add_patch(head, &part, across_row(h), WINDOW, (ptrdiff_t)pitches_take(&left) - REACH);
+        for (pitches_t left = head->now[h]; left;) add_patch(head, &part, across_row(head, h), WINDOW, (ptrdiff_t)pitches_take(&left) - REACH);
     return part;
 }
 
@@ -258,7 +267,7 @@ static void walk_part(head_t *head, part_t *part, size_t g) {
             first = end;
         }
         if (set == head->P) return;
-        add_patch(head, part, below_row(g), BELOW, (ptrdiff_t)set + 1);
+        add_patch(head, part, below_row(head, g), BELOW, (ptrdiff_t)set + 1);
         step(head, head->groups[g].cell + set);
     }
 }
@@ -429,7 +438,7 @@ static pitches_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t *
         now |= pitches_one(p);
         step(head, group->cell + p);
         part->n_patches = 0;
-        add_patch(head, part, below_row(g), BELOW, (ptrdiff_t)p + 1);
+        add_patch(head, part, below_row(head, g), BELOW, (ptrdiff_t)p + 1);
         head_scatter(head->patches, part->n_patches, group->table, head->u);
     }
     return now;
@@ -456,9 +465,9 @@ static double tied_unit(const head_t *head, size_t g, ptrdiff_t p, size_t q, con
     const group_t *group = &head->groups[g];
     const real_t *row = group->Q + q; /* of the features in turn */
     double u = (double)pre[tied_column(head, g) + q] + (double)head->p[(group->cell + (size_t)p) * head->Q + q];
-    for (size_t lag = 0; lag < LAGS; lag++)
+    for (size_t i = 0; i < head->n_lags; i++)
         for (ptrdiff_t d = -REACH; d <= REACH; d++, row += head->Q)
-            u += feature(head, g, frame - lags[lag] * head->frame_bytes, p + d) * (double)*row;
+            u += feature(head, g, frame - head->lags[i] * head->frame_bytes, p + d) * (double)*row;
     for (ptrdiff_t d = -BELOW; d < 0; d++, row += head->Q) u += feature(head, g, frame, p + d) * (double)*row;
     for (size_t h = 0; h < g; h++)
         for (ptrdiff_t d = -REACH; d <= REACH; d++, row += head->Q) u += feature(head, h, frame, p + d) * (double)*row;

@@ -7,7 +7,7 @@
  * Cells i = (track, plane, pitch); a group is a (track, plane). Groups go in the order config.sequence.order of tracks, sounding before onset; within a group from the
  * lowest pitch. W, V [D, A] and p [D, Q units] are a cell's own; Q, q, v are its group's own. Features of cell (k, l, p), in this order of rows of Q; silence
  * past the edges:
- *     own group: pitches p - 13 .. p + 13 of the frames 1, 2 and 4 before; pitches p - 24 .. p - 1 of this frame
+ *     own group: pitches p - 13 .. p + 13 of the frame at each lag before, config.sequence.lags in turn; pitches p - 24 .. p - 1 of this frame
  *     each other group that comes before in the order, in that order: pitches p - 13 .. p + 13 of this frame
  * In a roll an onset needs its sound, and sound after silence begins with one (preprocess/roll.h): such cells of the onset plane are certain. They
  * cost nothing, are not learned, and are drawn so.
@@ -30,7 +30,7 @@ void head_lay_out(const model_config_t *config, GArray *table);
 head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GError **error);
 void head_free(head_t *head);
 
-/* frames [rows]: each row's packed frame [K, L, ceil(P / 8)], with the MODEL_CONTEXT frames before it standing before it in memory. nll [rows]: nats. */
+/* frames [rows]: each row's packed frame [K, L, ceil(P / 8)], with the model_context() frames before it standing before it in memory. nll [rows]: nats. */
 void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const real_t *pre, double *nll);
 /* The same in one pass with the gradient of scale * sum of nll: turns pre into d loss / d pre and adds to the gradients of the head's own parameters. */
 void head_train(head_t *head, size_t rows, const uint8_t *const *frames, real_t *pre, double scale, double *nll);
@@ -46,7 +46,7 @@ typedef struct {
     double temperature;     /* > 0; greedy: does not matter */
 } head_rule_t;
 
-/* Writes the row's frame, cell by cell, reading the MODEL_CONTEXT frames before it. */
+/* Writes the row's frame, cell by cell, reading the model_context() frames before it. */
 void head_draw(head_t *head, uint8_t *frame, const real_t *pre, const head_rule_t *rule);
 
 #endif

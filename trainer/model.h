@@ -16,7 +16,8 @@
 
 #define MODEL_MAX_HIDDEN 8
 #define MODEL_MAX_TRACKS 64
-#define MODEL_CONTEXT    4 /* frames before a sequence that the sequence model looks at */
+#define MODEL_MAX_LAGS   12
+#define MODEL_MAX_LAG    1024
 
 typedef enum { MODEL_DENSE, MODEL_SEQUENCE, MODEL_KINDS } model_kind_t;
 typedef enum { LOSS_BCE, LOSS_MSE } loss_t;
@@ -32,6 +33,8 @@ typedef struct {
     size_t posterior_hidden;         /* units of the layer between encoder and mu, logvar */
     size_t prior_hidden;             /* units of the layer between state and prior */
     size_t sketch_hidden;            /* units of the layer between latent and sketch */
+    size_t lags[MODEL_MAX_LAGS];     /* the frames before that the head looks at: so many back, 1..MODEL_MAX_LAG, ascending */
+    size_t n_lags;                   /* at least 1 */
     uint8_t order[MODEL_MAX_TRACKS]; /* tracks in the order in which a frame's are drawn: drums, bass, chords, melody */
 } sequence_sizes_t;
 
@@ -63,7 +66,7 @@ typedef struct {
     size_t B;
     size_t T; /* sequence: frames a sequence in the arrays below, >= every valid. Dense: not read, it is the window */
     const uint8_t
-        *bits; /* dense: [B, T, K, L, ceil(P / 8)], packed as in preprocess/roll.h; sequence: [B, MODEL_CONTEXT + T, ...], the frames before each
+        *bits; /* dense: [B, T, K, L, ceil(P / 8)], packed as in preprocess/roll.h; sequence: [B, model_context() + T, ...], the frames before each
                                 * sequence first (silence where it begins its song) */
     const uint32_t *valid; /* [B] frames that count, 1..T; the cells after them are silence and add neither loss nor gradient. Sequence: descending */
     const real_t *eps;     /* noise of the latents: dense [B, Z], sequence [B, W, Z]; NULL: z = mu */
@@ -110,6 +113,8 @@ size_t model_cells(const model_config_t *config);
 /* Bytes of a packed frame (all its tracks and planes), and of a packed window. */
 size_t model_frame_bytes(const model_config_t *config);
 size_t model_window_bytes(const model_config_t *config);
+/* Frames before a sequence that the sequence model looks at: its largest lag. */
+size_t model_context(const model_config_t *config);
 
 size_t model_size(const model_t *model); /* elements of a block, padding included (padding stays zero) */
 const param_t *model_table(const model_t *model, size_t *n);

@@ -9,6 +9,7 @@
 
 static gboolean valid_splits(const char *text);
 static gboolean valid_hidden(const char *text);
+static gboolean valid_lags(const char *text);
 static gboolean valid_transpose(const char *text);
 static gboolean valid_checkpoint_every(const char *text);
 static gboolean valid_span(const char *text);
@@ -69,6 +70,8 @@ const option_t OPTION_TABLE[] = {
     INT("sketch", GROUP_MODEL, sketch, "64", "N", "features of a frame that come from its latent", 1, 65536, SEQUENCE(IN_HIDDEN)),
     INT("nade", GROUP_MODEL, nade, "64", "N", "units that see a frame's lower pitches", 1, 65536, SEQUENCE(ALL_AT_ONCE)),
     INT("tied", GROUP_MODEL, tied, "32", "N", "units that all pitches share", 1, 65536, SEQUENCE(ALL_AT_ONCE)),
+    GRAMMAR("lags", GROUP_MODEL, lags, "1,2,4", "N,N,...", "how many frames ago were those that a note is drawn by", valid_lags,
+            "1 to 12 rising numbers of frames from 1 to 1024 with commas between", SEQUENCE(ALL_AT_ONCE)),
     INT("posterior-hidden", GROUP_MODEL, posterior_hidden, "256", "N", "units between encoder and latent", 1, 65536, SEQUENCE(IN_HIDDEN)),
     INT("prior-hidden", GROUP_MODEL, prior_hidden, "128", "N", "units between state and prior", 1, 65536,
         SEQUENCE("its prior is normal, not learned")),
@@ -255,21 +258,38 @@ static gboolean valid_splits(const char *text) {
     return option_parse_splits(text, splits, &n);
 }
 
-gboolean option_parse_hidden(const char *text, size_t sizes[MODEL_MAX_HIDDEN], size_t *n) {
+/* 1 to `most` whole numbers from 1 to `high` with commas between. */
+static gboolean parse_sizes(const char *text, gint64 high, size_t most, size_t *sizes, size_t *n) {
     g_auto(GStrv) parts = g_strsplit(text, ",", -1);
     *n = g_strv_length(parts);
-    if (*n < 1 || *n > MODEL_MAX_HIDDEN) return FALSE;
+    if (*n < 1 || *n > most) return FALSE;
     for (size_t i = 0; i < *n; i++) {
         gint64 size;
-        if (!parse_integer(g_strstrip(parts[i]), 1, HIDDEN_MAX, &size)) return FALSE;
+        if (!parse_integer(g_strstrip(parts[i]), 1, high, &size)) return FALSE;
         sizes[i] = (size_t)size;
     }
+    return TRUE;
+}
+
+gboolean option_parse_hidden(const char *text, size_t sizes[MODEL_MAX_HIDDEN], size_t *n) {
+    return parse_sizes(text, HIDDEN_MAX, MODEL_MAX_HIDDEN, sizes, n);
+}
+
+gboolean option_parse_lags(const char *text, size_t lags[MODEL_MAX_LAGS], size_t *n) {
+    if (!parse_sizes(text, MODEL_MAX_LAG, MODEL_MAX_LAGS, lags, n)) return FALSE;
+    for (size_t i = 1; i < *n; i++)
+        if (lags[i] <= lags[i - 1]) return FALSE;
     return TRUE;
 }
 
 static gboolean valid_hidden(const char *text) {
     size_t sizes[MODEL_MAX_HIDDEN], n;
     return option_parse_hidden(text, sizes, &n);
+}
+
+static gboolean valid_lags(const char *text) {
+    size_t lags[MODEL_MAX_LAGS], n;
+    return option_parse_lags(text, lags, &n);
 }
 
 gboolean option_parse_transpose(const char *text, int *low, int *high) {

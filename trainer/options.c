@@ -26,8 +26,10 @@ static const struct {
      "[model]\nmodel=dense\nwindow=100\nhidden=256,128,64\nlatent=16\nloss=bce\nplanes=sounding\n"
      "[training]\nbatch=64\nepochs=50\nlearning-rate=0.001\ndecay=constant\nwarmup-steps=0\nadam-beta1=0.9\nadam-beta2=0.999\nadam-epsilon=1e-08\n"
      "weight-decay=0\nclip=0\nbeta=1\nbeta-steps=0\nfree-bits=0\nfree-bits-steps=0\naverage=0\ntranspose=0,0\noffsets=grid\n"},
-    {"chorales", SEQUENCE_PRESET "batch=8\nchunk=0\nepochs=200\ndropout=0.4\nfree-bits=2\n[keeping]\nvalidate-every=10\n"},
-    {"folk", SEQUENCE_PRESET "batch=24\nchunk=128\nepochs=30\ndropout=0.3\nfree-bits=4\n[keeping]\nvalidate-every=5\n"},
+    {"chorales", SEQUENCE_PRESET "batch=8\nchunk=0\nepochs=200\ndropout=0.4\nfree-bits=2\n[keeping]\nvalidate-every=10\n"
+                                 "[model]\nlags=1,2,4\n"},
+    {"folk", SEQUENCE_PRESET "batch=24\nchunk=128\nepochs=30\ndropout=0.3\nfree-bits=4\n[keeping]\nvalidate-every=5\n"
+                             "[model]\nlags=1,2,4,8,16,24,32,48,64,96\n"},
 };
 
 /* Sets the options that key-file text holds; source names it in errors. */
@@ -288,7 +290,8 @@ gboolean options_model_config(const options_t *options, const grid_t *grid, mode
     if (config->kind == MODEL_SEQUENCE) {
         config->sequence = sequence_sizes(options);
         model_order_tracks(config, grid);
-        return TRUE;
+        return option_parse_lags(options->lags, config->sequence.lags, &config->sequence.n_lags) ||
+               option_refuse(option_find("lags"), "--lags", options->lags, error);
     }
     config->window = (size_t)options->window;
     config->loss = (loss_t)option_choice_index(option_find("loss"), options->loss);
@@ -308,6 +311,13 @@ optimizer_config_t options_optimizer_config(const options_t *options) {
 
 gboolean options_transpose_range(const options_t *options, int *low, int *high, GError **error) {
     return option_parse_transpose(options->transpose, low, high) || option_refuse(option_find("transpose"), "--transpose", options->transpose, error);
+}
+
+gboolean options_context(const options_t *options, size_t *context, GError **error) {
+    size_t lags[MODEL_MAX_LAGS], n = 0;
+    if (!option_parse_lags(options->lags, lags, &n)) return option_refuse(option_find("lags"), "--lags", options->lags, error);
+    *context = lags[n - 1];
+    return TRUE;
 }
 
 gboolean options_splits(const options_t *options, split_t splits[SPLIT_COUNT], size_t *n, GError **error) {

@@ -30,6 +30,7 @@ typedef struct {
     int latent;                                                                                     /* sequence: 0 for none */
     char *loss;                                                                                     /* bce, mse; dense */
     char *planes;                                                                                   /* sounding, both */
+    char *lags;                                                                                     /* "1,2,4"; sequence */
     int segment, state, encoder, sketch, nade, tied, posterior_hidden, prior_hidden, sketch_hidden; /* sequence: sequence_sizes_t */
 
     /* training */
@@ -88,6 +89,8 @@ options_t *options_from_text(const char *text, const char *source, GError **erro
 gboolean options_model_config(const options_t *options, const grid_t *grid, model_config_t *config, GError **error);
 /* The optimizer that they ask for. */
 optimizer_config_t options_optimizer_config(const options_t *options);
+/* Frames before a sequence that come with it, model_context(). */
+gboolean options_context(const options_t *options, size_t *context, GError **error);
 gboolean options_transpose_range(const options_t *options, int *low, int *high, GError **error);
 /* The splits of --split in the order given, each once: n of them. */
 gboolean options_splits(const options_t *options, split_t splits[SPLIT_COUNT], size_t *n, GError **error);

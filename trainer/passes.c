@@ -11,10 +11,10 @@ struct passes {
     passes_config_t config;
     gboolean sequences;
     int64_t epoch; /* under way; sequences: planned, -1: none */
-    size_t Z, frame_bytes;
+    size_t Z, frame_bytes, context;
     size_t max_B, max_T;
     batch_t batch;
-    uint8_t *bits;   /* [max_B, window bytes], or [max_B, MODEL_CONTEXT + max_T, frame bytes] */
+    uint8_t *bits;   /* [max_B, window bytes], or [max_B, context + max_T, frame bytes] */
     uint32_t *valid; /* [max_B] */
 
     /* windows */
@@ -73,7 +73,8 @@ static void create_sequences(passes_t *passes, const model_config_t *model) {
     passes->max_T = passes->frames[0];
     passes->order = batching_new(samples, batch);
     passes->noise = noise_new(model, &passes->config.rates, passes->max_B, passes->max_B * passes->max_T);
-    passes->bits = g_malloc(passes->max_B * (MODEL_CONTEXT + passes->max_T) * passes->frame_bytes);
+    passes->context = model_context(model);
+    passes->bits = g_malloc(passes->max_B * (passes->context + passes->max_T) * passes->frame_bytes);
     passes->slots = g_new(uint64_t, passes->max_B);
     passes->mine = g_new(uint32_t, batch);
     passes->lengths = g_new(uint32_t, batch);
@@ -166,7 +167,7 @@ static const batch_t *next_sequences(passes_t *passes) {
     }
     batch->T = passes->frames[passes->slots[0]];
     for (size_t b = 0; b < batch->B; b++) {
-        uint8_t *bits = passes->bits + b * (MODEL_CONTEXT + batch->T) * passes->frame_bytes;
+        uint8_t *bits = passes->bits + b * (passes->context + batch->T) * passes->frame_bytes;
         passes->valid[b] = data_sequence(passes->data, passes->epoch, (int64_t)passes->slots[b], batch->T, bits);
     }
     noise_draw(passes->noise, passes->config.seed, (uint64_t)passes->epoch, passes->slots, batch);

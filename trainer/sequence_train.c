@@ -10,7 +10,7 @@ enum { GATES = 3, DIRECTIONS = 2, MAX_BLOCKS = 48 };
 
 typedef struct {
     sequence_net_t net;
-    size_t max_B, max_rows, max_segments, columns, frame_bytes;
+    size_t max_B, max_rows, max_segments, columns, frame_bytes, context;
     packing_t frames, segments, within; /* within: a segment's frames, all segments side by side */
     uint32_t *valid;                    /* [max(rows, S segments)] ones */
     const uint8_t **frame;              /* [rows] where each row's frame lies in the batch */
@@ -121,6 +121,7 @@ void *sequence_train_create(const model_config_t *config, const model_blocks_t *
     s->max_segments = config->latent ? max_frames / config->sequence.segment + max_B : 0;
     s->columns = head_columns(config);
     s->frame_bytes = model_frame_bytes(config);
+    s->context = model_context(config);
     if (!sequence_net_init(&s->net, config, blocks, error)) {
         sequence_train_destroy(s);
         return NULL;
@@ -179,7 +180,7 @@ static ops_bits_t as_rows(const sequence_train_t *s, const uint8_t *bits, size_t
 /* ---- what a batch looks like as rows ---- */
 
 static const uint8_t *frame_of(const sequence_train_t *s, const batch_t *batch, size_t b, size_t t) {
-    return batch->bits + (b * (MODEL_CONTEXT + batch->T) + MODEL_CONTEXT + t) * s->frame_bytes;
+    return batch->bits + (b * (s->context + batch->T) + s->context + t) * s->frame_bytes;
 }
 
 static void lay_rows(sequence_train_t *s, const batch_t *batch) {

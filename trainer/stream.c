@@ -9,18 +9,18 @@
 #include "trainer/ops.h"
 #include "trainer/vae_sequence.h"
 
-enum { ENCODE_SEGMENTS = 64, GATES = 3, STEP_SCRATCH = 7, SLOTS = MODEL_CONTEXT + 1 };
+enum { ENCODE_SEGMENTS = 64, GATES = 3, STEP_SCRATCH = 7 };
 
 /* What a piece carries; two of them, so that stream_select() copies from one to the other. */
 typedef struct {
     real_t *h;       /* [max_N, H] */
     real_t *u;       /* [max_N, S, U] */
-    uint8_t *frames; /* [max_N, SLOTS, frame bytes]: the frames before, then room for the current one */
+    uint8_t *frames; /* [max_N, slots, frame bytes]: the frames before, then room for the current one */
 } carried_t;
 
 struct stream {
     const sequence_net_t *net;
-    size_t max_N, N, t, frame_bytes, columns;
+    size_t max_N, N, t, frame_bytes, columns, slots;
     gboolean has_latent; /* of the segment under way */
     carried_t now, other;
     real_t *base;           /* [3 H]: input's bias and the phase's row */
@@ -66,11 +66,12 @@ stream_t *stream_new(model_t *model, size_t max_N, GError **error) {
     stream->max_N = max_N;
     stream->frame_bytes = model_frame_bytes(&net->config);
     stream->columns = head_columns(&net->config);
+    stream->slots = model_context(&net->config) + 1;
     stream->frames = g_new(const uint8_t *, max_N);
     stream->base = g_new(real_t, GATES * net->H);
     for (int i = 0; i < 2; i++) {
         carried_t *carried = i ? &stream->other : &stream->now;
-        carried->frames = g_malloc0(max_N * SLOTS * stream->frame_bytes);
+        carried->frames = g_malloc0(max_N * stream->slots * stream->frame_bytes);
         if (!new_block(&carried->h, max_N * net->H, what, error) || (net->Z && !new_block(&carried->u, max_N * net->S * net->U, what, error)))
             return NULL;
     }
@@ -110,13 +111,13 @@ void stream_start(stream_t *stream, size_t N) {
     stream->t = 0;
     stream->has_latent = FALSE;
     for (size_t n = 0; n < N; n++) memcpy(stream->now.h + n * H, stream->net->h0, H * sizeof *stream->now.h);
-    memset(stream->now.frames, 0, N * SLOTS * stream->frame_bytes);
+    memset(stream->now.frames, 0, N * stream->slots * stream->frame_bytes);
 }
 
 size_t stream_frames(const stream_t *stream) { return stream->t; }
 
 void stream_select(stream_t *stream, const uint32_t *parents, size_t N) {
-    const size_t H = stream->net->H, sketch = stream->net->S * stream->net->U, piece = SLOTS * stream->frame_bytes;
+    const size_t H = stream->net->H, sketch = stream->net->S * stream->net->U, piece = stream->slots * stream->frame_bytes;
     const carried_t from = stream->now, to = stream->other;
     gboolean stays = N <= stream->N;
     g_assert(N >= 1 && N <= stream->max_N);
@@ -160,7 +161,10 @@ OPS_WIDE static void add_cells(const model_config_t *config, const uint8_t *fram
     }
 }
 
-static uint8_t *slot(const stream_t *stream, size_t n, size_t i) { return stream->now.frames + (n * SLOTS + i) * stream->frame_bytes; }
+/* Of a piece: frame i of those kept, the oldest first; the current one. */
+static uint8_t *slot(const stream_t *stream, size_t n, size_t i) { return stream->now.frames + (n * stream->slots + i) * stream->frame_bytes; }
+
+static uint8_t *current(const stream_t *stream, size_t n) { return slot(stream, n, stream->slots - 1); }
 
 /* The states h_t, and o_t where the head is asked. */
 static void advance(stream_t *stream, gboolean output) {
@@ -170,7 +174,7 @@ static void advance(stream_t *stream, gboolean output) {
     for (size_t i = 0; i < wide; i++) stream->base[i] = net->input.bias[i] + net->phase.W[phase * wide + i];
     for (size_t n = 0; n < N; n++) {
         memcpy(stream->x + n * wide, stream->base, wide * sizeof *stream->x);
-        add_cells(&net->config, slot(stream, n, MODEL_CONTEXT - 1), net->input.W, stream->x + n * wide, wide);
+        add_cells(&net->config, current(stream, n) - stream->frame_bytes, net->input.W, stream->x + n * wide, wide);
         if (U) memcpy(stream->o + n * (H + U) + H, stream->now.u + (n * net->S + phase) * U, U * sizeof *stream->o);
     }
     if (U) ops_add_product(stream->o + H, H + U, net->from_sketch.W, stream->x, N, U, wide);
@@ -182,7 +186,7 @@ static void advance(stream_t *stream, gboolean output) {
 
 /* The current frame becomes the last one. */
 static void pass_on(stream_t *stream) {
-    for (size_t n = 0; n < stream->N; n++) memmove(slot(stream, n, 0), slot(stream, n, 1), MODEL_CONTEXT * stream->frame_bytes);
+    for (size_t n = 0; n < stream->N; n++) memmove(slot(stream, n, 0), slot(stream, n, 1), (stream->slots - 1) * stream->frame_bytes);
     stream->t++;
     if (stream->t % stream->net->S == 0) stream->has_latent = FALSE;
 }
@@ -191,9 +195,8 @@ void stream_force(stream_t *stream, const uint8_t *frames, gboolean shared, doub
     const size_t bytes = stream->frame_bytes;
     advance(stream, nll != NULL);
     for (size_t n = 0; n < stream->N; n++) {
-        uint8_t *current = slot(stream, n, MODEL_CONTEXT);
-        memcpy(current, shared ? frames : frames + n * bytes, bytes);
-        stream->frames[n] = current;
+        memcpy(current(stream, n), shared ? frames : frames + n * bytes, bytes);
+        stream->frames[n] = current(stream, n);
     }
     if (nll) head_score(stream->net->head, stream->N, stream->frames, stream->pre, nll);
     pass_on(stream);
@@ -203,9 +206,8 @@ void stream_draw(stream_t *stream, const head_rule_t *rules, uint8_t *frames) {
     const size_t bytes = stream->frame_bytes;
     advance(stream, TRUE);
     for (size_t n = 0; n < stream->N; n++) {
-        uint8_t *current = slot(stream, n, MODEL_CONTEXT);
-        head_draw(stream->net->head, current, stream->pre + n * stream->columns, &rules[n]);
-        if (frames) memcpy(frames + n * bytes, current, bytes);
+        head_draw(stream->net->head, current(stream, n), stream->pre + n * stream->columns, &rules[n]);
+        if (frames) memcpy(frames + n * bytes, current(stream, n), bytes);
     }
     pass_on(stream);
 }

@@ -207,7 +207,8 @@ static gboolean prepare(trainer_t *t, GError **error) {
                                  .seed = (uint64_t)options->seed,
                                  .random_offsets = is_sequence(options) || strcmp(options->offsets, "random") == 0};
     model_config_t config;
-    if (!options_transpose_range(options, &data_config.transpose_low, &data_config.transpose_high, error) ||
+    if (!options_context(options, &data_config.context, error) ||
+        !options_transpose_range(options, &data_config.transpose_low, &data_config.transpose_high, error) ||
         !options_checkpoint_every(options, &t->checkpoint_steps, &t->checkpoint_minutes, error))
         return FALSE;
     t->data = data_load(options->data, &data_config, error);

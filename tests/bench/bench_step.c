@@ -56,7 +56,7 @@ static size_t read_batch(bench_t *bench, GError **error) {
     batch_t *batch = &bench->batch;
     *batch = (batch_t){.B = B, .T = T, .valid = take(&at, B * sizeof(uint32_t)), .keep_rate = 1};
     batch->eps = take(&at, B * (bench->sequence ? (T + S - 1) / S : 1) * Z * sizeof(float));
-    batch->bits = take(&at, B * ((bench->sequence ? MODEL_CONTEXT : 0) + T) * model_frame_bytes(&bench->config));
+    batch->bits = take(&at, B * ((bench->sequence ? model_context(&bench->config) : 0) + T) * model_frame_bytes(&bench->config));
     if (bench->sequence) {
         batch->keep_input = take(&at, B * T);
         batch->keep_state = take(&at, B * T * bench->config.sequence.state);

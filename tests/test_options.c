@@ -126,6 +126,13 @@ static void test_bad_values(void) {
     assert_refused("--split test,test --evaluate y", "--split: 'test,test' is not one or more of train, valid, test, with commas between");
     assert_refused("--split test, --evaluate y", "--split: 'test,' is not one or more of train, valid, test, with commas between");
     assert_refused("--resume=", "--resume: '' is not a name");
+    const char *const lags[] = {"", "0", "1,2,", "4,2", "2,2", "1025", "-1", "a", "1,2,3,4,5,6,7,8,9,10,11,12,13"};
+    for (size_t i = 0; i < G_N_ELEMENTS(lags); i++) {
+        g_autofree char *flag = g_strdup_printf("--model sequence --lags=%s", lags[i]);
+        g_autofree char *message =
+            g_strdup_printf("--lags: '%s' is not 1 to 12 rising numbers of frames from 1 to 1024 with commas between", lags[i]);
+        assert_refused(flag, message);
+    }
     const char *const hidden[] = {"", "0", "256,,64", "256,", "65537", "-1", "a", "1,2,3,4,5,6,7,8,9"};
     for (size_t i = 0; i < G_N_ELEMENTS(hidden); i++) {
         g_autofree char *flag = g_strdup_printf("--hidden=%s", hidden[i]);
@@ -308,8 +315,8 @@ static void test_models(void) {
     assert_refused("--preset chorales --model dense --state 9", "--state: has no meaning for --model dense; its layers are --hidden");
     assert_refused("--latent 0", "--latent: 0 makes no sense for --model dense; give 1 or more");
     const char *const dense[] = {"window", "hidden", "loss", "offsets"};
-    const char *const sequence[] = {"segment",      "state",         "encoder", "sketch",    "nade",    "tied",         "posterior-hidden",
-                                    "prior-hidden", "sketch-hidden", "chunk",   "auxiliary", "dropout", "input-dropout"};
+    const char *const sequence[] = {"segment",          "state",        "encoder",       "sketch", "nade",      "tied",    "lags",
+                                    "posterior-hidden", "prior-hidden", "sketch-hidden", "chunk",  "auxiliary", "dropout", "input-dropout"};
     const char *const values[] = {"1", "3", "bce", "grid"};
     for (size_t i = 0; i < G_N_ELEMENTS(dense); i++) {
         g_autofree char *flag = g_strdup_printf("--model sequence --%s %s", dense[i], values[i]);
@@ -317,7 +324,7 @@ static void test_models(void) {
         g_assert_null(refused);
     }
     for (size_t i = 0; i < G_N_ELEMENTS(sequence); i++) {
-        const char *value = i > 9 ? "0.5" : "4"; /* --chunk: whole segments */
+        const char *value = i > 10 ? "0.5" : "4"; /* --chunk: whole segments */
         g_autofree char *flag = g_strdup_printf("--%s %s", sequence[i], value), *meant = g_strdup_printf("--model sequence %s", flag);
         g_autofree char *line = g_strdup_printf("\n%s=%s\n", sequence[i], value);
         g_autoptr(options_t) refused = parse(flag, NULL), taken = parsed(meant);
@@ -355,6 +362,7 @@ static void test_sequence(void) {
     g_assert_true(chorales->batch == 8 && chorales->chunk == 0 && chorales->average == 0.995 && chorales->dropout == 0.4);
     g_assert_true(options_model_config(folk, &grid, &config, &error));
     g_assert_true(config.latent == 0 && folk->chunk == 128 && folk->batch == 24 && folk->dropout == 0.3);
+    g_assert_true(config.sequence.n_lags == 10 && config.sequence.lags[4] == 16 && model_context(&config) == 96);
     /* A preset says all that matters: it is the same after another one's run.ini. */
     g_autofree char *text = options_to_text(chorales);
     g_autofree char *path = write_file("chorales.ini", text);

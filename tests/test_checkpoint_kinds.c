@@ -189,6 +189,11 @@ static void test_sequence(void) {
         g_assert_error(refusal, CHECKPOINT_ERROR, CHECKPOINT_ERROR_SHAPE);
         g_assert_cmpstr(refusal->message, ==, wanted);
     }
+    config.sequence.lags[0] = 2;
+    g_autoptr(model_t) later = model_new(&config, 1, 1, &error);
+    g_assert_false(checkpoint_read_weights(path, later, &error));
+    g_assert_nonnull(strstr(error->message, "checkpoint has lags 1,3,18,19, the run asks for 2,3,18,19; use --lags 1,3,18,19 or another --output"));
+    g_clear_error(&error);
     g_autoptr(model_t) dense = model_new(&small, 1, 0, &error);
     g_assert_false(checkpoint_read_weights(path, dense, &error));
     g_assert_nonnull(strstr(error->message, "checkpoint has model sequence, the run asks for dense; use --model sequence or another --output"));

@@ -35,7 +35,7 @@ typedef struct {
 static size_t segments_of(const job_t *job, size_t frames) { return (frames + job->S - 1) / job->S; }
 
 /* Frames before a segment: at least the one that tells what begins in it. */
-static size_t context_of(const model_config_t *config) { return config->kind == MODEL_DENSE ? 1 : model_context(config); }
+static size_t context_of(const model_config_t *config) { return MAX(1, model_context(config)); }
 
 static gboolean job_start(job_t *job, const data_t *data, const checkpoint_t *head, model_t *model, GError **error) {
     const model_config_t *config = &head->model;

@@ -278,8 +278,8 @@ int evaluate_run(const options_t *options, GError **error) {
     if (!options_splits(options, splits, &n, error)) return EXIT_USAGE;
     if (!run_read_head(options->evaluate, &head, error)) return EXIT_ERROR;
     if (!check_bounds(options, &head.model, error)) return EXIT_USAGE;
-    data_config_t data_config = {.window = head.model.window, .planes = head.model.planes, .seed = (uint64_t)options->seed};
-    if (head.model.kind == MODEL_SEQUENCE) data_config.context = model_context(&head.model);
+    const data_config_t data_config = {
+        .window = head.model.window, .context = model_context(&head.model), .planes = head.model.planes, .seed = (uint64_t)options->seed};
     data_t *data = data_load(options->data, &data_config, error);
     if (!data) return EXIT_ERROR;
     GError *local = NULL;

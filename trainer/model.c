@@ -41,7 +41,10 @@ size_t model_frame_bytes(const model_config_t *config) { return config->tracks *
 
 size_t model_window_bytes(const model_config_t *config) { return config->window * model_frame_bytes(config); }
 
-size_t model_context(const model_config_t *config) { return config->sequence.lags[config->sequence.n_lags - 1]; }
+size_t model_context(const model_config_t *config) {
+    const sequence_sizes_t *sizes = &config->sequence;
+    return is_dense(config) ? 0 : sizes->lags[sizes->n_lags - 1];
+}
 
 void model_order_tracks(model_config_t *config, const grid_t *grid) {
     static const role_t order[] = {ROLE_DRUMS, ROLE_BASS, ROLE_CHORDS, ROLE_COUNTER, ROLE_MELODY, ROLE_MERGED};

@@ -113,7 +113,7 @@ size_t model_cells(const model_config_t *config);
 /* Bytes of a packed frame (all its tracks and planes), and of a packed window. */
 size_t model_frame_bytes(const model_config_t *config);
 size_t model_window_bytes(const model_config_t *config);
-/* Frames before a sequence that the sequence model looks at: its largest lag. */
+/* Frames before a sequence that the model looks at: its largest lag; dense: 0. */
 size_t model_context(const model_config_t *config);
 
 size_t model_size(const model_t *model); /* elements of a block, padding included (padding stays zero) */

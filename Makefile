@@ -105,7 +105,7 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(KEEP_MODULES) $(LIBSAMPLER) $(LIBTRAINER)
 	$(call quiet,LD) $(LINK) -o $@ $^ $(TRAINER_LIBS) $(SAMPLER_LIBS)
 
 # The model's code in double precision, for central differences.
-DOUBLE_OBJECTS := $(addprefix build/double/trainer/,rng.o ops.o model.o vae_dense.o vae_sequence.o sequence_train.o packing.o gru.o head.o head_kernels.o optimizer.o)
+DOUBLE_OBJECTS := $(addprefix build/double/trainer/,rng.o ops.o model.o vae_dense.o vae_sequence.o sequence_train.o packing.o gru.o head.o head_walk.o head_draw.o head_kernels.o optimizer.o)
 ifeq ($(CONFIG),double)
 $(DOUBLE_TESTS): build/double/tests/%: build/double/tests/%.o $(DOUBLE_OBJECTS)
 	$(call quiet,LD) $(LINK) -o $@ $^ $(BLAS_LIBS) $(GLIB_LIBS) -lm

@@ -13,7 +13,7 @@ typedef struct {
 static double objective(gpointer data) {
     const fixture_t *f = data;
     double nll[ROWS], sum = 0;
-    head_score(f->head, ROWS, (const uint8_t *const *)f->frames, f->pre, nll);
+    head_score(f->head, ROWS, (const uint8_t *const *)f->frames, f->past, f->pre, nll);
     for (size_t r = 0; r < ROWS; r++) sum += nll[r];
     return SCALE * sum;
 }
@@ -26,7 +26,7 @@ static void check(fixture_t *f, const char *name, real_t *x, const real_t *analy
 static double train(const fixture_t *f, real_t *dpre) {
     double nll[ROWS], sum = 0;
     memcpy(dpre, f->pre, ROWS * f->columns * sizeof *dpre);
-    head_train(f->head, ROWS, (const uint8_t *const *)f->frames, dpre, SCALE, nll);
+    head_train(f->head, ROWS, (const uint8_t *const *)f->frames, f->past, dpre, SCALE, nll);
     for (size_t r = 0; r < ROWS; r++) sum += SCALE * nll[r];
     return sum;
 }

@@ -174,8 +174,8 @@ static void test_model(gconstpointer data) {
                .pitches = P,                                                                                                                         \
                .latent = Z,                                                                                                                          \
                .sequence = {S, H, E, U, A, Q, HIDDEN_Q, HIDDEN_P, HIDDEN_U, {1, 2, 4}, 3, {__VA_ARGS__}}}
-#define NO_DROPOUT     .chances = {0.3, 1, 1}
-#define DROPOUT        .chances = {0.3, 0.7, 0.6}
+#define NO_DROPOUT     .chances = {0.3, 1, 1, 1}
+#define DROPOUT        .chances = {0.3, 0.7, 0.7, 0.6}
 #define OBJECTIVE(...) .objective = {__VA_ARGS__}
 
 static const case_t cases[] = {

@@ -26,6 +26,7 @@ typedef struct {
     real_t *params, *gradient, *pre;
     uint8_t *bits;
     uint8_t *frames[ROWS];
+    uint8_t past[ROWS]; /* every third row does not see its past */
 } fixture_t;
 
 static inline void fixture_fill(uint64_t stream, real_t *out, size_t n, double sigma) {
@@ -63,7 +64,10 @@ static inline fixture_t *fixture_new(const model_config_t *config, double densit
     fixture_fill(0, f->params, f->size, 0.5);
     fixture_fill(1, f->pre, ROWS * f->columns, 1);
     fixture_fill_frames(f, density);
-    for (size_t r = 0; r < ROWS; r++) f->frames[r] = f->bits + (f->context + r) * f->bytes;
+    for (size_t r = 0; r < ROWS; r++) {
+        f->frames[r] = f->bits + (f->context + r) * f->bytes;
+        f->past[r] = r % 3 != 1;
+    }
     const model_blocks_t blocks = {&g_array_index(f->table, param_t, 0), f->table->len, f->params, f->gradient};
     f->head = head_new(config, &blocks, NULL);
     g_assert_nonnull(f->head);

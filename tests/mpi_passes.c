@@ -31,6 +31,7 @@ static double checksum(const batch_t *batch, size_t b, size_t frame_bytes) {
     uint32_t hash = add_bytes(2166136261U, batch->bits + b * (CONTEXT + T) * frame_bytes, (CONTEXT + frames) * frame_bytes);
     hash = add_bytes(hash, batch->eps + b * W * LATENT, segments * LATENT * sizeof *batch->eps);
     hash = add_bytes(hash, batch->keep_input + b * T, frames);
+    hash = add_bytes(hash, batch->keep_past + b * W, segments);
     return add_bytes(hash, batch->keep_state + b * T * STATE, frames * STATE);
 }
 
@@ -97,8 +98,10 @@ static void run(const char *folder, const passes_config_t *config, size_t chunk)
 int main(int argc, char **argv) {
     GError *error = NULL;
     if (!comm_init(&argc, &argv, &error)) g_error("%s", error->message);
-    const passes_config_t config = {
-        .batch = strtoul(argv[3], NULL, 10), .accumulate = strtoul(argv[4], NULL, 10), .seed = 3, .rates = {.input_dropout = 0.2, .dropout = 0.4}};
+    const passes_config_t config = {.batch = strtoul(argv[3], NULL, 10),
+                                    .accumulate = strtoul(argv[4], NULL, 10),
+                                    .seed = 3,
+                                    .rates = {.input_dropout = 0.2, .lag_dropout = 0.3, .dropout = 0.4}};
     run(argv[1], &config, strtoul(argv[2], NULL, 10));
     const gboolean passed = comm_agree(failures == 0);
     comm_finalize();

@@ -12,7 +12,7 @@ typedef struct {
 
 static batch_t draw_batch(void *own, JsonObject *c, uint64_t step) {
     own_t *o = own;
-    const sequences_chances_t chances = {o->density, golden_number(c, "keep_input"), golden_number(c, "keep_state")};
+    const sequences_chances_t chances = {o->density, golden_number(c, "keep_input"), golden_number(c, "keep_past"), golden_number(c, "keep_state")};
     sequences_draw(o->sequences, &chances, o->seed, step);
     return o->sequences->batch;
 }

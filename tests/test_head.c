@@ -48,13 +48,49 @@ static void test_twin(void) {
     for (size_t k = 0; k < G_N_ELEMENTS(cases); k++) {
         g_autoptr(fixture_t) f = fixture_new(&cases[k].config, cases[k].density);
         double score[ROWS], train[ROWS];
-        head_score(f->head, ROWS, rows_of(f), f->pre, score);
+        head_score(f->head, ROWS, rows_of(f), NULL, f->pre, score);
         for (size_t r = 0; r < ROWS; r++) {
             const double plain = plain_nll(f, r);
             g_assert_cmpfloat_with_epsilon(score[r], plain, 2e-6 * plain);
         }
-        head_train(f->head, ROWS, rows_of(f), f->pre, 1, train);
+        head_train(f->head, ROWS, rows_of(f), NULL, f->pre, 1, train);
         for (size_t r = 0; r < ROWS; r++) g_assert_cmpfloat(train[r], ==, score[r]);
+    }
+}
+
+static gboolean is_tied_weight(const param_t *param) {
+    return g_str_has_prefix(param->name, "head.tied.") && g_str_has_suffix(param->name, ".weight");
+}
+
+/* A row that does not see its past is one whose lags have weights of zero, and learns nothing about them. */
+static void test_hidden_past(void) {
+    for (size_t k = 0; k < G_N_ELEMENTS(cases); k++) {
+        const size_t rows = 27 * cases[k].config.sequence.n_lags;
+        const uint8_t past[ROWS] = {0};
+        g_autoptr(fixture_t) hidden = fixture_new(&cases[k].config, cases[k].density), zeroed = fixture_new(&cases[k].config, cases[k].density);
+        double score[ROWS], train[ROWS], expected[ROWS];
+        for (size_t i = 0; i < zeroed->table->len; i++) {
+            const param_t *Q = &g_array_index(zeroed->table, param_t, i);
+            if (is_tied_weight(Q)) memset(zeroed->params + Q->offset, 0, rows * Q->cols * sizeof *zeroed->params);
+        }
+        head_score(hidden->head, ROWS, rows_of(hidden), past, hidden->pre, score);
+        head_train(hidden->head, ROWS, rows_of(hidden), past, hidden->pre, 1, train);
+        head_train(zeroed->head, ROWS, rows_of(zeroed), NULL, zeroed->pre, 1, expected);
+        for (size_t r = 0; r < ROWS; r++) {
+            g_assert_cmpfloat(train[r], ==, score[r]);
+            g_assert_cmpfloat_with_epsilon(train[r], expected[r], 1e-6 * expected[r]);
+        }
+        for (size_t i = 0; i < ROWS * hidden->columns; i++) g_assert_cmpfloat_with_epsilon((double)hidden->pre[i], (double)zeroed->pre[i], 1e-5);
+        for (size_t i = 0; i < hidden->table->len; i++) {
+            const param_t *Q = &g_array_index(hidden->table, param_t, i);
+            for (size_t j = 0; is_tied_weight(Q) && j < Q->rows * Q->cols; j++) {
+                const double learned = (double)hidden->gradient[Q->offset + j];
+                if (j < rows * Q->cols)
+                    g_assert_cmpfloat(learned, ==, 0);
+                else
+                    g_assert_cmpfloat_with_epsilon(learned, (double)zeroed->gradient[Q->offset + j], 1e-4);
+            }
+        }
     }
 }
 
@@ -159,7 +195,7 @@ static double *new_probabilities(fixture_t *f, size_t row) {
             if (!(sounds && sounded) && get(f, frame, i) != sounds) canonical = FALSE;
         }
         double nll;
-        head_score(f->head, 1, (const uint8_t *const *)&frame, f->pre + row * f->columns, &nll);
+        head_score(f->head, 1, (const uint8_t *const *)&frame, NULL, f->pre + row * f->columns, &nll);
         if (canonical) probability[code] = exp(-nll);
     }
     return probability;
@@ -293,9 +329,9 @@ static void test_nan(void) {
         g_autofree real_t *pre = g_memdup2(f->pre, ROWS * f->columns * sizeof *pre);
         double nll[ROWS];
         pre[2 * f->columns + columns[i]] = NAN;
-        head_score(f->head, ROWS, rows_of(f), pre, nll);
+        head_score(f->head, ROWS, rows_of(f), NULL, pre, nll);
         for (size_t r = 0; r < ROWS; r++) g_assert_cmpint(isnan(nll[r]) != 0, ==, r == 2);
-        head_train(f->head, ROWS, rows_of(f), pre, 1, nll);
+        head_train(f->head, ROWS, rows_of(f), NULL, pre, 1, nll);
         for (size_t r = 0; r < ROWS; r++) g_assert_cmpint(isnan(nll[r]) != 0, ==, r == 2);
     }
 }
@@ -309,7 +345,7 @@ static void test_far_logits(void) {
         f->pre[i] = likely ? 1e6f : -1e6f;
         expected += get(f, f->frames[0], i) != likely ? 1e6 : 0;
     }
-    head_train(f->head, 1, rows_of(f), f->pre, 1, &nll);
+    head_train(f->head, 1, rows_of(f), NULL, f->pre, 1, &nll);
     g_assert_cmpfloat_with_epsilon(nll, expected, 1e-3 * expected);
     for (size_t i = 0; i < f->D; i++) {
         const int set = get(f, f->frames[0], i), likely = i % 2;
@@ -324,7 +360,7 @@ static void test_certain_cells(void) {
     double nll;
     memset(f->frames[4] - f->bytes, 0, f->bytes); /* silence: all onsets follow */
     memcpy(f->frames[4] + stride, f->frames[4], stride);
-    head_train(f->head, 1, rows_of(f) + 4, f->pre, 1, &nll);
+    head_train(f->head, 1, rows_of(f) + 4, NULL, f->pre, 1, &nll);
     for (size_t i = 0; i < P; i++) {
         g_assert_cmpfloat(f->pre[i], !=, 0);
         g_assert_cmpfloat(f->pre[P + i], ==, 0);
@@ -336,6 +372,7 @@ static void test_certain_cells(void) {
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/head/twin", test_twin);
+    g_test_add_func("/head/hidden-past", test_hidden_past);
     g_test_add_func("/head/features", test_features);
     g_test_add_func("/head/causality", test_causality);
     g_test_add_func("/head/draw", test_draw);

@@ -16,9 +16,9 @@ static model_config_t config_of(size_t latent, size_t state) {
                             .sequence = {.segment = S, .state = state, .lags = {1}, .n_lags = 1}};
 }
 
-static noise_t *make(double input_dropout, double dropout) {
+static noise_t *make(double input_dropout, double lag_dropout, double dropout) {
     const model_config_t config = config_of(Z, H);
-    return noise_new(&config, &(noise_rates_t){.input_dropout = input_dropout, .dropout = dropout}, MAX_B, MAX_B * MAX_T);
+    return noise_new(&config, &(noise_rates_t){.input_dropout = input_dropout, .lag_dropout = lag_dropout, .dropout = dropout}, MAX_B, MAX_B * MAX_T);
 }
 
 /* Sequence a of batch x and sequence b of batch y have the same numbers in their first `frames` frames. */
@@ -26,11 +26,12 @@ static gboolean same(const batch_t *x, size_t a, const batch_t *y, size_t b, siz
     const size_t W_x = (x->T + S - 1) / S, W_y = (y->T + S - 1) / S;
     return memcmp(x->eps + a * W_x * Z, y->eps + b * W_y * Z, (frames + S - 1) / S * Z * sizeof *x->eps) == 0 &&
            memcmp(x->keep_input + a * x->T, y->keep_input + b * y->T, frames) == 0 &&
+           memcmp(x->keep_past + a * W_x, y->keep_past + b * W_y, (frames + S - 1) / S) == 0 &&
            memcmp(x->keep_state + a * x->T * H, y->keep_state + b * y->T * H, frames * H) == 0;
 }
 
 static void test_composition(void) {
-    g_autoptr(noise_t) many = make(0.5, 0.5), alone = make(0.5, 0.5);
+    g_autoptr(noise_t) many = make(0.5, 0.5, 0.5), alone = make(0.5, 0.5, 0.5);
     const uint64_t samples[] = {3, UINT64_C(1) << 33, 70, 4, 0};
     const uint32_t valid[] = {37, 36, 8, 3, 1};
     batch_t all = {.B = 5, .T = 37, .valid = valid};
@@ -56,17 +57,19 @@ static void test_composition(void) {
 
 /* Each number by its definition in rng.h. */
 static void test_definition(void) {
-    g_autoptr(noise_t) noise = make(0.3, 0.2);
+    g_autoptr(noise_t) noise = make(0.3, 0.4, 0.2);
     const uint64_t sample = 9;
     const uint32_t valid = 23;
     batch_t batch = {.B = 1, .T = 23, .valid = &valid};
     real_t eps[6 * Z];
     uint64_t words[23 * H / 4 + 1];
     noise_draw(noise, 5, 1, &sample, &batch);
-    const rng_t latent = rng_make(5, RNG_NOISE, 1, 9), input = rng_make(5, RNG_INPUT_DROPOUT, 1, 9), state = rng_make(5, RNG_DROPOUT, 1, 9);
+    const rng_t latent = rng_make(5, RNG_NOISE, 1, 9), input = rng_make(5, RNG_INPUT_DROPOUT, 1, 9);
+    const rng_t past = rng_make(5, RNG_LAG_DROPOUT, 1, 9), state = rng_make(5, RNG_DROPOUT, 1, 9);
     rng_normal(&latent, eps, 6 * Z);
     g_assert_cmpint(memcmp(batch.eps, eps, sizeof eps), ==, 0);
     rng_bits(&state, 0, words, G_N_ELEMENTS(words));
+    for (size_t w = 0; w < 6; w++) g_assert_cmpint(batch.keep_past[w], ==, rng_uniform(&past, w) >= 0.4);
     for (size_t t = 0; t < 23; t++) {
         g_assert_cmpint(batch.keep_input[t], ==, rng_uniform(&input, t) >= 0.3);
         for (size_t u = t * H; u < (t + 1) * H; u++) g_assert_cmpint(batch.keep_state[u], ==, (words[u / 4] >> (u % 4 * 16) & 0xFFFF) >= 13107);
@@ -80,12 +83,13 @@ static void test_rates(void) {
     const uint64_t samples[] = {0, 1, 2, 3, 4, 5};
     const uint32_t valid[] = {300, 300, 300, 300, 300, 300};
     for (size_t i = 0; i < G_N_ELEMENTS(rates); i++) {
-        g_autoptr(noise_t) noise = make(rates[i], rates[i]);
-        double hidden = 0, silenced = 0, lanes[8] = {0}, frames = 0;
+        g_autoptr(noise_t) noise = make(rates[i], rates[i], rates[i]);
+        double hidden = 0, past = 0, silenced = 0, lanes[8] = {0}, frames = 0;
         for (uint64_t epoch = 0; epoch < 20; epoch++) {
             batch_t batch = {.B = MAX_B, .T = MAX_T, .valid = valid};
             noise_draw(noise, 1, epoch, samples, &batch);
             for (size_t j = 0; j < MAX_B * MAX_T; j++) hidden += !batch.keep_input[j];
+            for (size_t j = 0; j < MAX_B * MAX_T / S; j++) past += !batch.keep_past[j];
             for (size_t j = 0; j < MAX_B * MAX_T * H; j++) {
                 silenced += !batch.keep_state[j];
                 lanes[j % 8] += !batch.keep_state[j];
@@ -95,6 +99,7 @@ static void test_rates(void) {
         }
         const double deviation = sqrt(rates[i] * (1 - rates[i]));
         g_assert_cmpfloat_with_epsilon(hidden / frames, rates[i], 4 * deviation / sqrt(frames));
+        g_assert_cmpfloat_with_epsilon(past / (frames / S), rates[i], 4 * deviation / sqrt(frames / S));
         g_assert_cmpfloat_with_epsilon(silenced / (frames * H), rates[i], 4 * deviation / sqrt(frames * H) + 1.0 / 65536);
         for (size_t j = 0; j < 8; j++)
             g_assert_cmpfloat_with_epsilon(lanes[j] / (frames * H / 8), rates[i], 4 * deviation / sqrt(frames * H / 8) + 1.0 / 65536);
@@ -108,9 +113,9 @@ static void test_none(void) {
     g_autoptr(noise_t) none = noise_new(&plain, &(noise_rates_t){0}, 1, 7), eps = noise_new(&latent, &(noise_rates_t){0}, 1, 7);
     batch_t batch = {.B = 1, .T = 7, .valid = &valid};
     noise_draw(none, 1, 1, &sample, &batch);
-    g_assert_true(!batch.eps && !batch.keep_input && !batch.keep_state && batch.keep_rate == 1);
+    g_assert_true(!batch.eps && !batch.keep_input && !batch.keep_past && !batch.keep_state && batch.keep_rate == 1);
     noise_draw(eps, 1, 1, &sample, &batch);
-    g_assert_true(batch.eps && !batch.keep_input && !batch.keep_state && batch.keep_rate == 1);
+    g_assert_true(batch.eps && !batch.keep_input && !batch.keep_past && !batch.keep_state && batch.keep_rate == 1);
 }
 
 int main(int argc, char **argv) {

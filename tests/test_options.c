@@ -315,8 +315,9 @@ static void test_models(void) {
     assert_refused("--preset chorales --model dense --state 9", "--state: has no meaning for --model dense; its layers are --hidden");
     assert_refused("--latent 0", "--latent: 0 makes no sense for --model dense; give 1 or more");
     const char *const dense[] = {"window", "hidden", "loss", "offsets"};
-    const char *const sequence[] = {"segment",          "state",        "encoder",       "sketch", "nade",      "tied",    "lags",
-                                    "posterior-hidden", "prior-hidden", "sketch-hidden", "chunk",  "auxiliary", "dropout", "input-dropout"};
+    const char *const sequence[] = {"segment", "state",     "encoder",          "sketch",        "nade",
+                                    "tied",    "lags",      "posterior-hidden", "prior-hidden",  "sketch-hidden",
+                                    "chunk",   "auxiliary", "dropout",          "input-dropout", "lag-dropout"};
     const char *const values[] = {"1", "3", "bce", "grid"};
     for (size_t i = 0; i < G_N_ELEMENTS(dense); i++) {
         g_autofree char *flag = g_strdup_printf("--model sequence --%s %s", dense[i], values[i]);

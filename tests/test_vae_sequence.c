@@ -8,7 +8,7 @@
 #include "trainer/ops.h"
 #include "trainer/vae_sequence.h"
 
-static const sequences_chances_t dropout = {.density = 0.3, .keep_input = 0.8, .keep_state = 0.6};
+static const sequences_chances_t dropout = {.density = 0.3, .keep_input = 0.8, .keep_past = 0.7, .keep_state = 0.6};
 static const model_objective_t everything = {.beta = 0.6, .free_bits = 4, .auxiliary = 0.5, .scale = 0.1};
 
 static sequences_t *draw(const model_config_t *config, const uint32_t *valid, size_t B, size_t T, uint64_t step) {
@@ -168,6 +168,7 @@ static batch_t part_of(const sequences_t *s, size_t first, size_t B) {
     part.valid += first;
     part.eps += first * s->segments * s->config.latent;
     part.keep_input += first * T;
+    part.keep_past += first * s->segments;
     part.keep_state += first * T * H;
     return part;
 }
@@ -235,6 +236,7 @@ static void test_masks(void) {
             }
         for (size_t i = ((valid[b] + 3) / 4) * Z; i < dirty->segments * Z; i++) dirty->eps[b * dirty->segments * Z + i] = NAN;
         memset(dirty->keep_input + b * LONGER + valid[b], 1, LONGER - valid[b]);
+        memset(dirty->keep_past + b * dirty->segments + (valid[b] + 3) / 4, 1, dirty->segments - (valid[b] + 3) / 4);
         memset(dirty->keep_state + (b * LONGER + valid[b]) * H, 1, (LONGER - valid[b]) * H);
     }
     check_same(model, &clean->batch, other, &dirty->batch);

@@ -30,10 +30,11 @@ void head_lay_out(const model_config_t *config, GArray *table);
 head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GError **error);
 void head_free(head_t *head);
 
-/* frames [rows]: each row's packed frame [K, L, ceil(P / 8)], with the model_context() frames before it standing before it in memory. nll [rows]: nats. */
-void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const real_t *pre, double *nll);
+/* frames [rows]: each row's packed frame [K, L, ceil(P / 8)], with the model_context() frames before it standing before it in memory. past [rows]: 0 where a row does
+ * not see those at its lags (their features are silent); NULL: all rows do. nll [rows]: nats. */
+void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past, const real_t *pre, double *nll);
 /* The same in one pass with the gradient of scale * sum of nll: turns pre into d loss / d pre and adds to the gradients of the head's own parameters. */
-void head_train(head_t *head, size_t rows, const uint8_t *const *frames, real_t *pre, double scale, double *nll);
+void head_train(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past, real_t *pre, double scale, double *nll);
 /* Logits [D] of one row given all of its frame (of certain cells: -INFINITY or INFINITY). The plain twin of the kernels: no sparse sums, no vectors. */
 void head_logits(head_t *head, const uint8_t *frame, const real_t *pre, real_t *logits);
 

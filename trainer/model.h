@@ -71,6 +71,7 @@ typedef struct {
     const uint32_t *valid; /* [B] frames that count, 1..T; the cells after them are silence and add neither loss nor gradient. Sequence: descending */
     const real_t *eps;     /* noise of the latents: dense [B, Z], sequence [B, W, Z]; NULL: z = mu */
     const uint8_t *keep_input; /* sequence: [B, T], 0 where the decoder does not see the frame before; NULL: it sees all */
+    const uint8_t *keep_past;  /* sequence: [B, W], 0 where the head does not see the frames at its lags; NULL: it always does */
     const uint8_t *keep_state; /* sequence: [B, T, H], 0 where dropout silences a unit of the state on its way to the head; NULL: none */
     double keep_rate;          /* sequence: the share of keep_state that is 1 on average, in (0, 1]: kept units are divided by it */
 } batch_t;

@@ -11,10 +11,10 @@ enum { LANES = 4, BLOCK_WORDS = 128 };
 struct noise {
     size_t max_B, max_cells;
     size_t Z, S, H;
-    double input_dropout;
+    double input_dropout, lag_dropout;
     uint32_t threshold; /* a unit is silenced where its 16 bits are below */
     real_t *eps;
-    uint8_t *keep_input, *keep_state;
+    uint8_t *keep_input, *keep_past, *keep_state;
 };
 
 noise_t *noise_new(const model_config_t *config, const noise_rates_t *rates, size_t max_B, size_t max_cells) {
@@ -25,9 +25,11 @@ noise_t *noise_new(const model_config_t *config, const noise_rates_t *rates, siz
     noise->S = config->sequence.segment;
     noise->H = config->sequence.state;
     noise->input_dropout = rates->input_dropout;
+    noise->lag_dropout = rates->lag_dropout;
     noise->threshold = (uint32_t)CLAMP(lround(rates->dropout * 65536), 0, 65535);
     if (noise->Z > 0) noise->eps = g_new0(real_t, (max_cells / noise->S + max_B) * noise->Z);
     if (noise->input_dropout > 0) noise->keep_input = g_malloc0(max_cells);
+    if (noise->lag_dropout > 0) noise->keep_past = g_malloc0(max_cells / noise->S + max_B);
     if (noise->threshold > 0) noise->keep_state = g_malloc0(max_cells * noise->H);
     return noise;
 }
@@ -36,6 +38,7 @@ void noise_free(noise_t *noise) {
     if (!noise) return;
     g_free(noise->eps);
     g_free(noise->keep_input);
+    g_free(noise->keep_past);
     g_free(noise->keep_state);
     g_free(noise);
 }
@@ -66,6 +69,10 @@ void noise_draw(noise_t *noise, uint64_t seed, uint64_t epoch, const uint64_t *s
             const rng_t rng = rng_make(seed, RNG_INPUT_DROPOUT, epoch, samples[b]);
             for (size_t t = 0; t < frames; t++) noise->keep_input[b * T + t] = rng_uniform(&rng, t) >= noise->input_dropout;
         }
+        if (noise->keep_past) {
+            const rng_t rng = rng_make(seed, RNG_LAG_DROPOUT, epoch, samples[b]);
+            for (size_t w = 0; w < segments; w++) noise->keep_past[b * W + w] = rng_uniform(&rng, w) >= noise->lag_dropout;
+        }
         if (noise->keep_state) {
             const rng_t rng = rng_make(seed, RNG_DROPOUT, epoch, samples[b]);
             draw_units(&rng, noise->threshold, noise->keep_state + b * T * noise->H, frames * noise->H);
@@ -73,6 +80,7 @@ void noise_draw(noise_t *noise, uint64_t seed, uint64_t epoch, const uint64_t *s
     }
     batch->eps = noise->eps;
     batch->keep_input = noise->keep_input;
+    batch->keep_past = noise->keep_past;
     batch->keep_state = noise->keep_state;
     batch->keep_rate = 1 - noise->threshold / 65536.0;
 }

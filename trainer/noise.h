@@ -7,6 +7,7 @@
 
 typedef struct {
     double input_dropout; /* probability that the decoder does not see the frame before, [0, 1) */
+    double lag_dropout;   /* probability that the head does not see the frames at its lags in all of a segment, [0, 1) */
     double dropout;       /* probability that a unit of the state is silenced on its way to the head, [0, 1); rounded to 1 / 65536 */
 } noise_rates_t;
 
@@ -18,8 +19,8 @@ noise_t *noise_new(const model_config_t *config, const noise_rates_t *rates, siz
 void noise_free(noise_t *noise);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(noise_t, noise_free)
 
-/* Draws for the valid frames of batch->B sequences, samples [B], in arrays of batch->T frames a sequence, and points batch->eps, keep_input, keep_state and
- * keep_rate at the result, valid until the next call; those with a rate of 0 stay NULL. Purposes RNG_NOISE (element = segment * Z + unit), RNG_INPUT_DROPOUT,
+/* Draws for the valid frames of batch->B sequences, samples [B], in arrays of batch->T frames a sequence, and points batch->eps, keep_input, keep_past, keep_state and
+ * keep_rate at the result, valid until the next call; those with a rate of 0 stay NULL. Purposes RNG_NOISE (element = segment * Z + unit), RNG_INPUT_DROPOUT, RNG_LAG_DROPOUT,
  * RNG_DROPOUT. Allocates nothing. */
 void noise_draw(noise_t *noise, uint64_t seed, uint64_t epoch, const uint64_t *samples, batch_t *batch);
 

@@ -106,6 +106,8 @@ const option_t OPTION_TABLE[] = {
     REAL("auxiliary", GROUP_TRAINING, auxiliary, "0.5", "WEIGHT", "of the loss that keeps the latent useful", 0, 100000, SEQUENCE(NULL)),
     REAL("dropout", GROUP_TRAINING, dropout, "0", "RATE", "share of the decoder's state that the head does not see", 0, 0.99, SEQUENCE(NULL)),
     REAL("input-dropout", GROUP_TRAINING, input_dropout, "0", "RATE", "share of frames that the decoder does not see", 0, 0.99, SEQUENCE(NULL)),
+    REAL("lag-dropout", GROUP_TRAINING, lag_dropout, "0", "RATE", "share of segments in which the head does not see the frames at --lags", 0, 0.99,
+         SEQUENCE(NULL)),
     REAL("average", GROUP_TRAINING, average, "0", "DECAY", "of an average of the weights that is evaluated and sampled, 0: none", 0, 0.9999999),
     GRAMMAR("transpose", GROUP_TRAINING, transpose, "0,0", "LOW,HIGH", "semitones, drawn for each window or piece", valid_transpose,
             "two whole numbers LOW,HIGH from -24 to 24, LOW not above HIGH"),

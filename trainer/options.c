@@ -15,7 +15,8 @@ G_DEFINE_QUARK(mpianist_options_error, options_error)
     "[model]\nmodel=sequence\nlatent=32\nplanes=sounding\nsegment=4\nstate=256\nencoder=128\nsketch=64\nnade=64\ntied=32\nposterior-hidden=256\n"    \
     "prior-hidden=128\nsketch-hidden=256\n"                                                                                                          \
     "[training]\nlearning-rate=0.002\ndecay=cosine\nwarmup-steps=100\nfinal-rate=0.02\nadam-beta1=0.9\nadam-beta2=0.999\nadam-epsilon=1e-08\n"       \
-    "weight-decay=0\nclip=1\nbeta=1\nbeta-steps=60 %\nbeta-start=0.1\nfree-bits-steps=0\nauxiliary=0.5\ninput-dropout=0.1\naverage=0.995\n"          \
+    "weight-decay=0\nclip=1\nbeta=1\nbeta-steps=60 "                                                                                                 \
+    "%\nbeta-start=0.1\nfree-bits-steps=0\nauxiliary=0.5\ninput-dropout=0.1\nlag-dropout=0\naverage=0.995\n"                                         \
     "transpose=-5,6\n"
 
 /* As run.ini text: what the seed project did; what suits four-part chorales (JSB) and folk tunes with chords (Nottingham). */

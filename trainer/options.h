@@ -53,14 +53,14 @@ typedef struct {
     double free_bits;      /* nats a window (sequence: a segment) below which KL is not pushed */
     char *free_bits_steps; /* as beta_steps */
     double free_bits_start;
-    double auxiliary;              /* sequence: weight */
-    double dropout, input_dropout; /* sequence: rates */
-    double average;                /* decay of the weights' average, 0: none */
-    char *transpose;               /* "0,0", "-5,6" */
-    char *offsets;                 /* windows start at: random, grid; dense */
-    int early_stopping;            /* epochs without a better validation loss, 0: never */
-    int bucket_kib;                /* gradient averaging */
-    int threads;                   /* BLAS threads a rank, 0: cores this rank may use divided fairly */
+    double auxiliary;                           /* sequence: weight */
+    double dropout, input_dropout, lag_dropout; /* sequence: rates */
+    double average;                             /* decay of the weights' average, 0: none */
+    char *transpose;                            /* "0,0", "-5,6" */
+    char *offsets;                              /* windows start at: random, grid; dense */
+    int early_stopping;                         /* epochs without a better validation loss, 0: never */
+    int bucket_kib;                             /* gradient averaging */
+    int threads;                                /* BLAS threads a rank, 0: cores this rank may use divided fairly */
 
     /* keeping */
     char *checkpoint_every; /* "500" or "500 steps", "10 minutes", "0": only at epoch ends with a better validation and at the end */

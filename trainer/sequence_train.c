@@ -14,6 +14,7 @@ typedef struct {
     packing_t frames, segments, within; /* within: a segment's frames, all segments side by side */
     uint32_t *valid;                    /* [max(rows, S segments)] ones */
     const uint8_t **frame;              /* [rows] where each row's frame lies in the batch */
+    uint8_t *past;                      /* [rows] whether the head sees the frames at its lags */
     uint8_t *before, *targets;          /* [rows, frame bytes]: x_(t-1) as the decoder's GRU sees it; x_t */
     uint8_t *clean;                     /* [S segments, frame bytes]: the encoder's frames, by time within the segment */
     uint32_t *start, *active;           /* ops_list_active() of before */
@@ -108,6 +109,7 @@ static gboolean new_frame_blocks(sequence_train_t *s) {
     s->before = g_malloc0(R * s->frame_bytes);
     s->targets = g_malloc0(R * s->frame_bytes);
     s->frame = g_new0(const uint8_t *, R);
+    s->past = g_malloc0(R);
     s->start = g_new0(uint32_t, net->D + 1);
     s->active = g_new0(uint32_t, R * net->D);
     packing_init(&s->frames, R);
@@ -152,8 +154,8 @@ void sequence_train_destroy(void *state) {
     for (size_t i = 0; i < DIRECTIONS; i++) gru_tape_clear(&s->encoder_tape[i]);
     packing_t *const packings[] = {&s->frames, &s->segments, &s->within};
     for (size_t i = 0; i < G_N_ELEMENTS(packings); i++) packing_clear(packings[i]);
-    void *const arrays[] = {s->valid,       s->frame,        s->before, s->targets,   s->clean,       s->start, s->active,
-                            s->clean_start, s->clean_active, s->kl,     s->kl_weight, s->sequence_kl, s->nll,   s->auxiliary_nll};
+    void *const arrays[] = {s->valid,       s->frame,        s->past, s->before,    s->targets,     s->clean, s->start,        s->active,
+                            s->clean_start, s->clean_active, s->kl,   s->kl_weight, s->sequence_kl, s->nll,   s->auxiliary_nll};
     for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) g_free(arrays[i]);
     sequence_net_clear(&s->net);
     g_free(s);
@@ -184,13 +186,14 @@ static const uint8_t *frame_of(const sequence_train_t *s, const batch_t *batch, 
 }
 
 static void lay_rows(sequence_train_t *s, const batch_t *batch) {
-    const size_t bytes = s->frame_bytes;
+    const size_t bytes = s->frame_bytes, W = (batch->T + s->net.S - 1) / s->net.S;
     packing_make(&s->frames, batch->valid, batch->B, 1);
     g_assert(batch->B <= s->max_B && s->frames.rows <= s->max_rows);
     for (size_t t = 0; t < s->frames.T; t++) {
         for (size_t b = 0; b < packing_count(&s->frames, t); b++) {
             const size_t row = s->frames.offset[t] + b;
             s->frame[row] = frame_of(s, batch, b, t);
+            s->past[row] = !batch->keep_past || batch->keep_past[b * W + t / s->net.S];
             s->valid[row] = !batch->keep_input || batch->keep_input[b * batch->T + t];
             memcpy(s->before + row * bytes, s->frame[row] - bytes, bytes);
             memcpy(s->targets + row * bytes, s->frame[row], bytes);
@@ -459,7 +462,7 @@ void sequence_train_train(void *state, const batch_t *batch, const model_objecti
     const sequence_net_t *net = &s->net;
     forward_to_head(s, batch);
     const size_t R = s->frames.rows;
-    head_train(net->head, R, s->frame, s->pre, objective->scale, s->nll);
+    head_train(net->head, R, s->frame, s->past, s->pre, objective->scale, s->nll);
     *losses = (model_losses_t){.nll = sum(s->nll, R)};
     linear_backward(&net->output, s->o, s->pre, s->dout, 0, R);
     join_output(s, batch, TRUE);
@@ -482,7 +485,7 @@ void sequence_train_forward(void *state, const batch_t *batch, double *nll, doub
     sequence_train_t *s = state;
     forward_to_head(s, batch);
     if (nll) {
-        head_score(s->net.head, s->frames.rows, s->frame, s->pre, s->nll);
+        head_score(s->net.head, s->frames.rows, s->frame, s->past, s->pre, s->nll);
         for (size_t b = 0; b < batch->B; b++) nll[b] = 0;
         for (size_t t = 0; t < s->frames.T; t++)
             for (size_t b = 0; b < packing_count(&s->frames, t); b++) nll[b] += s->nll[s->frames.offset[t] + b];

@@ -198,7 +198,7 @@ void stream_force(stream_t *stream, const uint8_t *frames, gboolean shared, doub
         memcpy(current(stream, n), shared ? frames : frames + n * bytes, bytes);
         stream->frames[n] = current(stream, n);
     }
-    if (nll) head_score(stream->net->head, stream->N, stream->frames, stream->pre, nll);
+    if (nll) head_score(stream->net->head, stream->N, stream->frames, NULL, stream->pre, nll);
     pass_on(stream);
 }
 

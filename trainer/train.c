@@ -94,10 +94,11 @@ static gboolean check_sizes(const trainer_t *t, GError **error) {
 static gboolean allocate(trainer_t *t, const model_config_t *config, GError **error) {
     const options_t *options = t->options;
     GError *local = NULL;
-    const passes_config_t passes = {.batch = (size_t)options->batch,
-                                    .accumulate = (size_t)options->accumulate,
-                                    .seed = (uint64_t)options->seed,
-                                    .rates = {.input_dropout = options->input_dropout, .dropout = options->dropout}};
+    const passes_config_t passes = {
+        .batch = (size_t)options->batch,
+        .accumulate = (size_t)options->accumulate,
+        .seed = (uint64_t)options->seed,
+        .rates = {.input_dropout = options->input_dropout, .lag_dropout = options->lag_dropout, .dropout = options->dropout}};
     const passes_sizes_t sizes = passes_sizes(t->data, config->kind, &passes);
     const size_t max_B = MAX(sizes.B, VALIDATION_BATCH), max_frames = MAX(sizes.frames, data_longest_piece(t->data, SPLIT_VALID));
     t->model = model_new(config, max_B, max_frames, &local);

@@ -4,7 +4,7 @@
  *     prior      the same form from the decoder's state h before the segment's first frame: the decoder itself goes on with a piece
  *     sketch     u_1 .. u_S = tanh(tanh(z A + a) B + b), features of the segment's frames
  *     decoder    a GRU over the whole piece from a learned state: input x_(t-1) (hidden whole by input dropout), t mod S, u_t
- *     head       o = dropout(h_t), u_t; the frame's cells given o, each other and the frames before (trainer/head.h)
+ *     head       o = dropout(h_t), u_t; the frame's cells given o, each other and the frames before (trainer/head.h), these hidden in whole segments by lag dropout
  *     auxiliary  binary cross-entropy of u_t W + b against x_t, in training only: it keeps the latent useful
  *
  * GRU as in trainer/gru.h; z ~ N(prior); KL between two diagonal normals (Kingma & Welling 2014, appendix B). latent 0: no encoder, prior, sketch and auxiliary:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from make_golden import DECODE, INIT, NOISE, float32, normal, train, uniform, write
 
 HERE = pathlib.Path(__file__).parent
-INPUT_DROPOUT, DROPOUT = 8, 9  # rng_purpose_t
+INPUT_DROPOUT, DROPOUT, LAG_DROPOUT = 8, 9, 11  # rng_purpose_t
 REACH, BELOW = 13, 24
 
 
@@ -82,7 +82,7 @@ def initial(shape):
 
 
 def draw(shape, case, step):
-    """A batch: per sequence its frames [context + valid, tracks, planes, pitches], noise [segments, latent], which inputs and which units of the state are kept."""
+    """A batch: per sequence its frames [context + valid, tracks, planes, pitches], noise [segments, latent], which inputs, segments' pasts and units of the state are kept."""
     sequences, context = [], shape["lags"][-1]
     for b, valid in enumerate(shape["valid"]):
         size = (context + valid, shape["tracks"], shape["planes"], shape["pitches"])
@@ -95,8 +95,9 @@ def draw(shape, case, step):
         segments = -(-valid // shape["segment"])
         eps = float32(normal(NOISE, step, b, segments * shape["latent"])).reshape(segments, shape["latent"])
         keep_input = uniform(INPUT_DROPOUT, step, b, valid) < case["keep_input"]
+        keep_past = uniform(LAG_DROPOUT, step, b, segments) < case["keep_past"]
         keep_state = (uniform(DROPOUT, step, b, valid * shape["state"]) < case["keep_state"]).reshape(valid, shape["state"])
-        sequences.append([torch.from_numpy(np.asarray(a, dtype=np.float64)) for a in (x, eps, keep_input, keep_state)])
+        sequences.append([torch.from_numpy(np.asarray(a, dtype=np.float64)) for a in (x, eps, keep_input, keep_past, keep_state)])
     return sequences
 
 
@@ -134,8 +135,8 @@ def window(row, below, above):
     return F.pad(row, (below, above)).unfold(0, below + above + 1, 1)
 
 
-def frame_nll(w, shape, x, t, pre):
-    """Nats of frame x[t], one cell after the other, given pre [columns] and the frames before."""
+def frame_nll(w, shape, x, t, keep_past, pre):
+    """Nats of frame x[t], one cell after the other, given pre [columns] and, where they are kept, the frames before."""
     P, A, Q, cells = shape["pitches"], shape["nade"], shape["tied"], shape["cells"]
     b, a, tied = pre[:cells], pre[cells : cells + A], pre[cells + A :].reshape(-1, Q)
     V, W, own = w["head.nade.output"], w["head.nade.weight"], w["head.tied.pitch"]
@@ -143,7 +144,7 @@ def frame_nll(w, shape, x, t, pre):
     nll, earlier = 0, []
     for g, (track, plane) in enumerate(groups):
         now = x[t, track, plane]
-        features = [window(x[t - lag, track, plane], REACH, REACH) for lag in shape["lags"]] + [window(now, BELOW, 0)[:, :BELOW]]
+        features = [window(x[t - lag, track, plane] * keep_past, REACH, REACH) for lag in shape["lags"]] + [window(now, BELOW, 0)[:, :BELOW]]
         features = torch.cat(features + [window(row, REACH, REACH) for row in earlier], dim=1)
         first = (track * shape["planes"] + plane) * P
         hidden = torch.relu(features @ w[f"head.tied.{g}.weight"] + tied[g] + own[first : first + P])
@@ -160,7 +161,7 @@ def frame_nll(w, shape, x, t, pre):
 
 def sequence_loss(w, shape, case, sequence):
     """Of one sequence: nll, kl, segments, auxiliary loss."""
-    x, eps, keep_input, keep_state = sequence
+    x, eps, keep_input, keep_past, keep_state = sequence
     context, S, latent = shape["lags"][-1], shape["segment"], shape["latent"]
     valid, frames = len(x) - context, x.reshape(len(x), -1)
     h = w["decoder.start.state"]
@@ -177,7 +178,7 @@ def sequence_loss(w, shape, case, sequence):
         features = u[t % S] if latent else torch.zeros(0, dtype=x.dtype)
         h = gru_step(w, inputs, "decoder", torch.cat([frames[context + t - 1] * keep_input[t], phase, features])[None], h)
         o = torch.cat([h[0] * keep_state[t] / case["keep_state"], features])
-        nll = nll + frame_nll(w, shape, x, context + t, o @ w["head.output.weight"] + w["head.output.bias"][0])
+        nll = nll + frame_nll(w, shape, x, context + t, keep_past[t // S], o @ w["head.output.weight"] + w["head.output.bias"][0])
         if latent:
             logits = features @ w["auxiliary.weight"] + w["auxiliary.bias"][0]
             auxiliary = auxiliary + F.binary_cross_entropy_with_logits(logits, frames[context + t], reduction="sum")
@@ -212,16 +213,16 @@ def shape_of(tracks, planes, pitches, latent, sizes, lags, order, density, valid
     return shape | dict(zip(names, sizes))
 
 
-def case_of(name, beta=1.0, free_bits=0.0, held_back=0, auxiliary=0.5, keep_input=1.0, keep_state=1.0, weight_decay=0.0, clip=0.0, learning_rate=2e-3):
+def case_of(name, beta=1.0, free_bits=0.0, held_back=0, auxiliary=0.5, keep_input=1.0, keep_past=1.0, keep_state=1.0, weight_decay=0.0, clip=0.0, learning_rate=2e-3):
     """held_back: sequences of the first batch whose KL is below free_bits a segment, so that the golden values cover both sides. keep: probabilities; 1: no dropout."""
-    return {"case": name, "loss": "bce", "beta": beta, "free_bits": free_bits, "held_back": held_back, "auxiliary": auxiliary, "keep_input": keep_input, "keep_state": keep_state,
+    return {"case": name, "loss": "bce", "beta": beta, "free_bits": free_bits, "held_back": held_back, "auxiliary": auxiliary, "keep_input": keep_input, "keep_past": keep_past, "keep_state": keep_state,
             "weight_decay": weight_decay, "clip": clip, "learning_rate": learning_rate}
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     small = (3, 8, 5, 4, 6, 3, 7, 5, 6)
-    everything = dict(keep_input=0.8, keep_state=0.6, clip=0.5)
+    everything = dict(keep_input=0.8, keep_past=0.7, keep_state=0.6, clip=0.5)
     write(HERE / "sequence.json", shape_of(1, 1, 11, 3, small, [1, 2, 4], [0], 0.3, [7, 6, 4, 1], 8), [
         case_of("everything", 0.6, 3.158, 2, **everything),
     ], None, run)
@@ -233,5 +234,5 @@ if __name__ == "__main__":
         case_of("dropout, clipping", 0.6, 5.0, **everything),
     ], 30, run)
     write(HERE / "sequence_real.json", shape_of(1, 1, 88, 32, (4, 256, 128, 64, 64, 32, 256, 128, 256), [1, 2, 4, 8, 16, 32, 64], [0], 0.05, [34, 21, 9, 3], 34), [
-        case_of("everything", 0.4, 32.8333, 2, keep_input=0.9, keep_state=0.6, clip=0.5),
+        case_of("everything", 0.4, 32.8333, 2, keep_input=0.9, keep_past=0.5, keep_state=0.6, clip=0.5),
     ], 40, run)

@@ -1,0 +1,76 @@
+/* head_walk: the head's state, and what scoring, training and drawing share: the walk over the cells of a row. Frames are sparse, so nothing is done for silent features:
+ * each set bit adds one patch of a table, its rows of Q for the cells around it, to the pre-activations of a group; logistic(a) is computed once after each set bit.
+ * Private to head.c, head_walk.c and head_draw.c; letters as in trainer/head.h. */
+#ifndef MPIANIST_TRAINER_HEAD_WALK_H
+#define MPIANIST_TRAINER_HEAD_WALK_H
+
+#include "trainer/head.h"
+#include "trainer/head_kernels.h"
+#include "trainer/pitches.h"
+
+enum { REACH = 13, WINDOW = 2 * REACH + 1, BELOW = 24 };
+
+/* One (track, plane). */
+typedef struct {
+    size_t cell, byte; /* its first in cell order, its first in a frame */
+    gboolean onset;
+    const real_t *Q, *v;
+    real_t *dQ, *dv;
+    real_t *table, *dtable; /* see walk_make_tables() */
+} group_t;
+
+/* Cells that share logistic(a): n from `first`, after `step` set bits. */
+typedef struct {
+    size_t first, n, step;
+} stretch_t;
+
+/* A group's part of one row. */
+typedef struct {
+    pitches_t now, unsure;         /* unsure: cells that are not certain; */
+    size_t first, end;             /* all lie in first .. end - 1: nothing is computed for others */
+    size_t n_patches, n_stretches; /* of head->patches, head->stretches */
+} part_t;
+
+struct head {
+    size_t D, A, Q, P, n_groups, frame_bytes;
+    size_t lags[MODEL_MAX_LAGS], n_lags;
+    const real_t *W, *V, *p;
+    real_t *dW, *dV, *dp;
+    group_t *groups; /* in drawing order */
+    real_t *tables;  /* [2, table_size]: of all groups, then their gradients */
+    size_t table_size;
+    /* Of the row at hand: */
+    pitches_t *now;           /* [groups] */
+    real_t *u;                /* [P, Q] pre-activations of the tied network */
+    real_t *logits, *loss;    /* [P] */
+    real_t *a;                /* [A] */
+    size_t step, *cells;      /* set bits so far; [D] their cells */
+    real_t *hidden, *dhidden; /* [D + 1, A]: logistic(a) after so many set bits */
+    patch_t *patches;
+    stretch_t *stretches;
+};
+
+/* Features of the g-th group drawn: rows of its Q. */
+static inline size_t walk_features(size_t n_lags, size_t g) { return (n_lags + g) * WINDOW + BELOW; }
+/* Cells of a part that are computed. */
+static inline size_t walk_cells(const part_t *part) { return part->end - part->first; }
+/* Where pre has C o + q of a group. */
+static inline size_t walk_tied_column(const head_t *head, size_t g) { return head->D + head->A + g * head->Q; }
+/* The pitches that a frame sets in a group. */
+static inline pitches_t walk_read(const head_t *head, size_t g, const uint8_t *frame) { return pitches_read(frame + head->groups[g].byte, head->P); }
+
+/* Rows of a group's table; patches that a part may have. */
+size_t walk_table_rows(size_t n_lags, size_t g);
+size_t walk_max_patches(const head_t *head);
+/* Brings the tables up to date with the parameters; adds the tables' gradients to the parameters'. */
+void walk_make_tables(head_t *head);
+void walk_add_table_gradients(head_t *head);
+
+/* Begins a row: no bit is set yet. */
+void walk_begin_row(head_t *head, const real_t *pre);
+/* Begins a group: what is known before its own cells are. head->now holds the groups before it; past: whether the frames at the lags are. */
+part_t walk_begin_part(head_t *head, size_t g, const uint8_t *frame, gboolean past);
+/* Goes on past pitch p of the group, which is set. */
+void walk_take(head_t *head, part_t *part, size_t g, size_t p);
+
+#endif

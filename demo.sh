@@ -36,7 +36,7 @@ show "$programs/preprocess" --info "$output/shards"
 
 say "Training a sequence VAE on two ranks"
 show "${launch[@]}" "$programs/trainer" --data "$output/shards" --output "$output/run" \
-    --preset folk --lags 1,2,4 --planes both --segment 8 --batch 8 --dropout 0.4 --epochs 30 --max-minutes 1.6
+    --preset band --epochs 50 --max-minutes 2
 show "$programs/trainer" --evaluate "$output/run/best.h5" --data "$output/shards" --split train >/dev/null
 
 say "Music"

@@ -121,7 +121,7 @@ static void test_bad_values(void) {
     assert_refused("--clip 1e999", "--clip: '1e999' is not a number 0 or more");
     assert_refused("--loss BCE", "--loss: 'BCE' is not one of bce, mse");
     assert_refused("--planes b", "--planes: 'b' is not one of sounding, both");
-    assert_refused("--preset sed", "--preset: 'sed' is not one of seed, chorales, folk");
+    assert_refused("--preset sed", "--preset: 'sed' is not one of seed, chorales, folk, band");
     assert_refused("--split x --evaluate y", "--split: 'x' is not one or more of train, valid, test, with commas between");
     assert_refused("--split test,test --evaluate y", "--split: 'test,test' is not one or more of train, valid, test, with commas between");
     assert_refused("--split test, --evaluate y", "--split: 'test,' is not one or more of train, valid, test, with commas between");
@@ -364,6 +364,9 @@ static void test_sequence(void) {
     g_assert_true(options_model_config(folk, &grid, &config, &error));
     g_assert_true(config.latent == 0 && folk->chunk == 128 && folk->batch == 24 && folk->dropout == 0.3);
     g_assert_true(config.sequence.n_lags == 10 && config.sequence.lags[4] == 16 && model_context(&config) == 96);
+    g_autoptr(options_t) band = parsed("--preset band");
+    g_assert_true(options_model_config(band, &grid, &config, &error));
+    g_assert_true(config.planes == 2 && config.sequence.segment == 16 && model_context(&config) == 32 && band->lag_dropout == 0.7);
     /* A preset says all that matters: it is the same after another one's run.ini. */
     g_autofree char *text = options_to_text(chorales);
     g_autofree char *path = write_file("chorales.ini", text);

@@ -44,7 +44,7 @@ const option_t OPTION_TABLE[] = {
     TEXT("data", GROUP_RUN, data, NULL, "DIR", "folder of shards that preprocess wrote (required)"),
     TEXT("output", GROUP_RUN, output, NULL, "RUN", "run folder: run.ini, metrics.jsonl, checkpoints (required to train)"),
     TEXT("config", GROUP_RUN, config, NULL, "FILE", "take options from a key file, such as another run's run.ini"),
-    CHOICE("preset", GROUP_RUN, preset, NULL, "seed|chorales|folk", "start from a known set of options"),
+    CHOICE("preset", GROUP_RUN, preset, NULL, "seed|chorales|folk|band", "start from a known set of options"),
     TEXT("resume", GROUP_RUN, resume, "no", "no|auto|FILE", "go on from RUN's newest checkpoint, if any, or from FILE"),
     FLAG("quiet", GROUP_RUN, quiet, "no progress on standard error"),
     FLAG("version", GROUP_RUN, version, "print the version and leave"),

@@ -14,7 +14,7 @@ typedef struct {
     char *data;       /* folder of shards */
     char *output;     /* run folder */
     char *config;     /* key file to start from */
-    char *preset;     /* "seed", "chorales", "folk", or NULL */
+    char *preset;     /* "seed", "chorales", "folk", "band", or NULL */
     char *evaluate;   /* checkpoint to evaluate instead of training */
     char *attributes; /* checkpoint that gets vectors of attributes instead of training */
     char *split;      /* of --evaluate: "test", "train,valid" */

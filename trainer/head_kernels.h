@@ -1,5 +1,5 @@
 /* head_kernels: the loops of the head that the compiler turns into vectors. Letters as in trainer/head.h; n consecutive cells of one group; arrays do not overlap.
- * Private to head.c. */
+ * Private to head.c, head_walk.c and head_draw.c. */
 #ifndef MPIANIST_TRAINER_HEAD_KERNELS_H
 #define MPIANIST_TRAINER_HEAD_KERNELS_H
 

@@ -27,9 +27,9 @@ GLIB_CFLAGS  ?= $(shell $(PKG_CONFIG) --cflags glib-2.0 json-glib-1.0)
 GLIB_LIBS    ?= $(shell $(PKG_CONFIG) --libs json-glib-1.0 glib-2.0)
 CAIRO_CFLAGS ?= $(shell $(PKG_CONFIG) --cflags cairo cairo-svg cairo-png)
 CAIRO_LIBS   ?= $(shell $(PKG_CONFIG) --libs cairo cairo-svg cairo-png)
-# Sound is optional: without libfluidsynth `sampler --audio` says how to get it.
-FLUID_CFLAGS ?= $(shell $(PKG_CONFIG) --exists fluidsynth && echo -DHAVE_FLUIDSYNTH `$(PKG_CONFIG) --cflags fluidsynth`)
-FLUID_LIBS   ?= $(shell $(PKG_CONFIG) --exists fluidsynth && $(PKG_CONFIG) --libs fluidsynth)
+# Sound is optional: without both libraries `sampler --audio` says how to get them.
+AUDIO_CFLAGS ?= $(shell $(PKG_CONFIG) --exists fluidsynth sndfile && echo -DHAVE_AUDIO `$(PKG_CONFIG) --cflags fluidsynth sndfile`)
+AUDIO_LIBS   ?= $(shell $(PKG_CONFIG) --exists fluidsynth sndfile && $(PKG_CONFIG) --libs fluidsynth sndfile)
 
 OPTIMIZE.release := -O3 -g
 OPTIMIZE.asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -43,7 +43,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-pr
 CFLAGS   ?=
 CPPFLAGS ?=
 LDFLAGS  ?=
-VENDOR_CFLAGS := $(MPI_CFLAGS) $(BLAS_CFLAGS) $(HDF5_CFLAGS) $(SMF_CFLAGS) $(GLIB_CFLAGS) $(CAIRO_CFLAGS) $(FLUID_CFLAGS)
+VENDOR_CFLAGS := $(MPI_CFLAGS) $(BLAS_CFLAGS) $(HDF5_CFLAGS) $(SMF_CFLAGS) $(GLIB_CFLAGS) $(CAIRO_CFLAGS) $(AUDIO_CFLAGS)
 COMPILE  := $(CC) -std=gnu11 $(OPTIMIZE) -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) -D_GNU_SOURCE -DMPIANIST_VERSION='"$(VERSION)"' \
             -I. $(patsubst -I%,-isystem %,$(VENDOR_CFLAGS)) $(CPPFLAGS) $(CFLAGS) -MMD -MP
 LINK     := $(CC) $(OPTIMIZE) $(LDFLAGS)
@@ -59,7 +59,7 @@ PROGRAMS      := $(addprefix $(BIN)/,preprocess trainer sampler)
 
 PREPROCESS_LIBS := $(HDF5_LIBS) $(SMF_LIBS) $(GLIB_LIBS) -lm
 TRAINER_LIBS    := $(MPI_LIBS) $(BLAS_LIBS) $(PREPROCESS_LIBS)
-SAMPLER_LIBS    := $(CAIRO_LIBS) $(FLUID_LIBS) $(BLAS_LIBS) $(PREPROCESS_LIBS)
+SAMPLER_LIBS    := $(CAIRO_LIBS) $(AUDIO_LIBS) $(BLAS_LIBS) $(PREPROCESS_LIBS)
 
 ## all: build the three programs (default)
 .PHONY: all

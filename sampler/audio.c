@@ -1,15 +1,15 @@
-/* Owns sound: finding a soundfont, the synthesizer, the WAV file. Plays a piece twice: once to learn its loudest sample, once to write it, so that memory does not
+/* Owns sound: finding a soundfont, the synthesizer, the sound file. Plays a piece twice: once to learn its loudest sample, once to write it, so that memory does not
  * grow with length. Refuses what is no soundfont, and more than a WAV file can hold. */
 #include "sampler/audio.h"
 
 G_DEFINE_QUARK(audio_error, audio_error)
 
-#ifndef HAVE_FLUIDSYNTH
+#ifndef HAVE_AUDIO
 
 static gboolean fail_missing(GError **error) {
     g_set_error(error, AUDIO_ERROR, AUDIO_ERROR_MISSING,
-                "--audio: this sampler was built without libfluidsynth; install it (Debian: apt install libfluidsynth-dev) and build again, or leave "
-                "out --audio");
+                "--audio: this sampler was built without libfluidsynth and libsndfile; install both (Debian: apt install libfluidsynth-dev "
+                "libsndfile1-dev) and build again, or leave out --audio");
     return FALSE;
 }
 
@@ -19,8 +19,8 @@ char *audio_soundfont(const char *wanted, GError **error) {
     return NULL;
 }
 
-gboolean audio_render(const char *midi, const char *soundfont, double seconds, const char *wav, GError **error) {
-    (void)midi, (void)soundfont, (void)seconds, (void)wav;
+gboolean audio_render(const char *midi, const char *soundfont, double seconds, audio_format_t format, const char *path, GError **error) {
+    (void)midi, (void)soundfont, (void)seconds, (void)format, (void)path;
     return fail_missing(error);
 }
 
@@ -30,12 +30,12 @@ gboolean audio_render(const char *midi, const char *soundfont, double seconds, c
 #include <fluidsynth.h>
 #include <glib/gstdio.h>
 #include <math.h>
+#include <sndfile.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 
 enum { RATE = 44100, BLOCK = 1024, CHANNELS = 2, WAV_HEAD = 44 };
-static const double LOUDEST = 0.891; /* -1 dB */
+static const float LOUDEST = 0.891F; /* -1 dB */
 
 static const char *const places[] = {"/usr/share/sounds/sf2/default-GM.sf2", "/usr/share/sounds/sf2/TimGM6mb.sf2",
                                      "/usr/share/sounds/sf2/FluidR3_GM.sf2", "/usr/share/soundfonts/default.sf2",
@@ -104,84 +104,105 @@ static gboolean stage_set(stage_t *stage, const char *midi, const char *soundfon
     return FALSE;
 }
 
-static void put_u32(uint8_t *at, uint32_t value) {
-    for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> 8 * i);
+/* Where sound goes. libsndfile forgets some failures to write, those of the end of a stream among them: `failed` keeps errno of the first. */
+typedef struct {
+    const char *path, *temporary;
+    FILE *file;
+    SNDFILE *sound;
+    int failed;
+} sink_t;
+
+static sf_count_t sink_keep(sink_t *sink, sf_count_t result) {
+    if (result < 0 && sink->failed == 0) sink->failed = errno;
+    return result;
 }
 
-/* RIFF head of 16-bit stereo samples. */
-static void put_head(uint8_t head[WAV_HEAD], uint32_t bytes) {
-    memcpy(head, "RIFF....WAVEfmt ....\1\0\2\0........\4\0\20\0data....", WAV_HEAD);
-    put_u32(head + 4, WAV_HEAD - 8 + bytes);
-    put_u32(head + 16, 16);
-    put_u32(head + 24, RATE);
-    put_u32(head + 28, RATE * CHANNELS * 2);
-    put_u32(head + 40, bytes);
+static sf_count_t sink_write(const void *bytes, sf_count_t n, void *data) {
+    sink_t *sink = data;
+    const sf_count_t written = (sf_count_t)fwrite(bytes, 1, (size_t)n, sink->file);
+    if (written < n) sink_keep(sink, -1);
+    return written;
 }
 
-static void put_samples(uint8_t *out, const float *left, const float *right, size_t n, double scale) {
-    for (size_t i = 0; i < n; i++, out += 2 * CHANNELS) {
-        const long l = lround(CLAMP(scale * left[i], -1, 1) * 32767), r = lround(CLAMP(scale * right[i], -1, 1) * 32767);
-        out[0] = (uint8_t)l;
-        out[1] = (uint8_t)(l >> 8);
-        out[2] = (uint8_t)r;
-        out[3] = (uint8_t)(r >> 8);
-    }
+static sf_count_t sink_tell(void *data) {
+    sink_t *sink = data;
+    return sink_keep(sink, ftello(sink->file));
 }
 
-/* Plays `samples` of each channel. Where file is NULL *scale receives what brings the loudest to LOUDEST; else they are written, scaled. FALSE with errno set
- * or with error set. */
-static gboolean play(const char *midi, const char *soundfont, uint64_t samples, FILE *file, double *scale, GError **error) {
+static sf_count_t sink_seek(sf_count_t offset, int whence, void *data) {
+    sink_t *sink = data;
+    return sink_keep(sink, fseeko(sink->file, offset, whence)) < 0 ? -1 : sink_tell(data);
+}
+
+static sf_count_t sink_length(void *data) {
+    const sf_count_t here = sink_tell(data), length = sink_seek(0, SEEK_END, data);
+    return sink_seek(here, SEEK_SET, data) < 0 ? -1 : length;
+}
+
+static gboolean fail_write(const sink_t *sink, GError **error) {
+    g_set_error(error, AUDIO_ERROR, AUDIO_ERROR_WRITE, "%s: cannot write: %s; make room or give another --output", sink->path,
+                sink->failed != 0 ? g_strerror(sink->failed) : sf_strerror(sink->sound));
+    return FALSE;
+}
+
+static gboolean sink_open(sink_t *sink, audio_format_t format, GError **error) {
+    static const int formats[] = {[AUDIO_WAV] = SF_FORMAT_WAV | SF_FORMAT_PCM_16,
+                                  [AUDIO_FLAC] = SF_FORMAT_FLAC | SF_FORMAT_PCM_16,
+                                  [AUDIO_OGG] = SF_FORMAT_OGG | SF_FORMAT_VORBIS};
+    static SF_VIRTUAL_IO calls = {.get_filelen = sink_length, .seek = sink_seek, .write = sink_write, .tell = sink_tell};
+    SF_INFO info = {.samplerate = RATE, .channels = CHANNELS, .format = formats[format]};
+    sink->file = fopen(sink->temporary, "wb");
+    if (sink->file == NULL) sink->failed = errno;
+    if (sink->file != NULL) sink->sound = sf_open_virtual(&calls, SFM_WRITE, &info, sink);
+    return sink->sound != NULL || fail_write(sink, error);
+}
+
+/* Where all went well the file takes its name; else nothing stays. */
+static gboolean sink_close(sink_t *sink, gboolean ok, GError **error) {
+    if (sink->sound != NULL && sf_close(sink->sound) != 0 && sink->failed == 0) sink->failed = EIO;
+    if (sink->file != NULL) sink_keep(sink, fclose(sink->file));
+    if (ok && sink->failed == 0) sink_keep(sink, g_rename(sink->temporary, sink->path));
+    if (ok && sink->failed == 0) return TRUE;
+    g_unlink(sink->temporary);
+    return ok ? fail_write(sink, error) : FALSE;
+}
+
+/* Plays `samples` of each channel. Where sink is NULL *scale receives what brings the loudest to LOUDEST; else they are written, scaled. */
+static gboolean play(const char *midi, const char *soundfont, uint64_t samples, sink_t *sink, float *scale, GError **error) {
     g_auto(stage_t) stage = {0};
     if (!stage_set(&stage, midi, soundfont, error)) return FALSE;
-    double peak = 0;
+    float peak = 0;
     for (uint64_t done = 0; done < samples; done += BLOCK) {
-        float left[BLOCK], right[BLOCK];
-        uint8_t out[BLOCK * CHANNELS * 2];
-        const size_t n = (size_t)MIN(BLOCK, samples - done);
-        if (fluid_synth_write_float(stage.synth, BLOCK, left, 0, 1, right, 0, 1) != FLUID_OK) {
+        float block[BLOCK * CHANNELS];
+        const sf_count_t n = (sf_count_t)MIN(BLOCK, samples - done);
+        if (fluid_synth_write_float(stage.synth, BLOCK, block, 0, CHANNELS, block, 1, CHANNELS) != FLUID_OK) {
             g_set_error(error, AUDIO_ERROR, AUDIO_ERROR_RENDER, "%s: cannot play: %s", midi, last_error);
             return FALSE;
         }
-        if (file == NULL) {
-            for (size_t i = 0; i < n; i++) peak = fmax(peak, fmax(fabs((double)left[i]), fabs((double)right[i])));
-        } else {
-            put_samples(out, left, right, n, *scale);
-            if (fwrite(out, CHANNELS * 2, n, file) != n) return FALSE;
+        for (sf_count_t i = 0; i < n * CHANNELS; i++) {
+            peak = fmaxf(peak, fabsf(block[i]));
+            block[i] = CLAMP(*scale * block[i], -1, 1);
         }
+        if (sink != NULL && (sf_writef_float(sink->sound, block, n) != n || sink->failed != 0)) return fail_write(sink, error);
     }
-    if (file == NULL) *scale = peak > 1e-4 ? LOUDEST / peak : 1; /* silence stays silence */
+    if (sink == NULL) *scale = peak > 1e-4F ? LOUDEST / peak : 1; /* silence stays silence */
     return TRUE;
 }
 
-gboolean audio_render(const char *midi, const char *soundfont, double seconds, const char *wav, GError **error) {
+gboolean audio_render(const char *midi, const char *soundfont, double seconds, audio_format_t format, const char *path, GError **error) {
     const uint64_t samples = (uint64_t)ceil((seconds + AUDIO_TAIL_S) * RATE);
-    if (samples * CHANNELS * 2 > UINT32_MAX - WAV_HEAD) {
-        g_set_error(error, AUDIO_ERROR, AUDIO_ERROR_WRITE, "%s: cannot write %.0f seconds: a WAV file ends at 4 GiB; leave out --audio", wav,
-                    seconds);
+    if (format == AUDIO_WAV && samples * CHANNELS * 2 > UINT32_MAX - WAV_HEAD) {
+        g_set_error(error, AUDIO_ERROR, AUDIO_ERROR_WRITE,
+                    "%s: cannot write %.0f seconds: a WAV file ends at 4 GiB; give --audio=flac or --audio=ogg", path, seconds);
         return FALSE;
     }
     take_log();
-    double scale = 1;
+    float scale = 1;
     if (!play(midi, soundfont, samples, NULL, &scale, error)) return FALSE;
-    g_autofree char *temporary = g_strdup_printf("%s.tmp", wav);
-    uint8_t head[WAV_HEAD];
-    put_head(head, (uint32_t)(samples * CHANNELS * 2));
-    g_autoptr(GError) cause = NULL;
-    FILE *file = fopen(temporary, "wb");
-    gboolean ok = file != NULL && fwrite(head, sizeof head, 1, file) == 1 && play(midi, soundfont, samples, file, &scale, &cause);
-    int failed = ok ? 0 : errno;
-    if (file != NULL && fclose(file) != 0 && ok) {
-        failed = errno;
-        ok = FALSE;
-    }
-    if (ok && g_rename(temporary, wav) == 0) return TRUE;
-    if (ok) failed = errno;
-    g_unlink(temporary);
-    if (cause != NULL)
-        g_propagate_error(error, g_steal_pointer(&cause));
-    else
-        g_set_error(error, AUDIO_ERROR, AUDIO_ERROR_WRITE, "%s: cannot write: %s; make room or give another --output", wav, g_strerror(failed));
-    return FALSE;
+    g_autofree char *temporary = g_strdup_printf("%s.tmp", path);
+    sink_t sink = {.path = path, .temporary = temporary};
+    const gboolean ok = sink_open(&sink, format, error) && play(midi, soundfont, samples, &sink, &scale, error);
+    return sink_close(&sink, ok, error);
 }
 
 #endif

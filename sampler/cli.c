@@ -62,9 +62,9 @@ typedef struct {
     GOptionArg type;
     size_t offset; /* in cli_t */
     int verbs, kinds;
-    double low, high; /* allowed values, both included; equal: no check */
-    const char *value, *help;
-    const char *instead; /* for the other kinds of model; NULL: nothing */
+    double low, high;         /* allowed values, both included; equal: no check */
+    const char *value, *help; /* value of G_OPTION_ARG_CALLBACK: formats, kept as 1, 2 and so on, 0: none; bare means the first */
+    const char *instead;      /* for the other kinds of model; NULL: nothing */
 } option_t;
 
 #define AT(member) offsetof(cli_t, member)
@@ -111,7 +111,9 @@ static const option_t table[] = {
     {"tempo", 0, G_OPTION_ARG_DOUBLE, AT(tempo_bpm), MUSIC, ANY, 5, 1000, "BPM",
      "quarter notes a minute (default: the song's, or the training songs')", NULL},
     {"output", 'o', G_OPTION_ARG_FILENAME, AT(output), WRITE, ANY, 0, 0, "DIR", "folder for the results, created where missing", NULL},
-    {"audio", 0, G_OPTION_ARG_NONE, AT(audio), MUSIC, ANY, 0, 0, NULL, "also sound: WAV files, by libfluidsynth", NULL},
+    {"picture", 'p', G_OPTION_ARG_CALLBACK, AT(picture), MUSIC, ANY, 0, 0, "png|svg", "also piano rolls, as PNG (default) or SVG", NULL},
+    {"picture", 'p', G_OPTION_ARG_CALLBACK, AT(picture), CURVES, ANY, 0, 0, "png|svg", "PNG (default) or SVG", NULL},
+    {"audio", 0, G_OPTION_ARG_CALLBACK, AT(audio), MUSIC, ANY, 0, 0, "wav|flac|ogg", "also sound, as WAV (default), FLAC or Ogg Vorbis", NULL},
     {"soundfont", 0, G_OPTION_ARG_FILENAME, AT(soundfont), MUSIC, ANY, 0, 0, "FILE", "instruments for --audio (default: $SOUNDFONT or the system's)",
      NULL},
     {"corpus", 0, G_OPTION_ARG_FILENAME, AT(corpus), SCORE, ANY, 0, 0, "SHARDS", "folder of shards: the grid, and the real songs to compare with",
@@ -208,6 +210,7 @@ static void option_unset(const option_t *option, cli_t *cli) {
     case G_OPTION_ARG_INT: *(int *)at = G_MININT; break;
     case G_OPTION_ARG_INT64: *(gint64 *)at = G_MININT64; break;
     case G_OPTION_ARG_DOUBLE: *(double *)at = NOT_GIVEN; break;
+    case G_OPTION_ARG_CALLBACK:
     case G_OPTION_ARG_NONE: *(gboolean *)at = FALSE; break;
     default: *(void **)at = NULL;
     }
@@ -230,6 +233,10 @@ static gboolean option_settle(const option_t *option, cli_t *cli, const cli_t *d
         if (*(double *)at > NOT_GIVEN || isnan(*(double *)at)) return TRUE;
         *(double *)at = *(const double *)standard;
         return FALSE;
+    case G_OPTION_ARG_CALLBACK:
+        if (*(int *)at != 0) return TRUE;
+        *(int *)at = *(const int *)standard;
+        return FALSE;
     case G_OPTION_ARG_NONE: return *(gboolean *)at;
     default: return *(void **)at != NULL;
     }
@@ -245,17 +252,34 @@ static gboolean option_check(const option_t *option, const cli_t *cli, GError **
     return fail_usage(error, "--%s %.10g is out of range; give %.10g to %.10g", option->name, value, option->low, option->high);
 }
 
-static gboolean parse_picture(const gchar *name, const gchar *value, gpointer data, GError **error) {
-    (void)name;
+/* The verb's option of a format that a word of the command line names: "--picture", "-p". NULL: none. */
+static const option_t *format_option(verb_t verb, const char *word) {
+    for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
+        const option_t *o = &table[i];
+        const char letter[] = {'-', o->letter, '\0'};
+        if (o->type != G_OPTION_ARG_CALLBACK || (o->verbs & 1 << verb) == 0) continue;
+        if ((o->letter != 0 && strcmp(word, letter) == 0) || (g_str_has_prefix(word, "--") && strcmp(word + 2, o->name) == 0)) return o;
+    }
+    return NULL;
+}
+
+/* 0: there is none of this name. */
+static int format_from_name(const option_t *option, const char *name) {
+    g_auto(GStrv) names = g_strsplit(option->value, "|", -1);
+    for (int i = 0; names[i] != NULL; i++)
+        if (strcmp(name, names[i]) == 0) return i + 1;
+    return 0;
+}
+
+static gboolean parse_format(const gchar *name, const gchar *value, gpointer data, GError **error) {
     cli_t *cli = data;
-    cli->picture = TRUE;
-    if (value == NULL || strcmp(value, "png") == 0)
-        cli->format = PICTURE_PNG;
-    else if (strcmp(value, "svg") == 0)
-        cli->format = PICTURE_SVG;
-    else
-        return fail_usage(error, "--picture=%s: there is png and svg; give --picture=png or --picture=svg", value);
-    return TRUE;
+    const option_t *option = format_option(cli->verb, name);
+    const int format = value == NULL ? 1 : format_from_name(option, value);
+    *(int *)((char *)cli + option->offset) = format;
+    if (format != 0) return TRUE;
+    g_auto(GStrv) names = g_strsplit(option->value, "|", -1);
+    g_autofree char *last = g_steal_pointer(&names[g_strv_length(names) - 1]), *others = g_strjoinv(", ", names);
+    return fail_usage(error, "--%s=%s: there is %s and %s; give one, as in --%s=%s", option->name, value, others, last, option->name, last);
 }
 
 static cli_t *cli_new(verb_t verb) {
@@ -274,6 +298,7 @@ static cli_t *cli_new(verb_t verb) {
                    .keep = -1,
                    .steps_per_beat = -1,
                    .seam = -1};
+    cli->picture = verb == VERB_CURVES ? PICTURE_PNG : PICTURE_NONE;
     cli->steps = verb == VERB_TRAVERSE ? 7 : 8;
     cli->bars = verb == VERB_PRIOR ? 8 : verb == VERB_SONG ? 64 : verb == VERB_CONTINUE ? 16 : -1;
     return cli;
@@ -358,18 +383,13 @@ static gboolean cli_read(cli_t *cli, char ***words, GError **error) {
         char *help = option_help(o, cli);
         g_ptr_array_add(texts, help);
         option_unset(o, cli);
-        const GOptionEntry entry = {o->name, o->letter, 0, o->type, (char *)cli + o->offset, help, o->value};
+        const gboolean format = o->type == G_OPTION_ARG_CALLBACK;
+        const GOptionEntry entry = {
+            o->name, o->letter, format ? G_OPTION_FLAG_OPTIONAL_ARG : 0, o->type, format ? (gpointer)parse_format : (char *)cli + o->offset,
+            help,    o->value};
         g_array_append_val(entries, entry);
     }
-    const GOptionEntry pictures = {"picture",
-                                   'p',
-                                   G_OPTION_FLAG_OPTIONAL_ARG,
-                                   G_OPTION_ARG_CALLBACK,
-                                   (gpointer)parse_picture,
-                                   cli->verb == VERB_CURVES ? "PNG (default) or SVG" : "also piano rolls, as PNG (default) or SVG",
-                                   "png|svg"};
     const GOptionEntry files = {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &cli->files, NULL, NULL};
-    if (WRITE & 1 << cli->verb) g_array_append_val(entries, pictures);
     g_array_append_val(entries, files);
 
     const verb_info_t *verb = &verbs[cli->verb];
@@ -396,13 +416,15 @@ static gboolean cli_read(cli_t *cli, char ***words, GError **error) {
     return cli_check(cli, error);
 }
 
-/* A bare --picture would swallow the file after it: only a format is its value. */
-static void give_pictures_a_format(char **words) {
+/* A bare --picture or --audio would swallow the file after it: only a format is its value. */
+static void give_formats(char **words, verb_t verb) {
     for (char **word = words; *word && strcmp(*word, "--") != 0; word++) {
-        if (strcmp(*word, "--picture") != 0 && strcmp(*word, "-p") != 0) continue;
-        const gboolean named = word[1] && (strcmp(word[1], "png") == 0 || strcmp(word[1], "svg") == 0);
+        const option_t *option = format_option(verb, *word);
+        if (option == NULL) continue;
+        const gboolean named = word[1] && format_from_name(option, word[1]);
         g_free(*word);
-        *word = g_strconcat("--picture=", named ? word[1] : "png", NULL);
+        const char *format = named ? word[1] : option->value;
+        *word = g_strdup_printf("--%s=%.*s", option->name, (int)strcspn(format, "|"), format);
         if (!named) continue;
         g_free(word[1]);
         for (char **next = word + 1; (next[0] = next[1]); next++) continue;
@@ -431,7 +453,7 @@ cli_t *cli_parse(int argc, char **argv, GError **error) {
     if (!verb_from_name(argv[1], &verb, error)) return NULL;
 
     g_auto(GStrv) words = word_split_numbers(argc - 1, argv + 1);
-    give_pictures_a_format(words);
+    give_formats(words, verb);
     g_autoptr(cli_t) cli = cli_new(verb);
     if (!cli_read(cli, &words, error)) return NULL;
     return g_steal_pointer(&cli);

@@ -2,6 +2,7 @@
 #ifndef MPIANIST_SAMPLER_CLI_H
 #define MPIANIST_SAMPLER_CLI_H
 
+#include "sampler/audio.h"
 #include "sampler/key.h"
 #include "sampler/picture.h"
 #include "trainer/model.h"
@@ -48,9 +49,8 @@ typedef struct {
     double correlation; /* song: of neighbouring windows */
     double tempo_bpm;   /* 0: the song's, or the checkpoint's */
     char *output;       /* folder */
-    gboolean picture;
-    picture_format_t format;
-    gboolean audio;
+    picture_format_t picture;
+    audio_format_t audio;
     char *soundfont; /* NULL: search */
     gboolean quiet;
     char *corpus, *originality; /* score: folders of shards; NULL: not given */

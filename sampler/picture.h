@@ -5,7 +5,7 @@
 
 #include "preprocess/roll.h"
 
-typedef enum { PICTURE_PNG, PICTURE_SVG } picture_format_t;
+typedef enum { PICTURE_NONE, PICTURE_PNG, PICTURE_SVG } picture_format_t;
 
 #define PICTURE_ERROR picture_error_quark()
 GQuark picture_error_quark(void);

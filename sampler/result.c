@@ -73,7 +73,7 @@ static gboolean print_path(const char *path, GError **error) {
 
 gboolean result_write_picture(const cli_t *cli, const char *name, GBytes *picture, GError **error) {
     if (picture == NULL) return FALSE;
-    g_autofree char *path = path_of(cli, name, cli->format == PICTURE_SVG ? ".svg" : ".png");
+    g_autofree char *path = path_of(cli, name, cli->picture == PICTURE_SVG ? ".svg" : ".png");
     g_autoptr(GError) cause = NULL;
     gsize length;
     const char *bytes = g_bytes_get_data(picture, &length);
@@ -84,12 +84,14 @@ gboolean result_write_picture(const cli_t *cli, const char *name, GBytes *pictur
     return FALSE;
 }
 
+static const char *const sound_endings[] = {[AUDIO_NONE] = "", [AUDIO_WAV] = ".wav", [AUDIO_FLAC] = ".flac", [AUDIO_OGG] = ".ogg"};
+
 /* MIDI and sound. */
 static gboolean write_music(const result_writer_t *writer, const char *name, const roll_t *roll, const result_time_t *time, const GPtrArray *texts,
                             GError **error) {
     const cli_t *cli = writer->cli;
     const grid_t *grid = &writer->model->head.grid;
-    g_autofree char *midi = path_of(cli, name, ".mid"), *wav = path_of(cli, name, ".wav");
+    g_autofree char *midi = path_of(cli, name, ".mid"), *sound = path_of(cli, name, sound_endings[cli->audio]);
     g_autoptr(song_t) song = roll_to_song(roll, grid, time->tempo_bpm, time->meter);
     for (guint i = 0; i < texts->len; i++) g_ptr_array_add(song->texts, g_strdup(texts->pdata[i]));
     if (!midi_write(song, midi, error) || !print_path(midi, error)) return FALSE;
@@ -103,7 +105,7 @@ static gboolean write_music(const result_writer_t *writer, const char *name, con
                 (double)roll->frames / sample_bar_frames(grid, time->meter), time->meter.numerator, time->meter.denominator, time->tempo_bpm);
     if (writer->soundfont == NULL) return TRUE;
     const double seconds = (double)roll->frames / grid->steps_per_beat * 60 / time->tempo_bpm;
-    return audio_render(midi, writer->soundfont, seconds, wav, error) && print_path(wav, error);
+    return audio_render(midi, writer->soundfont, seconds, cli->audio, sound, error) && print_path(sound, error);
 }
 
 gboolean result_write(const result_writer_t *writer, const char *name, const char *title, const roll_t *roll, const result_time_t *time,
@@ -111,7 +113,7 @@ gboolean result_write(const result_writer_t *writer, const char *name, const cha
     const cli_t *cli = writer->cli;
     if (!write_music(writer, name, roll, time, texts, error)) return FALSE;
     if (!cli->picture) return TRUE;
-    return result_write_picture(cli, name, picture_roll(roll, &writer->model->head.grid, time->meter, title, cli->format, error), error);
+    return result_write_picture(cli, name, picture_roll(roll, &writer->model->head.grid, time->meter, title, cli->picture, error), error);
 }
 
 /* Rolls end to end, each beginning with a bar. */
@@ -131,5 +133,5 @@ gboolean result_write_sheet(const result_writer_t *writer, const char *name, con
     g_autoptr(roll_t) whole = join_rolls(rolls, n, sample_bar_frames(grid, time->meter));
     if (!write_music(writer, name, whole, time, texts, error)) return FALSE;
     if (!cli->picture) return TRUE;
-    return result_write_picture(cli, name, picture_sheet(rolls, labels, n, grid, time->meter, title, cli->format, error), error);
+    return result_write_picture(cli, name, picture_sheet(rolls, labels, n, grid, time->meter, title, cli->picture, error), error);
 }

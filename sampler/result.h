@@ -1,4 +1,4 @@
-/* result: a roll becomes files: NAME.mid, and where asked for NAME.png or NAME.svg, and NAME.wav. Prints each path on standard output, a line about the piece on
+/* result: a roll becomes files: NAME.mid, and where asked for NAME.png or NAME.svg, and NAME.wav, NAME.flac or NAME.ogg. Prints each path on standard output, a line about the piece on
  * standard error unless quiet. */
 #ifndef MPIANIST_SAMPLER_RESULT_H
 #define MPIANIST_SAMPLER_RESULT_H

@@ -115,7 +115,7 @@ char *verb_song_name(const result_writer_t *writer, guint i, GHashTable *names) 
 static gboolean write_curves(const cli_t *cli, GError **error) {
     for (guint i = 0; i < cli->n_files; i++) {
         g_autofree char *name = cli->n_files == 1 ? g_strdup("curves") : g_strdup_printf("curves-%03u", i + 1);
-        if (!result_write_picture(cli, name, curves_picture(cli->files[i], cli->format, error), error)) return FALSE;
+        if (!result_write_picture(cli, name, curves_picture(cli->files[i], cli->picture, error), error)) return FALSE;
     }
     return TRUE;
 }

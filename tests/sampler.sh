@@ -56,7 +56,9 @@ refused '\-\-temperature -1 is out of range' prior -c model.h5 --temperature -1
 refused '\-\-bars 0 is out of range' song -c model.h5 --bars 0
 refused '\-\-steps 1 is out of range' interpolate -c model.h5 --steps 1 $a $b
 refused "cannot parse|Cannot parse" prior -c model.h5 --seed x
-refused 'there is png and svg' prior -c model.h5 --picture=gif
+refused 'there is png and svg; give one, as in --picture=svg' prior -c model.h5 --picture=gif
+refused 'audio=mp3: there is wav, flac and ogg; give one, as in --audio=ogg' prior -c model.h5 --audio=mp3
+refused 'Unknown option --audio' curves --audio=ogg run
 refused 'takes no files' prior -c model.h5 $a
 refused 'interpolate wants A.mid B.mid, but 1 file was given' interpolate -c model.h5 $a
 refused 'reconstruct wants SONG.mid' reconstruct -c model.h5
@@ -250,6 +252,38 @@ else
     status_is 1 "no room for the sound"
     says 'w4/prior-001.wav: cannot write: File too large' "says so"
     ok "nothing half-written" [ "$(ls w4)" = prior-001.mid ]
+
+    starts() { [ "$(head -c 4 "$1")" = "$2" ]; }
+    size() { stat -c %s "$1"; }
+    run "$sampler" reconstruct -c model.h5 --tempo 120 -o w5 --audio $a
+    status_is 0 "a bare --audio before a file"
+    ok "is WAV" starts w5/reconstruct-song-0000.wav RIFF
+    run "$sampler" prior -c model.h5 --audio=flac --tempo 120 -o w5
+    status_is 0 "--audio=flac"
+    ok "no line from the library" one_line
+    ok "both files" lines_are 2
+    ok "a FLAC file" starts w5/prior-001.flac fLaC
+    ok "of 44.1 kHz, stereo, 16 bit, six seconds" [ "$(od -An -tx1 -j 18 -N 8 w5/prior-001.flac | tr -d ' ')" = "$(printf 0ac442f0%08x $((6 * 44100)))" ]
+    ok "of the same samples, by its checksum" [ "$(od -An -tx1 -j 26 -N 16 w5/prior-001.flac | tr -d ' ')" = "$(tail -c +45 w/prior-001.wav | md5sum | cut -c 1-32)" ]
+    ok "smaller" [ "$(size w5/prior-001.flac)" -lt "$(size w/prior-001.wav)" ]
+    "$sampler" prior -c model.h5 --audio flac --tempo 120 -q -o w6 >out2
+    ok "the same sound again" cmp w5/prior-001.flac w6/prior-001.flac
+    run "$sampler" prior -c model.h5 --audio=ogg --tempo 120 -o w5
+    status_is 0 "--audio=ogg"
+    ok "no line from the library" one_line
+    ok "an Ogg file" starts w5/prior-001.ogg OggS
+    ok "of Vorbis, stereo, 44.1 kHz" [ "$(od -An -tx1 -j 28 -N 16 w5/prior-001.ogg | tr -d ' ')" = 01766f72626973000000000244ac0000 ]
+    last_page() { grep -abo OggS "$1" | tail -n 1 | cut -d: -f1; }
+    ok "six seconds" [ "$(od -An -tu8 -j $(($(last_page w5/prior-001.ogg) + 6)) -N 8 w5/prior-001.ogg | tr -d ' ')" -eq $((6 * 44100)) ]
+    ok "small" [ "$(size w5/prior-001.ogg)" -lt $(($(size w/prior-001.wav) / 5)) ]
+    ok "but no silence" [ "$(size w5/prior-001.ogg)" -gt $((6 * 4000)) ]
+    # The limit lies within the last page, which is written when the stream ends.
+    for format in flac ogg; do
+        run bash -c "ulimit -f $((($(size w5/prior-001.$format) - 1) / 1024)); exec '$sampler' prior -c model.h5 --audio=$format --tempo 120 -o full-$format"
+        status_is 1 "no room for the end of the sound ($format)"
+        says "full-$format/prior-001.$format: cannot write: File too large" "says so"
+        ok "nothing half-written" [ "$(ls full-$format)" = prior-001.mid ]
+    done
 fi
 
 # ---- curves ----

@@ -55,6 +55,9 @@ static const case_t cases[] = {
     {"fewer pitches than the windows", HEAD_SHAPE(2, 2, 3, 3, 2, FEW_LAGS, 1, 0), 0.7},
     {"many lags", HEAD_SHAPE(2, 2, 11, 3, 3, MANY_LAGS, 0, 1), 0.4},
     {"one lag, not the last frame", HEAD_SHAPE(1, 2, 20, 3, 2, FAR_LAGS, 0), 0.4},
+    {"profiles", HEAD_SHAPE(1, 1, 40, 5, 4, PROFILES, 0), 0.2},
+    {"profiles of two tracks after drums", HEAD_SHAPE(3, 2, 30, 4, 3, AFTER_DRUMS, 2, 0, 1), 0.3},
+    {"fewer pitches than pitch classes", HEAD_SHAPE(2, 2, 5, 3, 2, PROFILES, 1, 0), 0.4},
     {"all pitches", HEAD_SHAPE(1, 1, 128, 2, 2, FEW_LAGS, 0), 0.1},
 };
 

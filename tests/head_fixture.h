@@ -13,6 +13,9 @@ enum { ROWS = 8 };
 #define FEW_LAGS  .lags = {1, 2, 4}, .n_lags = 3
 #define MANY_LAGS .lags = {1, 2, 3, 5, 8, 9, 15}, .n_lags = 7
 #define FAR_LAGS  .lags = {6}, .n_lags = 1
+/* Few lags and profiles; of these the first track drawn may be drums. */
+#define PROFILES    FEW_LAGS, .profiles = {5, 14}, .n_profiles = 2
+#define AFTER_DRUMS PROFILES, .drums = 1
 #define HEAD_SHAPE(K, L, P, A, Q, LAGS, ...)                                                                                                         \
     {                                                                                                                                                \
         .kind = MODEL_SEQUENCE, .tracks = K, .planes = L, .pitches = P, .sequence = {.nade = A, .tied = Q, LAGS, .order = {__VA_ARGS__} }            \

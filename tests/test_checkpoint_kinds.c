@@ -107,7 +107,9 @@ static const model_config_t sequence = {
                  .prior_hidden = 16,
                  .sketch_hidden = 17,
                  .lags = {1, 3, 18, 19},
-                 .n_lags = 4},
+                 .n_lags = 4,
+                 .profiles = {5, 40},
+                 .n_profiles = 2},
 };
 
 /* Sizes of the sequence model there and back; its order of tracks from the roles. */
@@ -128,6 +130,7 @@ static void test_sequence_head(void) {
         g_assert_true(s->segment == 8 && s->state == 10 && s->encoder == 11 && s->sketch == 12 && s->nade == 13 && s->tied == 14);
         g_assert_true(s->posterior_hidden == 15 && s->prior_hidden == 16 && s->sketch_hidden == 17);
         g_assert_true(s->n_lags == 4 && s->lags[0] == 1 && s->lags[1] == 3 && s->lags[2] == 18 && s->lags[3] == 19);
+        g_assert_true(s->n_profiles == 2 && s->profiles[0] == 5 && s->profiles[1] == 40);
         g_assert_true(s->order[0] == 1 && s->order[1] == 0); /* melody, bass: the bass first */
     }
     state.head.model.sequence.tied = 0;
@@ -194,23 +197,35 @@ static void test_sequence(void) {
     g_assert_false(checkpoint_read_weights(path, later, &error));
     g_assert_nonnull(strstr(error->message, "checkpoint has lags 1,3,18,19, the run asks for 2,3,18,19; use --lags 1,3,18,19 or another --output"));
     g_clear_error(&error);
+    config.sequence.lags[0] = 1;
+    config.sequence.n_profiles = 0;
+    g_autoptr(model_t) without = model_new(&config, 1, 1, &error);
+    g_assert_false(checkpoint_read_weights(path, without, &error));
+    g_assert_nonnull(strstr(error->message, "checkpoint has profiles 5,40, the run asks for 0; use --profiles 5,40 or another --output"));
+    g_clear_error(&error);
     g_autoptr(model_t) dense = model_new(&small, 1, 0, &error);
     g_assert_false(checkpoint_read_weights(path, dense, &error));
     g_assert_nonnull(strstr(error->message, "checkpoint has model sequence, the run asks for dense; use --model sequence or another --output"));
     remove_folder(folder);
 }
 
-/* tests/golden/checkpoint-v2.h5: a sequence model of tests/make_checkpoint.c, small, written by version 2, which had no lags. */
-static void test_version_2(void) {
-    g_autofree char *path = g_test_build_filename(G_TEST_DIST, "golden", "checkpoint-v2.h5", NULL);
+/* A sequence model of tests/make_checkpoint.c, written by an older version. */
+static void check_older(const char *name) {
+    g_autofree char *path = g_test_build_filename(G_TEST_DIST, "golden", name, NULL);
     g_auto(checkpoint_t) head = {0};
     g_autoptr(GError) error = NULL;
     g_assert_true(checkpoint_read_head(path, &head, &error));
     const sequence_sizes_t *s = &head.model.sequence;
-    g_assert_true(s->n_lags == 3 && s->lags[0] == 1 && s->lags[1] == 2 && s->lags[2] == 4);
+    g_assert_true(s->n_lags == 3 && s->lags[0] == 1 && s->lags[1] == 2 && s->lags[2] == 4 && s->n_profiles == 0);
     g_autoptr(model_t) model = model_new(&head.model, 1, 1, &error);
     g_assert_true(checkpoint_read_weights(path, model, &error));
     g_assert_no_error(error);
+}
+
+/* Version 2 had no lags, version 3 no profiles. */
+static void test_older_versions(void) {
+    check_older("checkpoint-v2.h5");
+    check_older("checkpoint-v3.h5");
 }
 
 int main(int argc, char **argv) {
@@ -218,6 +233,6 @@ int main(int argc, char **argv) {
     g_test_add_func("/checkpoint-kinds/average", test_average);
     g_test_add_func("/checkpoint-kinds/sequence-head", test_sequence_head);
     g_test_add_func("/checkpoint-kinds/sequence", test_sequence);
-    g_test_add_func("/checkpoint-kinds/version-2", test_version_2);
+    g_test_add_func("/checkpoint-kinds/older-versions", test_older_versions);
     return g_test_run();
 }

@@ -17,6 +17,13 @@ static batch_t draw_batch(void *own, JsonObject *c, uint64_t step) {
     return o->sequences->batch;
 }
 
+/* Returns how many. */
+static size_t read_frames(JsonObject *shape, const char *member, size_t *frames) {
+    JsonArray *array = json_object_get_array_member(shape, member);
+    for (guint i = 0; i < json_array_get_length(array); i++) frames[i] = (size_t)json_array_get_int_element(array, i);
+    return json_array_get_length(array);
+}
+
 static void read_sizes(model_config_t *config, JsonObject *shape) {
     sequence_sizes_t *sizes = &config->sequence;
     const struct {
@@ -32,13 +39,13 @@ static void read_sizes(model_config_t *config, JsonObject *shape) {
                  {"sketch", &sizes->sketch},
                  {"nade", &sizes->nade},
                  {"tied", &sizes->tied},
+                 {"drums", &sizes->drums},
                  {"posterior_hidden", &sizes->posterior_hidden},
                  {"prior_hidden", &sizes->prior_hidden},
                  {"sketch_hidden", &sizes->sketch_hidden}};
     for (size_t i = 0; i < G_N_ELEMENTS(table); i++) *table[i].size = golden_count(shape, table[i].member);
-    JsonArray *lags = json_object_get_array_member(shape, "lags");
-    sizes->n_lags = json_array_get_length(lags);
-    for (guint i = 0; i < sizes->n_lags; i++) sizes->lags[i] = (size_t)json_array_get_int_element(lags, i);
+    sizes->n_lags = read_frames(shape, "lags", sizes->lags);
+    sizes->n_profiles = read_frames(shape, "profiles", sizes->profiles);
     JsonArray *order = json_object_get_array_member(shape, "order");
     for (guint i = 0; i < json_array_get_length(order); i++) sizes->order[i] = (uint8_t)json_array_get_int_element(order, i);
 }

@@ -7,12 +7,13 @@ static const struct {
     model_config_t config;
     double density;
 } cases[] = {
-    {HEAD_SHAPE(1, 1, 88, 64, 32, FEW_LAGS, 0), 0.05},     {HEAD_SHAPE(1, 2, 88, 16, 16, FEW_LAGS, 0), 0.15},
-    {HEAD_SHAPE(3, 2, 21, 24, 8, FEW_LAGS, 2, 0, 1), 0.3}, {HEAD_SHAPE(4, 1, 12, 5, 3, FEW_LAGS, 3, 1, 0, 2), 0.3},
-    {HEAD_SHAPE(2, 2, 3, 7, 9, FEW_LAGS, 1, 0), 0.7},      {HEAD_SHAPE(1, 1, 128, 17, 33, FEW_LAGS, 0), 0.1},
-    {HEAD_SHAPE(2, 2, 100, 32, 16, FEW_LAGS, 1, 0), 0.02}, {HEAD_SHAPE(1, 2, 1, 1, 1, FEW_LAGS, 0), 0.5},
-    {HEAD_SHAPE(1, 1, 88, 64, 32, MANY_LAGS, 0), 0.05},    {HEAD_SHAPE(3, 2, 21, 24, 8, MANY_LAGS, 2, 0, 1), 0.3},
-    {HEAD_SHAPE(2, 2, 30, 5, 6, FAR_LAGS, 1, 0), 0.2},
+    {HEAD_SHAPE(1, 1, 88, 64, 32, FEW_LAGS, 0), 0.05},          {HEAD_SHAPE(1, 2, 88, 16, 16, FEW_LAGS, 0), 0.15},
+    {HEAD_SHAPE(3, 2, 21, 24, 8, FEW_LAGS, 2, 0, 1), 0.3},      {HEAD_SHAPE(4, 1, 12, 5, 3, FEW_LAGS, 3, 1, 0, 2), 0.3},
+    {HEAD_SHAPE(2, 2, 3, 7, 9, FEW_LAGS, 1, 0), 0.7},           {HEAD_SHAPE(1, 1, 128, 17, 33, FEW_LAGS, 0), 0.1},
+    {HEAD_SHAPE(2, 2, 100, 32, 16, FEW_LAGS, 1, 0), 0.02},      {HEAD_SHAPE(1, 2, 1, 1, 1, FEW_LAGS, 0), 0.5},
+    {HEAD_SHAPE(1, 1, 88, 64, 32, MANY_LAGS, 0), 0.05},         {HEAD_SHAPE(3, 2, 21, 24, 8, MANY_LAGS, 2, 0, 1), 0.3},
+    {HEAD_SHAPE(2, 2, 30, 5, 6, FAR_LAGS, 1, 0), 0.2},          {HEAD_SHAPE(1, 1, 88, 64, 32, PROFILES, 0), 0.05},
+    {HEAD_SHAPE(4, 2, 40, 9, 5, AFTER_DRUMS, 3, 1, 0, 2), 0.1},
 };
 
 static const uint8_t *const *rows_of(const fixture_t *f) { return (const uint8_t *const *)f->frames; }
@@ -121,6 +122,32 @@ static void test_features(void) {
         f->params[Q->offset + r] = 0;
         g_assert_cmpfloat(without, ==, 0);
         g_assert_cmpfloat(with, ==, 1);
+    }
+}
+
+/* A profile's row is the share that head.h says: three frames of one key and one of another in the last five; drums and what is longer ago do not count. */
+static void test_profile(void) {
+    enum { P = 40, CELL = 26, DRUMS = 1 };
+    const model_config_t config = HEAD_SHAPE(2, 1, 40, 1, 1, AFTER_DRUMS, DRUMS, 0);
+    const double expected[2][12] = {{[1] = 3 * 0.75, [6] = 3 * 0.25}, {[1] = 3 * 0.6, [6] = 3 * 0.2, [11] = 3 * 0.2}}; /* besides - 3 / 12 */
+    g_autoptr(fixture_t) f = fixture_new(&config, 0);
+    const param_t *profile = &g_array_index(f->table, param_t, f->table->len - 2), *v = profile + 1;
+    g_assert_cmpuint(profile->rows, ==, 24);
+    memset(f->bits, 0, (f->context + ROWS) * f->bytes);
+    memset(f->params, 0, f->size * sizeof *f->params);
+    memset(f->pre, 0, f->columns * sizeof *f->pre);
+    f->params[v->offset] = 1;
+    f->pre[f->columns - 1] = 1; /* above the ramp's corner */
+    for (size_t back = 1; back <= 14; back++) flip(f, f->frames[0] - back * f->bytes, DRUMS * P + 30);
+    for (size_t back = 2; back <= 4; back++) flip(f, f->frames[0] - back * f->bytes, 3);
+    flip(f, f->frames[0] - 5 * f->bytes, 20);
+    flip(f, f->frames[0] - 14 * f->bytes, 13);
+    for (size_t r = 0; r < profile->rows; r++) {
+        real_t logits[2 * P];
+        f->params[profile->offset + r] = 1;
+        head_logits(f->head, f->frames[0], f->pre, logits);
+        f->params[profile->offset + r] = 0;
+        g_assert_cmpfloat_with_epsilon((double)logits[CELL], 1 + expected[r / 12][r % 12] - 0.25, 1e-6);
     }
 }
 
@@ -374,6 +401,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/head/twin", test_twin);
     g_test_add_func("/head/hidden-past", test_hidden_past);
     g_test_add_func("/head/features", test_features);
+    g_test_add_func("/head/profile", test_profile);
     g_test_add_func("/head/causality", test_causality);
     g_test_add_func("/head/draw", test_draw);
     g_test_add_func("/head/sum_of_probabilities", test_sum_of_probabilities);

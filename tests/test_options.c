@@ -133,6 +133,13 @@ static void test_bad_values(void) {
             g_strdup_printf("--lags: '%s' is not 1 to 12 rising numbers of frames from 1 to 1024 with commas between", lags[i]);
         assert_refused(flag, message);
     }
+    const char *const profiles[] = {"", "0,16", "16,", "16,16", "1025", "a", "1,2,3,4,5"};
+    for (size_t i = 0; i < G_N_ELEMENTS(profiles); i++) {
+        g_autofree char *flag = g_strdup_printf("--model sequence --profiles=%s", profiles[i]);
+        g_autofree char *message =
+            g_strdup_printf("--profiles: '%s' is not 0, or 1 to 4 rising numbers of frames from 1 to 1024 with commas between", profiles[i]);
+        assert_refused(flag, message);
+    }
     const char *const hidden[] = {"", "0", "256,,64", "256,", "65537", "-1", "a", "1,2,3,4,5,6,7,8,9"};
     for (size_t i = 0; i < G_N_ELEMENTS(hidden); i++) {
         g_autofree char *flag = g_strdup_printf("--hidden=%s", hidden[i]);
@@ -315,9 +322,9 @@ static void test_models(void) {
     assert_refused("--preset chorales --model dense --state 9", "--state: has no meaning for --model dense; its layers are --hidden");
     assert_refused("--latent 0", "--latent: 0 makes no sense for --model dense; give 1 or more");
     const char *const dense[] = {"window", "hidden", "loss", "offsets"};
-    const char *const sequence[] = {"segment", "state",     "encoder",          "sketch",        "nade",
-                                    "tied",    "lags",      "posterior-hidden", "prior-hidden",  "sketch-hidden",
-                                    "chunk",   "auxiliary", "dropout",          "input-dropout", "lag-dropout"};
+    const char *const sequence[] = {"segment",   "state",    "encoder",          "sketch",       "nade",          "tied",
+                                    "lags",      "profiles", "posterior-hidden", "prior-hidden", "sketch-hidden", "chunk",
+                                    "auxiliary", "dropout",  "input-dropout",    "lag-dropout"};
     const char *const values[] = {"1", "3", "bce", "grid"};
     for (size_t i = 0; i < G_N_ELEMENTS(dense); i++) {
         g_autofree char *flag = g_strdup_printf("--model sequence --%s %s", dense[i], values[i]);
@@ -325,7 +332,7 @@ static void test_models(void) {
         g_assert_null(refused);
     }
     for (size_t i = 0; i < G_N_ELEMENTS(sequence); i++) {
-        const char *value = i > 10 ? "0.5" : "4"; /* --chunk: whole segments */
+        const char *value = i > 11 ? "0.5" : "4"; /* --chunk: whole segments */
         g_autofree char *flag = g_strdup_printf("--%s %s", sequence[i], value), *meant = g_strdup_printf("--model sequence %s", flag);
         g_autofree char *line = g_strdup_printf("\n%s=%s\n", sequence[i], value);
         g_autoptr(options_t) refused = parse(flag, NULL), taken = parsed(meant);
@@ -366,7 +373,8 @@ static void test_sequence(void) {
     g_assert_true(config.sequence.n_lags == 10 && config.sequence.lags[4] == 16 && model_context(&config) == 96);
     g_autoptr(options_t) band = parsed("--preset band");
     g_assert_true(options_model_config(band, &grid, &config, &error));
-    g_assert_true(config.planes == 2 && config.sequence.segment == 16 && model_context(&config) == 32 && band->lag_dropout == 0.7);
+    g_assert_true(config.sequence.n_profiles == 2 && config.sequence.profiles[0] == 16 && config.sequence.profiles[1] == 128);
+    g_assert_true(config.planes == 2 && config.sequence.segment == 16 && model_context(&config) == 128 && band->lag_dropout == 0.7);
     /* A preset says all that matters: it is the same after another one's run.ini. */
     g_autofree char *text = options_to_text(chorales);
     g_autofree char *path = write_file("chorales.ini", text);

@@ -18,11 +18,12 @@ G_STATIC_ASSERT(sizeof(real_t) == sizeof(float)); /* h5_write_floats() */
 
 static const char *const loss_names[] = {"bce", "mse"};
 
-#define LAGS_BEFORE_3 "1,2,4" /* of sequence models, before version 3 of the format */
+#define LAGS_BEFORE_3     "1,2,4" /* of sequence models, before version 3 of the format */
+#define PROFILES_BEFORE_4 "0"
 
 /* checkpoint_t as it stands in the file. */
 typedef struct {
-    char *model, *loss, *hidden, *roles, *meter, *options, *corpus_id, *lags;
+    char *model, *loss, *hidden, *roles, *meter, *options, *corpus_id, *lags, *profiles;
     int64_t window, tracks, planes, pitches, latent;
     int64_t steps_per_beat, pitch_low, fold_octaves, sustain_pedal;
     int64_t seed, epoch, step, epoch_step, batch, epoch_windows, best_epoch, adam_step, averaged;
@@ -89,6 +90,10 @@ static const struct {
 #define FIELD(type, member)                                                                                                                          \
     { #member, type, offsetof(record_t, member), 3 }
     FIELD(FIELD_TEXT, lags),
+#undef FIELD
+#define FIELD(type, member)                                                                                                                          \
+    { #member, type, offsetof(record_t, member), 4 }
+    FIELD(FIELD_TEXT, profiles),
 #undef FIELD
 };
 
@@ -166,6 +171,12 @@ static char *sizes_text(const size_t *sizes, size_t n) {
     return g_string_free(text, FALSE);
 }
 
+/* "16,128", "0" where there are none, "" of the dense model; owner: caller. */
+static char *profiles_text(const model_config_t *model) {
+    const sequence_sizes_t *sizes = &model->sequence;
+    return model->kind == MODEL_SEQUENCE && !sizes->n_profiles ? g_strdup("0") : sizes_text(sizes->profiles, sizes->n_profiles);
+}
+
 static void record_from_head(record_t *record, const checkpoint_t *head, const optimizer_t *optimizer) {
     const model_config_t *model = &head->model;
     const sequence_sizes_t *sizes = &model->sequence;
@@ -174,6 +185,7 @@ static void record_from_head(record_t *record, const checkpoint_t *head, const o
         .loss = g_strdup(loss_names[model->loss]),
         .hidden = sizes_text(model->hidden, model->n_hidden),
         .lags = sizes_text(sizes->lags, sizes->n_lags),
+        .profiles = profiles_text(model),
         .roles = grid_tracks_string(&head->grid),
         .meter = g_strdup_printf("%d/%d", head->meter.numerator, head->meter.denominator),
         .options = g_strdup(head->options ? head->options : ""),
@@ -252,7 +264,10 @@ static const char *sizes_from_record(model_config_t *model, const record_t *reco
         if (!in_range(sequence[i].value, 1, INT32_MAX)) return sequence[i].name;
         *sequence[i].size = (size_t)sequence[i].value;
     }
-    if (!dense) return option_parse_lags(record->lags ? record->lags : LAGS_BEFORE_3, s->lags, &s->n_lags) ? NULL : "lags";
+    if (!dense) {
+        if (!option_parse_lags(record->lags ? record->lags : LAGS_BEFORE_3, s->lags, &s->n_lags)) return "lags";
+        return option_parse_profiles(record->profiles ? record->profiles : PROFILES_BEFORE_4, s->profiles, &s->n_profiles) ? NULL : "profiles";
+    }
     if (!in_range(record->window, 1, INT32_MAX)) return "window";
     model->window = (size_t)record->window;
     return option_parse_hidden(record->hidden, model->hidden, &model->n_hidden) ? NULL : "hidden";
@@ -393,6 +408,7 @@ static gboolean check_shape(const char *path, const model_config_t *there, const
     g_autofree char *hidden_there = sizes_text(there->hidden, there->n_hidden), *hidden_here = sizes_text(here->hidden, here->n_hidden);
     g_autofree char *lags_there = sizes_text(there->sequence.lags, there->sequence.n_lags),
                     *lags_here = sizes_text(here->sequence.lags, here->sequence.n_lags);
+    g_autofree char *profiles_there = profiles_text(there), *profiles_here = profiles_text(here);
     const struct {
         const char *name, *text_there, *text_here;
         size_t there, here;
@@ -412,6 +428,7 @@ static gboolean check_shape(const char *path, const model_config_t *there, const
         {"nade", NULL, NULL, there->sequence.nade, here->sequence.nade},
         {"tied", NULL, NULL, there->sequence.tied, here->sequence.tied},
         {"lags", lags_there, lags_here, 0, 0},
+        {"profiles", profiles_there, profiles_here, 0, 0},
         {"posterior-hidden", NULL, NULL, there->sequence.posterior_hidden, here->sequence.posterior_hidden},
         {"prior-hidden", NULL, NULL, there->sequence.prior_hidden, here->sequence.prior_hidden},
         {"sketch-hidden", NULL, NULL, there->sequence.sketch_hidden, here->sequence.sketch_hidden},

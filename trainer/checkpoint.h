@@ -15,8 +15,9 @@
 #include "trainer/model.h"
 #include "trainer/optimizer.h"
 
-#define CHECKPOINT_FORMAT  "mpianist-checkpoint"
-#define CHECKPOINT_VERSION 3 /* still read: 2, whose sequence models have the lags 1, 2 and 4; 1, of the dense model alone, without averages */
+#define CHECKPOINT_FORMAT "mpianist-checkpoint"
+#define CHECKPOINT_VERSION                                                                                                                           \
+    4 /* still read: 3, whose sequence models have no profiles; 2, whose sequence models have the lags 1, 2 and 4; 1, of the dense model alone, without averages */
 
 /* What training has seen, and its losses: plain sums in nats, as in model_losses_t. */
 typedef struct {

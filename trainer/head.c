@@ -25,11 +25,15 @@ void head_lay_out(const model_config_t *config, GArray *table) {
         const size_t features = walk_features(config->sequence.n_lags, g);
         g_snprintf(name, sizeof name, "head.tied.%zu", g);
         model_add_param(table, name, "weight", features, Q, (param_init_t){.bound = 1 / sqrt((double)features)});
+        if (walk_has_profile(config, g)) {
+            const size_t classes = config->sequence.n_profiles * PITCH_CLASSES;
+            model_add_param(table, name, "profile", classes, Q, (param_init_t){.bound = 1 / sqrt((double)(features + classes))});
+        }
         model_add_param(table, name, "output", 1, Q, (param_init_t){.bound = 1 / sqrt((double)Q)});
     }
 }
 
-static void find_params(head_t *head, const model_blocks_t *blocks) {
+static void find_params(head_t *head, const model_config_t *config, const model_blocks_t *blocks) {
     char name[32];
     head->W = model_find_param(blocks, "head.nade", "weight", &head->dW);
     head->V = model_find_param(blocks, "head.nade", "output", &head->dV);
@@ -38,20 +42,23 @@ static void find_params(head_t *head, const model_blocks_t *blocks) {
         group_t *group = &head->groups[g];
         g_snprintf(name, sizeof name, "head.tied.%zu", g);
         group->Q = model_find_param(blocks, name, "weight", &group->dQ);
+        if (walk_has_profile(config, g)) group->profile = model_find_param(blocks, name, "profile", &group->dprofile);
         group->v = model_find_param(blocks, name, "output", &group->dv);
     }
 }
 
 static gboolean new_blocks(head_t *head, GError **error) {
-    const size_t A = head->A, Q = head->Q, P = head->P, steps = head->D + 1;
+    const size_t A = head->A, Q = head->Q, P = head->P, steps = head->D + 1, classes = PITCH_CLASSES * (head->n_profiles + Q);
     if (!(head->tables = model_new_block(2 * head->table_size, "the head's tables", error)) ||
         !(head->hidden = model_new_block(2 * steps * A, "the head's hidden units", error)) ||
-        !(head->u = model_new_block(P * Q + 2 * P + A, "the head's cells", error)))
+        !(head->u = model_new_block(P * Q + 2 * P + A + classes, "the head's cells", error)))
         return FALSE;
     head->dhidden = head->hidden + steps * A;
     head->logits = head->u + P * Q;
     head->loss = head->logits + P;
     head->a = head->loss + P;
+    head->profile = head->a + A;
+    head->by_class = head->profile + head->n_profiles * PITCH_CLASSES;
     return TRUE;
 }
 
@@ -79,6 +86,8 @@ head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GEr
     head->frame_bytes = model_frame_bytes(config);
     head->n_lags = config->sequence.n_lags;
     memcpy(head->lags, config->sequence.lags, sizeof head->lags);
+    head->n_profiles = config->sequence.n_profiles;
+    memcpy(head->profiles, config->sequence.profiles, sizeof head->profiles);
     head->groups = g_new0(group_t, head->n_groups);
     head->now = g_new0(pitches_t, head->n_groups);
     head->cells = g_new0(size_t, head->D);
@@ -90,7 +99,7 @@ head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GEr
         return NULL;
     }
     place_groups(head, config);
-    find_params(head, blocks);
+    find_params(head, config, blocks);
     return head;
 }
 
@@ -122,6 +131,7 @@ static void forward_part(head_t *head, const part_t *part, size_t g, const real_
     const size_t A = head->A, Q = head->Q, n = walk_cells(part), cell = group->cell + part->first;
     memcpy(head->logits, pre + cell, n * sizeof *pre);
     head_begin_tied(head->p + cell * Q, pre + walk_tied_column(head, g), head->u, n, Q);
+    walk_add_profile(head, part, g);
     head_scatter(head->patches, part->n_patches, group->table, head->u);
     head_tied(head->u, group->v, head->logits, n, Q);
     for (size_t i = 0; i < part->n_stretches; i++) {
@@ -161,6 +171,7 @@ static void backward_part(head_t *head, const part_t *part, size_t g, real_t *dp
     memset(dshared, 0, Q * sizeof *dshared);
     head_tied_backward(head->logits, group->v, head->u, group->dv, head->dp + cell * Q, dshared, n, Q);
     head_gather(head->patches, part->n_patches, head->u, group->dtable);
+    walk_profile_backward(head, part, g);
     for (size_t i = 0; i < part->n_stretches; i++) {
         const stretch_t s = head->stretches[i];
         const size_t row = (group->cell + s.first) * A, at = s.step * A;
@@ -179,7 +190,7 @@ static void backward_steps(head_t *head, real_t *da) {
 /* Nats of a row; where dpre, which may be pre, is not NULL, the gradient too. */
 static double run_row(head_t *head, const uint8_t *frame, gboolean past, const real_t *pre, real_t *dpre, double scale) {
     double nll = 0;
-    walk_begin_row(head, pre);
+    walk_begin_row(head, frame, pre);
     for (size_t g = 0; g < head->n_groups; g++) {
         part_t part = walk_begin_part(head, g, frame, past);
         head->now[g] = part.now = walk_read(head, g, frame);
@@ -216,6 +227,21 @@ static double feature(const head_t *head, size_t g, const uint8_t *frame, ptrdif
     return frame[head->groups[g].byte + (size_t)p / 8] >> p % 8 & 1;
 }
 
+/* Of pitch class `key` mod 12 in the i-th profile of the frames before. */
+static double plain_profile(const head_t *head, size_t i, size_t key, const uint8_t *frame) {
+    double count = 0, total = 0;
+    for (size_t back = 1; back <= head->profiles[i]; back++) {
+        for (size_t p = 0; p < head->P; p++) {
+            double sounds = 0;
+            for (size_t g = 0; g < head->n_groups; g++)
+                if (head->groups[g].profile) sounds = MAX(sounds, feature(head, g, frame - back * head->frame_bytes, (ptrdiff_t)p));
+            total += sounds;
+            if (p % PITCH_CLASSES == key % PITCH_CLASSES) count += sounds;
+        }
+    }
+    return total > 0 ? PROFILE_SCALE * (count / total - 1.0 / PITCH_CLASSES) : 0;
+}
+
 static double tied_unit(const head_t *head, size_t g, ptrdiff_t p, size_t q, const uint8_t *frame, const real_t *pre) {
     const group_t *group = &head->groups[g];
     const real_t *row = group->Q + q; /* of the features in turn */
@@ -226,6 +252,9 @@ static double tied_unit(const head_t *head, size_t g, ptrdiff_t p, size_t q, con
     for (ptrdiff_t d = -BELOW; d < 0; d++, row += head->Q) u += feature(head, g, frame, p + d) * (double)*row;
     for (size_t h = 0; h < g; h++)
         for (ptrdiff_t d = -REACH; d <= REACH; d++, row += head->Q) u += feature(head, h, frame, p + d) * (double)*row;
+    row = group->profile ? group->profile + q : NULL;
+    for (size_t i = 0; row && i < head->n_profiles; i++)
+        for (size_t s = 0; s < PITCH_CLASSES; s++, row += head->Q) u += plain_profile(head, i, (size_t)p + s, frame) * (double)*row;
     return u < 0 ? 0 : u;
 }
 

@@ -9,6 +9,8 @@
  * past the edges:
  *     own group: pitches p - 13 .. p + 13 of the frame at each lag before, config.sequence.lags in turn; pitches p - 24 .. p - 1 of this frame
  *     each other group that comes before in the order, in that order: pitches p - 13 .. p + 13 of this frame
+ * Sound of pitched tracks has profiles besides, with rows of their own: for each of config.sequence.profiles in turn, of the pitch classes of p, p + 1, .. p + 11 the share
+ * that they have in what sounded in the last so many frames (a key that two tracks play counts once), less 1 / 12, times 3; 0 after silence. They tell the key of a piece.
  * In a roll an onset needs its sound, and sound after silence begins with one (preprocess/roll.h): such cells of the onset plane are certain. They
  * cost nothing, are not learned, and are drawn so.
  *
@@ -24,14 +26,16 @@ typedef struct head head_t;
 /* Columns of pre: D + A + groups * Q. */
 size_t head_columns(const model_config_t *config);
 /* Appends the head's own parameters: "head.nade.weight" W and "head.nade.output" V [D, A], normal with deviation 0.05; "head.tied.pitch" p [D, Q], the same; for
- * each group G in drawing order "head.tied.G" with parts "weight" Q [features, Q] (uniform, 1 / sqrt(features)) and "output" v [1, Q] (uniform, 1 / sqrt(Q)). */
+ * each group G in drawing order "head.tied.G" with parts "weight" Q [features, Q] (uniform, 1 / sqrt(features)), where it has profiles "profile" [12 profiles, Q] (uniform,
+ * 1 / sqrt(features + 12 profiles)), and "output" v [1, Q] (uniform, 1 / sqrt(Q)). */
 void head_lay_out(const model_config_t *config, GArray *table);
 /* NULL with MODEL_ERROR_MEMORY set. Not to be used by two threads at a time. Owner: caller. */
 head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GError **error);
 void head_free(head_t *head);
 
 /* frames [rows]: each row's packed frame [K, L, ceil(P / 8)], with the model_context() frames before it standing before it in memory. past [rows]: 0 where a row does
- * not see those at its lags (their features are silent); NULL: all rows do. nll [rows]: nats. */
+ * not see those at its lags (their features are silent; profiles
+ * stay); NULL: all rows do. nll [rows]: nats. */
 void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past, const real_t *pre, double *nll);
 /* The same in one pass with the gradient of scale * sum of nll: turns pre into d loss / d pre and adds to the gradients of the head's own parameters. */
 void head_train(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past, real_t *pre, double scale, double *nll);

@@ -63,6 +63,7 @@ static pitches_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t *
     const gboolean tempered = rule->uniforms && (rule->temperature < 1 || rule->temperature > 1);
     pitches_t now = 0;
     head_begin_tied(head->p + (group->cell + part->first) * head->Q, pre + walk_tied_column(head, g), head->u, walk_cells(part), head->Q);
+    walk_add_profile(head, part, g);
     head_scatter(head->patches, part->n_patches, group->table, head->u);
     for (pitches_t left = part->unsure | certain; left;) {
         const size_t stop = left & certain ? pitches_lowest(left & certain) : head->P;
@@ -82,7 +83,7 @@ static pitches_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t *
 
 void head_draw(head_t *head, uint8_t *frame, const real_t *pre, const head_rule_t *rule) {
     walk_make_tables(head);
-    walk_begin_row(head, pre);
+    walk_begin_row(head, frame, pre);
     for (size_t g = 0; g < head->n_groups; g++) {
         part_t part = walk_begin_part(head, g, frame, TRUE);
         head->now[g] = draw_part(head, &part, g, frame, pre, rule);

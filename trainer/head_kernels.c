@@ -64,6 +64,20 @@ OPS_WIDE void head_tied_backward(const real_t *restrict dlogits, const real_t *r
     }
 }
 
+OPS_WIDE void head_profile(const real_t *restrict profile, const real_t *restrict K, real_t *restrict by_class, size_t n, size_t Q) {
+    for (size_t i = 0; i < n; i++, profile += PITCH_CLASSES, K += PITCH_CLASSES * Q)
+        for (size_t s = 0; s < PITCH_CLASSES; s++) /* outside: sums that follow each other would wait for each other */
+            for (size_t c = 0; c < PITCH_CLASSES; c++)
+                for (size_t q = 0; q < Q; q++) by_class[c * Q + q] += profile[(c + s) % PITCH_CLASSES] * K[s * Q + q];
+}
+
+OPS_WIDE void head_profile_backward(const real_t *restrict profile, const real_t *restrict by_class, real_t *restrict dK, size_t n, size_t Q) {
+    for (size_t i = 0; i < n; i++, profile += PITCH_CLASSES, dK += PITCH_CLASSES * Q)
+        for (size_t c = 0; c < PITCH_CLASSES; c++)
+            for (size_t s = 0; s < PITCH_CLASSES; s++)
+                for (size_t q = 0; q < Q; q++) dK[s * Q + q] += profile[(c + s) % PITCH_CLASSES] * by_class[c * Q + q];
+}
+
 OPS_WIDE void head_step(const real_t *restrict W, real_t *restrict a, real_t *restrict hidden, size_t A) {
     for (size_t j = 0; W && j < A; j++) a[j] += W[j];
     for (size_t j = 0; j < A; j++) hidden[j] = logistic(a[j]);

@@ -7,6 +7,8 @@
 
 #include "trainer/real.h"
 
+enum { PITCH_CLASSES = 12 };
+
 /* n consecutive elements of a table, from `from`, that belong to n consecutive pre-activations, from `to`. */
 typedef struct {
     size_t from, to, n;
@@ -24,6 +26,11 @@ void head_begin_tied(const real_t *p, const real_t *shared, real_t *u, size_t n,
 void head_tied(const real_t *u, const real_t *v, real_t *logits, size_t n, size_t Q);
 /* Turns u into its gradient; adds to dv [Q], dp [n, Q] and dshared [Q]. */
 void head_tied_backward(const real_t *dlogits, const real_t *v, real_t *u, real_t *dv, real_t *dp, real_t *dshared, size_t n, size_t Q);
+
+/* by_class [PITCH_CLASSES, Q] += of each class c, the sum over windows i and steps s of profile_i[(c + s) mod 12] times row s of K_i; profile [n, PITCH_CLASSES],
+ * K [n, PITCH_CLASSES, Q]. And dK += from the gradient of by_class. */
+void head_profile(const real_t *profile, const real_t *K, real_t *by_class, size_t n, size_t Q);
+void head_profile_backward(const real_t *profile, const real_t *by_class, real_t *dK, size_t n, size_t Q);
 
 /* hidden [A] = logistic(a) after a += W [A], NULL: nothing. */
 void head_step(const real_t *W, real_t *a, real_t *hidden, size_t A);

@@ -1,6 +1,6 @@
 /* head_walk: owns the tables. A group's table holds what one set bit adds to the cells around it, the lowest first, which is Q with each window upside down. Lags go in
  * banks: what a pitch adds that sounded at some of a bank's lags is one patch. So there are WINDOW rows for each set of a bank's lags at which the bit is set, WINDOW for each
- * group drawn before, BELOW for the group itself. */
+ * group drawn before, BELOW for the group itself. Profiles are dense, so they have no table: what they add is the same for all cells of a pitch class. */
 #include "trainer/head_walk.h"
 
 #include <string.h>
@@ -63,8 +63,45 @@ void walk_add_table_gradients(head_t *head) {
     }
 }
 
-void walk_begin_row(head_t *head, const real_t *pre) {
+/* Pitches that sound in any pitched track. */
+static pitches_t sounding_keys(const head_t *head, const uint8_t *frame) {
+    pitches_t keys = 0;
+    for (size_t g = 0; g < head->n_groups; g++)
+        if (head->groups[g].profile) keys |= walk_read(head, g, frame);
+    return keys;
+}
+
+static void count_classes(head_t *head, const uint8_t *frame) {
+    size_t counts[PITCH_CLASSES] = {0}, total = 0, back = 1;
+    for (size_t i = 0; i < head->n_profiles; i++) {
+        for (; back <= head->profiles[i]; back++)
+            for (pitches_t left = sounding_keys(head, frame - back * head->frame_bytes); left; total++) counts[pitches_take(&left) % PITCH_CLASSES]++;
+        for (size_t c = 0; c < PITCH_CLASSES; c++)
+            head->profile[i * PITCH_CLASSES + c] = total ? (real_t)(PROFILE_SCALE * ((double)counts[c] / (double)total - 1.0 / PITCH_CLASSES)) : 0;
+    }
+}
+
+void walk_add_profile(head_t *head, const part_t *part, size_t g) {
+    const group_t *group = &head->groups[g];
+    if (!group->profile || !part->unsure) return;
+    memset(head->by_class, 0, PITCH_CLASSES * head->Q * sizeof *head->by_class);
+    head_profile(head->profile, group->profile, head->by_class, head->n_profiles, head->Q);
+    for (size_t p = part->first; p < part->end; p++)
+        head_add(head->by_class + p % PITCH_CLASSES * head->Q, head->u + (p - part->first) * head->Q, head->Q);
+}
+
+void walk_profile_backward(head_t *head, const part_t *part, size_t g) {
+    const group_t *group = &head->groups[g];
+    if (!group->profile || !part->unsure) return;
+    memset(head->by_class, 0, PITCH_CLASSES * head->Q * sizeof *head->by_class);
+    for (size_t p = part->first; p < part->end; p++)
+        head_add(head->u + (p - part->first) * head->Q, head->by_class + p % PITCH_CLASSES * head->Q, head->Q);
+    head_profile_backward(head->profile, head->by_class, group->dprofile, head->n_profiles, head->Q);
+}
+
+void walk_begin_row(head_t *head, const uint8_t *frame, const real_t *pre) {
     head->step = 0;
+    count_classes(head, frame);
     memcpy(head->a, pre + head->D, head->A * sizeof *head->a);
     head_step(NULL, head->a, head->hidden, head->A);
     memset(head->dhidden, 0, head->A * sizeof *head->dhidden);

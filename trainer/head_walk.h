@@ -9,13 +9,14 @@
 #include "trainer/pitches.h"
 
 enum { REACH = 13, WINDOW = 2 * REACH + 1, BELOW = 24 };
+#define PROFILE_SCALE 3.0
 
 /* One (track, plane). */
 typedef struct {
     size_t cell, byte; /* its first in cell order, its first in a frame */
     gboolean onset;
-    const real_t *Q, *v;
-    real_t *dQ, *dv;
+    const real_t *Q, *v, *profile; /* profile: NULL where the group has none */
+    real_t *dQ, *dv, *dprofile;
     real_t *table, *dtable; /* see walk_make_tables() */
 } group_t;
 
@@ -34,6 +35,7 @@ typedef struct {
 struct head {
     size_t D, A, Q, P, n_groups, frame_bytes;
     size_t lags[MODEL_MAX_LAGS], n_lags;
+    size_t profiles[MODEL_MAX_PROFILES], n_profiles;
     const real_t *W, *V, *p;
     real_t *dW, *dV, *dp;
     group_t *groups; /* in drawing order */
@@ -43,6 +45,8 @@ struct head {
     pitches_t *now;           /* [groups] */
     real_t *u;                /* [P, Q] pre-activations of the tied network */
     real_t *logits, *loss;    /* [P] */
+    real_t *profile;          /* [profiles, PITCH_CLASSES] */
+    real_t *by_class;         /* [PITCH_CLASSES, Q] what a group's profile adds to the cells of each class; or its gradient */
     real_t *a;                /* [A] */
     size_t step, *cells;      /* set bits so far; [D] their cells */
     real_t *hidden, *dhidden; /* [D + 1, A]: logistic(a) after so many set bits */
@@ -59,6 +63,11 @@ static inline size_t walk_tied_column(const head_t *head, size_t g) { return hea
 /* The pitches that a frame sets in a group. */
 static inline pitches_t walk_read(const head_t *head, size_t g, const uint8_t *frame) { return pitches_read(frame + head->groups[g].byte, head->P); }
 
+/* Whether a group, the g-th drawn, has a profile: sound of a pitched track. */
+static inline gboolean walk_has_profile(const model_config_t *config, size_t g) {
+    return config->sequence.n_profiles > 0 && g / config->planes >= config->sequence.drums && g % config->planes == PLANE_SOUNDING;
+}
+
 /* Rows of a group's table; patches that a part may have. */
 size_t walk_table_rows(size_t n_lags, size_t g);
 size_t walk_max_patches(const head_t *head);
@@ -66,10 +75,13 @@ size_t walk_max_patches(const head_t *head);
 void walk_make_tables(head_t *head);
 void walk_add_table_gradients(head_t *head);
 
-/* Begins a row: no bit is set yet. */
-void walk_begin_row(head_t *head, const real_t *pre);
+/* Begins a row: no bit is set yet; pitch classes are counted in the frames before. */
+void walk_begin_row(head_t *head, const uint8_t *frame, const real_t *pre);
 /* Begins a group: what is known before its own cells are. head->now holds the groups before it; past: whether the frames at the lags are. */
 part_t walk_begin_part(head_t *head, size_t g, const uint8_t *frame, gboolean past);
+/* Pre-activations u of a part's cells += what the group's profile says of them; and, where u is their gradient, the gradient of its weights += . */
+void walk_add_profile(head_t *head, const part_t *part, size_t g);
+void walk_profile_backward(head_t *head, const part_t *part, size_t g);
 /* Goes on past pitch p of the group, which is set. */
 void walk_take(head_t *head, part_t *part, size_t g, size_t p);
 

@@ -43,13 +43,17 @@ size_t model_window_bytes(const model_config_t *config) { return config->window 
 
 size_t model_context(const model_config_t *config) {
     const sequence_sizes_t *sizes = &config->sequence;
-    return is_dense(config) ? 0 : sizes->lags[sizes->n_lags - 1];
+    if (is_dense(config)) return 0;
+    const size_t lag = sizes->lags[sizes->n_lags - 1];
+    return sizes->n_profiles ? MAX(lag, sizes->profiles[sizes->n_profiles - 1]) : lag;
 }
 
 void model_order_tracks(model_config_t *config, const grid_t *grid) {
     static const role_t order[] = {ROLE_DRUMS, ROLE_BASS, ROLE_CHORDS, ROLE_COUNTER, ROLE_MELODY, ROLE_MERGED};
     size_t n = 0;
     memset(config->sequence.order, 0, sizeof config->sequence.order);
+    config->sequence.drums = 0;
+    for (int k = 0; k < grid->n_tracks; k++) config->sequence.drums += grid->roles[k] == ROLE_DRUMS;
     for (size_t i = 0; i < G_N_ELEMENTS(order); i++)
         for (int k = 0; k < grid->n_tracks; k++)
             if (grid->roles[k] == order[i]) config->sequence.order[n++] = (uint8_t)k;

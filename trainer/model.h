@@ -14,28 +14,32 @@
 #include "trainer/real.h"
 #include "trainer/rng.h"
 
-#define MODEL_MAX_HIDDEN 8
-#define MODEL_MAX_TRACKS 64
-#define MODEL_MAX_LAGS   12
-#define MODEL_MAX_LAG    1024
+#define MODEL_MAX_HIDDEN   8
+#define MODEL_MAX_TRACKS   64
+#define MODEL_MAX_LAGS     12
+#define MODEL_MAX_LAG      1024
+#define MODEL_MAX_PROFILES 4
 
 typedef enum { MODEL_DENSE, MODEL_SEQUENCE, MODEL_KINDS } model_kind_t;
 typedef enum { LOSS_BCE, LOSS_MSE } loss_t;
 
 /* Sizes of the sequence model (trainer/vae_sequence.h). */
 typedef struct {
-    size_t segment;                  /* S, frames that share a latent */
-    size_t state;                    /* H, of the decoder's GRU */
-    size_t encoder;                  /* E, of the encoder's GRU, a direction */
-    size_t sketch;                   /* U, features of a frame that come from its latent */
-    size_t nade;                     /* A, hidden units of the head */
-    size_t tied;                     /* Q, units of the network that all pitches share */
-    size_t posterior_hidden;         /* units of the layer between encoder and mu, logvar */
-    size_t prior_hidden;             /* units of the layer between state and prior */
-    size_t sketch_hidden;            /* units of the layer between latent and sketch */
-    size_t lags[MODEL_MAX_LAGS];     /* the frames before that the head looks at: so many back, 1..MODEL_MAX_LAG, ascending */
-    size_t n_lags;                   /* at least 1 */
-    uint8_t order[MODEL_MAX_TRACKS]; /* tracks in the order in which a frame's are drawn: drums, bass, chords, melody */
+    size_t segment;                      /* S, frames that share a latent */
+    size_t state;                        /* H, of the decoder's GRU */
+    size_t encoder;                      /* E, of the encoder's GRU, a direction */
+    size_t sketch;                       /* U, features of a frame that come from its latent */
+    size_t nade;                         /* A, hidden units of the head */
+    size_t tied;                         /* Q, units of the network that all pitches share */
+    size_t posterior_hidden;             /* units of the layer between encoder and mu, logvar */
+    size_t prior_hidden;                 /* units of the layer between state and prior */
+    size_t sketch_hidden;                /* units of the layer between latent and sketch */
+    size_t lags[MODEL_MAX_LAGS];         /* the frames before that the head looks at: so many back, 1..MODEL_MAX_LAG, ascending */
+    size_t n_lags;                       /* at least 1 */
+    uint8_t order[MODEL_MAX_TRACKS];     /* tracks in the order in which a frame's are drawn: drums, bass, chords, melody */
+    size_t drums;                        /* of these, so many at the start are drums: their keys are no pitches */
+    size_t profiles[MODEL_MAX_PROFILES]; /* pitch classes are counted over so many frames before for the head, 1..MODEL_MAX_LAG, ascending */
+    size_t n_profiles;                   /* 0: they are not */
 } sequence_sizes_t;
 
 typedef struct {
@@ -99,7 +103,7 @@ GQuark model_error_quark(void);
 typedef enum { MODEL_ERROR_SIZE, MODEL_ERROR_MEMORY } model_error_t;
 
 /* Puts the tracks of a grid into the order in which the sequence model draws them: drums, bass, chords, counter,
- * melody, merged. */
+ * melody, merged; and counts the drums. */
 void model_order_tracks(model_config_t *config, const grid_t *grid);
 
 /* Allocates for batches of at most max_B sequences and, of the sequence model, max_frames valid frames in all of them (dense: not read). NULL with
@@ -114,7 +118,7 @@ size_t model_cells(const model_config_t *config);
 /* Bytes of a packed frame (all its tracks and planes), and of a packed window. */
 size_t model_frame_bytes(const model_config_t *config);
 size_t model_window_bytes(const model_config_t *config);
-/* Frames before a sequence that the model looks at: its largest lag; dense: 0. */
+/* Frames before a sequence that the model looks at: its largest lag or profile; dense: 0. */
 size_t model_context(const model_config_t *config);
 
 size_t model_size(const model_t *model); /* elements of a block, padding included (padding stays zero) */

@@ -10,6 +10,7 @@
 static gboolean valid_splits(const char *text);
 static gboolean valid_hidden(const char *text);
 static gboolean valid_lags(const char *text);
+static gboolean valid_profiles(const char *text);
 static gboolean valid_transpose(const char *text);
 static gboolean valid_checkpoint_every(const char *text);
 static gboolean valid_span(const char *text);
@@ -72,6 +73,8 @@ const option_t OPTION_TABLE[] = {
     INT("tied", GROUP_MODEL, tied, "32", "N", "units that all pitches share", 1, 65536, SEQUENCE(ALL_AT_ONCE)),
     GRAMMAR("lags", GROUP_MODEL, lags, "1,2,4", "N,N,...", "how many frames ago were those that a note is drawn by", valid_lags,
             "1 to 12 rising numbers of frames from 1 to 1024 with commas between", SEQUENCE(ALL_AT_ONCE)),
+    GRAMMAR("profiles", GROUP_MODEL, profiles, "0", "N,N,...", "frames before over which pitch classes are counted that a note is drawn by, 0: none",
+            valid_profiles, "0, or 1 to 4 rising numbers of frames from 1 to 1024 with commas between", SEQUENCE(ALL_AT_ONCE)),
     INT("posterior-hidden", GROUP_MODEL, posterior_hidden, "256", "N", "units between encoder and latent", 1, 65536, SEQUENCE(IN_HIDDEN)),
     INT("prior-hidden", GROUP_MODEL, prior_hidden, "128", "N", "units between state and prior", 1, 65536,
         SEQUENCE("its prior is normal, not learned")),
@@ -277,11 +280,19 @@ gboolean option_parse_hidden(const char *text, size_t sizes[MODEL_MAX_HIDDEN], s
     return parse_sizes(text, HIDDEN_MAX, MODEL_MAX_HIDDEN, sizes, n);
 }
 
-gboolean option_parse_lags(const char *text, size_t lags[MODEL_MAX_LAGS], size_t *n) {
-    if (!parse_sizes(text, MODEL_MAX_LAG, MODEL_MAX_LAGS, lags, n)) return FALSE;
+/* The same, rising, of frames. */
+static gboolean parse_frames(const char *text, size_t most, size_t *frames, size_t *n) {
+    if (!parse_sizes(text, MODEL_MAX_LAG, most, frames, n)) return FALSE;
     for (size_t i = 1; i < *n; i++)
-        if (lags[i] <= lags[i - 1]) return FALSE;
+        if (frames[i] <= frames[i - 1]) return FALSE;
     return TRUE;
+}
+
+gboolean option_parse_lags(const char *text, size_t lags[MODEL_MAX_LAGS], size_t *n) { return parse_frames(text, MODEL_MAX_LAGS, lags, n); }
+
+gboolean option_parse_profiles(const char *text, size_t profiles[MODEL_MAX_PROFILES], size_t *n) {
+    *n = 0;
+    return g_str_equal(text, "0") || parse_frames(text, MODEL_MAX_PROFILES, profiles, n);
 }
 
 static gboolean valid_hidden(const char *text) {
@@ -292,6 +303,11 @@ static gboolean valid_hidden(const char *text) {
 static gboolean valid_lags(const char *text) {
     size_t lags[MODEL_MAX_LAGS], n;
     return option_parse_lags(text, lags, &n);
+}
+
+static gboolean valid_profiles(const char *text) {
+    size_t profiles[MODEL_MAX_PROFILES], n;
+    return option_parse_profiles(text, profiles, &n);
 }
 
 gboolean option_parse_transpose(const char *text, int *low, int *high) {

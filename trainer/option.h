@@ -45,11 +45,12 @@ gboolean option_refuse(const option_t *option, const char *label, const char *te
 /* Position of text among a choice's values, or -1. */
 int option_choice_index(const option_t *option, const char *text);
 
-/* Texts with a grammar of their own: "valid,test", "256,128", "1,2,4", "-5,6", "500 steps" or "10 minutes", "500" steps or "60 %" of the run's (share, else 0). FALSE where text is
+/* Texts with a grammar of their own: "valid,test", "256,128", "1,2,4", "0" or "16,128", "-5,6", "500 steps" or "10 minutes", "500" steps or "60 %" of the run's (share, else 0). FALSE where text is
  * none. */
 gboolean option_parse_splits(const char *text, split_t splits[SPLIT_COUNT], size_t *n);
 gboolean option_parse_hidden(const char *text, size_t sizes[MODEL_MAX_HIDDEN], size_t *n);
 gboolean option_parse_lags(const char *text, size_t lags[MODEL_MAX_LAGS], size_t *n);
+gboolean option_parse_profiles(const char *text, size_t profiles[MODEL_MAX_PROFILES], size_t *n);
 gboolean option_parse_transpose(const char *text, int *low, int *high);
 gboolean option_parse_checkpoint_every(const char *text, int64_t *steps, double *minutes);
 gboolean option_parse_span(const char *text, int64_t *steps, double *share);

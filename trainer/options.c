@@ -27,11 +27,11 @@ static const struct {
      "[training]\nbatch=64\nepochs=50\nlearning-rate=0.001\ndecay=constant\nwarmup-steps=0\nadam-beta1=0.9\nadam-beta2=0.999\nadam-epsilon=1e-08\n"
      "weight-decay=0\nclip=0\nbeta=1\nbeta-steps=0\nfree-bits=0\nfree-bits-steps=0\naverage=0\ntranspose=0,0\noffsets=grid\n"},
     {"chorales", SEQUENCE_PRESET "batch=8\nchunk=0\nepochs=200\ndropout=0.4\nlag-dropout=0\nfree-bits=2\n[keeping]\nvalidate-every=10\n"
-                                 "[model]\nplanes=sounding\nsegment=4\nlags=1,2,4\n"},
+                                 "[model]\nplanes=sounding\nsegment=4\nlags=1,2,4\nprofiles=0\n"},
     {"folk", SEQUENCE_PRESET "batch=24\nchunk=128\nepochs=30\ndropout=0.3\nlag-dropout=0\nfree-bits=4\n[keeping]\nvalidate-every=5\n"
-                             "[model]\nplanes=sounding\nsegment=4\nlags=1,2,4,8,16,24,32,48,64,96\n"},
+                             "[model]\nplanes=sounding\nsegment=4\nlags=1,2,4,8,16,24,32,48,64,96\nprofiles=0\n"},
     {"band", SEQUENCE_PRESET "batch=8\nchunk=128\nepochs=30\ndropout=0.4\nlag-dropout=0.7\nfree-bits=4\n[keeping]\nvalidate-every=5\n"
-                             "[model]\nplanes=both\nsegment=16\nlags=1,2,4,8,16,32\n"},
+                             "[model]\nplanes=both\nsegment=16\nlags=1,2,4,8,16,32\nprofiles=16,128\n"},
 };
 
 /* Sets the options that key-file text holds; source names it in errors. */
@@ -266,18 +266,20 @@ options_t *options_parse(int *argc, char ***argv, gboolean print, gboolean *help
     return g_steal_pointer(&options);
 }
 
-static sequence_sizes_t sequence_sizes(const options_t *options) {
-    return (sequence_sizes_t){
-        .segment = (size_t)options->segment,
-        .state = (size_t)options->state,
-        .encoder = (size_t)options->encoder,
-        .sketch = (size_t)options->sketch,
-        .nade = (size_t)options->nade,
-        .tied = (size_t)options->tied,
-        .posterior_hidden = (size_t)options->posterior_hidden,
-        .prior_hidden = (size_t)options->prior_hidden,
-        .sketch_hidden = (size_t)options->sketch_hidden,
-    };
+/* All sizes but the order of tracks. */
+static gboolean sequence_sizes(const options_t *options, sequence_sizes_t *sizes, GError **error) {
+    sizes->segment = (size_t)options->segment;
+    sizes->state = (size_t)options->state;
+    sizes->encoder = (size_t)options->encoder;
+    sizes->sketch = (size_t)options->sketch;
+    sizes->nade = (size_t)options->nade;
+    sizes->tied = (size_t)options->tied;
+    sizes->posterior_hidden = (size_t)options->posterior_hidden;
+    sizes->prior_hidden = (size_t)options->prior_hidden;
+    sizes->sketch_hidden = (size_t)options->sketch_hidden;
+    if (!option_parse_lags(options->lags, sizes->lags, &sizes->n_lags)) return option_refuse(option_find("lags"), "--lags", options->lags, error);
+    return option_parse_profiles(options->profiles, sizes->profiles, &sizes->n_profiles) ||
+           option_refuse(option_find("profiles"), "--profiles", options->profiles, error);
 }
 
 gboolean options_model_config(const options_t *options, const grid_t *grid, model_config_t *config, GError **error) {
@@ -290,10 +292,8 @@ gboolean options_model_config(const options_t *options, const grid_t *grid, mode
         .loss = LOSS_BCE,
     };
     if (config->kind == MODEL_SEQUENCE) {
-        config->sequence = sequence_sizes(options);
         model_order_tracks(config, grid);
-        return option_parse_lags(options->lags, config->sequence.lags, &config->sequence.n_lags) ||
-               option_refuse(option_find("lags"), "--lags", options->lags, error);
+        return sequence_sizes(options, &config->sequence, error);
     }
     config->window = (size_t)options->window;
     config->loss = (loss_t)option_choice_index(option_find("loss"), options->loss);
@@ -316,9 +316,9 @@ gboolean options_transpose_range(const options_t *options, int *low, int *high, 
 }
 
 gboolean options_context(const options_t *options, size_t *context, GError **error) {
-    size_t lags[MODEL_MAX_LAGS], n = 0;
-    if (!option_parse_lags(options->lags, lags, &n)) return option_refuse(option_find("lags"), "--lags", options->lags, error);
-    *context = lags[n - 1];
+    model_config_t config = {.kind = MODEL_SEQUENCE};
+    if (!sequence_sizes(options, &config.sequence, error)) return FALSE;
+    *context = model_context(&config);
     return TRUE;
 }
 

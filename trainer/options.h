@@ -31,6 +31,7 @@ typedef struct {
     char *loss;                                                                                     /* bce, mse; dense */
     char *planes;                                                                                   /* sounding, both */
     char *lags;                                                                                     /* "1,2,4"; sequence */
+    char *profiles;                                                                                 /* "16,128", "0": none; sequence */
     int segment, state, encoder, sketch, nade, tied, posterior_hidden, prior_hidden, sketch_hidden; /* sequence: sequence_sizes_t */
 
     /* training */

@@ -30,11 +30,20 @@ static inline size_t pitches_take(pitches_t *set) {
     return p;
 }
 
+/* 8 bytes, the first the lowest: one load where the processor has them so. */
+static inline uint64_t pitches_read_word(const uint8_t *bytes) {
+    uint64_t word = 0;
+    for (size_t i = 0; i < 8; i++) word |= (uint64_t)bytes[i] << 8 * i;
+    return word;
+}
+
 /* The first P bits of a row of ceil(P / 8) bytes; the others do not count. */
 static inline pitches_t pitches_read(const uint8_t *row, size_t P) {
-    pitches_t set = 0;
-    for (size_t i = 0; i < (P + 7) / 8; i++) set |= (pitches_t)row[i] << 8 * i;
-    return set & pitches_below(P);
+    const size_t bytes = (P + 7) / 8, whole = bytes / 8 * 8;
+    uint64_t words[2] = {0};
+    for (size_t i = 0; i < whole; i += 8) words[i / 8] = pitches_read_word(row + i);
+    for (size_t i = whole; i < bytes; i++) words[i / 8] |= (uint64_t)row[i] << 8 * (i % 8);
+    return ((pitches_t)words[1] << 64 | words[0]) & pitches_below(P);
 }
 
 static inline void pitches_write(pitches_t set, uint8_t *row, size_t P) {

@@ -16,7 +16,16 @@ from make_golden import DECODE, INIT, NOISE, float32, normal, train, uniform, wr
 
 HERE = pathlib.Path(__file__).parent
 INPUT_DROPOUT, DROPOUT, LAG_DROPOUT = 8, 9, 11  # rng_purpose_t
-REACH, BELOW = 13, 24
+REACH, BELOW, CLASSES, PROFILE_SCALE = 13, 24, 12, 3
+
+
+def context_of(shape):
+    return max(shape["lags"] + shape["profiles"])
+
+
+def has_profile(shape, group):
+    """Sound of pitched tracks, where there are profiles."""
+    return shape["profiles"] and group // shape["planes"] >= shape["drums"] and group % shape["planes"] == 0
 
 
 def columns(shape):
@@ -57,6 +66,9 @@ def table(shape):
     for group in range(shape["tracks"] * shape["planes"]):
         features = len(shape["lags"]) * (2 * REACH + 1) + BELOW + group * (2 * REACH + 1)
         yield f"head.tied.{group}.weight", features, units, *uniform_in(features)
+        if has_profile(shape, group):
+            classes = len(shape["profiles"]) * CLASSES
+            yield f"head.tied.{group}.profile", classes, units, *uniform_in(features + classes)
         yield f"head.tied.{group}.output", 1, units, *uniform_in(units)
 
 
@@ -83,7 +95,7 @@ def initial(shape):
 
 def draw(shape, case, step):
     """A batch: per sequence its frames [context + valid, tracks, planes, pitches], noise [segments, latent], which inputs, segments' pasts and units of the state are kept."""
-    sequences, context = [], shape["lags"][-1]
+    sequences, context = [], context_of(shape)
     for b, valid in enumerate(shape["valid"]):
         size = (context + valid, shape["tracks"], shape["planes"], shape["pitches"])
         x = (uniform(DECODE, step, b, math.prod(size)) < shape["density"]).reshape(size)
@@ -135,6 +147,17 @@ def window(row, below, above):
     return F.pad(row, (below, above)).unfold(0, below + above + 1, 1)
 
 
+def profiles(shape, x, t):
+    """[pitches, CLASSES * profiles]: for each pitch the shares of its own pitch class and those above it in what sounded before."""
+    pitched, rows = shape["order"][shape["drums"] :], []
+    for frames in shape["profiles"]:
+        keys = x[t - frames : t, pitched, 0].amax(dim=1).sum(dim=0)
+        share = torch.stack([keys[c::CLASSES].sum() for c in range(CLASSES)])
+        share = PROFILE_SCALE * (share / share.sum() - 1 / CLASSES) if share.sum() else torch.zeros_like(share)
+        rows.append(torch.stack([share.roll(-(p % CLASSES)) for p in range(shape["pitches"])]))
+    return torch.cat(rows, dim=1)
+
+
 def frame_nll(w, shape, x, t, keep_past, pre):
     """Nats of frame x[t], one cell after the other, given pre [columns] and, where they are kept, the frames before."""
     P, A, Q, cells = shape["pitches"], shape["nade"], shape["tied"], shape["cells"]
@@ -147,7 +170,8 @@ def frame_nll(w, shape, x, t, keep_past, pre):
         features = [window(x[t - lag, track, plane] * keep_past, REACH, REACH) for lag in shape["lags"]] + [window(now, BELOW, 0)[:, :BELOW]]
         features = torch.cat(features + [window(row, REACH, REACH) for row in earlier], dim=1)
         first = (track * shape["planes"] + plane) * P
-        hidden = torch.relu(features @ w[f"head.tied.{g}.weight"] + tied[g] + own[first : first + P])
+        from_past = profiles(shape, x, t) @ w[f"head.tied.{g}.profile"] if has_profile(shape, g) else 0
+        hidden = torch.relu(features @ w[f"head.tied.{g}.weight"] + from_past + tied[g] + own[first : first + P])
         from_tied = (hidden * w[f"head.tied.{g}.output"]).sum(dim=1)
         for p in range(P):
             i = first + p
@@ -162,7 +186,7 @@ def frame_nll(w, shape, x, t, keep_past, pre):
 def sequence_loss(w, shape, case, sequence):
     """Of one sequence: nll, kl, segments, auxiliary loss."""
     x, eps, keep_input, keep_past, keep_state = sequence
-    context, S, latent = shape["lags"][-1], shape["segment"], shape["latent"]
+    context, S, latent = context_of(shape), shape["segment"], shape["latent"]
     valid, frames = len(x) - context, x.reshape(len(x), -1)
     h = w["decoder.start.state"]
     nll = kl = auxiliary = torch.zeros((), dtype=x.dtype)
@@ -206,10 +230,10 @@ def run(shape, case, sampled):
     return train(case, decaying, others, tensors, lambda step: loss_of(w, shape, case, step), sampled)
 
 
-def shape_of(tracks, planes, pitches, latent, sizes, lags, order, density, valid, frames):
+def shape_of(tracks, planes, pitches, latent, sizes, lags, profiles, drums, order, density, valid, frames):
     """sizes: segment, state, encoder, sketch, nade, tied; hidden units of posterior, prior, sketch. frames: of the arrays, at least the longest."""
     names = ("segment", "state", "encoder", "sketch", "nade", "tied", "posterior_hidden", "prior_hidden", "sketch_hidden")
-    shape = {"tracks": tracks, "planes": planes, "pitches": pitches, "latent": latent, "lags": lags, "order": order, "density": density, "valid": valid, "frames": frames}
+    shape = {"tracks": tracks, "planes": planes, "pitches": pitches, "latent": latent, "lags": lags, "profiles": profiles, "drums": drums, "order": order, "density": density, "valid": valid, "frames": frames}
     return shape | dict(zip(names, sizes))
 
 
@@ -223,16 +247,16 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     small = (3, 8, 5, 4, 6, 3, 7, 5, 6)
     everything = dict(keep_input=0.8, keep_past=0.7, keep_state=0.6, clip=0.5)
-    write(HERE / "sequence.json", shape_of(1, 1, 11, 3, small, [1, 2, 4], [0], 0.3, [7, 6, 4, 1], 8), [
-        case_of("everything", 0.6, 3.158, 2, **everything),
+    write(HERE / "sequence.json", shape_of(1, 1, 11, 3, small, [1, 2, 4], [3, 9], 0, [0], 0.3, [7, 6, 4, 1], 8), [
+        case_of("everything", 0.6, 3.161, 2, **everything),
     ], None, run)
-    write(HERE / "sequence_tracks.json", shape_of(3, 2, 9, 4, small, [1, 2, 3, 6], [2, 0, 1], 0.4, [5, 5, 3, 2, 1], 5), [
+    write(HERE / "sequence_tracks.json", shape_of(3, 2, 9, 4, small, [1, 2, 3, 6], [5], 1, [2, 0, 1], 0.4, [5, 5, 3, 2, 1], 5), [
         case_of("bare", auxiliary=0.0),
         case_of("everything, weight decay", 0.6, 4.233, 2, weight_decay=0.05, **everything),
     ], 30, run)
-    write(HERE / "sequence_no_latent.json", shape_of(2, 2, 13, 0, small, [2], [1, 0], 0.3, [6, 4, 1], 7), [
+    write(HERE / "sequence_no_latent.json", shape_of(2, 2, 13, 0, small, [2], [], 0, [1, 0], 0.3, [6, 4, 1], 7), [
         case_of("dropout, clipping", 0.6, 5.0, **everything),
     ], 30, run)
-    write(HERE / "sequence_real.json", shape_of(1, 1, 88, 32, (4, 256, 128, 64, 64, 32, 256, 128, 256), [1, 2, 4, 8, 16, 32, 64], [0], 0.05, [34, 21, 9, 3], 34), [
-        case_of("everything", 0.4, 32.8333, 2, keep_input=0.9, keep_past=0.5, keep_state=0.6, clip=0.5),
+    write(HERE / "sequence_real.json", shape_of(1, 1, 88, 32, (4, 256, 128, 64, 64, 32, 256, 128, 256), [1, 2, 4, 8, 16, 32, 64], [16, 80], 0, [0], 0.05, [34, 21, 9, 3], 34), [
+        case_of("everything", 0.4, 32.83615, 2, keep_input=0.9, keep_past=0.5, keep_state=0.6, clip=0.5),
     ], 40, run)

@@ -36,7 +36,7 @@ show "$programs/preprocess" --info "$output/shards"
 
 say "Training a sequence VAE on two ranks"
 show "${launch[@]}" "$programs/trainer" --data "$output/shards" --output "$output/run" \
-    --preset band --transpose 0,0 --epochs 45 --max-minutes 2
+    --preset band --transpose 0,0 --profiles 0 --epochs 45 --max-minutes 2
 show "$programs/trainer" --evaluate "$output/run/best.h5" --data "$output/shards" --split train >/dev/null
 
 say "Music"

@@ -78,7 +78,7 @@ gboolean latent_from_text(const char *text, real_t *z, size_t Z, GError **error)
         if (**part == '\0') continue;
         char *end;
         const double value = g_ascii_strtod(*part, &end);
-        if (*end != '\0' || !isfinite(value)) {
+        if (*end != '\0' || !isfinite((real_t)value)) {
             g_set_error(error, LATENT_ERROR, LATENT_ERROR_TEXT, "--latent: '%s' is not a number; give %zu numbers separated by commas", *part, Z);
             return FALSE;
         }

@@ -96,7 +96,8 @@ static gboolean write_music(const result_writer_t *writer, const char *name, con
     for (guint i = 0; i < texts->len; i++) g_ptr_array_add(song->texts, g_strdup(texts->pdata[i]));
     if (!midi_write(song, midi, error) || !print_path(midi, error)) return FALSE;
     if (song->notes->len == 0 && writer->model->head.model.kind == MODEL_SEQUENCE)
-        fprintf(stderr, "sampler: warning: %s has no notes: the model has written silence; try another --seed or --temperature\n", midi);
+        fprintf(stderr, "sampler: warning: %s has no notes: the model has written silence; try %s\n", midi,
+                cli->draw ? "another --seed or --temperature" : "--sample");
     else if (song->notes->len == 0)
         fprintf(stderr, "sampler: warning: %s has no notes: no key reaches the threshold; try --density, --sample or --threshold %.2g\n", midi,
                 cli->threshold / 2);

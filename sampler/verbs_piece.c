@@ -244,6 +244,7 @@ static gboolean write_morph(studio_t *studio, const part_t *a, const part_t *b, 
     studio->total = frames;
     g_autoptr(roll_t) roll = make_piece(studio, &piece);
     g_autoptr(GPtrArray) texts = result_texts(studio->writer, 1);
+    result_add_text(texts, "morph: yes");
     result_add_text(texts, "%s", about);
     add_part(studio->writer->cli, texts);
     return write_piece(studio, "morph", title, roll, &a->time, texts, error);

@@ -49,6 +49,10 @@ for kind in sequence dense; do
     cp numbers1 "$kind.numbers"
     cp out "$kind.json"
 done
+cp sequence.h5 full.h5
+run bash -c "'$trainer' --attributes full.h5 --data data >/dev/full"
+status_is 1 "figures that cannot be written are an error"
+says 'standard output: cannot write: No space left on device' "by name"
 run "$trainer" --attributes sequence.h5 --data data
 says 'warning: sequence\.h5 was trained on corpus 0000' "a word about another corpus"
 ok "of one track: density, register, polyphony" test "$(cut -d' ' -f2 sequence.numbers | tr '\n' ' ')" = "density register polyphony "

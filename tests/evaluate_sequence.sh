@@ -37,6 +37,10 @@ run "$trainer" --evaluate model.h5 --data data --split test --particles 5 --quie
 cmp -s out model1
 ok "another seed: other draws" test $? -eq 1
 
+run bash -c "'$trainer' --evaluate model.h5 --data data --split train,valid >/dev/full"
+status_is 1 "figures that cannot be written are an error"
+says 'standard output: cannot write: No space left on device' "by name"
+says 'F1' "the table is there all the same"
 run "$trainer" --evaluate model.h5 --data data --split train,valid
 ok "two splits, two lines, no bound" test "$(grep -c kl_per_segment out)" -eq 2 -a "$(grep -c bound_per_frame out)" -eq 0
 run ranks 2 "$trainer" --evaluate two.h5 --data tracks --particles 3

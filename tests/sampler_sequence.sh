@@ -186,7 +186,10 @@ ok "text: more, less, strength" [ "$(text more/song-001.mid more) $(text more/so
 "$make" mute.h5 --segment 8 --bias -1000
 run "$sampler" song -c mute.h5 --bars 2 -q -o mute
 status_is 0 "a silent result is a result"
-says 'mute/song-001.mid has no notes: the model has written silence' "and a word"
+says 'mute/song-001.mid has no notes: the model has written silence; try another --seed or --temperature' "and a word"
+# shellcheck disable=SC2086 # $a: a file, or more words
+run "$sampler" reconstruct -c mute.h5 $a -q -o mute
+says 'has no notes: the model has written silence; try --sample$' "and another where nothing is drawn"
 run "$sampler" song -c mute.h5 --bars 2 --key C -q -o mute
 says 'song-001 has no pitches' "no key for silence"
 

@@ -12,6 +12,7 @@
 #include "trainer/checkpoint.h"
 #include "trainer/comm.h"
 #include "trainer/data.h"
+#include "trainer/evaluation_print.h"
 #include "trainer/run.h"
 #include "trainer/stop.h"
 #include "trainer/stream.h"
@@ -110,7 +111,7 @@ static gboolean add_songs(job_t *job, gboolean quiet) {
     return TRUE;
 }
 
-static void print_json(const options_t *options, const attribute_info_t *info, double segments) {
+static gboolean print_json(const options_t *options, const attribute_info_t *info, double segments, GError **error) {
     const struct {
         const char *name;
         double value;
@@ -132,7 +133,7 @@ static void print_json(const options_t *options, const attribute_info_t *info, d
     json_builder_end_object(builder);
     g_autoptr(JsonNode) root = json_builder_get_root(builder);
     g_autofree char *text = json_to_string(root, FALSE);
-    puts(text);
+    return evaluation_print_line(text, error);
 }
 
 static void print_table(const options_t *options, const job_t *job, const attributes_t *attributes) {
@@ -167,10 +168,11 @@ static gboolean finish(const options_t *options, const job_t *job, GError **erro
         return FALSE;
     }
     if (!checkpoint_write_attributes(options->attributes, &attributes, error)) return FALSE;
-    for (size_t i = 0; i < attributes.n; i++) print_json(options, &attributes.info[i], attribute_moments_count(&job->moments));
-    fflush(stdout);
+    gboolean written = TRUE;
+    for (size_t i = 0; written && i < attributes.n; i++)
+        written = print_json(options, &attributes.info[i], attribute_moments_count(&job->moments), error);
     if (!options->quiet) print_table(options, job, &attributes);
-    return TRUE;
+    return written;
 }
 
 static gboolean run_job(const options_t *options, const checkpoint_t *head, model_t *model, const data_t *data, GError **error) {

@@ -242,19 +242,28 @@ static gboolean check_songs(const options_t *options, const data_t *data, const 
     return TRUE;
 }
 
-static gboolean run_dense(const options_t *options, const checkpoint_t *head, model_t *model, const data_t *data, split_t split) {
+/* What rank 0 could not print is every rank's error. */
+static gboolean agree_printed(GError *local, GError **error) {
+    if (comm_agree_error(&local)) return TRUE;
+    g_propagate_error(error, local);
+    return FALSE;
+}
+
+static gboolean run_dense(const options_t *options, const checkpoint_t *head, model_t *model, const data_t *data, split_t split, GError **error) {
     g_autoptr(evaluator_t) evaluator = evaluator_new(&head->model, EVALUATE_BATCH, options->iwae);
     evaluation_t result;
     if (!evaluator_run(evaluator, model, data, split, (uint64_t)options->seed, options->beta, options->free_bits, &result)) return FALSE;
-    if (comm_rank() == 0) evaluation_print(options, head, split, &result);
-    return TRUE;
+    GError *local = NULL;
+    if (comm_rank() == 0) evaluation_print(options, head, split, &result, &local);
+    return agree_printed(local, error);
 }
 
 static gboolean run_sequence(const options_t *options, const checkpoint_t *head, model_t *model, const data_t *data, split_t split, GError **error) {
     sequence_evaluation_t result;
     if (!evaluate_sequence(model, data, split, (uint64_t)options->seed, options->particles, options->quiet, &result, error)) return FALSE;
-    if (comm_rank() == 0) evaluation_print_sequence(options, head, split, &result);
-    return TRUE;
+    GError *local = NULL;
+    if (comm_rank() == 0) evaluation_print_sequence(options, head, split, &result, &local);
+    return agree_printed(local, error);
 }
 
 static gboolean run_splits(const options_t *options, const checkpoint_t *head, model_t *model, const data_t *data, const split_t *splits, size_t n,
@@ -262,7 +271,7 @@ static gboolean run_splits(const options_t *options, const checkpoint_t *head, m
     for (size_t i = 0; i < n; i++) {
         GError *cause = NULL;
         if (head->model.kind == MODEL_SEQUENCE ? run_sequence(options, head, model, data, splits[i], &cause)
-                                               : run_dense(options, head, model, data, splits[i]))
+                                               : run_dense(options, head, model, data, splits[i], &cause))
             continue;
         if (!cause) g_set_error(&cause, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "stopped by a signal before the evaluation was done");
         g_propagate_error(error, cause);

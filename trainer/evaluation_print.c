@@ -1,6 +1,7 @@
 /* evaluation_print: owns how the figures of --evaluate look. Numbers in JSON by name, null where there is none. */
 #include "trainer/evaluation_print.h"
 
+#include <errno.h>
 #include <json-glib/json-glib.h>
 #include <math.h>
 #include <stdio.h>
@@ -43,15 +44,20 @@ static JsonBuilder *begin(const options_t *options, const checkpoint_t *head, sp
     return builder;
 }
 
-static void end(JsonBuilder *builder) {
+gboolean evaluation_print_line(const char *text, GError **error) {
+    if (puts(text) >= 0 && fflush(stdout) == 0) return TRUE;
+    g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "standard output: cannot write: %s", g_strerror(errno));
+    return FALSE;
+}
+
+static gboolean end(JsonBuilder *builder, GError **error) {
     json_builder_end_object(builder);
     g_autoptr(JsonNode) root = json_builder_get_root(builder);
     g_autofree char *text = json_to_string(root, FALSE);
-    puts(text);
-    fflush(stdout);
+    return evaluation_print_line(text, error);
 }
 
-static void print_json(const options_t *options, const checkpoint_t *head, split_t split, const evaluation_t *e) {
+static gboolean print_json(const options_t *options, const checkpoint_t *head, split_t split, const evaluation_t *e, GError **error) {
     const double per_frame = (double)e->windows / (double)e->frames;
     g_autoptr(JsonBuilder) builder = begin(options, head, split);
     const count_t counts[] = {{"windows", e->windows}, {"frames", e->frames}, {"active_units", e->active_units}, {"draws", e->draws}};
@@ -67,7 +73,7 @@ static void print_json(const options_t *options, const checkpoint_t *head, split
     add_numbers(builder, losses, G_N_ELEMENTS(losses));
     if (e->draws > 0) add_numbers(builder, bound, G_N_ELEMENTS(bound));
     add_numbers(builder, notes, G_N_ELEMENTS(notes));
-    end(builder);
+    return end(builder, error);
 }
 
 static void print_table(const options_t *options, const model_config_t *config, split_t split, const evaluation_t *e) {
@@ -86,12 +92,14 @@ static void print_table(const options_t *options, const model_config_t *config, 
     g_printerr("notes at 0.5: precision %.4f, recall %.4f, F1 %.4f\n", e->precision, e->recall, e->f1);
 }
 
-void evaluation_print(const options_t *options, const checkpoint_t *head, split_t split, const evaluation_t *evaluation) {
-    print_json(options, head, split, evaluation);
+gboolean evaluation_print(const options_t *options, const checkpoint_t *head, split_t split, const evaluation_t *evaluation, GError **error) {
+    const gboolean written = print_json(options, head, split, evaluation, error);
     if (!options->quiet) print_table(options, &head->model, split, evaluation);
+    return written;
 }
 
-static void print_sequence_json(const options_t *options, const checkpoint_t *head, split_t split, const sequence_evaluation_t *e) {
+static gboolean print_sequence_json(const options_t *options, const checkpoint_t *head, split_t split, const sequence_evaluation_t *e,
+                                    GError **error) {
     g_autoptr(JsonBuilder) builder = begin(options, head, split);
     const gboolean latent = head->model.latent > 0;
     const count_t counts[] = {
@@ -111,7 +119,7 @@ static void print_sequence_json(const options_t *options, const checkpoint_t *he
     add_numbers(builder, losses, G_N_ELEMENTS(losses));
     if (e->particles > 0) add_numbers(builder, bound, G_N_ELEMENTS(bound));
     add_numbers(builder, notes, G_N_ELEMENTS(notes));
-    end(builder);
+    return end(builder, error);
 }
 
 static void print_sequence_table(const options_t *options, const model_config_t *config, split_t split, const sequence_evaluation_t *e) {
@@ -135,7 +143,9 @@ static void print_sequence_table(const options_t *options, const model_config_t 
     g_printerr("%-28s %12.4f %12.4f %12.4f\n", "latents of the prior (floor)", e->floor.precision, e->floor.recall, e->floor.f1);
 }
 
-void evaluation_print_sequence(const options_t *options, const checkpoint_t *head, split_t split, const sequence_evaluation_t *evaluation) {
-    print_sequence_json(options, head, split, evaluation);
+gboolean evaluation_print_sequence(const options_t *options, const checkpoint_t *head, split_t split, const sequence_evaluation_t *evaluation,
+                                   GError **error) {
+    const gboolean written = print_sequence_json(options, head, split, evaluation, error);
     if (!options->quiet) print_sequence_table(options, &head->model, split, evaluation);
+    return written;
 }

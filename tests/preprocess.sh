@@ -194,7 +194,7 @@ fi
 if python3 -c 'import h5py' 2>/dev/null; then
     run python3 "$SOURCE/examples/read_song.py" bernoulli 0
     status_is 0 "h5py reads a song"
-    prints '^bernoulli\.mid \(4, 1, 2, 88\) 120 bpm, 1 notes$' "as it is"
+    prints '^bernoulli\.mid \(4, 1, 2, 88\) 120 bpm, 1 notes, 4 cells sounding$' "as it is"
 fi
 
 # --- interruption ---

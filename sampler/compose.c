@@ -87,9 +87,9 @@ static void choose_latent(compose_t *compose, const compose_piece_t *piece) {
     for (size_t i = 0; i < Z; i++) {
         const gboolean centred = latents->centres != NULL && w < latents->segments;
         const double mu = compose->mu[i], sd = exp(compose->logvar[i] / 2), centre = centred ? latents->centres[w * Z + i] : mu;
-        const double middle = latents->keep * centre + (1 - latents->keep) * mu, step = latents->noise * compose->z[i];
-        const double shift = latents->shift != NULL ? latents->shift[i] : 0;
-        compose->z[i] = (real_t)(middle + sd * (i == latents->feature ? step + latents->by : step) + shift);
+        const double middle = latents->keep * centre + (1 - latents->keep) * mu;
+        const double shift = (latents->shift != NULL ? latents->shift[i] : 0) + (i == latents->feature ? latents->by : 0);
+        compose->z[i] = (real_t)(middle + sd * (latents->noise * compose->z[i] + shift));
     }
     stream_set_latent(compose->stream, compose->z);
 }

@@ -15,7 +15,7 @@ typedef struct {
     const cli_t *cli;
     const sample_model_t *model;
     const char *soundfont; /* NULL: no sound */
-    const real_t *shift;   /* [Z]: what --more and --less add to latent vectors; NULL: nothing */
+    const real_t *shift;   /* [Z]: what --more and --less add to latent vectors, in the prior's sd; NULL: nothing */
 } result_writer_t;
 
 /* What all files of one command have in common. */

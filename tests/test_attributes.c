@@ -67,7 +67,7 @@ enum { Z = 3 };
 static void add(attribute_moments_t *moments, double a, double b, double density, double pitch, double variance) {
     const real_t mu[Z] = {(real_t)a, (real_t)b, 0}, logvar[Z] = {(real_t)log(variance), (real_t)log(variance), (real_t)log(variance)};
     const double values[ATTRIBUTE_COUNT] = {[ATTRIBUTE_DENSITY] = 5 + 2 * density, [ATTRIBUTE_REGISTER] = 60 + 7 * pitch, [ATTRIBUTE_POLYPHONY] = 1};
-    attribute_moments_add(moments, mu, logvar, values);
+    attribute_moments_add(moments, mu, logvar, values, values);
 }
 
 static void fit(const attribute_moments_t *moments, attributes_t *attributes) {
@@ -109,6 +109,25 @@ static void test_units(void) {
     assert_near(attributes.info[1].sd, 7);
     assert_vector(&attributes, 0, 4.25 / 2, 0);
     assert_vector(&attributes, 1, 0, 9.25 / 3);
+}
+
+/* Of segments the changes count: a level that drifts while the latents stay tells nothing, and mean is the attribute's. */
+static void test_changes(void) {
+    g_auto(attribute_moments_t) moments = {0};
+    g_auto(attributes_t) attributes = {0};
+    start(&moments);
+    for (int i = 0; i < 4; i++) {
+        const real_t mu[Z] = {i & 1 ? 2 : -2, i & 2 ? 3 : -3, 0}, logvar[Z] = {(real_t)log(0.25), (real_t)log(0.25), (real_t)log(0.25)};
+        const double values[ATTRIBUTE_COUNT] = {[ATTRIBUTE_DENSITY] = 5 + 10 * i, [ATTRIBUTE_REGISTER] = 60};
+        const double changes[ATTRIBUTE_COUNT] = {[ATTRIBUTE_DENSITY] = 1 + (i & 1 ? 2 : -2)};
+        attribute_moments_add(&moments, mu, logvar, values, changes);
+    }
+    fit(&moments, &attributes);
+    g_assert_cmpuint(attributes.n, ==, 1);
+    assert_near(attributes.info[0].mean, 20);
+    assert_near(attributes.info[0].sd, 2);
+    assert_near(attributes.info[0].r2, 4 / 4.25);
+    assert_vector(&attributes, 0, 4.25 / 2, 0);
 }
 
 /* Dense segments mostly lie high, and the latents say both apart: the vector of density leaves the register alone. */
@@ -178,6 +197,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/attributes/two-planes", test_two_planes);
     g_test_add_func("/attributes/tracks", test_tracks);
     g_test_add_func("/attributes/units", test_units);
+    g_test_add_func("/attributes/changes", test_changes);
     g_test_add_func("/attributes/apart", test_apart);
     g_test_add_func("/attributes/faint", test_faint);
     g_test_add_func("/attributes/sums", test_sums);

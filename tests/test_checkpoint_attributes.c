@@ -201,15 +201,15 @@ static void test_changed(void) {
     const double other = 0.71, nothing = 0;
     const char *const names[] = {"density,registen", "", "density,../register", "density,,register"};
     add_vectors(run.path);
-    set_attribute(run.path, "/attributes/density", "sd", H5T_NATIVE_DOUBLE, &other);
+    set_attribute(run.path, "/vectors/density", "sd", H5T_NATIVE_DOUBLE, &other);
     assert_no_vectors(run.path, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "checksum");
-    set_attribute(run.path, "/attributes/density", "sd", H5T_NATIVE_DOUBLE, &nothing);
+    set_attribute(run.path, "/vectors/density", "sd", H5T_NATIVE_DOUBLE, &nothing);
     assert_no_vectors(run.path, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "makes no sense");
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
         add_vectors(run.path);
         hid_t text = H5Tcopy(H5T_C_S1);
         H5Tset_size(text, strlen(names[i]) + 1);
-        set_attribute(run.path, "/attributes", "names", text, names[i]);
+        set_attribute(run.path, "/vectors", "names", text, names[i]);
         H5Tclose(text);
         assert_no_vectors(run.path, 0, 0, i == 0 ? "registen" : "makes no sense");
     }

@@ -97,15 +97,16 @@ enum { A = ATTRIBUTE_COUNT };
 
 /* Where the parts of the sums stand. */
 typedef struct {
-    double *count, *values, *value_products, *mu, *variance, *cross, *mu_products;
+    double *count, *values, *changes, *change_products, *mu, *variance, *cross, *mu_products;
 } parts_t;
 
 static parts_t parts_of(const attribute_moments_t *moments) {
     const size_t Z = moments->Z;
     parts_t parts = {.count = moments->sums};
     parts.values = parts.count + 1;
-    parts.value_products = parts.values + A;
-    parts.mu = parts.value_products + A * A;
+    parts.changes = parts.values + A;
+    parts.change_products = parts.changes + A;
+    parts.mu = parts.change_products + A * A;
     parts.variance = parts.mu + Z;
     parts.cross = parts.variance + Z;
     parts.mu_products = parts.cross + A * Z;
@@ -119,20 +120,21 @@ static double *new_doubles(size_t n, size_t Z, GError **error) {
 }
 
 gboolean attribute_moments_init(attribute_moments_t *moments, size_t Z, GError **error) {
-    *moments = (attribute_moments_t){.Z = Z, .n = 1 + A + A * A + 2 * Z + A * Z + Z * Z};
+    *moments = (attribute_moments_t){.Z = Z, .n = 1 + 2 * A + A * A + 2 * Z + A * Z + Z * Z};
     return (moments->sums = new_doubles(moments->n, Z, error)) != NULL;
 }
 
 void attribute_moments_clear(attribute_moments_t *moments) { g_clear_pointer(&moments->sums, g_free); }
 
-void attribute_moments_add(attribute_moments_t *moments, const real_t *mu, const real_t *logvar, const double *values) {
+void attribute_moments_add(attribute_moments_t *moments, const real_t *mu, const real_t *logvar, const double *values, const double *changes) {
     const size_t Z = moments->Z;
     const parts_t parts = parts_of(moments);
     parts.count[0]++;
     for (size_t a = 0; a < A; a++) {
         parts.values[a] += values[a];
-        for (size_t b = 0; b < A; b++) parts.value_products[a * A + b] += values[a] * values[b];
-        for (size_t i = 0; i < Z; i++) parts.cross[a * Z + i] += values[a] * (double)mu[i];
+        parts.changes[a] += changes[a];
+        for (size_t b = 0; b < A; b++) parts.change_products[a * A + b] += changes[a] * changes[b];
+        for (size_t i = 0; i < Z; i++) parts.cross[a * Z + i] += changes[a] * (double)mu[i];
     }
     for (size_t i = 0; i < Z; i++) {
         parts.mu[i] += (double)mu[i];
@@ -178,12 +180,12 @@ static double dot(const double *a, const double *b, size_t n) {
 typedef struct {
     size_t m, Z;
     attribute_t kinds[A];
-    double mean[A], sd[A];
-    double inverse[A * A];    /* [m, m] of R + ridge A (attributes.h) */
-    double *covariance;       /* [Z, Z] of latents drawn from the posteriors, factorised */
-    double *cross;            /* [m, Z] covariance with the latents' means, of attributes in sd */
-    double *weights;          /* [m, Z] of the linear readings */
-    double *vector, *reading; /* [Z] scratch */
+    double mean[A], change[A], sd[A]; /* of the attribute; mean and sd of its changes */
+    double inverse[A * A];            /* [m, m] of R + ridge A (attributes.h) */
+    double *covariance;               /* [Z, Z] of latents drawn from the posteriors, factorised */
+    double *cross;                    /* [m, Z] covariance with the latents' means, of changes in sd */
+    double *weights;                  /* [m, Z] of the linear readings */
+    double *vector, *reading;         /* [Z] scratch */
 } fit_t;
 
 static void fit_clear(fit_t *fit) {
@@ -195,10 +197,11 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(fit_t, fit_clear)
 static void choose(fit_t *fit, const parts_t *parts, const grid_t *grid) {
     const double count = parts->count[0];
     for (size_t a = 0; a < A; a++) {
-        const double mean = parts->values[a] / count, variance = parts->value_products[a * A + a] / count - mean * mean;
-        if (!attribute_exists((attribute_t)a, grid) || !(variance > 1e-9 * (1 + mean * mean))) continue;
+        const double change = parts->changes[a] / count, variance = parts->change_products[a * A + a] / count - change * change;
+        if (!attribute_exists((attribute_t)a, grid) || !(variance > 1e-9 * (1 + change * change))) continue;
         fit->kinds[fit->m] = (attribute_t)a;
-        fit->mean[fit->m] = mean;
+        fit->mean[fit->m] = parts->values[a] / count;
+        fit->change[fit->m] = change;
         fit->sd[fit->m++] = sqrt(variance);
     }
 }
@@ -214,7 +217,7 @@ static void read_latents(fit_t *fit, const parts_t *parts) {
     factorise(fit->covariance, Z);
     for (size_t a = 0; a < fit->m; a++) {
         double *cross = fit->cross + a * Z, *weights = fit->weights + a * Z;
-        for (size_t i = 0; i < Z; i++) cross[i] = (parts->cross[fit->kinds[a] * Z + i] / count - fit->mean[a] * parts->mu[i] / count) / fit->sd[a];
+        for (size_t i = 0; i < Z; i++) cross[i] = (parts->cross[fit->kinds[a] * Z + i] / count - fit->change[a] * parts->mu[i] / count) / fit->sd[a];
         memcpy(weights, cross, Z * sizeof *weights);
         solve(fit->covariance, Z, weights);
     }
@@ -226,8 +229,8 @@ static void relate(fit_t *fit, const parts_t *parts) {
     double related[A * A];
     for (size_t a = 0; a < m; a++) {
         for (size_t b = 0; b < m; b++) {
-            const double product = parts->value_products[fit->kinds[a] * A + fit->kinds[b]] / parts->count[0];
-            const double correlation = (product - fit->mean[a] * fit->mean[b]) / (fit->sd[a] * fit->sd[b]);
+            const double product = parts->change_products[fit->kinds[a] * A + fit->kinds[b]] / parts->count[0];
+            const double correlation = (product - fit->change[a] * fit->change[b]) / (fit->sd[a] * fit->sd[b]);
             related[a * m + b] = dot(fit->weights + a * Z, fit->cross + b * Z, Z) + ATTRIBUTES_RIDGE * (a == b ? 1 + 1e-6 : correlation);
             fit->inverse[a * m + b] = a == b;
         }

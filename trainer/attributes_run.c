@@ -30,6 +30,7 @@ typedef struct {
     uint8_t *bits;                             /* a song after `context` silent frames, filled up with silence to whole segments */
     uint32_t *valid;                           /* [WINDOWS] */
     real_t *mu, *logvar;                       /* [segments of the longest song, Z] */
+    real_t *prior_mu, *prior_logvar;           /* [Z] */
     attribute_moments_t moments;
 } job_t;
 
@@ -56,11 +57,13 @@ static gboolean job_start(job_t *job, const data_t *data, const checkpoint_t *he
     for (size_t i = 0; i < WINDOWS; i++) job->valid[i] = (uint32_t)job->S;
     job->mu = g_new(real_t, most * job->Z);
     job->logvar = g_new(real_t, most * job->Z);
+    job->prior_mu = g_new(real_t, job->Z);
+    job->prior_logvar = g_new(real_t, job->Z);
     return attribute_moments_init(&job->moments, job->Z, error) && (dense || (job->stream = stream_new(model, 1, error)));
 }
 
 static void job_clear(job_t *job) {
-    void *const buffers[] = {job->frames, job->rank, job->bits, job->valid, job->mu, job->logvar};
+    void *const buffers[] = {job->frames, job->rank, job->bits, job->valid, job->mu, job->logvar, job->prior_mu, job->prior_logvar};
     for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
     stream_free(job->stream);
     attribute_moments_clear(&job->moments);
@@ -76,23 +79,46 @@ static void encode_windows(job_t *job, const uint8_t *bits, size_t n) {
     }
 }
 
+/* Posteriors, counted in the prior's sd from the prior's mean: the decoder hears the song and says before each segment what it expects. */
+static void encode_segments(job_t *job, const uint8_t *bits, size_t n) {
+    const size_t Z = job->Z, S = job->S;
+    stream_encode(job->stream, bits, n * S, job->mu, job->logvar);
+    stream_start(job->stream, 1);
+    for (size_t w = 0; w < n; w++) {
+        real_t *mu = job->mu + w * Z, *logvar = job->logvar + w * Z;
+        stream_prior(job->stream, job->prior_mu, job->prior_logvar);
+        stream_set_latent(job->stream, mu);
+        for (size_t t = w * S; t < (w + 1) * S; t++) stream_force(job->stream, bits + t * job->frame_bytes, TRUE, NULL);
+        for (size_t i = 0; i < Z; i++) {
+            mu[i] = (mu[i] - job->prior_mu[i]) * (real_t)exp(-(double)job->prior_logvar[i] / 2);
+            logvar[i] -= job->prior_logvar[i];
+        }
+    }
+}
+
 static void add_song(job_t *job, size_t song) {
-    const size_t T = job->frames[song], whole = T / job->S, n = MAX(1, whole);
+    const size_t T = job->frames[song], n = MAX(1, T / job->S);
     uint8_t *bits = job->bits + job->context * job->frame_bytes;
+    double values[ATTRIBUTE_COUNT], changes[ATTRIBUTE_COUNT], before[ATTRIBUTE_COUNT] = {0};
+    gboolean goes_on = FALSE; /* the segment before has attributes */
     data_piece(job->data, SPLIT_TRAIN, (int64_t)song, segments_of(job, T) * job->S, job->bits);
     if (job->stream)
-        stream_encode(job->stream, bits, MIN(T, n * job->S), job->mu, job->logvar);
+        encode_segments(job, bits, n);
     else
         encode_windows(job, bits, n);
     for (size_t w = 0; w < n; w++) {
-        double values[ATTRIBUTE_COUNT];
         const uint8_t *segment = bits + w * job->S * job->frame_bytes;
         const attribute_span_t span = {.grid = &job->head->grid,
                                        .planes = job->head->model.planes,
                                        .bits = segment,
                                        .before = segment - job->frame_bytes,
                                        .frames = MIN(job->S, T - w * job->S)};
-        if (attribute_measure(&span, values)) attribute_moments_add(&job->moments, job->mu + w * job->Z, job->logvar + w * job->Z, values);
+        const gboolean sounds = attribute_measure(&span, values);
+        for (size_t a = 0; a < ATTRIBUTE_COUNT; a++) changes[a] = job->stream ? values[a] - before[a] : values[a];
+        if (sounds && (goes_on || !job->stream))
+            attribute_moments_add(&job->moments, job->mu + w * job->Z, job->logvar + w * job->Z, values, changes);
+        memcpy(before, values, sizeof before);
+        goes_on = sounds;
     }
 }
 
@@ -151,14 +177,16 @@ static void print_table(const options_t *options, const job_t *job, const attrib
     for (attribute_t a = 0; a < ATTRIBUTE_COUNT; a++)
         if (attribute_exists(a, &job->head->grid) && attributes_find(attributes, attribute_name(a)) == attributes->n)
             g_printerr("%-12s left out: it does not vary, or the latents do not tell it\n", attribute_name(a));
-    g_printerr("R^2: of a linear reading of the latents; reach: sd by which the reading grows at strength 1\n");
+    g_printerr("sd: %s; R^2: of a linear reading of the latents; reach: sd by which the reading grows at strength 1\n",
+               dense ? "over windows" : "of changes from segment to segment");
 }
 
 /* Rank 0's part, once all sums are there. */
 static gboolean finish(const options_t *options, const job_t *job, GError **error) {
     g_auto(attributes_t) attributes = {0};
     if (attribute_moments_count(&job->moments) < 1) {
-        g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE, "%s: the train songs are silent; see `preprocess --info %s`", options->data, options->data);
+        g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE, "%s: the train songs %s; see `preprocess --info %s`", options->data,
+                    job->stream ? "have no two segments in a row that sound" : "are silent", options->data);
         return FALSE;
     }
     if (!attributes_fit(&job->moments, &job->head->grid, &attributes, error)) return FALSE;

@@ -1,4 +1,4 @@
-/* checkpoint_attributes: owns the group /attributes of a checkpoint, both ways. Names, units and numbers are under one SHA-256, the vectors under HDF5's checksums. A
+/* checkpoint_attributes: owns the group /vectors of a checkpoint, both ways. Names, units and numbers are under one SHA-256, the vectors under HDF5's checksums. A
  * checkpoint that is damaged anywhere is not written anew: that would give its damage a good checksum. */
 #include <errno.h>
 #include <math.h>
@@ -7,7 +7,7 @@
 
 #include "trainer/checkpoint_file.h"
 
-#define GROUP    "/attributes"
+#define GROUP    "/vectors"
 #define NAMES    "names"
 #define CHECKSUM "sha256"
 

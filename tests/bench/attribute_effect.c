@@ -1,6 +1,6 @@
 /* attribute_effect CHECKPOINT SHARDS [STRENGTH [SONGS [SPLIT]]]: what the vectors of `trainer --attributes` do to music. The songs of a split (default valid, all) are
- * encoded and decoded again, with draws at temperature 1, from their latents as they are and with each vector added and taken away, STRENGTH times (default 1). Prints
- * mean attributes of the songs and of these decoded, then by how many sd of the training segments each attribute changes with each vector. Not a test.
+ * encoded and decoded again, with draws at temperature 1, from their latents as they are and with each vector added and taken away, STRENGTH times (default 1). Of a
+ * sequence model as many new pieces of NEW_FRAMES frames are drawn in the same way. Prints mean attributes of segments, in their units, with each vector. Not a test.
  * make build/release/tests/bench/attribute_effect && build/release/tests/bench/attribute_effect run/best.h5 shards */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,10 @@
 #include "preprocess/shard.h"
 #include "sampler/compose.h"
 #include "sampler/sample.h"
+
+enum { NEW_FRAMES = 128 };
+
+typedef enum { SONGS, DECODED, NEW } source_t;
 
 typedef struct {
     sample_model_t *model;
@@ -33,14 +37,26 @@ static roll_t *song_roll(const bench_t *bench, const shard_song_t *song) {
     return roll;
 }
 
-/* The song decoded from its latents + by * vector; by 0: no vector. */
-static roll_t *decode(const bench_t *bench, const roll_t *song, const real_t *vector, double by, size_t index) {
+/* Moved by shift [Z]. */
+static roll_t *decode(const bench_t *bench, const roll_t *song, const real_t *shift, size_t index) {
     const size_t Z = bench->attributes.Z, n = (song->frames + bench->S - 1) / bench->S;
     g_autofree real_t *z = bench->compose ? compose_encode(bench->compose, song, 0, song->frames) : sample_encode(bench->model, song, 0, n);
-    for (size_t i = 0; i < n * Z && by != 0; i++) z[i] += (real_t)(by * vector[i % Z]);
-    if (!bench->compose) return sample_windows(bench->model, z, n, song->frames, &(sample_rule_t){.draw = TRUE, .seed = 1, .index = index});
+    if (bench->compose) {
+        const compose_piece_t piece = {.frames = song->frames,
+                                       .seed = 1,
+                                       .index = index,
+                                       .draw = TRUE,
+                                       .temperature = 1,
+                                       .latents = {.centres = z, .segments = n, .keep = 1, .shift = shift}};
+        return compose_piece(bench->compose, &piece);
+    }
+    for (size_t i = 0; i < n * Z; i++) z[i] += shift[i % Z];
+    return sample_windows(bench->model, z, n, song->frames, &(sample_rule_t){.draw = TRUE, .seed = 1, .index = index});
+}
+
+static roll_t *draw_new(const bench_t *bench, const real_t *shift, size_t index) {
     const compose_piece_t piece = {
-        .frames = song->frames, .seed = 1, .index = index, .draw = TRUE, .temperature = 1, .latents = {.centres = z, .segments = n, .keep = 1}};
+        .frames = NEW_FRAMES, .seed = 1, .index = index, .draw = TRUE, .temperature = 1, .latents = {.keep = 1, .noise = 1, .shift = shift}};
     return compose_piece(bench->compose, &piece);
 }
 
@@ -59,49 +75,45 @@ static double add_segments(const bench_t *bench, const roll_t *roll, double *sum
     return sounding;
 }
 
-/* Mean attributes of the songs, decoded with by * vector or, where decoded is FALSE, as they are. */
-static void measure(const bench_t *bench, gboolean decoded, const real_t *vector, double by, double *means) {
+/* Mean attributes of the songs, of these decoded, or of as many new pieces, moved by * vector (NULL: not moved). */
+static void measure(const bench_t *bench, source_t source, const real_t *vector, double by, double *means) {
+    const size_t Z = bench->attributes.Z;
+    g_autofree real_t *shift = g_new0(real_t, Z);
     size_t done = 0;
     double segments = 0;
     memset(means, 0, ATTRIBUTE_COUNT * sizeof *means);
+    for (size_t i = 0; i < Z && vector; i++) shift[i] = (real_t)(by * vector[i]);
     for (size_t i = 0; i < bench->set->n_songs && done < bench->songs; i++) {
         if (bench->set->songs[i].split != (uint8_t)bench->split) continue;
         g_autoptr(roll_t) song = song_roll(bench, &bench->set->songs[i]);
-        g_autoptr(roll_t) result = decoded ? decode(bench, song, vector, by, ++done) : NULL;
-        done += !decoded;
-        segments += add_segments(bench, decoded ? result : song, means);
+        g_autoptr(roll_t) result = NULL;
+        done++;
+        if (source != SONGS) result = source == NEW ? draw_new(bench, shift, done) : decode(bench, song, shift, done);
+        segments += add_segments(bench, result ? result : song, means);
     }
     for (size_t a = 0; a < ATTRIBUTE_COUNT; a++) means[a] /= segments;
 }
 
-static void print_row(const bench_t *bench, const char *name, double by, const double *means, const double *from) {
+static void print_row(const bench_t *bench, const char *name, source_t source, const real_t *vector, double by) {
+    double means[ATTRIBUTE_COUNT];
+    measure(bench, source, vector, by, means);
     printf("%-12s %+5.1f", name, by);
-    for (size_t i = 0; i < bench->attributes.n; i++) {
-        const double mean = means[bench->kinds[i]];
-        if (from)
-            printf(" %+11.2f", (mean - from[bench->kinds[i]]) / bench->attributes.info[i].sd);
-        else
-            printf(" %11.3f", mean);
-    }
+    for (size_t i = 0; i < bench->attributes.n; i++) printf(" %11.3f", means[bench->kinds[i]]);
     printf("\n");
     fflush(stdout);
 }
 
 static void run(const bench_t *bench, double strength) {
     const attributes_t *attributes = &bench->attributes;
-    double real[ATTRIBUTE_COUNT], plain[ATTRIBUTE_COUNT], means[ATTRIBUTE_COUNT];
     printf("%-18s", "");
     for (size_t i = 0; i < attributes->n; i++) printf(" %11s", attributes->info[i].name);
     printf("\n");
-    measure(bench, FALSE, NULL, 0, real);
-    print_row(bench, "songs", 0, real, NULL);
-    measure(bench, TRUE, NULL, 0, plain);
-    print_row(bench, "decoded", 0, plain, NULL);
-    for (size_t i = 0; i < attributes->n; i++) {
-        for (int sign = 1; sign >= -1; sign -= 2) {
-            measure(bench, TRUE, attributes->vectors + i * attributes->Z, sign * strength, means);
-            print_row(bench, attributes->info[i].name, sign * strength, means, plain);
-        }
+    print_row(bench, "songs", SONGS, NULL, 0);
+    for (source_t source = DECODED; source <= (bench->compose ? NEW : DECODED); source++) {
+        print_row(bench, source == NEW ? "new pieces" : "decoded", source, NULL, 0);
+        for (size_t i = 0; i < attributes->n; i++)
+            for (int sign = -1; sign <= 1; sign += 2)
+                print_row(bench, attributes->info[i].name, source, attributes->vectors + i * attributes->Z, sign * strength);
     }
 }
 

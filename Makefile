@@ -172,7 +172,7 @@ uninstall:
 ## format: lay out the sources by .clang-format
 .PHONY: format
 format:
-	clang-format -i $(wildcard */*.c */*.h)
+	clang-format -i $(wildcard */*.c */*.h */*/*.c */*/*.h)
 
 ## clean: remove build/
 .PHONY: clean

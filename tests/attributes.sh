@@ -97,6 +97,8 @@ refused 2 'exclude each other' "scoring at the same time" --attributes dense.h5 
 refused 1 'lost\.h5' "a checkpoint that is not there" --attributes lost.h5 --data data
 refused 1 'trained on another grid' "another grid" --attributes dense.h5 --data data
 refused 1 'untrained: holds no train songs' "no songs to learn from" --attributes sequence.h5 --data untrained
+ok "a segment as long as a song" "$make" long.h5 --tracks merged --planes 1 --segment 1024
+refused 1 'data: the train songs have no two segments in a row' "songs of one segment" --attributes long.h5 --data data
 cp sequence.h5 torn.h5
 truncate -s -5000 torn.h5
 refused 1 'torn\.h5' "a torn checkpoint" --attributes torn.h5 --data data

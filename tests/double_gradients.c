@@ -149,6 +149,7 @@ typedef struct {
     double beta, free_bits;
     gboolean no_noise;
     int held_back; /* windows whose KL is below free_bits */
+    double dropout;
 } case_t;
 
 typedef struct {
@@ -174,9 +175,17 @@ static void test_model(gconstpointer data) {
     g_autofree uint8_t *bits = g_malloc0(bytes);
     g_autofree real_t *eps = g_new0(real_t, B * c->config.latent);
     const uint32_t valid[B] = {(uint32_t)T_, 1, (uint32_t)(T_ + 1) / 2};
+    const size_t units = model_dropout_units(&c->config);
+    g_autofree uint8_t *keep = g_malloc(B * units);
+    const rng_t rng = rng_make(7, RNG_DROPOUT, 0, 0);
+    for (size_t i = 0; i < B * units; i++) keep[i] = rng_uniform(&rng, i) >= c->dropout;
     fill_bits(3, bits, bytes);
     differences_fill(11, eps, B * c->config.latent);
     whole_t whole = {c, model, {.B = B, .bits = bits, .valid = valid, .eps = c->no_noise ? NULL : eps}};
+    if (c->dropout > 0) {
+        whole.batch.keep_hidden = keep;
+        whole.batch.keep_rate = 1 - c->dropout;
+    }
     model_init(model, 5);
     for (size_t i = 0; i < model_size(model); i++) model_params(model)[i] *= 2; /* away from the linear range */
     model_losses_t losses;
@@ -207,6 +216,8 @@ static const case_t cases[] = {
     {{SHAPE(2, 1, 1, 12, 3), HIDDEN(6, 5), .loss = LOSS_BCE}, .beta = 1, .free_bits = 1, .held_back = 1},
     {{SHAPE(2, 1, 1, 5, 3), HIDDEN(6, 5), .loss = LOSS_BCE}, .beta = 1, .no_noise = TRUE},
     {{SHAPE(2, 1, 1, 5, 3), HIDDEN(6, 5), .loss = LOSS_BCE}, .beta = 0},
+    {{SHAPE(2, 2, 1, 12, 3), HIDDEN(9, 7), .loss = LOSS_BCE}, .beta = 1, .dropout = 0.3},
+    {{SHAPE(2, 1, 2, 5, 3), HIDDEN(9, 8, 8), .loss = LOSS_MSE}, .beta = 0.5, .dropout = 0.25},
 };
 
 int main(int argc, char **argv) {

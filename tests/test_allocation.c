@@ -117,10 +117,11 @@ static void test_dense(void) {
     model_init(model, 3);
     g_autoptr(optimizer_t) optimizer = make_optimizer(model);
     g_autofree uint8_t *bits = g_malloc0(B * model_window_bytes(&config));
-    g_autofree real_t *eps = g_new0(real_t, B * config.latent);
-    const batch_t batch = {.B = B, .bits = bits, .valid = valid, .eps = eps};
+    g_autoptr(noise_t) noise = noise_new(&config, &(noise_rates_t){.dropout = 0.2}, B, B);
+    batch_t batch = {.B = B, .bits = bits, .valid = valid};
     size_t before = 0;
     for (size_t step = 0; step <= STEPS; step++) {
+        noise_draw(noise, 1, step, (uint64_t[]){5, 1, 0, 9}, &batch);
         take_step(model, optimizer, &batch);
         if (step == 0) before = allocations;
     }

@@ -209,6 +209,59 @@ static void test_forward(void) {
     g_assert_cmpint(memcmp(mu, model_z(model), B * Z * sizeof(real_t)), ==, 0);
 }
 
+/* The parameter of that name, "mu.weight"; its row of weights goes out from one unit. */
+static real_t *row_of(model_t *model, const char *name, size_t row, size_t *cols) {
+    size_t n;
+    const param_t *table = model_table(model, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (!g_str_equal(table[i].name, name)) continue;
+        *cols = table[i].cols;
+        return model_params(model) + table[i].offset + row * table[i].cols;
+    }
+    g_assert_not_reached();
+}
+
+static void scale_row(model_t *model, const char *name, size_t row, double by) {
+    size_t cols = 0;
+    real_t *weights = row_of(model, name, row, &cols);
+    for (size_t i = 0; i < cols; i++) weights[i] = (real_t)(weights[i] * by);
+}
+
+/* Units that are silenced in all windows: as if what goes out from them were 0, and what goes out from the others divided by the rate. */
+static void test_dropout(void) {
+    enum { B = 5 };
+    const double rate = 0.75;
+    const size_t n = small.n_hidden, units = model_dropout_units(&small);
+    g_autoptr(windows_t) w = new_windows(&small, B, FALSE);
+    g_autoptr(model_t) model = new_model(&small, B), plain = new_model(&small, B);
+    g_autofree uint8_t *keep = g_malloc(B * units);
+    size_t unit = 0;
+    for (size_t i = 0; i < B * units; i++) keep[i] = i % units % 3 != 1;
+    for (size_t layer = 0; layer < 2 * n; layer++) {
+        const gboolean last = layer % n == n - 1, encoder = layer < n;
+        g_autofree char *next = g_strdup_printf("%s.%zu.weight", encoder ? "encoder" : "decoder", layer % n + 1);
+        for (size_t i = 0; i < small.hidden[encoder ? layer : 2 * n - 1 - layer]; i++, unit++) {
+            const double by = keep[unit] ? 1 / rate : 0;
+            scale_row(plain, !last ? next : encoder ? "mu.weight" : "output.weight", i, by);
+            if (last && encoder) scale_row(plain, "logvar.weight", i, by);
+        }
+    }
+    g_assert_cmpuint(unit, ==, units);
+    const model_objective_t objective = {.beta = 1, .scale = 1};
+    model_losses_t with, without, none, before;
+    model_train(model, &w->batch, &objective, &before);
+    model_train(plain, &w->batch, &objective, &without);
+    batch_t batch = w->batch;
+    batch.keep_hidden = keep;
+    batch.keep_rate = rate;
+    model_train(model, &batch, &objective, &with);
+    g_assert_cmpfloat_with_epsilon(with.nll, without.nll, 1e-4 * without.nll);
+    g_assert_cmpfloat_with_epsilon(with.kl, without.kl, 1e-4 * without.kl);
+    g_assert_cmpfloat(fabs(with.nll - before.nll), >, 1e-3 * before.nll);
+    model_train(model, &w->batch, &objective, &none); /* nothing of it stays */
+    g_assert_cmpfloat(none.nll, ==, before.nll);
+}
+
 static void test_not_finite(void) {
     g_autoptr(windows_t) w = new_windows(&small, 3, TRUE);
     g_autoptr(model_t) model = new_model(&small, 3);
@@ -272,6 +325,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/model/parts", test_parts);
     g_test_add_func("/model/masks", test_masks);
     g_test_add_func("/model/forward", test_forward);
+    g_test_add_func("/model/dropout", test_dropout);
     g_test_add_func("/model/not-finite", test_not_finite);
     g_test_add_func("/model/by-heart", test_by_heart);
     return g_test_run();

@@ -55,6 +55,33 @@ static void test_composition(void) {
     g_assert_false(same(&all, 0, &other, 0, 37));
 }
 
+/* A window's numbers: Z of noise, a word of 16 bits a hidden unit; by sample, too. */
+static void test_windows(void) {
+    const model_config_t dense = {
+        .kind = MODEL_DENSE, .window = 9, .tracks = 1, .planes = 1, .pitches = 8, .latent = Z, .hidden = {6, 3}, .n_hidden = 2};
+    const size_t units = model_dropout_units(&dense);
+    const uint64_t samples[] = {8, 3, UINT64_C(1) << 33};
+    const uint32_t valid[] = {9, 2, 5};
+    g_autoptr(noise_t) noise = noise_new(&dense, &(noise_rates_t){.dropout = 0.2}, 3, 3),
+                       alone = noise_new(&dense, &(noise_rates_t){.dropout = 0.2}, 3, 3);
+    batch_t all = {.B = 3, .valid = valid};
+    g_assert_cmpuint(units, ==, 2 * (6 + 3));
+    noise_draw(noise, 11, 2, samples, &all);
+    g_assert_true(!all.keep_state && !all.keep_input && !all.keep_past);
+    for (size_t b = 0; b < 3; b++) {
+        const rng_t rng = rng_make(11, RNG_DROPOUT, 2, samples[b]), normal = rng_make(11, RNG_NOISE, 2, samples[b]);
+        uint64_t words[5];
+        real_t eps[Z];
+        rng_bits(&rng, 0, words, G_N_ELEMENTS(words));
+        rng_normal(&normal, eps, Z);
+        for (size_t u = 0; u < units; u++) g_assert_cmpint(all.keep_hidden[b * units + u], ==, (words[u / 4] >> (u % 4 * 16) & 0xFFFF) >= 13107);
+        g_assert_cmpint(memcmp(all.eps + b * Z, eps, sizeof eps), ==, 0);
+        batch_t one = {.B = 1, .valid = valid + b};
+        noise_draw(alone, 11, 2, samples + b, &one);
+        g_assert_cmpint(memcmp(one.keep_hidden, all.keep_hidden + b * units, units), ==, 0);
+    }
+}
+
 /* Each number by its definition in rng.h. */
 static void test_definition(void) {
     g_autoptr(noise_t) noise = make(0.3, 0.4, 0.2);
@@ -122,6 +149,7 @@ int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/noise/composition", test_composition);
     g_test_add_func("/noise/definition", test_definition);
+    g_test_add_func("/noise/windows", test_windows);
     g_test_add_func("/noise/rates", test_rates);
     g_test_add_func("/noise/none", test_none);
     return g_test_run();

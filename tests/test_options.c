@@ -318,13 +318,13 @@ static void test_models(void) {
                    "--hidden: has no meaning for --model sequence; its layers are --encoder, --state, --sketch, --nade and more");
     assert_refused("--model sequence --offsets grid", "--offsets: has no meaning for --model sequence; its chunks start anywhere");
     assert_refused("--chunk 64", "--chunk: has no meaning for --model dense; its batches are windows of --window FRAMES");
-    assert_refused("--dropout 0.1", "--dropout: has no meaning for --model dense; leave it out");
+    assert_refused("--input-dropout 0.1", "--input-dropout: has no meaning for --model dense; its decoder sees no frames");
     assert_refused("--preset chorales --model dense --state 9", "--state: has no meaning for --model dense; its layers are --hidden");
     assert_refused("--latent 0", "--latent: 0 makes no sense for --model dense; give 1 or more");
     const char *const dense[] = {"window", "hidden", "loss", "offsets"};
-    const char *const sequence[] = {"segment",   "state",    "encoder",          "sketch",       "nade",          "tied",
-                                    "lags",      "profiles", "posterior-hidden", "prior-hidden", "sketch-hidden", "chunk",
-                                    "auxiliary", "dropout",  "input-dropout",    "lag-dropout"};
+    const char *const sequence[] = {"segment",       "state", "encoder",   "sketch",           "nade",
+                                    "tied",          "lags",  "profiles",  "posterior-hidden", "prior-hidden",
+                                    "sketch-hidden", "chunk", "auxiliary", "input-dropout",    "lag-dropout"};
     const char *const values[] = {"1", "3", "bce", "grid"};
     for (size_t i = 0; i < G_N_ELEMENTS(dense); i++) {
         g_autofree char *flag = g_strdup_printf("--model sequence --%s %s", dense[i], values[i]);

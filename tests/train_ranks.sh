@@ -17,6 +17,13 @@ same_state ranks2/latest.h5 repeated/latest.h5 "2 ranks twice: the same bits"
 run ranks 2 "$trainer" --output buckets "${common[@]}" --max-steps 20 --bucket-kib 1
 same_steps ranks2/metrics.jsonl buckets/metrics.jsonl 1e-6 20 "small buckets: the same losses"
 
+for n in 1 4; do
+    run ranks "$n" "$trainer" --output "dropout$n" "${common[@]}" --max-steps 20 --dropout 0.2 --accumulate "$n"
+    status_is 0 "with dropout on $n ranks"
+done
+same_steps dropout1/metrics.jsonl dropout4/metrics.jsonl 1e-5 20 "dropout by sample: the same losses, split up in any way"
+ok "others than without" test "$(member dropout1/metrics.jsonl step nll | tail -n 1)" != "$(member ranks1/metrics.jsonl step nll | sed -n 20p)"
+
 # 7 windows on 4 ranks are uneven shares; the last batch of an epoch is smaller than the rank count.
 windows=$("$trainer" --data data --output probe "${tiny[@]}" --max-steps 1 2>&1 | sed -n 's/^data: \([0-9]*\) train windows.*/\1/p')
 for batch in 5 6 7 9 10 11 13; do

@@ -2,7 +2,7 @@
 # Stopping in any way and going on: the same bits as a run never stopped.
 . "$SOURCE/tests/train_lib.sh"
 make_corpus data 8
-common=(--data data "${tiny[@]}" --transpose "-3,3" --average 0.9 --quiet --keep 100)
+common=(--data data "${tiny[@]}" --transpose "-3,3" --average 0.9 --dropout 0.2 --quiet --keep 100)
 long=(--epochs 100000)
 
 run "$trainer" --output whole "${common[@]}" --max-steps 40

@@ -41,6 +41,13 @@ size_t model_frame_bytes(const model_config_t *config) { return config->tracks *
 
 size_t model_window_bytes(const model_config_t *config) { return config->window * model_frame_bytes(config); }
 
+size_t model_dropout_units(const model_config_t *config) {
+    size_t units = 0;
+    if (config->kind == MODEL_SEQUENCE) return config->sequence.state;
+    for (size_t i = 0; i < config->n_hidden; i++) units += 2 * config->hidden[i];
+    return units;
+}
+
 size_t model_context(const model_config_t *config) {
     const sequence_sizes_t *sizes = &config->sequence;
     if (is_dense(config)) return 0;
@@ -227,14 +234,18 @@ static void reconstruction(model_t *model, const batch_t *batch, gboolean train,
         ops_mse_logits(&x, model->logits, dlogits, scale, nll);
 }
 
+static model_dropout_t batch_dropout(const batch_t *batch) { return (model_dropout_t){batch->keep_hidden, batch->keep_rate}; }
+
 static void forward_to_logits(model_t *model, const batch_t *batch) {
+    const model_dropout_t dropout = batch_dropout(batch);
     model_encode(model, batch);
     ops_sample_latent(model->mu, model->logvar, batch->eps, model->z, batch->B * model->config.latent);
-    model->kind->decode(model->state, model->z, model->logits, batch->B);
+    model->kind->decode(model->state, model->z, &dropout, model->logits, batch->B);
 }
 
 void model_train(model_t *model, const batch_t *batch, const model_objective_t *objective, model_losses_t *losses) {
     const size_t B = batch->B, Z = model->config.latent;
+    const model_dropout_t dropout = batch_dropout(batch);
     if (model->kind->train) {
         model->kind->train(model->state, batch, objective, losses);
         return;
@@ -248,10 +259,10 @@ void model_train(model_t *model, const batch_t *batch, const model_objective_t *
         losses->kl += model->kl[b];
         model->kl_weight[b] = model->kl[b] >= objective->free_bits ? objective->scale * objective->beta : 0;
     }
-    model->kind->decode_backward(model->state, model->z, model->logits, model->dz, B);
+    model->kind->decode_backward(model->state, model->z, &dropout, model->logits, model->dz, B);
     ops_sample_latent_backward(model->logvar, batch->eps, model->dz, model->dmu, model->dlogvar, B * Z);
     ops_kl_backward(model->mu, model->logvar, model->kl_weight, model->dmu, model->dlogvar, B, Z);
-    model->kind->encode_backward(model->state, model->dmu, model->dlogvar, B);
+    model->kind->encode_backward(model->state, &dropout, model->dmu, model->dlogvar, B);
 }
 
 void model_forward(model_t *model, const batch_t *batch, double *nll, double *kl) {
@@ -267,12 +278,13 @@ void model_forward(model_t *model, const batch_t *batch, double *nll, double *kl
 void model_encode(model_t *model, const batch_t *batch) {
     g_assert(batch->B >= 1 && batch->B <= model->max_B);
     const ops_bits_t x = batch_bits(model, batch);
-    model->kind->encode(model->state, &x, model->mu, model->logvar);
+    const model_dropout_t dropout = batch_dropout(batch);
+    model->kind->encode(model->state, &x, &dropout, model->mu, model->logvar);
 }
 
 void model_decode(model_t *model, const real_t *z, size_t B) {
     g_assert(B >= 1 && B <= model->max_B);
-    model->kind->decode(model->state, z, model->logits, B);
+    model->kind->decode(model->state, z, &(model_dropout_t){0}, model->logits, B);
 }
 
 void model_reconstruction(model_t *model, const batch_t *batch, double *nll) { reconstruction(model, batch, FALSE, 1, nll); }

@@ -77,7 +77,10 @@ typedef struct {
     const uint8_t *keep_input; /* sequence: [B, T], 0 where the decoder does not see the frame before; NULL: it sees all */
     const uint8_t *keep_past;  /* sequence: [B, W], 0 where the head does not see the frames at its lags; NULL: it always does */
     const uint8_t *keep_state; /* sequence: [B, T, H], 0 where dropout silences a unit of the state on its way to the head; NULL: none */
-    double keep_rate;          /* sequence: the share of keep_state that is 1 on average, in (0, 1]: kept units are divided by it */
+    const uint8_t *
+        keep_hidden; /* dense: [B, model_dropout_units()], 0 where dropout silences a unit of the encoder's hidden layers, in order, and the decoder's;
+                                 * NULL: none */
+    double keep_rate; /* the share of keep_state or keep_hidden that is 1 on average, in (0, 1]: kept units are divided by it */
 } batch_t;
 
 /* What the loss is made of. */
@@ -118,6 +121,8 @@ size_t model_cells(const model_config_t *config);
 /* Bytes of a packed frame (all its tracks and planes), and of a packed window. */
 size_t model_frame_bytes(const model_config_t *config);
 size_t model_window_bytes(const model_config_t *config);
+/* Units that dropout may silence: sequence: of the state, a frame; dense: of all hidden layers, a window. */
+size_t model_dropout_units(const model_config_t *config);
 /* Frames before a sequence that the model looks at: its largest lag or profile; dense: 0. */
 size_t model_context(const model_config_t *config);
 

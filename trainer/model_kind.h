@@ -16,6 +16,12 @@ typedef struct {
     real_t *params, *gradient;
 } model_blocks_t;
 
+/* As in batch_t: keep [B, model_dropout_units()], NULL: none; rate. */
+typedef struct {
+    const uint8_t *keep;
+    double rate;
+} model_dropout_t;
+
 typedef struct {
     const char *name;
     /* FALSE with MODEL_ERROR_SIZE set where a size cannot be. */
@@ -30,12 +36,12 @@ typedef struct {
     void (*init_log_odds)(void *state, const double *log_odds);
 
     /* Windows to mu and logvar [B, Z]. */
-    void (*encode)(void *state, const ops_bits_t *x, real_t *mu, real_t *logvar);
+    void (*encode)(void *state, const ops_bits_t *x, const model_dropout_t *dropout, real_t *mu, real_t *logvar);
     /* z [B, Z] to logits [B, D]. */
-    void (*decode)(void *state, const real_t *z, real_t *logits, size_t B);
-    /* After decode() and encode() on the same batch: add to the gradient block; decode_backward writes dz. */
-    void (*decode_backward)(void *state, const real_t *z, const real_t *dlogits, real_t *dz, size_t B);
-    void (*encode_backward)(void *state, const real_t *dmu, const real_t *dlogvar, size_t B);
+    void (*decode)(void *state, const real_t *z, const model_dropout_t *dropout, real_t *logits, size_t B);
+    /* After decode() and encode() on the same batch, with the same dropout: add to the gradient block; decode_backward writes dz. */
+    void (*decode_backward)(void *state, const real_t *z, const model_dropout_t *dropout, const real_t *dlogits, real_t *dz, size_t B);
+    void (*encode_backward)(void *state, const model_dropout_t *dropout, const real_t *dmu, const real_t *dlogvar, size_t B);
 
     /* As model_train() and model_forward(). */
     void (*train)(void *state, const batch_t *batch, const model_objective_t *objective, model_losses_t *losses);

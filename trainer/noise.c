@@ -1,4 +1,4 @@
-/* noise: owns the arrays of random numbers that a batch of sequences points to. Only true frames are drawn; what stands after a sequence's end is left from earlier batches.
+/* noise: owns the arrays of random numbers that a batch points to. A window is drawn for like a sequence of one frame. Only true frames are drawn; what stands after a sequence's end is left from earlier batches.
  * Dropout takes 16 bits a unit, so that one call of Philox decides eight. Refuses nothing: rates come checked. */
 #include "trainer/noise.h"
 
@@ -9,28 +9,30 @@
 enum { LANES = 4, BLOCK_WORDS = 128 };
 
 struct noise {
+    gboolean windows;
     size_t max_B, max_cells;
-    size_t Z, S, H;
+    size_t Z, S, H; /* H: model_dropout_units() */
     double input_dropout, lag_dropout;
     uint32_t threshold; /* a unit is silenced where its 16 bits are below */
     real_t *eps;
-    uint8_t *keep_input, *keep_past, *keep_state;
+    uint8_t *keep_input, *keep_past, *keep_units;
 };
 
 noise_t *noise_new(const model_config_t *config, const noise_rates_t *rates, size_t max_B, size_t max_cells) {
     noise_t *noise = g_new0(noise_t, 1);
+    noise->windows = config->kind == MODEL_DENSE;
     noise->max_B = max_B;
     noise->max_cells = max_cells;
     noise->Z = config->latent;
-    noise->S = config->sequence.segment;
-    noise->H = config->sequence.state;
+    noise->S = noise->windows ? 1 : config->sequence.segment;
+    noise->H = model_dropout_units(config);
     noise->input_dropout = rates->input_dropout;
     noise->lag_dropout = rates->lag_dropout;
     noise->threshold = (uint32_t)CLAMP(lround(rates->dropout * 65536), 0, 65535);
     if (noise->Z > 0) noise->eps = g_new0(real_t, (max_cells / noise->S + max_B) * noise->Z);
     if (noise->input_dropout > 0) noise->keep_input = g_malloc0(max_cells);
     if (noise->lag_dropout > 0) noise->keep_past = g_malloc0(max_cells / noise->S + max_B);
-    if (noise->threshold > 0) noise->keep_state = g_malloc0(max_cells * noise->H);
+    if (noise->threshold > 0) noise->keep_units = g_malloc0(max_cells * noise->H);
     return noise;
 }
 
@@ -39,7 +41,7 @@ void noise_free(noise_t *noise) {
     g_free(noise->eps);
     g_free(noise->keep_input);
     g_free(noise->keep_past);
-    g_free(noise->keep_state);
+    g_free(noise->keep_units);
     g_free(noise);
 }
 
@@ -57,10 +59,10 @@ static void draw_units(const rng_t *rng, uint32_t threshold, uint8_t *keep, size
 }
 
 void noise_draw(noise_t *noise, uint64_t seed, uint64_t epoch, const uint64_t *samples, batch_t *batch) {
-    const size_t T = batch->T, W = (T + noise->S - 1) / noise->S;
+    const size_t T = noise->windows ? 1 : batch->T, W = (T + noise->S - 1) / noise->S;
     g_assert(batch->B <= noise->max_B && batch->B * T <= noise->max_cells);
     for (size_t b = 0; b < batch->B; b++) {
-        const size_t frames = batch->valid[b], segments = (frames + noise->S - 1) / noise->S;
+        const size_t frames = noise->windows ? 1 : batch->valid[b], segments = (frames + noise->S - 1) / noise->S;
         if (noise->eps) {
             const rng_t rng = rng_make(seed, RNG_NOISE, epoch, samples[b]);
             rng_normal(&rng, noise->eps + b * W * noise->Z, segments * noise->Z);
@@ -73,14 +75,15 @@ void noise_draw(noise_t *noise, uint64_t seed, uint64_t epoch, const uint64_t *s
             const rng_t rng = rng_make(seed, RNG_LAG_DROPOUT, epoch, samples[b]);
             for (size_t w = 0; w < segments; w++) noise->keep_past[b * W + w] = rng_uniform(&rng, w) >= noise->lag_dropout;
         }
-        if (noise->keep_state) {
+        if (noise->keep_units) {
             const rng_t rng = rng_make(seed, RNG_DROPOUT, epoch, samples[b]);
-            draw_units(&rng, noise->threshold, noise->keep_state + b * T * noise->H, frames * noise->H);
+            draw_units(&rng, noise->threshold, noise->keep_units + b * T * noise->H, frames * noise->H);
         }
     }
     batch->eps = noise->eps;
     batch->keep_input = noise->keep_input;
     batch->keep_past = noise->keep_past;
-    batch->keep_state = noise->keep_state;
+    batch->keep_state = noise->windows ? NULL : noise->keep_units;
+    batch->keep_hidden = noise->windows ? noise->keep_units : NULL;
     batch->keep_rate = 1 - noise->threshold / 65536.0;
 }

@@ -123,6 +123,15 @@ void ops_relu_backward(const real_t *y, real_t *dy, size_t n) {
     for (size_t i = 0; i < n; i++) dy[i] = y[i] == 0 ? 0 : dy[i];
 }
 
+void ops_dropout(real_t *y, const uint8_t *keep, size_t stride, real_t scale, size_t B, size_t N) {
+    for (size_t b = 0; b < B; b++)
+        for (size_t i = 0; i < N; i++) y[b * N + i] = keep[b * stride + i] ? y[b * N + i] * scale : 0;
+}
+
+void ops_scale(real_t *y, real_t scale, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] *= scale;
+}
+
 void ops_sample_latent(const real_t *mu, const real_t *logvar, const real_t *eps, real_t *z, size_t n) {
     for (size_t i = 0; i < n; i++) z[i] = eps ? (real_t)(mu[i] + exp(0.5 * logvar[i]) * eps[i]) : mu[i];
 }

@@ -45,6 +45,10 @@ void ops_add_product_backward(const real_t *x, size_t ldx, const real_t *W, cons
 void ops_relu(real_t *y, size_t n);
 /* dy = 0 where y, the activation's output, is 0 (the derivative at 0 is 0, as in PyTorch); in place. */
 void ops_relu_backward(const real_t *y, real_t *dy, size_t n);
+/* y [B, N] of the units that keep [B, stride] has 1 for times scale, the others 0. */
+void ops_dropout(real_t *y, const uint8_t *keep, size_t stride, real_t scale, size_t B, size_t N);
+/* y [n] times scale. */
+void ops_scale(real_t *y, real_t scale, size_t n);
 
 /* z = mu + exp(logvar / 2) eps (Kingma & Welling 2014, equation 10); eps NULL: z = mu. */
 void ops_sample_latent(const real_t *mu, const real_t *logvar, const real_t *eps, real_t *z, size_t n);

@@ -11,25 +11,25 @@ struct passes {
     passes_config_t config;
     gboolean sequences;
     int64_t epoch; /* under way; sequences: planned, -1: none */
-    size_t Z, frame_bytes, context;
+    size_t frame_bytes, context;
     size_t max_B, max_T;
     batch_t batch;
     uint8_t *bits;   /* [max_B, window bytes], or [max_B, context + max_T, frame bytes] */
     uint32_t *valid; /* [max_B] */
 
+    noise_t *noise;
+    uint64_t *samples; /* [max_B] of the pass: places in the epoch's order */
+
     /* windows */
-    real_t *eps;        /* [max_B, Z] */
     int64_t next, last; /* of the epoch's order: this rank's [next, last) are to come */
 
     /* sequences */
     batching_t *order;
-    noise_t *noise;
     uint32_t *frames;         /* [samples] of the epoch's sequences */
     uint32_t *mine;           /* [batch]: this rank's slots, longest first */
     uint32_t *lengths, *part; /* [batch] scratch of sharing */
     uint64_t *load;           /* [ranks or passes] scratch of sharing */
     uint32_t *pass_of;        /* [batch]: the pass of each of mine */
-    uint64_t *slots;          /* [max_B] of the pass */
     size_t n_mine, pass;
 };
 
@@ -64,7 +64,7 @@ passes_sizes_t passes_sizes(const data_t *data, model_kind_t kind, const passes_
 
 static void create_windows(passes_t *passes, const model_config_t *model) {
     passes->bits = g_malloc(passes->max_B * model_window_bytes(model));
-    passes->eps = g_new(real_t, passes->max_B * model->latent);
+    passes->noise = noise_new(model, &passes->config.rates, passes->max_B, passes->max_B);
 }
 
 static void create_sequences(passes_t *passes, const model_config_t *model) {
@@ -75,7 +75,6 @@ static void create_sequences(passes_t *passes, const model_config_t *model) {
     passes->noise = noise_new(model, &passes->config.rates, passes->max_B, passes->max_B * passes->max_T);
     passes->context = model_context(model);
     passes->bits = g_malloc(passes->max_B * (passes->context + passes->max_T) * passes->frame_bytes);
-    passes->slots = g_new(uint64_t, passes->max_B);
     passes->mine = g_new(uint32_t, batch);
     passes->lengths = g_new(uint32_t, batch);
     passes->part = g_new(uint32_t, batch);
@@ -90,21 +89,21 @@ passes_t *passes_new(const data_t *data, const model_config_t *model, const pass
     passes->sequences = model->kind == MODEL_SEQUENCE;
     passes->epoch = -1;
     passes->max_B = passes_sizes(data, model->kind, config).B;
-    passes->Z = model->latent;
     passes->frame_bytes = model_frame_bytes(model);
     if (passes->sequences)
         create_sequences(passes, model);
     else
         create_windows(passes, model);
     passes->valid = g_new(uint32_t, passes->max_B);
-    passes->batch = (batch_t){.bits = passes->bits, .valid = passes->valid, .eps = passes->eps};
+    passes->samples = g_new(uint64_t, passes->max_B);
+    passes->batch = (batch_t){.bits = passes->bits, .valid = passes->valid};
     return passes;
 }
 
 void passes_free(passes_t *passes) {
     if (!passes) return;
-    void *const buffers[] = {passes->bits, passes->valid,   passes->eps,  passes->frames,  passes->mine,
-                             passes->part, passes->lengths, passes->load, passes->pass_of, passes->slots};
+    void *const buffers[] = {passes->bits,    passes->valid, passes->frames,  passes->mine,   passes->part,
+                             passes->lengths, passes->load,  passes->pass_of, passes->samples};
     for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
     batching_free(passes->order);
     noise_free(passes->noise);
@@ -125,10 +124,8 @@ static const batch_t *next_windows(passes_t *passes) {
     if (passes->next == passes->last) return NULL;
     batch->B = MIN(passes->max_B, (size_t)(passes->last - passes->next));
     data_train_batch(passes->data, passes->epoch, passes->next, batch->B, passes->bits, passes->valid);
-    for (size_t b = 0; b < batch->B; b++, passes->next++) {
-        const rng_t noise = rng_make(passes->config.seed, RNG_NOISE, (uint64_t)passes->epoch, (uint64_t)passes->next);
-        rng_normal(&noise, passes->eps + b * passes->Z, passes->Z);
-    }
+    for (size_t b = 0; b < batch->B; b++) passes->samples[b] = (uint64_t)passes->next++;
+    noise_draw(passes->noise, passes->config.seed, (uint64_t)passes->epoch, passes->samples, batch);
     return batch;
 }
 
@@ -163,14 +160,14 @@ static const batch_t *next_sequences(passes_t *passes) {
     for (batch->B = 0; batch->B == 0; passes->pass++) {
         if (passes->pass == passes->config.accumulate) return NULL;
         for (size_t i = 0; i < passes->n_mine; i++)
-            if (passes->pass_of[i] == passes->pass) passes->slots[batch->B++] = passes->mine[i];
+            if (passes->pass_of[i] == passes->pass) passes->samples[batch->B++] = passes->mine[i];
     }
-    batch->T = passes->frames[passes->slots[0]];
+    batch->T = passes->frames[passes->samples[0]];
     for (size_t b = 0; b < batch->B; b++) {
         uint8_t *bits = passes->bits + b * (passes->context + batch->T) * passes->frame_bytes;
-        passes->valid[b] = data_sequence(passes->data, passes->epoch, (int64_t)passes->slots[b], batch->T, bits);
+        passes->valid[b] = data_sequence(passes->data, passes->epoch, (int64_t)passes->samples[b], batch->T, bits);
     }
-    noise_draw(passes->noise, passes->config.seed, (uint64_t)passes->epoch, passes->slots, batch);
+    noise_draw(passes->noise, passes->config.seed, (uint64_t)passes->epoch, passes->samples, batch);
     return batch;
 }
 

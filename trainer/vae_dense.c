@@ -6,8 +6,8 @@ enum { MAX_SIDE = 1 << 20 };
 
 /* All arrays of activations are [max_B, outputs of their layer]; gradients of activations share two buffers of the widest hidden layer. */
 typedef struct {
-    size_t n; /* hidden layers a side */
-    size_t cells;
+    size_t n;            /* hidden layers a side */
+    size_t cells, units; /* units: model_dropout_units() */
     linear_t encoder[MODEL_MAX_HIDDEN], mu, logvar, decoder[MODEL_MAX_HIDDEN], output;
     real_t *encoded[MODEL_MAX_HIDDEN], *decoded[MODEL_MAX_HIDDEN];
     real_t *dwide[2];
@@ -58,6 +58,7 @@ static void *create(const model_config_t *config, const model_blocks_t *blocks, 
     char name[32];
     vae->n = config->n_hidden;
     vae->cells = model_cells(config);
+    vae->units = model_dropout_units(config);
     for (size_t i = 0; i < vae->n; i++) {
         g_snprintf(name, sizeof name, "encoder.%zu", i);
         vae->encoder[i] = model_find_linear(blocks, name);
@@ -90,36 +91,52 @@ static void destroy(void *state) {
     g_free(vae);
 }
 
-static void encode(void *state, const ops_bits_t *x, real_t *mu, real_t *logvar) {
+/* Hidden layers are silenced by `first`, their place among all that dropout may silence. */
+static void activate(const vae_dense_t *vae, real_t *y, const model_dropout_t *dropout, size_t first, size_t B, size_t N) {
+    ops_relu(y, B * N);
+    if (dropout->keep) ops_dropout(y, dropout->keep + first, vae->units, (real_t)(1 / dropout->rate), B, N);
+}
+
+/* A silenced unit is 0, as one below the threshold is. */
+static void activate_backward(const real_t *y, real_t *dy, const model_dropout_t *dropout, size_t n) {
+    ops_relu_backward(y, dy, n);
+    if (dropout->keep) ops_scale(dy, (real_t)(1 / dropout->rate), n);
+}
+
+static void encode(void *state, const ops_bits_t *x, const model_dropout_t *dropout, real_t *mu, real_t *logvar) {
     vae_dense_t *vae = state;
+    size_t unit = 0;
     const linear_t *first = &vae->encoder[0];
     const size_t B = x->B;
     ops_list_active(x, vae->start, vae->window);
     ops_linear_bits(vae->start, vae->window, first->W, first->bias, vae->encoded[0], B, first->inputs, first->outputs);
-    ops_relu(vae->encoded[0], B * first->outputs);
+    activate(vae, vae->encoded[0], dropout, unit, B, first->outputs);
     for (size_t i = 1; i < vae->n; i++) {
+        unit += vae->encoder[i - 1].outputs;
         linear_forward(&vae->encoder[i], vae->encoded[i - 1], vae->encoded[i], B);
-        ops_relu(vae->encoded[i], B * vae->encoder[i].outputs);
+        activate(vae, vae->encoded[i], dropout, unit, B, vae->encoder[i].outputs);
     }
     linear_forward(&vae->mu, vae->encoded[vae->n - 1], mu, B);
     linear_forward(&vae->logvar, vae->encoded[vae->n - 1], logvar, B);
 }
 
-static void decode(void *state, const real_t *z, real_t *logits, size_t B) {
+static void decode(void *state, const real_t *z, const model_dropout_t *dropout, real_t *logits, size_t B) {
     vae_dense_t *vae = state;
+    size_t unit = vae->units / 2;
     for (size_t i = 0; i < vae->n; i++) {
         linear_forward(&vae->decoder[i], i ? vae->decoded[i - 1] : z, vae->decoded[i], B);
-        ops_relu(vae->decoded[i], B * vae->decoder[i].outputs);
+        activate(vae, vae->decoded[i], dropout, unit, B, vae->decoder[i].outputs);
+        unit += vae->decoder[i].outputs;
     }
     linear_forward(&vae->output, vae->decoded[vae->n - 1], logits, B);
 }
 
-static void decode_backward(void *state, const real_t *z, const real_t *dlogits, real_t *dz, size_t B) {
+static void decode_backward(void *state, const real_t *z, const model_dropout_t *dropout, const real_t *dlogits, real_t *dz, size_t B) {
     vae_dense_t *vae = state;
     real_t *dy = vae->dwide[0], *dx = vae->dwide[1];
     linear_backward(&vae->output, vae->decoded[vae->n - 1], dlogits, dy, 0, B);
     for (size_t i = vae->n; i-- > 0;) {
-        ops_relu_backward(vae->decoded[i], dy, B * vae->decoder[i].outputs);
+        activate_backward(vae->decoded[i], dy, dropout, B * vae->decoder[i].outputs);
         linear_backward(&vae->decoder[i], i ? vae->decoded[i - 1] : z, dy, i ? dx : dz, 0, B);
         real_t *const swap = dy;
         dy = dx;
@@ -127,20 +144,20 @@ static void decode_backward(void *state, const real_t *z, const real_t *dlogits,
     }
 }
 
-static void encode_backward(void *state, const real_t *dmu, const real_t *dlogvar, size_t B) {
+static void encode_backward(void *state, const model_dropout_t *dropout, const real_t *dmu, const real_t *dlogvar, size_t B) {
     vae_dense_t *vae = state;
     const linear_t *first = &vae->encoder[0];
     real_t *dy = vae->dwide[0], *dx = vae->dwide[1];
     linear_backward(&vae->mu, vae->encoded[vae->n - 1], dmu, dy, 0, B);
     linear_backward(&vae->logvar, vae->encoded[vae->n - 1], dlogvar, dy, 1, B);
     for (size_t i = vae->n - 1; i > 0; i--) {
-        ops_relu_backward(vae->encoded[i], dy, B * vae->encoder[i].outputs);
+        activate_backward(vae->encoded[i], dy, dropout, B * vae->encoder[i].outputs);
         linear_backward(&vae->encoder[i], vae->encoded[i - 1], dy, dx, 0, B);
         real_t *const swap = dy;
         dy = dx;
         dx = swap;
     }
-    ops_relu_backward(vae->encoded[0], dy, B * first->outputs);
+    activate_backward(vae->encoded[0], dy, dropout, B * first->outputs);
     ops_linear_bits_backward(vae->start, vae->window, dy, first->dW, first->dbias, B, first->inputs, first->outputs);
 }
 

@@ -4,12 +4,13 @@
 #include <sys/resource.h>
 
 #include "preprocess/options.h"
+#include "preprocess/program.h"
 
 enum { EXIT_DONE = 0, EXIT_ERROR = 1, EXIT_USAGE = 2 };
 
 static int fail(const GError *error, int status) {
-    fprintf(stderr, "preprocess: %s\n", error->message);
-    if (status == EXIT_USAGE) fputs("Try 'preprocess --help' for more information.\n", stderr);
+    program_say("%s\n", error->message);
+    if (status == EXIT_USAGE) fprintf(stderr, "Try '%s --help' for more information.\n", program_name());
     return status;
 }
 
@@ -21,19 +22,15 @@ static void say_farewell(gint64 start) {
             MAX(self.ru_maxrss, children.ru_maxrss) / 1024);
 }
 
-/* UTF-8 as it is: GLib would write ? for what the locale lacks, and a container often has none. */
-static void print_help(const char *text) { fputs(text, stdout); }
-
 int main(int argc, char **argv) {
     g_autoptr(GError) error = NULL;
     gint64 start = g_get_monotonic_time();
+    program_start();
     setlocale(LC_CTYPE, "");
-    g_set_print_handler(print_help);
-    g_set_prgname("preprocess");
     g_autoptr(preprocess_options_t) options = preprocess_options_parse(argc, argv, &error);
     if (!options) return fail(error, EXIT_USAGE);
     if (options->version) {
-        puts("mpianist-preprocess " MPIANIST_VERSION "\nLicense MIT. There is no warranty, to the extent permitted by law.");
+        program_print_version("preprocess");
         return EXIT_DONE;
     }
     if (options->info) return corpus_info(options->info, &error) ? EXIT_DONE : fail(error, EXIT_ERROR);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "preprocess/program.h"
 #include "preprocess/word.h"
 
 G_DEFINE_QUARK(mpianist_preprocess_options_error, preprocess_options_error)
@@ -110,8 +111,10 @@ preprocess_options_t *preprocess_options_parse(int argc, char *const *argv, GErr
     g_autoptr(GOptionContext) context = g_option_context_new("FILE-OR-FOLDER... - MIDI files to piano-roll shards");
     g_option_context_add_main_entries(context, files, NULL);
     g_option_context_add_main_entries(context, music, NULL);
-    g_option_context_set_description(context, "Example:\n  mpianist-preprocess --tracks melody,chords,bass,drums --output shards ~/midi\n\n"
-                                              "Exit status: 0 done, 1 error, 2 bad usage. Every input file is a row of DIR/report.tsv.\n");
+    g_autofree char *description = g_strdup_printf("Example:\n  %s --tracks melody,chords,bass,drums --output shards ~/midi\n\n"
+                                                   "Exit status: 0 done, 1 error, 2 bad usage. Every input file is a row of DIR/report.tsv.\n",
+                                                   program_name());
+    g_option_context_set_description(context, description);
     gboolean good = g_option_context_parse_strv(context, &words, error) && check(options, &raw, error);
     g_free(raw.tracks);
     g_free(raw.meter);

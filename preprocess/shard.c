@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "preprocess/h5.h"
+#include "preprocess/program.h"
 
 enum { CHUNK_BYTES = 128 << 10, DEFLATE_LEVEL = 6 };
 enum { MAX_SONGS = 1 << 20, MAX_FRAMES = G_MAXINT32 }; /* of one shard: HDF5 lets a small file claim any size */
@@ -179,14 +180,17 @@ static gboolean read_songs(h5_file_t *file, const grid_t *grid, int64_t base, in
 
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
+static gboolean fail_folder(GError **error, shard_error_t code, const char *folder, const char *cause) {
+    g_autofree char *text = g_strdup_printf("%s; name the folder that %s wrote to", cause, program_called("preprocess"));
+    return fail(error, code, folder, text);
+}
+
 /* Paths of the shards in a folder, by name. NULL with error set where there are none. */
 static GPtrArray *list_shards(const char *folder, GError **error) {
     g_autoptr(GError) local = NULL;
     g_autoptr(GDir) dir = g_dir_open(folder, 0, &local);
     if (!dir) {
-        fail(error, SHARD_ERROR_READ, folder,
-             g_file_test(folder, G_FILE_TEST_EXISTS) ? "is not a folder that can be read; name the folder that preprocess wrote to"
-                                                     : "no such folder; name the folder that preprocess wrote to");
+        fail_folder(error, SHARD_ERROR_READ, folder, g_file_test(folder, G_FILE_TEST_EXISTS) ? "is not a folder that can be read" : "no such folder");
         return NULL;
     }
     g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
@@ -194,7 +198,7 @@ static GPtrArray *list_shards(const char *folder, GError **error) {
         if (g_str_has_prefix(name, "shard-") && g_str_has_suffix(name, ".h5")) g_ptr_array_add(paths, g_build_filename(folder, name, NULL));
     }
     if (paths->len == 0) {
-        fail(error, SHARD_ERROR_NONE, folder, "holds no shards; name the folder that preprocess wrote to");
+        fail_folder(error, SHARD_ERROR_NONE, folder, "holds no shards");
         return NULL;
     }
     qsort(paths->pdata, paths->len, sizeof(gpointer), by_name);

@@ -1,20 +1,17 @@
 /* sampler: checkpoint -> music. The command line to one verb; exit status 0 done, 1 error, 2 bad usage. */
 #include <signal.h>
-#include <stdio.h>
 
+#include "preprocess/program.h"
 #include "sampler/verbs.h"
-
-/* UTF-8 as it is: GLib would write ? for what the locale lacks, and a container often has none. */
-static void print_help(const char *text) { fputs(text, stdout); }
 
 int main(int argc, char **argv) {
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write(), as a full disk is */
     signal(SIGPIPE, SIG_IGN);
-    g_set_print_handler(print_help);
+    program_start();
     g_autoptr(GError) error = NULL;
     g_autoptr(cli_t) cli = cli_parse(argc, argv, &error);
     if (cli != NULL && verbs_run(cli, &error)) return 0;
     if (error == NULL) return 0; /* --help, --version */
-    fprintf(stderr, "sampler: %s\n", error->message);
+    program_say("%s\n", error->message);
     return error->domain == CLI_ERROR ? 2 : 1;
 }

@@ -156,8 +156,8 @@ static void test_bad_values(void) {
     const char *const every[] = {"", "x", "-1", "500steps", "2.5", "10minutes", "-1minutes"};
     for (size_t i = 0; i < G_N_ELEMENTS(every); i++) {
         g_autofree char *flag = g_strdup_printf("--checkpoint-every=%s", every[i]);
-        g_autofree char *message =
-            g_strdup_printf("--checkpoint-every: '%s' is not a time between checkpoints such as '500 steps', '10 minutes' or 0", every[i]);
+        g_autofree char *message = g_strdup_printf(
+            "--checkpoint-every: '%s' is not a time between checkpoints such as '500 steps' (or just 500), '10 minutes' or 0", every[i]);
         assert_refused(flag, message);
     }
 }
@@ -171,6 +171,9 @@ static void test_usage(void) {
         {"trainer --lear 3", "--lear: unknown option; did you mean --learning-rate? (--help lists all)"},
         {"trainer --batsh 3", "--batsh: unknown option; did you mean --batch? (--help lists all)"},
         {"trainer --learn-rate=3", "--learn-rate: unknown option; did you mean --learning-rate? (--help lists all)"},
+        {"trainer --breach 3", "--breach: unknown option (--help lists all)"},
+        {"trainer --foo", "--foo: unknown option (--help lists all)"},
+        {"trainer --e 3", "--e: unknown option (--help lists all)"},
         {"trainer --batch", "Missing argument for --batch (--help lists all options)"},
         {"trainer -x", "Unknown option -x (--help lists all options)"},
         {"trainer --data d --output o shards", "'shards': unexpected argument; every option has a name (--help lists all)"},
@@ -179,6 +182,11 @@ static void test_usage(void) {
         {"trainer --data d --output o --particles 5", "--particles: has no meaning without --evaluate CHECKPOINT"},
         {"trainer --data d --attributes a --evaluate b", "--evaluate, --attributes: exclude each other; give one after the other"},
         {"trainer --data d --attributes a --split test", "--split: has no meaning without --evaluate CHECKPOINT"},
+        {"trainer --data d --evaluate b --output o", "--output: has no meaning beside --evaluate, which does not train; leave it out"},
+        {"trainer --data d --evaluate b --resume auto", "--resume: has no meaning beside --evaluate, which does not train; leave it out"},
+        {"trainer --data d --evaluate b --seed 3 --epochs 5", "--epochs: has no meaning beside --evaluate, which does not train; leave it out"},
+        {"trainer --data d --attributes a --hidden 3", "--hidden: has no meaning beside --attributes, which does not train; leave it out"},
+        {"trainer --data d --attributes a --preset seed", "--preset: has no meaning beside --attributes, which does not train; leave it out"},
         {"trainer --data d --output o --batch 4 --accumulate 5", "--accumulate: more passes than a batch has samples; lower it or raise --batch"},
         {"trainer --data d --output o --model sequence --chunk 30 --segment 8", "--chunk: must be whole segments; give a multiple of --segment"},
     };
@@ -202,7 +210,7 @@ static void test_usage(void) {
     split_t splits[SPLIT_COUNT];
     size_t n = 0;
     g_assert_true(options_splits(several, splits, &n, &error));
-    g_autoptr(options_t) attributes = parse_whole("trainer --data d --attributes best.h5 --hidden 3", FALSE, &help, &error);
+    g_autoptr(options_t) attributes = parse_whole("trainer --data d --attributes best.h5 --seed 3 --threads 2 -q", FALSE, &help, &error);
     g_assert_no_error(error);
     g_assert_cmpstr(attributes->attributes, ==, "best.h5");
     g_assert_true(several->particles == 16 && n == 2 && splits[0] == SPLIT_VALID && splits[1] == SPLIT_TRAIN);
@@ -215,6 +223,7 @@ static void test_files(void) {
         const char *message;
     } cases[] = {
         {"[training]\nbacth=3\n", OPTIONS_ERROR_USAGE, "unknown option 'bacth'; did you mean 'batch'?"},
+        {"[training]\nfoo=3\n", OPTIONS_ERROR_USAGE, "unknown option 'foo'; --help lists all"},
         {"[training]\nbatch=many\n", OPTIONS_ERROR_USAGE, "batch: 'many' is not a whole number from 1 to 1048576"},
         {"[training]\nbatch=64 # windows\n", OPTIONS_ERROR_USAGE, "batch: '64 # windows' is not a whole number from 1 to 1048576"},
         {"[training]\nlatent=3\n", OPTIONS_ERROR_USAGE, "'latent' stands in [training]; move it to [model]"},
@@ -247,6 +256,15 @@ static void test_files(void) {
     g_assert_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE);
     g_assert_nonnull(strstr(error->message, "not a text file"));
     g_unlink(binary);
+    g_clear_error(&error);
+    /* What a run was trained with may come along where it is evaluated. */
+    g_autofree char *run = write_file("run.ini", "[training]\nepochs=5\n");
+    g_autofree char *line = g_strdup_printf("trainer --data d --evaluate best.h5 --config %s", run);
+    gboolean help;
+    g_autoptr(options_t) evaluate = parse_whole(line, FALSE, &help, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(evaluate->epochs, ==, 5);
+    g_unlink(run);
 }
 
 /* Text of odd values reads back to the same text and bits, also where the locale writes numbers with commas. */
@@ -422,6 +440,8 @@ static void test_help(void) {
         g_assert_true(help && first);
         g_autoptr(options_t) second = parse_whole("trainer --version", TRUE, &help, NULL);
         g_assert_true(help && second && second->version);
+        g_autoptr(options_t) third = parse_whole("trainer -V", TRUE, &help, NULL);
+        g_assert_true(help && third && third->version);
         return;
     }
     g_test_trap_subprocess(NULL, 0, 0);

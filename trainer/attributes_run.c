@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "preprocess/program.h"
 #include "preprocess/progress.h"
 #include "trainer/batching.h"
 #include "trainer/checkpoint.h"
@@ -185,8 +186,8 @@ static void print_table(const options_t *options, const job_t *job, const attrib
 static gboolean finish(const options_t *options, const job_t *job, GError **error) {
     g_auto(attributes_t) attributes = {0};
     if (attribute_moments_count(&job->moments) < 1) {
-        g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE, "%s: the train songs %s; see `preprocess --info %s`", options->data,
-                    job->stream ? "have no two segments in a row that sound" : "are silent", options->data);
+        g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE, "%s: the train songs %s; see `%s --info %s`", options->data,
+                    job->stream ? "have no two segments in a row that sound" : "are silent", program_called("preprocess"), options->data);
         return FALSE;
     }
     if (!attributes_fit(&job->moments, &job->head->grid, &attributes, error)) return FALSE;
@@ -223,7 +224,8 @@ static gboolean run_job(const options_t *options, const checkpoint_t *head, mode
 static gboolean check(const options_t *options, const checkpoint_t *head, const data_t *data, GError **error) {
     if (!run_check_grid(options->attributes, head, &data_shards(data)->grid, error)) return FALSE;
     if (data_pieces(data, SPLIT_TRAIN) > 0) return TRUE;
-    g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE, "%s: holds no train songs; see `preprocess --info %s`", options->data, options->data);
+    g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE, "%s: holds no train songs; see `%s --info %s`", options->data, program_called("preprocess"),
+                options->data);
     return FALSE;
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "preprocess/program.h"
 #include "trainer/option.h"
 
 G_DEFINE_QUARK(mpianist_checkpoint_error, checkpoint_error)
@@ -335,7 +336,8 @@ h5_file_t *checkpoint_file_open(const char *path, GError **error) {
     if (!format) return NULL;
     if (!g_str_equal(format, CHECKPOINT_FORMAT)) {
         g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_FORMAT,
-                    "%s: cannot read checkpoint: the file is a '%s'; give a file that trainer wrote, such as best.h5", path, format);
+                    "%s: cannot read checkpoint: the file is a '%s'; give a file that %s wrote, such as best.h5", path, format,
+                    program_called("trainer"));
         return NULL;
     }
     if (!h5_read_int(file, "/", "version", &version, error)) return NULL;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "preprocess/program.h"
 #include "trainer/checkpoint_file.h"
 
 #define GROUP    "/vectors"
@@ -102,7 +103,8 @@ gboolean checkpoint_write_attributes(const char *path, const attributes_t *attri
 
 static gboolean fail_damaged(GError **error, const char *path, const char *what) {
     g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ,
-                "%s: cannot read the attribute vectors: %s; compute them anew: trainer --attributes %s --data SHARDS", path, what, path);
+                "%s: cannot read the attribute vectors: %s; compute them anew: %s --attributes %s --data SHARDS", path, what,
+                program_called("trainer"), path);
     return FALSE;
 }
 
@@ -146,8 +148,8 @@ gboolean checkpoint_read_attributes(const char *path, attributes_t *attributes, 
     g_autoptr(h5_file_t) file = checkpoint_file_open(path, error);
     if (!file) return FALSE;
     if (H5Lexists(h5_file_id(file), GROUP, H5P_DEFAULT) <= 0) {
-        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_NONE,
-                    "%s: has no attribute vectors; compute them: trainer --attributes %s --data SHARDS", path, path);
+        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_NONE, "%s: has no attribute vectors; compute them: %s --attributes %s --data SHARDS",
+                    path, program_called("trainer"), path);
         return FALSE;
     }
     g_autofree char *names = h5_read_string(file, GROUP, NAMES, error);

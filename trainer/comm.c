@@ -11,6 +11,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "preprocess/program.h"
+
 #define MPI_CHECK(call)                                                                                                                              \
     do {                                                                                                                                             \
         int code_ = (call);                                                                                                                          \
@@ -67,12 +69,13 @@ static gboolean check_launcher(GError **error) {
         if (promised < 0) continue;
         if (promised <= comm.size || comm.size > 1) return TRUE;
         int64_t rank = environment_number(launchers[i].rank);
+        const char *name = program_name();
         comm.rank = rank > 0 ? (int)rank : 0; /* so that one of them speaks */
         g_set_error(error, COMM_ERROR, COMM_ERROR_ALONE,
                     "the launcher promises %" G_GINT64_FORMAT " ranks (%s) but MPI sees this one alone; start with `mpirun -n %" G_GINT64_FORMAT
-                    " trainer ...` of the MPI that trainer is linked with, or `srun --mpi=pmix -n %" G_GINT64_FORMAT
-                    " trainer ...`; for one rank on purpose: `mpirun -n 1 trainer ...`",
-                    promised, launchers[i].size, promised, promised);
+                    " %s ...` of the MPI that %s is linked with, or `srun --mpi=pmix -n %" G_GINT64_FORMAT
+                    " %s ...`; for one rank on purpose: `mpirun -n 1 %s ...`",
+                    promised, launchers[i].size, promised, name, name, promised, name, name);
         return FALSE;
     }
     return TRUE;

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "preprocess/program.h"
 #include "trainer/comm.h"
 #include "trainer/evaluate_sequence.h"
 #include "trainer/evaluation_print.h"
@@ -235,8 +236,8 @@ static gboolean check_bounds(const options_t *options, const model_config_t *con
 static gboolean check_songs(const options_t *options, const data_t *data, const split_t *splits, size_t n, GError **error) {
     for (size_t i = 0; i < n; i++) {
         if (data_frames(data, splits[i]) > 0) continue;
-        g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE, "%s: holds no %s songs; see `preprocess --info %s`, or take another --split", options->data,
-                    split_name(splits[i]), options->data);
+        g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE, "%s: holds no %s songs; see `%s --info %s`, or take another --split", options->data,
+                    split_name(splits[i]), program_called("preprocess"), options->data);
         return FALSE;
     }
     return TRUE;

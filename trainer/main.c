@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "preprocess/program.h"
 #include "trainer/attributes_run.h"
 #include "trainer/comm.h"
 #include "trainer/evaluate.h"
@@ -47,15 +48,12 @@ static int run(int *argc, char ***argv, GError **error) {
     return options->evaluate ? evaluate_run(options, error) : train_run(options, error);
 }
 
-/* Bytes as they are: GLib would write ? for letters in names of files that the locale lacks, and a container often has none. */
-static void print_error(const char *text) { fputs(text, stderr); }
-
 int main(int argc, char **argv) {
     g_autoptr(GError) error = NULL;
-    g_set_printerr_handler(print_error);
+    program_start();
     stop_catch_signals();
     int status = comm_init(&argc, &argv, &error) ? run(&argc, &argv, &error) : EXIT_ERROR;
-    if (error && comm_rank() == 0) g_printerr("trainer: %s\n", error->message);
+    if (error && comm_rank() == 0) program_say("%s\n", error->message);
     comm_finalize();
     return status;
 }

@@ -31,31 +31,32 @@ static gboolean valid_span(const char *text);
     WORDS(row_fallback, row_argument, row_help, .low = row_low, .high = row_high, ##__VA_ARGS__)
 #define WORDED(row_fallback, row_argument, row_help, row_valid, row_wanted, ...)                                                                     \
     WORDS(row_fallback, row_argument, row_help, .valid = row_valid, .wanted = row_wanted, ##__VA_ARGS__)
-#define FLAG(name, group, member, row_help) ROW(name, group, OPTION_FLAG, member, .help = row_help)
-#define TEXT(name, group, member, ...)      ROW(name, group, OPTION_TEXT, member, WORDS(__VA_ARGS__))
-#define GRAMMAR(name, group, member, ...)   ROW(name, group, OPTION_TEXT, member, WORDED(__VA_ARGS__))
-#define CHOICE(name, group, member, ...)    ROW(name, group, OPTION_CHOICE, member, WORDS(__VA_ARGS__))
-#define INT(name, group, member, ...)       ROW(name, group, OPTION_INT, member, NUMBER(__VA_ARGS__))
-#define INT64(name, group, member, ...)     ROW(name, group, OPTION_INT64, member, NUMBER(__VA_ARGS__))
-#define REAL(name, group, member, ...)      ROW(name, group, OPTION_REAL, member, NUMBER(__VA_ARGS__))
-#define DENSE(row_instead)                  .models = 1U << MODEL_DENSE, .instead = row_instead
-#define SEQUENCE(row_instead)               .models = 1U << MODEL_SEQUENCE, .instead = row_instead
+#define FLAG(name, group, member, row_help, ...) ROW(name, group, OPTION_FLAG, member, .help = row_help, ##__VA_ARGS__)
+#define TEXT(name, group, member, ...)           ROW(name, group, OPTION_TEXT, member, WORDS(__VA_ARGS__))
+#define GRAMMAR(name, group, member, ...)        ROW(name, group, OPTION_TEXT, member, WORDED(__VA_ARGS__))
+#define CHOICE(name, group, member, ...)         ROW(name, group, OPTION_CHOICE, member, WORDS(__VA_ARGS__))
+#define INT(name, group, member, ...)            ROW(name, group, OPTION_INT, member, NUMBER(__VA_ARGS__))
+#define INT64(name, group, member, ...)          ROW(name, group, OPTION_INT64, member, NUMBER(__VA_ARGS__))
+#define REAL(name, group, member, ...)           ROW(name, group, OPTION_REAL, member, NUMBER(__VA_ARGS__))
+#define DENSE(row_instead)                       .models = 1U << MODEL_DENSE, .instead = row_instead
+#define SEQUENCE(row_instead)                    .models = 1U << MODEL_SEQUENCE, .instead = row_instead
 
 const option_t OPTION_TABLE[] = {
-    TEXT("data", GROUP_RUN, data, NULL, "DIR", "folder of shards that preprocess wrote (required)"),
-    TEXT("output", GROUP_RUN, output, NULL, "RUN", "run folder: run.ini, metrics.jsonl, checkpoints (required to train)"),
+    TEXT("data", GROUP_RUN, data, NULL, "DIR", "folder of shards (required)"),
+    TEXT("output", GROUP_RUN, output, NULL, "RUN", "run folder: run.ini, metrics.jsonl, checkpoints (required to train)", .letter = 'o'),
     TEXT("config", GROUP_RUN, config, NULL, "FILE", "take options from a key file, such as another run's run.ini"),
     CHOICE("preset", GROUP_RUN, preset, NULL, "seed|chorales|folk|band", "start from a known set of options"),
     TEXT("resume", GROUP_RUN, resume, "no", "no|auto|FILE", "go on from RUN's newest checkpoint, if any, or from FILE"),
-    FLAG("quiet", GROUP_RUN, quiet, "no progress on standard error"),
-    FLAG("version", GROUP_RUN, version, "print the version and leave"),
+    FLAG("quiet", GROUP_RUN, quiet, "no progress on standard error", .letter = 'q'),
+    FLAG("version", GROUP_RUN, version, "print the version and leave", .letter = 'V'),
 
     TEXT("evaluate", GROUP_EVALUATION, evaluate, NULL, "FILE", "score this checkpoint instead of training"),
     GRAMMAR("split", GROUP_EVALUATION, split, "test", "SPLIT,...", "songs that --evaluate scores: some of train, valid, test", valid_splits,
             "one or more of train, valid, test, with commas between"),
     INT("iwae", GROUP_EVALUATION, iwae, "0", "K", "dense: draws of the importance-weighted bound, 0: none", 0, 100000),
     INT("particles", GROUP_EVALUATION, particles, "0", "K", "sequence: particles of the bound, 0: none", 0, 10000),
-    TEXT("attributes", GROUP_EVALUATION, attributes, NULL, "FILE", "add to this checkpoint what sampler --more and --less need, instead of training"),
+    TEXT("attributes", GROUP_EVALUATION, attributes, NULL, "FILE",
+         "add to this checkpoint what sampling with --more and --less needs, instead of training"),
 
     CHOICE("model", GROUP_MODEL, model, "dense", "dense|sequence", "windows at once, or pieces frame by frame"),
     INT("window", GROUP_MODEL, window, "100", "FRAMES", "frames a window", 1, 65536, DENSE("its batches are whole pieces, or --chunk FRAMES")),
@@ -121,9 +122,9 @@ const option_t OPTION_TABLE[] = {
     INT("bucket-kib", GROUP_TRAINING, bucket_kib, "4096", "KIB", "size of the pieces in which gradients are averaged", 1, 1048576),
     INT("threads", GROUP_TRAINING, threads, "0", "N", "BLAS threads a rank, 0: its share of the cores", 0, 1024),
 
-    GRAMMAR("checkpoint-every", GROUP_KEEPING, checkpoint_every, "0", "'N steps'|'N minutes'",
-            "besides those at a better validation and at the end, 0: none besides", valid_checkpoint_every,
-            "a time between checkpoints such as '500 steps', '10 minutes' or 0"),
+    GRAMMAR("checkpoint-every", GROUP_KEEPING, checkpoint_every, "0", "N|'N steps'|'N minutes'",
+            "besides those at a better validation and at the end; a bare N counts steps, 0: none besides", valid_checkpoint_every,
+            "a time between checkpoints such as '500 steps' (or just 500), '10 minutes' or 0"),
     INT("keep", GROUP_KEEPING, keep, "3", "N", "numbered checkpoints that stay", 1, 100000),
     INT("validate-every", GROUP_KEEPING, validate_every, "1", "EPOCHS", "epochs between validations", 1, 100000),
     {.name = NULL},
@@ -142,10 +143,11 @@ const option_t *option_find(const char *name) {
 
 const char *option_nearest_name(const char *name, gboolean in_file) {
     const char *nearest = NULL;
-    size_t least = SIZE_MAX;
+    const size_t length = strlen(name);
+    size_t least = (length + 1) / 3 + 1;
     for (const option_t *option = OPTION_TABLE; option->name; option++) {
         if (in_file && option->group < GROUP_MODEL) continue;
-        const size_t distance = g_str_has_prefix(option->name, name) ? 0 : word_distance(name, option->name);
+        const size_t distance = length >= 3 && g_str_has_prefix(option->name, name) ? 0 : word_distance(name, option->name);
         if (distance < least) nearest = option->name;
         least = MIN(least, distance);
     }

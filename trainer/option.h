@@ -18,6 +18,7 @@ typedef struct {
     const char *fallback; /* the default as text, NULL: unset */
     const char *argument; /* its name in --help; of a choice: all values, "a|b", in the order of their enum */
     const char *help;
+    char letter;                         /* of the flag's short form, 0: none */
     double low, high;                    /* range of a number; high INFINITY: no limit */
     gboolean (*valid)(const char *text); /* of a text with a grammar, which wanted describes */
     const char *wanted;
@@ -32,7 +33,8 @@ const char *option_group_name(option_group_t group);
 
 /* NULL where there is none. */
 const option_t *option_find(const char *name);
-/* The known name nearest to a mistyped one: one that begins with it, else by edit distance, of those in run.ini or of all. */
+/* The known name that a mistyped one means: one that begins with it (three letters or more), else the nearest where edits change about a third of it at most; of those
+ * in run.ini or of all. NULL where none is near. */
 const char *option_nearest_name(const char *name, gboolean in_file);
 /* Reads text into the option's member. FALSE with OPTIONS_ERROR_USAGE set, led by label (where the text stood): the member is unchanged. */
 gboolean option_set(options_t *options, const option_t *option, const char *text, const char *label, GError **error);

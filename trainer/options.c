@@ -3,9 +3,9 @@
 #include "trainer/options.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "preprocess/program.h"
 #include "trainer/option.h"
 
 G_DEFINE_QUARK(mpianist_options_error, options_error)
@@ -49,8 +49,9 @@ static gboolean apply_text(options_t *options, const char *text, const char *sou
         for (char **key = keys; *key; key++) {
             const option_t *option = option_find(*key);
             if (!option) {
-                g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "%s: unknown option '%s'; did you mean '%s'?", source, *key,
-                            option_nearest_name(*key, TRUE));
+                const char *nearest = option_nearest_name(*key, TRUE);
+                g_autofree char *way_out = nearest ? g_strdup_printf("did you mean '%s'?", nearest) : g_strdup("--help lists all");
+                g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "%s: unknown option '%s'; %s", source, *key, way_out);
                 return FALSE;
             }
             if (option->group < GROUP_MODEL) {
@@ -121,8 +122,10 @@ options_t *options_from_text(const char *text, const char *source, GError **erro
 }
 
 /* The command line's flags, name -> text, applied after the files wherever they stand on the line. */
-static gboolean keep_flag(const char *name, const char *value, gpointer flags, G_GNUC_UNUSED GError **error) {
-    g_hash_table_insert(flags, g_strdup(name + strlen("--")), g_strdup(value ? value : ""));
+static gboolean keep_flag(const char *flag, const char *value, gpointer flags, G_GNUC_UNUSED GError **error) {
+    const option_t *option = OPTION_TABLE;
+    while (flag[1] == '-' ? !g_str_equal(option->name, flag + 2) : option->letter != flag[1]) option++;
+    g_hash_table_insert(flags, g_strdup(option->name), g_strdup(value ? value : ""));
     return TRUE;
 }
 
@@ -142,7 +145,7 @@ static GOptionGroup *group_new(option_group_t group, GHashTable *flags, gboolean
         g_ptr_array_add(texts, text);
         /* FILENAME takes the bytes as they are; else GLib refuses what the C locale does not know. */
         int kind = G_OPTION_FLAG_FILENAME | (option->type == OPTION_FLAG ? G_OPTION_FLAG_NO_ARG : 0);
-        GOptionEntry entry[] = {{option->name, 0, kind, G_OPTION_ARG_CALLBACK, (gpointer)(guintptr)keep_flag, text, option->argument},
+        GOptionEntry entry[] = {{option->name, option->letter, kind, G_OPTION_ARG_CALLBACK, (gpointer)(guintptr)keep_flag, text, option->argument},
                                 G_OPTION_ENTRY_NULL};
         g_option_group_add_entries(entries, entry);
     }
@@ -155,11 +158,15 @@ static GOptionGroup *group_new(option_group_t group, GHashTable *flags, gboolean
 static GOptionContext *context_new(GHashTable *flags, gboolean *help, GPtrArray *texts) {
     GOptionContext *context = g_option_context_new("--data DIR --output RUN");
     g_option_context_set_help_enabled(context, FALSE);
-    g_option_context_set_summary(context, "Trains a variational autoencoder on piano-roll shards, data-parallel over MPI ranks:\n"
-                                          "  mpirun -n 4 trainer --data shards --output run --preset seed\n"
-                                          "Options count in this order: defaults, --preset, --config, flags.");
-    g_option_context_set_description(context, "SIGUSR1, SIGTERM or SIGINT: write a checkpoint and leave; --resume auto goes on from there.\n"
-                                              "Exit status: 0 done, 1 error, 2 bad usage, 75 stopped early with a checkpoint written.\n");
+    g_autofree char *summary = g_strdup_printf("Trains a variational autoencoder on piano-roll shards, data-parallel over MPI ranks:\n"
+                                               "  mpirun -n 4 %s --data shards --output run --preset seed\n"
+                                               "Options count in this order: defaults, --preset, --config, flags.",
+                                               program_name());
+    g_option_context_set_summary(context, summary);
+    g_option_context_set_description(
+        context, "SIGUSR1, SIGTERM or SIGINT: write a checkpoint and leave; --resume auto goes on from there.\n"
+                 "Exit status: 0 done, also where --max-steps, --max-minutes or --early-stopping ends the run; 1 error; 2 bad usage;\n"
+                 "75 stopped early with a checkpoint written.\n");
     for (option_group_t group = 0; group < GROUP_COUNT; group++) g_option_context_add_group(context, group_new(group, flags, help, texts));
     return context;
 }
@@ -170,8 +177,9 @@ static void usage_error(const GError *cause, GError **error) {
     if (g_error_matches(cause, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION) && start) {
         start += strlen(" --");
         g_autofree char *name = g_strndup(start, strcspn(start, "=")); /* without its value */
-        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "--%s: unknown option; did you mean --%s? (--help lists all)", name,
-                    option_nearest_name(name, FALSE));
+        const char *nearest = option_nearest_name(name, FALSE);
+        g_autofree char *meant = nearest ? g_strdup_printf("; did you mean --%s?", nearest) : g_strdup("");
+        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "--%s: unknown option%s (--help lists all)", name, meant);
     } else {
         g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "%s (--help lists all options)", cause->message);
     }
@@ -189,13 +197,29 @@ static gboolean check_meaning(const options_t *options, GHashTable *flags, GErro
     return TRUE;
 }
 
+/* A flag for training beside --evaluate or --attributes is refused; what a --config file says of it is not meant for them. */
+static gboolean check_scoring(const char *task, GHashTable *flags, GError **error) {
+    static const char *const of_runs[] = {"output", "preset", "resume", NULL}, *const of_scoring[] = {"seed", "threads", NULL};
+    for (const option_t *option = OPTION_TABLE; option->name; option++) {
+        const gboolean trains = option->group < GROUP_MODEL ? g_strv_contains(of_runs, option->name) : !g_strv_contains(of_scoring, option->name);
+        if (!trains || !g_hash_table_contains(flags, option->name)) continue;
+        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "--%s: has no meaning beside --%s, which does not train; leave it out", option->name,
+                    task);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 /* What single values cannot show. */
 static gboolean check_together(const options_t *options, GHashTable *flags, GError **error) {
     const char *problem = NULL;
     const gboolean trains = !options->evaluate && !options->attributes;
-    if (!options->data)
-        problem = "--data: missing; give the folder of shards that preprocess wrote (--help lists all options)";
-    else if (!options->output && trains)
+    if (!options->data) {
+        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "--data: missing; give the folder of shards that %s wrote (--help lists all options)",
+                    program_called("preprocess"));
+        return FALSE;
+    }
+    if (!options->output && trains)
         problem = "--output: missing; give the run folder to write to (--help lists all options)";
     else if (options->evaluate && options->attributes)
         problem = "--evaluate, --attributes: exclude each other; give one after the other";
@@ -212,7 +236,8 @@ static gboolean check_together(const options_t *options, GHashTable *flags, GErr
     else if (options->latent == 0 && g_str_equal(options->model, "dense"))
         problem = "--latent: 0 makes no sense for --model dense; give 1 or more";
     if (problem) g_set_error_literal(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, problem);
-    return !problem && (!trains || check_meaning(options, flags, error));
+    if (problem) return FALSE;
+    return trains ? check_meaning(options, flags, error) : check_scoring(options->evaluate ? "evaluate" : "attributes", flags, error);
 }
 
 /* run.ini of the run that --resume goes on with, or NULL. Owner: caller. */
@@ -253,10 +278,10 @@ options_t *options_parse(int *argc, char ***argv, gboolean print, gboolean *help
     }
     if (*help) {
         g_autofree char *text = g_option_context_get_help(context, FALSE, NULL);
-        if (print) fputs(text, stdout);
+        if (print) g_print("%s", text);
     } else if (g_hash_table_contains(flags, "version")) {
         options->version = *help = TRUE;
-        if (print) puts("mpianist-trainer " MPIANIST_VERSION "\nLicense MIT. There is no warranty, to the extent permitted by law.");
+        if (print) program_print_version("trainer");
     } else if (*argc > 1) {
         g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "'%s': unexpected argument; every option has a name (--help lists all)", (*argv)[1]);
         return NULL;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "preprocess/program.h"
 #include "preprocess/progress.h"
 #include "preprocess/report.h"
 #include "preprocess/spool.h"
@@ -186,8 +187,13 @@ static void describe(const corpus_t *corpus, shard_set_t *head) {
 
 /* Shards of another corpus in the folder: refused, or with --replace removed. */
 static gboolean make_room(const corpus_options_t *options, const shard_set_t *head, GError **error) {
-    g_autoptr(GDir) folder = g_dir_open(options->output, 0, error);
-    if (!folder) return FALSE;
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(GDir) folder = g_dir_open(options->output, 0, &cause);
+    if (!folder) {
+        g_set_error(error, CORPUS_ERROR, CORPUS_ERROR_OUTPUT, "%s: cannot read this folder: %s; choose another --output", options->output,
+                    program_cause(cause));
+        return FALSE;
+    }
     for (const char *name; (name = g_dir_read_name(folder));) {
         if (!g_str_has_prefix(name, "shard-") || !g_str_has_suffix(name, ".h5")) continue;
         g_autofree char *path = g_build_filename(options->output, name, NULL);
@@ -199,7 +205,7 @@ static gboolean make_room(const corpus_options_t *options, const shard_set_t *he
             return FALSE;
         }
         if (g_unlink(path) != 0) {
-            g_set_error(error, CORPUS_ERROR, CORPUS_ERROR_OUTPUT, "%s: cannot remove: %s", path, g_strerror(errno));
+            g_set_error(error, CORPUS_ERROR, CORPUS_ERROR_OUTPUT, "%s: cannot remove: %s; choose another --output", path, g_strerror(errno));
             return FALSE;
         }
     }

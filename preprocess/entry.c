@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "preprocess/program.h"
+
 enum { MAX_FILE_BYTES = 64 << 20 };
 
 /* Used where one file is read for its own sake. */
@@ -93,8 +95,12 @@ static gboolean read_in_worker(gpointer data, GByteArray *out, GError **error) {
         g_byte_array_append(out, (const guint8 *)&entry, sizeof entry);
         return TRUE;
     }
-    g_autoptr(GMappedFile) file = g_mapped_file_new(job->path, FALSE, error);
-    if (!file) return FALSE;
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(GMappedFile) file = g_mapped_file_new(job->path, FALSE, &cause);
+    if (!file) {
+        g_set_error_literal(error, cause->domain, cause->code, program_cause(cause));
+        return FALSE;
+    }
     gsize length = g_mapped_file_get_length(file);
     g_autoptr(roll_t) roll = NULL;
     if (length > MAX_FILE_BYTES)

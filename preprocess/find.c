@@ -6,6 +6,8 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "preprocess/program.h"
+
 G_DEFINE_QUARK(mpianist_find_error, find_error)
 
 typedef struct {
@@ -57,8 +59,14 @@ static int by_bytes(gconstpointer a, gconstpointer b) { return strcmp(*(char *co
 /* Below `path`, whose files are named `prefix`/... Dangling links and other things that cannot be looked at are files that fail in their turn, with a row of the
  * report; a folder that cannot be opened is an error. */
 static gboolean walk(search_t *search, const char *path, const char *prefix, GError **error) {
-    g_autoptr(GDir) folder = g_dir_open(path, 0, error);
-    if (!folder) return FALSE;
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(GDir) folder = g_dir_open(path, 0, &cause);
+    if (!folder) {
+        g_autofree char *shown = g_filename_display_name(path);
+        g_set_error(error, FIND_ERROR, FIND_ERROR_READ, "%s: cannot read this folder: %s; make it readable, or leave it out", shown,
+                    program_cause(cause));
+        return FALSE;
+    }
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     for (const char *name; (name = g_dir_read_name(folder));) g_ptr_array_add(names, g_strdup(name));
     g_ptr_array_sort(names, by_bytes);
@@ -99,7 +107,7 @@ static gboolean read_list(const char *list, GPtrArray *inputs, GError **error) {
     GError *local = NULL;
     if (!g_file_get_contents(path, &text, &length, &local)) {
         g_set_error(error, FIND_ERROR, FIND_ERROR_READ, "%s: cannot read the list of files: %s; give a text file, one name a line, or -", list,
-                    local->message);
+                    program_cause(local));
         g_error_free(local);
         return FALSE;
     }
@@ -128,7 +136,8 @@ GPtrArray *find_files(char *const *inputs, const char *list, GError **error) {
         if (!add_input(&search, all->pdata[i], all->len == 1, error)) return NULL;
     }
     if (found->len == 0) {
-        g_set_error(error, FIND_ERROR, FIND_ERROR_NONE, "no MIDI file (.mid, .midi, .kar) in the folders named; name others");
+        g_autofree char *shown = all->len == 1 ? g_filename_display_name(all->pdata[0]) : g_strdup("the folders named");
+        g_set_error(error, FIND_ERROR, FIND_ERROR_NONE, "no MIDI file (.mid, .midi, .kar) in %s; name another folder, or files", shown);
         return NULL;
     }
     g_ptr_array_sort(found, by_name);

@@ -37,15 +37,21 @@ static herr_t keep_innermost(unsigned n, const H5E_error2_t *entry, void *data) 
     return 0;
 }
 
-/* "unable to open file: ..., error message = 'No such file or directory', ..." -> the message between the quotes. */
-static char *shorten_cause(char *cause) {
+/* "unable to open file: ..., error message = 'No such file or directory', ..." -> the message between the quotes; NULL where there is none. */
+static char *system_cause(const char *reason) {
     static const char key[] = "error message = '";
-    const char *message = strstr(cause, key);
-    if (!message) return cause;
-    message += sizeof key - 1;
-    char *inner = g_strndup(message, strcspn(message, "'"));
-    g_free(cause);
-    return inner;
+    const char *message = strstr(reason, key);
+    return message ? g_strndup(message + sizeof key - 1, strcspn(message + sizeof key - 1, "'")) : NULL;
+}
+
+/* HDF5 speaks of its own insides: what it comes down to, and the way out. Owner: caller. */
+static char *plain_cause(h5_error_t code, const char *reason) {
+    char *cause = system_cause(reason);
+    if (cause) return cause;
+    if (strstr(reason, "memory allocation failed")) return g_strdup_printf("not enough memory (HDF5: %s)", reason);
+    if (code == H5_ERROR_WRITE) return g_strdup_printf("HDF5 failed (%s), perhaps for want of memory", reason);
+    return g_strdup_printf("the file is %s (HDF5: %s); copy it anew, or make it again",
+                           g_str_has_prefix(reason, "truncated file") ? "cut short" : "damaged", reason);
 }
 
 static const char *way_out(int cause) {
@@ -62,12 +68,11 @@ static const char *way_out(int cause) {
 
 gboolean h5_fail(GError **error, h5_error_t code, const char *path, const char *doing) {
     int cause = errno;
-    char *text = NULL;
-    if (H5Eget_num(H5E_DEFAULT) > 0) H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, &text);
-    text = text ? shorten_cause(text) : g_strconcat(g_strerror(cause), code == H5_ERROR_WRITE ? way_out(cause) : "", NULL);
+    g_autofree char *reason = NULL;
+    if (H5Eget_num(H5E_DEFAULT) > 0) H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, &reason);
+    g_autofree char *text = reason ? plain_cause(code, reason) : g_strconcat(g_strerror(cause), code == H5_ERROR_WRITE ? way_out(cause) : "", NULL);
     g_autofree char *shown = g_filename_display_name(path);
     g_set_error(error, H5_ERROR, (gint)code, "%s: cannot %s: %s", shown, doing, text);
-    g_free(text);
     return FALSE;
 }
 
@@ -81,7 +86,8 @@ static gboolean fail_errno(GError **error, h5_error_t code, const char *path, co
 
 static gboolean fail_format(GError **error, const char *path, const char *what, const char *cause) {
     g_autofree char *shown = g_filename_display_name(path);
-    g_set_error(error, H5_ERROR, H5_ERROR_FORMAT, "%s: cannot read %s: %s; the file is damaged or written by another program", shown, what, cause);
+    g_set_error(error, H5_ERROR, H5_ERROR_FORMAT,
+                "%s: cannot read %s: %s; the file is damaged or written by another program; give another, or make it again", shown, what, cause);
     return FALSE;
 }
 
@@ -102,8 +108,10 @@ h5_file_t *h5_file_open(const char *path, GError **error) {
     if (!readable) {
         int cause = errno;
         g_autofree char *shown = g_filename_display_name(path);
-        g_set_error(error, H5_ERROR, H5_ERROR_OPEN, "%s: cannot open: %s; %s", shown, g_strerror(cause),
-                    cause == ENOENT ? "look for its name" : "make it readable");
+        g_set_error(error, H5_ERROR, H5_ERROR_OPEN, "%s: cannot open: %s%s", shown, g_strerror(cause),
+                    cause == ENOENT || cause == ENOTDIR ? "; look for its name"
+                    : cause == EACCES || cause == EPERM ? "; make it readable"
+                                                        : "");
     }
     if (fd >= 0) close(fd);
     if (!readable) return NULL;
@@ -119,6 +127,7 @@ h5_file_t *h5_file_open(const char *path, GError **error) {
 #else
     g_setenv("HDF5_USE_FILE_LOCKING", "FALSE", FALSE);
 #endif
+    if (status.st_size == 0) return fail_format(error, path, "it", "it is empty"), NULL;
     if (H5Fis_hdf5(path) == 0) return fail_format(error, path, "it", "not an HDF5 file"), NULL;
     file->id = H5Fopen(path, H5F_ACC_RDONLY, access);
     if (file->id < 0) return h5_fail(error, H5_ERROR_OPEN, path, "open"), NULL;

@@ -50,7 +50,7 @@ hid_t h5_string_type(size_t length);
 gboolean h5_write_floats(h5_file_t *file, const char *name, const float *values, size_t rows, size_t cols, GError **error);
 gboolean h5_read_floats(h5_file_t *file, const char *name, float *values, size_t rows, size_t cols, GError **error);
 
-/* Sets error from HDF5's error stack, or errno where that is empty: "PATH: cannot DOING: CAUSE". Returns FALSE. */
+/* Sets error from HDF5's error stack, or errno where that is empty: "PATH: cannot DOING: CAUSE", the cause in plain words before HDF5's own. Returns FALSE. */
 gboolean h5_fail(GError **error, h5_error_t code, const char *path, const char *doing);
 
 #endif

@@ -64,10 +64,11 @@ static void print_figures(const shard_set_t *set, const split_figures_t figures[
     const grid_t *grid = &set->grid;
     g_autofree char *tracks = grid_tracks_string(grid);
     g_autofree char *folder = g_filename_display_name(set->folder);
-    printf("%s: %zu song%s in %zu shard%s, corpus %.16s\n", folder, set->n_songs, set->n_songs == 1 ? "" : "s", set->n_shards,
-           set->n_shards == 1 ? "" : "s", set->corpus_id);
-    printf("grid     %d steps a beat, pitches %d to %d (%d)%s%s\n", grid->steps_per_beat, grid->pitch_low, grid->pitch_low + grid->pitches - 1,
-           grid->pitches, grid->fold_octaves ? ", folded by octaves" : "", grid->sustain_pedal ? ", sustain pedal applied" : "");
+    printf("%s: %zu %s in %zu %s, corpus %.16s\n", folder, set->n_songs, g_dngettext(NULL, "song", "songs", set->n_songs), set->n_shards,
+           g_dngettext(NULL, "shard", "shards", set->n_shards), set->corpus_id);
+    printf("grid     %d %s a beat, pitches %d to %d (%d)%s%s\n", grid->steps_per_beat,
+           g_dngettext(NULL, "step", "steps", (gulong)grid->steps_per_beat), grid->pitch_low, grid->pitch_low + grid->pitches - 1, grid->pitches,
+           grid->fold_octaves ? ", folded by octaves" : "", grid->sustain_pedal ? ", sustain pedal applied" : "");
     printf("tracks   %s\noptions  %s\n\n", tracks, set->options);
     printf("split     songs      frames       notes  notes at once  baseline, nats a frame\n");
     for (int split = 0; split < SPLIT_COUNT; split++) {

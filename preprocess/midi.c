@@ -10,6 +10,7 @@
 #include <smf.h>
 #include <string.h>
 
+#include "preprocess/program.h"
 #include "preprocess/sieve.h"
 
 G_DEFINE_QUARK(midi_error, midi_error)
@@ -318,6 +319,6 @@ gboolean midi_write(const song_t *song, const char *path, GError **error) {
     if (g_file_set_contents_full(path, (const char *)out->data, (gssize)out->len, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0666,
                                  &cause))
         return TRUE;
-    g_set_error(error, MIDI_ERROR, MIDI_ERROR_WRITE, "%s: cannot write the song: %s; make room or name another folder", path, cause->message);
+    g_set_error(error, MIDI_ERROR, MIDI_ERROR_WRITE, "%s: cannot write the song: %s; make room or name another folder", path, program_cause(cause));
     return FALSE;
 }

@@ -48,6 +48,11 @@ void program_say(const char *format, ...) {
     va_end(arguments);
 }
 
+const char *program_cause(const GError *error) {
+    const char *last = error->domain == G_FILE_ERROR ? g_strrstr(error->message, ": ") : NULL;
+    return last ? last + strlen(": ") : error->message;
+}
+
 void program_print_version(const char *name) {
     printf("mpianist-%s " MPIANIST_VERSION "\nLicense MIT. There is no warranty, to the extent permitted by law.\n", name);
 }

@@ -16,6 +16,9 @@ const char *program_called(const char *name);
 /* Begins a line of standard error with program_name(). */
 void program_say(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
+/* Of an error of GLib's that has to do with a file, the cause alone: GLib names the file, as who reports it does. */
+const char *program_cause(const GError *error);
+
 /* --version of "trainer". */
 void program_print_version(const char *name);
 

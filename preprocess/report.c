@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "preprocess/program.h"
+
 /* UTF-8 without tabs and line ends. */
 static char *cell(const char *text) {
     g_autofree char *valid = g_utf8_make_valid(text, -1);
@@ -65,7 +67,8 @@ gboolean report_write(const char *folder, const report_row_t *rows, size_t n, co
     g_autoptr(GError) cause = NULL;
     if (g_file_set_contents_full(path, out->str, (gssize)out->len, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0666, &cause))
         return TRUE;
-    g_set_error(error, cause->domain, cause->code, "%s: cannot write the report: %s; make room or choose another --output", path, cause->message);
+    g_set_error(error, cause->domain, cause->code, "%s: cannot write the report: %s; make room or choose another --output", path,
+                program_cause(cause));
     return FALSE;
 }
 
@@ -91,15 +94,19 @@ void report_summarize(const report_row_t *rows, size_t n, const char *folder) {
         guint count = GPOINTER_TO_UINT(g_hash_table_lookup(reasons, reason));
         g_hash_table_replace(reasons, reason, GUINT_TO_POINTER(count + 1));
     }
-    fprintf(stderr, "%zu %s: %zu kept (%zu train, %zu valid, %zu test), %zu dropped\n", n, n == 1 ? "file" : "files", kept, songs[SPLIT_TRAIN],
-            songs[SPLIT_VALID], songs[SPLIT_TEST], n - kept);
+    fprintf(stderr, "%zu %s: %zu kept (%zu train, %zu valid, %zu test), %zu dropped\n", n, g_dngettext(NULL, "file", "files", n), kept,
+            songs[SPLIT_TRAIN], songs[SPLIT_VALID], songs[SPLIT_TEST], n - kept);
     guint n_reasons = 0;
     g_autofree gpointer *names = g_hash_table_get_keys_as_array(reasons, &n_reasons);
     g_qsort_with_data(names, (gint)n_reasons, sizeof *names, by_count, reasons);
     for (guint i = 0; i < MIN(n_reasons, 5); i++)
         fprintf(stderr, "  %u: %s\n", GPOINTER_TO_UINT(g_hash_table_lookup(reasons, names[i])), (char *)names[i]);
-    if (drums > 0) fprintf(stderr, "  %zu drum notes left out (a track of their own takes them: --tracks ...,drums)\n", drums);
-    if (out_of_range > 0) fprintf(stderr, "  %zu notes out of range left out (--fold-octaves moves them in)\n", out_of_range);
+    if (drums > 0)
+        fprintf(stderr, "  %zu drum %s left out (a track of their own takes them: --tracks ...,drums)\n", drums,
+                g_dngettext(NULL, "note", "notes", drums));
+    if (out_of_range > 0)
+        fprintf(stderr, "  %zu %s out of range left out (--fold-octaves moves them in)\n", out_of_range,
+                g_dngettext(NULL, "note", "notes", out_of_range));
     if (warned > 0) fprintf(stderr, "  %zu with damaged or missing tracks, read as far as they go\n", warned);
     fprintf(stderr, "every file: %s/report.tsv\n", folder);
 }

@@ -25,6 +25,10 @@ for n in 1 2 4; do
     [ "$n" -eq 1 ] || { cmp -s model1 "model$n"; result $? "the same figures as on 1 rank, to the last digit"; }
 done
 says 'bound of 5 particles' "a table for people"
+make_corpus single 1 --tracks merged --split 0,0,100
+run "$trainer" --evaluate model.h5 --data single --particles 1
+says '^model\.h5 on test: 1 piece, [0-9]+ frames, ' "one piece is one"
+says '^bound of 1 particle ' "and one particle"
 figures model1 'split eq "test" && pieces > 4 && frames > 100 * pieces && segments >= frames / 4' "counts"
 figures model1 'abs(nll_per_frame + kl_per_frame - loss_per_frame) < 1e-9 && bound_per_frame < loss_per_frame' "the bound is tighter than one draw's"
 figures model1 'abs(kl_per_segment * segments - kl_per_frame * frames) < 1e-6 * frames && kl_per_frame > 0' "KL a segment"

@@ -178,8 +178,10 @@ row folders.out/report.tsv loose.mid status dropped "a file in no such folder is
 # --- figures and other readers ---
 midi bernoulli.mid 60
 run "$preprocess" --split 100,0,0 --output bernoulli bernoulli.mid
+says '^1 file: 1 kept' "one is one"
 run "$preprocess" --info bernoulli
 status_is 0 "--info"
+prints '^bernoulli: 1 song in 1 shard, ' "of one song"
 # One note, sounding in all 4 frames: p = 4.5 / 5 for it, 0.5 / 5 for the other 87: 88 * -ln 0.9 = 9.272 nats.
 prints '^train +1 +4 +1 +1\.000 +9\.272$' "the Bernoulli baseline is what it is on paper"
 prints '^test +0 +0 +0 +0\.000 +-$' "an empty split has none"

@@ -108,13 +108,26 @@ status_is 0 "and what is kept is a whole corpus"
 mkdir empty
 run "$preprocess" --output none empty
 status_is 1 "a folder without MIDI files"
-says '^preprocess: .*no MIDI file' "is said to be one"
+says '^preprocess: no MIDI file .* in empty; name another' "is said to be one"
 run "$preprocess" --output none nowhere
 status_is 1 "a folder that is not there"
 says '^preprocess: nowhere: .*No such file' "is named"
 run "$preprocess" --output none --files-from nowhere.txt
 status_is 1 "a list that is not there"
-says 'nowhere.txt.*No such file' "is named"
+says '^preprocess: nowhere\.txt: cannot read the list of files: No such file or directory; ' "is named"
+if [ "$(id -u)" -ne 0 ]; then # root may read all
+    mkdir locked some
+    cp "$(find songs -name '*.mid' | sort | head -n 1)" some/a.mid
+    cp some/a.mid some/b.mid
+    chmod 000 locked some/b.mid
+    run "$preprocess" --output none locked
+    status_is 1 "a folder that must not be read"
+    says '^preprocess: locked: cannot read this folder: Permission denied; make it readable' "is named"
+    run "$preprocess" --output some.out some
+    status_is 0 "a file that must not be read"
+    says '^  1: Permission denied$' "is left out, and why"
+    chmod 700 locked
+fi
 mkdir hopeless
 cp bad/noise.mid bad/text.mid bad/empty.mid hopeless
 run "$preprocess" --output hopeless.out hopeless
@@ -132,7 +145,7 @@ status_is 1 "a folder that cannot be made"
 says '^preprocess: file/shards: .*Not a directory' "is named"
 run bash -c "ulimit -f 4; trap '' XFSZ; '$preprocess' --output full songs"
 status_is 1 "a full disk"
-says_once '^preprocess: full/.*: .*File too large' "is named, once, with the file"
+says_once '^preprocess: full/[a-z.0-9-]*: cannot [a-z ]*: File too large; ' "is named, once, with the file"
 [ -z "$(find full -name 'shard-*' -o -name '*.tmp')" ]
 result $? "and no half-written file is left"
 mkdir foreign

@@ -117,19 +117,20 @@ static void test_damaged(void) {
     assert_refused("/dev/null", "/dev/null: cannot read it: not a file;*");
     g_assert_true(g_file_set_contents("text.h5", "not at all", -1, NULL));
     assert_refused("text.h5", "text.h5: cannot read it: not an HDF5 file;*");
+    assert_refused("text.h5/none.h5", "text.h5/none.h5: cannot open: Not a directory; look for its name");
     g_assert_true(g_file_set_contents("empty.h5", "", 0, NULL));
-    assert_refused("empty.h5", "empty.h5: cannot *");
+    assert_refused("empty.h5", "empty.h5: cannot read it: it is empty; *");
     write_sample("damaged.h5");
     g_assert_true(g_file_get_contents("damaged.h5", &bytes, &n, NULL));
     g_assert_true(g_file_set_contents("short.h5", bytes, (gssize)(n * 2 / 3), NULL));
-    assert_refused("short.h5", "short.h5: cannot open: truncated file*");
+    assert_refused("short.h5", "short.h5: cannot open: the file is cut short (HDF5: truncated file*); copy it anew, or make it again");
     bytes[n / 2] ^= 0x10; /* amid the matrix: Fletcher-32 must see it */
     g_assert_true(g_file_set_contents("damaged.h5", bytes, (gssize)n, NULL));
     g_autoptr(h5_file_t) file = h5_file_open("damaged.h5", &error);
     g_assert_no_error(error);
     g_assert_false(h5_read_floats(file, "/weights/deep/w", values, ROWS, COLS, &error));
     g_assert_nonnull(error);
-    g_assert_nonnull(strstr(error->message, "damaged.h5: cannot read /weights/deep/w: "));
+    g_assert_nonnull(strstr(error->message, "damaged.h5: cannot read /weights/deep/w: the file is damaged (HDF5: "));
 }
 
 /* Every single bit flip or cut of a small file is either refused or read; it never ends the process. */

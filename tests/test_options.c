@@ -109,16 +109,16 @@ static void test_bad_values(void) {
     assert_refused("--batch 99999999999999999999", "--batch: '99999999999999999999' is not a whole number from 1 to 1048576");
     assert_refused("--batch=", "--batch: '' is not a whole number from 1 to 1048576");
     assert_refused("--batch --epochs", "--batch: '--epochs' is not a whole number from 1 to 1048576");
-    assert_refused("--seed -1", "--seed: '-1' is not a whole number 0 or more");
-    assert_refused("--seed 9223372036854775808", "--seed: '9223372036854775808' is not a whole number 0 or more");
+    assert_refused("--seed -1", "--seed: '-1' is not a whole number of at least 0");
+    assert_refused("--seed 9223372036854775808", "--seed: '9223372036854775808' is not a whole number of at least 0");
     assert_refused("--learning-rate 1,5", "--learning-rate: '1,5' is not a number from 0 to 10");
     assert_refused("--learning-rate nan", "--learning-rate: 'nan' is not a number from 0 to 10");
     assert_refused("--learning-rate 1e-3x", "--learning-rate: '1e-3x' is not a number from 0 to 10");
     assert_refused("--learning-rate -0.1", "--learning-rate: '-0.1' is not a number from 0 to 10");
     assert_refused("--learning-rate=", "--learning-rate: '' is not a number from 0 to 10");
     assert_refused("--learning-rate e", "--learning-rate: 'e' is not a number from 0 to 10");
-    assert_refused("--clip inf", "--clip: 'inf' is not a number 0 or more");
-    assert_refused("--clip 1e999", "--clip: '1e999' is not a number 0 or more");
+    assert_refused("--clip inf", "--clip: 'inf' is not a number of at least 0");
+    assert_refused("--clip 1e999", "--clip: '1e999' is not a number of at least 0");
     assert_refused("--loss BCE", "--loss: 'BCE' is not one of bce, mse");
     assert_refused("--planes b", "--planes: 'b' is not one of sounding, both");
     assert_refused("--preset sed", "--preset: 'sed' is not one of seed, chorales, folk, band");
@@ -171,7 +171,6 @@ static void test_usage(void) {
         {"trainer --lear 3", "--lear: unknown option; did you mean --learning-rate? (--help lists all)"},
         {"trainer --batsh 3", "--batsh: unknown option; did you mean --batch? (--help lists all)"},
         {"trainer --learn-rate=3", "--learn-rate: unknown option; did you mean --learning-rate? (--help lists all)"},
-        {"trainer --breach 3", "--breach: unknown option (--help lists all)"},
         {"trainer --foo", "--foo: unknown option (--help lists all)"},
         {"trainer --e 3", "--e: unknown option (--help lists all)"},
         {"trainer --batch", "Missing argument for --batch (--help lists all options)"},
@@ -183,10 +182,8 @@ static void test_usage(void) {
         {"trainer --data d --attributes a --evaluate b", "--evaluate, --attributes: exclude each other; give one after the other"},
         {"trainer --data d --attributes a --split test", "--split: has no meaning without --evaluate CHECKPOINT"},
         {"trainer --data d --evaluate b --output o", "--output: has no meaning beside --evaluate, which does not train; leave it out"},
-        {"trainer --data d --evaluate b --resume auto", "--resume: has no meaning beside --evaluate, which does not train; leave it out"},
         {"trainer --data d --evaluate b --seed 3 --epochs 5", "--epochs: has no meaning beside --evaluate, which does not train; leave it out"},
         {"trainer --data d --attributes a --hidden 3", "--hidden: has no meaning beside --attributes, which does not train; leave it out"},
-        {"trainer --data d --attributes a --preset seed", "--preset: has no meaning beside --attributes, which does not train; leave it out"},
         {"trainer --data d --output o --batch 4 --accumulate 5", "--accumulate: more passes than a batch has samples; lower it or raise --batch"},
         {"trainer --data d --output o --model sequence --chunk 30 --segment 8", "--chunk: must be whole segments; give a multiple of --segment"},
     };
@@ -247,6 +244,7 @@ static void test_files(void) {
         g_autoptr(options_t) options = parse(unreadable[i], &error);
         g_assert_null(options);
         g_assert_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE);
+        if (i == 0) g_assert_cmpstr(error->message, ==, "/nonexistent/run.ini: cannot read options: No such file or directory; give a run.ini");
     }
     g_autoptr(GError) error = NULL;
     g_autofree char *binary = g_build_filename(g_get_tmp_dir(), "mpianist-binary.ini", NULL);

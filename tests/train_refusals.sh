@@ -34,7 +34,10 @@ all_refused 1 'empty' "a folder without shards" --data empty --output new
 refused 1 'no train songs' "no train windows" --data untrained --output new "${tiny[@]}"
 all_refused 1 'has [0-9]+ train windows of 16 frames, fewer than one batch of 9999; take --batch [0-9]+ or less' "too few windows" \
     --data data --output new "${tiny[@]}" --batch 9999
-all_refused 1 '2 ranks for a batch of 1 windows.*start 1 ranks' "more ranks than a batch has windows" --data data --output new "${tiny[@]}" --batch 1
+all_refused 1 '2 ranks for a --batch of 1: .*start 1 at most' "more ranks than a batch has windows" --data data --output new "${tiny[@]}" --batch 1
+make_corpus single 1 --split 100,0,0
+refused 1 'single: has 1 train piece, fewer' "too few pieces" --data single --output new "${tiny_sequence[@]}"
+refused 2 '--epochs: has no meaning beside --evaluate' "training options where nothing trains" --data data --evaluate good/latest.h5 --epochs 3
 
 shards=(data/*.h5)
 last_shard=$(basename "${shards[-1]}")

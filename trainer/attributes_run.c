@@ -165,8 +165,10 @@ static gboolean print_json(const options_t *options, const attribute_info_t *inf
 
 static void print_table(const options_t *options, const job_t *job, const attributes_t *attributes) {
     const gboolean dense = job->head->model.kind == MODEL_DENSE;
-    g_printerr("%s: vectors from %.0f %s of %zu train songs\n", options->attributes, attribute_moments_count(&job->moments),
-               dense ? "windows" : "segments", job->n);
+    const gulong n = (gulong)attribute_moments_count(&job->moments);
+    g_printerr("%s: vectors from %lu %s of %zu train %s\n", options->attributes, n,
+               dense ? g_dngettext(NULL, "window", "windows", n) : g_dngettext(NULL, "segment", "segments", n), job->n,
+               g_dngettext(NULL, "song", "songs", job->n));
     if (strcmp(job->head->corpus_id, data_shards(job->data)->corpus_id) != 0)
         g_printerr("warning: %s was trained on corpus %.12s, these shards are %.12s\n", options->attributes, job->head->corpus_id,
                    data_shards(job->data)->corpus_id);

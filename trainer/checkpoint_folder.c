@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "preprocess/program.h"
 #include "trainer/checkpoint.h"
 
 static const char *const links[] = {"latest.h5", "best.h5"};
@@ -44,7 +45,7 @@ static GPtrArray *list_checkpoints(const char *run, GPtrArray *leftovers, GError
     g_autoptr(GError) cause = NULL;
     g_autoptr(GDir) folder = g_dir_open(run, 0, &cause);
     if (!folder) {
-        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "%s: cannot list checkpoints: %s", run, cause->message);
+        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "%s: cannot list checkpoints: %s", run, program_cause(cause));
         return NULL;
     }
     for (const char *name; (name = g_dir_read_name(folder));) {

@@ -79,13 +79,14 @@ static gboolean print_json(const options_t *options, const checkpoint_t *head, s
 static void print_table(const options_t *options, const model_config_t *config, split_t split, const evaluation_t *e) {
     const double per_frame = (double)e->windows / (double)e->frames;
     const char *kind = config->loss == LOSS_MSE ? "squared error" : "reconstruction, nats";
-    g_printerr("%s on %s: %" G_GINT64_FORMAT " windows, %" G_GINT64_FORMAT " frames\n", options->evaluate, split_name(split), e->windows, e->frames);
+    g_printerr("%s on %s: %" G_GINT64_FORMAT " %s, %" G_GINT64_FORMAT " %s\n", options->evaluate, split_name(split), e->windows,
+               g_dngettext(NULL, "window", "windows", (gulong)e->windows), e->frames, g_dngettext(NULL, "frame", "frames", (gulong)e->frames));
     g_printerr("%-28s %12s %12s\n", "", "a window", "a frame");
     g_printerr("%-28s %12.4f %12.4f\n", kind, e->nll, e->nll * per_frame);
     g_printerr("%-28s %12.4f %12.4f\n", "KL divergence, nats", e->kl, e->kl * per_frame);
     g_printerr("%-28s %12.4f %12.4f\n", "sum (-ELBO)", e->nll + e->kl, (e->nll + e->kl) * per_frame);
     if (e->draws > 0) {
-        g_autofree char *name = g_strdup_printf("bound of %d draws (IWAE)", e->draws);
+        g_autofree char *name = g_strdup_printf("bound of %d %s (IWAE)", e->draws, g_dngettext(NULL, "draw", "draws", (gulong)e->draws));
         g_printerr("%-28s %12.4f %12.4f\n", name, e->iwae, e->iwae * per_frame);
     }
     g_printerr("%-28s %12d of %zu\n", "active latent units", e->active_units, config->latent);
@@ -124,8 +125,9 @@ static gboolean print_sequence_json(const options_t *options, const checkpoint_t
 
 static void print_sequence_table(const options_t *options, const model_config_t *config, split_t split, const sequence_evaluation_t *e) {
     const double per_segment = (double)e->frames / (double)e->segments;
-    g_printerr("%s on %s: %" G_GINT64_FORMAT " pieces, %" G_GINT64_FORMAT " frames, %" G_GINT64_FORMAT " segments\n", options->evaluate,
-               split_name(split), e->pieces, e->frames, e->segments);
+    g_printerr("%s on %s: %" G_GINT64_FORMAT " %s, %" G_GINT64_FORMAT " %s, %" G_GINT64_FORMAT " %s\n", options->evaluate, split_name(split),
+               e->pieces, g_dngettext(NULL, "piece", "pieces", (gulong)e->pieces), e->frames, g_dngettext(NULL, "frame", "frames", (gulong)e->frames),
+               e->segments, g_dngettext(NULL, "segment", "segments", (gulong)e->segments));
     g_printerr("%-28s %12s %12s\n", "", "a segment", "a frame");
     g_printerr("%-28s %12.4f %12.4f\n", config->latent > 0 ? "reconstruction, nats" : "-log-likelihood, nats", e->nll * per_segment, e->nll);
     if (config->latent > 0) {
@@ -133,7 +135,7 @@ static void print_sequence_table(const options_t *options, const model_config_t 
         g_printerr("%-28s %12.4f %12.4f\n", "sum (-ELBO)", (e->nll + e->kl) * per_segment, e->nll + e->kl);
     }
     if (e->particles > 0) {
-        g_autofree char *name = g_strdup_printf("bound of %d particles", e->particles);
+        g_autofree char *name = g_strdup_printf("bound of %d %s", e->particles, g_dngettext(NULL, "particle", "particles", (gulong)e->particles));
         g_printerr("%-28s %12.4f %12.4f\n", name, e->bound * per_segment, e->bound);
     }
     if (config->latent == 0) return;

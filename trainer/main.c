@@ -21,7 +21,7 @@ static gboolean set_threads(const options_t *options, GError **error) {
         ops_set_threads(threads.threads);
     if (threads.idle > 0 && comm_rank() == 0 && !options->quiet)
         g_printerr("binding leaves %d %s of a host idle: start with `mpirun --bind-to none` or more ranks to use them\n", threads.idle,
-                   threads.idle == 1 ? "core" : "cores");
+                   g_dngettext(NULL, "core", "cores", (gulong)threads.idle));
     return TRUE;
 }
 

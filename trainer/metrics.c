@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "preprocess/program.h"
+
 #define SHOW_EVERY_S  0.1
 #define FLUSH_EVERY_S 1.0
 #define BAR_CELLS     20
@@ -54,8 +56,12 @@ static gboolean cut_lines(const char *path, int64_t step, int64_t epoch, GError 
     size_t keep = 0;
     if (!g_file_test(path, G_FILE_TEST_EXISTS)) return TRUE;
     if (step > 0) {
-        g_autoptr(GMappedFile) mapped = g_mapped_file_new(path, FALSE, error);
-        if (!mapped) return FALSE;
+        g_autoptr(GError) cause = NULL;
+        g_autoptr(GMappedFile) mapped = g_mapped_file_new(path, FALSE, &cause);
+        if (!mapped) {
+            g_set_error(error, METRICS_ERROR, METRICS_ERROR_WRITE, "%s: cannot read: %s; make it readable", path, program_cause(cause));
+            return FALSE;
+        }
         keep = length_to_keep(g_mapped_file_get_contents(mapped), g_mapped_file_get_length(mapped), step, epoch);
     }
     if (truncate(path, (off_t)keep) == 0) return TRUE;
@@ -207,8 +213,8 @@ static void show_dense(const training_sums_t *sums, const evaluation_t *valid) {
     fprintf(stderr, "train %.2f + %.2f nats a window", sums->nll / sums->windows, sums->kl / sums->windows);
     if (!valid) return;
     const double frames = frames_per_window(valid);
-    fprintf(stderr, "; valid %.2f + %.2f (%.3f + %.3f a frame), %d active units, F1 %.3f", valid->nll, valid->kl, valid->nll / frames,
-            valid->kl / frames, valid->active_units, valid->f1);
+    fprintf(stderr, "; valid %.2f + %.2f (%.3f + %.3f a frame), %d active %s, F1 %.3f", valid->nll, valid->kl, valid->nll / frames,
+            valid->kl / frames, valid->active_units, g_dngettext(NULL, "unit", "units", (gulong)valid->active_units), valid->f1);
 }
 
 /* Without a latent: the reconstruction alone. */
@@ -221,7 +227,9 @@ static void show_sequence(const training_sums_t *sums, const evaluation_t *valid
     if (!valid) return;
     const double frames = frames_per_window(valid);
     fprintf(stderr, "; valid %.3f", valid->nll / frames);
-    if (latent) fprintf(stderr, " + %.3f (KL %.2f a segment), %d active units", valid->kl / frames, valid_kl_per_segment(valid), valid->active_units);
+    if (latent)
+        fprintf(stderr, " + %.3f (KL %.2f a segment), %d active %s", valid->kl / frames, valid_kl_per_segment(valid), valid->active_units,
+                g_dngettext(NULL, "unit", "units", (gulong)valid->active_units));
 }
 
 void metrics_epoch(metrics_t *metrics, const metrics_epoch_t *epoch) {

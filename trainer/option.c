@@ -201,8 +201,9 @@ gboolean option_refuse(const option_t *option, const char *label, const char *te
     } else if (option->type == OPTION_TEXT) {
         wanted = g_strdup(option->wanted ? option->wanted : "a name");
     } else {
-        g_autofree char *range = option_range(option, " to ");
-        wanted = g_strdup_printf("a %snumber %s%s", option->type == OPTION_REAL ? "" : "whole ", isinf(option->high) ? "" : "from ", range);
+        g_autofree char *low = format_real(option->low), *range = option_range(option, " to ");
+        const gboolean open = isinf(option->high);
+        wanted = g_strdup_printf("a %snumber%s %s", option->type == OPTION_REAL ? "" : "whole ", open ? " of at least" : " from", open ? low : range);
     }
     g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "%s: '%s' is not %s", label, text, wanted);
     return FALSE;

@@ -77,7 +77,7 @@ static gboolean apply_file(options_t *options, const char *path, GError **error)
     size_t length;
     g_autoptr(GError) cause = NULL;
     if (!g_file_get_contents(path, &text, &length, &cause)) {
-        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "%s: cannot read options: %s", path, cause->message);
+        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "%s: cannot read options: %s; give a run.ini", path, program_cause(cause));
         return FALSE;
     }
     if (strlen(text) != length) {

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "preprocess/program.h"
 #include "trainer/comm.h"
 
 G_DEFINE_QUARK(mpianist_run_error, run_error)
@@ -179,7 +180,9 @@ gboolean run_write_options(const options_t *options, GError **error) {
     if (comm_rank() == 0) {
         g_autofree char *path = g_build_filename(options->output, "run.ini", NULL);
         g_autofree char *text = options_to_text(options);
-        g_file_set_contents(path, text, -1, &local);
+        g_autoptr(GError) cause = NULL;
+        if (!g_file_set_contents(path, text, -1, &cause))
+            g_set_error(&local, RUN_ERROR, RUN_ERROR_FOLDER, "%s: cannot write: %s; make room or name another --output", path, program_cause(cause));
     }
     return agree(local, error);
 }

@@ -61,10 +61,13 @@ static double seconds_since(gint64 then) { return (double)(g_get_monotonic_time(
 
 static gboolean is_sequence(const options_t *options) { return g_str_equal(options->model, "sequence"); }
 
-/* What samples are, for people. Owner: caller. */
-static char *describe_samples(const options_t *options) {
-    if (!is_sequence(options)) return g_strdup_printf("windows of %d frames", options->window);
-    return options->chunk > 0 ? g_strdup_printf("chunks of up to %d frames", options->chunk) : g_strdup("pieces");
+/* What the samples are, and how many, for people. Owner: caller. */
+static char *describe_samples(const trainer_t *t) {
+    const options_t *options = t->options;
+    const gulong n = (gulong)t->samples;
+    if (!is_sequence(options)) return g_strdup_printf("%lu train %s of %d frames", n, g_dngettext(NULL, "window", "windows", n), options->window);
+    if (options->chunk == 0) return g_strdup_printf("%lu train %s", n, g_dngettext(NULL, "piece", "pieces", n));
+    return g_strdup_printf("%lu train %s of up to %d frames", n, g_dngettext(NULL, "chunk", "chunks", n), options->chunk);
 }
 
 static gboolean check_sizes(const trainer_t *t, GError **error) {
@@ -74,17 +77,16 @@ static gboolean check_sizes(const trainer_t *t, GError **error) {
         return FALSE;
     }
     if (t->samples < options->batch) {
-        g_autofree char *samples = describe_samples(options);
+        g_autofree char *samples = describe_samples(t);
         g_set_error(error, TRAIN_ERROR, TRAIN_ERROR_DATA,
-                    "%s: has %" G_GINT64_FORMAT " train %s, fewer than one batch of %d; take --batch %" G_GINT64_FORMAT
-                    " or less, a smaller --%s, or more songs",
-                    options->data, t->samples, samples, options->batch, t->samples, is_sequence(options) ? "chunk" : "window");
+                    "%s: has %s, fewer than one batch of %d; take --batch %" G_GINT64_FORMAT " or less, a smaller --%s, or more songs", options->data,
+                    samples, options->batch, t->samples, is_sequence(options) ? "chunk" : "window");
         return FALSE;
     }
     if (comm_size() > options->batch) {
         g_set_error(error, TRAIN_ERROR, TRAIN_ERROR_DATA,
-                    "%d ranks for a batch of %d %s: some would have nothing to do; start %d ranks at most, or raise --batch", comm_size(),
-                    options->batch, is_sequence(options) ? "sequences" : "windows", options->batch);
+                    "%d ranks for a --batch of %d: some would have nothing to do; start %d at most, or raise --batch", comm_size(), options->batch,
+                    options->batch);
         return FALSE;
     }
     return TRUE;
@@ -189,9 +191,10 @@ static gboolean open_run(trainer_t *t, const model_config_t *config, GError **er
         return FALSE;
     }
     if (t->metrics) {
-        g_autofree char *samples = describe_samples(options);
-        metrics_say(t->metrics, "%s: %" G_GINT64_FORMAT " train %s, %" G_GINT64_FORMAT " steps of %d an epoch, %zu weights, %d rank%s", options->data,
-                    t->samples, samples, t->steps_per_epoch, options->batch, model_size(t->model), comm_size(), comm_size() == 1 ? "" : "s");
+        g_autofree char *samples = describe_samples(t);
+        metrics_say(t->metrics, "%s: %s, %" G_GINT64_FORMAT " %s of %d an epoch, %zu weights, %d %s", options->data, samples, t->steps_per_epoch,
+                    g_dngettext(NULL, "step", "steps", (gulong)t->steps_per_epoch), options->batch, model_size(t->model), comm_size(),
+                    g_dngettext(NULL, "rank", "ranks", (gulong)comm_size()));
         if (path) metrics_say(t->metrics, "%s: going on after step %" G_GINT64_FORMAT, path, t->head.step);
         if (data_pieces(t->data, SPLIT_VALID) == 0)
             metrics_say(t->metrics, "%s: holds no valid songs: the training loss decides what is best", options->data);
@@ -459,8 +462,9 @@ static void close_run(trainer_t *t, stop_t why) {
     if (steps == 0) metrics_say(t->metrics, "nothing left to do: raise --epochs, --max-steps or --early-stopping to train on");
     metrics_say(t->metrics,
                 "mpianist trainer " MPIANIST_VERSION ": %s at step %" G_GINT64_FORMAT ", %" G_GINT64_FORMAT
-                " steps in %.1f s on %d rank%s, %.0f MiB a rank at most",
-                kept, t->head.step, steps, seconds, comm_size(), comm_size() == 1 ? "" : "s", peak_mib);
+                " %s in %.1f s on %d %s, %.0f MiB a rank at most",
+                kept, t->head.step, steps, g_dngettext(NULL, "step", "steps", (gulong)steps), seconds, comm_size(),
+                g_dngettext(NULL, "rank", "ranks", (gulong)comm_size()), peak_mib);
 }
 
 static void clear(trainer_t *t) {

@@ -127,7 +127,10 @@ h5_file_t *h5_file_open(const char *path, GError **error) {
 #else
     g_setenv("HDF5_USE_FILE_LOCKING", "FALSE", FALSE);
 #endif
-    if (status.st_size == 0) return fail_format(error, path, "it", "it is empty"), NULL;
+    if (status.st_size == 0) {
+        g_set_error(error, H5_ERROR, H5_ERROR_FORMAT, "%s: cannot read it: the file is empty; give another, or make it again", path);
+        return NULL;
+    }
     if (H5Fis_hdf5(path) == 0) return fail_format(error, path, "it", "not an HDF5 file"), NULL;
     file->id = H5Fopen(path, H5F_ACC_RDONLY, access);
     if (file->id < 0) return h5_fail(error, H5_ERROR_OPEN, path, "open"), NULL;

@@ -26,8 +26,17 @@ static void check_output(int status, G_GNUC_UNUSED void *data) {
     _exit(1);
 }
 
+/* A warning is a line like any other, without GLib's process id and clock. */
+static void log_line(const char *domain, GLogLevelFlags level, const char *message, void *data) {
+    if (level & G_LOG_LEVEL_WARNING)
+        program_say("warning: %s\n", message);
+    else
+        g_log_default_handler(domain, level, message, data);
+}
+
 void program_start(void) {
     g_set_prgname(program_name());
+    g_log_set_default_handler(log_line, NULL);
     g_set_print_handler(print_bytes);
     g_set_printerr_handler(print_error_bytes);
     on_exit(check_output, NULL);

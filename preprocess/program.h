@@ -4,8 +4,8 @@
 
 #include <glib.h>
 
-/* First of all in main(). GLib's printing passes bytes as they are: it would write ? for what the locale lacks, and a container often has none. A program that would
- * end with status 0 though standard output took not all, as on a full disk, says so and ends with 1. */
+/* First of all in main(). GLib's printing passes bytes as they are: it would write ? for what the locale lacks, and a container often has none. Its warnings are lines
+ * of program_say(). A program that would end with status 0 though standard output took not all, as on a full disk, says so and ends with 1. */
 void program_start(void);
 
 /* What this program was called by, without folders: "trainer", or once installed "mpianist-trainer". */

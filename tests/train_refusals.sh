@@ -37,6 +37,10 @@ all_refused 1 'has [0-9]+ train windows of 16 frames, fewer than one batch of 99
 all_refused 1 '2 ranks for a --batch of 1: .*start 1 at most' "more ranks than a batch has windows" --data data --output new "${tiny[@]}" --batch 1
 make_corpus single 1 --split 100,0,0
 refused 1 'single: has 1 train piece, fewer' "too few pieces" --data single --output new "${tiny_sequence[@]}"
+mkdir halved && head -c 2000 good/latest.h5 >halved/checkpoint-00000005.h5
+refused 1 'halved: holds checkpoint-00000005\.h5 but no checkpoint that can be read' "a run of torn checkpoints" \
+    --data data --output halved --resume auto "${tiny[@]}"
+says_once '^trainer: warning: halved/checkpoint-00000005\.h5: .*cut short.*; looking for an older checkpoint$' "and a word why"
 refused 2 '--epochs: has no meaning beside --evaluate' "training options where nothing trains" --data data --evaluate good/latest.h5 --epochs 3
 
 shards=(data/*.h5)

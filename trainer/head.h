@@ -34,8 +34,7 @@ head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GEr
 void head_free(head_t *head);
 
 /* frames [rows]: each row's packed frame [K, L, ceil(P / 8)], with the model_context() frames before it standing before it in memory. past [rows]: 0 where a row does
- * not see those at its lags (their features are silent; profiles
- * stay); NULL: all rows do. nll [rows]: nats. */
+ * not see those at its lags (their features are silent; profiles stay); NULL: all rows do. nll [rows]: nats. */
 void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past, const real_t *pre, double *nll);
 /* The same in one pass with the gradient of scale * sum of nll: turns pre into d loss / d pre and adds to the gradients of the head's own parameters. */
 void head_train(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past, real_t *pre, double scale, double *nll);

@@ -9,6 +9,7 @@
 #include "trainer/pitches.h"
 
 enum { REACH = 13, WINDOW = 2 * REACH + 1, BELOW = 24 };
+/* Shares of pitch classes sum to one: a class's is 0 to about 1/3, 1/12 on average. Less that, three times as much is of the size of the other features, bits of 0 and 1. */
 #define PROFILE_SCALE 3.0
 
 /* One (track, plane). */

@@ -49,10 +49,26 @@ static gboolean parse_split(const char *text, double *split, GError **error) {
     return (good && sum > 99.999 && sum < 100.001) || usage(error, "--split: '%s' is not three percentages (train,valid,test) that sum to 100", text);
 }
 
+static gboolean is_empty(const char *name) { return name && !*name; }
+
+/* What is named, and whether it goes together. */
+static gboolean check_names(const preprocess_options_t *options, GError **error) {
+    const corpus_options_t *corpus = &options->corpus;
+    const char *const *inputs = (const char *const *)corpus->inputs;
+    if (is_empty(options->info) || is_empty(corpus->output) || is_empty(corpus->files_from) || (inputs && g_strv_contains(inputs, "")))
+        return usage(error, "a name of a file or folder is empty: is a variable of the shell not set?");
+    if (options->info)
+        return (!inputs && !corpus->output && !corpus->files_from) ||
+               usage(error, "--info prints what a folder of shards holds and does nothing else: leave out --output and input files");
+    if (!corpus->output) return usage(error, "--output is missing: name the folder for the shards");
+    return inputs || corpus->files_from || usage(error, "no input: name MIDI files or folders of them");
+}
+
 static gboolean check(preprocess_options_t *options, const raw_t *raw, GError **error) {
     corpus_options_t *corpus = &options->corpus;
     grid_t *grid = &corpus->grid;
-    if (options->info || options->version) return TRUE;
+    if (options->version) return TRUE;
+    if (options->info) return check_names(options, error);
     if (!in_range("--steps-per-beat", grid->steps_per_beat, 1, 96, error) || !in_range("--pitch-low", grid->pitch_low, 0, 127, error) ||
         !in_range("--pitches", grid->pitches, 1, 128 - grid->pitch_low, error) || !in_range("--jobs", corpus->jobs, 1, 64, error) ||
         !in_range("--file-timeout", corpus->limits.timeout_s, 0.01, 86400, error) ||
@@ -68,9 +84,7 @@ static gboolean check(preprocess_options_t *options, const raw_t *raw, GError **
         return usage(error, "--meter %s: not a meter; give one like 4/4 or 6/8", raw->meter);
     if (raw->split && corpus->split_by_folder) return usage(error, "--split and --split-by-folder: give one of them");
     if (!parse_split(raw->split ? raw->split : "80,10,10", corpus->split, error)) return FALSE;
-    if (!corpus->output) return usage(error, "--output is missing: name the folder for the shards");
-    if (!corpus->files_from && !corpus->inputs) return usage(error, "no input: name MIDI files or folders of them");
-    return TRUE;
+    return check_names(options, error);
 }
 
 preprocess_options_t *preprocess_options_parse(int argc, char *const *argv, GError **error) {

@@ -6,6 +6,8 @@
 
 #include "preprocess/program.h"
 
+enum { MOST_REASONS = 5 }; /* the report has all */
+
 /* UTF-8 without tabs and line ends. */
 static char *cell(const char *text) {
     g_autofree char *valid = g_utf8_make_valid(text, -1);
@@ -99,8 +101,15 @@ void report_summarize(const report_row_t *rows, size_t n, const char *folder) {
     guint n_reasons = 0;
     g_autofree gpointer *names = g_hash_table_get_keys_as_array(reasons, &n_reasons);
     g_qsort_with_data(names, (gint)n_reasons, sizeof *names, by_count, reasons);
-    for (guint i = 0; i < MIN(n_reasons, 5); i++)
-        fprintf(stderr, "  %u: %s\n", GPOINTER_TO_UINT(g_hash_table_lookup(reasons, names[i])), (char *)names[i]);
+    guint others = 0;
+    for (guint i = 0; i < n_reasons; i++) {
+        const guint count = GPOINTER_TO_UINT(g_hash_table_lookup(reasons, names[i]));
+        if (i < MOST_REASONS)
+            fprintf(stderr, "  %u: %s\n", count, (char *)names[i]);
+        else
+            others += count;
+    }
+    if (others > 0) fprintf(stderr, "  %u: other reasons\n", others);
     if (drums > 0)
         fprintf(stderr, "  %zu drum %s left out (a track of their own takes them: --tracks ...,drums)\n", drums,
                 g_dngettext(NULL, "note", "notes", drums));

@@ -56,6 +56,7 @@ reason huge.mid '64 MiB' "a file far too large"
 grep -Eq '^(folder.mid/inside|song-0000).mid	dropped	duplicate' bad.out/report.tsv
 result $? "a folder that is named like a file is a folder"
 says '^22 files: [67] kept' "the summary counts them"
+says '^  [1-9][0-9]*: other reasons$' "and those that it does not name"
 [ "$(grep -vcE '^( |[0-9]|every file:|mpianist preprocess)' "$WORK/err")" -eq 0 ]
 result $? "workers that fail write nothing on the terminal"
 run "$preprocess" --info bad.out
@@ -169,6 +170,11 @@ refuses() {
 }
 refuses 'input' --output refused
 refuses '--output is missing' songs
+refuses 'name .* is empty' --output '' songs
+refuses 'name .* is empty' --output refused songs ''
+refuses 'name .* is empty' --info ''
+refuses '--info .* nothing else' --info songs --output refused
+refuses '--info .* nothing else' --info songs songs
 refuses 'unknown|Unknown' --output refused --no-such-flag songs
 refuses 'steps-per-beat.* 0 ' --output refused --steps-per-beat 0 songs
 refuses 'steps-per-beat.* 97 ' --output refused --steps-per-beat 97 songs

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "preprocess/program.h"
 #include "preprocess/shard.h"
 #include "preprocess/word.h"
 
@@ -161,17 +162,19 @@ static gboolean verb_from_name(const char *name, verb_t *verb, GError **error) {
         if (word_distance(name, verbs[v].name) < word_distance(name, verbs[nearest].name)) nearest = v;
     }
     if (word_distance(name, verbs[nearest].name) <= 3)
-        return fail_usage(error, "unknown verb '%s'; did you mean '%s'? See sampler --help", name, verbs[nearest].name);
+        return fail_usage(error, "unknown verb '%s'; did you mean '%s'? See %s --help", name, verbs[nearest].name, program_name());
     g_autofree char *list = verb_list();
-    return fail_usage(error, "unknown verb '%s'; the verbs are %s; see sampler --help", name, list);
+    return fail_usage(error, "unknown verb '%s'; the verbs are %s; see %s --help", name, list, program_name());
 }
 
 static void print_help(void) {
-    printf("Usage: sampler VERB [OPTION...] [FILE...]\n\nMakes music with a checkpoint that mpianist's trainer wrote.\n\nVerbs:\n");
+    const char *name = program_name();
+    printf("Usage: %s VERB [OPTION...] [FILE...]\n\nMakes music with a checkpoint that mpianist's trainer wrote.\n\nVerbs:\n", name);
     for (size_t v = 0; v < VERB_COUNT; v++) printf("  %-12s %-12s %s\n", verbs[v].name, verbs[v].takes, verbs[v].summary);
-    printf("\n'sampler VERB --help' lists a verb's options. Paths of the files written go to standard output, one a line; talk to standard error.\n"
-           "Exit status: 0 done, 1 error, 2 bad usage.\n\nExamples:\n");
-    for (size_t v = 0; v < VERB_COUNT; v++) printf("  sampler %s\n", verbs[v].example);
+    printf("\n'%s VERB --help' lists a verb's options. Paths of the files written go to standard output, one a line; talk to standard error.\n"
+           "Exit status: 0 done, 1 error, 2 bad usage.\n\nExamples:\n",
+           name);
+    for (size_t v = 0; v < VERB_COUNT; v++) printf("  %s %s\n", name, verbs[v].example);
 }
 
 /* The value that an option has now, as text; NULL where there is nothing to show. */
@@ -249,7 +252,9 @@ static gboolean option_check(const option_t *option, const cli_t *cli, GError **
                          : option->type == G_OPTION_ARG_INT64 ? (double)*(const gint64 *)at
                                                               : *(const double *)at;
     if (value >= option->low && value <= option->high) return TRUE;
-    return fail_usage(error, "--%s %.10g is out of range; give %.10g to %.10g", option->name, value, option->low, option->high);
+    if (option->type == G_OPTION_ARG_INT && option->high >= G_MAXINT)
+        return fail_usage(error, "--%s %.10g is out of range; give at least %.10g", option->name, value, option->low);
+    return fail_usage(error, "--%s %.16g is out of range; give %.16g to %.16g", option->name, value, option->low, option->high);
 }
 
 /* The verb's option of a format that a word of the command line names: "--picture", "-p". NULL: none. */
@@ -355,13 +360,14 @@ static gboolean cli_check(cli_t *cli, GError **error) {
         if (cli->given >> i & 1 && !option_check(&table[i], cli, error)) return FALSE;
     if (cli->n_files < verb->min_files || cli->n_files > verb->max_files) {
         if (verb->max_files == 0)
-            return fail_usage(error, "%s takes no files, but '%s' was given; see sampler %s --help", verb->name, cli->files[0], verb->name);
-        return fail_usage(error, "%s wants %s, but %u %s given: sampler %s", verb->name, verb->takes, cli->n_files,
-                          cli->n_files == 1 ? "file was" : "files were", verb->example);
+            return fail_usage(error, "%s takes no files, but '%s' was given; see %s %s --help", verb->name, cli->files[0], program_name(),
+                              verb->name);
+        return fail_usage(error, "%s wants %s, but %u %s given: %s %s", verb->name, verb->takes, cli->n_files,
+                          cli->n_files == 1 ? "file was" : "files were", program_name(), verb->example);
     }
     if (cli->verb == VERB_SCORE) return check_score(cli, error);
     if (cli->verb != VERB_CURVES && cli->checkpoint == NULL)
-        return fail_usage(error, "which model? Give --checkpoint RUN/best.h5, as trainer wrote it");
+        return fail_usage(error, "which model? Give --checkpoint RUN/best.h5, as %s wrote it", program_called("trainer"));
     if (cli->verb == VERB_TRAVERSE && cli->dim < 0) return fail_usage(error, "which latent feature? Give --dim N, counted from 0");
     if (cli->soundfont != NULL && !cli->audio) return fail_usage(error, "--soundfont is for --audio; give both");
     if (cli->key != NULL && !key_from_text(cli->key, &cli->wanted_key))
@@ -393,8 +399,8 @@ static gboolean cli_read(cli_t *cli, char ***words, GError **error) {
     g_array_append_val(entries, files);
 
     const verb_info_t *verb = &verbs[cli->verb];
-    g_autofree char *program = g_strdup_printf("sampler %s", verb->name);
-    g_autofree char *example = g_strdup_printf("Example:\n  sampler %s", verb->example);
+    g_autofree char *program = g_strdup_printf("%s %s", program_name(), verb->name);
+    g_autofree char *example = g_strdup_printf("Example:\n  %s %s", program_name(), verb->example);
     g_set_prgname(program);
     g_autoptr(GOptionContext) context = g_option_context_new(verb->takes);
     g_option_context_set_summary(context, verb->summary);
@@ -407,7 +413,7 @@ static gboolean cli_read(cli_t *cli, char ***words, GError **error) {
         if (cause->domain == CLI_ERROR)
             g_propagate_error(error, g_steal_pointer(&cause));
         else
-            fail_usage(error, "%s; see sampler %s --help", cause->message, verb->name);
+            fail_usage(error, "%s; see %s %s --help", cause->message, program_name(), verb->name);
         return FALSE;
     }
     for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
@@ -432,8 +438,8 @@ static void give_formats(char **words, verb_t verb) {
 }
 
 cli_t *cli_parse(int argc, char **argv, GError **error) {
-    if (argc > 1 && strcmp(argv[1], "--version") == 0) {
-        puts("mpianist-sampler " MPIANIST_VERSION "\nLicense MIT. There is no warranty, to the extent permitted by law.");
+    if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
+        program_print_version("sampler");
         return NULL;
     }
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
@@ -443,11 +449,11 @@ cli_t *cli_parse(int argc, char **argv, GError **error) {
     verb_t verb = VERB_PRIOR;
     if (argc < 2) {
         g_autofree char *list = verb_list();
-        fail_usage(error, "no verb; the verbs are %s; see sampler --help", list);
+        fail_usage(error, "no verb; the verbs are %s; see %s --help", list, program_name());
         return NULL;
     }
     if (argv[1][0] == '-') {
-        fail_usage(error, "the verb comes first: sampler prior %s ...; see sampler --help", argv[1]);
+        fail_usage(error, "the verb comes first: %s prior %s ...; see %s --help", program_name(), argv[1], program_name());
         return NULL;
     }
     if (!verb_from_name(argv[1], &verb, error)) return NULL;

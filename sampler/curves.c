@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "preprocess/program.h"
+
 G_DEFINE_QUARK(curves_error, curves_error)
 
 typedef struct {
@@ -43,7 +45,8 @@ GBytes *curves_picture(const char *run, picture_format_t format, GError **error)
     g_autofree char *path = g_build_filename(run, "metrics.jsonl", NULL), *text = NULL;
     g_autoptr(GError) cause = NULL;
     if (!g_file_get_contents(path, &text, NULL, &cause)) {
-        g_set_error(error, CURVES_ERROR, CURVES_ERROR_READ, "%s: cannot read: %s; give a folder that trainer --output wrote", path, cause->message);
+        g_set_error(error, CURVES_ERROR, CURVES_ERROR_READ, "%s: cannot read: %s; give a folder that %s --output wrote", path, program_cause(cause),
+                    program_called("trainer"));
         return NULL;
     }
     for (size_t i = 0; i < SERIES; i++) {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "preprocess/program.h"
 #include "sampler/audio.h"
 #include "sampler/latent.h"
 
@@ -80,7 +81,7 @@ gboolean result_write_picture(const cli_t *cli, const char *name, GBytes *pictur
     const gboolean ok = g_file_set_contents_full(path, bytes, (gssize)length, G_FILE_SET_CONTENTS_CONSISTENT, 0666, &cause);
     g_bytes_unref(picture);
     if (ok) return print_path(path, error);
-    g_set_error(error, RESULT_ERROR, RESULT_ERROR_WRITE, "%s: cannot write: %s; make room or give another --output", path, cause->message);
+    g_set_error(error, RESULT_ERROR, RESULT_ERROR_WRITE, "%s: cannot write: %s; make room or give another --output", path, program_cause(cause));
     return FALSE;
 }
 
@@ -96,14 +97,14 @@ static gboolean write_music(const result_writer_t *writer, const char *name, con
     for (guint i = 0; i < texts->len; i++) g_ptr_array_add(song->texts, g_strdup(texts->pdata[i]));
     if (!midi_write(song, midi, error) || !print_path(midi, error)) return FALSE;
     if (song->notes->len == 0 && writer->model->head.model.kind == MODEL_SEQUENCE)
-        fprintf(stderr, "sampler: warning: %s has no notes: the model has written silence; try %s\n", midi,
-                cli->draw ? "another --seed or --temperature" : "--sample");
+        program_say("warning: %s has no notes: the model has written silence; try %s\n", midi,
+                    cli->draw ? "another --seed or --temperature" : "--sample");
     else if (song->notes->len == 0)
-        fprintf(stderr, "sampler: warning: %s has no notes: no key reaches the threshold; try --density, --sample or --threshold %.2g\n", midi,
-                cli->threshold / 2);
+        program_say("warning: %s has no notes: no key reaches the threshold; try --density, --sample or --threshold %.2g\n", midi,
+                    cli->threshold / 2);
     else if (!cli->quiet)
-        fprintf(stderr, "sampler: %s: %u notes, %.4g bars of %d/%d, %.4g bpm\n", midi, song->notes->len,
-                (double)roll->frames / sample_bar_frames(grid, time->meter), time->meter.numerator, time->meter.denominator, time->tempo_bpm);
+        program_say("%s: %u notes, %.4g bars of %d/%d, %.4g bpm\n", midi, song->notes->len,
+                    (double)roll->frames / sample_bar_frames(grid, time->meter), time->meter.numerator, time->meter.denominator, time->tempo_bpm);
     if (writer->soundfont == NULL) return TRUE;
     const double seconds = (double)roll->frames / grid->steps_per_beat * 60 / time->tempo_bpm;
     return audio_render(midi, writer->soundfont, seconds, cli->audio, sound, error) && print_path(sound, error);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "preprocess/program.h"
 #include "sampler/line.h"
 
 void score_result_clear(score_result_t *result) {
@@ -314,7 +315,7 @@ static void show_passages(const score_result_t *result) {
 }
 
 void score_result_show(const score_result_t *result) {
-    fprintf(stderr, "sampler: %zu piece%s", result->pieces->n, result->pieces->n == 1 ? "" : "s");
+    program_say("%zu piece%s", result->pieces->n, result->pieces->n == 1 ? "" : "s");
     if (result->real != NULL) fprintf(stderr, ", beside %zu songs of %s (%s)", result->real->n, result->corpus, result->split);
     fputc('\n', stderr);
     show_figures(result);

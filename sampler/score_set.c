@@ -6,6 +6,7 @@
 
 #include "preprocess/entry.h"
 #include "preprocess/find.h"
+#include "preprocess/program.h"
 #include "sampler/sample.h"
 
 G_DEFINE_QUARK(score_set_error, score_set_error)
@@ -24,7 +25,7 @@ score_set_t *score_set_read(char *const *inputs, const grid_t *grid, GError **er
         score_piece_t *piece = &set->pieces[set->n];
         piece->roll = entry_read_roll(file->path, grid, &piece->tempo_bpm, &piece->meter, &cause);
         if (piece->roll == NULL) {
-            fprintf(stderr, "sampler: warning: %s; left out\n", cause->message);
+            program_say("warning: %s; left out\n", cause->message);
             set->skipped++;
             continue;
         }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "preprocess/entry.h"
+#include "preprocess/program.h"
 #include "sampler/audio.h"
 #include "sampler/curves.h"
 #include "sampler/score_report.h"
@@ -60,8 +61,7 @@ static gboolean add_attributes(const char *path, const attributes_t *attributes,
             return FALSE;
         }
         if (attributes->info[i].r2 < ATTRIBUTES_FAINT_R2)
-            fprintf(stderr, "sampler: warning: %s: the latents hardly tell %s (R^2 %.2f): expect little of it\n", path, *wanted,
-                    attributes->info[i].r2);
+            program_say("warning: %s: the latents hardly tell %s (R^2 %.2f): expect little of it\n", path, *wanted, attributes->info[i].r2);
         for (size_t j = 0; j < Z; j++) shift[j] += (real_t)(by * attributes->vectors[i * Z + j]);
     }
     return TRUE;
@@ -86,13 +86,13 @@ void verb_set_key(const result_writer_t *writer, const char *name, roll_t *roll,
     if (cli->key == NULL) return;
     result_add_text(texts, "key: %s", key_to_text(cli->wanted_key));
     if (!key_estimate(roll, grid, &found)) {
-        fprintf(stderr, "sampler: warning: %s has no pitches that would make a key: --key changes nothing\n", name);
+        program_say("warning: %s has no pitches that would make a key: --key changes nothing\n", name);
         return;
     }
     const int semitones = key_transpose(roll, grid, key_interval(found, cli->wanted_key), &folded);
     result_add_text(texts, "transposed: %d", semitones);
-    if (!cli->quiet) fprintf(stderr, "sampler: %s: was in %s, transposed by %+d\n", name, key_to_text(found), semitones);
-    if (folded > 0) fprintf(stderr, "sampler: warning: %s: %zu notes would leave the model's pitches: moved in by octaves\n", name, folded);
+    if (!cli->quiet) program_say("%s: was in %s, transposed by %+d\n", name, key_to_text(found), semitones);
+    if (folded > 0) program_say("warning: %s: %zu notes would leave the model's pitches: moved in by octaves\n", name, folded);
 }
 
 char *verb_stem(const char *path) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "preprocess/program.h"
 #include "preprocess/progress.h"
 #include "sampler/compose.h"
 #include "sampler/latent.h"
@@ -302,7 +303,7 @@ static void say_activity(const char *path, const real_t *mu, size_t W, size_t Z,
         if (i == feature) own = all[i].sd;
     }
     qsort(all, Z, sizeof *all, compare_activity);
-    fprintf(stderr, "sampler: %s: latent feature %zu varies by %.2g over the song; those that vary most:", path, feature, own);
+    program_say("%s: latent feature %zu varies by %.2g over the song; those that vary most:", path, feature, own);
     for (size_t i = 0; i < MIN(SHOWN, Z); i++) fprintf(stderr, "%s %zu (%.2g)", i > 0 ? "," : "", all[i].feature, all[i].sd);
     fputc('\n', stderr);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "preprocess/program.h"
 #include "sampler/latent.h"
 #include "sampler/verb.h"
 
@@ -24,8 +25,7 @@ static real_t *read_window(const result_writer_t *writer, const char *path, resu
     size_t first;
     if (roll == NULL || !verb_first_frame(writer, path, roll, *time, &first, error)) return NULL;
     if (first + T > roll->frames && !cli->quiet)
-        fprintf(stderr, "sampler: %s: the song ends %zu frames before the window of %zu; filled up with silence\n", path, first + T - roll->frames,
-                T);
+        program_say("%s: the song ends %zu frames before the window of %zu; filled up with silence\n", path, first + T - roll->frames, T);
     return sample_encode(writer->model, roll, first, 1);
 }
 
@@ -183,7 +183,7 @@ static gboolean write_traverse(const result_writer_t *writer, GError **error) {
     result_time_t time;
     g_autofree real_t *mu = read_window(writer, cli->files[0], &time, error);
     if (mu == NULL) return FALSE;
-    if (!cli->quiet) fprintf(stderr, "sampler: %s: latent feature %zu is %.3g in this song\n", cli->files[0], dim, (double)mu[dim]);
+    if (!cli->quiet) program_say("%s: latent feature %zu is %.3g in this song\n", cli->files[0], dim, (double)mu[dim]);
     g_autofree real_t *z = g_new(real_t, n * Z);
     g_auto(GStrv) labels = g_new0(char *, n + 1);
     for (size_t i = 0; i < n; i++) {

@@ -1,10 +1,11 @@
 # shellcheck shell=bash
-# What the programs have in common: names by which they go and call each other, --version, and output that gets lost.
+# What the three programs have in common: names by which they go and call each other, --version, and output that gets lost.
 . "$SOURCE/tests/lib.sh"
 mkdir installed
-for program in preprocess trainer; do ln -s "$BIN/$program" "installed/mpianist-$program"; done
+for program in preprocess trainer sampler; do ln -s "$BIN/$program" "installed/mpianist-$program"; done
+"$BUILD/tests/make_checkpoint" model.h5 || { echo "Bail out! no checkpoint"; exit 1; }
 
-for program in preprocess trainer; do
+for program in preprocess trainer sampler; do
     for flag in --version -V; do
         run "$BIN/$program" "$flag"
         status_is 0 "$program $flag"
@@ -25,6 +26,8 @@ for program in preprocess trainer; do
         done
     done
 done
+run bash -c "'$BIN/sampler' prior --help >/dev/full"
+status_is 1 "a verb's --help to a full disk"
 run bash -c "'$BIN/trainer' >&-"
 status_is 2 "closed output that nothing was written to changes nothing"
 says_once ': ' "and is not told"
@@ -35,5 +38,9 @@ for hint in "installed/mpianist-trainer|mpianist-preprocess" "$BIN/trainer|prepr
     run "${hint%|*}" --data empty --output run
     says "empty: holds no shards; name the folder that ${hint#*|} wrote to" "hint of $(basename "${hint%|*}")"
 done
+run installed/mpianist-sampler prior --checkpoint model.h5 --more density
+says 'compute them: mpianist-trainer --attributes model\.h5 ' "hint of mpianist-sampler"
+run installed/mpianist-sampler prior --nonsense
+says 'see mpianist-sampler prior --help$' "and to its own help"
 
 finish

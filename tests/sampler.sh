@@ -55,6 +55,7 @@ refused '\-\-threshold nan is out of range' prior -c model.h5 --threshold nan
 refused '\-\-temperature -1 is out of range' prior -c model.h5 --temperature -1
 refused '\-\-bars 0 is out of range' song -c model.h5 --bars 0
 refused '\-\-steps 1 is out of range' interpolate -c model.h5 --steps 1 $a $b
+refused '\-\-dim -4 is out of range; give at least 0' traverse -c model.h5 --dim -4 $a
 refused "cannot parse|Cannot parse" prior -c model.h5 --seed x
 refused 'there is png and svg; give one, as in --picture=svg' prior -c model.h5 --picture=gif
 refused 'audio=mp3: there is wav, flac and ogg; give one, as in --audio=ogg' prior -c model.h5 --audio=mp3

@@ -294,7 +294,7 @@ static void show_seams(const score_result_t *result) {
 
 static void show_passages(const score_result_t *result) {
     const grid_t *grid = &result->pieces->grid;
-    g_autofree char *heading = g_strdup_printf("shared with %zu training songs", result->train->n);
+    g_autofree char *heading = g_strdup_printf("shared with %zu training song%s", result->train->n, result->train->n == 1 ? "" : "s");
     show_heading(heading, result->held != NULL, NULL);
     for (size_t v = 0; v < result->n_voices; v++) {
         const score_voice_t *voice = &result->voices[v];
@@ -315,8 +315,10 @@ static void show_passages(const score_result_t *result) {
 }
 
 void score_result_show(const score_result_t *result) {
-    program_say("%zu piece%s", result->pieces->n, result->pieces->n == 1 ? "" : "s");
-    if (result->real != NULL) fprintf(stderr, ", beside %zu songs of %s (%s)", result->real->n, result->corpus, result->split);
+    fprintf(stderr, "sampler: %zu piece%s", result->pieces->n, result->pieces->n == 1 ? "" : "s");
+    if (result->pieces->skipped > 0) fprintf(stderr, " (%zu left out)", result->pieces->skipped);
+    if (result->real != NULL)
+        fprintf(stderr, ", beside %zu song%s of %s (%s)", result->real->n, result->real->n == 1 ? "" : "s", result->corpus, result->split);
     fputc('\n', stderr);
     show_figures(result);
     if (result->seam_frames > 0) show_seams(result);

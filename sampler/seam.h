@@ -37,6 +37,9 @@ typedef struct {
     double *mean, *sd; /* [SEAM_FEATURES][frames] over songs; NaN where fewer than two have a value */
 } seam_yardstick_t;
 
+/* With fewer songs their standard deviation, and so every z, is off by a quarter and more (1 / sqrt(2 (n - 1))). */
+enum { SEAM_LEAST_SONGS = 10 };
+
 /* From the values [n][SEAM_FEATURES][frames] of n real songs. Owner: caller. */
 seam_yardstick_t *seam_yardstick_new(const double *values, size_t n, size_t frames);
 void seam_yardstick_free(seam_yardstick_t *yardstick);

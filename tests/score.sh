@@ -102,11 +102,15 @@ refused() {
 refused 2 'score wants FILE..., but 0 files were given'
 refused 2 '\-\-split all: there is no such split; give train, valid or test' new --corpus shards --split all
 refused 2 '\-\-tracks: .*no such role: piano' new --tracks piano
-refused 2 'the shards have a grid; leave them out' new --corpus shards --tracks merged
-refused 2 'the shards have a grid; leave them out' new --corpus shards --steps-per-beat 4
+refused 2 '\-\-corpus and --tracks exclude each other: the shards have a grid; give one' new --corpus shards --tracks merged
+refused 2 '\-\-corpus and --steps-per-beat exclude each other: the shards have a grid' new --corpus shards --steps-per-beat 4
 refused 2 '\-\-steps-per-beat 0 is out of range; give 1 to 96' new --steps-per-beat 0
-refused 2 'the shards have a grid; leave them out' new --originality shards --tracks merged
-refused 2 'give --corpus SHARDS too' new --seam 16
+refused 2 '\-\-originality and --tracks exclude each other: the shards have a grid' new --originality shards --tracks merged
+refused 2 '\-\-seam needs --corpus, or nothing reads it' new --seam 16
+refused 2 '\-\-split needs --corpus or --originality' new --split valid
+refused 2 '\-\-seed needs --corpus' new --seed 2
+refused 2 'the name of file 2 is empty; give FILE' new ''
+refused 2 '\-\-corpus is empty; give SHARDS' new --corpus ''
 refused 2 '\-\-seam 1 is out of range; give 2 to 4096' new --corpus shards --seam 1
 for meter in 4 4/3 0/4 4/4x x/4 4/128; do refused 2 "--meter $meter: not a meter; give one like 4/4" new --meter $meter; done
 refused 2 'Unknown option --picture' new --picture

@@ -19,22 +19,25 @@ char *audio_soundfont(const char *wanted, GError **error) {
     return NULL;
 }
 
-gboolean audio_render(const char *midi, const char *soundfont, double seconds, audio_format_t format, const char *path, GError **error) {
-    (void)midi, (void)soundfont, (void)seconds, (void)format, (void)path;
+gboolean audio_render(const char *midi, const char *soundfont, double seconds, const char *title, audio_format_t format, const char *path,
+                      GError **error) {
+    (void)midi, (void)soundfont, (void)seconds, (void)title, (void)format, (void)path;
     return fail_missing(error);
 }
 
 #else
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fluidsynth.h>
 #include <glib/gstdio.h>
 #include <math.h>
 #include <sndfile.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <unistd.h>
 
-enum { RATE = 44100, BLOCK = 1024, CHANNELS = 2, WAV_HEAD = 44 };
+enum { RATE = 44100, BLOCK = 1024, CHANNELS = 2, WAV_HEAD = 44, WAV_TAGS = 4096 };
 static const float LOUDEST = 0.891F; /* -1 dB */
 
 static const char *const places[] = {"/usr/share/sounds/sf2/default-GM.sf2", "/usr/share/sounds/sf2/TimGM6mb.sf2",
@@ -109,6 +112,7 @@ typedef struct {
     const char *path, *temporary;
     FILE *file;
     SNDFILE *sound;
+    const char *title;
     int failed;
 } sink_t;
 
@@ -157,11 +161,30 @@ static gboolean sink_open(sink_t *sink, audio_format_t format, GError **error) {
     return sink->sound != NULL || fail_write(sink, error);
 }
 
+/* A WAV file has its tags behind the samples, as programs that take its head for 44 bytes are many; the others have theirs in front. */
+static void sink_tag(sink_t *sink) {
+    sf_set_string(sink->sound, SF_STR_TITLE, sink->title);
+    sf_set_string(sink->sound, SF_STR_SOFTWARE, "mpianist-sampler " MPIANIST_VERSION);
+}
+
+/* The name is on disk once the folder is; a folder that cannot be opened or synced (EINVAL) is not ours to judge. */
+static int sync_folder_of(const char *path) {
+    g_autofree char *folder = g_path_get_dirname(path);
+    const int fd = g_open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (fd < 0) return 0;
+    const int result = fsync(fd) == 0 || errno == EINVAL ? 0 : -1, cause = errno;
+    close(fd);
+    errno = cause;
+    return result;
+}
+
 /* Where all went well the file takes its name; else nothing stays. */
 static gboolean sink_close(sink_t *sink, gboolean ok, GError **error) {
     if (sink->sound != NULL && sf_close(sink->sound) != 0 && sink->failed == 0) sink->failed = EIO;
+    if (sink->file != NULL && ok && sink->failed == 0) sink_keep(sink, fflush(sink->file) == 0 ? fsync(fileno(sink->file)) : -1);
     if (sink->file != NULL) sink_keep(sink, fclose(sink->file));
     if (ok && sink->failed == 0) sink_keep(sink, g_rename(sink->temporary, sink->path));
+    if (ok && sink->failed == 0) sink_keep(sink, sync_folder_of(sink->path));
     if (ok && sink->failed == 0) return TRUE;
     g_unlink(sink->temporary);
     return ok ? fail_write(sink, error) : FALSE;
@@ -189,9 +212,10 @@ static gboolean play(const char *midi, const char *soundfont, uint64_t samples, 
     return TRUE;
 }
 
-gboolean audio_render(const char *midi, const char *soundfont, double seconds, audio_format_t format, const char *path, GError **error) {
+gboolean audio_render(const char *midi, const char *soundfont, double seconds, const char *title, audio_format_t format, const char *path,
+                      GError **error) {
     const uint64_t samples = (uint64_t)ceil((seconds + AUDIO_TAIL_S) * RATE);
-    if (format == AUDIO_WAV && samples * CHANNELS * 2 > UINT32_MAX - WAV_HEAD) {
+    if (format == AUDIO_WAV && samples * CHANNELS * 2 > UINT32_MAX - WAV_HEAD - WAV_TAGS) {
         g_set_error(error, AUDIO_ERROR, AUDIO_ERROR_WRITE,
                     "%s: cannot write %.0f seconds: a WAV file ends at 4 GiB; give --audio=flac or --audio=ogg", path, seconds);
         return FALSE;
@@ -200,8 +224,11 @@ gboolean audio_render(const char *midi, const char *soundfont, double seconds, a
     float scale = 1;
     if (!play(midi, soundfont, samples, NULL, &scale, error)) return FALSE;
     g_autofree char *temporary = g_strdup_printf("%s.tmp", path);
-    sink_t sink = {.path = path, .temporary = temporary};
-    const gboolean ok = sink_open(&sink, format, error) && play(midi, soundfont, samples, &sink, &scale, error);
+    sink_t sink = {.path = path, .temporary = temporary, .title = title};
+    gboolean ok = sink_open(&sink, format, error);
+    if (ok && format != AUDIO_WAV) sink_tag(&sink);
+    ok = ok && play(midi, soundfont, samples, &sink, &scale, error);
+    if (ok && format == AUDIO_WAV) sink_tag(&sink);
     return sink_close(&sink, ok, error);
 }
 

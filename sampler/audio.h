@@ -18,8 +18,10 @@ typedef enum { AUDIO_NONE, AUDIO_WAV, AUDIO_FLAC, AUDIO_OGG } audio_format_t;
  * both libraries, no soundfont is found, or the file is none: call it before making anything. Owner: caller. */
 char *audio_soundfont(const char *wanted, GError **error);
 
-/* Renders a MIDI file of `seconds` plus AUDIO_TAIL_S in stereo at 44.1 kHz, its loudest sample at -1 dB of full scale (Ogg: about). Atomic. FALSE with error
+/* Renders a MIDI file of `seconds` plus AUDIO_TAIL_S in stereo at 44.1 kHz, its loudest sample at -1 dB of full scale (Ogg: about). title and
+ * the name of this program become its tags. Atomic, and on disk when it returns. FALSE with error
  * set: file and cause. The same input gives the same bytes, but for the random serial number of an Ogg stream. */
-gboolean audio_render(const char *midi, const char *soundfont, double seconds, audio_format_t format, const char *path, GError **error);
+gboolean audio_render(const char *midi, const char *soundfont, double seconds, const char *title, audio_format_t format, const char *path,
+                      GError **error);
 
 #endif

@@ -1,18 +1,15 @@
 /* Owns the sampler's command line. Refuses unknown verbs and options, values out of range and the wrong number of files, before any file is opened. */
 #include "sampler/cli.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "preprocess/program.h"
 #include "preprocess/shard.h"
 #include "preprocess/word.h"
+#include "sampler/cli_option.h"
 
 G_DEFINE_QUARK(cli_error, cli_error)
-
-/* What a verb or an option has a meaning for. */
-enum { DENSE = 1, VAE = 2, PLAIN = 4, SEQUENCE = VAE | PLAIN, ANY = DENSE | SEQUENCE };
 
 typedef struct {
     const char *name, *takes, *summary, *example;
@@ -40,103 +37,9 @@ static const verb_info_t verbs[VERB_COUNT] = {
      "score new/ --corpus shards --seam 16 --originality shards", 1, G_MAXUINT, ANY},
 };
 
-enum {
-    PRIOR = 1 << VERB_PRIOR,
-    SONG = 1 << VERB_SONG,
-    CONTINUE = 1 << VERB_CONTINUE,
-    RECONSTRUCT = 1 << VERB_RECONSTRUCT,
-    VARY = 1 << VERB_VARY,
-    INTERPOLATE = 1 << VERB_INTERPOLATE,
-    TRAVERSE = 1 << VERB_TRAVERSE,
-    CURVES = 1 << VERB_CURVES,
-    SCORE = 1 << VERB_SCORE,
-    NEW = PRIOR | SONG | CONTINUE,
-    PART = VARY | INTERPOLATE | TRAVERSE, /* of a song */
-    MUSIC = NEW | RECONSTRUCT | PART,
-    WRITE = MUSIC | CURVES,
-    ALL = WRITE | SCORE
-};
-
-typedef struct {
-    const char *name;
-    char letter;
-    GOptionArg type;
-    size_t offset; /* in cli_t */
-    int verbs, kinds;
-    double low, high;         /* allowed values, both included; equal: no check */
-    const char *value, *help; /* value of G_OPTION_ARG_CALLBACK: formats, kept as 1, 2 and so on, 0: none; bare means the first */
-    const char *instead;      /* for the other kinds of model; NULL: nothing */
-} option_t;
-
-#define AT(member) offsetof(cli_t, member)
-static const option_t table[] = {
-    {"checkpoint", 'c', G_OPTION_ARG_FILENAME, AT(checkpoint), MUSIC, ANY, 0, 0, "FILE", "the trained model: RUN/best.h5 (required)", NULL},
-    {"count", 'n', G_OPTION_ARG_INT, AT(count), NEW | VARY, ANY, 1, 9999, "N", "how many results", NULL},
-    {"first", 0, G_OPTION_ARG_INT, AT(first), NEW | VARY, ANY, 1, 1000000, "N", "number of the first: '--first 3 -n 1' makes the third again", NULL},
-    {"seed", 0, G_OPTION_ARG_INT64, AT(seed), MUSIC | SCORE, ANY, 0, 9007199254740992.0, "N", "the same seed gives the same bytes", NULL},
-    {"temperature", 't', G_OPTION_ARG_DOUBLE, AT(temperature), NEW, ANY, 0, 10, "X",
-     "spread of the draws: of latent vectors and, by a sequence model, of notes; 0: the likeliest", NULL},
-    {"temperature", 't', G_OPTION_ARG_DOUBLE, AT(temperature), RECONSTRUCT | PART, SEQUENCE, 0, 10, "X", "spread of the notes' draws, with --sample",
-     NULL},
-    {"latent", 0, G_OPTION_ARG_STRING_ARRAY, AT(latents), PRIOR, DENSE, 0, 0, "V1,V2,...", "decode this latent vector (may be given several times)",
-     "--seed and --first make a piece again"},
-    {"bars", 'b', G_OPTION_ARG_INT, AT(bars), PRIOR, SEQUENCE, 1, 4096, "N", "length of each piece", "a piece is one window; see the verb song"},
-    {"bars", 'b', G_OPTION_ARG_INT, AT(bars), SONG, ANY, 1, 4096, "N", "length of the piece", NULL},
-    {"bars", 'b', G_OPTION_ARG_INT, AT(bars), CONTINUE, SEQUENCE, 1, 4096, "N", "how many bars to add", NULL},
-    {"bars", 'b', G_OPTION_ARG_INT, AT(bars), PART, SEQUENCE, 1, 4096, "N", "how many bars of the song (default: all)", "a part is one window"},
-    {"bar", 0, G_OPTION_ARG_INT, AT(bar), PART, ANY, 1, 1000000, "N", "bar of the song at which the part starts", NULL},
-    {"keep", 0, G_OPTION_ARG_INT, AT(keep), CONTINUE, SEQUENCE, 1, 1000000, "N", "go on after so many bars of the song (default: all)", NULL},
-    {"only-new", 0, G_OPTION_ARG_NONE, AT(only_new), CONTINUE, SEQUENCE, 0, 0, NULL, "write the continuation without the song", NULL},
-    {"key", 0, G_OPTION_ARG_STRING, AT(key), PRIOR | SONG, ANY, 0, 0, "KEY", "transpose to this key, or its relative: C, Am, F#m, Bb", NULL},
-    {"correlation", 0, G_OPTION_ARG_DOUBLE, AT(correlation), SONG, DENSE, 0, 1, "X", "of neighbouring windows: 0 jumps, 1 stays where it began",
-     "it goes on from what it has written; see --temperature"},
-    {"amount", 'a', G_OPTION_ARG_DOUBLE, AT(amount), VARY, ANY, 0, 1, "X", "0: the song as the model keeps it, 1: a draw from the prior", NULL},
-    {"more", 0, G_OPTION_ARG_STRING_ARRAY, AT(more), NEW | RECONSTRUCT | VARY, DENSE | VAE, 0, 0, "ATTRIBUTE",
-     "of an attribute, such as density (may be given several times)", NULL},
-    {"less", 0, G_OPTION_ARG_STRING_ARRAY, AT(less), NEW | RECONSTRUCT | VARY, DENSE | VAE, 0, 0, "ATTRIBUTE", "of an attribute, such as register",
-     NULL},
-    {"strength", 0, G_OPTION_ARG_DOUBLE, AT(strength), NEW | RECONSTRUCT | VARY, DENSE | VAE, 0, 100, "X",
-     "of --more and --less, in standard deviations", NULL},
-    {"steps", 's', G_OPTION_ARG_INT, AT(steps), INTERPOLATE | TRAVERSE, ANY, 2, 999, "N", "how many results, both ends included", NULL},
-    {"morph", 0, G_OPTION_ARG_NONE, AT(morph), INTERPOLATE, SEQUENCE, 0, 0, NULL, "instead one piece that becomes B on its way", NULL},
-    {"dim", 'd', G_OPTION_ARG_INT, AT(dim), TRAVERSE, ANY, 0, G_MAXINT, "N", "the feature, from 0 to the model's latent size - 1 (required)", NULL},
-    {"threshold", 0, G_OPTION_ARG_DOUBLE, AT(threshold), MUSIC & ~CONTINUE, DENSE, 0.001, 0.999, "P", "a key sounds from this probability on",
-     "see --sample, --greedy and --temperature"},
-    {"density", 0, G_OPTION_ARG_NONE, AT(density), MUSIC & ~CONTINUE, DENSE, 0, 0, NULL,
-     "as many keys as the model expects instead, the likeliest first", "see --sample, --greedy and --temperature"},
-    {"sample", 0, G_OPTION_ARG_NONE, AT(draw), NEW, ANY, 0, 0, NULL, "draw each key by its probability (a sequence model does anyway)", NULL},
-    {"sample", 0, G_OPTION_ARG_NONE, AT(draw), RECONSTRUCT | PART, ANY, 0, 0, NULL, "draw each key by its probability", NULL},
-    {"greedy", 0, G_OPTION_ARG_NONE, AT(greedy), NEW, SEQUENCE, 0, 0, NULL, "the likelier instead, key by key", "see --threshold"},
-    {"greedy", 0, G_OPTION_ARG_NONE, AT(greedy), RECONSTRUCT | PART, SEQUENCE, 0, 0, NULL, "the likelier, key by key: the default",
-     "see --threshold"},
-    {"tempo", 0, G_OPTION_ARG_DOUBLE, AT(tempo_bpm), MUSIC, ANY, 5, 1000, "BPM",
-     "quarter notes a minute (default: the song's, or the training songs')", NULL},
-    {"output", 'o', G_OPTION_ARG_FILENAME, AT(output), WRITE, ANY, 0, 0, "DIR", "folder for the results, created where missing", NULL},
-    {"picture", 'p', G_OPTION_ARG_CALLBACK, AT(picture), MUSIC, ANY, 0, 0, "png|svg", "also piano rolls, as PNG (default) or SVG", NULL},
-    {"picture", 'p', G_OPTION_ARG_CALLBACK, AT(picture), CURVES, ANY, 0, 0, "png|svg", "PNG (default) or SVG", NULL},
-    {"audio", 0, G_OPTION_ARG_CALLBACK, AT(audio), MUSIC, ANY, 0, 0, "wav|flac|ogg", "also sound, as WAV (default), FLAC or Ogg Vorbis", NULL},
-    {"soundfont", 0, G_OPTION_ARG_FILENAME, AT(soundfont), MUSIC, ANY, 0, 0, "FILE", "instruments for --audio (default: $SOUNDFONT or the system's)",
-     NULL},
-    {"corpus", 0, G_OPTION_ARG_FILENAME, AT(corpus), SCORE, ANY, 0, 0, "SHARDS", "folder of shards: the grid, and the real songs to compare with",
-     NULL},
-    {"split", 0, G_OPTION_ARG_STRING, AT(split), SCORE, ANY, 0, 0, "NAME", "which real songs: train, valid or test (default test)", NULL},
-    {"meter", 0, G_OPTION_ARG_STRING, AT(meter), SCORE, ANY, 0, 0, "N/D", "bars of this meter, whatever the files say", NULL},
-    {"seam", 0, G_OPTION_ARG_INT, AT(seam), SCORE, ANY, 2, 4096, "FRAMES", "do segments of so many frames show where they meet? Needs --corpus",
-     NULL},
-    {"originality", 0, G_OPTION_ARG_FILENAME, AT(originality), SCORE, ANY, 0, 0, "SHARDS",
-     "the longest passages shared with the training songs there", NULL},
-    {"tracks", 0, G_OPTION_ARG_STRING, AT(tracks), SCORE, ANY, 0, 0, "LIST", "without shards: merged, or roles (default melody,chords,bass,drums)",
-     NULL},
-    {"steps-per-beat", 0, G_OPTION_ARG_INT, AT(steps_per_beat), SCORE, ANY, 1, 96, "N", "without shards: frames a quarter note (default 4)", NULL},
-    {"quiet", 'q', G_OPTION_ARG_NONE, AT(quiet), ALL, ANY, 0, 0, NULL, "say nothing but warnings and errors", NULL},
-};
-
-G_STATIC_ASSERT(G_N_ELEMENTS(table) <= 64); /* cli_t.given */
-
 const char *verb_name(verb_t verb) { return verbs[verb].name; }
 
-static gboolean fail_usage(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-static gboolean fail_usage(GError **error, const char *format, ...) {
+gboolean cli_fail(GError **error, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     g_autofree char *message = g_strdup_vprintf(format, arguments);
@@ -162,9 +65,9 @@ static gboolean verb_from_name(const char *name, verb_t *verb, GError **error) {
         if (word_distance(name, verbs[v].name) < word_distance(name, verbs[nearest].name)) nearest = v;
     }
     if (word_distance(name, verbs[nearest].name) <= 3)
-        return fail_usage(error, "unknown verb '%s'; did you mean '%s'? See %s --help", name, verbs[nearest].name, program_name());
+        return cli_fail(error, "unknown verb '%s'; did you mean '%s'? See sampler --help", name, verbs[nearest].name);
     g_autofree char *list = verb_list();
-    return fail_usage(error, "unknown verb '%s'; the verbs are %s; see %s --help", name, list, program_name());
+    return cli_fail(error, "unknown verb '%s'; the verbs are %s; see sampler --help", name, list);
 }
 
 static void print_help(void) {
@@ -175,116 +78,6 @@ static void print_help(void) {
            "Exit status: 0 done, 1 error, 2 bad usage.\n\nExamples:\n",
            name);
     for (size_t v = 0; v < VERB_COUNT; v++) printf("  %s %s\n", name, verbs[v].example);
-}
-
-/* The value that an option has now, as text; NULL where there is nothing to show. */
-static char *option_value(const option_t *option, const cli_t *cli) {
-    const void *at = (const char *)cli + option->offset;
-    switch (option->type) {
-    case G_OPTION_ARG_INT: return *(const int *)at < 0 ? NULL : g_strdup_printf("%d", *(const int *)at);
-    case G_OPTION_ARG_INT64: return g_strdup_printf("%" G_GINT64_FORMAT, *(const gint64 *)at);
-    case G_OPTION_ARG_DOUBLE: return *(const double *)at <= 0 ? NULL : g_strdup_printf("%g", *(const double *)at);
-    case G_OPTION_ARG_FILENAME: return g_strdup(*(char *const *)at);
-    default: return NULL;
-    }
-}
-
-/* Help with the range and the default as they are. Owner: caller. */
-static char *option_help(const option_t *option, const cli_t *cli) {
-    g_autofree char *now = option_value(option, cli);
-    GString *text = g_string_new(option->help);
-    const gboolean ranged = option->low < option->high && option->high < G_MAXINT;
-    if (ranged) g_string_append_printf(text, " (%.10g to %.10g%s", option->low, option->high, now == NULL ? ")" : "");
-    if (now != NULL) g_string_append_printf(text, "%sdefault %s)", ranged ? ", " : " (", now);
-    if (verbs[cli->verb].kinds & ~option->kinds)
-        g_string_append(text, option->kinds == DENSE  ? "; dense models only"
-                              : option->kinds & DENSE ? "; models with latent vectors"
-                                                      : "; sequence models only");
-    return g_string_free(text, FALSE);
-}
-
-/* A value that no option can have: the option is not on the command line. */
-static const double NOT_GIVEN = -1e300;
-
-/* Sets an option to what means "not given". */
-static void option_unset(const option_t *option, cli_t *cli) {
-    void *at = (char *)cli + option->offset;
-    switch (option->type) {
-    case G_OPTION_ARG_INT: *(int *)at = G_MININT; break;
-    case G_OPTION_ARG_INT64: *(gint64 *)at = G_MININT64; break;
-    case G_OPTION_ARG_DOUBLE: *(double *)at = NOT_GIVEN; break;
-    case G_OPTION_ARG_CALLBACK:
-    case G_OPTION_ARG_NONE: *(gboolean *)at = FALSE; break;
-    default: *(void **)at = NULL;
-    }
-}
-
-/* Whether the command line has it; if not, puts back its default. */
-static gboolean option_settle(const option_t *option, cli_t *cli, const cli_t *defaults) {
-    void *at = (char *)cli + option->offset;
-    const void *standard = (const char *)defaults + option->offset;
-    switch (option->type) {
-    case G_OPTION_ARG_INT:
-        if (*(int *)at != G_MININT) return TRUE;
-        *(int *)at = *(const int *)standard;
-        return FALSE;
-    case G_OPTION_ARG_INT64:
-        if (*(gint64 *)at != G_MININT64) return TRUE;
-        *(gint64 *)at = *(const gint64 *)standard;
-        return FALSE;
-    case G_OPTION_ARG_DOUBLE:
-        if (*(double *)at > NOT_GIVEN || isnan(*(double *)at)) return TRUE;
-        *(double *)at = *(const double *)standard;
-        return FALSE;
-    case G_OPTION_ARG_CALLBACK:
-        if (*(int *)at != 0) return TRUE;
-        *(int *)at = *(const int *)standard;
-        return FALSE;
-    case G_OPTION_ARG_NONE: return *(gboolean *)at;
-    default: return *(void **)at != NULL;
-    }
-}
-
-static gboolean option_check(const option_t *option, const cli_t *cli, GError **error) {
-    if (option->low >= option->high) return TRUE;
-    const void *at = (const char *)cli + option->offset;
-    const double value = option->type == G_OPTION_ARG_INT     ? *(const int *)at
-                         : option->type == G_OPTION_ARG_INT64 ? (double)*(const gint64 *)at
-                                                              : *(const double *)at;
-    if (value >= option->low && value <= option->high) return TRUE;
-    if (option->type == G_OPTION_ARG_INT && option->high >= G_MAXINT)
-        return fail_usage(error, "--%s %.10g is out of range; give at least %.10g", option->name, value, option->low);
-    return fail_usage(error, "--%s %.16g is out of range; give %.16g to %.16g", option->name, value, option->low, option->high);
-}
-
-/* The verb's option of a format that a word of the command line names: "--picture", "-p". NULL: none. */
-static const option_t *format_option(verb_t verb, const char *word) {
-    for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
-        const option_t *o = &table[i];
-        const char letter[] = {'-', o->letter, '\0'};
-        if (o->type != G_OPTION_ARG_CALLBACK || (o->verbs & 1 << verb) == 0) continue;
-        if ((o->letter != 0 && strcmp(word, letter) == 0) || (g_str_has_prefix(word, "--") && strcmp(word + 2, o->name) == 0)) return o;
-    }
-    return NULL;
-}
-
-/* 0: there is none of this name. */
-static int format_from_name(const option_t *option, const char *name) {
-    g_auto(GStrv) names = g_strsplit(option->value, "|", -1);
-    for (int i = 0; names[i] != NULL; i++)
-        if (strcmp(name, names[i]) == 0) return i + 1;
-    return 0;
-}
-
-static gboolean parse_format(const gchar *name, const gchar *value, gpointer data, GError **error) {
-    cli_t *cli = data;
-    const option_t *option = format_option(cli->verb, name);
-    const int format = value == NULL ? 1 : format_from_name(option, value);
-    *(int *)((char *)cli + option->offset) = format;
-    if (format != 0) return TRUE;
-    g_auto(GStrv) names = g_strsplit(option->value, "|", -1);
-    g_autofree char *last = g_steal_pointer(&names[g_strv_length(names) - 1]), *others = g_strjoinv(", ", names);
-    return fail_usage(error, "--%s=%s: there is %s and %s; give one, as in --%s=%s", option->name, value, others, last, option->name, last);
 }
 
 static cli_t *cli_new(verb_t verb) {
@@ -332,14 +125,10 @@ static gboolean check_score(cli_t *cli, GError **error) {
     grid_t grid;
     g_autoptr(GError) cause = NULL;
     if (cli->split != NULL && !split_from_name(cli->split, &split))
-        return fail_usage(error, "--split %s: there is no such split; give train, valid or test", cli->split);
-    if (cli->tracks != NULL && !grid_set_tracks(&grid, cli->tracks, &cause)) return fail_usage(error, "--tracks: %s", cause->message);
+        return cli_fail(error, "--split %s: there is no such split; give train, valid or test", cli->split);
+    if (cli->tracks != NULL && !grid_set_tracks(&grid, cli->tracks, &cause)) return cli_fail(error, "--tracks: %s", cause->message);
     if (cli->meter != NULL && !meter_from_text(cli->meter, &cli->bar_meter))
-        return fail_usage(error, "--meter %s: not a meter; give one like 4/4 or 6/8", cli->meter);
-    if (cli->seam > 0 && cli->corpus == NULL) return fail_usage(error, "--seam is measured against real songs; give --corpus SHARDS too");
-    if (cli->corpus == NULL && cli->originality == NULL) return TRUE;
-    if (cli->tracks != NULL || cli->steps_per_beat > 0)
-        return fail_usage(error, "--tracks and --steps-per-beat are for files alone: the shards have a grid; leave them out");
+        return cli_fail(error, "--meter %s: not a meter; give one like 4/4 or 6/8", cli->meter);
     return TRUE;
 }
 
@@ -348,7 +137,7 @@ static gboolean check_attributes(const cli_t *cli, GError **error) {
     const char *const *more = cli->more != NULL ? (const char *const *)cli->more : none;
     const char *const *less = cli->less != NULL ? (const char *const *)cli->less : none;
     for (size_t i = 0; more[i] != NULL; i++)
-        if (g_strv_contains(less, more[i])) return fail_usage(error, "--more %s and --less %s exclude each other; give one", more[i], more[i]);
+        if (g_strv_contains(less, more[i])) return cli_fail(error, "--more %s and --less %s exclude each other; give one", more[i], more[i]);
     return TRUE;
 }
 
@@ -356,42 +145,38 @@ static gboolean check_attributes(const cli_t *cli, GError **error) {
 static gboolean cli_check(cli_t *cli, GError **error) {
     const verb_info_t *verb = &verbs[cli->verb];
     cli->n_files = cli->files == NULL ? 0 : g_strv_length(cli->files);
-    for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
-        if (cli->given >> i & 1 && !option_check(&table[i], cli, error)) return FALSE;
+    if (!option_check_values(cli, error)) return FALSE;
     if (cli->n_files < verb->min_files || cli->n_files > verb->max_files) {
         if (verb->max_files == 0)
-            return fail_usage(error, "%s takes no files, but '%s' was given; see %s %s --help", verb->name, cli->files[0], program_name(),
-                              verb->name);
-        return fail_usage(error, "%s wants %s, but %u %s given: %s %s", verb->name, verb->takes, cli->n_files,
-                          cli->n_files == 1 ? "file was" : "files were", program_name(), verb->example);
+            return cli_fail(error, "%s takes no files, but '%s' was given; see sampler %s --help", verb->name, cli->files[0], verb->name);
+        return cli_fail(error, "%s wants %s, but %u %s given: sampler %s", verb->name, verb->takes, cli->n_files,
+                        cli->n_files == 1 ? "file was" : "files were", verb->example);
     }
+    for (guint i = 0; i < cli->n_files; i++)
+        if (*cli->files[i] == '\0') return cli_fail(error, "%s: the name of file %u is empty; give %s", verb->name, i + 1, verb->takes);
+    if (!option_check_company(cli, error)) return FALSE;
     if (cli->verb == VERB_SCORE) return check_score(cli, error);
     if (cli->verb != VERB_CURVES && cli->checkpoint == NULL)
-        return fail_usage(error, "which model? Give --checkpoint RUN/best.h5, as %s wrote it", program_called("trainer"));
-    if (cli->verb == VERB_TRAVERSE && cli->dim < 0) return fail_usage(error, "which latent feature? Give --dim N, counted from 0");
-    if (cli->soundfont != NULL && !cli->audio) return fail_usage(error, "--soundfont is for --audio; give both");
+        return cli_fail(error, "which model? Give --checkpoint RUN/best.h5, as trainer wrote it");
+    if (cli->verb == VERB_TRAVERSE && cli->dim < 0) return cli_fail(error, "which latent feature? Give --dim N, counted from 0");
     if (cli->key != NULL && !key_from_text(cli->key, &cli->wanted_key))
-        return fail_usage(error, "--key %s: not a key; give one like C, Am, F#m or Bb", cli->key);
-    if (cli->density && cli->draw) return fail_usage(error, "--density and --sample exclude each other; give one");
-    if (!check_attributes(cli, error)) return FALSE;
-    if (cli->greedy && cli->draw) return fail_usage(error, "--greedy and --sample exclude each other; give one");
-    if (cli->latents != NULL && cli->count != 1) return fail_usage(error, "--latent makes one result a vector; leave out --count");
-    return TRUE;
+        return cli_fail(error, "--key %s: not a key; give one like C, Am, F#m or Bb", cli->key);
+    return check_attributes(cli, error);
 }
 
 static gboolean cli_read(cli_t *cli, char ***words, GError **error) {
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GArray) entries = g_array_new(TRUE, TRUE, sizeof(GOptionEntry));
     const cli_t defaults = *cli;
-    for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
-        const option_t *o = &table[i];
+    const option_t *o;
+    for (size_t i = 0; (o = option_at(i)) != NULL; i++) {
         if ((o->verbs & 1 << cli->verb) == 0) continue;
-        char *help = option_help(o, cli);
+        char *help = option_help(o, cli, verbs[cli->verb].kinds);
         g_ptr_array_add(texts, help);
         option_unset(o, cli);
         const gboolean format = o->type == G_OPTION_ARG_CALLBACK;
         const GOptionEntry entry = {
-            o->name, o->letter, format ? G_OPTION_FLAG_OPTIONAL_ARG : 0, o->type, format ? (gpointer)parse_format : (char *)cli + o->offset,
+            o->name, o->letter, format ? G_OPTION_FLAG_OPTIONAL_ARG : 0, o->type, format ? (gpointer)option_parse_format : (char *)cli + o->offset,
             help,    o->value};
         g_array_append_val(entries, entry);
     }
@@ -413,21 +198,21 @@ static gboolean cli_read(cli_t *cli, char ***words, GError **error) {
         if (cause->domain == CLI_ERROR)
             g_propagate_error(error, g_steal_pointer(&cause));
         else
-            fail_usage(error, "%s; see %s %s --help", cause->message, program_name(), verb->name);
+            cli_fail(error, "%s; see sampler %s --help", cause->message, verb->name);
         return FALSE;
     }
-    for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
-        if (table[i].verbs & 1 << cli->verb && option_settle(&table[i], cli, &defaults)) cli->given |= G_GUINT64_CONSTANT(1) << i;
+    for (size_t i = 0; (o = option_at(i)) != NULL; i++)
+        if (o->verbs & 1 << cli->verb && option_settle(o, cli, &defaults)) cli->given |= G_GUINT64_CONSTANT(1) << i;
     if (cli->output == NULL) cli->output = g_strdup(".");
-    return cli_check(cli, error);
+    return TRUE;
 }
 
 /* A bare --picture or --audio would swallow the file after it: only a format is its value. */
 static void give_formats(char **words, verb_t verb) {
     for (char **word = words; *word && strcmp(*word, "--") != 0; word++) {
-        const option_t *option = format_option(verb, *word);
+        const option_t *option = option_of_format(verb, *word);
         if (option == NULL) continue;
-        const gboolean named = word[1] && format_from_name(option, word[1]);
+        const gboolean named = word[1] && option_format_from_name(option, word[1]);
         g_free(*word);
         const char *format = named ? word[1] : option->value;
         *word = g_strdup_printf("--%s=%.*s", option->name, (int)strcspn(format, "|"), format);
@@ -437,9 +222,11 @@ static void give_formats(char **words, verb_t verb) {
     }
 }
 
+static void print_version(void) { puts("mpianist-sampler " MPIANIST_VERSION "\nLicense MIT. There is no warranty, to the extent permitted by law."); }
+
 cli_t *cli_parse(int argc, char **argv, GError **error) {
-    if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
-        program_print_version("sampler");
+    if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+        print_version();
         return NULL;
     }
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
@@ -449,11 +236,11 @@ cli_t *cli_parse(int argc, char **argv, GError **error) {
     verb_t verb = VERB_PRIOR;
     if (argc < 2) {
         g_autofree char *list = verb_list();
-        fail_usage(error, "no verb; the verbs are %s; see %s --help", list, program_name());
+        cli_fail(error, "no verb; the verbs are %s; see sampler --help", list);
         return NULL;
     }
     if (argv[1][0] == '-') {
-        fail_usage(error, "the verb comes first: %s prior %s ...; see %s --help", program_name(), argv[1], program_name());
+        cli_fail(error, "the verb comes first: sampler prior %s ...; see sampler --help", argv[1]);
         return NULL;
     }
     if (!verb_from_name(argv[1], &verb, error)) return NULL;
@@ -462,26 +249,48 @@ cli_t *cli_parse(int argc, char **argv, GError **error) {
     give_formats(words, verb);
     g_autoptr(cli_t) cli = cli_new(verb);
     if (!cli_read(cli, &words, error)) return NULL;
-    return g_steal_pointer(&cli);
+    if (cli->version) {
+        print_version();
+        return NULL;
+    }
+    return cli_check(cli, error) ? g_steal_pointer(&cli) : NULL;
+}
+
+/* What is accepted but, with this model and these values, read by nothing: harmless, as the piece is the one asked for, so only said. */
+static void warn_unread(const cli_t *cli) {
+    const gboolean notes = cli->draw && (cli->kind == DENSE || cli->temperature > 0);
+    const gboolean fresh = cli->verb == VERB_PRIOR || cli->verb == VERB_SONG || cli->verb == VERB_CONTINUE;
+    const gboolean latents = cli->kind != PLAIN && (cli->verb == VERB_VARY ? cli->amount > 0 : fresh && cli->latents == NULL && cli->temperature > 0);
+    if (notes || latents) return;
+    if (option_given(cli, "seed"))
+        fprintf(stderr, "sampler: warning: --seed changes nothing: nothing is drawn here%s\n", cli->draw ? "" : "; see --sample");
+    if (option_given(cli, "temperature") && cli->greedy)
+        fprintf(stderr, "sampler: warning: --temperature changes nothing: with --greedy this model draws nothing\n");
 }
 
 gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error) {
     const verb_info_t *verb = &verbs[cli->verb];
     const int kind = model->kind == MODEL_DENSE ? DENSE : model->latent > 0 ? VAE : PLAIN;
+    const option_t *o;
     if (!(verb->kinds & kind) && kind == DENSE)
-        return fail_usage(error,
-                          "%s: has no meaning for a dense model: its windows know nothing of each other; use a model trained with --model sequence",
-                          verb->name);
+        return cli_fail(error,
+                        "%s: has no meaning for a dense model: its windows know nothing of each other; use a model trained with --model sequence",
+                        verb->name);
     if (!(verb->kinds & kind))
-        return fail_usage(error, "%s: has no meaning for this model, which has no latent vectors (--latent 0); it has prior, song and continue",
-                          verb->name);
-    for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
-        if (cli->given >> i & 1 && !(table[i].kinds & kind))
-            return fail_usage(error, "--%s has no meaning for %s%s%s", table[i].name,
-                              kind == DENSE               ? "a dense model"
-                              : table[i].kinds & SEQUENCE ? "a model without latent vectors"
-                                                          : "a sequence model",
-                              table[i].instead != NULL ? ": " : "; leave it out", table[i].instead != NULL ? table[i].instead : "");
-    if (kind != DENSE && !cli->greedy && NEW & 1 << cli->verb) cli->draw = TRUE;
+        return cli_fail(error, "%s: has no meaning for this model, which has no latent vectors (--latent 0); it has prior, song and continue",
+                        verb->name);
+    for (size_t i = 0; (o = option_at(i)) != NULL; i++)
+        if (cli->given >> i & 1 && !(o->kinds & kind))
+            return cli_fail(error, "--%s has no meaning for %s%s%s", o->name,
+                            kind == DENSE         ? "a dense model"
+                            : o->kinds & SEQUENCE ? "a model without latent vectors"
+                                                  : "a sequence model",
+                            o->instead != NULL ? ": " : "; leave it out", o->instead != NULL ? o->instead : "");
+    if (cli->verb == VERB_TRAVERSE && (size_t)cli->dim >= model->latent)
+        return cli_fail(error, "%s: has no latent feature %d: it has %zu; give --dim 0 to %zu", cli->checkpoint, cli->dim, model->latent,
+                        model->latent - 1);
+    if (kind != DENSE && !cli->greedy && (verb->kinds & PLAIN)) cli->draw = TRUE;
+    cli->kind = kind;
+    warn_unread(cli);
     return TRUE;
 }

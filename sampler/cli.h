@@ -22,7 +22,8 @@ typedef enum {
 
 typedef struct {
     verb_t verb;
-    guint64 given; /* bit i: the command line has option i of cli.c's table */
+    guint64 given; /* bit i: the command line has option_at(i) of cli_option.h */
+    int kind;      /* of the model, as cli_option.h counts them; cli_fit() sets it */
     char **files;  /* what the verb works on, NULL-terminated */
     guint n_files;
     char *checkpoint;
@@ -52,7 +53,7 @@ typedef struct {
     picture_format_t picture;
     audio_format_t audio;
     char *soundfont; /* NULL: search */
-    gboolean quiet;
+    gboolean quiet, version;
     char *corpus, *originality; /* score: folders of shards; NULL: not given */
     char *split;                /* score: a split_name(), "test" where NULL */
     char *meter;                /* score: as given; NULL: not given */
@@ -72,6 +73,11 @@ cli_t *cli_parse(int argc, char **argv, GError **error);
 /* Once the model is known: what the verb and the options given mean for its kind, and the defaults that depend on it. FALSE with CLI_ERROR_USAGE set where there is no
  * meaning: says why, and what there is instead. */
 gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error);
+/* Sets CLI_ERROR_USAGE. Returns FALSE. */
+gboolean cli_fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* Adds "option: value" for each option that decides on what is made, defaults too, once cli_fit() is done: with the draws and the songs all it takes to make a file
+ * again. */
+void cli_add_texts(const cli_t *cli, GPtrArray *texts);
 void cli_free(cli_t *cli);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(cli_t, cli_free)
 

@@ -86,6 +86,7 @@ gboolean latent_from_text(const char *text, real_t *z, size_t Z, GError **error)
         n++;
     }
     if (n == Z) return TRUE;
-    g_set_error(error, LATENT_ERROR, LATENT_ERROR_TEXT, "--latent: %zu numbers given, but this model's latent vectors have %zu", n, Z);
+    g_set_error(error, LATENT_ERROR, LATENT_ERROR_TEXT, "--latent: %zu number%s given, but this model's latent vectors have %zu", n,
+                n == 1 ? "" : "s", Z);
     return FALSE;
 }

@@ -33,11 +33,8 @@ GPtrArray *result_texts(const result_writer_t *writer, size_t index) {
     result_add_text(texts, "tool: mpianist-sampler %s", MPIANIST_VERSION);
     result_add_text(texts, "verb: %s", verb_name(cli->verb));
     result_add_text(texts, "checkpoint: %s", writer->model->hash);
-    result_add_text(texts, "seed: %" G_GINT64_FORMAT, cli->seed);
     if (index > 0) result_add_text(texts, "result: %zu", index);
-    for (size_t i = 0; cli->more != NULL && cli->more[i] != NULL; i++) result_add_text(texts, "more: %s", cli->more[i]);
-    for (size_t i = 0; cli->less != NULL && cli->less[i] != NULL; i++) result_add_text(texts, "less: %s", cli->less[i]);
-    if (cli->more != NULL || cli->less != NULL) result_add_text(texts, "strength: %.10g", cli->strength);
+    cli_add_texts(cli, texts);
     const gboolean dense = writer->model->head.model.kind == MODEL_DENSE;
     if (!dense)
         result_add_text(texts, "draws: %s", cli->draw ? "bernoulli" : "greedy");
@@ -60,6 +57,11 @@ void result_add_latents(GPtrArray *texts, const real_t *z, size_t n, size_t Z) {
     }
 }
 
+void result_add_given(GPtrArray *texts, const real_t *z, size_t Z) {
+    g_autofree char *text = latent_to_text(z, Z);
+    result_add_text(texts, "given: %s", text);
+}
+
 static char *path_of(const cli_t *cli, const char *name, const char *ending) {
     g_autofree char *file = g_strconcat(name, ending, NULL);
     return g_build_filename(cli->output, file, NULL);
@@ -78,42 +80,51 @@ gboolean result_write_picture(const cli_t *cli, const char *name, GBytes *pictur
     g_autoptr(GError) cause = NULL;
     gsize length;
     const char *bytes = g_bytes_get_data(picture, &length);
-    const gboolean ok = g_file_set_contents_full(path, bytes, (gssize)length, G_FILE_SET_CONTENTS_CONSISTENT, 0666, &cause);
+    const gboolean ok =
+        g_file_set_contents_full(path, bytes, (gssize)length, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0666, &cause);
     g_bytes_unref(picture);
     if (ok) return print_path(path, error);
-    g_set_error(error, RESULT_ERROR, RESULT_ERROR_WRITE, "%s: cannot write: %s; make room or give another --output", path, program_cause(cause));
+    const char *reason = g_strrstr(cause->message, ": "); /* before it stands the name of a temporary file */
+    g_set_error(error, RESULT_ERROR, RESULT_ERROR_WRITE, "%s: cannot write: %s; make room or give another --output", path,
+                reason != NULL ? reason + 2 : cause->message);
     return FALSE;
 }
 
 static const char *const sound_endings[] = {[AUDIO_NONE] = "", [AUDIO_WAV] = ".wav", [AUDIO_FLAC] = ".flac", [AUDIO_OGG] = ".ogg"};
 
+/* A line about the piece; a hint where it is silent. */
+static void say_piece(const result_writer_t *writer, const char *midi, size_t notes, double bars, const result_time_t *time) {
+    const cli_t *cli = writer->cli;
+    if (notes == 0 && writer->model->head.model.kind == MODEL_SEQUENCE)
+        fprintf(stderr, "sampler: warning: %s has no notes: the model has written silence; try %s\n", midi,
+                cli->draw ? "another --seed or --temperature" : "--sample");
+    else if (notes == 0)
+        fprintf(stderr, "sampler: warning: %s has no notes: no key reaches the threshold; try --density, --sample or --threshold %.2g\n", midi,
+                cli->threshold / 2);
+    else if (!cli->quiet)
+        fprintf(stderr, "sampler: %s: %zu note%s, %.4g bar%s of %d/%d, %.4g bpm\n", midi, notes, notes == 1 ? "" : "s", bars, bars == 1 ? "" : "s",
+                time->meter.numerator, time->meter.denominator, time->tempo_bpm);
+}
+
 /* MIDI and sound. */
-static gboolean write_music(const result_writer_t *writer, const char *name, const roll_t *roll, const result_time_t *time, const GPtrArray *texts,
-                            GError **error) {
+static gboolean write_music(const result_writer_t *writer, const char *name, const char *title, const roll_t *roll, const result_time_t *time,
+                            const GPtrArray *texts, GError **error) {
     const cli_t *cli = writer->cli;
     const grid_t *grid = &writer->model->head.grid;
     g_autofree char *midi = path_of(cli, name, ".mid"), *sound = path_of(cli, name, sound_endings[cli->audio]);
     g_autoptr(song_t) song = roll_to_song(roll, grid, time->tempo_bpm, time->meter);
     for (guint i = 0; i < texts->len; i++) g_ptr_array_add(song->texts, g_strdup(texts->pdata[i]));
     if (!midi_write(song, midi, error) || !print_path(midi, error)) return FALSE;
-    if (song->notes->len == 0 && writer->model->head.model.kind == MODEL_SEQUENCE)
-        program_say("warning: %s has no notes: the model has written silence; try %s\n", midi,
-                    cli->draw ? "another --seed or --temperature" : "--sample");
-    else if (song->notes->len == 0)
-        program_say("warning: %s has no notes: no key reaches the threshold; try --density, --sample or --threshold %.2g\n", midi,
-                    cli->threshold / 2);
-    else if (!cli->quiet)
-        program_say("%s: %u notes, %.4g bars of %d/%d, %.4g bpm\n", midi, song->notes->len,
-                    (double)roll->frames / sample_bar_frames(grid, time->meter), time->meter.numerator, time->meter.denominator, time->tempo_bpm);
+    say_piece(writer, midi, song->notes->len, (double)roll->frames / sample_bar_frames(grid, time->meter), time);
     if (writer->soundfont == NULL) return TRUE;
     const double seconds = (double)roll->frames / grid->steps_per_beat * 60 / time->tempo_bpm;
-    return audio_render(midi, writer->soundfont, seconds, cli->audio, sound, error) && print_path(sound, error);
+    return audio_render(midi, writer->soundfont, seconds, title, cli->audio, sound, error) && print_path(sound, error);
 }
 
 gboolean result_write(const result_writer_t *writer, const char *name, const char *title, const roll_t *roll, const result_time_t *time,
                       const GPtrArray *texts, GError **error) {
     const cli_t *cli = writer->cli;
-    if (!write_music(writer, name, roll, time, texts, error)) return FALSE;
+    if (!write_music(writer, name, title, roll, time, texts, error)) return FALSE;
     if (!cli->picture) return TRUE;
     return result_write_picture(cli, name, picture_roll(roll, &writer->model->head.grid, time->meter, title, cli->picture, error), error);
 }
@@ -133,7 +144,7 @@ gboolean result_write_sheet(const result_writer_t *writer, const char *name, con
     const cli_t *cli = writer->cli;
     const grid_t *grid = &writer->model->head.grid;
     g_autoptr(roll_t) whole = join_rolls(rolls, n, sample_bar_frames(grid, time->meter));
-    if (!write_music(writer, name, whole, time, texts, error)) return FALSE;
+    if (!write_music(writer, name, title, whole, time, texts, error)) return FALSE;
     if (!cli->picture) return TRUE;
     return result_write_picture(cli, name, picture_sheet(rolls, labels, n, grid, time->meter, title, cli->picture, error), error);
 }

@@ -15,7 +15,8 @@ typedef struct {
     const cli_t *cli;
     const sample_model_t *model;
     const char *soundfont; /* NULL: no sound */
-    const real_t *shift;   /* [Z]: what --more and --less add to latent vectors, in the prior's sd; NULL: nothing */
+    const real_t *latents; /* [n, Z]: --latent; NULL: not given */
+    const real_t *shift;   /* [Z]: what --more and --less add to latent vectors; NULL: nothing */
 } result_writer_t;
 
 /* What all files of one command have in common. */
@@ -27,13 +28,16 @@ typedef struct {
 /* Creates cli->output. FALSE with error set. */
 gboolean result_make_folder(const cli_t *cli, GError **error);
 
-/* The text events that tell how a result was made, as "key: value": tool, verb, checkpoint, seed, result (`index`, where > 0), threshold or draws. More may be
- * added. Owner: caller. */
+/* The text events that tell how a result was made, as "key: value": tool, verb, checkpoint, result (`index`, where > 0), the options
+ * (cli_add_texts()), threshold or draws. More may be added. Owner: caller. */
 GPtrArray *result_texts(const result_writer_t *writer, size_t index);
 /* Adds "key: value". */
 void result_add_text(GPtrArray *texts, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* Adds "latent: ..." or, of n > 1 windows, "latent 1: ..." and so on. z [n, Z]. */
 void result_add_latents(GPtrArray *texts, const real_t *z, size_t n, size_t Z);
+
+/* Adds "given: ...": z [Z] of --latent where the latent is another, moved by --more or --less. */
+void result_add_given(GPtrArray *texts, const real_t *z, size_t Z);
 
 /* Writes one piece. The texts are copied. FALSE with error set: file, cause, way out. */
 gboolean result_write(const result_writer_t *writer, const char *name, const char *title, const roll_t *roll, const result_time_t *time,

@@ -18,10 +18,8 @@ result_time_t verb_own_time(const result_writer_t *writer);
 roll_t *verb_read_song(const result_writer_t *writer, const char *path, result_time_t *time, GError **error);
 /* Frames of so many bars, rounded up. */
 size_t verb_bars_frames(const result_writer_t *writer, result_time_t time, double bars);
-/* The frame at which --bar of a song begins. FALSE with VERBS_ERROR_RANGE set where the song is over by then. */
+/* The frame at which --bar of a song begins. FALSE with CLI_ERROR_USAGE set where the song is over by then. */
 gboolean verb_first_frame(const result_writer_t *writer, const char *path, const roll_t *roll, result_time_t time, size_t *first, GError **error);
-/* --dim. FALSE with VERBS_ERROR_RANGE set where the model has no such feature. */
-gboolean verb_check_feature(const result_writer_t *writer, GError **error);
 /* --key: transposes roll and adds to texts what was done. Does nothing where it is not given. name: of the result. */
 void verb_set_key(const result_writer_t *writer, const char *name, roll_t *roll, GPtrArray *texts);
 

@@ -10,11 +10,10 @@
 #include "preprocess/program.h"
 #include "sampler/audio.h"
 #include "sampler/curves.h"
+#include "sampler/latent.h"
 #include "sampler/score_report.h"
 #include "sampler/verb.h"
 #include "trainer/ops.h"
-
-G_DEFINE_QUARK(verbs_error, verbs_error)
 
 result_time_t verb_own_time(const result_writer_t *writer) {
     const checkpoint_t *head = &writer->model->head;
@@ -36,17 +35,8 @@ gboolean verb_first_frame(const result_writer_t *writer, const char *path, const
     const double bar = sample_bar_frames(&writer->model->head.grid, time.meter);
     *first = (size_t)floor((number - 1) * bar);
     if (*first < roll->frames) return TRUE;
-    g_set_error(error, VERBS_ERROR, VERBS_ERROR_RANGE, "%s: cannot begin at bar %d: the song has %.0f bars; give a smaller --bar", path, number,
-                ceil((double)roll->frames / bar));
-    return FALSE;
-}
-
-gboolean verb_check_feature(const result_writer_t *writer, GError **error) {
-    const size_t Z = writer->model->head.model.latent;
-    if ((size_t)writer->cli->dim < Z) return TRUE;
-    g_set_error(error, VERBS_ERROR, VERBS_ERROR_RANGE, "%s: has no latent feature %d: it has %zu; give --dim 0 to %zu", writer->model->path,
-                writer->cli->dim, Z, Z - 1);
-    return FALSE;
+    const double bars = ceil((double)roll->frames / bar);
+    return cli_fail(error, "%s: cannot begin at bar %d: the song has %.0f bar%s; give a smaller --bar", path, number, bars, bars == 1 ? "" : "s");
 }
 
 /* Adds by times the vector of each of the attributes named. */
@@ -57,8 +47,7 @@ static gboolean add_attributes(const char *path, const attributes_t *attributes,
         if (i == attributes->n) {
             g_autoptr(GString) names = g_string_new(attributes->info[0].name);
             for (size_t k = 1; k < attributes->n; k++) g_string_append_printf(names, ", %s", attributes->info[k].name);
-            g_set_error(error, VERBS_ERROR, VERBS_ERROR_RANGE, "%s: has no attribute '%s'; it has %s", path, *wanted, names->str);
-            return FALSE;
+            return cli_fail(error, "%s: has no attribute '%s'; it has %s", path, *wanted, names->str);
         }
         if (attributes->info[i].r2 < ATTRIBUTES_FAINT_R2)
             program_say("warning: %s: the latents hardly tell %s (R^2 %.2f): expect little of it\n", path, *wanted, attributes->info[i].r2);
@@ -78,6 +67,16 @@ static gboolean read_shift(const cli_t *cli, const sample_model_t *model, real_t
            add_attributes(model->path, &attributes, cli->less, -cli->strength, *shift, error);
 }
 
+/* --latent: *latents [n, Z]; NULL where none is given. */
+static gboolean read_latents(const cli_t *cli, const sample_model_t *model, real_t **latents, GError **error) {
+    const size_t Z = model->head.model.latent, n = cli->latents != NULL ? g_strv_length(cli->latents) : 0;
+    g_autoptr(GError) cause = NULL;
+    *latents = n > 0 ? g_new(real_t, n * Z) : NULL;
+    for (size_t i = 0; i < n; i++)
+        if (!latent_from_text(cli->latents[i], *latents + i * Z, Z, &cause)) return cli_fail(error, "%s", cause->message);
+    return TRUE;
+}
+
 void verb_set_key(const result_writer_t *writer, const char *name, roll_t *roll, GPtrArray *texts) {
     const cli_t *cli = writer->cli;
     const grid_t *grid = &writer->model->head.grid;
@@ -91,8 +90,10 @@ void verb_set_key(const result_writer_t *writer, const char *name, roll_t *roll,
     }
     const int semitones = key_transpose(roll, grid, key_interval(found, cli->wanted_key), &folded);
     result_add_text(texts, "transposed: %d", semitones);
-    if (!cli->quiet) program_say("%s: was in %s, transposed by %+d\n", name, key_to_text(found), semitones);
-    if (folded > 0) program_say("warning: %s: %zu notes would leave the model's pitches: moved in by octaves\n", name, folded);
+    if (!cli->quiet) fprintf(stderr, "sampler: %s: was in %s, transposed by %+d\n", name, key_to_text(found), semitones);
+    if (folded > 0)
+        fprintf(stderr, "sampler: warning: %s: %zu note%s would leave the model's pitches: moved in by octaves\n", name, folded,
+                folded == 1 ? "" : "s");
 }
 
 char *verb_stem(const char *path) {
@@ -115,21 +116,24 @@ char *verb_song_name(const result_writer_t *writer, guint i, GHashTable *names) 
 static gboolean write_curves(const cli_t *cli, GError **error) {
     for (guint i = 0; i < cli->n_files; i++) {
         g_autofree char *name = cli->n_files == 1 ? g_strdup("curves") : g_strdup_printf("curves-%03u", i + 1);
-        if (!result_write_picture(cli, name, curves_picture(cli->files[i], cli->picture, error), error)) return FALSE;
+        g_autoptr(GBytes) picture = curves_picture(cli->files[i], cli->picture, error);
+        if (picture == NULL || !result_make_folder(cli, error)) return FALSE;
+        if (!result_write_picture(cli, name, g_steal_pointer(&picture), error)) return FALSE;
     }
     return TRUE;
 }
 
 gboolean verbs_run(cli_t *cli, GError **error) {
     if (cli->verb == VERB_SCORE) return score_report(cli, error);
-    if (cli->verb == VERB_CURVES) return result_make_folder(cli, error) && write_curves(cli, error);
+    if (cli->verb == VERB_CURVES) return write_curves(cli, error);
     g_autofree char *soundfont = cli->audio ? audio_soundfont(cli->soundfont, error) : NULL;
     if (cli->audio && soundfont == NULL) return FALSE;
     g_autoptr(sample_model_t) model = sample_model_open(cli->checkpoint, error);
-    g_autofree real_t *shift = NULL;
-    if (model == NULL || !cli_fit(cli, &model->head.model, error) || !read_shift(cli, model, &shift, error) || !result_make_folder(cli, error))
+    g_autofree real_t *latents = NULL, *shift = NULL;
+    if (model == NULL || !cli_fit(cli, &model->head.model, error) || !read_latents(cli, model, &latents, error) ||
+        !read_shift(cli, model, &shift, error) || !result_make_folder(cli, error))
         return FALSE;
-    const result_writer_t writer = {.cli = cli, .model = model, .soundfont = soundfont, .shift = shift};
+    const result_writer_t writer = {.cli = cli, .model = model, .soundfont = soundfont, .latents = latents, .shift = shift};
     const gboolean pieces = model->head.model.kind == MODEL_SEQUENCE;
     if (pieces) ops_set_threads(1); /* products of one row: threads would only wait for each other */
     return (pieces ? verbs_piece : verbs_window)[cli->verb](&writer, error);

@@ -53,9 +53,6 @@ static roll_t *make_piece(studio_t *studio, const compose_piece_t *piece) {
 
 static gboolean write_piece(const studio_t *studio, const char *name, const char *title, roll_t *roll, const result_time_t *time, GPtrArray *texts,
                             GError **error) {
-    const cli_t *cli = studio->writer->cli;
-    if (cli->draw || cli->verb == VERB_PRIOR || cli->verb == VERB_SONG || cli->verb == VERB_CONTINUE)
-        result_add_text(texts, "temperature: %.10g", cli->temperature);
     verb_set_key(studio->writer, name, roll, texts);
     return result_write(studio->writer, name, title, roll, time, texts, error);
 }
@@ -76,10 +73,9 @@ static gboolean write_new(const result_writer_t *writer, GError **error) {
         piece.latents.noise = cli->temperature;
         g_autoptr(roll_t) roll = make_piece(&studio, &piece);
         g_autoptr(GPtrArray) texts = result_texts(writer, index);
-        result_add_text(texts, "bars: %d", cli->bars);
         g_autofree char *name = g_strdup_printf("%s-%03zu", verb_name(cli->verb), index);
-        g_autofree char *title = g_strdup_printf("%s %zu · seed %" G_GINT64_FORMAT " · temperature %g · %d bars", verb_name(cli->verb), index,
-                                                 cli->seed, cli->temperature, cli->bars);
+        g_autofree char *title = g_strdup_printf("%s %zu · seed %" G_GINT64_FORMAT " · temperature %g · %d bar%s", verb_name(cli->verb), index,
+                                                 cli->seed, cli->temperature, cli->bars, cli->bars == 1 ? "" : "s");
         if (!write_piece(&studio, name, title, roll, &time, texts, error)) return FALSE;
     }
     return TRUE;
@@ -87,20 +83,23 @@ static gboolean write_new(const result_writer_t *writer, GError **error) {
 
 /* Frames of the song that are kept: without the silence after the bar in which it ends, which would only ask for more silence. */
 static size_t count_kept(const result_writer_t *writer, const roll_t *song, result_time_t time) {
+    const cli_t *cli = writer->cli;
     const double bar = sample_bar_frames(&writer->model->head.grid, time.meter);
     const size_t frame_bytes = song->tracks * ROLL_PLANES * song->stride;
     size_t bytes = song->frames * frame_bytes;
     while (bytes > 0 && song->bits[bytes - 1] == 0) bytes--;
     const double end = ceil((double)bytes / (double)frame_bytes), bars = ceil(end / bar - 1e-9);
-    const int keep = writer->cli->keep;
-    return MIN(song->frames, verb_bars_frames(writer, time, keep > 0 ? fmin(keep, bars) : bars));
+    if (cli->keep > bars)
+        fprintf(stderr, "sampler: warning: %s: has %.0f bar%s, not the %d of --keep: all is kept\n", cli->files[0], bars, bars == 1 ? "" : "s",
+                cli->keep);
+    return MIN(song->frames, verb_bars_frames(writer, time, cli->keep > 0 ? fmin(cli->keep, bars) : bars));
 }
 
-/* The frames from `first` on, as a piece of their own. */
-static roll_t *cut_roll(const roll_t *roll, size_t first) {
-    const size_t frame_bytes = roll->tracks * ROLL_PLANES * roll->stride;
+/* What follows the first `kept` frames, as a piece of its own, from the bar line before it on: in the song's part of that bar is silence. */
+static roll_t *cut_roll(const roll_t *roll, size_t kept, double bar) {
+    const size_t frame_bytes = roll->tracks * ROLL_PLANES * roll->stride, first = (size_t)floor(floor((double)kept / bar + 1e-9) * bar);
     roll_t *part = roll_new(roll->frames - first, roll->tracks, roll->pitches);
-    memcpy(part->bits, roll->bits + first * frame_bytes, part->frames * frame_bytes);
+    memcpy(part->bits + (kept - first) * frame_bytes, roll->bits + kept * frame_bytes, (roll->frames - kept) * frame_bytes);
     roll_make_canonical(part);
     return part;
 }
@@ -122,11 +121,10 @@ static gboolean write_continue(const result_writer_t *writer, GError **error) {
         piece.latents.noise = cli->temperature;
         piece.given = song;
         piece.given_frames = kept;
-        g_autoptr(roll_t) whole = make_piece(&studio, &piece), part = cli->only_new ? cut_roll(whole, kept) : NULL;
+        g_autoptr(roll_t) whole = make_piece(&studio, &piece), part = cli->only_new ? cut_roll(whole, kept, bar) : NULL;
         g_autoptr(GPtrArray) texts = result_texts(writer, index);
         result_add_text(texts, "song: %s", stem);
         result_add_text(texts, "kept: %zu frames", kept);
-        result_add_text(texts, "bars: %d", cli->bars);
         g_autofree char *name = g_strdup_printf("continue-%s-%03zu", stem, index);
         g_autofree char *title = g_strdup_printf("continue %zu · %s, from bar %.4g on · seed %" G_GINT64_FORMAT " · temperature %g", index, stem,
                                                  (double)kept / bar + 1, cli->seed, cli->temperature);
@@ -147,21 +145,37 @@ typedef struct {
 static void part_clear(part_t *part) { g_clear_pointer(&part->mu, g_free); }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(part_t, part_clear)
 
-static gboolean read_part(const studio_t *studio, const char *path, part_t *part, GError **error) {
-    const result_writer_t *writer = studio->writer;
-    size_t first;
-    g_autoptr(roll_t) roll = verb_read_song(writer, path, &part->time, error);
-    if (roll == NULL || !verb_first_frame(writer, path, roll, part->time, &first, error)) return FALSE;
-    part->frames = roll->frames - first;
-    if (writer->cli->bars > 0) part->frames = MIN(part->frames, verb_bars_frames(writer, part->time, writer->cli->bars));
-    part->mu = compose_encode(studio->compose, roll, first, part->frames);
-    return TRUE;
+/* The roll with silence up to so many frames, where it has fewer. Takes roll. */
+static roll_t *pad_roll(roll_t *roll, size_t frames) {
+    g_autoptr(roll_t) given = roll;
+    if (frames <= roll->frames) return g_steal_pointer(&given);
+    roll_t *padded = roll_new(frames, roll->tracks, roll->pitches);
+    memcpy(padded->bits, roll->bits, roll->frames * roll->tracks * ROLL_PLANES * roll->stride);
+    return padded;
 }
 
-/* Says which part it was. */
-static void add_part(const cli_t *cli, GPtrArray *texts) {
-    if (cli->bar > 1) result_add_text(texts, "bar: %d", cli->bar);
-    if (cli->bars > 0) result_add_text(texts, "bars: %d", cli->bars);
+/* main: the song whose bars are counted, NULL: this one. To interpolate takes whole bars: the two songs' ends are no reason to stop within one. */
+static gboolean read_part(const studio_t *studio, const char *path, const part_t *main, part_t *part, GError **error) {
+    const result_writer_t *writer = studio->writer;
+    const int bars = writer->cli->bars;
+    size_t first;
+    roll_t *roll = verb_read_song(writer, path, &part->time, error);
+    if (roll == NULL) return FALSE;
+    const result_time_t time = main != NULL ? main->time : part->time;
+    const double bar = sample_bar_frames(&writer->model->head.grid, time.meter);
+    if (!verb_first_frame(writer, path, roll, part->time, &first, error)) {
+        roll_free(roll);
+        return FALSE;
+    }
+    const double there = (double)(roll->frames - first) / bar;
+    part->frames = writer->cli->verb == VERB_INTERPOLATE ? verb_bars_frames(writer, time, ceil(there - 1e-9)) : roll->frames - first;
+    if (bars > 0) part->frames = MIN(part->frames, verb_bars_frames(writer, time, bars));
+    if (bars > there + 1e-9)
+        fprintf(stderr, "sampler: warning: %s: has %.4g bar%s of %d/%d from bar %d on, not the %d of --bars: it ends there\n", path, there,
+                there == 1 ? "" : "s", time.meter.numerator, time.meter.denominator, writer->cli->bar, bars);
+    g_autoptr(roll_t) filled = pad_roll(roll, first + part->frames);
+    part->mu = compose_encode(studio->compose, filled, first, part->frames);
+    return TRUE;
 }
 
 static gboolean write_reconstruct(const result_writer_t *writer, GError **error) {
@@ -171,13 +185,14 @@ static gboolean write_reconstruct(const result_writer_t *writer, GError **error)
     if (!studio_open(&studio, writer, error)) return FALSE;
     for (guint i = 0; i < cli->n_files; i++) {
         g_auto(part_t) part = {0};
-        if (!read_part(&studio, cli->files[i], &part, error)) return FALSE;
+        if (!read_part(&studio, cli->files[i], NULL, &part, error)) return FALSE;
         studio.total = studio.done + part.frames * (cli->n_files - i); /* the others: as if they were as long */
-        compose_piece_t piece = plan_piece(&studio, i + 1, part.frames);
+        const size_t index = (size_t)cli->first + i;
+        compose_piece_t piece = plan_piece(&studio, index, part.frames);
         piece.latents.centres = part.mu;
         piece.latents.segments = compose_segments(studio.compose, part.frames);
         g_autoptr(roll_t) roll = make_piece(&studio, &piece);
-        g_autoptr(GPtrArray) texts = result_texts(writer, i + 1);
+        g_autoptr(GPtrArray) texts = result_texts(writer, index);
         g_autofree char *stem = verb_stem(cli->files[i]), *name = verb_song_name(writer, i, names);
         g_autofree char *title = g_strdup_printf("reconstruct · %s", stem);
         result_add_text(texts, "song: %s", stem);
@@ -191,7 +206,7 @@ static gboolean write_vary(const result_writer_t *writer, GError **error) {
     const cli_t *cli = writer->cli;
     g_auto(studio_t) studio = {0};
     g_auto(part_t) part = {0};
-    if (!studio_open(&studio, writer, error) || !read_part(&studio, cli->files[0], &part, error)) return FALSE;
+    if (!studio_open(&studio, writer, error) || !read_part(&studio, cli->files[0], NULL, &part, error)) return FALSE;
     studio.total = (size_t)cli->count * part.frames;
     g_autofree char *stem = verb_stem(cli->files[0]);
     for (size_t i = 0; i < (size_t)cli->count; i++) {
@@ -204,8 +219,6 @@ static gboolean write_vary(const result_writer_t *writer, GError **error) {
         g_autoptr(roll_t) roll = make_piece(&studio, &piece);
         g_autoptr(GPtrArray) texts = result_texts(writer, index);
         result_add_text(texts, "song: %s", stem);
-        add_part(cli, texts);
-        result_add_text(texts, "amount: %.10g", cli->amount);
         g_autofree char *name = g_strdup_printf("vary-%s-%03zu", stem, index);
         g_autofree char *title = g_strdup_printf("vary %zu · %s · amount %g · seed %" G_GINT64_FORMAT, index, stem, cli->amount, cli->seed);
         if (!write_piece(&studio, name, title, roll, &part.time, texts, error)) return FALSE;
@@ -224,13 +237,11 @@ static gboolean write_steps(studio_t *studio, const char *name, const char *titl
         g_autofree char *step = g_strdup_printf("%s-%03zu", name, i + 1), *heading = g_strdup_printf("%s · %s", title, labels[i]);
         g_autoptr(GPtrArray) texts = result_texts(studio->writer, i + 1);
         result_add_text(texts, "%s", about);
-        add_part(studio->writer->cli, texts);
         result_add_text(texts, "step: %s", labels[i]);
         if (!write_piece(studio, step, heading, roll, time, texts, error)) return FALSE;
     }
     g_autoptr(GPtrArray) texts = result_texts(studio->writer, 0);
     result_add_text(texts, "%s", about);
-    add_part(studio->writer->cli, texts);
     return result_write_sheet(studio->writer, name, title, (roll_t *const *)rolls->pdata, labels, n, time, texts, error);
 }
 
@@ -245,9 +256,7 @@ static gboolean write_morph(studio_t *studio, const part_t *a, const part_t *b, 
     studio->total = frames;
     g_autoptr(roll_t) roll = make_piece(studio, &piece);
     g_autoptr(GPtrArray) texts = result_texts(studio->writer, 1);
-    result_add_text(texts, "morph: yes");
     result_add_text(texts, "%s", about);
-    add_part(studio->writer->cli, texts);
     return write_piece(studio, "morph", title, roll, &a->time, texts, error);
 }
 
@@ -256,7 +265,8 @@ static gboolean write_interpolate(const result_writer_t *writer, GError **error)
     const size_t Z = writer->model->head.model.latent, n = (size_t)cli->steps;
     g_auto(studio_t) studio = {0};
     g_auto(part_t) a = {0}, b = {0};
-    if (!studio_open(&studio, writer, error) || !read_part(&studio, cli->files[0], &a, error) || !read_part(&studio, cli->files[1], &b, error))
+    if (!studio_open(&studio, writer, error) || !read_part(&studio, cli->files[0], NULL, &a, error) ||
+        !read_part(&studio, cli->files[1], &a, &b, error))
         return FALSE;
     const size_t frames = MIN(a.frames, b.frames), W = compose_segments(studio.compose, frames);
     g_autofree char *from = verb_stem(cli->files[0]), *to = verb_stem(cli->files[1]);
@@ -313,7 +323,7 @@ static gboolean write_traverse(const result_writer_t *writer, GError **error) {
     const size_t n = (size_t)cli->steps, dim = (size_t)cli->dim;
     g_auto(studio_t) studio = {0};
     g_auto(part_t) part = {0};
-    if (!verb_check_feature(writer, error) || !studio_open(&studio, writer, error) || !read_part(&studio, cli->files[0], &part, error)) return FALSE;
+    if (!studio_open(&studio, writer, error) || !read_part(&studio, cli->files[0], NULL, &part, error)) return FALSE;
     const size_t W = compose_segments(studio.compose, part.frames);
     if (!cli->quiet) say_activity(cli->files[0], part.mu, W, writer->model->head.model.latent, dim);
     g_autofree compose_piece_t *pieces = g_new(compose_piece_t, n);

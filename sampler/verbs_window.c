@@ -25,7 +25,8 @@ static real_t *read_window(const result_writer_t *writer, const char *path, resu
     size_t first;
     if (roll == NULL || !verb_first_frame(writer, path, roll, *time, &first, error)) return NULL;
     if (first + T > roll->frames && !cli->quiet)
-        program_say("%s: the song ends %zu frames before the window of %zu; filled up with silence\n", path, first + T - roll->frames, T);
+        fprintf(stderr, "sampler: %s: the song ends %zu frame%s before the window of %zu; filled up with silence\n", path, first + T - roll->frames,
+                first + T - roll->frames == 1 ? "" : "s", T);
     return sample_encode(writer->model, roll, first, 1);
 }
 
@@ -34,9 +35,7 @@ static gboolean write_prior(const result_writer_t *writer, GError **error) {
     const size_t Z = writer->model->head.model.latent, T = writer->model->head.model.window;
     const size_t count = cli->latents != NULL ? g_strv_length(cli->latents) : (size_t)cli->count;
     const result_time_t time = verb_own_time(writer);
-    g_autofree real_t *z = g_new(real_t, count * Z);
-    for (size_t i = 0; i < count && cli->latents != NULL; i++)
-        if (!latent_from_text(cli->latents[i], z + i * Z, Z, error)) return FALSE;
+    g_autofree real_t *z = writer->latents != NULL ? g_memdup2(writer->latents, count * Z * sizeof(real_t)) : g_new(real_t, count * Z);
     for (size_t i = 0; i < count; i++) {
         const size_t index = (size_t)cli->first + i;
         const sample_rule_t rule = rule_of(cli, index);
@@ -44,7 +43,7 @@ static gboolean write_prior(const result_writer_t *writer, GError **error) {
         shift_latents(writer, z + i * Z, 1);
         g_autoptr(roll_t) roll = sample_windows(writer->model, z + i * Z, 1, T, &rule);
         g_autoptr(GPtrArray) texts = result_texts(writer, index);
-        if (cli->latents == NULL) result_add_text(texts, "temperature: %.10g", cli->temperature);
+        if (cli->latents != NULL && writer->shift != NULL) result_add_given(texts, writer->latents + i * Z, Z);
         result_add_latents(texts, z + i * Z, 1, Z);
         g_autofree char *name = g_strdup_printf("prior-%03zu", index);
         g_autofree char *title = cli->latents != NULL
@@ -65,11 +64,12 @@ static gboolean write_reconstruct(const result_writer_t *writer, GError **error)
         g_autoptr(roll_t) song = verb_read_song(writer, cli->files[i], &time, error);
         if (song == NULL) return FALSE;
         const size_t n = (song->frames + T - 1) / T;
-        const sample_rule_t rule = rule_of(cli, i + 1);
+        const size_t index = (size_t)cli->first + i;
+        const sample_rule_t rule = rule_of(cli, index);
         g_autofree real_t *mu = sample_encode(writer->model, song, 0, n);
         shift_latents(writer, mu, n);
         g_autoptr(roll_t) roll = sample_windows(writer->model, mu, n, song->frames, &rule);
-        g_autoptr(GPtrArray) texts = result_texts(writer, i + 1);
+        g_autoptr(GPtrArray) texts = result_texts(writer, index);
         g_autofree char *stem = verb_stem(cli->files[i]), *name = verb_song_name(writer, i, names);
         g_autofree char *title = g_strdup_printf("reconstruct · %s", stem);
         result_add_text(texts, "song: %s", stem);
@@ -95,13 +95,10 @@ static gboolean write_song(const result_writer_t *writer, GError **error) {
         g_autoptr(roll_t) roll = sample_overlapped(model, z, n, hop, frames, &rule, error);
         if (roll == NULL) return FALSE;
         g_autoptr(GPtrArray) texts = result_texts(writer, index);
-        result_add_text(texts, "temperature: %.10g", cli->temperature);
-        result_add_text(texts, "bars: %d", cli->bars);
-        result_add_text(texts, "correlation: %.10g", cli->correlation);
         result_add_latents(texts, z, n, Z);
         g_autofree char *name = g_strdup_printf("song-%03zu", index);
-        g_autofree char *title =
-            g_strdup_printf("song %zu · seed %" G_GINT64_FORMAT " · temperature %g · %d bars", index, cli->seed, cli->temperature, cli->bars);
+        g_autofree char *title = g_strdup_printf("song %zu · seed %" G_GINT64_FORMAT " · temperature %g · %d bar%s", index, cli->seed,
+                                                 cli->temperature, cli->bars, cli->bars == 1 ? "" : "s");
         verb_set_key(writer, name, roll, texts);
         if (!result_write(writer, name, title, roll, &time, texts, error)) return FALSE;
     }
@@ -126,7 +123,6 @@ static gboolean write_vary(const result_writer_t *writer, GError **error) {
         g_autoptr(roll_t) roll = sample_windows(writer->model, z, 1, T, &rule);
         g_autoptr(GPtrArray) texts = result_texts(writer, index);
         result_add_text(texts, "song: %s", stem);
-        result_add_text(texts, "amount: %.10g", cli->amount);
         result_add_latents(texts, z, 1, Z);
         g_autofree char *name = g_strdup_printf("vary-%s-%03zu", stem, index);
         g_autofree char *title = g_strdup_printf("vary %zu · %s · amount %g · seed %" G_GINT64_FORMAT, index, stem, cli->amount, cli->seed);
@@ -179,7 +175,6 @@ static gboolean write_interpolate(const result_writer_t *writer, GError **error)
 static gboolean write_traverse(const result_writer_t *writer, GError **error) {
     const cli_t *cli = writer->cli;
     const size_t Z = writer->model->head.model.latent, n = (size_t)cli->steps, dim = (size_t)cli->dim;
-    if (!verb_check_feature(writer, error)) return FALSE;
     result_time_t time;
     g_autofree real_t *mu = read_window(writer, cli->files[0], &time, error);
     if (mu == NULL) return FALSE;

@@ -64,17 +64,49 @@ refused 'takes no files' prior -c model.h5 $a
 refused 'interpolate wants A.mid B.mid, but 1 file was given' interpolate -c model.h5 $a
 refused 'reconstruct wants SONG.mid' reconstruct -c model.h5
 refused 'which latent feature' traverse -c model.h5 $a
-refused 'leave out --count' prior -c model.h5 --latent 1,2,3,4 -n 2
+refused 'latent and --count exclude each other: one result a vector; give one' prior -c model.h5 --latent 1,2,3,4 -n 2
 refused 'exclude each other' prior -c model.h5 --density --sample
-refused 'soundfont is for --audio' prior -c model.h5 --soundfont x.sf2
+refused 'soundfont needs --audio, or nothing reads it; give both or leave it out' prior -c model.h5 --soundfont x.sf2
 refused 'Unknown option --bars' curves --bars 4 run
 refused '\-\-key H: not a key; give one like C, Am' song -c model.h5 --key H
 refused '\-\-amount 1.5 is out of range; give 0 to 1' vary -c model.h5 $a --amount 1.5
 refused 'continue: has no meaning for a dense model.*--model sequence' continue -c model.h5 $a
 refused '\-\-bars has no meaning for a dense model: a piece is one window; see the verb song' prior -c model.h5 --bars 8
 refused '\-\-greedy has no meaning for a dense model: see --threshold' song -c model.h5 --greedy
-refused '\-\-temperature has no meaning for a dense model' vary -c model.h5 $a --temperature 1
+refused '\-\-temperature has no meaning for a dense model' vary -c model.h5 $a --temperature 1 --sample
 refused '\-\-morph has no meaning for a dense model' interpolate -c model.h5 $a $b --morph
+for option in --threshold=0.4 --density; do refused "sample and ${option%%=*} exclude each other" song -c model.h5 $option --sample; done
+refused 'density and --threshold exclude each other; give one' prior -c model.h5 --density --threshold 0.4
+refused 'latent and --temperature exclude each other: a given vector is not drawn' prior -c model.h5 --latent 1,2,3,4 --temperature 1
+refused 'strength needs --more or --less, or nothing reads it' prior -c model.h5 --strength 2
+refused 'first needs --sample' reconstruct -c model.h5 $a --first 2
+refused '\-\-seed 9007199254740993 is out of range; give 0 to 9007199254740992' prior -c model.h5 --seed 9007199254740993
+refused '\-\-checkpoint is empty; give FILE' prior -c ''
+refused '\-\-output is empty; give DIR' prior -c model.h5 -o ''
+refused '\-\-latent is empty; give V1,V2' prior -c model.h5 --latent ''
+refused 'reconstruct: the name of file 2 is empty; give SONG.mid' reconstruct -c model.h5 $a ''
+refused '\-\-latent: 3 numbers given, but this model.s latent vectors have 4' prior -c model.h5 --latent 1,2,3 -o e
+refused "latent: 'x' is not a number" prior -c model.h5 --latent 1,2,3,x -o e
+refused 'model.h5: has no latent feature 2147483647: it has 4; give --dim 0 to 3' traverse -c model.h5 $a --dim 2147483647 -o e
+ok "nothing was made of them" [ ! -e e ]
+run "$sampler" prior --help
+prints 'strength.*default 1\); needs --more or --less' "help says what an option needs"
+for verb in prior curves score; do
+    run "$sampler" $verb --version
+    status_is 0 "$verb --version"
+    prints '^mpianist-sampler [0-9]+\.[0-9]+\.[0-9]+$' "the version"
+done
+
+# A seed where nothing is drawn: said, and harmless.
+for words in "prior --temperature 0" "prior --latent 1,2,3,4" "reconstruct $a" "vary $a --amount 0" "interpolate $a $b" "traverse $a --dim 1"; do
+    # shellcheck disable=SC2086
+    run "$sampler" $words -c model.h5 --seed 5 -q -o seed
+    status_is 0 "$words --seed"
+    says_once 'warning: --seed changes nothing: nothing is drawn here; see --sample' "is said to change nothing"
+    # shellcheck disable=SC2086
+    run "$sampler" $words -c model.h5 --seed 5 --sample -q -o seed
+    ok "but not where draws are made: $words" bash -c '! grep "changes nothing" err'
+done
 
 # ---- prior ----
 run "$sampler" prior --checkpoint model.h5 -n 3 --seed 1 --picture --output p1
@@ -152,7 +184,7 @@ ok "the way back begins where the way there ended" same_notes i/interpolate-005.
 "$sampler" interpolate -c model.h5 $a $b --steps 2 --bar 3 -q -o i3 >out2
 ok "--bar takes another window" [ "$(text i/interpolate-001.mid latent)" != "$(text i3/interpolate-001.mid latent)" ]
 run "$sampler" interpolate -c model.h5 $a $b --bar 1000 -o i3
-status_is 1 "a bar that the song does not have"
+status_is 2 "a bar that the song does not have"
 says "$a: cannot begin at bar 1000: the song has [0-9]+ bars; give a smaller --bar" "and how many it has"
 
 run "$sampler" traverse -c model.h5 $a --dim 3 --picture=svg -o t
@@ -164,7 +196,7 @@ ok "through 0" [ "$(text t/traverse-3-004.mid latent | cut -d, -f4)" = 0 ]
 ok "to 3" [ "$(text t/traverse-3-007.mid latent | cut -d, -f4)" = 3 ]
 ok "the others stay" [ "$(text t/traverse-3-001.mid latent | cut -d, -f1-3)" = "$(text t/traverse-3-007.mid latent | cut -d, -f1-3)" ]
 run "$sampler" traverse -c model.h5 $a --dim 4 -o t
-status_is 1 "a feature that the model does not have"
+status_is 2 "a feature that the model does not have"
 says 'has no latent feature 4: it has 4; give --dim 0 to 3' "and which it has"
 "$BUILD/tests/make_checkpoint" wide.h5 --window 900 --tracks merged --planes 1 --bias -1000
 run "$sampler" traverse -c wide.h5 $a --dim 0 --steps 2 -o t
@@ -235,9 +267,13 @@ elif grep -q 'no soundfont found' "$WORK/err"; then
 else
     status_is 0 "--audio"
     ok "no line from the library" one_line
-    ok "32 frames at 120 bpm and two seconds: six seconds of 16-bit stereo" [ "$(stat -c %s w/prior-001.wav)" -eq $((44 + 6 * 44100 * 4)) ]
-    ok "a RIFF head of that size" [ "$(od -An -tu4 -j 4 -N 4 w/prior-001.wav | tr -d ' ')" -eq $((36 + 6 * 44100 * 4)) ]
-    loudest() { tail -c +45 "$1" | od -An -v -td2 | awk '{ for (i = 1; i <= NF; i++) { x = $i < 0 ? -$i : $i; if (x > most) most = x } } END { print most }'; }
+    samples() { tail -c +45 "$1" | head -c $((6 * 44100 * 4)); }
+    number_at() { od -An -tu4 -j "$2" -N 4 "$1" | tr -d ' '; }
+    ok "32 frames at 120 bpm and two seconds: six seconds of 16-bit stereo" [ "$(number_at w/prior-001.wav 40)" -eq $((6 * 44100 * 4)) ]
+    ok "a RIFF head of the file's size" [ "$(number_at w/prior-001.wav 4)" -eq $(($(stat -c %s w/prior-001.wav) - 8)) ]
+    tagged() { grep -aq 'prior 1 · seed 1' "$1" && grep -aq 'mpianist-sampler [0-9]' "$1"; }
+    ok "title and program" tagged w/prior-001.wav
+    loudest() { samples "$1" | od -An -v -td2 | awk '{ for (i = 1; i <= NF; i++) { x = $i < 0 ? -$i : $i; if (x > most) most = x } } END { print most }'; }
     ok "as loud as can be, at -1 dB" [ "$(loudest w/prior-001.wav)" -eq 29195 ]
     "$sampler" prior -c model.h5 --audio --tempo 120 -q -o w2 >out2
     ok "the same sound again" cmp w/prior-001.wav w2/prior-001.wav
@@ -265,7 +301,8 @@ else
     ok "both files" lines_are 2
     ok "a FLAC file" starts w5/prior-001.flac fLaC
     ok "of 44.1 kHz, stereo, 16 bit, six seconds" [ "$(od -An -tx1 -j 18 -N 8 w5/prior-001.flac | tr -d ' ')" = "$(printf 0ac442f0%08x $((6 * 44100)))" ]
-    ok "of the same samples, by its checksum" [ "$(od -An -tx1 -j 26 -N 16 w5/prior-001.flac | tr -d ' ')" = "$(tail -c +45 w/prior-001.wav | md5sum | cut -c 1-32)" ]
+    ok "of the same samples, by its checksum" [ "$(od -An -tx1 -j 26 -N 16 w5/prior-001.flac | tr -d ' ')" = "$(samples w/prior-001.wav | md5sum | cut -c 1-32)" ]
+    ok "title and program" tagged w5/prior-001.flac
     ok "smaller" [ "$(size w5/prior-001.flac)" -lt "$(size w/prior-001.wav)" ]
     "$sampler" prior -c model.h5 --audio flac --tempo 120 -q -o w6 >out2
     ok "the same sound again" cmp w5/prior-001.flac w6/prior-001.flac
@@ -273,6 +310,7 @@ else
     status_is 0 "--audio=ogg"
     ok "no line from the library" one_line
     ok "an Ogg file" starts w5/prior-001.ogg OggS
+    ok "title and program" tagged w5/prior-001.ogg
     ok "of Vorbis, stereo, 44.1 kHz" [ "$(od -An -tx1 -j 28 -N 16 w5/prior-001.ogg | tr -d ' ')" = 01766f72626973000000000244ac0000 ]
     last_page() { grep -abo OggS "$1" | tail -n 1 | cut -d: -f1; }
     ok "six seconds" [ "$(od -An -tu8 -j $(($(last_page w5/prior-001.ogg) + 6)) -N 8 w5/prior-001.ogg | tr -d ' ')" -eq $((6 * 44100)) ]
@@ -301,7 +339,9 @@ run "$sampler" curves run run --picture=svg -o c
 ok "two runs" lines_are 2
 run "$sampler" curves nowhere -o c
 status_is 1 "no run there"
-says 'nowhere/metrics.jsonl: cannot read: .*; give a folder that trainer' "says so"
+says 'nowhere/metrics.jsonl: cannot read: No such file or directory; give a folder that trainer' "says so"
+run "$sampler" curves nowhere -o never
+ok "nothing made" [ ! -e never ]
 mkdir -p fresh && : >fresh/metrics.jsonl
 run "$sampler" curves fresh -o c
 status_is 1 "no step yet"
@@ -330,14 +370,16 @@ broken "a song of other bytes" 'junk.mid: .+' reconstruct -c model.h5 junk.mid -
 head -c 60 $a >cut.mid
 broken "a song cut short" 'cut.mid: .+' interpolate -c model.h5 $a cut.mid -o e
 broken "a song without notes" 'mute/prior-001.mid: .+' traverse -c model.h5 mute/prior-001.mid --dim 0 -o e
-broken "a latent of the wrong length" '\-\-latent: 3 numbers given, but this model.s latent vectors have 4' prior -c model.h5 --latent 1,2,3 -o e
-broken "a latent that is no number" "\-\-latent: 'x' is not a number" prior -c model.h5 --latent 1,2,3,x -o e
 broken "an output that is a file" 'junk.h5: cannot write to this folder' prior -c model.h5 -o junk.h5
 broken "an output below a file" 'junk.h5/x: cannot write to this folder' prior -c model.h5 -o junk.h5/x
 run bash -c "ulimit -f 1; exec '$sampler' prior -c model.h5 --picture -q -o f"
 status_is 1 "no room for the files"
 says 'f/prior-001\.(mid|png): cannot write.*: .+' "says which"
 ok "nothing half-written" [ -z "$(find f -size -1 -o -name '*.tmp')" ]
+mkdir -p taken/prior-001.png
+run "$sampler" prior -c model.h5 --picture -q -o taken
+status_is 1 "a folder where the picture would go"
+says '^sampler: taken/prior-001.png: cannot write: Is a directory; make room' "says which, once"
 "$sampler" prior -c model.h5 -q -o f2 >/dev/full 2>"$WORK/err"
 status=$?
 status_is 1 "standard output full"

@@ -35,7 +35,7 @@ for option in --threshold=0.4 --density --correlation=0.5 --latent=1,2,3,4; do
     [ $option != --correlation=0.5 ] || verb=song
     refused "${option%%=*} has no meaning for a sequence model: .*(--sample|--seed|--temperature)" $verb -c model.h5 $option
 done
-refused 'greedy and --sample exclude each other' prior -c model.h5 --greedy --sample
+refused 'sample and --greedy exclude each other' prior -c model.h5 --greedy --sample
 for verb in "reconstruct $a" "vary $a" "interpolate $a $b" "traverse $a --dim 0"; do
     # shellcheck disable=SC2086
     refused "${verb%% *}: has no meaning for this model, which has no latent vectors.*prior, song and continue" $verb -c plain.h5
@@ -146,7 +146,7 @@ ok "one piece" lines_are 1
 says 'm/morph.mid: [0-9]+ notes, 4 bars' "of four bars"
 ok "other than its ends" other_notes m/morph.mid i/interpolate-001.mid
 run "$sampler" interpolate -c model.h5 $a $b --bar 1000 -o m
-status_is 1 "a bar that the song does not have"
+status_is 2 "a bar that the song does not have"
 says "$a: cannot begin at bar 1000: the song has [0-9]+ bars; give a smaller --bar" "and how many it has"
 
 run "$sampler" traverse -c model.h5 $a --dim 3 --picture=svg -o t
@@ -157,7 +157,7 @@ says 'latent feature 3 varies by .* those that vary most: [0-3] ' "and which fea
 ok "the middle is the song as the model keeps it" same_notes t/traverse-3-004.mid r/reconstruct-song-0000.mid
 ok "the ends differ" other_notes t/traverse-3-001.mid t/traverse-3-007.mid
 run "$sampler" traverse -c model.h5 $a --dim 4 -o t
-status_is 1 "a feature that the model does not have"
+status_is 2 "a feature that the model does not have"
 says 'has no latent feature 4: it has 4; give --dim 0 to 3' "and which it has"
 
 # ---- attributes ----
@@ -172,7 +172,7 @@ cp model.h5 able.h5
 run "$BIN/trainer" --attributes able.h5 --data corpus
 status_is 0 "trainer --attributes"
 run "$sampler" song -c able.h5 --more strangeness -o refused
-status_is 1 "an attribute that is not there"
+status_is 2 "an attribute that is not there"
 says "able.h5: has no attribute 'strangeness'; it has [a-z]+" "and those that are"
 "$sampler" song -c able.h5 --bars 4 -q -o a0 >out2 && "$sampler" song -c able.h5 --bars 4 --more register --strength 0 -q -o a1 >out2
 ok "--strength 0 changes nothing" same_notes a0/song-001.mid a1/song-001.mid

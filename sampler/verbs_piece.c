@@ -154,7 +154,8 @@ static roll_t *pad_roll(roll_t *roll, size_t frames) {
     return padded;
 }
 
-/* main: the song whose bars are counted, NULL: this one. To interpolate takes whole bars: the two songs' ends are no reason to stop within one. */
+/* main: the song whose bars are counted, NULL: this one. Whole bars, the last filled up with silence, where bars are asked for, and where two songs meet, whose bars
+ * may differ. */
 static gboolean read_part(const studio_t *studio, const char *path, const part_t *main, part_t *part, GError **error) {
     const result_writer_t *writer = studio->writer;
     const int bars = writer->cli->bars;
@@ -168,10 +169,10 @@ static gboolean read_part(const studio_t *studio, const char *path, const part_t
         return FALSE;
     }
     const double there = (double)(roll->frames - first) / bar;
-    part->frames = writer->cli->verb == VERB_INTERPOLATE ? verb_bars_frames(writer, time, ceil(there - 1e-9)) : roll->frames - first;
+    part->frames = bars > 0 || writer->cli->verb == VERB_INTERPOLATE ? verb_bars_frames(writer, time, ceil(there - 1e-9)) : roll->frames - first;
     if (bars > 0) part->frames = MIN(part->frames, verb_bars_frames(writer, time, bars));
     if (bars > there + 1e-9)
-        fprintf(stderr, "sampler: warning: %s: has %.4g bar%s of %d/%d from bar %d on, not the %d of --bars: it ends there\n", path, there,
+        fprintf(stderr, "sampler: warning: %s: has %.4g bar%s of %d/%d from bar %d on, not the %d of --bars: all is taken\n", path, there,
                 there == 1 ? "" : "s", time.meter.numerator, time.meter.denominator, writer->cli->bar, bars);
     g_autoptr(roll_t) filled = pad_roll(roll, first + part->frames);
     part->mu = compose_encode(studio->compose, filled, first, part->frames);

@@ -100,6 +100,7 @@ run "$sampler" continue -c model.h5 $a --keep 2 --bars 3 -o c4
 says ' 5 bars of 3/4' "--keep 2 and three more"
 run "$sampler" continue -c model.h5 $a --keep 100000 --bars 3 -o c5
 status_is 0 "--keep of more than there is keeps all"
+says_once "warning: $a: has 24 bars, not the 100000 of --keep: all is kept" "and says so"
 ok "as without" same_notes c/continue-song-0000-001.mid c5/continue-song-0000-001.mid
 
 # On the grid: three bars more than the song's.
@@ -107,6 +108,36 @@ run "$BIN/preprocess" --tracks melody,chords,bass,drums --split 100,0,0 --output
 status_is 0 "preprocess takes the continuation"
 frames() { awk -F'\t' -v name="(^|/)$1\$" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i } $at["path"] ~ name { print $at["frames"] }' shards/report.tsv; }
 ok "36 frames more than the song's bars" [ "$(frames continue-song-0000-001.mid)" -eq $((($(frames song-0000.mid) + 11) / 12 * 12 + 36)) ]
+
+# A song that ends within a bar: the new bars begin at its bar line, the song's part of that bar silent.
+run "$sampler" vary -c model.h5 $a --bar 24 --bars 9 --amount 1 -o short
+status_is 0 "--bars of more than there is"
+says_once "warning: $a: has 1 bar of 3/4 from bar 24 on, not the 9 of --bars: all is taken" "says so"
+says ' 1 bar of 3/4,' "one bar"
+run "$sampler" continue -c model.h5 $b --keep 1 --bars 1 --only-new -o c6
+says ' 1 bar of 6/8,' "--only-new after a whole bar: the new bar"
+printf 'MThd\0\0\0\6\0\0\0\1\0\x60MTrk\0\0\0\x0d\0\x90\x3c\x50\x84\x40\x80\x3c\x40\0\xff\x2f\0' >half.mid # six beats
+run "$sampler" continue -c model.h5 half.mid --bars 1 --only-new -o c7
+says ' 2 bars of 4/4,' "within a bar: from its bar line on"
+run "$sampler" vary -c model.h5 half.mid --bars 3 -o short
+says_once 'warning: half.mid: has 1.5 bars of 4/4 from bar 1 on, not the 3 of --bars' "a song that ends within a bar"
+says ' 2 bars of 4/4,' "is filled up where bars are asked for"
+
+# ---- bars of two meters ----
+"$BUILD/tests/make_songs" many 12 7
+five=many/song-0002.mid four=many/song-0007.mid
+run "$sampler" interpolate -c model.h5 $five $four --bars 7 --steps 2 -o meters
+says 'interpolate-001.mid: .* 7 bars of 5/4' "bars of the first song's meter"
+says 'interpolate.mid: .* 14 bars of 5/4' "end to end too"
+run "$sampler" interpolate -c model.h5 $four $five --bars 7 --steps 2 -o meters
+says 'interpolate-001.mid: .* 7 bars of 4/4' "whichever is first"
+run "$sampler" interpolate -c model.h5 $five $four --bar 3 --morph -o meters
+says 'morph.mid: .* 6 bars of 5/4' "as far as both go"
+run "$sampler" interpolate -c model.h5 $five $four --bar 5 --steps 2 --bars 20 -o meters
+says_once "warning: $five: has 4 bars of 5/4 from bar 5 on, not the 20 of --bars" "a song that is too short"
+says_once "warning: $four: has 9.6 bars of 5/4 from bar 5 on, not the 20 of --bars" "in bars of the first"
+run "$sampler" interpolate -c model.h5 $four $five --bar 2 --steps 2 -o meters
+says 'interpolate-001.mid: .* 9 bars of 4/4' "a last bar is filled up: 8.75 bars"
 
 # ---- from a song ----
 mkdir -p twin && cp $b twin/song-0000.mid

@@ -63,6 +63,11 @@ ok "border less inside" holds 'math.isclose(x["seam"]["mean"], x["seam"]["border
 ok "real songs have about none" holds 'abs(x["seam"]["real"]["mean"]) < 0.3'
 says '^seam +-?[0-9.]+ \([0-9.]+\) +-?[0-9.]+ \([0-9.]+\)$' "a table of seams"
 says '^  held +[+-][0-9.]+ \([0-9.]+\) +[+-][0-9.]+ \([0-9.]+\)$' "feature by feature"
+ok "enough songs for it" bash -c '! grep warning err'
+"$BIN/preprocess" --tracks $tracks --split 0,0,100 -q -o few songs/song-000[12].mid || { echo "Bail out! no shards"; exit 1; }
+run "$sampler" score new --corpus few --seam 16 -q
+status_is 0 "seams by two songs"
+says_once 'warning: few: --seam: 2 songs in split test are too few to tell how much songs differ: seams mean little; take 10 or more' "are said to mean little, --quiet or not"
 run "$sampler" score new/song-0000.mid --corpus shards --seam 4096
 ok "shorter than a segment: no seam" holds 'x["seam"]["mean"] is None and x["files"][0]["seam"] is None'
 
@@ -86,6 +91,8 @@ run "$sampler" score junk.mid new/song-0000.mid -q
 status_is 0 "a damaged file is left out"
 says 'warning: junk.mid: cannot use this song: .*; left out' "and named, --quiet or not"
 ok "and counted" holds 'x["pieces"] == 1 and x["skipped"] == 1 and x["figures"]["groove"]["sd"] is None'
+run "$sampler" score junk.mid new/song-0000.mid new/song-0001.mid
+says '^sampler: 2 pieces \(1 left out\)$' "on the first line too"
 run "$sampler" score junk.mid
 status_is 1 "nothing left"
 says 'junk.mid: no file can be scored' "says so"

@@ -1,4 +1,4 @@
-/* picture: piano rolls, sheets of them, and curves as PNG or SVG. The only module that knows cairo; it sees rolls, not files: pictures come back
+/* picture: piano rolls, sheets of them, and curves as PNG or SVG. It sees rolls, not files: pictures come back
  * as bytes. The same input gives the same bytes (no time stamps; cairo numbers an SVG's inner ids from the process's start) with the same fonts. */
 #ifndef MPIANIST_SAMPLER_PICTURE_H
 #define MPIANIST_SAMPLER_PICTURE_H
@@ -21,14 +21,20 @@ GBytes *picture_roll(const roll_t *roll, const grid_t *grid, meter_t meter, cons
 GBytes *picture_sheet(roll_t *const *rolls, char *const *labels, size_t n, const grid_t *grid, meter_t meter, const char *title,
                       picture_format_t format, GError **error);
 
+/* CURVE_FAINT: every point, pale and thin, behind the curve that sums it up. CURVE_LINE: a line. CURVE_MARKS: a darker one with a dot at each point: few points that
+ * matter (validation). */
+typedef enum { CURVE_FAINT, CURVE_LINE, CURVE_MARKS } curve_style_t;
+
 typedef struct {
-    const char *name;    /* for the legend */
+    const char *name;    /* for the legend; NULL: not in it */
     const double *x, *y; /* [n], x ascending; points whose y is not finite are left out */
     size_t n;
-    gboolean marks; /* a dot at each point, thicker line: few points that matter (validation) */
+    curve_style_t style;
+    size_t colour; /* curves of one quantity share one: 0 to 3 */
 } picture_curve_t;
 
-/* n curves over one pair of axes with ticks at round numbers; the highest twentieth of a line without marks may leave the picture at the top. At least one finite point over all curves. Otherwise as picture_roll(). */
+/* n curves over one pair of axes with ticks at round numbers, the later ones on top; the highest twentieth of a line without marks may leave the picture at the top, which the label says. At least
+ * one finite point over all curves. Otherwise as picture_roll(). */
 GBytes *picture_curves(const picture_curve_t *curves, size_t n, const char *title, const char *x_label, const char *y_label, picture_format_t format,
                        GError **error);
 

@@ -337,6 +337,11 @@ status_is 0 "curves, the last line torn"
 ok "a PNG" is_png c/curves.png
 run "$sampler" curves run run --picture=svg -o c
 ok "two runs" lines_are 2
+pale() { [ "$(grep -c 'stroke-opacity[:=]"*0.25' "$1")" -eq "$2" ]; }
+ok "a short run: its steps" pale c/curves-001.svg 0
+mkdir -p long && for step in $(seq 400); do echo "{\"kind\": \"step\", \"step\": $step, \"nll_per_frame\": $((step % 7)), \"kl_per_frame\": null}"; done >long/metrics.jsonl
+run "$sampler" curves long --picture=svg -o c
+ok "a long run: pale steps behind their means" pale c/curves.svg 1
 run "$sampler" curves nowhere -o c
 status_is 1 "no run there"
 says 'nowhere/metrics.jsonl: cannot read: No such file or directory; give a folder that trainer' "says so"

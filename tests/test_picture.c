@@ -172,19 +172,35 @@ static void test_sheet(void) {
 
 static void test_curves(void) {
     const double x[] = {1, 2, 3, 4}, y[] = {5, NAN, INFINITY, 2}, flat[] = {1, 1, 1, 1};
-    const picture_curve_t curves[] = {{"a", x, y, 4, FALSE}, {"b", x, flat, 4, TRUE}};
+    const picture_curve_t curves[] = {{"a", x, y, 4, CURVE_LINE, 0}, {"b", x, flat, 4, CURVE_MARKS, 1}};
     g_autoptr(GError) error = NULL;
     g_autoptr(GBytes) both = picture_curves(curves, 2, "title", "step", "nats", PICTURE_PNG, &error);
     g_assert_no_error(error);
     g_autoptr(GBytes) one = picture_curves(curves + 1, 1, "title", "step", "nats", PICTURE_PNG, &error);
     g_assert_no_error(error);
-    const picture_curve_t point = {"c", x, flat, 1, TRUE};
+    const picture_curve_t point = {"c", x, flat, 1, CURVE_MARKS, 5};
     g_autoptr(GBytes) dot = picture_curves(&point, 1, "title", "step", "nats", PICTURE_PNG, &error);
     g_assert_no_error(error);
     guint32 width, height;
     png_size(both, &width, &height);
     g_assert_cmpuint(height, ==, 930);
     g_assert_false(g_bytes_equal(both, one));
+}
+
+/* Pale steps behind, a legend of those that have a name alone, two discs a mark, and nothing drawn from one text's end to the next line. */
+static void test_curve_styles(void) {
+    static const char PALE[] = "stroke-opacity(:|=\")0\\.25", STROKE[] = "stroke-width(:|=\")2[;\"]", DARK[] = "rgb\\(0%,22\\.5%,35%\\)",
+                      SAMPLE[] = "d=\"M [0-9.]+ 22 L [0-9.]+ 22 ?\"";
+    const double x[] = {1, 2, 3, 4}, y[] = {5, 4, 3, 2};
+    const picture_curve_t curves[] = {{NULL, x, y, 4, CURVE_FAINT, 0}, {"a", x, y, 4, CURVE_LINE, 0}, {"b", x, y, 3, CURVE_MARKS, 0}};
+    g_autoptr(GBytes) line = picture_curves(curves + 1, 1, "t", "step", "nats", PICTURE_SVG, NULL);
+    g_autoptr(GBytes) all = picture_curves(curves, 3, "t", "step", "nats", PICTURE_SVG, NULL);
+    g_assert_cmpuint(count_in(line, PALE), ==, 0);
+    g_assert_cmpuint(count_in(line, STROKE), ==, 2); /* in the legend and the picture */
+    g_assert_cmpuint(count_in(all, PALE), ==, 1);
+    g_assert_cmpuint(count_in(all, STROKE), ==, 4);
+    g_assert_cmpuint(count_in(all, DARK), ==, 2 + 1 + 3); /* lines, the legend's mark, marks */
+    g_assert_cmpuint(count_in(all, SAMPLE), ==, 2);
 }
 
 int main(int argc, char **argv) {
@@ -197,5 +213,6 @@ int main(int argc, char **argv) {
     g_test_add_func("/picture/extremes", test_extremes);
     g_test_add_func("/picture/sheet", test_sheet);
     g_test_add_func("/picture/curves", test_curves);
+    g_test_add_func("/picture/curve-styles", test_curve_styles);
     return g_test_run();
 }

@@ -69,8 +69,9 @@ char *audio_soundfont(const char *wanted, GError **error) {
         return NULL;
     }
     if (fluid_is_soundfont(wanted)) return g_strdup(wanted);
+    const int cause = g_access(wanted, R_OK) == 0 ? 0 : errno;
     g_set_error(error, AUDIO_ERROR, AUDIO_ERROR_SOUNDFONT, "%s: cannot use as soundfont: %s; give another --soundfont FILE.sf2", wanted,
-                g_file_test(wanted, G_FILE_TEST_EXISTS) ? "not a SoundFont 2 file" : "no such file");
+                cause == 0 ? "not a SoundFont 2 file" : g_strerror(cause));
     return NULL;
 }
 

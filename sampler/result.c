@@ -92,6 +92,16 @@ gboolean result_write_picture(const cli_t *cli, const char *name, GBytes *pictur
 
 static const char *const sound_endings[] = {[AUDIO_NONE] = "", [AUDIO_WAV] = ".wav", [AUDIO_FLAC] = ".flac", [AUDIO_OGG] = ".ogg"};
 
+/* A step of an earlier interpolation may be where the next begins: its file is not replaced by the new one. */
+static gboolean spare_songs(const cli_t *cli, const char *path, GError **error) {
+    GStatBuf target, song;
+    if (g_stat(path, &target) != 0) return TRUE;
+    for (guint i = 0; i < cli->n_files; i++)
+        if (g_stat(cli->files[i], &song) == 0 && song.st_dev == target.st_dev && song.st_ino == target.st_ino)
+            return cli_fail(error, "%s: would be replaced, but it is a song given; give another --output", path);
+    return TRUE;
+}
+
 /* A line about the piece; a hint where it is silent. */
 static void say_piece(const result_writer_t *writer, const char *midi, size_t notes, double bars, const result_time_t *time) {
     const cli_t *cli = writer->cli;
@@ -114,7 +124,7 @@ static gboolean write_music(const result_writer_t *writer, const char *name, con
     g_autofree char *midi = path_of(cli, name, ".mid"), *sound = path_of(cli, name, sound_endings[cli->audio]);
     g_autoptr(song_t) song = roll_to_song(roll, grid, time->tempo_bpm, time->meter);
     for (guint i = 0; i < texts->len; i++) g_ptr_array_add(song->texts, g_strdup(texts->pdata[i]));
-    if (!midi_write(song, midi, error) || !print_path(midi, error)) return FALSE;
+    if (!spare_songs(cli, midi, error) || !midi_write(song, midi, error) || !print_path(midi, error)) return FALSE;
     say_piece(writer, midi, song->notes->len, (double)roll->frames / sample_bar_frames(grid, time->meter), time);
     if (writer->soundfont == NULL) return TRUE;
     const double seconds = (double)roll->frames / grid->steps_per_beat * 60 / time->tempo_bpm;

@@ -187,6 +187,12 @@ run "$sampler" interpolate -c model.h5 $a $b --bar 1000 -o i3
 status_is 2 "a bar that the song does not have"
 says "$a: cannot begin at bar 1000: the song has [0-9]+ bars; give a smaller --bar" "and how many it has"
 
+mkdir -p own && cp $a own/interpolate-002.mid
+run "$sampler" interpolate -c model.h5 own/interpolate-002.mid $b --steps 2 -o own
+status_is 2 "a song that a result would replace"
+says 'own/interpolate-002.mid: would be replaced, but it is a song given; give another --output' "says which"
+ok "it stays" cmp $a own/interpolate-002.mid
+
 run "$sampler" traverse -c model.h5 $a --dim 3 --picture=svg -o t
 status_is 0 "traverse"
 ok "seven, the sheet, their pictures" lines_are 16
@@ -279,7 +285,7 @@ else
     ok "the same sound again" cmp w/prior-001.wav w2/prior-001.wav
     run "$sampler" prior -c model.h5 --audio --soundfont nowhere.sf2 -o w3
     status_is 1 "a soundfont that is not there"
-    says 'nowhere.sf2: cannot use as soundfont: no such file; give another' "says so"
+    says 'nowhere.sf2: cannot use as soundfont: No such file or directory; give another' "says so"
     run "$sampler" prior -c model.h5 --audio --soundfont model.h5 -o w3
     says 'model.h5: cannot use as soundfont: not a SoundFont 2 file' "a file that is none"
     run env SOUNDFONT=elsewhere.sf2 "$sampler" prior -c model.h5 --audio -o w3

@@ -5,7 +5,9 @@
 sampler=$BIN/sampler
 make=$BUILD/tests/make_checkpoint
 
-"$make" dense.h5 && "$make" sequence.h5 --segment 8 --bias -5 && "$make" plain.h5 --segment 8 --bias -5 --latent 0 || { echo "Bail out! no checkpoint"; exit 1; }
+"$make" dense.h5 || { echo "Bail out! no checkpoint"; exit 1; }
+"$make" sequence.h5 --segment 8 --bias -5 || { echo "Bail out! no checkpoint"; exit 1; }
+"$make" plain.h5 --segment 8 --bias -5 --latent 0 || { echo "Bail out! no checkpoint"; exit 1; }
 "$BUILD/tests/make_songs" songs 3 || { echo "Bail out! no songs"; exit 1; }
 "$BIN/preprocess" --tracks melody,chords,bass,drums --split 100,0,0 --quiet --output corpus songs || { echo "Bail out! no shards"; exit 1; }
 for model in dense sequence; do "$BIN/trainer" --attributes $model.h5 --data corpus >out2 2>err2 || { echo "Bail out! no attributes"; exit 1; }; done

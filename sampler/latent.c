@@ -79,7 +79,8 @@ gboolean latent_from_text(const char *text, real_t *z, size_t Z, GError **error)
         char *end;
         const double value = g_ascii_strtod(*part, &end);
         if (*end != '\0' || !isfinite((real_t)value)) {
-            g_set_error(error, LATENT_ERROR, LATENT_ERROR_TEXT, "--latent: '%s' is not a number; give %zu numbers separated by commas", *part, Z);
+            g_set_error(error, LATENT_ERROR, LATENT_ERROR_TEXT, "--latent: '%s' is not a number; give %zu number%s, separated by commas", *part, Z,
+                        Z == 1 ? "" : "s");
             return FALSE;
         }
         if (n < Z) z[n] = (real_t)value;

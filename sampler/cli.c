@@ -65,9 +65,9 @@ static gboolean verb_from_name(const char *name, verb_t *verb, GError **error) {
         if (word_distance(name, verbs[v].name) < word_distance(name, verbs[nearest].name)) nearest = v;
     }
     if (word_distance(name, verbs[nearest].name) <= 3)
-        return cli_fail(error, "unknown verb '%s'; did you mean '%s'? See sampler --help", name, verbs[nearest].name);
+        return cli_fail(error, "unknown verb '%s'; did you mean '%s'? See %s --help", name, verbs[nearest].name, program_name());
     g_autofree char *list = verb_list();
-    return cli_fail(error, "unknown verb '%s'; the verbs are %s; see sampler --help", name, list);
+    return cli_fail(error, "unknown verb '%s'; the verbs are %s; see %s --help", name, list, program_name());
 }
 
 static void print_help(void) {
@@ -148,16 +148,16 @@ static gboolean cli_check(cli_t *cli, GError **error) {
     if (!option_check_values(cli, error)) return FALSE;
     if (cli->n_files < verb->min_files || cli->n_files > verb->max_files) {
         if (verb->max_files == 0)
-            return cli_fail(error, "%s takes no files, but '%s' was given; see sampler %s --help", verb->name, cli->files[0], verb->name);
-        return cli_fail(error, "%s wants %s, but %u %s given: sampler %s", verb->name, verb->takes, cli->n_files,
-                        cli->n_files == 1 ? "file was" : "files were", verb->example);
+            return cli_fail(error, "%s takes no files, but '%s' was given; see %s %s --help", verb->name, cli->files[0], program_name(), verb->name);
+        return cli_fail(error, "%s wants %s, but %u %s given: %s %s", verb->name, verb->takes, cli->n_files,
+                        cli->n_files == 1 ? "file was" : "files were", program_name(), verb->example);
     }
     for (guint i = 0; i < cli->n_files; i++)
         if (*cli->files[i] == '\0') return cli_fail(error, "%s: the name of file %u is empty; give %s", verb->name, i + 1, verb->takes);
     if (!option_check_company(cli, error)) return FALSE;
     if (cli->verb == VERB_SCORE) return check_score(cli, error);
     if (cli->verb != VERB_CURVES && cli->checkpoint == NULL)
-        return cli_fail(error, "which model? Give --checkpoint RUN/best.h5, as trainer wrote it");
+        return cli_fail(error, "which model? Give --checkpoint RUN/best.h5, as %s wrote it", program_called("trainer"));
     if (cli->verb == VERB_TRAVERSE && cli->dim < 0) return cli_fail(error, "which latent feature? Give --dim N, counted from 0");
     if (cli->key != NULL && !key_from_text(cli->key, &cli->wanted_key))
         return cli_fail(error, "--key %s: not a key; give one like C, Am, F#m or Bb", cli->key);
@@ -198,7 +198,7 @@ static gboolean cli_read(cli_t *cli, char ***words, GError **error) {
         if (cause->domain == CLI_ERROR)
             g_propagate_error(error, g_steal_pointer(&cause));
         else
-            cli_fail(error, "%s; see sampler %s --help", cause->message, verb->name);
+            cli_fail(error, "%s; see %s %s --help", cause->message, program_name(), verb->name);
         return FALSE;
     }
     for (size_t i = 0; (o = option_at(i)) != NULL; i++)
@@ -222,11 +222,9 @@ static void give_formats(char **words, verb_t verb) {
     }
 }
 
-static void print_version(void) { puts("mpianist-sampler " MPIANIST_VERSION "\nLicense MIT. There is no warranty, to the extent permitted by law."); }
-
 cli_t *cli_parse(int argc, char **argv, GError **error) {
-    if (argc > 1 && strcmp(argv[1], "--version") == 0) {
-        print_version();
+    if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
+        program_print_version("sampler");
         return NULL;
     }
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
@@ -236,11 +234,11 @@ cli_t *cli_parse(int argc, char **argv, GError **error) {
     verb_t verb = VERB_PRIOR;
     if (argc < 2) {
         g_autofree char *list = verb_list();
-        cli_fail(error, "no verb; the verbs are %s; see sampler --help", list);
+        cli_fail(error, "no verb; the verbs are %s; see %s --help", list, program_name());
         return NULL;
     }
     if (argv[1][0] == '-') {
-        cli_fail(error, "the verb comes first: sampler prior %s ...; see sampler --help", argv[1]);
+        cli_fail(error, "the verb comes first: %s prior %s ...; see %s --help", program_name(), argv[1], program_name());
         return NULL;
     }
     if (!verb_from_name(argv[1], &verb, error)) return NULL;
@@ -250,7 +248,7 @@ cli_t *cli_parse(int argc, char **argv, GError **error) {
     g_autoptr(cli_t) cli = cli_new(verb);
     if (!cli_read(cli, &words, error)) return NULL;
     if (cli->version) {
-        print_version();
+        program_print_version("sampler");
         return NULL;
     }
     return cli_check(cli, error) ? g_steal_pointer(&cli) : NULL;
@@ -262,10 +260,9 @@ static void warn_unread(const cli_t *cli) {
     const gboolean fresh = cli->verb == VERB_PRIOR || cli->verb == VERB_SONG || cli->verb == VERB_CONTINUE;
     const gboolean latents = cli->kind != PLAIN && (cli->verb == VERB_VARY ? cli->amount > 0 : fresh && cli->latents == NULL && cli->temperature > 0);
     if (notes || latents) return;
-    if (option_given(cli, "seed"))
-        fprintf(stderr, "sampler: warning: --seed changes nothing: nothing is drawn here%s\n", cli->draw ? "" : "; see --sample");
+    if (option_given(cli, "seed")) program_say("warning: --seed changes nothing: nothing is drawn here%s\n", cli->draw ? "" : "; see --sample");
     if (option_given(cli, "temperature") && cli->greedy)
-        fprintf(stderr, "sampler: warning: --temperature changes nothing: with --greedy this model draws nothing\n");
+        program_say("warning: --temperature changes nothing: with --greedy this model draws nothing\n");
 }
 
 gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error) {

@@ -227,6 +227,8 @@ static gboolean check_value(const option_t *option, const cli_t *cli, GError **e
     }
     const double value = option->type == G_OPTION_ARG_INT ? *(const int *)at : *(const double *)at;
     if (value >= option->low && value <= option->high) return TRUE;
+    if (option->type == G_OPTION_ARG_INT && option->high >= G_MAXINT)
+        return cli_fail(error, "--%s %.16g is out of range; give at least %.16g", option->name, value, option->low);
     return cli_fail(error, "--%s %.16g is out of range; give %.16g to %.16g", option->name, value, option->low, option->high);
 }
 

@@ -114,8 +114,7 @@ GBytes *curves_picture(const char *run, picture_format_t format, GError **error)
     g_autofree char *path = g_build_filename(run, "metrics.jsonl", NULL), *text = NULL;
     g_autoptr(GError) cause = NULL;
     if (g_file_get_contents(path, &text, NULL, &cause)) return draw(path, run, text, format, error);
-    const char *reason = g_strrstr(cause->message, ": "); /* before it stands the path once more */
-    g_set_error(error, CURVES_ERROR, CURVES_ERROR_READ, "%s: cannot read: %s; give a folder that trainer --output wrote", path,
-                reason != NULL ? reason + 2 : cause->message);
+    g_set_error(error, CURVES_ERROR, CURVES_ERROR_READ, "%s: cannot read: %s; give a folder that %s --output wrote", path, program_cause(cause),
+                program_called("trainer"));
     return NULL;
 }

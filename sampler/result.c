@@ -84,9 +84,7 @@ gboolean result_write_picture(const cli_t *cli, const char *name, GBytes *pictur
         g_file_set_contents_full(path, bytes, (gssize)length, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0666, &cause);
     g_bytes_unref(picture);
     if (ok) return print_path(path, error);
-    const char *reason = g_strrstr(cause->message, ": "); /* before it stands the name of a temporary file */
-    g_set_error(error, RESULT_ERROR, RESULT_ERROR_WRITE, "%s: cannot write: %s; make room or give another --output", path,
-                reason != NULL ? reason + 2 : cause->message);
+    g_set_error(error, RESULT_ERROR, RESULT_ERROR_WRITE, "%s: cannot write: %s; make room or give another --output", path, program_cause(cause));
     return FALSE;
 }
 
@@ -106,14 +104,14 @@ static gboolean spare_songs(const cli_t *cli, const char *path, GError **error) 
 static void say_piece(const result_writer_t *writer, const char *midi, size_t notes, double bars, const result_time_t *time) {
     const cli_t *cli = writer->cli;
     if (notes == 0 && writer->model->head.model.kind == MODEL_SEQUENCE)
-        fprintf(stderr, "sampler: warning: %s has no notes: the model has written silence; try %s\n", midi,
-                cli->draw ? "another --seed or --temperature" : "--sample");
+        program_say("warning: %s has no notes: the model has written silence; try %s\n", midi,
+                    cli->draw ? "another --seed or --temperature" : "--sample");
     else if (notes == 0)
-        fprintf(stderr, "sampler: warning: %s has no notes: no key reaches the threshold; try --density, --sample or --threshold %.2g\n", midi,
-                cli->threshold / 2);
+        program_say("warning: %s has no notes: no key reaches the threshold; try --density, --sample or --threshold %.2g\n", midi,
+                    cli->threshold / 2);
     else if (!cli->quiet)
-        fprintf(stderr, "sampler: %s: %zu note%s, %.4g bar%s of %d/%d, %.4g bpm\n", midi, notes, notes == 1 ? "" : "s", bars, bars == 1 ? "" : "s",
-                time->meter.numerator, time->meter.denominator, time->tempo_bpm);
+        program_say("%s: %zu note%s, %.4g bar%s of %d/%d, %.4g bpm\n", midi, notes, notes == 1 ? "" : "s", bars, bars == 1 ? "" : "s",
+                    time->meter.numerator, time->meter.denominator, time->tempo_bpm);
 }
 
 /* MIDI and sound. */

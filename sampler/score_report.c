@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "preprocess/program.h"
 #include "sampler/score_result.h"
 
 G_DEFINE_QUARK(score_report_error, score_report_error)
@@ -64,10 +65,8 @@ static seam_t *score_seams(const seam_yardstick_t *yardstick, const double *valu
 static void find_seams(score_result_t *result) {
     const size_t frames = result->seam_frames, songs = result->real->n;
     if (songs < SEAM_LEAST_SONGS)
-        fprintf(stderr,
-                "sampler: warning: %s: --seam: %zu song%s in split %s %s too few to tell how much songs differ: seams mean little; "
-                "take %d or more\n",
-                result->corpus, songs, songs == 1 ? "" : "s", result->split, songs == 1 ? "is" : "are", SEAM_LEAST_SONGS);
+        program_say("warning: %s: --seam: %zu song%s in split %s %s too few to tell how much songs differ: seams mean little; take %d or more\n",
+                    result->corpus, songs, songs == 1 ? "" : "s", result->split, songs == 1 ? "is" : "are", SEAM_LEAST_SONGS);
     g_autofree double *of_pieces = measure_seams(result->pieces, frames), *of_real = measure_seams(result->real, frames);
     g_autoptr(seam_yardstick_t) yardstick = seam_yardstick_new(of_real, result->real->n, frames);
     result->seams = score_seams(yardstick, of_pieces, result->pieces->n);

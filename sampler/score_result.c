@@ -315,7 +315,7 @@ static void show_passages(const score_result_t *result) {
 }
 
 void score_result_show(const score_result_t *result) {
-    fprintf(stderr, "sampler: %zu piece%s", result->pieces->n, result->pieces->n == 1 ? "" : "s");
+    program_say("%zu piece%s", result->pieces->n, result->pieces->n == 1 ? "" : "s");
     if (result->pieces->skipped > 0) fprintf(stderr, " (%zu left out)", result->pieces->skipped);
     if (result->real != NULL)
         fprintf(stderr, ", beside %zu song%s of %s (%s)", result->real->n, result->real->n == 1 ? "" : "s", result->corpus, result->split);

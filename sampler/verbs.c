@@ -90,10 +90,9 @@ void verb_set_key(const result_writer_t *writer, const char *name, roll_t *roll,
     }
     const int semitones = key_transpose(roll, grid, key_interval(found, cli->wanted_key), &folded);
     result_add_text(texts, "transposed: %d", semitones);
-    if (!cli->quiet) fprintf(stderr, "sampler: %s: was in %s, transposed by %+d\n", name, key_to_text(found), semitones);
+    if (!cli->quiet) program_say("%s: was in %s, transposed by %+d\n", name, key_to_text(found), semitones);
     if (folded > 0)
-        fprintf(stderr, "sampler: warning: %s: %zu note%s would leave the model's pitches: moved in by octaves\n", name, folded,
-                folded == 1 ? "" : "s");
+        program_say("warning: %s: %zu note%s would leave the model's pitches: moved in by octaves\n", name, folded, folded == 1 ? "" : "s");
 }
 
 char *verb_stem(const char *path) {

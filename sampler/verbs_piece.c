@@ -90,8 +90,7 @@ static size_t count_kept(const result_writer_t *writer, const roll_t *song, resu
     while (bytes > 0 && song->bits[bytes - 1] == 0) bytes--;
     const double end = ceil((double)bytes / (double)frame_bytes), bars = ceil(end / bar - 1e-9);
     if (cli->keep > bars)
-        fprintf(stderr, "sampler: warning: %s: has %.0f bar%s, not the %d of --keep: all is kept\n", cli->files[0], bars, bars == 1 ? "" : "s",
-                cli->keep);
+        program_say("warning: %s: has %.0f bar%s, not the %d of --keep: all is kept\n", cli->files[0], bars, bars == 1 ? "" : "s", cli->keep);
     return MIN(song->frames, verb_bars_frames(writer, time, cli->keep > 0 ? fmin(cli->keep, bars) : bars));
 }
 
@@ -172,8 +171,8 @@ static gboolean read_part(const studio_t *studio, const char *path, const part_t
     part->frames = bars > 0 || writer->cli->verb == VERB_INTERPOLATE ? verb_bars_frames(writer, time, ceil(there - 1e-9)) : roll->frames - first;
     if (bars > 0) part->frames = MIN(part->frames, verb_bars_frames(writer, time, bars));
     if (bars > there + 1e-9)
-        fprintf(stderr, "sampler: warning: %s: has %.4g bar%s of %d/%d from bar %d on, not the %d of --bars: all is taken\n", path, there,
-                there == 1 ? "" : "s", time.meter.numerator, time.meter.denominator, writer->cli->bar, bars);
+        program_say("warning: %s: has %.4g bar%s of %d/%d from bar %d on, not the %d of --bars: all is taken\n", path, there, there == 1 ? "" : "s",
+                    time.meter.numerator, time.meter.denominator, writer->cli->bar, bars);
     g_autoptr(roll_t) filled = pad_roll(roll, first + part->frames);
     part->mu = compose_encode(studio->compose, filled, first, part->frames);
     return TRUE;

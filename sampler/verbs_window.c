@@ -25,8 +25,8 @@ static real_t *read_window(const result_writer_t *writer, const char *path, resu
     size_t first;
     if (roll == NULL || !verb_first_frame(writer, path, roll, *time, &first, error)) return NULL;
     if (first + T > roll->frames && !cli->quiet)
-        fprintf(stderr, "sampler: %s: the song ends %zu frame%s before the window of %zu; filled up with silence\n", path, first + T - roll->frames,
-                first + T - roll->frames == 1 ? "" : "s", T);
+        program_say("%s: the song ends %zu frame%s before the window of %zu; filled up with silence\n", path, first + T - roll->frames,
+                    first + T - roll->frames == 1 ? "" : "s", T);
     return sample_encode(writer->model, roll, first, 1);
 }
 

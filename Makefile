@@ -10,26 +10,25 @@ CORPUS  ?=
 OUTPUT  ?= demo
 WERROR  ?=
 
-CC         ?= gcc
-PKG_CONFIG ?= pkg-config
-PYTHON     ?= python3
+PYTHON ?= python3
 
-# The vendors' parts: override any of these where pkg-config does not know them.
-MPI_CFLAGS   ?= $(shell $(PKG_CONFIG) --cflags ompi-c 2>/dev/null || mpicc --showme:compile)
-MPI_LIBS     ?= $(shell $(PKG_CONFIG) --libs ompi-c 2>/dev/null || mpicc --showme:link)
-BLAS_CFLAGS  ?= $(shell $(PKG_CONFIG) --cflags openblas)
-BLAS_LIBS    ?= $(shell $(PKG_CONFIG) --libs openblas)
-HDF5_CFLAGS  ?= $(shell $(PKG_CONFIG) --cflags hdf5-serial 2>/dev/null || $(PKG_CONFIG) --cflags hdf5)
-HDF5_LIBS    ?= $(shell $(PKG_CONFIG) --libs hdf5-serial 2>/dev/null || $(PKG_CONFIG) --libs hdf5)
-SMF_CFLAGS   ?= $(shell $(PKG_CONFIG) --cflags smf)
-SMF_LIBS     ?= $(shell $(PKG_CONFIG) --libs smf)
-GLIB_CFLAGS  ?= $(shell $(PKG_CONFIG) --cflags glib-2.0 json-glib-1.0)
-GLIB_LIBS    ?= $(shell $(PKG_CONFIG) --libs json-glib-1.0 glib-2.0)
-CAIRO_CFLAGS ?= $(shell $(PKG_CONFIG) --cflags cairo cairo-svg cairo-png)
-CAIRO_LIBS   ?= $(shell $(PKG_CONFIG) --libs cairo cairo-svg cairo-png)
-# Sound is optional: without both libraries `sampler --audio` says how to get them.
-AUDIO_CFLAGS ?= $(shell $(PKG_CONFIG) --exists fluidsynth sndfile && echo -DHAVE_AUDIO `$(PKG_CONFIG) --cflags fluidsynth sndfile`)
-AUDIO_LIBS   ?= $(shell $(PKG_CONFIG) --exists fluidsynth sndfile && $(PKG_CONFIG) --libs fluidsynth sndfile)
+# The vendors' flags (MPI_CFLAGS, MPI_LIBS and so on; each can be given instead) are asked once, by ./vendors, after ./deps has installed what is missing:
+# make remakes a file that it includes, and then begins anew. Goals that compile nothing, and make -n, do not ask.
+VENDORS := build/vendors.mk
+ifneq ($(filter-out clean config deps format golden help uninstall,$(or $(MAKECMDGOALS),all)),)
+include $(if $(findstring n,$(firstword -$(MAKEFLAGS))),$(wildcard $(VENDORS)),$(VENDORS))
+endif
+$(VENDORS): vendors
+	@./deps build
+	@mkdir -p $(@D)
+	@CC='$(CC)' ./vendors >$@.new && mv $@.new $@
+
+## config: which compiler, MPI, BLAS and other parts were found and will be used; asks again
+.PHONY: config
+config:
+	@mkdir -p $(dir $(VENDORS))
+	@CC='$(CC)' ./vendors >$(VENDORS).new
+	@cmp -s $(VENDORS).new $(VENDORS) && rm $(VENDORS).new || mv $(VENDORS).new $(VENDORS)
 
 OPTIMIZE.release := -O3 -g
 OPTIMIZE.asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -63,12 +62,12 @@ SAMPLER_LIBS    := $(CAIRO_LIBS) $(AUDIO_LIBS) $(BLAS_LIBS) $(PREPROCESS_LIBS)
 
 ## all: build the three programs (default)
 .PHONY: all
-all: deps programs
+all: programs
 
 .PHONY: programs
 programs: $(PROGRAMS)
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c $(VENDORS)
 	@mkdir -p $(@D)
 	$(call quiet,CC) $(COMPILE) -c -o $@ $<
 
@@ -120,27 +119,30 @@ tests: programs $(TEST_PROGRAMS)
 ## check: build and pass every test (TESTS='tests/x.sh ...' picks some)
 .PHONY: check
 TESTS ?= $(sort $(wildcard tests/test_*.c) $(wildcard tests/double_*.c) $(TEST_SCRIPTS))
-check: deps tests
+check: tests
+	@./deps build check demo
 	BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) SOURCE=$(CURDIR) CONFIG=$(CONFIG) prove --timer --exec tests/tap $(TESTS)
 
 ## asan: the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
 .PHONY: asan
-asan: deps
+asan:
 	$(MAKE) CONFIG=asan check
 
 ## lint: format, include rules, static analysis
 .PHONY: lint
-lint: deps
+lint:
+	@./deps build check lint
 	tests/lint
 
-## deps: install what is missing (Debian, Ubuntu: apt; elsewhere: say what to install)
+## deps: install all that is missing (Debian: apt; elsewhere: say what to install); the other targets install what they need
 .PHONY: deps
 deps:
 	@./deps
 
 ## demo: from MIDI files to new music in three minutes (CORPUS=folder takes your own)
 .PHONY: demo
-demo: deps programs
+demo: programs
+	@./deps build demo
 	./demo.sh "$(OUTPUT)" $(CORPUS)
 
 ## bench: time training against PyTorch on this machine (needs PyTorch, h5py and numpy; SHARDS=folder: real pieces)

@@ -151,6 +151,14 @@ SHARDS ?=
 bench: $(BUILD)/tests/bench/bench_step
 	$(PYTHON) tests/bench/against_pytorch.py $< $(if $(SHARDS),--data "$(SHARDS)")
 
+## bench-preprocess: time preprocess against libsmf's loading and, where installed, symusic (CORPUS=folder)
+.PHONY: bench-preprocess
+bench-preprocess: $(BIN)/preprocess $(BUILD)/tests/bench/load_libsmf
+	$(PYTHON) tests/bench/preprocess_speed.py $^ $(CORPUS)
+
+$(BUILD)/tests/bench/load_libsmf: $(BUILD)/tests/bench/load_libsmf.o
+	$(call quiet,LD) $(LINK) -o $@ $^ $(SMF_LIBS) $(GLIB_LIBS)
+
 ## golden: make tests/golden again (needs PyTorch)
 .PHONY: golden
 golden:

@@ -21,23 +21,36 @@ typedef struct {
     spool_t *spool; /* NULL in a dry run */
 } corpus_t;
 
-/* What a worker is busy with. */
+/* The workers, and the row of the file that each is busy with. */
 typedef struct {
-    worker_t *worker[64]; /* the first n run */
+    worker_t *worker[64];
     size_t row[64];
-    size_t n;
+    size_t jobs, busy; /* of the jobs workers the first `busy` have a file */
 } pool_t;
 #define POOL_MAX G_N_ELEMENTS(((pool_t *)NULL)->worker)
 
-/* Takes one ended worker's entry. */
-static gboolean collect(corpus_t *corpus, pool_t *pool, GError **error) {
+/* Gives idle workers the files from *next on that the spool does not know yet. */
+static gboolean give_files(corpus_t *corpus, pool_t *pool, size_t *next, GError **error) {
+    for (; pool->busy < pool->jobs && *next < corpus->n; (*next)++) {
+        report_row_t *row = &corpus->rows[*next];
+        if (corpus->spool && spool_find(corpus->spool, row->found->path, &row->entry, &row->offset)) continue;
+        if (!worker_give(pool->worker[pool->busy], row->found->path, error)) return FALSE;
+        pool->row[pool->busy++] = *next;
+    }
+    return TRUE;
+}
+
+/* Takes one worker's entry and gives it another file before it keeps that entry. */
+static gboolean collect(corpus_t *corpus, pool_t *pool, size_t *next, GError **error) {
     g_autoptr(GByteArray) bits = NULL;
-    size_t which = worker_wait_any(pool->worker, pool->n);
+    size_t which = worker_wait_any(pool->worker, pool->busy), last = pool->busy - 1;
+    worker_t *worker = pool->worker[which];
     report_row_t *row = &corpus->rows[pool->row[which]];
-    entry_finish(pool->worker[which], &row->entry, &bits);
-    pool->n--;
-    pool->worker[which] = pool->worker[pool->n];
-    pool->row[which] = pool->row[pool->n];
+    pool->worker[which] = pool->worker[last];
+    pool->row[which] = pool->row[last];
+    pool->worker[last] = worker;
+    pool->busy--;
+    if (!entry_take(worker, &row->entry, &bits, error) || !give_files(corpus, pool, next, error)) return FALSE;
     /* A file that was not read to its end is tried again: the limits may be others then. */
     if (!corpus->spool || !row->entry.sha256[0]) return TRUE;
     return spool_add(corpus->spool, row->found->path, &row->entry, bits, &row->offset, error);
@@ -46,35 +59,16 @@ static gboolean collect(corpus_t *corpus, pool_t *pool, GError **error) {
 /* Parses every file that the spool does not know yet. */
 static gboolean parse_files(corpus_t *corpus, GError **error) {
     const corpus_options_t *options = corpus->options;
-    size_t jobs = MIN((size_t)options->jobs, POOL_MAX), done = 0;
     progress_t progress = progress_start("files", options->quiet);
-    pool_t pool = {0};
-    gboolean good = TRUE;
-    for (size_t i = 0; good && (i < corpus->n || pool.n > 0);) {
-        if (i < corpus->n && pool.n < jobs) {
-            report_row_t *row = &corpus->rows[i];
-            if (corpus->spool && spool_find(corpus->spool, row->found->path, &row->entry, &row->offset)) {
-                done++;
-            } else {
-                pool.worker[pool.n] = entry_start(row->found->path, &options->grid, &options->limits, error);
-                pool.row[pool.n] = i;
-                good = pool.worker[pool.n] != NULL;
-                pool.n += (size_t)good;
-            }
-            i++;
-        } else {
-            good = collect(corpus, &pool, error);
-            done++;
-        }
-        progress_show(&progress, done, corpus->n);
+    pool_t pool = {.jobs = MIN((size_t)options->jobs, POOL_MAX)};
+    size_t next = 0;
+    for (size_t i = 0; i < pool.jobs; i++) pool.worker[i] = entry_worker_new(&options->grid, &options->limits);
+    gboolean good = give_files(corpus, &pool, &next, error);
+    while (good && pool.busy > 0) {
+        good = collect(corpus, &pool, &next, error);
+        progress_show(&progress, next - pool.busy, corpus->n);
     }
-    while (pool.n > 0) { /* after an error: no child is left behind */
-        g_autoptr(GByteArray) bits = NULL;
-        entry_t entry;
-        size_t which = worker_wait_any(pool.worker, pool.n);
-        entry_finish(pool.worker[which], &entry, &bits);
-        pool.worker[which] = pool.worker[--pool.n];
-    }
+    for (size_t i = 0; i < pool.jobs; i++) worker_free(pool.worker[i]);
     progress_end(&progress);
     return good;
 }

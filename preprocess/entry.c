@@ -13,11 +13,6 @@ enum { MAX_FILE_BYTES = 64 << 20 };
 /* Used where one file is read for its own sake. */
 static const worker_limits_t single_limits = {.timeout_s = 60, .memory_bytes = (size_t)2 << 30};
 
-typedef struct {
-    const char *path;
-    const grid_t *grid;
-} job_t;
-
 static void drop(entry_t *entry, const char *reason) {
     g_autofree char *text = g_utf8_make_valid(reason, -1);
     const char *end = NULL;
@@ -85,18 +80,18 @@ static roll_t *lay_out(const char *bytes, gsize length, const grid_t *grid, entr
 }
 
 /* In the worker: the entry, then the roll's bytes. */
-static gboolean read_in_worker(gpointer data, GByteArray *out, GError **error) {
-    const job_t *job = data;
+static gboolean read_in_worker(gpointer data, const char *path, GByteArray *out, GError **error) {
+    const grid_t *grid = data;
     entry_t entry = {0};
     struct stat status;
-    const int missing = stat(job->path, &status) != 0 ? errno : 0;
+    const int missing = stat(path, &status) != 0 ? errno : 0;
     if (missing || !S_ISREG(status.st_mode)) { /* to open a pipe would wait for its writer */
         drop(&entry, missing ? g_strerror(missing) : "not a regular file");
         g_byte_array_append(out, (const guint8 *)&entry, sizeof entry);
         return TRUE;
     }
     g_autoptr(GError) cause = NULL;
-    g_autoptr(GMappedFile) file = g_mapped_file_new(job->path, FALSE, &cause);
+    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, &cause);
     if (!file) {
         g_set_error_literal(error, cause->domain, cause->code, program_cause(cause));
         return FALSE;
@@ -108,39 +103,41 @@ static gboolean read_in_worker(gpointer data, GByteArray *out, GError **error) {
     else if (length == 0)
         drop(&entry, "empty file");
     else
-        roll = lay_out(g_mapped_file_get_contents(file), length, job->grid, &entry);
+        roll = lay_out(g_mapped_file_get_contents(file), length, grid, &entry);
     g_byte_array_append(out, (const guint8 *)&entry, sizeof entry);
-    if (roll) g_byte_array_append(out, roll->bits, (guint)(roll->frames * grid_frame_bytes(job->grid)));
+    if (roll) g_byte_array_append(out, roll->bits, (guint)(roll->frames * grid_frame_bytes(grid)));
     return TRUE;
 }
 
-worker_t *entry_start(const char *path, const grid_t *grid, const worker_limits_t *limits, GError **error) {
-    job_t job = {path, grid}; /* the child has its copy once worker_start() returns */
-    return worker_start(read_in_worker, &job, limits, error);
-}
+worker_t *entry_worker_new(const grid_t *grid, const worker_limits_t *limits) { return worker_new(read_in_worker, (gpointer)grid, limits); }
 
-void entry_finish(worker_t *worker, entry_t *entry, GByteArray **bits) {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GByteArray) result = worker_finish(worker, &error);
+gboolean entry_take(worker_t *worker, entry_t *entry, GByteArray **bits, GError **error) {
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(GByteArray) result = worker_take(worker, &cause);
     *bits = NULL;
+    if (g_error_matches(cause, WORKER_ERROR, WORKER_ERROR_FORK)) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
     if (!result || result->len < sizeof *entry) {
         memset(entry, 0, sizeof *entry);
-        drop(entry, error ? error->message : "the worker gave no result");
-        return;
+        drop(entry, cause ? cause->message : "the worker gave no result");
+        return TRUE;
     }
     memcpy(entry, result->data, sizeof *entry);
-    if (!entry->kept) return;
+    if (!entry->kept) return TRUE;
     g_byte_array_remove_range(result, 0, sizeof *entry);
     *bits = g_steal_pointer(&result);
+    return TRUE;
 }
 
 roll_t *entry_read_roll(const char *path, const grid_t *grid, double *tempo_bpm, meter_t *meter, GError **error) {
     entry_t entry;
     g_autoptr(GByteArray) bits = NULL;
-    worker_t *worker = entry_start(path, grid, &single_limits, error);
-    if (!worker) return NULL;
+    g_autoptr(worker_t) worker = entry_worker_new(grid, &single_limits);
+    if (!worker_give(worker, path, error)) return NULL;
     worker_wait_any(&worker, 1);
-    entry_finish(worker, &entry, &bits);
+    if (!entry_take(worker, &entry, &bits, error)) return NULL;
     if (!bits) {
         g_autofree char *shown = g_filename_display_name(path);
         g_set_error(error, WORKER_ERROR, WORKER_ERROR_FAILED, "%s: cannot use this song: %s", shown, entry.reason);

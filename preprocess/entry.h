@@ -22,14 +22,15 @@ typedef struct {
     guint warnings; /* tracks dropped or cut short */
 } entry_t;
 
-/* Starts reading a file in a worker. NULL with error set (WORKER_ERROR_FORK). path and grid must outlive the worker. */
-worker_t *entry_start(const char *path, const grid_t *grid, const worker_limits_t *limits, GError **error);
+/* A worker that reads files: worker_give() it their paths, one after the other, entry_take() what became of each. grid must outlive it. */
+worker_t *entry_worker_new(const grid_t *grid, const worker_limits_t *limits);
 
-/* The entry of an ended worker; frees it. *bits: the roll's bytes where kept (owner: caller, g_byte_array_unref()), else NULL. A file that cannot be read, is no MIDI file,
- * crashes, hangs or takes too much memory is an entry that is not kept; nothing fails here. */
-void entry_finish(worker_t *worker, entry_t *entry, GByteArray **bits);
+/* The entry of the file that the worker was given. *bits: the roll's bytes where kept (owner: caller, g_byte_array_unref()), else NULL. A file
+ * that cannot be read, is no MIDI file, crashes, hangs or takes too much memory is an entry that is not kept. FALSE with error set only where
+ * no process could be started (WORKER_ERROR_FORK). */
+gboolean entry_take(worker_t *worker, entry_t *entry, GByteArray **bits, GError **error);
 
-/* Both for a single file, which must be kept: its roll as training data has it, tempo and meter. NULL with error set: path and cause. Owner: caller. */
+/* All of that for a single file, which must be kept: its roll as training data has it, tempo and meter. NULL with error set: path and cause. Owner: caller. */
 roll_t *entry_read_roll(const char *path, const grid_t *grid, double *tempo_bpm, meter_t *meter, GError **error);
 
 #endif

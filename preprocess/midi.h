@@ -2,7 +2,7 @@
  *
  * A song keeps what the file says, in ticks; nothing here knows about frames or rolls. libsmf aborts the process on
  * malformed files. The sieve (preprocess/sieve.h) keeps from it all that is known to do so; still, untrusted files are
- * read through worker_run() (preprocess/worker.h), never directly. */
+ * read in a worker (preprocess/worker.h), never directly. */
 #ifndef MPIANIST_PREPROCESS_MIDI_H
 #define MPIANIST_PREPROCESS_MIDI_H
 

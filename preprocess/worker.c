@@ -1,6 +1,7 @@
-/* worker: owns a forked child for each call: its limits, its two pipes and its end. The child sends one status byte and the payload through the
- * first pipe; its standard error goes to the second, of which the end is kept as the reason of a crash. A result counts only where the child
- * left with status 0, which it does after its last byte. Refuses to interpret payloads, and to let a child outlive its parent. */
+/* worker: owns the process of each worker: its limits, its end, and how tasks and results travel. A socket
+ * carries tasks to the process and results back, each behind a header with its length; standard error goes
+ * to a pipe, of which the end is kept as the reason of a crash. A result counts only where all of it has
+ * come. Refuses to interpret tasks and results, and to let a process outlive its parent. */
 #include "preprocess/worker.h"
 
 #include <errno.h>
@@ -13,93 +14,143 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { RESULT, CHATTER, PIPES };
-enum { READ_BYTES = 1 << 16, CHATTER_BYTES = 4096 };
-enum { STATUS_DONE = 'd', STATUS_FAILED = 'f' };
+enum { CHANNEL, CHATTER, FDS };
+enum { READ_BYTES = 1 << 16, CHATTER_BYTES = 4096, KEPT_PART = 8 };
+
+/* Before each result. */
+typedef struct {
+    guint64 bytes;
+    guint8 done;   /* 1: a result; 0: the message of a failure */
+    guint8 leaves; /* 1: the process ends itself after this result */
+} header_t;
 
 struct worker {
-    pid_t pid;
+    worker_fn fn;
+    gpointer data;
     worker_limits_t limits;
-    gint64 deadline_us; /* monotonic */
-    int fds[PIPES];     /* read ends; -1 once at their end */
-    GByteArray *result; /* status byte and payload */
-    GString *chatter;   /* the last of the child's standard error */
-    int status;         /* of waitpid() */
-    gboolean ended, timed_out, stopped;
+    /* The process. */
+    pid_t pid;       /* 0: there is none */
+    int fds[FDS];    /* ours; -1 once at their end */
+    size_t tasks;    /* how many it has done */
+    int wait_status; /* of waitpid(), once there is none any more */
+    /* The task. */
+    char *task;          /* NULL where idle */
+    gint64 deadline_us;  /* monotonic */
+    header_t header;     /* the first header_bytes of it have come */
+    size_t header_bytes; /* likewise */
+    GByteArray *result;
+    GString *chatter; /* the last of the process' standard error */
+    gboolean timed_out, stopped;
+    GError *start_error; /* of a second try */
 };
 
 G_DEFINE_QUARK(mpianist_worker_error, worker_error)
 
-/* ---- child ---- */
+/* ---- the process ---- */
 
-static void limit_memory(size_t bytes) {
+/* Bytes of address space; 0 where that is not known, and under AddressSanitizer, which maps terabytes of
+ * shadow as it goes. */
+static size_t mapped_bytes(void) {
 #ifdef __SANITIZE_ADDRESS__
-    (void)bytes; /* AddressSanitizer maps terabytes of shadow as it goes */
+    return 0;
 #else
-    size_t pages = 0;
-    FILE *statm = fopen("/proc/self/statm", "re");
-    if (!statm) return;
-    int fields = fscanf(statm, "%zu", &pages);
-    fclose(statm);
-    struct rlimit limit;
-    rlim_t mapped = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
-    if (fields != 1 || bytes >= RLIM_INFINITY - mapped || getrlimit(RLIMIT_AS, &limit) != 0) return;
-    limit.rlim_cur = MIN(mapped + bytes, limit.rlim_max);
-    setrlimit(RLIMIT_AS, &limit);
+    char text[64];
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) close(fd);
+    text[MAX(n, 0)] = '\0';
+    return (size_t)g_ascii_strtoull(text, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
 #endif
 }
 
-static void write_all(int fd, const void *bytes, size_t n) {
-    for (const char *at = bytes; n > 0;) {
-        ssize_t written = write(fd, at, n);
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) _exit(1);
-        at += written;
-        n -= (size_t)written;
-    }
+static void limit_memory(size_t mapped, size_t bytes) {
+    struct rlimit limit;
+    if (mapped == 0 || bytes >= RLIM_INFINITY - mapped || getrlimit(RLIMIT_AS, &limit) != 0) return;
+    limit.rlim_cur = MIN(mapped + bytes, limit.rlim_max);
+    setrlimit(RLIMIT_AS, &limit);
 }
 
-/* Undoes what the parent set for itself: handlers and mask (all signals are blocked here), standard streams. */
-static void detach(const int *pipes, int *result_fd) {
+/* TRUE once all n bytes are sent. Never raises SIGPIPE. */
+static gboolean send_all(int fd, const void *bytes, size_t n) {
+    for (const char *at = bytes; n > 0;) {
+        ssize_t sent = send(fd, at, n, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR) continue;
+        if (sent < 0) return FALSE;
+        at += sent;
+        n -= (size_t)sent;
+    }
+    return TRUE;
+}
+
+/* TRUE once all n bytes have come, FALSE at the end of what is sent. */
+static gboolean receive_all(int fd, void *bytes, size_t n) {
+    for (char *at = bytes; n > 0;) {
+        ssize_t received = recv(fd, at, n, 0);
+        if (received < 0 && errno == EINTR) continue;
+        if (received <= 0) return FALSE;
+        at += received;
+        n -= (size_t)received;
+    }
+    return TRUE;
+}
+
+/* Undoes what the parent set for itself: handlers and mask (all signals are blocked here), standard
+ * streams. Returns the channel. */
+static int detach(const int *fds) {
     for (int signal_number = 1; signal_number < NSIG; signal_number++) signal(signal_number, SIG_DFL);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     /* Above 2, since the parent may have been started with standard streams closed. */
-    *result_fd = fcntl(pipes[RESULT], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    int chatter_fd = fcntl(pipes[CHATTER], F_DUPFD_CLOEXEC, STDERR_FILENO + 1), null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (*result_fd < 0 || chatter_fd < 0 || null_fd < 0) _exit(1);
-    dup2(null_fd, STDIN_FILENO);
-    dup2(null_fd, STDOUT_FILENO);
-    dup2(chatter_fd, STDERR_FILENO);
+    int channel = fcntl(fds[CHANNEL], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int chatter = fcntl(fds[CHATTER], F_DUPFD_CLOEXEC, STDERR_FILENO + 1), null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (channel < 0 || chatter < 0 || null < 0) _exit(1);
+    dup2(null, STDIN_FILENO);
+    dup2(null, STDOUT_FILENO);
+    dup2(chatter, STDERR_FILENO);
+    return channel;
 }
 
-/* Never returns, and never exits by way of exit(): what the parent registered there and in stdio is the parent's. */
-G_NORETURN static void run_child(worker_fn fn, gpointer data, const worker_limits_t *limits, const int *pipes, pid_t parent) {
-    int result_fd = -1;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(1); /* it died before the line above */
-    detach(pipes, &result_fd);
-    limit_memory(limits->memory_bytes);
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    prctl(PR_SET_DUMPABLE, 0); /* a core_pattern that names a program does not ask RLIMIT_CORE */
+/* Does one task; FALSE where there is no other to come. */
+static gboolean do_task(const worker_t *worker, int channel, size_t mapped) {
+    guint32 bytes = 0;
+    if (!receive_all(channel, &bytes, sizeof bytes)) return FALSE;
+    g_autofree char *task = g_malloc0((gsize)bytes + 1);
     g_autoptr(GError) error = NULL;
     g_autoptr(GByteArray) out = g_byte_array_new();
-    if (fn(data, out, &error)) {
-        write_all(result_fd, &(char){STATUS_DONE}, 1);
-        write_all(result_fd, out->data, out->len);
-    } else {
-        const char *message = error ? error->message : "failed without a message";
-        write_all(result_fd, &(char){STATUS_FAILED}, 1);
-        write_all(result_fd, message, strlen(message));
+    if (!receive_all(channel, task, bytes)) return FALSE;
+    header_t header = {.done = (guint8)worker->fn(worker->data, task, out, &error)};
+    const void *result = out->data;
+    header.bytes = out->len;
+    if (!header.done) {
+        result = error ? error->message : "failed without a message";
+        header.bytes = strlen(result);
+    }
+    /* Memory that is kept would be missing to the tasks to come. */
+    header.leaves = mapped > 0 && mapped_bytes() > mapped + worker->limits.memory_bytes / KEPT_PART;
+    return send_all(channel, &header, sizeof header) && send_all(channel, result, header.bytes) && !header.leaves;
+}
+
+/* Never returns, and never exits by way of exit(): what the parent registered there and in stdio is the
+ * parent's. */
+G_NORETURN static void run_process(const worker_t *worker, const int *fds, pid_t parent) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(1); /* it died before the line above */
+    int channel = detach(fds);
+    size_t mapped = mapped_bytes();
+    limit_memory(mapped, worker->limits.memory_bytes);
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    prctl(PR_SET_DUMPABLE, 0); /* a core_pattern that names a program does not ask RLIMIT_CORE */
+    while (do_task(worker, channel, mapped)) {
     }
     _exit(0);
 }
 
-/* ---- parent ---- */
+/* ---- the parent ---- */
 
 static void close_fd(int *fd) {
     if (*fd >= 0) close(*fd);
@@ -112,96 +163,169 @@ static void expect_children(void) {
     if (sigaction(SIGCHLD, NULL, &action) == 0 && action.sa_handler == SIG_IGN) signal(SIGCHLD, SIG_DFL);
 }
 
-worker_t *worker_start(worker_fn fn, gpointer data, const worker_limits_t *limits, GError **error) {
-    int pipes[PIPES][2] = {{-1, -1}, {-1, -1}};
+static gboolean start_process(worker_t *worker, GError **error) {
+    int ours[FDS] = {-1, -1}, theirs[FDS] = {-1, -1}, pair[2];
     sigset_t all, old;
     sigfillset(&all);
     pid_t pid = -1, parent = getpid();
     expect_children();
-    gboolean piped = pipe2(pipes[RESULT], O_CLOEXEC) == 0 && pipe2(pipes[CHATTER], O_CLOEXEC) == 0;
-    if (piped) {
-        sigprocmask(SIG_SETMASK, &all, &old); /* no handler of the parent's may run in the child */
-        pid = fork();
-        if (pid == 0) run_child(fn, data, limits, (int[PIPES]){pipes[RESULT][1], pipes[CHATTER][1]}, parent);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0) {
+        ours[CHANNEL] = pair[0];
+        theirs[CHANNEL] = pair[1];
+        if (pipe2(pair, O_CLOEXEC) == 0) {
+            ours[CHATTER] = pair[0];
+            theirs[CHATTER] = pair[1];
+            sigprocmask(SIG_SETMASK, &all, &old); /* no handler of the parent's may run in the child */
+            pid = fork();
+            if (pid == 0) run_process(worker, theirs, parent);
+        }
     }
     int cause = errno;
-    if (piped) sigprocmask(SIG_SETMASK, &old, NULL);
-    /* Closed before the next fork, so no other child holds these write ends and a child's end is the pipes' end. */
-    for (int i = 0; i < PIPES; i++) close_fd(&pipes[i][1]);
+    if (theirs[CHATTER] >= 0) sigprocmask(SIG_SETMASK, &old, NULL);
+    /* Closed before the next fork, so no other process holds these ends and a process' end is the end of
+     * what it sends. */
+    for (int i = 0; i < FDS; i++) close_fd(&theirs[i]);
     if (pid < 0) {
-        for (int i = 0; i < PIPES; i++) close_fd(&pipes[i][0]);
+        for (int i = 0; i < FDS; i++) close_fd(&ours[i]);
         g_set_error(error, WORKER_ERROR, WORKER_ERROR_FORK, "cannot start a worker process: %s; use fewer --jobs", g_strerror(cause));
-        return NULL;
+        return FALSE;
     }
-    worker_t *worker = g_new0(worker_t, 1);
+    fcntl(ours[CHATTER], F_SETFL, O_NONBLOCK);
+    memcpy(worker->fds, ours, sizeof ours);
     worker->pid = pid;
-    worker->limits = *limits;
-    worker->deadline_us = g_get_monotonic_time() + (gint64)ceil(MIN(limits->timeout_s, 1e9) * G_USEC_PER_SEC);
-    for (int i = 0; i < PIPES; i++) worker->fds[i] = pipes[i][0];
-    worker->result = g_byte_array_new();
-    worker->chatter = g_string_new(NULL);
+    worker->tasks = 0;
+    return TRUE;
+}
+
+/* Ends a process that is late or no longer wanted, or whose ends are both closed. The latter is on its way
+ * out already, and then keeps its own exit status whatever it is sent: the kill is for one that closed
+ * them and runs on. */
+static void end_process(worker_t *worker) {
+    if (worker->pid == 0) return;
+    kill(worker->pid, SIGKILL);
+    while (waitpid(worker->pid, &worker->wait_status, 0) < 0 && errno == EINTR) {
+    }
+    for (int i = 0; i < FDS; i++) close_fd(&worker->fds[i]);
+    worker->pid = 0;
+}
+
+worker_t *worker_new(worker_fn fn, gpointer data, const worker_limits_t *limits) {
+    worker_t *worker = g_new0(worker_t, 1);
+    *worker = (worker_t){.fn = fn, .data = data, .limits = *limits, .fds = {-1, -1}, .chatter = g_string_new(NULL)};
     return worker;
 }
 
-/* Takes what one readable pipe holds, at most READ_BYTES of it. */
+void worker_free(worker_t *worker) {
+    if (!worker) return;
+    end_process(worker);
+    g_clear_pointer(&worker->result, g_byte_array_unref);
+    g_clear_error(&worker->start_error);
+    g_string_free(worker->chatter, TRUE);
+    g_free(worker->task);
+    g_free(worker);
+}
+
+/* FALSE where the process is gone. */
+static gboolean send_task(worker_t *worker) {
+    guint32 bytes = (guint32)strlen(worker->task);
+    g_string_truncate(worker->chatter, 0);
+    g_byte_array_set_size(worker->result, 0);
+    worker->header_bytes = 0;
+    worker->timed_out = worker->stopped = FALSE;
+    worker->deadline_us = g_get_monotonic_time() + (gint64)ceil(MIN(worker->limits.timeout_s, 1e9) * G_USEC_PER_SEC);
+    return send_all(worker->fds[CHANNEL], &bytes, sizeof bytes) && send_all(worker->fds[CHANNEL], worker->task, bytes);
+}
+
+/* Sends the task to a new process. One that dies before it has read it is found by worker_wait_any(). */
+static gboolean start_task(worker_t *worker, GError **error) {
+    if (!start_process(worker, error)) return FALSE;
+    send_task(worker);
+    return TRUE;
+}
+
+gboolean worker_give(worker_t *worker, const char *task, GError **error) {
+    g_assert(!worker->task);
+    worker->task = g_strdup(task);
+    worker->result = g_byte_array_new();
+    if (worker->pid != 0 && send_task(worker)) return TRUE;
+    end_process(worker);
+    if (start_task(worker, error)) return TRUE;
+    g_clear_pointer(&worker->task, g_free);
+    g_clear_pointer(&worker->result, g_byte_array_unref);
+    return FALSE;
+}
+
+/* Takes what the channel holds, into the header first, then straight into the result; returns what recv()
+ * does. */
+static ssize_t receive(worker_t *worker) {
+    if (worker->header_bytes < sizeof worker->header) {
+        ssize_t n = recv(worker->fds[CHANNEL], (char *)&worker->header + worker->header_bytes, sizeof worker->header - worker->header_bytes, 0);
+        worker->header_bytes += (size_t)MAX(n, 0);
+        return n;
+    }
+    GByteArray *result = worker->result;
+    guint before = result->len;
+    g_byte_array_set_size(result, before + (guint)MIN(worker->header.bytes - before, READ_BYTES));
+    ssize_t n = recv(worker->fds[CHANNEL], result->data + before, result->len - before, 0);
+    g_byte_array_set_size(result, before + (guint)MAX(n, 0));
+    return n;
+}
+
+static ssize_t read_chatter(worker_t *worker) {
+    char buffer[CHATTER_BYTES];
+    ssize_t n = read(worker->fds[CHATTER], buffer, sizeof buffer);
+    if (n > 0) g_string_append_len(worker->chatter, buffer, n);
+    if (worker->chatter->len > CHATTER_BYTES) g_string_erase(worker->chatter, 0, (gssize)(worker->chatter->len - CHATTER_BYTES));
+    return n;
+}
+
+/* Takes what one readable end holds, at most READ_BYTES of it. */
 static void drain(worker_t *worker, int which) {
-    static char buffer[READ_BYTES];
-    ssize_t n = read(worker->fds[which], buffer, sizeof buffer);
-    if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
-    if (n <= 0) {
-        close_fd(&worker->fds[which]);
-    } else if (which == RESULT) {
-        g_byte_array_append(worker->result, (const guint8 *)buffer, (guint)n);
-    } else {
-        g_string_append_len(worker->chatter, buffer, n);
-        if (worker->chatter->len > CHATTER_BYTES) g_string_erase(worker->chatter, 0, (gssize)(worker->chatter->len - CHATTER_BYTES));
-    }
+    ssize_t n = which == CHANNEL ? receive(worker) : read_chatter(worker);
+    if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) close_fd(&worker->fds[which]);
 }
 
-/* Ends a child that is late, or whose pipes are both closed. The latter is on its way out already, and then keeps its own exit status whatever
- * it is sent: the kill is for one that closed its pipes and runs on. */
-static void end(worker_t *worker) {
-    if (worker->ended) return;
-    kill(worker->pid, SIGKILL);
-    while (waitpid(worker->pid, &worker->status, 0) < 0 && errno == EINTR) {
-    }
-    for (int i = 0; i < PIPES; i++) close_fd(&worker->fds[i]);
-    worker->ended = TRUE;
+static gboolean has_result(const worker_t *worker) {
+    return worker->header_bytes == sizeof worker->header && worker->result->len == worker->header.bytes;
 }
 
-/* Ended, or to be ended now? A child that has begun to send is done with its work and can wait only for us. */
-static gboolean has_ended(worker_t *worker, gint64 now_us) {
-    if (worker->ended) return TRUE;
-    if (worker->fds[RESULT] >= 0 || worker->fds[CHATTER] >= 0) {
-        if (worker->result->len > 0 || now_us < worker->deadline_us) return FALSE;
+/* Is the task over, or to be ended now? A process that has begun to send is done with its work and can
+ * wait only for us. */
+static gboolean is_over(worker_t *worker, gint64 now_us) {
+    if (worker->pid == 0 || has_result(worker)) return TRUE;
+    if (worker->fds[CHANNEL] >= 0 || worker->fds[CHATTER] >= 0) {
+        if (worker->header_bytes > 0 || now_us < worker->deadline_us) return FALSE;
         worker->timed_out = TRUE;
     }
-    end(worker);
-    return TRUE;
+    end_process(worker);
+    if (worker->tasks == 0) return TRUE;
+    /* Perhaps it is the tasks before that it failed of: what they left behind. */
+    return !start_task(worker, &worker->start_error);
 }
 
 /* Milliseconds until the first worker's time limit, rounded up; -1 where none can pass it any more. */
 static int poll_timeout_ms(worker_t **workers, size_t n) {
     gint64 first_us = G_MAXINT64, now_us = g_get_monotonic_time();
     for (size_t i = 0; i < n; i++) {
-        if (workers[i]->result->len == 0) first_us = MIN(first_us, workers[i]->deadline_us);
+        if (workers[i]->header_bytes == 0) first_us = MIN(first_us, workers[i]->deadline_us);
     }
     if (first_us == G_MAXINT64) return -1;
     return (int)CLAMP((first_us - now_us + 999) / 1000, 0, 60000);
 }
 
 size_t worker_wait_any(worker_t **workers, size_t n) {
-    g_autofree struct pollfd *polled = g_new0(struct pollfd, n * PIPES);
-    for (int timeout_ms = 0;; timeout_ms = poll_timeout_ms(workers, n)) { /* first without waiting: what arrived in time counts */
-        for (size_t i = 0; i < n * PIPES; i++) polled[i] = (struct pollfd){.fd = workers[i / PIPES]->fds[i % PIPES], .events = POLLIN};
-        if (poll(polled, (nfds_t)(n * PIPES), timeout_ms) > 0) {
-            for (size_t i = 0; i < n * PIPES; i++) {
-                if (polled[i].revents) drain(workers[i / PIPES], (int)(i % PIPES));
+    g_autofree struct pollfd *polled = g_new0(struct pollfd, n * FDS);
+    for (int timeout_ms = 0;; timeout_ms = poll_timeout_ms(workers, n)) {
+        /* The first time without waiting: what arrived in time counts. */
+        for (size_t i = 0; i < n * FDS; i++) polled[i] = (struct pollfd){.fd = workers[i / FDS]->fds[i % FDS], .events = POLLIN};
+        if (poll(polled, (nfds_t)(n * FDS), timeout_ms) > 0) {
+            for (size_t i = 0; i < n * FDS; i++) {
+                if (polled[i].revents) drain(workers[i / FDS], (int)(i % FDS));
             }
         }
         gint64 now_us = g_get_monotonic_time();
         for (size_t i = 0; i < n; i++) {
-            if (has_ended(workers[i], now_us)) return i;
+            if (is_over(workers[i], now_us)) return i;
         }
     }
 }
@@ -223,7 +347,8 @@ static const char *signal_name(int number) {
     }
 }
 
-/* The last line that says anything, as valid UTF-8 without control characters; NULL where there is none. Owner: caller. */
+/* The last line that says anything, as valid UTF-8 without control characters; NULL where there is none.
+ * Owner: caller. */
 static char *last_line(const GString *chatter) {
     g_autofree char *text = g_utf8_make_valid(chatter->str, (gssize)chatter->len);
     g_strchomp(text);
@@ -241,27 +366,28 @@ static gboolean says_no_memory(const worker_t *worker) {
 
 static void set_crash(const worker_t *worker, GError **error) {
     g_autofree char *line = last_line(worker->chatter);
-    g_autofree char *how = WIFSIGNALED(worker->status) ? g_strdup(signal_name(WTERMSIG(worker->status)))
-                                                       : g_strdup_printf("exit status %d", WEXITSTATUS(worker->status));
+    g_autofree char *how = WIFSIGNALED(worker->wait_status) ? g_strdup(signal_name(WTERMSIG(worker->wait_status)))
+                                                            : g_strdup_printf("exit status %d", WEXITSTATUS(worker->wait_status));
     g_set_error(error, WORKER_ERROR, WORKER_ERROR_CRASHED, "crashed (%s)%s%s", how, line ? ": " : "", line ? line : "");
 }
 
-/* Sets the error of an ended worker; FALSE where its result is whole. */
-static gboolean set_failure(const worker_t *worker, GError **error) {
-    const GByteArray *result = worker->result;
-    gboolean left_well = WIFEXITED(worker->status) && WEXITSTATUS(worker->status) == 0 && result->len > 0;
-    if (worker->timed_out) {
+/* Sets the error of a task that is over; FALSE where its result is whole. */
+static gboolean set_failure(worker_t *worker, GError **error) {
+    if (worker->start_error) {
+        g_propagate_error(error, g_steal_pointer(&worker->start_error));
+    } else if (has_result(worker) && worker->header.done) {
+        return FALSE;
+    } else if (has_result(worker)) {
+        g_byte_array_append(worker->result, (const guint8 *)"", 1);
+        g_autofree char *message = g_utf8_make_valid((const char *)worker->result->data, -1);
+        g_set_error_literal(error, WORKER_ERROR, WORKER_ERROR_FAILED, message);
+    } else if (worker->timed_out) {
         g_set_error(error, WORKER_ERROR, WORKER_ERROR_TIMEOUT, "took longer than %g s; raise --file-timeout", worker->limits.timeout_s);
     } else if (worker->stopped) {
         g_set_error_literal(error, WORKER_ERROR, WORKER_ERROR_CRASHED, "was stopped before its end");
-    } else if (left_well && result->data[0] == STATUS_DONE) {
-        return FALSE;
-    } else if (left_well) {
-        g_autofree char *message = g_utf8_make_valid((const char *)result->data + 1, (gssize)result->len - 1);
-        g_set_error_literal(error, WORKER_ERROR, WORKER_ERROR_FAILED, message);
     } else if (says_no_memory(worker)) {
         g_set_error(error, WORKER_ERROR, WORKER_ERROR_MEMORY, "needs more than %zu MiB; raise --file-memory", worker->limits.memory_bytes >> 20);
-    } else if (WIFSIGNALED(worker->status) && WTERMSIG(worker->status) == SIGKILL) {
+    } else if (WIFSIGNALED(worker->wait_status) && WTERMSIG(worker->wait_status) == SIGKILL) {
         g_set_error_literal(error, WORKER_ERROR, WORKER_ERROR_MEMORY,
                             "was killed (SIGKILL), as the system does where memory runs out; use fewer --jobs");
     } else {
@@ -270,22 +396,22 @@ static gboolean set_failure(const worker_t *worker, GError **error) {
     return TRUE;
 }
 
-GByteArray *worker_finish(worker_t *worker, GError **error) {
-    worker->stopped = !worker->ended;
-    end(worker);
-    GByteArray *result = worker->result;
-    if (set_failure(worker, error))
-        g_clear_pointer(&result, g_byte_array_unref);
-    else
-        g_byte_array_remove_index(result, 0);
-    g_string_free(worker->chatter, TRUE);
-    g_free(worker);
+GByteArray *worker_take(worker_t *worker, GError **error) {
+    worker->stopped = worker->pid != 0 && !has_result(worker);
+    if (worker->stopped || (has_result(worker) && worker->header.leaves)) end_process(worker);
+    if (worker->pid != 0) worker->tasks++;
+    while (worker->fds[CHATTER] >= 0 && read_chatter(worker) > 0) { /* not to be taken for the next task's */
+    }
+    gboolean failed = set_failure(worker, error);
+    GByteArray *result = g_steal_pointer(&worker->result);
+    g_clear_pointer(&worker->task, g_free);
+    if (failed) g_clear_pointer(&result, g_byte_array_unref);
     return result;
 }
 
-GByteArray *worker_run(worker_fn fn, gpointer data, const worker_limits_t *limits, GError **error) {
-    worker_t *worker = worker_start(fn, data, limits, error);
-    if (!worker) return NULL;
+GByteArray *worker_run(worker_fn fn, gpointer data, const char *task, const worker_limits_t *limits, GError **error) {
+    g_autoptr(worker_t) worker = worker_new(fn, data, limits);
+    if (!worker_give(worker, task, error)) return NULL;
     worker_wait_any(&worker, 1);
-    return worker_finish(worker, error);
+    return worker_take(worker, error);
 }

@@ -24,84 +24,85 @@ static guint large = 8U << 20; /* bytes of a result far beyond a pipe */
 
 /* ---- what children do ---- */
 
-static gboolean echo(gpointer data, GByteArray *out, GError **error) {
-    (void)error;
+static gboolean echo(gpointer data, const char *task, GByteArray *out, GError **error) {
+    (void)task, (void)error;
     g_byte_array_append(out, data, (guint)strlen(data));
     return TRUE;
 }
 
-static gboolean fill(gpointer data, GByteArray *out, GError **error) {
-    (void)error;
+static gboolean fill(gpointer data, const char *task, GByteArray *out, GError **error) {
+    (void)task, (void)error;
     g_byte_array_set_size(out, *(guint *)data);
     for (guint i = 0; i < out->len; i++) out->data[i] = (guint8)(i * 2654435761U >> 24);
     return TRUE;
 }
 
-static gboolean refuse(gpointer data, GByteArray *out, GError **error) {
+static gboolean refuse(gpointer data, const char *task, GByteArray *out, GError **error) {
+    (void)task;
     g_byte_array_append(out, (const guint8 *)"partial", 7);
     g_set_error_literal(error, WORKER_ERROR, WORKER_ERROR_FORK, data);
     return FALSE;
 }
 
-static gboolean refuse_silently(gpointer data, GByteArray *out, GError **error) {
-    (void)data, (void)out, (void)error;
+static gboolean refuse_silently(gpointer data, const char *task, GByteArray *out, GError **error) {
+    (void)data, (void)task, (void)out, (void)error;
     return FALSE;
 }
 
-static gboolean raise_signal(gpointer data, GByteArray *out, GError **error) {
-    (void)out, (void)error;
+static gboolean raise_signal(gpointer data, const char *task, GByteArray *out, GError **error) {
+    (void)task, (void)out, (void)error;
     raise(*(int *)data);
     return TRUE;
 }
 
-static gboolean abort_talking(gpointer data, GByteArray *out, GError **error) {
-    (void)out, (void)error;
+static gboolean abort_talking(gpointer data, const char *task, GByteArray *out, GError **error) {
+    (void)task, (void)out, (void)error;
     fprintf(stderr, "first words\n%s\n\n", (const char *)data);
     abort();
 }
 
-static gboolean leave(gpointer data, GByteArray *out, GError **error) {
-    (void)out, (void)error;
+static gboolean leave(gpointer data, const char *task, GByteArray *out, GError **error) {
+    (void)task, (void)out, (void)error;
     _exit(*(int *)data);
 }
 
-static gboolean loop(gpointer data, GByteArray *out, GError **error) {
-    (void)data, (void)out, (void)error;
+static gboolean loop(gpointer data, const char *task, GByteArray *out, GError **error) {
+    (void)data, (void)task, (void)out, (void)error;
     volatile gboolean on = TRUE;
     while (on) {
     }
     return TRUE;
 }
 
-static gboolean close_and_loop(gpointer data, GByteArray *out, GError **error) {
+static gboolean close_and_loop(gpointer data, const char *task, GByteArray *out, GError **error) {
     for (int fd = 0; fd < 64; fd++) close(fd);
-    return loop(data, out, error);
+    return loop(data, task, out, error);
 }
 
-static gboolean devour(gpointer data, GByteArray *out, GError **error) {
-    (void)data, (void)out, (void)error;
+static gboolean devour(gpointer data, const char *task, GByteArray *out, GError **error) {
+    (void)data, (void)task, (void)out, (void)error;
     volatile gboolean on = TRUE;
     while (on) memset(g_malloc(1 << 20), 1, 1 << 20);
     return TRUE;
 }
 
-static gboolean devour_crumbs(gpointer data, GByteArray *out, GError **error) {
-    (void)data, (void)out, (void)error;
+static gboolean devour_crumbs(gpointer data, const char *task, GByteArray *out, GError **error) {
+    (void)data, (void)task, (void)out, (void)error;
     volatile gboolean on = TRUE;
     while (on) memset(g_malloc(64), 1, 64);
     return TRUE;
 }
 
-static gboolean chatter(gpointer data, GByteArray *out, GError **error) {
+static gboolean chatter(gpointer data, const char *task, GByteArray *out, GError **error) {
     for (int i = 0; i < 20000; i++) fprintf(stderr, "this line must not be seen\n");
     for (int i = 0; i < 20000; i++) printf("nor this one\n");
     fflush(stdout);
-    return echo(data, out, error);
+    return echo(data, task, out, error);
 }
 
-static gboolean sleep_then_echo(gpointer data, GByteArray *out, GError **error) {
+static gboolean sleep_then_echo(gpointer data, const char *task, GByteArray *out, GError **error) {
     g_usleep((gulong)strtoul(data, NULL, 10) * 1000);
-    return echo(data, out, error);
+    return echo(data, task, out, error);
 }
 
 /* Two pipes between a test and its child: tests wait for events, not for times. */
@@ -129,18 +130,34 @@ static pid_t hear_pid(const gate_t *gate) {
     return pid;
 }
 
-static gboolean wait_then_echo(gpointer data, GByteArray *out, GError **error) {
+static gboolean wait_then_echo(gpointer data, const char *task, GByteArray *out, GError **error) {
     const gate_t *gate = data;
     char word = 0;
-    return read(gate->to_child[0], &word, 1) == 1 && echo("told", out, error);
+    return read(gate->to_child[0], &word, 1) == 1 && echo("told", task, out, error);
 }
 
 /* Tells its end: what follows is only the sending of a result that no pipe holds at once. */
-static gboolean fill_then_tell(gpointer data, GByteArray *out, GError **error) { return fill(&large, out, error) && tell_pid(data); }
+static gboolean fill_then_tell(gpointer data, const char *task, GByteArray *out, GError **error) {
+    return fill(&large, task, out, error) && tell_pid(data);
+}
 
-static gboolean tell_pid_and_loop(gpointer data, GByteArray *out, GError **error) { return tell_pid(data) && loop(data, out, error); }
+static gboolean tell_pid_and_loop(gpointer data, const char *task, GByteArray *out, GError **error) {
+    return tell_pid(data) && loop(data, task, out, error);
+}
 
 /* ---- tests ---- */
+
+/* A worker of one task. */
+static worker_t *start(worker_fn fn, gpointer data, const worker_limits_t *limits, GError **error) {
+    g_autoptr(worker_t) worker = worker_new(fn, data, limits);
+    return worker_give(worker, "", error) ? g_steal_pointer(&worker) : NULL;
+}
+
+static GByteArray *finish(worker_t *worker, GError **error) {
+    GByteArray *result = worker_take(worker, error);
+    worker_free(worker);
+    return result;
+}
 
 static void assert_bytes(const GByteArray *result, const void *wanted, size_t n) {
     g_assert_nonnull(result);
@@ -155,20 +172,20 @@ static void assert_result(GByteArray *result, const char *wanted) {
 
 static void assert_fails(worker_fn fn, gpointer data, const worker_limits_t *limits, worker_error_t code, const char *says) {
     g_autoptr(GError) error = NULL;
-    g_assert_null(worker_run(fn, data, limits, &error));
+    g_assert_null(worker_run(fn, data, "", limits, &error));
     g_assert_error(error, WORKER_ERROR, (gint)code);
     if (!g_pattern_match_simple(says, error->message)) g_error("'%s' is not '%s'", error->message, says);
 }
 
 static void test_results(void) {
     g_autoptr(GError) error = NULL;
-    assert_result(worker_run(echo, "abc", &LIMITS, &error), "abc");
-    assert_result(worker_run(echo, "", &LIMITS, &error), "");
+    assert_result(worker_run(echo, "abc", "", &LIMITS, &error), "abc");
+    assert_result(worker_run(echo, "", "", &LIMITS, &error), "");
     const guint sizes[] = {1, 65534, 65535, 65536, 65537, 8U << 20};
     for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
         guint size = sizes[i];
-        g_autoptr(GByteArray) wanted = g_byte_array_new(), result = worker_run(fill, &size, &LIMITS, &error);
-        fill(&size, wanted, NULL);
+        g_autoptr(GByteArray) wanted = g_byte_array_new(), result = worker_run(fill, &size, "", &LIMITS, &error);
+        fill(&size, "", wanted, NULL);
         g_assert_no_error(error);
         assert_bytes(result, wanted->data, wanted->len);
     }
@@ -181,19 +198,19 @@ static void test_several(void) {
     const char *words[ALL];
     gate_t gate;
     g_autoptr(GByteArray) wanted = g_byte_array_new();
-    fill(&large, wanted, NULL);
+    fill(&large, "", wanted, NULL);
     open_gate(&gate);
-    workers[0] = worker_start(wait_then_echo, &gate, &LIMITS, NULL);
+    workers[0] = start(wait_then_echo, &gate, &LIMITS, NULL);
     words[0] = "told";
     for (size_t i = 1; i < ALL; i++) {
         words[i] = i % 2 ? "quick" : NULL;
-        workers[i] = i % 2 ? worker_start(echo, "quick", &LIMITS, NULL) : worker_start(fill, &large, &LIMITS, NULL);
+        workers[i] = i % 2 ? start(echo, "quick", &LIMITS, NULL) : start(fill, &large, &LIMITS, NULL);
     }
     for (size_t n = ALL; n > 0;) {
         if (n == 1) g_assert_cmpint(write(gate.to_child[1], "", 1), ==, 1);
         size_t which = worker_wait_any(workers, n);
         g_assert_cmpuint(which, <, n);
-        g_autoptr(GByteArray) result = worker_finish(workers[which], NULL);
+        g_autoptr(GByteArray) result = finish(workers[which], NULL);
         if (words[which])
             assert_bytes(result, words[which], strlen(words[which]));
         else
@@ -235,13 +252,13 @@ static void test_partial(void) {
     g_autoptr(GError) error = NULL;
     gate_t gate;
     open_gate(&gate);
-    worker_t *worker = worker_start(fill_then_tell, &gate, &LIMITS, &error);
+    worker_t *worker = start(fill_then_tell, &gate, &LIMITS, &error);
     g_assert_no_error(error);
     pid_t pid = hear_pid(&gate);
     g_usleep(50000); /* it fills the pipe meanwhile */
     g_assert_cmpint(kill(pid, SIGSEGV), ==, 0);
     g_assert_cmpuint(worker_wait_any(&worker, 1), ==, 0);
-    g_assert_null(worker_finish(worker, &error));
+    g_assert_null(finish(worker, &error));
     g_assert_error(error, WORKER_ERROR, WORKER_ERROR_CRASHED);
     g_assert_cmpstr(error->message, ==, "crashed (SIGSEGV)");
     close_gate(&gate);
@@ -259,11 +276,11 @@ static void test_timeout(void) {
 /* One that hangs costs the others nothing. */
 static void test_timeout_among_others(void) {
     const worker_limits_t limits = {.timeout_s = 0.3, .memory_bytes = LIMITS.memory_bytes};
-    worker_t *workers[2] = {worker_start(loop, NULL, &limits, NULL), worker_start(sleep_then_echo, "600", &LIMITS, NULL)};
+    worker_t *workers[2] = {start(loop, NULL, &limits, NULL), start(sleep_then_echo, "600", &LIMITS, NULL)};
     g_assert_cmpuint(worker_wait_any(workers, 2), ==, 0);
-    g_assert_null(worker_finish(workers[0], NULL));
+    g_assert_null(finish(workers[0], NULL));
     g_assert_cmpuint(worker_wait_any(workers + 1, 1), ==, 0);
-    assert_result(worker_finish(workers[1], NULL), "600");
+    assert_result(finish(workers[1], NULL), "600");
 }
 
 /* The limit is on the function: one that was in time is not lost because the parent came late, or because its result is long. */
@@ -272,12 +289,12 @@ static void test_late_parent(void) {
     gate_t gate;
     open_gate(&gate);
     g_autoptr(GByteArray) wanted = g_byte_array_new();
-    fill(&large, wanted, NULL);
-    worker_t *worker = worker_start(fill_then_tell, &gate, &limits, NULL);
+    fill(&large, "", wanted, NULL);
+    worker_t *worker = start(fill_then_tell, &gate, &limits, NULL);
     hear_pid(&gate);
     g_usleep(500000);
     worker_wait_any(&worker, 1);
-    g_autoptr(GByteArray) result = worker_finish(worker, NULL);
+    g_autoptr(GByteArray) result = finish(worker, NULL);
     assert_bytes(result, wanted->data, wanted->len);
     close_gate(&gate);
 }
@@ -290,21 +307,21 @@ static void test_memory(void) {
     }
     assert_fails(devour, NULL, &limits, WORKER_ERROR_MEMORY, "needs more than 64 MiB; raise --file-memory");
     assert_fails(devour_crumbs, NULL, &limits, WORKER_ERROR_MEMORY, "needs more than 64 MiB; raise --file-memory");
-    g_autoptr(GByteArray) result = worker_run(fill, &large, &limits, NULL);
+    g_autoptr(GByteArray) result = worker_run(fill, &large, "", &limits, NULL);
     g_assert_nonnull(result);
 }
 
 /* No limit that can be expressed: a sum past the largest number is none. */
 static void test_no_limit(void) {
     const worker_limits_t limits = {.timeout_s = G_MAXDOUBLE, .memory_bytes = SIZE_MAX};
-    assert_result(worker_run(echo, "free", &limits, NULL), "free");
+    assert_result(worker_run(echo, "free", "", &limits, NULL), "free");
 }
 
 /* ---- what is left behind ---- */
 
 static void test_chatter(void) {
     if (g_test_subprocess()) {
-        assert_result(worker_run(chatter, "heard", &LIMITS, NULL), "heard");
+        assert_result(worker_run(chatter, "heard", "", &LIMITS, NULL), "heard");
         return;
     }
     g_test_trap_subprocess(NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
@@ -329,13 +346,13 @@ static void test_nothing_left(void) {
     const worker_limits_t limits = {.timeout_s = 0.05, .memory_bytes = LIMITS.memory_bytes};
     int number = SIGSEGV;
     guint before = count_fds();
-    assert_result(worker_run(echo, "x", &LIMITS, NULL), "x");
+    assert_result(worker_run(echo, "x", "", &LIMITS, NULL), "x");
     assert_fails(refuse, "no", &LIMITS, WORKER_ERROR_FAILED, "no");
     assert_fails(raise_signal, &number, &LIMITS, WORKER_ERROR_CRASHED, "*");
     assert_fails(loop, NULL, &limits, WORKER_ERROR_TIMEOUT, "*");
-    g_assert_null(worker_run(close_and_loop, NULL, &LIMITS, NULL)); /* one whose end no pipe tells is ended at once */
+    g_assert_null(worker_run(close_and_loop, NULL, "", &LIMITS, NULL)); /* one whose end no pipe tells is ended at once */
     g_autoptr(GError) error = NULL;
-    g_assert_null(worker_finish(worker_start(loop, NULL, &LIMITS, NULL), &error)); /* given up */
+    g_assert_null(finish(start(loop, NULL, &LIMITS, NULL), &error)); /* given up */
     g_assert_error(error, WORKER_ERROR, WORKER_ERROR_CRASHED);
     g_assert_cmpstr(error->message, ==, "was stopped before its end");
     g_assert_cmpuint(count_fds(), ==, before);
@@ -353,7 +370,7 @@ static void test_cannot_start(void) {
     for (rlim_t room = 0; room < 4; room++) { /* two pipes need four */
         limit = (struct rlimit){(rlim_t)lowest + room, old.rlim_max};
         setrlimit(RLIMIT_NOFILE, &limit);
-        worker_t *worker = worker_start(echo, "x", &LIMITS, &error);
+        worker_t *worker = start(echo, "x", &LIMITS, &error);
         setrlimit(RLIMIT_NOFILE, &old);
         g_assert_null(worker);
         g_assert_error(error, WORKER_ERROR, WORKER_ERROR_FORK);
@@ -375,8 +392,8 @@ static void assert_in_fork(gboolean (*check)(void)) {
 
 static gboolean works(void) {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GByteArray) result = worker_run(echo, "good", &LIMITS, NULL);
-    g_autoptr(GByteArray) none = worker_run(abort_talking, "bad", &LIMITS, &error);
+    g_autoptr(GByteArray) result = worker_run(echo, "good", "", &LIMITS, NULL);
+    g_autoptr(GByteArray) none = worker_run(abort_talking, "bad", "", &LIMITS, &error);
     return result && result->len == 4 && !none && strcmp(error->message, "crashed (SIGABRT): bad") == 0;
 }
 
@@ -412,7 +429,7 @@ static void test_parent_killed(void) {
     prctl(PR_SET_CHILD_SUBREAPER, 1); /* the orphan becomes ours */
     pid_t parent = fork();
     if (parent == 0) {
-        worker_run(tell_pid_and_loop, &gate, &LIMITS, NULL);
+        worker_run(tell_pid_and_loop, &gate, "", &LIMITS, NULL);
         _exit(0);
     }
     pid_t worker = hear_pid(&gate);

@@ -1,5 +1,6 @@
-/* load_libsmf: loads the MIDI files that standard input names, a line each, with libsmf and does nothing with them. It keeps them all,
- * since smf_delete() takes time quadratic in the events. What `make bench-preprocess` compares preprocess with. Not a test. */
+/* load_libsmf: loads the MIDI files that standard input names, a line each, with libsmf and does nothing
+ * with them. It keeps them all, since smf_delete() takes time quadratic in the events. What `make bench-
+ * preprocess` compares preprocess with. Not a test. */
 #include <smf.h>
 #include <stdio.h>
 #include <string.h>

@@ -13,7 +13,8 @@ fi
 # Open MPI wants to be told that root is meant; a container's user often is root.
 if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 launch=(mpirun -n 2)
-[ "$(nproc)" -ge 2 ] || launch+=(--oversubscribe)
+# Two ranks on one core, for Open MPI 4 and 5.
+[ "$(nproc)" -ge 2 ] || launch=(env OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe "${launch[@]}")
 
 say() { printf '\n== %s\n' "$1"; }
 show() {

@@ -11,8 +11,9 @@
 
 static int lost; /* errno of the first failed g_print() */
 
+/* Flushed here, where a failure has its cause: an MPI library may flush all streams as it ends, and drops what the disk refuses. */
 static void print_bytes(const char *text) {
-    if (fputs(text, stdout) < 0 && lost == 0) lost = errno;
+    if ((fputs(text, stdout) < 0 || fflush(stdout) != 0) && lost == 0) lost = errno;
 }
 
 static void print_error_bytes(const char *text) { fputs(text, stderr); }
@@ -63,5 +64,5 @@ const char *program_cause(const GError *error) {
 }
 
 void program_print_version(const char *name) {
-    printf("mpianist-%s " MPIANIST_VERSION "\nLicense MIT. There is no warranty, to the extent permitted by law.\n", name);
+    g_print("mpianist-%s " MPIANIST_VERSION "\nLicense MIT. There is no warranty, to the extent permitted by law.\n", name);
 }

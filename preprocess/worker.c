@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -67,11 +68,23 @@ static size_t mapped_bytes(void) {
 #endif
 }
 
+/* GLib's word that memory ran out is lost where none is left to say it with, so the process looks for itself
+ * before it dies: malloc() asks for a mebibyte at the last. Calls only what a signal handler may. */
+static void tell_no_memory(int signal_number) {
+    static const char cause[] = "\nCannot allocate memory\n";
+    const void *room = mmap(NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED && write(STDERR_FILENO, cause, sizeof cause - 1) < 0) _exit(1);
+    raise(signal_number); /* blocked until the handler has returned, and then as if there were none */
+}
+
 static void limit_memory(size_t mapped, size_t bytes) {
     struct rlimit limit;
     if (mapped == 0 || bytes >= RLIM_INFINITY - mapped || getrlimit(RLIMIT_AS, &limit) != 0) return;
     limit.rlim_cur = MIN(mapped + bytes, limit.rlim_max);
     setrlimit(RLIMIT_AS, &limit);
+    static const int deaths[] = {SIGABRT, SIGSEGV, SIGTRAP};
+    const struct sigaction last_words = {.sa_handler = tell_no_memory, .sa_flags = (int)SA_RESETHAND};
+    for (size_t i = 0; i < G_N_ELEMENTS(deaths); i++) sigaction(deaths[i], &last_words, NULL);
 }
 
 /* TRUE once all n bytes are sent. Never raises SIGPIPE. */

@@ -72,12 +72,12 @@ static gboolean verb_from_name(const char *name, verb_t *verb, GError **error) {
 
 static void print_help(void) {
     const char *name = program_name();
-    printf("Usage: %s VERB [OPTION...] [FILE...]\n\nMakes music with a checkpoint that mpianist's trainer wrote.\n\nVerbs:\n", name);
-    for (size_t v = 0; v < VERB_COUNT; v++) printf("  %-12s %-12s %s\n", verbs[v].name, verbs[v].takes, verbs[v].summary);
-    printf("\n'%s VERB --help' lists a verb's options. Paths of the files written go to standard output, one a line; talk to standard error.\n"
-           "Exit status: 0 done, 1 error, 2 bad usage.\n\nExamples:\n",
-           name);
-    for (size_t v = 0; v < VERB_COUNT; v++) printf("  %s %s\n", name, verbs[v].example);
+    g_print("Usage: %s VERB [OPTION...] [FILE...]\n\nMakes music with a checkpoint that mpianist's trainer wrote.\n\nVerbs:\n", name);
+    for (size_t v = 0; v < VERB_COUNT; v++) g_print("  %-12s %-12s %s\n", verbs[v].name, verbs[v].takes, verbs[v].summary);
+    g_print("\n'%s VERB --help' lists a verb's options. Paths of the files written go to standard output, one a line; talk to standard error.\n"
+            "Exit status: 0 done, 1 error, 2 bad usage.\n\nExamples:\n",
+            name);
+    for (size_t v = 0; v < VERB_COUNT; v++) g_print("  %s %s\n", name, verbs[v].example);
 }
 
 static cli_t *cli_new(verb_t verb) {

@@ -75,10 +75,10 @@ for n in 1 2; do
         [ -s out ] && break
         sleep 0.02
     done
-    kill -s TERM "$(pgrep -P $! mpirun)"
+    kill -s TERM "$(rank_of $!)"
     wait $!
     status=$?
-    status_is 1 "SIGTERM to mpirun, $n ranks: exit 1"
+    status_is 1 "SIGTERM to one rank of $n: exit 1"
     says_once 'stopped by a signal' "with one message"
     ok "and no figures of what was under way" test "$(grep -c '"split":"train"' out)" -eq 0
 done

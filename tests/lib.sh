@@ -67,6 +67,16 @@ ranks() {
     ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 OPENBLAS_NUM_THREADS=1 timeout --kill-after=10 120 mpirun -n "$n" "$@"
 }
 
+# rank_of PID, launcher_of PID: the first rank of, and the launcher that is, the child of a `timeout` in the background. What the launcher is called, and
+# how many processes are between it and its ranks, is each MPI's own.
+launcher_of() { pgrep -P "$1"; }
+rank_of() {
+    local child
+    for child in $(pgrep -P "$1"); do
+        if [ "$(cat "/proc/$child/comm")" = trainer ]; then echo "$child"; else rank_of "$child"; fi
+    done | head -n 1
+}
+
 finish() {
     echo "1..$tap_count"
     exit $((tap_failed > 0))

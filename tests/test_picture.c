@@ -189,7 +189,7 @@ static void test_curves(void) {
 
 /* Pale steps behind, a legend of those that have a name alone, two discs a mark, and nothing drawn from one text's end to the next line. */
 static void test_curve_styles(void) {
-    static const char PALE[] = "stroke-opacity(:|=\")0\\.25", STROKE[] = "stroke-width(:|=\")2[;\"]", DARK[] = "rgb\\(0%,22\\.5%,35%\\)",
+    static const char PALE[] = "stroke-opacity(:|=\")0\\.25", STROKE[] = "stroke-width(:|=\")2[;\"]", DARK[] = "rgb\\(0%, ?22\\.5%, ?35%\\)",
                       SAMPLE[] = "d=\"M [0-9.]+ 22 L [0-9.]+ 22 ?\"";
     const double x[] = {1, 2, 3, 4}, y[] = {5, 4, 3, 2};
     const picture_curve_t curves[] = {{NULL, x, y, 4, CURVE_FAINT, 0}, {"a", x, y, 4, CURVE_LINE, 0}, {"b", x, y, 3, CURVE_MARKS, 0}};

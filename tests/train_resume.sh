@@ -35,9 +35,6 @@ run ranks 3 "$trainer" --output change "${common[@]}" --max-steps 40 --resume au
 status_is 0 "a run of 1 rank goes on with 3"
 same_steps whole/metrics.jsonl change/metrics.jsonl 1e-4 40 "to rounding"
 
-# rank_of PID: the first rank under `timeout mpirun`, PID being timeout's.
-rank_of() { pgrep -P "$(pgrep -P "$1" mpirun)" trainer | head -n 1; }
-
 for signal in USR1 TERM INT; do
     "$trainer" --output "one$signal" "${common[@]}" "${long[@]}" >/dev/null 2>err &
     wait_for "one$signal/metrics.jsonl" '"step": '
@@ -54,7 +51,7 @@ same_state oneTERM/latest.h5 never/latest.h5 "going on after a signal: the same 
 
 ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 60 mpirun -n 2 "$trainer" --output both "${common[@]}" "${long[@]}" >/dev/null 2>err &
 wait_for both/metrics.jsonl '"step": '
-kill -s USR1 $(pgrep -P $! mpirun)
+kill -s USR1 "$(launcher_of $!)"
 wait $!
 status=$?
 status_is 75 "mpirun passes SIGUSR1 on: exit 75"

@@ -19,9 +19,8 @@ ifneq ($(filter-out clean config deps format golden help uninstall,$(or $(MAKECM
 include $(if $(findstring n,$(firstword -$(MAKEFLAGS))),$(wildcard $(VENDORS)),$(VENDORS))
 endif
 $(VENDORS): vendors
-	@./deps build
 	@mkdir -p $(@D)
-	@CC='$(CC)' ./vendors >$@.new && mv $@.new $@
+	@./deps build; CC='$(CC)' ./vendors >$@.new && mv $@.new $@
 
 ## config: which compiler, MPI, BLAS and other parts were found and will be used; asks again
 .PHONY: config

@@ -17,7 +17,7 @@ static gboolean set_threads(const options_t *options, GError **error) {
     if (!threads_find(&threads, error)) return FALSE;
     if (options->threads > 0)
         ops_set_threads(options->threads);
-    else if (!g_getenv("OPENBLAS_NUM_THREADS") && !g_getenv("OMP_NUM_THREADS"))
+    else if (!g_getenv("OPENBLAS_NUM_THREADS") && !g_getenv("BLIS_NUM_THREADS") && !g_getenv("OMP_NUM_THREADS"))
         ops_set_threads(threads.threads);
     if (threads.idle > 0 && comm_rank() == 0 && !options->quiet)
         g_printerr("binding leaves %d %s of a host idle: start with `mpirun --bind-to none` or more ranks to use them\n", threads.idle,

@@ -17,6 +17,15 @@
 #define GEMM cblas_sgemm
 #endif
 
+/* What OpenBLAS and BLIS have beyond cblas.h; null where the program is loaded with another BLAS than these, which Debian lets its users choose. */
+#define WEAK __attribute__((weak))
+WEAK extern void openblas_set_num_threads(int threads);
+WEAK extern int openblas_get_num_threads(void);
+WEAK extern char *openblas_get_corename(void), *openblas_get_config(void);
+WEAK extern void bli_thread_set_num_threads(int64_t threads);
+WEAK extern int64_t bli_thread_get_num_threads(void);
+WEAK extern char *bli_info_get_version_str(void);
+
 enum { CHUNK = 1024, LANES = 16 }; /* cells that the losses take at a time (in first-level cache); partial sums */
 
 void ops_list_active(const ops_bits_t *x, uint32_t *start, uint32_t *window) {
@@ -244,20 +253,21 @@ real_t *ops_new_block(size_t n) {
 }
 
 void ops_set_threads(int threads) {
-#ifdef OPENBLAS_VERSION
-    openblas_set_num_threads(MAX(threads, 1));
-#else
-    (void)threads;
-#endif
+    if (openblas_set_num_threads)
+        openblas_set_num_threads(MAX(threads, 1));
+    else if (bli_thread_set_num_threads)
+        bli_thread_set_num_threads(MAX(threads, 1));
 }
 
 const char *ops_describe_blas(void) {
-#ifdef OPENBLAS_VERSION
     static char text[128];
-    char version[] = OPENBLAS_VERSION; /* with spaces around */
-    g_snprintf(text, sizeof text, "%s, %s kernels, threads: %d", g_strstrip(version), openblas_get_corename(), openblas_get_num_threads());
+    if (openblas_get_config) {
+        g_auto(GStrv) words = g_strsplit(openblas_get_config(), " ", 3); /* name, version, how it was built */
+        g_snprintf(text, sizeof text, "%s %s, %s kernels, threads: %d", words[0], words[1], openblas_get_corename(), openblas_get_num_threads());
+    } else if (bli_info_get_version_str) {
+        g_snprintf(text, sizeof text, "BLIS %s, threads: %d", bli_info_get_version_str(), (int)bli_thread_get_num_threads());
+    } else {
+        g_snprintf(text, sizeof text, "BLAS of one thread");
+    }
     return text;
-#else
-    return "BLAS";
-#endif
 }

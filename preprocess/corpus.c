@@ -209,7 +209,8 @@ static gboolean make_room(const corpus_options_t *options, const shard_set_t *he
 /* Writes the songs collected for one shard and starts the next. */
 static gboolean flush_shard(const corpus_t *corpus, const shard_set_t *head, size_t *shard, GArray *songs, GByteArray *bits, int64_t *frames,
                             GError **error) {
-    if (!shard_write(corpus->options->output, head, *shard, (const shard_song_t *)(void *)songs->data, songs->len, bits->data, *frames, error))
+    if (!shard_write(corpus->options->output, head, *shard, (const shard_song_t *)(void *)songs->data, songs->len, bits->data, *frames,
+                     corpus->options->jobs, error))
         return FALSE;
     g_array_set_size(songs, 0);
     g_byte_array_set_size(bits, 0);

@@ -93,7 +93,7 @@ preprocess_options_t *preprocess_options_parse(int argc, char *const *argv, GErr
     corpus_options_t *corpus = &options->corpus;
     grid_t *grid = &corpus->grid;
     raw_t raw = {.memory_mib = 1024};
-    g_autofree char *jobs_help = g_strdup_printf("Worker processes (default: %d, this machine's cores; 1..64)", corpus->jobs);
+    g_autofree char *jobs_help = g_strdup_printf("Worker processes, threads (default: %d, this machine's cores; 1..64)", corpus->jobs);
     const GOptionEntry music[] = {
         {"steps-per-beat", 0, 0, G_OPTION_ARG_INT, &grid->steps_per_beat, "Frames a quarter note (default: 4, 1..96; 12 and 24 hold triplets)", "N"},
         {"pitch-low", 0, 0, G_OPTION_ARG_INT, &grid->pitch_low, "Lowest MIDI pitch (default: 21, A0; 0..127)", "PITCH"},

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "preprocess/deflate.h"
 #include "preprocess/h5.h"
 #include "preprocess/program.h"
 
@@ -46,21 +47,50 @@ static char *shard_path(const char *folder, size_t shard, size_t shards) {
     return g_strdup_printf("%s/shard-%05zu-of-%05zu.h5", folder, shard, shards);
 }
 
-/* Makes a compressed, checksummed dataset of `rows` rows and writes it. */
-static gboolean write_dataset(h5_file_t *file, const char *name, hid_t type, int rank, const hsize_t *size, const hsize_t *chunk, const void *data,
-                              GError **error) {
+/* Makes a compressed, checksummed dataset. Negative with error set. Owner: caller. */
+static hid_t make_dataset(h5_file_t *file, const char *name, hid_t type, int rank, const hsize_t *size, const hsize_t *chunk, GError **error) {
     g_autofree char *doing = g_strdup_printf("write %s", name);
     g_auto(h5_id_t) space = H5Screate_simple(rank, size, NULL);
     g_auto(h5_id_t) stored = H5Tcopy(type);
     g_auto(h5_id_t) creation = H5Pcreate(H5P_DATASET_CREATE);
     if (H5Tget_class(type) == H5T_COMPOUND) H5Tpack(stored);
     H5Pset_obj_track_times(creation, FALSE);
-    if (H5Pset_chunk(creation, rank, chunk) < 0 || H5Pset_deflate(creation, DEFLATE_LEVEL) < 0 || H5Pset_fletcher32(creation) < 0)
-        return h5_fail(error, H5_ERROR_WRITE, h5_file_path(file), doing);
-    g_auto(h5_id_t) dataset = H5Dcreate2(h5_file_id(file), name, stored, space, H5P_DEFAULT, creation, H5P_DEFAULT);
-    if (dataset < 0 || H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
-        return h5_fail(error, H5_ERROR_WRITE, h5_file_path(file), doing);
-    return TRUE;
+    hid_t dataset = -1;
+    if (H5Pset_chunk(creation, rank, chunk) >= 0 && H5Pset_deflate(creation, DEFLATE_LEVEL) >= 0 && H5Pset_fletcher32(creation) >= 0)
+        dataset = H5Dcreate2(h5_file_id(file), name, stored, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    if (dataset < 0) h5_fail(error, H5_ERROR_WRITE, h5_file_path(file), doing);
+    return dataset;
+}
+
+typedef struct {
+    hid_t dataset;
+    hsize_t chunk_frames;
+} roll_writer_t;
+
+static gboolean write_chunk(gpointer user, size_t index, const uint8_t *bytes, size_t size) {
+    const roll_writer_t *writer = user;
+    const hsize_t offset[4] = {index * writer->chunk_frames};
+    return H5Dwrite_chunk(writer->dataset, H5P_DEFAULT, 0, offset, size, bytes) >= 0;
+}
+
+/* /roll: HDF5's filters, which work on one thread, are passed by. */
+static gboolean write_roll(h5_file_t *file, const grid_t *grid, const uint8_t *bits, int64_t frames, int threads, GError **error) {
+    const size_t stride = ((size_t)grid->pitches + 7) / 8, frame_bytes = grid_frame_bytes(grid);
+    const hsize_t size[4] = {(hsize_t)frames, (hsize_t)grid->n_tracks, ROLL_PLANES, stride};
+    const hsize_t chunk[4] = {CLAMP(CHUNK_BYTES / frame_bytes, 1, (hsize_t)frames), size[1], size[2], size[3]};
+    g_auto(h5_id_t) dataset = make_dataset(file, "/roll", H5T_STD_U8LE, 4, size, chunk, error);
+    if (dataset < 0) return FALSE;
+    roll_writer_t writer = {dataset, chunk[0]};
+    return deflate_chunks(bits, (size_t)frames * frame_bytes, chunk[0] * frame_bytes, DEFLATE_LEVEL, threads, write_chunk, &writer) ||
+           h5_fail(error, H5_ERROR_WRITE, h5_file_path(file), "write /roll");
+}
+
+static gboolean write_songs(h5_file_t *file, const shard_song_t *songs, size_t n, GError **error) {
+    const hsize_t size = n, chunk = MIN(n, 256);
+    g_auto(h5_id_t) row = song_type();
+    g_auto(h5_id_t) dataset = make_dataset(file, "/songs", row, 1, &size, &chunk, error);
+    if (dataset < 0) return FALSE;
+    return H5Dwrite(dataset, row, H5S_ALL, H5S_ALL, H5P_DEFAULT, songs) >= 0 || h5_fail(error, H5_ERROR_WRITE, h5_file_path(file), "write /songs");
 }
 
 static gboolean write_head(h5_file_t *file, const shard_set_t *head, size_t shard, size_t shards, GError **error) {
@@ -77,17 +107,12 @@ static gboolean write_head(h5_file_t *file, const shard_set_t *head, size_t shar
 }
 
 gboolean shard_write(const char *folder, const shard_set_t *head, size_t shard, const shard_song_t *songs, size_t n_songs, const uint8_t *bits,
-                     int64_t frames, GError **error) {
+                     int64_t frames, int threads, GError **error) {
     g_autofree char *path = shard_path(folder, shard, head->n_shards);
-    size_t stride = ((size_t)head->grid.pitches + 7) / 8, frame_bytes = grid_frame_bytes(&head->grid);
-    const hsize_t roll_size[4] = {(hsize_t)frames, (hsize_t)head->grid.n_tracks, ROLL_PLANES, stride};
-    const hsize_t roll_chunk[4] = {CLAMP(CHUNK_BYTES / frame_bytes, 1, (hsize_t)frames), (hsize_t)head->grid.n_tracks, ROLL_PLANES, stride};
-    const hsize_t songs_size = n_songs, songs_chunk = MIN(n_songs, 256);
     h5_file_t *file = h5_file_create(path, error);
     if (!file) return FALSE;
-    g_auto(h5_id_t) row = song_type();
-    if (!write_head(file, head, shard, head->n_shards, error) || !write_dataset(file, "/roll", H5T_STD_U8LE, 4, roll_size, roll_chunk, bits, error) ||
-        !write_dataset(file, "/songs", row, 1, &songs_size, &songs_chunk, songs, error)) {
+    if (!write_head(file, head, shard, head->n_shards, error) || !write_roll(file, &head->grid, bits, frames, threads, error) ||
+        !write_songs(file, songs, n_songs, error)) {
         h5_file_close(file);
         return FALSE;
     }

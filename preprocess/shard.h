@@ -45,9 +45,10 @@ GQuark shard_error_quark(void);
 typedef enum { SHARD_ERROR_READ, SHARD_ERROR_WRITE, SHARD_ERROR_FORMAT, SHARD_ERROR_MIXED, SHARD_ERROR_MISSING, SHARD_ERROR_NONE } shard_error_t;
 
 /* Writes shard `shard` of `shards` to folder, atomically (temporary, flush, fsync, rename, fsync of the folder). bits: the songs' frames one
- * after the other; songs[i].first_frame counts in it. FALSE with error set: file and cause (a full disk by name). */
+ * after the other; songs[i].first_frame counts in it. `threads` (>= 1) compress them, which does not change the
+ * file. FALSE with error set: file and cause (a full disk by name). */
 gboolean shard_write(const char *folder, const shard_set_t *head, size_t shard, const shard_song_t *songs, size_t n_songs, const uint8_t *bits,
-                     int64_t frames, GError **error);
+                     int64_t frames, int threads, GError **error);
 
 /* The corpus id of one shard file; NULL where it is none that can be read. Owner: caller. */
 char *shard_corpus_id(const char *path);

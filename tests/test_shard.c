@@ -50,7 +50,7 @@ static void write_shard(const char *folder, const shard_set_t *head, size_t shar
     }
     g_autofree uint8_t *bits = g_malloc((size_t)frames * frame_bytes);
     for (size_t i = 0; i < (size_t)frames * frame_bytes; i++) bits[i] = byte_at(before + i);
-    shard_write(folder, head, shard, songs, SONGS_EACH, bits, frames, &error);
+    shard_write(folder, head, shard, songs, SONGS_EACH, bits, frames, 1, &error);
     g_assert_no_error(error);
 }
 
@@ -233,7 +233,7 @@ static void test_lying_song(void) {
         song.split = lies[i].split;
         song.meter_denominator = lies[i].denominator;
         char *folder = g_dir_make_tmp("test_shard.XXXXXX", NULL);
-        shard_write(folder, &head, 0, &song, 1, bits, 3, &error);
+        shard_write(folder, &head, 0, &song, 1, bits, 3, 1, &error);
         g_assert_no_error(error);
         assert_refused(folder, "*shard-00000-of-00001.h5: /songs does not fit /roll; *");
     }
@@ -307,7 +307,7 @@ static void test_any_damage(void) {
     for (size_t i = 0; i < sizeof bits; i++) bits[i] = byte_at(i);
     char *folder = g_dir_make_tmp("test_shard.XXXXXX", NULL);
     g_autofree char *path = g_build_filename(folder, "shard-00000-of-00001.h5", NULL);
-    g_assert_true(shard_write(folder, &head, 0, &song, 1, bits, 3, &error) && g_file_get_contents(path, &bytes, &n, &error));
+    g_assert_true(shard_write(folder, &head, 0, &song, 1, bits, 3, 1, &error) && g_file_get_contents(path, &bytes, &n, &error));
     for (gsize i = 0; i < n; i += 3) {
         bytes[i] ^= (char)(1 << i % 8);
         g_assert_true(g_file_set_contents_full(path, bytes, (gssize)n, G_FILE_SET_CONTENTS_NONE, 0666, NULL));
@@ -342,17 +342,17 @@ static void test_full_disk(void) {
     limit = old;
     limit.rlim_cur = 1000;
     setrlimit(RLIMIT_FSIZE, &limit);
-    gboolean written = shard_write(folder, &head, 0, &song, 1, bits, 3, &error);
+    gboolean written = shard_write(folder, &head, 0, &song, 1, bits, 3, 1, &error);
     setrlimit(RLIMIT_FSIZE, &old);
     g_assert_false(written);
     g_assert_nonnull(strstr(error->message, "shard-00000-of-00003.h5: cannot write: File too large; "));
     g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS) || g_file_test(temporary, G_FILE_TEST_EXISTS));
     g_clear_error(&error);
-    g_assert_true(shard_write(folder, &head, 0, &song, 1, bits, 3, &error));
+    g_assert_true(shard_write(folder, &head, 0, &song, 1, bits, 3, 1, &error));
     g_assert_true(g_file_get_contents(path, &before, &n_before, NULL));
     bits[0] = 1;
     setrlimit(RLIMIT_FSIZE, &limit);
-    written = shard_write(folder, &head, 0, &song, 1, bits, 3, &error);
+    written = shard_write(folder, &head, 0, &song, 1, bits, 3, 1, &error);
     setrlimit(RLIMIT_FSIZE, &old);
     g_assert_false(written);
     g_assert_true(g_file_get_contents(path, &after, &n_after, NULL)); /* what stood there stands */
@@ -378,7 +378,7 @@ static void write_counted(const char *folder) {
     songs[0].frames = 4;
     songs[1].frames = 2;
     songs[1].split = SPLIT_VALID;
-    shard_write(folder, &head, 0, songs, 2, roll->bits, 6, &error);
+    shard_write(folder, &head, 0, songs, 2, roll->bits, 6, 1, &error);
     g_assert_no_error(error);
     roll_free(roll);
 }

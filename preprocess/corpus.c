@@ -1,5 +1,5 @@
-/* corpus: the order of a preprocess run. Owns which files count as duplicates, which split a song falls in, and how songs are dealt to shards. Parses nothing
- * itself and keeps no roll in memory but the shard's that is being written. */
+/* corpus: the order of a preprocess run: alone, of one part, or of the join. Owns how songs are dealt to shards. Parses nothing itself and keeps no roll in memory
+ * but the shard's that is being written. */
 #include "preprocess/corpus.h"
 
 #include <errno.h>
@@ -7,176 +7,114 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "preprocess/h5.h"
+#include "preprocess/parse.h"
+#include "preprocess/part.h"
 #include "preprocess/program.h"
 #include "preprocess/progress.h"
 #include "preprocess/report.h"
-#include "preprocess/spool.h"
 
 G_DEFINE_QUARK(mpianist_corpus_error, corpus_error)
 
 typedef struct {
     const corpus_options_t *options;
-    report_row_t *rows; /* one a file, same order */
-    size_t n;
-    spool_t *spool; /* NULL in a dry run */
+    char *layout;       /* what decides how notes are laid on the grid, as text */
+    char *options_text; /* what decides what the shards hold */
+    char *identity;     /* of a corpus in parts */
+    const found_list_t *files;
+    row_t *rows;      /* one a file, same order */
+    spool_t **spools; /* one a part */
+    guint16 parts;
 } corpus_t;
 
-/* The workers, and the row of the file that each is busy with. */
-typedef struct {
-    worker_t *worker[64];
-    size_t row[64];
-    size_t jobs, busy; /* of the jobs workers the first `busy` have a file */
-} pool_t;
-#define POOL_MAX G_N_ELEMENTS(((pool_t *)NULL)->worker)
-
-/* Gives idle workers the files from *next on that the spool does not know yet. */
-static gboolean give_files(corpus_t *corpus, pool_t *pool, size_t *next, GError **error) {
-    for (; pool->busy < pool->jobs && *next < corpus->n; (*next)++) {
-        report_row_t *row = &corpus->rows[*next];
-        if (corpus->spool && spool_find(corpus->spool, row->found->path, &row->entry, &row->offset)) continue;
-        if (!worker_give(pool->worker[pool->busy], row->found->path, error)) return FALSE;
-        pool->row[pool->busy++] = *next;
-    }
+/* A file's entry as the report has it: with the meter and the reason that this run gives. bits: NULL, or room for the roll. */
+static gboolean read_entry(const corpus_t *corpus, size_t i, entry_t *entry, uint8_t *bits, size_t bytes, GError **error) {
+    const row_t *row = &corpus->rows[i];
+    if (!spool_read(corpus->spools[row->part], row->at, entry, bits, bytes, error)) return FALSE;
+    if (entry->kept && corpus->options->meter.numerator != 0) entry->meter = corpus->options->meter;
+    entry->kept = row->kept;
+    if (row->drop != ROW_STAYS) g_strlcpy(entry->reason, rows_drop_reason(row->drop), sizeof entry->reason);
     return TRUE;
 }
 
-/* Takes one worker's entry and gives it another file before it keeps that entry. */
-static gboolean collect(corpus_t *corpus, pool_t *pool, size_t *next, GError **error) {
-    g_autoptr(GByteArray) bits = NULL;
-    size_t which = worker_wait_any(pool->worker, pool->busy), last = pool->busy - 1;
-    worker_t *worker = pool->worker[which];
-    report_row_t *row = &corpus->rows[pool->row[which]];
-    pool->worker[which] = pool->worker[last];
-    pool->row[which] = pool->row[last];
-    pool->worker[last] = worker;
-    pool->busy--;
-    if (!entry_take(worker, &row->entry, &bits, error) || !give_files(corpus, pool, next, error)) return FALSE;
-    /* A file that was not read to its end is tried again: the limits may be others then. */
-    if (!corpus->spool || !row->entry.sha256[0]) return TRUE;
-    return spool_add(corpus->spool, row->found->path, &row->entry, bits, &row->offset, error);
+static gboolean fail(GError **error, const char *path, const char *doing) {
+    g_set_error(error, CORPUS_ERROR, CORPUS_ERROR_OUTPUT, "%s: cannot %s: %s; choose another --output", path, doing, g_strerror(errno));
+    return FALSE;
 }
 
-/* Parses every file that the spool does not know yet. */
-static gboolean parse_files(corpus_t *corpus, GError **error) {
-    const corpus_options_t *options = corpus->options;
-    progress_t progress = progress_start("files", options->quiet);
-    pool_t pool = {.jobs = MIN((size_t)options->jobs, POOL_MAX)};
-    size_t next = 0;
-    for (size_t i = 0; i < pool.jobs; i++) pool.worker[i] = entry_worker_new(&options->grid, &options->limits);
-    gboolean good = give_files(corpus, &pool, &next, error);
-    while (good && pool.busy > 0) {
-        good = collect(corpus, &pool, &next, error);
-        progress_show(&progress, next - pool.busy, corpus->n);
-    }
-    for (size_t i = 0; i < pool.jobs; i++) worker_free(pool.worker[i]);
-    progress_end(&progress);
-    return good;
-}
-
-/* After parsing, so that the spool keeps what the files say. */
-static void set_meters(corpus_t *corpus) {
-    if (corpus->options->meter.numerator == 0) return;
-    for (size_t i = 0; i < corpus->n; i++)
-        if (corpus->rows[i].entry.kept) corpus->rows[i].entry.meter = corpus->options->meter;
-}
-
-static void drop(report_row_t *row, const char *reason) {
-    row->entry.kept = FALSE;
-    g_strlcpy(row->entry.reason, reason, sizeof row->entry.reason);
-}
-
-/* Names each row's earlier twin; drops the exact ones, and the transposed ones where asked to. */
-static void find_duplicates(corpus_t *corpus) {
-    const corpus_options_t *options = corpus->options;
-    g_autoptr(GHashTable) contents = g_hash_table_new(g_str_hash, g_str_equal), shapes = g_hash_table_new(g_str_hash, g_str_equal);
-    for (size_t i = 0; i < corpus->n; i++) {
-        report_row_t *row = &corpus->rows[i];
-        if (!row->entry.kept) continue;
-        const report_row_t *same = g_hash_table_lookup(contents, row->entry.content), *shape = g_hash_table_lookup(shapes, row->entry.shape);
-        row->twin = same ? same : shape;
-        row->transposed = !same && shape;
-        if (!same) g_hash_table_insert(contents, row->entry.content, row);
-        if (!shape) g_hash_table_insert(shapes, row->entry.shape, row);
-        if (options->split_by_folder) continue;
-        if (same) drop(row, "duplicate");
-        if (row->transposed && options->drop_transposed) drop(row, "transposed duplicate");
-    }
-}
-
-/* By the hash of the shape: a song and its transpositions fall in one split, whatever else is there. */
-static split_t split_of_shape(const char *shape, const double *percent) {
-    char digits[14] = "";
-    g_strlcpy(digits, shape, sizeof digits);
-    double at = (double)g_ascii_strtoull(digits, NULL, 16) / (double)(1ULL << 52) * 100, sum = 0;
-    for (int split = 0; split < SPLIT_COUNT - 1; split++) {
-        sum += percent[split];
-        if (at < sum) return (split_t)split;
-    }
-    return SPLIT_TEST;
-}
-
-static void choose_splits(corpus_t *corpus) {
-    const corpus_options_t *options = corpus->options;
-    for (size_t i = 0; i < corpus->n; i++) {
-        report_row_t *row = &corpus->rows[i];
-        if (!row->entry.kept) continue;
-        if (!options->split_by_folder)
-            row->split = split_of_shape(row->entry.shape, options->split);
-        else if (row->found->has_split)
-            row->split = row->found->split;
-        else
-            drop(row, "in no folder named train, valid or test (--split-by-folder)");
-    }
-}
-
-/* The options that decide what the shards hold, as text. */
-static char *options_text(const corpus_options_t *options) {
-    const grid_t *grid = &options->grid;
+/* The options that decide what a file's roll holds, as text. */
+static char *layout_text(const grid_t *grid) {
     g_autofree char *tracks = grid_tracks_string(grid);
+    return g_strdup_printf("--steps-per-beat %d --pitch-low %d --pitches %d%s%s --tracks %s", grid->steps_per_beat, grid->pitch_low, grid->pitches,
+                           grid->fold_octaves ? " --fold-octaves" : "", grid->sustain_pedal ? " --sustain-pedal" : "", tracks);
+}
+
+/* The options that decide what the shards hold. */
+static char *options_text(const corpus_options_t *options, const char *layout) {
     g_autofree char *split = options->split_by_folder ? g_strdup("--split-by-folder")
                                                       : g_strdup_printf("--split %g,%g,%g", options->split[0], options->split[1], options->split[2]);
     g_autofree char *meter =
         options->meter.numerator ? g_strdup_printf(" --meter %u/%u", options->meter.numerator, options->meter.denominator) : g_strdup("");
-    return g_strdup_printf("--steps-per-beat %d --pitch-low %d --pitches %d%s%s --tracks %s%s %s%s --shard-frames %" G_GINT64_FORMAT,
-                           grid->steps_per_beat, grid->pitch_low, grid->pitches, grid->fold_octaves ? " --fold-octaves" : "",
-                           grid->sustain_pedal ? " --sustain-pedal" : "", tracks, meter, split, options->drop_transposed ? " --drop-transposed" : "",
+    return g_strdup_printf("%s%s %s%s --shard-frames %" G_GINT64_FORMAT, layout, meter, split, options->drop_transposed ? " --drop-transposed" : "",
                            options->shard_frames);
 }
 
 /* The row of /songs of a kept file. */
-static shard_song_t song_of_row(const report_row_t *row, int64_t first_frame) {
+static shard_song_t song_of(const found_t *file, const entry_t *entry, uint8_t split, int64_t first_frame) {
     shard_song_t song;
     memset(&song, 0, sizeof song); /* its bytes go to disk */
     song.first_frame = first_frame;
-    song.frames = row->entry.frames;
-    song.tempo_bpm = row->entry.tempo_bpm;
-    song.meter_numerator = row->entry.meter.numerator;
-    song.meter_denominator = row->entry.meter.denominator;
-    song.split = (uint8_t)row->split;
-    g_strlcpy(song.sha256, row->entry.sha256, sizeof song.sha256);
-    g_autofree char *path = g_utf8_make_valid(row->found->name, -1);
+    song.frames = entry->frames;
+    song.tempo_bpm = entry->tempo_bpm;
+    song.meter_numerator = entry->meter.numerator;
+    song.meter_denominator = entry->meter.denominator;
+    song.split = split;
+    g_strlcpy(song.sha256, entry->sha256, sizeof song.sha256);
+    g_autofree char *path = g_utf8_make_valid(file->name, -1);
     g_utf8_strncpy(song.path, path, MIN((size_t)g_utf8_strlen(path, -1), (sizeof song.path - 1) / 4));
     return song;
 }
 
 /* The corpus id, over the options and each kept song; and how many shards the songs make. */
-static void describe(const corpus_t *corpus, shard_set_t *head) {
+static gboolean describe(const corpus_t *corpus, shard_set_t *head, GError **error) {
     g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
     int64_t in_shard = 0;
     head->grid = corpus->options->grid;
-    head->options = options_text(corpus->options);
+    head->options = g_strdup(corpus->options_text);
     g_checksum_update(checksum, (const guchar *)head->options, -1);
-    for (size_t i = 0; i < corpus->n; i++) {
-        const report_row_t *row = &corpus->rows[i];
-        if (!row->entry.kept) continue;
-        shard_song_t song = song_of_row(row, 0);
-        g_autofree char *line = g_strdup_printf("\n%s %s %s %s", song.path, song.sha256, row->entry.content, split_name(row->split));
+    for (size_t i = 0; i < corpus->files->n; i++) {
+        const row_t *row = &corpus->rows[i];
+        entry_t entry;
+        if (!row->kept) continue;
+        if (!read_entry(corpus, i, &entry, NULL, 0, error)) return FALSE;
+        shard_song_t song = song_of(&corpus->files->files[i], &entry, row->split, 0);
+        g_autofree char *line = g_strdup_printf("\n%s %s %s %s", song.path, song.sha256, entry.content, split_name(row->split));
         g_checksum_update(checksum, (const guchar *)line, -1);
         if (in_shard == 0) head->n_shards++;
         in_shard += song.frames;
         if (in_shard >= corpus->options->shard_frames) in_shard = 0;
     }
     g_strlcpy(head->corpus_id, g_checksum_get_string(checksum), sizeof head->corpus_id);
+    return TRUE;
+}
+
+static gboolean write_report(const corpus_t *corpus, GError **error) {
+    const found_t *files = corpus->files->files;
+    g_autoptr(report_t) report = report_new(corpus->options->output, &corpus->options->grid, error);
+    if (!report) return FALSE;
+    for (size_t i = 0; i < corpus->files->n; i++) {
+        const row_t *row = &corpus->rows[i];
+        entry_t entry;
+        if (!read_entry(corpus, i, &entry, NULL, 0, error)) return FALSE;
+        report_add(report, &(report_row_t){.name = files[i].name,
+                                           .entry = &entry,
+                                           .split = row->split,
+                                           .twin = row->twin == ROW_NONE ? NULL : files[row->twin].name,
+                                           .transposed = row->transposed});
+    }
+    if (!report_commit(report, error)) return FALSE;
+    if (!corpus->options->quiet) report_summarize(report);
+    return TRUE;
 }
 
 /* Shards of another corpus in the folder: refused, or with --replace removed. */
@@ -198,10 +136,7 @@ static gboolean make_room(const corpus_options_t *options, const shard_set_t *he
                         "%s: belongs to another corpus (other songs or other options); name another --output, or give --replace", path);
             return FALSE;
         }
-        if (g_unlink(path) != 0) {
-            g_set_error(error, CORPUS_ERROR, CORPUS_ERROR_OUTPUT, "%s: cannot remove: %s; choose another --output", path, g_strerror(errno));
-            return FALSE;
-        }
+        if (g_unlink(path) != 0) return fail(error, path, "remove");
     }
     return TRUE;
 }
@@ -226,16 +161,18 @@ static gboolean write_shards(const corpus_t *corpus, const shard_set_t *head, GE
     g_autoptr(GArray) songs = g_array_new(FALSE, TRUE, sizeof(shard_song_t));
     g_autoptr(GByteArray) bits = g_byte_array_new();
     progress_t progress = progress_start("songs written", options->quiet);
-    for (size_t i = 0; i < corpus->n; i++) {
-        const report_row_t *row = &corpus->rows[i];
-        progress_show(&progress, i, corpus->n);
-        if (!row->entry.kept) continue;
-        shard_song_t song = song_of_row(row, frames);
+    for (size_t i = 0; i < corpus->files->n; i++) {
+        const row_t *row = &corpus->rows[i];
+        entry_t entry;
+        progress_show(&progress, i, corpus->files->n);
+        if (!row->kept) continue;
+        if (!read_entry(corpus, i, &entry, NULL, 0, error)) return FALSE;
+        shard_song_t song = song_of(&corpus->files->files[i], &entry, row->split, frames);
         guint at = bits->len;
         size_t bytes = (size_t)song.frames * frame_bytes;
         g_array_append_val(songs, song);
         g_byte_array_set_size(bits, at + (guint)bytes);
-        if (!spool_read(corpus->spool, row->offset, bits->data + at, bytes, error)) return FALSE;
+        if (!read_entry(corpus, i, &entry, bits->data + at, bytes, error)) return FALSE;
         frames += song.frames;
         if (frames >= options->shard_frames && !flush_shard(corpus, head, &shard, songs, bits, &frames, error)) return FALSE;
     }
@@ -243,40 +180,139 @@ static gboolean write_shards(const corpus_t *corpus, const shard_set_t *head, GE
     return songs->len == 0 || flush_shard(corpus, head, &shard, songs, bits, &frames, error);
 }
 
-static gboolean run(corpus_t *corpus, GError **error) {
+/* Of a corpus that was joined: its seal, so that a join or a part that comes late knows that nothing is left to do. */
+static char *joined_path(const corpus_t *corpus) { return g_build_filename(corpus->options->output, "preprocess.joined", NULL); }
+
+/* From parsed files to report and shards. */
+static gboolean finish(corpus_t *corpus, GError **error) {
     const corpus_options_t *options = corpus->options;
     g_autoptr(shard_set_t) head = g_new0(shard_set_t, 1);
-    if (!parse_files(corpus, error)) return FALSE;
-    set_meters(corpus);
-    find_duplicates(corpus);
-    choose_splits(corpus);
-    describe(corpus, head);
+    g_autofree char *joined = joined_path(corpus);
+    rows_find_twins(corpus->rows, corpus->files->n, !options->split_by_folder, !options->split_by_folder && options->drop_transposed);
+    rows_choose_splits(corpus->rows, corpus->files, options->split_by_folder ? NULL : options->split);
+    if (!describe(corpus, head, error)) return FALSE;
     if (!options->dry_run && head->n_shards > 0 && !make_room(options, head, error)) return FALSE;
-    if (!report_write(options->output, corpus->rows, corpus->n, &options->grid, error)) return FALSE;
-    if (!options->quiet) report_summarize(corpus->rows, corpus->n, options->output);
+    if (!options->dry_run && g_unlink(joined) != 0 && errno != ENOENT) return fail(error, joined, "remove");
+    if (!write_report(corpus, error)) return FALSE;
     if (head->n_shards == 0) {
         g_set_error(error, CORPUS_ERROR, CORPUS_ERROR_EMPTY, "no songs: none of the files (%zu) could be used; %s/report.tsv says why, file by file",
-                    corpus->n, options->output);
+                    corpus->files->n, options->output);
         return FALSE;
     }
     return options->dry_run || write_shards(corpus, head, error);
 }
 
-gboolean corpus_run(const corpus_options_t *options, GError **error) {
-    corpus_t corpus = {.options = options};
-    g_autoptr(GPtrArray) found = find_files(options->inputs, options->files_from, error);
-    if (!found) return FALSE;
-    if (g_mkdir_with_parents(options->output, 0777) != 0) {
-        g_set_error(error, CORPUS_ERROR, CORPUS_ERROR_OUTPUT, "%s: cannot make this folder: %s; choose another --output", options->output,
-                    g_strerror(errno));
+static gboolean run_alone(corpus_t *corpus, GError **error) {
+    const corpus_options_t *options = corpus->options;
+    g_autofree char *path = g_build_filename(options->output, options->dry_run ? "preprocess.look" : "preprocess.spool", NULL);
+    if (!(corpus->spools[0] = spool_open(path, error))) return FALSE;
+    g_free(rows_load(corpus->rows, corpus->files, 0, corpus->layout, TRUE, corpus->spools[0]));
+    gboolean done = parse_files(options, corpus->files, corpus->rows, 0, corpus->layout, corpus->spools[0], error) && finish(corpus, error);
+    spool_close(g_steal_pointer(&corpus->spools[0]), done || options->dry_run);
+    return done;
+}
+
+/* Whether the shards of this corpus stand, joined from so many parts; any number where parts is 0. */
+static gboolean is_joined(const corpus_t *corpus, guint16 parts) {
+    g_autofree char *path = joined_path(corpus), *text = NULL;
+    if (!g_file_get_contents(path, &text, NULL, NULL)) return FALSE;
+    const char *identity = strchr(text, '\n');
+    g_autofree char *seal = part_seal(corpus->identity, 0, parts);
+    if (!identity || strcmp(parts ? seal : corpus->identity, parts ? text : identity + 1) != 0) return FALSE;
+    g_autoptr(shard_set_t) shards = shard_set_open(corpus->options->output, NULL);
+    return shards && strcmp(shards->options, corpus->options_text) == 0;
+}
+
+static void say_joined(const corpus_t *corpus) {
+    if (!corpus->options->quiet) program_say("%s: joined already, nothing to do\n", corpus->options->output);
+}
+
+/* Whether the part's file stands and lacks nothing. */
+static gboolean part_stands(corpus_t *corpus, guint16 part, const char *path, const char *seal) {
+    spool_t *spool = spool_open_sealed(path, NULL);
+    g_autofree char *said = spool ? rows_load(corpus->rows, corpus->files, part, corpus->layout, TRUE, spool) : NULL;
+    spool_close(spool, FALSE);
+    return g_strcmp0(said, seal) == 0 && rows_missing(corpus->rows, corpus->files->n, part) == 0;
+}
+
+static gboolean run_part(corpus_t *corpus, GError **error) {
+    const corpus_options_t *options = corpus->options;
+    const guint16 part = (guint16)(options->part - 1);
+    g_autofree char *sealed = part_path(options->output, part, corpus->parts, "part"),
+                    *path = part_path(options->output, part, corpus->parts, "spool");
+    g_autofree char *seal = part_seal(corpus->identity, part, corpus->parts);
+    if (is_joined(corpus, corpus->parts)) return say_joined(corpus), TRUE;
+    if (g_file_test(sealed, G_FILE_TEST_EXISTS)) {
+        if (part_stands(corpus, part, sealed, seal)) {
+            if (!options->quiet) program_say("%s: stands already, nothing to do\n", sealed);
+            return TRUE;
+        }
+        if (g_rename(sealed, path) != 0) return fail(error, path, "write"); /* what it holds is of use where files and grid are the same */
+        for (size_t i = 0; i < corpus->files->n; i++) corpus->rows[i].at = 0;
+    }
+    if (!(corpus->spools[part] = spool_open(path, error))) return FALSE;
+    g_free(rows_load(corpus->rows, corpus->files, part, corpus->layout, TRUE, corpus->spools[part]));
+    if (!parse_files(options, corpus->files, corpus->rows, part, corpus->layout, corpus->spools[part], error) ||
+        !spool_seal(corpus->spools[part], seal, sealed, error))
+        return FALSE;
+    if (!options->quiet) fprintf(stderr, "part %d of %d: %s\n", options->part, options->parts, sealed);
+    return TRUE;
+}
+
+/* Removes the files of all parts that are sealed as this corpus' own; the mark that it is joined stands. */
+static void remove_parts(const corpus_t *corpus) {
+    for (guint16 part = 0; part < corpus->parts; part++) spool_close(g_steal_pointer(&corpus->spools[part]), TRUE);
+}
+
+static gboolean mark_joined(const corpus_t *corpus, GError **error) {
+    g_autofree char *path = joined_path(corpus), *text = part_seal(corpus->identity, 0, corpus->parts);
+    g_autoptr(GError) cause = NULL;
+    if (g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0666, &cause)) return TRUE;
+    g_set_error(error, CORPUS_ERROR, CORPUS_ERROR_OUTPUT, "%s: cannot write: %s; make room and run the same command again", path,
+                program_cause(cause));
+    return FALSE;
+}
+
+static gboolean run_join(corpus_t *corpus, GError **error) {
+    const corpus_options_t *options = corpus->options;
+    if (corpus->parts == 0 && is_joined(corpus, 0)) return say_joined(corpus), TRUE;
+    if (corpus->parts == 0) {
+        g_set_error(error, CORPUS_ERROR, CORPUS_ERROR_EMPTY,
+                    "%s: holds no parts to join; make them by the same command with --part I/N in place of --join", options->output);
         return FALSE;
     }
-    if (!options->dry_run && !(corpus.spool = spool_open(options->output, &options->grid, error))) return FALSE;
-    corpus.n = found->len;
-    corpus.rows = g_new0(report_row_t, corpus.n);
-    for (size_t i = 0; i < corpus.n; i++) corpus.rows[i].found = found->pdata[i];
-    gboolean done = run(&corpus, error);
-    spool_close(corpus.spool, done);
-    g_free(corpus.rows);
+    gboolean good =
+        part_open_all(options->output, corpus->parts, corpus->identity, corpus->files, corpus->rows, corpus->layout, corpus->spools, error);
+    if (!good && is_joined(corpus, corpus->parts)) { /* killed while it removed them */
+        g_clear_error(error);
+        remove_parts(corpus);
+        return say_joined(corpus), TRUE;
+    }
+    if (!good || !finish(corpus, error)) return FALSE;
+    if (options->dry_run) return TRUE;
+    if (!mark_joined(corpus, error)) return FALSE;
+    remove_parts(corpus);
+    return TRUE;
+}
+
+static gboolean run(corpus_t *corpus, GError **error) {
+    const corpus_options_t *options = corpus->options;
+    corpus->parts = (guint16)MAX(options->parts, 1);
+    if (options->join && !part_count(options->output, &corpus->parts, error)) return FALSE;
+    corpus->spools = g_new0(spool_t *, MAX(corpus->parts, 1));
+    if (corpus->parts > 0) part_deal(corpus->files, corpus->parts, corpus->rows);
+    gboolean done = options->join ? run_join(corpus, error) : options->parts ? run_part(corpus, error) : run_alone(corpus, error);
+    for (guint16 part = 0; part < corpus->parts; part++) spool_close(corpus->spools[part], FALSE);
+    g_free(corpus->spools);
     return done;
+}
+
+gboolean corpus_run(const corpus_options_t *options, GError **error) {
+    g_autoptr(found_list_t) files = find_files(options->inputs, options->files_from, error);
+    if (!files) return FALSE;
+    if (g_mkdir_with_parents(options->output, 0777) != 0) return fail(error, options->output, "make this folder");
+    g_autofree char *layout = layout_text(&options->grid), *text = options_text(options, layout), *identity = part_identity(files, text);
+    g_autofree row_t *rows = rows_new(files->n);
+    corpus_t corpus = {.options = options, .layout = layout, .options_text = text, .identity = identity, .files = files, .rows = rows};
+    return run(&corpus, error);
 }

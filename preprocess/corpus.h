@@ -18,6 +18,8 @@ typedef struct {
     gboolean drop_transposed;  /* drop also songs that are another one transposed */
     int64_t shard_frames;      /* a shard is closed once it has this many frames, >= 1 */
     gboolean dry_run;          /* only the report */
+    int part, parts;           /* parse part `part` of `parts`, from 1, and leave the rest to a join; parts 0: a run in one */
+    gboolean join;             /* make the shards of parts that were parsed before */
     gboolean replace;          /* shards of another corpus in output give way */
     gboolean quiet;            /* errors only */
 } corpus_options_t;
@@ -26,7 +28,7 @@ typedef struct {
 GQuark corpus_error_quark(void);
 typedef enum { CORPUS_ERROR_OUTPUT, CORPUS_ERROR_EMPTY } corpus_error_t;
 
-/* Runs the whole pipeline. FALSE with error set. Files that fail are rows of the report, not errors; no file kept at all is an error. */
+/* Runs the whole pipeline, or the part of it that is asked for. FALSE with error set. Files that fail are rows of the report, not errors; no file kept at all is an error. */
 gboolean corpus_run(const corpus_options_t *options, GError **error);
 
 /* Prints what a folder of shards holds to standard output: songs, frames, notes by split, grid, tracks, and the independent Bernoulli baseline

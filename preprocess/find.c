@@ -10,17 +10,18 @@
 
 G_DEFINE_QUARK(mpianist_find_error, find_error)
 
+/* Where a file lies, whatever its name: one that was reached twice is there twice. */
 typedef struct {
-    GPtrArray *found;
-    GHashTable *seen; /* "device:inode" of files and folders taken */
-} search_t;
+    guint64 device, inode;
+    guint32 file; /* index in found */
+} place_t;
 
-static void found_free(gpointer data) {
-    found_t *found = data;
-    g_free(found->path);
-    g_free(found->name);
-    g_free(found);
-}
+typedef struct {
+    GArray *found;       /* of found_t */
+    GArray *places;      /* of place_t, for those that could be looked at */
+    GHashTable *entered; /* "device:inode" of folders */
+    GStringChunk *text;
+} search_t;
 
 static gboolean is_midi_name(const char *name) {
     static const char *const endings[] = {".mid", ".midi", ".kar"};
@@ -31,10 +32,10 @@ static gboolean is_midi_name(const char *name) {
     return FALSE;
 }
 
-/* FALSE where this file or folder was taken before. */
-static gboolean take(search_t *search, const GStatBuf *status) {
+/* FALSE where this folder was entered before. */
+static gboolean enter(search_t *search, const GStatBuf *status) {
     char *key = g_strdup_printf("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT, (guint64)status->st_dev, (guint64)status->st_ino);
-    return g_hash_table_add(search->seen, key);
+    return g_hash_table_add(search->entered, key);
 }
 
 /* The innermost folder of the path that is named as a split. */
@@ -46,19 +47,25 @@ static gboolean split_of_path(const char *path, split_t *split) {
     return FALSE;
 }
 
-static void add_file(search_t *search, const char *path, const char *name) {
-    found_t *found = g_new0(found_t, 1);
-    found->path = g_strdup(path);
-    found->name = g_strdup(name);
-    found->has_split = split_of_path(path, &found->split);
-    g_ptr_array_add(search->found, found);
+/* status: NULL where the file cannot be looked at. */
+static void add_file(search_t *search, const char *path, size_t name_at, const GStatBuf *status) {
+    found_t found = {.path = g_string_chunk_insert(search->text, path), .bytes = -1, .changed_ns = -1};
+    found.name = found.path + name_at;
+    found.has_split = split_of_path(path, &found.split);
+    if (status) {
+        const place_t place = {(guint64)status->st_dev, (guint64)status->st_ino, search->found->len};
+        g_array_append_val(search->places, place);
+        found.bytes = status->st_size;
+        found.changed_ns = (gint64)status->st_mtim.tv_sec * G_GINT64_CONSTANT(1000000000) + status->st_mtim.tv_nsec;
+    }
+    g_array_append_val(search->found, found);
 }
 
 static int by_bytes(gconstpointer a, gconstpointer b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-/* Below `path`, whose files are named `prefix`/... Dangling links and other things that cannot be looked at are files that fail in their turn, with a row of the
- * report; a folder that cannot be opened is an error. */
-static gboolean walk(search_t *search, const char *path, const char *prefix, GError **error) {
+/* Below `path`; files are named by their paths from byte name_at on. Dangling links and other things that cannot be looked at are files that fail in their turn,
+ * with a row of the report; a folder that cannot be opened is an error. */
+static gboolean walk(search_t *search, const char *path, size_t name_at, GError **error) {
     g_autoptr(GError) cause = NULL;
     g_autoptr(GDir) folder = g_dir_open(path, 0, &cause);
     if (!folder) {
@@ -72,13 +79,12 @@ static gboolean walk(search_t *search, const char *path, const char *prefix, GEr
     g_ptr_array_sort(names, by_bytes);
     for (guint i = 0; i < names->len; i++) {
         g_autofree char *child = g_build_filename(path, names->pdata[i], NULL);
-        g_autofree char *name = *prefix ? g_build_filename(prefix, names->pdata[i], NULL) : g_strdup(names->pdata[i]);
         GStatBuf status;
         gboolean there = g_stat(child, &status) == 0;
         if (there && S_ISDIR(status.st_mode)) {
-            if (take(search, &status) && !walk(search, child, name, error)) return FALSE;
-        } else if (is_midi_name(name) && (!there || take(search, &status))) {
-            add_file(search, child, name);
+            if (enter(search, &status) && !walk(search, child, name_at, error)) return FALSE;
+        } else if (is_midi_name(names->pdata[i])) {
+            add_file(search, child, name_at, there ? &status : NULL);
         }
     }
     return TRUE;
@@ -93,10 +99,9 @@ static gboolean add_input(search_t *search, const char *input, gboolean alone, G
         g_set_error(error, FIND_ERROR, FIND_ERROR_MISSING, "%s: cannot read: %s; name MIDI files or folders of them", shown, g_strerror(cause));
         return FALSE;
     }
-    if (!take(search, &status)) return TRUE;
-    if (S_ISDIR(status.st_mode)) return walk(search, input, alone ? "" : input, error);
-    add_file(search, input, input);
-    return TRUE;
+    if (!S_ISDIR(status.st_mode)) return add_file(search, input, 0, &status), TRUE;
+    g_autofree char *below = g_build_filename(input, "x", NULL); /* as walk() joins them: without a second slash */
+    return !enter(search, &status) || walk(search, input, alone ? strlen(below) - 1 : 0, error);
 }
 
 /* Appends the lines of a list of files to inputs. */
@@ -119,27 +124,64 @@ static gboolean read_list(const char *list, GPtrArray *inputs, GError **error) {
     return TRUE;
 }
 
+static int by_place(gconstpointer a, gconstpointer b) {
+    const place_t *first = a, *second = b;
+    if (first->device != second->device) return first->device < second->device ? -1 : 1;
+    if (first->inode != second->inode) return first->inode < second->inode ? -1 : 1;
+    return first->file < second->file ? -1 : 1;
+}
+
+/* Of files that were reached more than once only the first stays. */
+static void drop_repeated(search_t *search) {
+    g_array_sort(search->places, by_place);
+    for (guint i = 1; i < search->places->len; i++) {
+        const place_t *place = &g_array_index(search->places, place_t, i), *before = place - 1;
+        if (place->device == before->device && place->inode == before->inode) g_array_index(search->found, found_t, place->file).path = NULL;
+    }
+    guint kept = 0;
+    for (guint i = 0; i < search->found->len; i++) {
+        const found_t *found = &g_array_index(search->found, found_t, i);
+        if (found->path) g_array_index(search->found, found_t, kept++) = *found;
+    }
+    g_array_set_size(search->found, kept);
+}
+
 static int by_name(gconstpointer a, gconstpointer b) {
-    const found_t *first = *(found_t *const *)a, *second = *(found_t *const *)b;
+    const found_t *first = a, *second = b;
     int order = strcmp(first->name, second->name);
     return order ? order : strcmp(first->path, second->path);
 }
 
-GPtrArray *find_files(char *const *inputs, const char *list, GError **error) {
-    g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(found_free);
-    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    search_t search = {found, seen};
+static gboolean search_all(search_t *search, char *const *inputs, const char *list, GError **error) {
     g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(g_free);
     for (; inputs && *inputs; inputs++) g_ptr_array_add(all, g_strdup(*inputs));
-    if (list && !read_list(list, all, error)) return NULL;
+    if (list && !read_list(list, all, error)) return FALSE;
     for (guint i = 0; i < all->len; i++) {
-        if (!add_input(&search, all->pdata[i], all->len == 1, error)) return NULL;
+        if (!add_input(search, all->pdata[i], all->len == 1, error)) return FALSE;
     }
-    if (found->len == 0) {
-        g_autofree char *shown = all->len == 1 ? g_filename_display_name(all->pdata[0]) : g_strdup("the folders named");
-        g_set_error(error, FIND_ERROR, FIND_ERROR_NONE, "no MIDI file (.mid, .midi, .kar) in %s; name another folder, or files", shown);
-        return NULL;
-    }
-    g_ptr_array_sort(found, by_name);
-    return g_steal_pointer(&found);
+    if (search->found->len > 0) return TRUE;
+    g_autofree char *shown = all->len == 1 ? g_filename_display_name(all->pdata[0]) : g_strdup("the folders named");
+    g_set_error(error, FIND_ERROR, FIND_ERROR_NONE, "no MIDI file (.mid, .midi, .kar) in %s; name another folder, or files", shown);
+    return FALSE;
+}
+
+found_list_t *find_files(char *const *inputs, const char *list, GError **error) {
+    g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(found_t)), places = g_array_new(FALSE, FALSE, sizeof(place_t));
+    g_autoptr(GHashTable) entered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(found_list_t) result = g_new0(found_list_t, 1);
+    result->text = g_string_chunk_new(1 << 16);
+    search_t search = {found, places, entered, result->text};
+    if (!search_all(&search, inputs, list, error)) return NULL;
+    drop_repeated(&search);
+    g_array_sort(found, by_name);
+    result->n = found->len;
+    result->files = (found_t *)(void *)g_array_free(g_steal_pointer(&found), FALSE);
+    return g_steal_pointer(&result);
+}
+
+void found_list_free(found_list_t *list) {
+    if (!list) return;
+    g_free(list->files);
+    g_string_chunk_free(list->text);
+    g_free(list);
 }

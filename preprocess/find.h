@@ -5,11 +5,18 @@
 #include "preprocess/shard.h"
 
 typedef struct {
-    char *path; /* to open */
-    char *name; /* below the folder where only that was named, else the path as named: what is ordered by and reported; bytes as on disk */
+    const char *path; /* to open */
+    const char *name; /* below the folder where only that was named, else the path as named: what is ordered by and reported; bytes as on disk */
+    gint64 bytes, changed_ns; /* size, time of last change; -1 where it cannot be looked at */
     gboolean has_split;
     split_t split; /* of the innermost folder named train, valid (or validation) or test in name or path */
 } found_t;
+
+typedef struct {
+    found_t *files; /* [n] */
+    size_t n;
+    GStringChunk *text; /* paths and names */
+} found_list_t;
 
 #define FIND_ERROR find_error_quark()
 GQuark find_error_quark(void);
@@ -17,7 +24,9 @@ typedef enum { FIND_ERROR_MISSING, FIND_ERROR_READ, FIND_ERROR_NONE } find_error
 
 /* Files named in `inputs` (NULL-terminated; whatever their ending) and in `list` (a line each; "-": standard input; NULL: none), and all .mid, .midi and .kar
  * files (any case) below the folders among them, links followed once. Ordered by name, byte by byte; a file reached twice counts once. A name that is not
- * there is an error, and so are folders without any MIDI file. Elements: found_t *. NULL with error set. Owner: caller. */
-GPtrArray *find_files(char *const *inputs, const char *list, GError **error);
+ * there is an error, and so are folders without any MIDI file. NULL with error set. Owner: caller. */
+found_list_t *find_files(char *const *inputs, const char *list, GError **error);
+void found_list_free(found_list_t *list);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(found_list_t, found_list_free)
 
 #endif

@@ -194,8 +194,8 @@ static gboolean write_all(int fd, const uint8_t *bytes, size_t size) {
     return TRUE;
 }
 
-/* A rename is on disk once its folder is; file systems that cannot sync a folder say EINVAL. */
-static gboolean sync_folder_of(const char *path) {
+/* File systems that cannot sync a folder say EINVAL. */
+gboolean h5_sync_folder_of(const char *path) {
     g_autofree char *folder = g_path_get_dirname(path);
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return errno == EACCES;
@@ -227,7 +227,7 @@ gboolean h5_file_commit(h5_file_t *file, GError **error) {
     }
     if (!written || rename(file->temporary, file->path) != 0) return fail_errno(error, H5_ERROR_WRITE, file->path, "write");
     g_clear_pointer(&file->temporary, g_free);
-    return sync_folder_of(file->path) || fail_errno(error, H5_ERROR_WRITE, file->path, "sync the folder of");
+    return h5_sync_folder_of(file->path) || fail_errno(error, H5_ERROR_WRITE, file->path, "sync the folder of");
 }
 
 void h5_file_close(h5_file_t *file) {

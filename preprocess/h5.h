@@ -33,6 +33,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(h5_file_t, h5_file_close)
 hid_t h5_file_id(const h5_file_t *file);
 const char *h5_file_path(const h5_file_t *file);
 
+/* A rename is on disk once its folder is: makes sure of that. FALSE with errno set. */
+gboolean h5_sync_folder_of(const char *path);
+
 /* Attributes of the object at `object` ("/" for the root); writing replaces one of that name. Readers check type class and size; strings are
  * UTF-8 of fixed length (numpy bytes in h5py), owner: caller. */
 gboolean h5_write_int(h5_file_t *file, const char *object, const char *name, int64_t value, GError **error);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "preprocess/part.h"
 #include "preprocess/program.h"
 #include "preprocess/word.h"
 
@@ -10,7 +11,7 @@ G_DEFINE_QUARK(mpianist_preprocess_options_error, preprocess_options_error)
 
 typedef struct {
     int memory_mib;
-    char *tracks, *meter, *split;
+    char *tracks, *meter, *split, *part;
 } raw_t;
 
 static gboolean usage(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -49,6 +50,19 @@ static gboolean parse_split(const char *text, double *split, GError **error) {
     return (good && sum > 99.999 && sum < 100.001) || usage(error, "--split: '%s' is not three percentages (train,valid,test) that sum to 100", text);
 }
 
+/* "3/8": part 3 of 8. */
+static gboolean parse_part(const char *text, corpus_options_t *corpus, GError **error) {
+    guint64 part = 0, parts = 0;
+    g_auto(GStrv) numbers = g_strsplit(text, "/", 2);
+    if (g_strv_length(numbers) == 2 && g_ascii_string_to_unsigned(numbers[1], 10, 1, PART_MOST, &parts, NULL) &&
+        g_ascii_string_to_unsigned(numbers[0], 10, 1, parts, &part, NULL)) {
+        corpus->part = (int)part;
+        corpus->parts = (int)parts;
+        return TRUE;
+    }
+    return usage(error, "--part %s: not a part; give I/N with I from 1 to N and N at most %d, like 3/8", text, PART_MOST);
+}
+
 static gboolean is_empty(const char *name) { return name && !*name; }
 
 /* What is named, and whether it goes together. */
@@ -82,6 +96,8 @@ static gboolean check(preprocess_options_t *options, const raw_t *raw, GError **
     }
     if (raw->meter && !meter_from_text(raw->meter, &corpus->meter))
         return usage(error, "--meter %s: not a meter; give one like 4/4 or 6/8", raw->meter);
+    if (raw->part && !parse_part(raw->part, corpus, error)) return FALSE;
+    if (raw->part && corpus->join) return usage(error, "--part and --join: give one of them; all parts first, then the join");
     if (raw->split && corpus->split_by_folder) return usage(error, "--split and --split-by-folder: give one of them");
     if (!parse_split(raw->split ? raw->split : "80,10,10", corpus->split, error)) return FALSE;
     return check_names(options, error);
@@ -112,6 +128,8 @@ preprocess_options_t *preprocess_options_parse(int argc, char *const *argv, GErr
         {"drop-transposed", 0, 0, G_OPTION_ARG_NONE, &corpus->drop_transposed, "Drop songs that are another one transposed, too", NULL},
         {"shard-frames", 0, 0, G_OPTION_ARG_INT64, &corpus->shard_frames, "Close a shard at so many frames (default: 1048576, 1..4194304)", "N"},
         {"replace", 0, 0, G_OPTION_ARG_NONE, &corpus->replace, "Remove shards of another corpus from the output folder", NULL},
+        {"part", 0, 0, G_OPTION_ARG_STRING, &raw.part, "Parse part I of N only, as one of several runs, on any hosts; then --join", "I/N"},
+        {"join", 0, 0, G_OPTION_ARG_NONE, &corpus->join, "Make the shards of all parts: the same command once they are done", NULL},
         {"dry-run", 'n', 0, G_OPTION_ARG_NONE, &corpus->dry_run, "Write only the report", NULL},
         {"jobs", 'j', 0, G_OPTION_ARG_INT, &corpus->jobs, jobs_help, "N"},
         {"file-timeout", 0, 0, G_OPTION_ARG_DOUBLE, &corpus->limits.timeout_s, "Give up on a file after so long (default: 10, 0.01..86400)",
@@ -133,6 +151,7 @@ preprocess_options_t *preprocess_options_parse(int argc, char *const *argv, GErr
     g_free(raw.tracks);
     g_free(raw.meter);
     g_free(raw.split);
+    g_free(raw.part);
     return good ? g_steal_pointer(&options) : NULL;
 }
 

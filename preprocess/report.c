@@ -1,12 +1,25 @@
 /* report: owns the columns of report.tsv and the words of the summary. */
 #include "preprocess/report.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "preprocess/h5.h"
 #include "preprocess/program.h"
 
+G_DEFINE_QUARK(mpianist_report_error, report_error)
+
 enum { MOST_REASONS = 5 }; /* the report has all */
+
+struct report {
+    const grid_t *grid;
+    char *folder, *path, *temporary; /* temporary: NULL once it has taken its name */
+    FILE *file;
+    GHashTable *reasons; /* reason -> how many files */
+    size_t files, kept, songs[SPLIT_COUNT], drums, out_of_range, warned;
+};
 
 /* UTF-8 without tabs and line ends. */
 static char *cell(const char *text) {
@@ -43,35 +56,80 @@ static size_t notes_of(const entry_t *entry) {
 
 static char *reason_of(const report_row_t *row) {
     const char *what = row->transposed ? "transposed duplicate" : "duplicate";
-    if (!row->entry.kept) return cell(row->entry.reason);
+    if (!row->entry->kept) return cell(row->entry->reason);
     return g_strdup(row->twin ? what : "");
 }
 
-static void append_row(GString *out, const report_row_t *row, const grid_t *grid) {
-    const entry_t *entry = &row->entry;
-    g_autofree char *path = cell(row->found->name);
+static void write_row(FILE *out, const report_row_t *row, const grid_t *grid) {
+    const entry_t *entry = row->entry;
+    g_autofree char *path = cell(row->name);
     g_autofree char *reason = reason_of(row);
     g_autofree char *tracks = tracks_of(entry, grid);
-    g_autofree char *twin = row->twin ? cell(row->twin->found->name) : g_strdup("");
+    g_autofree char *twin = row->twin ? cell(row->twin) : g_strdup("");
     g_autofree char *tempo = entry->tempo_bpm > 0 ? g_strdup_printf("%.2f", entry->tempo_bpm) : g_strdup("");
     g_autofree char *meter = entry->meter.numerator ? g_strdup_printf("%u/%u", entry->meter.numerator, entry->meter.denominator) : g_strdup("");
-    g_string_append_printf(out, "%s\t%s\t%s\t%zu\t%" G_GINT64_FORMAT "\t%s\t%s\t%s\t%s\t%s\t%zu\t%zu\t%zu\t%u\t%s\n", path,
-                           entry->kept ? "kept" : "dropped", reason, notes_of(entry), entry->frames, tempo, meter, tracks, twin,
-                           entry->kept ? split_name(row->split) : "", entry->counts.out_of_range, entry->counts.folded, entry->counts.drums_left_out,
-                           entry->warnings, entry->sha256);
+    fprintf(out, "%s\t%s\t%s\t%zu\t%" G_GINT64_FORMAT "\t%s\t%s\t%s\t%s\t%s\t%zu\t%zu\t%zu\t%u\t%s\n", path, entry->kept ? "kept" : "dropped", reason,
+            notes_of(entry), entry->frames, tempo, meter, tracks, twin, entry->kept ? split_name(row->split) : "", entry->counts.out_of_range,
+            entry->counts.folded, entry->counts.drums_left_out, entry->warnings, entry->sha256);
 }
 
-gboolean report_write(const char *folder, const report_row_t *rows, size_t n, const grid_t *grid, GError **error) {
-    g_autofree char *path = g_build_filename(folder, "report.tsv", NULL);
-    g_autoptr(GString) out = g_string_new("path\tstatus\treason\tnotes\tframes\ttempo_bpm\tmeter\ttracks\tduplicate_of\tsplit\tout_of_range\tfolded\t"
-                                          "drums_left_out\twarnings\tsha256\n");
-    for (size_t i = 0; i < n; i++) append_row(out, &rows[i], grid);
-    g_autoptr(GError) cause = NULL;
-    if (g_file_set_contents_full(path, out->str, (gssize)out->len, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0666, &cause))
-        return TRUE;
-    g_set_error(error, cause->domain, cause->code, "%s: cannot write the report: %s; make room or choose another --output", path,
-                program_cause(cause));
+static gboolean fail(const report_t *report, GError **error) {
+    g_set_error(error, REPORT_ERROR, REPORT_ERROR_WRITE, "%s: cannot write the report: %s; make room or choose another --output", report->path,
+                g_strerror(errno));
     return FALSE;
+}
+
+report_t *report_new(const char *folder, const grid_t *grid, GError **error) {
+    g_autoptr(report_t) report = g_new0(report_t, 1);
+    report->grid = grid;
+    report->folder = g_strdup(folder);
+    report->path = g_build_filename(folder, "report.tsv", NULL);
+    report->temporary = g_strconcat(report->path, ".tmp", NULL);
+    report->reasons = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    report->file = fopen(report->temporary, "we");
+    if (!report->file) return fail(report, error), NULL;
+    fputs("path\tstatus\treason\tnotes\tframes\ttempo_bpm\tmeter\ttracks\tduplicate_of\tsplit\tout_of_range\tfolded\t"
+          "drums_left_out\twarnings\tsha256\n",
+          report->file);
+    return g_steal_pointer(&report);
+}
+
+static void count(report_t *report, const report_row_t *row) {
+    const entry_t *entry = row->entry;
+    report->files++;
+    report->drums += entry->kept ? entry->counts.drums_left_out : 0;
+    report->out_of_range += entry->kept ? entry->counts.out_of_range : 0;
+    report->warned += entry->warnings > 0;
+    report->kept += (size_t)entry->kept;
+    if (entry->kept) report->songs[row->split]++;
+    if (entry->kept && !row->twin) return;
+    g_autofree char *plain = reason_of(row);
+    char *reason = g_strconcat(entry->kept ? "kept, though a " : "", plain, NULL);
+    const guint before = GPOINTER_TO_UINT(g_hash_table_lookup(report->reasons, reason));
+    g_hash_table_replace(report->reasons, reason, GUINT_TO_POINTER(before + 1));
+}
+
+void report_add(report_t *report, const report_row_t *row) {
+    write_row(report->file, row, report->grid);
+    count(report, row);
+}
+
+gboolean report_commit(report_t *report, GError **error) {
+    gboolean written = !ferror(report->file) && fflush(report->file) == 0 && fsync(fileno(report->file)) == 0;
+    if (fclose(g_steal_pointer(&report->file)) != 0 || !written || rename(report->temporary, report->path) != 0) return fail(report, error);
+    g_clear_pointer(&report->temporary, g_free);
+    return h5_sync_folder_of(report->path) || fail(report, error);
+}
+
+void report_free(report_t *report) {
+    if (!report) return;
+    if (report->file) fclose(report->file);
+    if (report->temporary) unlink(report->temporary);
+    g_hash_table_unref(report->reasons);
+    g_free(report->temporary);
+    g_free(report->path);
+    g_free(report->folder);
+    g_free(report);
 }
 
 static int by_count(gconstpointer a, gconstpointer b, gpointer counts) {
@@ -80,42 +138,29 @@ static int by_count(gconstpointer a, gconstpointer b, gpointer counts) {
     return first != second ? (first < second ? 1 : -1) : strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-void report_summarize(const report_row_t *rows, size_t n, const char *folder) {
-    g_autoptr(GHashTable) reasons = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    size_t kept = 0, songs[SPLIT_COUNT] = {0}, drums = 0, out_of_range = 0, warned = 0;
-    for (size_t i = 0; i < n; i++) {
-        const entry_t *entry = &rows[i].entry;
-        drums += entry->kept ? entry->counts.drums_left_out : 0;
-        out_of_range += entry->kept ? entry->counts.out_of_range : 0;
-        warned += entry->warnings > 0;
-        kept += (size_t)entry->kept;
-        if (entry->kept) songs[rows[i].split]++;
-        if (entry->kept && !rows[i].twin) continue;
-        g_autofree char *plain = reason_of(&rows[i]);
-        char *reason = g_strconcat(entry->kept ? "kept, though a " : "", plain, NULL);
-        guint count = GPOINTER_TO_UINT(g_hash_table_lookup(reasons, reason));
-        g_hash_table_replace(reasons, reason, GUINT_TO_POINTER(count + 1));
-    }
-    fprintf(stderr, "%zu %s: %zu kept (%zu train, %zu valid, %zu test), %zu dropped\n", n, g_dngettext(NULL, "file", "files", n), kept,
-            songs[SPLIT_TRAIN], songs[SPLIT_VALID], songs[SPLIT_TEST], n - kept);
+void report_summarize(const report_t *report) {
+    GHashTable *reasons = report->reasons;
+    fprintf(stderr, "%zu %s: %zu kept (%zu train, %zu valid, %zu test), %zu dropped\n", report->files,
+            g_dngettext(NULL, "file", "files", report->files), report->kept, report->songs[SPLIT_TRAIN], report->songs[SPLIT_VALID],
+            report->songs[SPLIT_TEST], report->files - report->kept);
     guint n_reasons = 0;
     g_autofree gpointer *names = g_hash_table_get_keys_as_array(reasons, &n_reasons);
     g_qsort_with_data(names, (gint)n_reasons, sizeof *names, by_count, reasons);
     guint others = 0;
     for (guint i = 0; i < n_reasons; i++) {
-        const guint count = GPOINTER_TO_UINT(g_hash_table_lookup(reasons, names[i]));
+        const guint times = GPOINTER_TO_UINT(g_hash_table_lookup(reasons, names[i]));
         if (i < MOST_REASONS)
-            fprintf(stderr, "  %u: %s\n", count, (char *)names[i]);
+            fprintf(stderr, "  %u: %s\n", times, (char *)names[i]);
         else
-            others += count;
+            others += times;
     }
     if (others > 0) fprintf(stderr, "  %u: other reasons\n", others);
-    if (drums > 0)
-        fprintf(stderr, "  %zu drum %s left out (a track of their own takes them: --tracks ...,drums)\n", drums,
-                g_dngettext(NULL, "note", "notes", drums));
-    if (out_of_range > 0)
-        fprintf(stderr, "  %zu %s out of range left out (--fold-octaves moves them in)\n", out_of_range,
-                g_dngettext(NULL, "note", "notes", out_of_range));
-    if (warned > 0) fprintf(stderr, "  %zu with damaged or missing tracks, read as far as they go\n", warned);
-    fprintf(stderr, "every file: %s/report.tsv\n", folder);
+    if (report->drums > 0)
+        fprintf(stderr, "  %zu drum %s left out (a track of their own takes them: --tracks ...,drums)\n", report->drums,
+                g_dngettext(NULL, "note", "notes", report->drums));
+    if (report->out_of_range > 0)
+        fprintf(stderr, "  %zu %s out of range left out (--fold-octaves moves them in)\n", report->out_of_range,
+                g_dngettext(NULL, "note", "notes", report->out_of_range));
+    if (report->warned > 0) fprintf(stderr, "  %zu with damaged or missing tracks, read as far as they go\n", report->warned);
+    fprintf(stderr, "every file: %s/report.tsv\n", report->folder);
 }

@@ -1,38 +1,32 @@
-/* spool: the file of parsed entries. Owns its record format, which only this version of the program reads again: a spool lives as long as one run that was interrupted. */
+/* spool: the file of parsed entries. Owns its record format, which only this version of the program reads again: a spool lives no longer than one corpus is in the making. */
 #include "preprocess/spool.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glib/gstdio.h>
 #include <string.h>
-#include <sys/file.h>
+#include <sys/uio.h>
 #include <unistd.h>
+
+#include "preprocess/h5.h"
 
 G_DEFINE_QUARK(mpianist_spool_error, spool_error)
 
-/* Of a file and the grid that it was laid on: a record is found again only where all of these are the same. */
-typedef struct {
-    char hex[65];
-} spool_key_t;
+enum { HEAD_BYTES = 64 };
+enum { KIND_ENTRY = 1, KIND_SEAL };
 
+/* On disk, and then `bytes` bytes: bits of a roll, or a seal's text. */
 typedef struct {
-    spool_key_t key;
-    char checksum[65]; /* SHA-256 of entry and bits */
+    digest_t checksum; /* of all that follows here, and of those bytes */
+    digest_t key;
+    guint64 bytes, kind;
     entry_t entry;
-    guint64 bytes; /* of bits that follow */
 } record_t;
-
-typedef struct {
-    entry_t entry;
-    gint64 offset;
-} known_t;
 
 struct spool {
     int fd;
     char *path;
-    char *grid; /* as text, part of each key */
-    gint64 end;
-    GHashTable *known; /* key -> known_t */
+    gint64 end;    /* of the last whole record */
+    gboolean torn; /* something lies behind it */
 };
 
 static gboolean fail(GError **error, spool_error_t code, const char *path, const char *doing, int cause) {
@@ -41,31 +35,34 @@ static gboolean fail(GError **error, spool_error_t code, const char *path, const
     return FALSE;
 }
 
-static char *grid_key(const grid_t *grid) {
-    g_autofree char *tracks = grid_tracks_string(grid);
-    return g_strdup_printf(MPIANIST_VERSION " %zu %d %d %d %d %d %s", sizeof(record_t), grid->steps_per_beat, grid->pitch_low, grid->pitches,
-                           grid->fold_octaves, grid->sustain_pedal, tracks);
+static digest_t take_digest(GChecksum *checksum) {
+    guint8 whole[32];
+    gsize size = sizeof whole;
+    digest_t digest;
+    g_checksum_get_digest(checksum, whole, &size);
+    memcpy(digest.bytes, whole, sizeof digest.bytes);
+    return digest;
 }
 
-static spool_key_t key_of(const spool_t *spool, const char *path) {
-    GStatBuf status = {0};
-    spool_key_t key;
+digest_t spool_key(const found_t *file, const char *layout) {
     g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
-    if (g_stat(path, &status) != 0) memset(&status, 0, sizeof status);
-    const gint64 file[3] = {status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
-    g_checksum_update(checksum, (const guchar *)spool->grid, -1);
-    g_checksum_update(checksum, (const guchar *)path, (gssize)strlen(path) + 1);
-    g_checksum_update(checksum, (const guchar *)file, sizeof file);
-    g_strlcpy(key.hex, g_checksum_get_string(checksum), sizeof key.hex);
-    return key;
+    const gint64 state[2] = {file->bytes, file->changed_ns};
+    g_checksum_update(checksum, (const guchar *)layout, (gssize)strlen(layout) + 1);
+    g_checksum_update(checksum, (const guchar *)file->name, (gssize)strlen(file->name) + 1);
+    g_checksum_update(checksum, (const guchar *)state, sizeof state);
+    return take_digest(checksum);
 }
 
-static void seal(const record_t *record, const uint8_t *bits, char *hex) {
+static digest_t checksum_of(const record_t *record, const uint8_t *bytes) {
     g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
-    g_checksum_update(checksum, (const guchar *)&record->key, sizeof record->key);
-    g_checksum_update(checksum, (const guchar *)&record->entry, sizeof record->entry);
-    if (record->bytes > 0) g_checksum_update(checksum, bits, (gssize)record->bytes);
-    g_strlcpy(hex, g_checksum_get_string(checksum), 65);
+    g_checksum_update(checksum, (const guchar *)&record->key, (gssize)(sizeof *record - offsetof(record_t, key)));
+    if (record->bytes > 0) g_checksum_update(checksum, bytes, (gssize)record->bytes);
+    return take_digest(checksum);
+}
+
+static gboolean is_whole(const record_t *record, const uint8_t *bytes) {
+    const digest_t checksum = checksum_of(record, bytes);
+    return memcmp(&checksum, &record->checksum, sizeof checksum) == 0;
 }
 
 static gboolean read_at(const spool_t *spool, gint64 offset, void *to, size_t bytes) {
@@ -91,86 +88,108 @@ static gboolean write_at(const spool_t *spool, gint64 offset, const void *from, 
     return TRUE;
 }
 
-static void remember(spool_t *spool, const record_t *record, gint64 offset) {
-    known_t *known = g_new(known_t, 1);
-    *known = (known_t){record->entry, offset};
-    g_hash_table_replace(spool->known, g_strdup(record->key.hex), known);
+static void make_head(char head[HEAD_BYTES]) {
+    memset(head, 0, HEAD_BYTES);
+    g_snprintf(head, HEAD_BYTES, "mpianist-spool " MPIANIST_VERSION " %zu\n", sizeof(record_t));
 }
 
-/* Takes up all whole records; the file ends after the last of them. */
-static void load(spool_t *spool) {
-    gint64 size = lseek(spool->fd, 0, SEEK_END);
-    g_autoptr(GByteArray) bits = g_byte_array_new();
-    record_t record;
-    while (spool->end + (gint64)sizeof record <= size && read_at(spool, spool->end, &record, sizeof record)) {
-        gint64 offset = spool->end + (gint64)sizeof record;
-        char checksum[65];
-        if (record.bytes > (guint64)(size - offset)) break;
-        g_byte_array_set_size(bits, (guint)record.bytes);
-        if (!read_at(spool, offset, bits->data, record.bytes)) break;
-        seal(&record, bits->data, checksum);
-        if (memcmp(checksum, record.checksum, sizeof checksum) != 0) break;
-        remember(spool, &record, offset);
-        spool->end = offset + (gint64)record.bytes;
-    }
-}
-
-spool_t *spool_open(const char *folder, const grid_t *grid, GError **error) {
+static spool_t *open_file(const char *path, int flags, const char *doing, GError **error) {
     spool_t *spool = g_new0(spool_t, 1);
-    spool->path = g_build_filename(folder, "preprocess.spool", NULL);
-    spool->grid = grid_key(grid);
-    spool->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    spool->fd = open(spool->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (spool->fd < 0) {
-        fail(error, SPOOL_ERROR_OPEN, spool->path, "write", errno);
-        return spool_close(spool, FALSE), NULL;
-    }
-    if (flock(spool->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-        g_autofree char *shown = g_filename_display_name(folder);
-        g_set_error(error, SPOOL_ERROR, SPOOL_ERROR_LOCKED, "%s: another preprocess is writing there; wait for it, or choose another --output",
-                    shown);
-        return spool_close(spool, FALSE), NULL;
-    }
-    load(spool);
-    return spool;
+    spool->path = g_strdup(path);
+    spool->fd = open(path, flags | O_CLOEXEC, 0666);
+    if (spool->fd >= 0) return spool;
+    fail(error, SPOOL_ERROR_OPEN, path, doing, errno);
+    spool_close(spool, FALSE);
+    return NULL;
 }
 
-gboolean spool_find(spool_t *spool, const char *path, entry_t *entry, gint64 *offset) {
-    spool_key_t key = key_of(spool, path);
-    const known_t *known = g_hash_table_lookup(spool->known, key.hex);
-    if (!known) return FALSE;
-    *entry = known->entry;
-    *offset = known->offset;
+spool_t *spool_open(const char *path, GError **error) { return open_file(path, O_RDWR | O_CREAT, "write", error); }
+spool_t *spool_open_sealed(const char *path, GError **error) { return open_file(path, O_RDONLY, "read", error); }
+
+/* The record at `at`, whole, with its bytes; FALSE where there is none. */
+static gboolean read_record(const spool_t *spool, gint64 at, gint64 size, record_t *record, GByteArray *bytes) {
+    if (at + (gint64)sizeof *record > size || !read_at(spool, at, record, sizeof *record)) return FALSE;
+    if (record->bytes > (guint64)(size - at) - sizeof *record || record->bytes > G_MAXUINT) return FALSE;
+    g_byte_array_set_size(bytes, (guint)record->bytes);
+    return read_at(spool, at + (gint64)sizeof *record, bytes->data, record->bytes) && is_whole(record, bytes->data);
+}
+
+char *spool_load(spool_t *spool, spool_each_t each, gpointer data) {
+    const gint64 size = lseek(spool->fd, 0, SEEK_END);
+    char wanted[HEAD_BYTES], head[HEAD_BYTES];
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    record_t record;
+    make_head(wanted);
+    spool->torn = size > 0;
+    if (size < HEAD_BYTES || !read_at(spool, 0, head, sizeof head) || memcmp(head, wanted, sizeof head) != 0) return NULL;
+    for (gint64 at = HEAD_BYTES; read_record(spool, at, size, &record, bytes); at = spool->end) {
+        const gint64 end = at + (gint64)(sizeof record + record.bytes);
+        if (record.kind == KIND_SEAL) return end == size ? g_strndup((const char *)bytes->data, bytes->len) : NULL;
+        each(&record.key, &record.entry, at, data);
+        spool->end = end;
+    }
+    spool->torn = spool->end < size;
+    return NULL;
+}
+
+static gboolean append(spool_t *spool, record_t *record, const void *bytes, gint64 *at, GError **error) {
+    char head[HEAD_BYTES];
+    make_head(head);
+    record->checksum = checksum_of(record, bytes);
+    if (spool->torn && ftruncate(spool->fd, spool->end) != 0) return fail(error, SPOOL_ERROR_WRITE, spool->path, "write", errno);
+    *at = MAX(spool->end, HEAD_BYTES);
+    spool->torn = TRUE;
+    if ((spool->end == 0 && !write_at(spool, 0, head, sizeof head)) || !write_at(spool, *at, record, sizeof *record) ||
+        (record->bytes > 0 && !write_at(spool, *at + (gint64)sizeof *record, bytes, record->bytes)))
+        return fail(error, SPOOL_ERROR_WRITE, spool->path, "write", errno);
+    spool->end = *at + (gint64)(sizeof *record + record->bytes);
+    spool->torn = FALSE;
     return TRUE;
 }
 
-gboolean spool_add(spool_t *spool, const char *path, const entry_t *entry, const GByteArray *bits, gint64 *offset, GError **error) {
+gboolean spool_add(spool_t *spool, const digest_t *key, const entry_t *entry, const GByteArray *bits, gint64 *at, GError **error) {
     record_t record;
     memset(&record, 0, sizeof record);
-    record.key = key_of(spool, path);
+    record.key = *key;
     record.entry = *entry;
+    record.kind = KIND_ENTRY;
     record.bytes = bits ? bits->len : 0;
-    seal(&record, bits ? bits->data : NULL, record.checksum);
-    *offset = spool->end + (gint64)sizeof record;
-    /* The record last: its checksum makes what lies behind it count. */
-    if ((bits && !write_at(spool, *offset, bits->data, bits->len)) || !write_at(spool, spool->end, &record, sizeof record))
-        return fail(error, SPOOL_ERROR_WRITE, spool->path, "write", errno);
-    spool->end = *offset + (gint64)record.bytes;
+    return append(spool, &record, bits ? bits->data : NULL, at, error);
+}
+
+gboolean spool_read(spool_t *spool, gint64 at, entry_t *entry, uint8_t *bits, size_t bytes, GError **error) {
+    record_t record;
+    if (!read_at(spool, at, &record, sizeof record)) return fail(error, SPOOL_ERROR_READ, spool->path, "read", errno);
+    *entry = record.entry;
+    if (!bits) return TRUE;
+    if (record.bytes == bytes && !read_at(spool, at + (gint64)sizeof record, bits, bytes))
+        return fail(error, SPOOL_ERROR_READ, spool->path, "read", errno);
+    if (record.bytes == bytes && is_whole(&record, bits)) return TRUE;
+    g_autofree char *shown = g_filename_display_name(spool->path);
+    g_set_error(error, SPOOL_ERROR, SPOOL_ERROR_DAMAGED, "%s: changed while it was read; remove it and run the same command again", shown);
+    return FALSE;
+}
+
+gboolean spool_seal(spool_t *spool, const char *seal, const char *path, GError **error) {
+    record_t record;
+    gint64 at;
+    memset(&record, 0, sizeof record);
+    record.kind = KIND_SEAL;
+    record.bytes = strlen(seal);
+    if (!append(spool, &record, seal, &at, error)) return FALSE;
+    if (fsync(spool->fd) != 0 || rename(spool->path, path) != 0 || !h5_sync_folder_of(path))
+        return fail(error, SPOOL_ERROR_WRITE, path, "write", errno);
+    g_free(spool->path);
+    spool->path = g_strdup(path);
     return TRUE;
 }
 
-gboolean spool_read(spool_t *spool, gint64 offset, uint8_t *bits, size_t bytes, GError **error) {
-    return read_at(spool, offset, bits, bytes) || fail(error, SPOOL_ERROR_READ, spool->path, "read", errno);
-}
-
-void spool_close(spool_t *spool, gboolean done) {
+void spool_close(spool_t *spool, gboolean removed) {
     if (!spool) return;
     if (spool->fd >= 0) {
-        if (done) unlink(spool->path);
+        if (removed) unlink(spool->path);
         close(spool->fd);
     }
-    g_hash_table_unref(spool->known);
-    g_free(spool->grid);
     g_free(spool->path);
     g_free(spool);
 }

@@ -14,13 +14,13 @@ G_DEFINE_QUARK(score_set_error, score_set_error)
 static double bar_frames_of(const grid_t *grid, meter_t meter) { return MAX(sample_bar_frames(grid, meter), 1); }
 
 score_set_t *score_set_read(char *const *inputs, const grid_t *grid, GError **error) {
-    g_autoptr(GPtrArray) files = find_files(inputs, NULL, error);
+    g_autoptr(found_list_t) files = find_files(inputs, NULL, error);
     if (files == NULL) return NULL;
     g_autoptr(score_set_t) set = g_new0(score_set_t, 1);
     set->grid = *grid;
-    set->pieces = g_new0(score_piece_t, files->len);
-    for (guint i = 0; i < files->len; i++) {
-        const found_t *file = files->pdata[i];
+    set->pieces = g_new0(score_piece_t, files->n);
+    for (size_t i = 0; i < files->n; i++) {
+        const found_t *file = &files->files[i];
         g_autoptr(GError) cause = NULL;
         score_piece_t *piece = &set->pieces[set->n];
         piece->roll = entry_read_roll(file->path, grid, &piece->tempo_bpm, &piece->meter, &cause);

@@ -1,0 +1,12 @@
+/* parse: files through the workers into a spool. */
+#ifndef MPIANIST_PREPROCESS_PARSE_H
+#define MPIANIST_PREPROCESS_PARSE_H
+
+#include "preprocess/corpus.h"
+#include "preprocess/rows.h"
+
+/* Parses every file of a part whose row has no record yet, and adds it to the spool under spool_key(file, layout). FALSE with error set. */
+gboolean parse_files(const corpus_options_t *options, const found_list_t *files, row_t *rows, guint16 part, const char *layout, spool_t *spool,
+                     GError **error);
+
+#endif

@@ -27,10 +27,10 @@ typedef struct {
     guint16 parts;
 } corpus_t;
 
-/* A file's entry as the report has it: with the meter and the reason that this run gives. bits: NULL, or room for the roll. */
-static gboolean read_entry(const corpus_t *corpus, size_t i, entry_t *entry, uint8_t *bits, size_t bytes, GError **error) {
+/* A file's entry as the report has it: with the meter and the reason that this run gives. music: NULL, or room for it (entry.h). */
+static gboolean read_entry(const corpus_t *corpus, size_t i, entry_t *entry, uint8_t *music, size_t bytes, GError **error) {
     const row_t *row = &corpus->rows[i];
-    if (!spool_read(corpus->spools[row->part], row->at, entry, bits, bytes, error)) return FALSE;
+    if (!spool_read(corpus->spools[row->part], row->at, entry, music, bytes, error)) return FALSE;
     if (entry->kept && corpus->options->meter.numerator != 0) entry->meter = corpus->options->meter;
     entry->kept = row->kept;
     if (row->drop != ROW_STAYS) g_strlcpy(entry->reason, rows_drop_reason(row->drop), sizeof entry->reason);
@@ -141,43 +141,67 @@ static gboolean make_room(const corpus_options_t *options, const shard_set_t *he
     return TRUE;
 }
 
+/* What is collected for one shard. */
+typedef struct {
+    GArray *songs;        /* shard_song_t */
+    GPtrArray *timelines; /* timeline_t */
+    GByteArray *bits;
+    int64_t frames;
+} batch_t;
+
+static void batch_clear(batch_t *batch) {
+    g_array_unref(batch->songs);
+    g_ptr_array_unref(batch->timelines);
+    g_byte_array_unref(batch->bits);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(batch_t, batch_clear)
+
+/* Takes the song of a kept file. */
+static gboolean collect_song(const corpus_t *corpus, size_t i, batch_t *batch, GError **error) {
+    const corpus_options_t *options = corpus->options;
+    entry_t entry;
+    if (!read_entry(corpus, i, &entry, NULL, 0, error)) return FALSE;
+    const shard_song_t song = song_of(&corpus->files->files[i], &entry, corpus->rows[i].split, batch->frames);
+    const size_t bytes = (size_t)song.frames * grid_frame_bytes(&options->grid), timeline_bytes = entry_timeline_bytes(&entry);
+    g_autofree uint8_t *music = g_malloc(timeline_bytes + bytes);
+    if (!read_entry(corpus, i, &entry, music, timeline_bytes + bytes, error)) return FALSE;
+    timeline_t *timeline = entry_timeline(&entry, options->grid.steps_per_beat, music);
+    if (options->meter.numerator != 0) timeline_set_meter(timeline, options->meter);
+    g_array_append_val(batch->songs, song);
+    g_ptr_array_add(batch->timelines, timeline);
+    g_byte_array_append(batch->bits, music + timeline_bytes, (guint)bytes);
+    batch->frames += song.frames;
+    return TRUE;
+}
+
 /* Writes the songs collected for one shard and starts the next. */
-static gboolean flush_shard(const corpus_t *corpus, const shard_set_t *head, size_t *shard, GArray *songs, GByteArray *bits, int64_t *frames,
-                            GError **error) {
-    if (!shard_write(corpus->options->output, head, *shard, (const shard_song_t *)(void *)songs->data, songs->len, bits->data, *frames,
-                     corpus->options->jobs, error))
+static gboolean flush_shard(const corpus_t *corpus, const shard_set_t *head, size_t *shard, batch_t *batch, GError **error) {
+    if (!shard_write(corpus->options->output, head, *shard, (const shard_song_t *)(void *)batch->songs->data,
+                     (timeline_t *const *)batch->timelines->pdata, batch->songs->len, batch->bits->data, batch->frames, corpus->options->jobs, error))
         return FALSE;
-    g_array_set_size(songs, 0);
-    g_byte_array_set_size(bits, 0);
-    *frames = 0;
+    g_array_set_size(batch->songs, 0);
+    g_ptr_array_set_size(batch->timelines, 0);
+    g_byte_array_set_size(batch->bits, 0);
+    batch->frames = 0;
     (*shard)++;
     return TRUE;
 }
 
 static gboolean write_shards(const corpus_t *corpus, const shard_set_t *head, GError **error) {
     const corpus_options_t *options = corpus->options;
-    size_t frame_bytes = grid_frame_bytes(&options->grid), shard = 0;
-    int64_t frames = 0;
-    g_autoptr(GArray) songs = g_array_new(FALSE, TRUE, sizeof(shard_song_t));
-    g_autoptr(GByteArray) bits = g_byte_array_new();
+    size_t shard = 0;
+    g_auto(batch_t) batch = {.songs = g_array_new(FALSE, TRUE, sizeof(shard_song_t)),
+                             .timelines = g_ptr_array_new_with_free_func((GDestroyNotify)timeline_free),
+                             .bits = g_byte_array_new()};
     progress_t progress = progress_start("songs written", options->quiet);
     for (size_t i = 0; i < corpus->files->n; i++) {
-        const row_t *row = &corpus->rows[i];
-        entry_t entry;
         progress_show(&progress, i, corpus->files->n);
-        if (!row->kept) continue;
-        if (!read_entry(corpus, i, &entry, NULL, 0, error)) return FALSE;
-        shard_song_t song = song_of(&corpus->files->files[i], &entry, row->split, frames);
-        guint at = bits->len;
-        size_t bytes = (size_t)song.frames * frame_bytes;
-        g_array_append_val(songs, song);
-        g_byte_array_set_size(bits, at + (guint)bytes);
-        if (!read_entry(corpus, i, &entry, bits->data + at, bytes, error)) return FALSE;
-        frames += song.frames;
-        if (frames >= options->shard_frames && !flush_shard(corpus, head, &shard, songs, bits, &frames, error)) return FALSE;
+        if (!corpus->rows[i].kept) continue;
+        if (!collect_song(corpus, i, &batch, error)) return FALSE;
+        if (batch.frames >= options->shard_frames && !flush_shard(corpus, head, &shard, &batch, error)) return FALSE;
     }
     progress_end(&progress);
-    return songs->len == 0 || flush_shard(corpus, head, &shard, songs, bits, &frames, error);
+    return batch.songs->len == 0 || flush_shard(corpus, head, &shard, &batch, error);
 }
 
 /* Of a corpus that was joined: its seal, so that a join or a part that comes late knows that nothing is left to do. */

@@ -59,27 +59,38 @@ static void count_notes(const roll_t *roll, size_t *notes) {
     }
 }
 
-/* The roll of a file's bytes, with the entry filled in; NULL where the entry is dropped. */
-static roll_t *lay_out(const char *bytes, gsize length, const grid_t *grid, entry_t *entry) {
+/* What follows the entry of a kept file: the rows of its timeline, and the roll's bytes. */
+static void append_music(GByteArray *music, const timeline_t *timeline, const roll_t *roll) {
+    const GArray *tempi = timeline->tempi, *meters = timeline->meters;
+    g_byte_array_append(music, (const guint8 *)tempi->data, tempi->len * (guint)sizeof(tempo_change_t));
+    g_byte_array_append(music, (const guint8 *)meters->data, meters->len * (guint)sizeof(meter_change_t));
+    g_byte_array_append(music, roll->bits, (guint)(roll->frames * roll->tracks * ROLL_PLANES * roll->stride));
+}
+
+/* Lays a file's bytes on the grid: the entry filled in and, where it is kept, its music. */
+static void lay_out(const char *bytes, gsize length, const grid_t *grid, entry_t *entry, GByteArray *music) {
     g_autoptr(GError) error = NULL;
     g_autofree char *sha256 = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)bytes, length);
     g_strlcpy(entry->sha256, sha256, sizeof entry->sha256);
     g_autoptr(song_t) song = midi_parse(bytes, length, &error);
-    if (!song) return drop(entry, error->message), NULL;
+    if (!song) return drop(entry, error->message);
     entry->tempo_bpm = song_main_tempo(song);
     entry->meter = song_main_meter(song);
     entry->warnings = song->warnings;
     g_autoptr(roll_t) roll = roll_from_song(song, grid, &entry->counts, &error);
-    if (!roll) return drop(entry, error->message), NULL;
+    if (!roll) return drop(entry, error->message);
+    g_autoptr(timeline_t) timeline = timeline_from_song(song, grid->steps_per_beat, (int64_t)roll->frames);
     entry->kept = TRUE;
     entry->frames = (int64_t)roll->frames;
     count_notes(roll, entry->notes);
     hash_content(roll, entry->content);
     hash_shape(roll, grid, entry->shape);
-    return g_steal_pointer(&roll);
+    entry->tempi = timeline->tempi->len;
+    entry->meters = timeline->meters->len;
+    append_music(music, timeline, roll);
 }
 
-/* In the worker: the entry, then the roll's bytes. */
+/* In the worker: the entry, then its music. */
 static gboolean read_in_worker(gpointer data, const char *path, GByteArray *out, GError **error) {
     const grid_t *grid = data;
     entry_t entry = {0};
@@ -97,24 +108,24 @@ static gboolean read_in_worker(gpointer data, const char *path, GByteArray *out,
         return FALSE;
     }
     gsize length = g_mapped_file_get_length(file);
-    g_autoptr(roll_t) roll = NULL;
+    g_autoptr(GByteArray) music = g_byte_array_new();
     if (length > MAX_FILE_BYTES)
         drop(&entry, "larger than 64 MiB: not a song");
     else if (length == 0)
         drop(&entry, "empty file");
     else
-        roll = lay_out(g_mapped_file_get_contents(file), length, grid, &entry);
+        lay_out(g_mapped_file_get_contents(file), length, grid, &entry, music);
     g_byte_array_append(out, (const guint8 *)&entry, sizeof entry);
-    if (roll) g_byte_array_append(out, roll->bits, (guint)(roll->frames * grid_frame_bytes(grid)));
+    g_byte_array_append(out, music->data, music->len);
     return TRUE;
 }
 
 worker_t *entry_worker_new(const grid_t *grid, const worker_limits_t *limits) { return worker_new(read_in_worker, (gpointer)grid, limits); }
 
-gboolean entry_take(worker_t *worker, entry_t *entry, GByteArray **bits, GError **error) {
+gboolean entry_take(worker_t *worker, entry_t *entry, GByteArray **music, GError **error) {
     g_autoptr(GError) cause = NULL;
     g_autoptr(GByteArray) result = worker_take(worker, &cause);
-    *bits = NULL;
+    *music = NULL;
     if (g_error_matches(cause, WORKER_ERROR, WORKER_ERROR_FORK)) {
         g_propagate_error(error, g_steal_pointer(&cause));
         return FALSE;
@@ -127,18 +138,25 @@ gboolean entry_take(worker_t *worker, entry_t *entry, GByteArray **bits, GError 
     memcpy(entry, result->data, sizeof *entry);
     if (!entry->kept) return TRUE;
     g_byte_array_remove_range(result, 0, sizeof *entry);
-    *bits = g_steal_pointer(&result);
+    *music = g_steal_pointer(&result);
     return TRUE;
+}
+
+size_t entry_timeline_bytes(const entry_t *entry) { return entry->tempi * sizeof(tempo_change_t) + entry->meters * sizeof(meter_change_t); }
+
+timeline_t *entry_timeline(const entry_t *entry, int steps_per_beat, const uint8_t *music) {
+    const tempo_change_t *tempi = (const void *)music;
+    return timeline_from_rows(steps_per_beat, tempi, entry->tempi, (const void *)(tempi + entry->tempi), entry->meters);
 }
 
 roll_t *entry_read_roll(const char *path, const grid_t *grid, double *tempo_bpm, meter_t *meter, GError **error) {
     entry_t entry;
-    g_autoptr(GByteArray) bits = NULL;
+    g_autoptr(GByteArray) music = NULL;
     g_autoptr(worker_t) worker = entry_worker_new(grid, &single_limits);
     if (!worker_give(worker, path, error)) return NULL;
     worker_wait_any(&worker, 1);
-    if (!entry_take(worker, &entry, &bits, error)) return NULL;
-    if (!bits) {
+    if (!entry_take(worker, &entry, &music, error)) return NULL;
+    if (!music) {
         g_autofree char *shown = g_filename_display_name(path);
         g_set_error(error, WORKER_ERROR, WORKER_ERROR_FAILED, "%s: cannot use this song: %s", shown, entry.reason);
         return NULL;
@@ -146,6 +164,6 @@ roll_t *entry_read_roll(const char *path, const grid_t *grid, double *tempo_bpm,
     *tempo_bpm = entry.tempo_bpm;
     *meter = entry.meter;
     roll_t *roll = roll_new((size_t)entry.frames, (size_t)grid->n_tracks, (size_t)grid->pitches);
-    memcpy(roll->bits, bits->data, bits->len);
+    memcpy(roll->bits, music->data + entry_timeline_bytes(&entry), roll->frames * grid_frame_bytes(grid));
     return roll;
 }

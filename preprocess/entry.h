@@ -3,6 +3,7 @@
 #define MPIANIST_PREPROCESS_ENTRY_H
 
 #include "preprocess/roll.h"
+#include "preprocess/timeline.h"
 #include "preprocess/worker.h"
 
 #define ENTRY_REASON_BYTES 192
@@ -19,16 +20,21 @@ typedef struct {
     size_t notes[ROLL_MAX_TRACKS]; /* onsets in the roll, by track */
     double tempo_bpm;
     meter_t meter;
-    guint warnings; /* tracks dropped or cut short */
+    guint tempi, meters; /* rows of its timeline; 0 where not kept */
+    guint warnings;      /* tracks dropped or cut short */
 } entry_t;
 
 /* A worker that reads files: worker_give() it their paths, one after the other, entry_take() what became of each. grid must outlive it. */
 worker_t *entry_worker_new(const grid_t *grid, const worker_limits_t *limits);
 
-/* The entry of the file that the worker was given. *bits: the roll's bytes where kept (owner: caller, g_byte_array_unref()), else NULL. A file
+/* The entry of the file that the worker was given. *music: where kept, the bytes of its timeline and of its roll, one after the other (owner: caller, g_byte_array_unref()), else NULL. A file
  * that cannot be read, is no MIDI file, crashes, hangs or takes too much memory is an entry that is not kept. FALSE with error set only where
  * no process could be started (WORKER_ERROR_FORK). */
-gboolean entry_take(worker_t *worker, entry_t *entry, GByteArray **bits, GError **error);
+gboolean entry_take(worker_t *worker, entry_t *entry, GByteArray **music, GError **error);
+
+/* How many of those bytes are the timeline's, and the timeline that they are. Owner: caller. */
+size_t entry_timeline_bytes(const entry_t *entry);
+timeline_t *entry_timeline(const entry_t *entry, int steps_per_beat, const uint8_t *music);
 
 /* All of that for a single file, which must be kept: its roll as training data has it, tempo and meter. NULL with error set: path and cause. Owner: caller. */
 roll_t *entry_read_roll(const char *path, const grid_t *grid, double *tempo_bpm, meter_t *meter, GError **error);

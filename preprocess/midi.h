@@ -60,6 +60,9 @@ song_t *song_new(int ticks_per_beat);
 void song_free(song_t *song);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(song_t, song_free)
 
+/* The frame, of so many a quarter note, that a tick falls on: the nearest, halves up. */
+int64_t song_frame(const song_t *song, int64_t tick, int steps_per_beat);
+
 /* Puts song->notes into their order; stable. For who fills a song by hand. */
 void song_sort_notes(song_t *song);
 

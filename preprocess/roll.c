@@ -143,11 +143,6 @@ void roll_make_canonical(roll_t *roll) {
 
 /* ---- notes to roll ---- */
 
-/* Nearest frame, halves up. */
-static int64_t to_frame(int64_t tick, int steps_per_beat, int ticks_per_beat) {
-    return (2 * tick * steps_per_beat + ticks_per_beat) / (2 * ticks_per_beat);
-}
-
 typedef struct {
     int64_t first, end; /* frames */
     int track, p;
@@ -171,8 +166,8 @@ static gboolean place_note(const note_t *note, role_t role, const song_t *song, 
     }
     if (outside) counts->folded++;
     counts->kept++;
-    cell->first = to_frame(note->onset, grid->steps_per_beat, song->ticks_per_beat);
-    cell->end = MAX(to_frame(note->onset + note->length, grid->steps_per_beat, song->ticks_per_beat), cell->first + 1);
+    cell->first = song_frame(song, note->onset, grid->steps_per_beat);
+    cell->end = MAX(song_frame(song, note->onset + note->length, grid->steps_per_beat), cell->first + 1);
     return TRUE;
 }
 
@@ -183,7 +178,7 @@ static GArray *place_notes(song_t *song, const grid_t *grid, roll_counts_t *coun
     g_autofree role_t *roles = roles_of_notes(song, track_of(grid, ROLE_COUNTER) >= 0);
     assign_tracks(grid, track_of_role);
     if (grid->sustain_pedal) song_apply_pedal(song);
-    *frames = to_frame(song->ticks, grid->steps_per_beat, song->ticks_per_beat);
+    *frames = song_frame(song, song->ticks, grid->steps_per_beat);
     for (guint i = 0; i < song->notes->len; i++) {
         if (!place_note(&g_array_index(song->notes, note_t, i), roles[i], song, grid, track_of_role, counts, &cell)) continue;
         g_array_append_val(cells, cell);

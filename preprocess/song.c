@@ -28,6 +28,10 @@ void song_free(song_t *song) {
     g_free(song);
 }
 
+int64_t song_frame(const song_t *song, int64_t tick, int steps_per_beat) {
+    return (2 * tick * steps_per_beat + song->ticks_per_beat) / (2 * song->ticks_per_beat);
+}
+
 static int compare_notes(gconstpointer a, gconstpointer b) {
     const note_t *x = a, *y = b;
     if (x->onset != y->onset) return x->onset < y->onset ? -1 : 1;

@@ -14,7 +14,7 @@ G_DEFINE_QUARK(mpianist_spool_error, spool_error)
 enum { HEAD_BYTES = 64 };
 enum { KIND_ENTRY = 1, KIND_SEAL };
 
-/* On disk, and then `bytes` bytes: bits of a roll, or a seal's text. */
+/* On disk, and then `bytes` bytes: music of a song, or a seal's text. */
 typedef struct {
     digest_t checksum; /* of all that follows here, and of those bytes */
     digest_t key;

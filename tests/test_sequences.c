@@ -183,7 +183,7 @@ static void test_context_clamps(void) {
     songs[1].first_frame = 16;
     for (int i = 0; i < 2; i++) memset(songs[i].sha256, 'a' + i, 64);
     g_autofree char *own = g_dir_make_tmp("test_sequences.XXXXXX", &error);
-    g_assert_true(shard_write(own, &head, 0, songs, 2, bits, 32, 1, &error));
+    g_assert_true(shard_write(own, &head, 0, songs, NULL, 2, bits, 32, 1, &error));
     g_assert_no_error(error);
     data_t *data = load_from(own, &(data_config_t){.chunk = 8, .align = 8, .context = CONTEXT, .planes = 1, .transpose_low = 5, .transpose_high = 5});
     g_assert_cmpint(data_samples(data), ==, 4);

@@ -1,0 +1,47 @@
+/* timeline: a song's tempi and meters in frames of the grid: where they change, and where bars begin.
+ *
+ * A bar begins at frame 0, wherever the meter changes, and every bar of the meter in force after that; so the bar
+ * before a change may be cut short, and a pickup is a bar of its own meter. Bars of some meters are not a whole number
+ * of frames. The last tempo and the last meter are in force for ever. */
+#ifndef MPIANIST_PREPROCESS_TIMELINE_H
+#define MPIANIST_PREPROCESS_TIMELINE_H
+
+#include "preprocess/midi.h"
+
+/* From this frame on. */
+typedef struct {
+    int64_t frame;
+    double bpm; /* quarter notes a minute, > 0 */
+} tempo_change_t;
+
+typedef struct {
+    int64_t frame;
+    uint8_t numerator, denominator; /* as in meter_t */
+} meter_change_t;
+
+/* Both lists: ascending frames, the first 0, each unlike the one before; never empty. */
+typedef struct {
+    int steps_per_beat; /* frames a quarter note */
+    GArray *tempi;      /* tempo_change_t */
+    GArray *meters;     /* meter_change_t */
+} timeline_t;
+
+/* One tempo and one meter for ever. Owner: caller, timeline_free(). */
+timeline_t *timeline_new(int steps_per_beat, double bpm, meter_t meter);
+/* From rows [n] that are as above. */
+timeline_t *timeline_from_rows(int steps_per_beat, const tempo_change_t *tempi, size_t n_tempi, const meter_change_t *meters, size_t n_meters);
+/* A song's, of so many frames: changes go to the nearest frame, halves up, as notes do; of several within a frame the
+ * last one counts, and what changes nothing is left out. Before a file's first tempo and meter, MIDI's own are in
+ * force: 120 and 4/4. */
+timeline_t *timeline_from_song(const song_t *song, int steps_per_beat, int64_t frames);
+void timeline_free(timeline_t *timeline);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(timeline_t, timeline_free)
+
+/* Takes the place of all tempi or meters. */
+void timeline_set_tempo(timeline_t *timeline, double bpm);
+void timeline_set_meter(timeline_t *timeline, meter_t meter);
+
+/* Are the rows as above, for a song of so many frames? What is read from a file is asked. */
+gboolean timeline_rows_valid(const tempo_change_t *tempi, size_t n_tempi, const meter_change_t *meters, size_t n_meters, int64_t frames);
+
+#endif

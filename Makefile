@@ -41,7 +41,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-pr
 CFLAGS   ?=
 CPPFLAGS ?=
 LDFLAGS  ?=
-VENDOR_CFLAGS := $(MPI_CFLAGS) $(BLAS_CFLAGS) $(HDF5_CFLAGS) $(ZLIB_CFLAGS) $(SMF_CFLAGS) $(GLIB_CFLAGS) $(CAIRO_CFLAGS) $(AUDIO_CFLAGS)
+VENDOR_CFLAGS := $(MPI_CFLAGS) $(BLAS_CFLAGS) $(HDF5_CFLAGS) $(ZLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SMF_CFLAGS) $(GLIB_CFLAGS) $(CAIRO_CFLAGS) $(AUDIO_CFLAGS)
 COMPILE  := $(CC) -std=gnu11 $(OPTIMIZE) -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) -D_GNU_SOURCE -DMPIANIST_VERSION='"$(VERSION)"' \
             -I. $(patsubst -I%,-isystem %,$(VENDOR_CFLAGS)) $(CPPFLAGS) $(CFLAGS) -MMD -MP
 LINK     := $(CC) $(OPTIMIZE) $(LDFLAGS)
@@ -55,7 +55,7 @@ LIBTRAINER    := $(BUILD)/libtrainer.a
 LIBSAMPLER    := $(BUILD)/libsampler.a
 PROGRAMS      := $(addprefix $(BIN)/,preprocess trainer sampler)
 
-PREPROCESS_LIBS := $(HDF5_LIBS) $(ZLIB_LIBS) $(SMF_LIBS) $(GLIB_LIBS) -lm
+PREPROCESS_LIBS := $(HDF5_LIBS) $(ZLIB_LIBS) $(CRYPTO_LIBS) $(SMF_LIBS) $(GLIB_LIBS) -lm
 TRAINER_LIBS    := $(MPI_LIBS) $(BLAS_LIBS) $(PREPROCESS_LIBS)
 SAMPLER_LIBS    := $(CAIRO_LIBS) $(AUDIO_LIBS) $(BLAS_LIBS) $(PREPROCESS_LIBS)
 

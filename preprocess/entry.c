@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "preprocess/hash.h"
 #include "preprocess/program.h"
 
 enum { MAX_FILE_BYTES = 64 << 20 };
@@ -22,32 +23,24 @@ static void drop(entry_t *entry, const char *reason) {
     entry->reason[end - entry->reason] = '\0';
 }
 
-static void hash_size(GChecksum *checksum, const roll_t *roll) {
+static size_t bytes_of(const roll_t *roll) { return roll->frames * roll->tracks * ROLL_PLANES * roll->stride; }
+
+/* SHA-256 of a roll's size and bits. */
+static void hash_roll(const roll_t *roll, const uint8_t *bits, char *hex) {
     const guint64 size[3] = {GUINT64_TO_LE(roll->frames), GUINT64_TO_LE(roll->tracks), GUINT64_TO_LE(roll->pitches)};
-    g_checksum_update(checksum, (const guchar *)size, sizeof size);
+    hash_sha256(size, sizeof size, bits, bytes_of(roll), hex);
 }
 
-static void take_hash(GChecksum *checksum, char *hash) { g_strlcpy(hash, g_checksum_get_string(checksum), 65); }
-
-static void hash_content(const roll_t *roll, char *hash) {
-    g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
-    hash_size(checksum, roll);
-    g_checksum_update(checksum, roll->bits, (gssize)(roll->frames * roll->tracks * ROLL_PLANES * roll->stride));
-    take_hash(checksum, hash);
-}
-
-static void hash_shape(const roll_t *roll, const grid_t *grid, char *hash) {
-    g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
+/* Of the roll as low as it goes. */
+static void hash_shape(const roll_t *roll, const grid_t *grid, char *hex) {
     int lowest = 0, highest = 0;
     if (!roll_pitch_range(roll->bits, roll->frames, grid, &lowest, &highest)) lowest = 0;
-    hash_size(checksum, roll);
-    uint8_t shifted[16];
+    g_autofree uint8_t *shifted = g_malloc(bytes_of(roll));
     for (size_t plane = 0; plane < roll->frames * roll->tracks * ROLL_PLANES; plane++) {
         gboolean drums = grid->roles[plane / ROLL_PLANES % roll->tracks] == ROLE_DRUMS;
-        roll_shift_plane(roll->bits + plane * roll->stride, shifted, roll->pitches, drums ? 0 : -lowest);
-        g_checksum_update(checksum, shifted, (gssize)roll->stride);
+        roll_shift_plane(roll->bits + plane * roll->stride, shifted + plane * roll->stride, roll->pitches, drums ? 0 : -lowest);
     }
-    take_hash(checksum, hash);
+    hash_roll(roll, shifted, hex);
 }
 
 static void count_notes(const roll_t *roll, size_t *notes) {
@@ -64,14 +57,13 @@ static void append_music(GByteArray *music, const timeline_t *timeline, const ro
     const GArray *tempi = timeline->tempi, *meters = timeline->meters;
     g_byte_array_append(music, (const guint8 *)tempi->data, tempi->len * (guint)sizeof(tempo_change_t));
     g_byte_array_append(music, (const guint8 *)meters->data, meters->len * (guint)sizeof(meter_change_t));
-    g_byte_array_append(music, roll->bits, (guint)(roll->frames * roll->tracks * ROLL_PLANES * roll->stride));
+    g_byte_array_append(music, roll->bits, (guint)bytes_of(roll));
 }
 
 /* Lays a file's bytes on the grid: the entry filled in and, where it is kept, its music. */
 static void lay_out(const char *bytes, gsize length, const grid_t *grid, entry_t *entry, GByteArray *music) {
     g_autoptr(GError) error = NULL;
-    g_autofree char *sha256 = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)bytes, length);
-    g_strlcpy(entry->sha256, sha256, sizeof entry->sha256);
+    hash_sha256(NULL, 0, bytes, length, entry->sha256);
     g_autoptr(song_t) song = midi_parse(bytes, length, &error);
     if (!song) return drop(entry, error->message);
     entry->tempo_bpm = song_main_tempo(song);
@@ -83,7 +75,7 @@ static void lay_out(const char *bytes, gsize length, const grid_t *grid, entry_t
     entry->kept = TRUE;
     entry->frames = (int64_t)roll->frames;
     count_notes(roll, entry->notes);
-    hash_content(roll, entry->content);
+    hash_roll(roll, roll->bits, entry->content);
     hash_shape(roll, grid, entry->shape);
     entry->tempi = timeline->tempi->len;
     entry->meters = timeline->meters->len;

@@ -68,7 +68,7 @@ static void lay_out(const char *bytes, gsize length, const grid_t *grid, entry_t
     if (!song) return drop(entry, error->message);
     entry->tempo_bpm = song_main_tempo(song);
     entry->meter = song_main_meter(song);
-    entry->warnings = song->warnings;
+    entry->warnings = song->reading.tracks_cut;
     g_autoptr(roll_t) roll = roll_from_song(song, grid, &entry->counts, &error);
     if (!roll) return drop(entry, error->message);
     g_autoptr(timeline_t) timeline = timeline_from_song(song, grid->steps_per_beat, (int64_t)roll->frames);

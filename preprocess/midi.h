@@ -1,8 +1,6 @@
-/* midi: notes <-> Standard MIDI File (SMF). Owns the song_t type (song.c) and is the only module that knows libsmf (midi.c).
+/* midi: notes <-> Standard MIDI File (SMF). Owns the song_t type (song.c); reading is in midi.c, writing in midi_write.c.
  *
- * A song keeps what the file says, in ticks; nothing here knows about frames or rolls. libsmf aborts the process on
- * malformed files. The sieve (preprocess/sieve.h) keeps from it all that is known to do so; still, untrusted files are
- * read in a worker (preprocess/worker.h), never directly. */
+ * A song keeps what the file says, in ticks; nothing here knows about frames or rolls. */
 #ifndef MPIANIST_PREPROCESS_MIDI_H
 #define MPIANIST_PREPROCESS_MIDI_H
 
@@ -39,6 +37,13 @@ typedef struct {
     gboolean down; /* sustain pedal (controller 64), value >= 64 */
 } pedal_t;
 
+/* What could not be read as it stands. */
+typedef struct {
+    guint tracks_cut;      /* tracks that are missing, lack their end, or end where nothing makes sense any more */
+    guint events_left_out; /* bytes that are no event, meters that mean nothing */
+    guint tempi_left_out;  /* below 5 or above 1000 bpm: not believed */
+} midi_reading_t;
+
 typedef struct {
     int ticks_per_beat;     /* ticks a quarter note, > 0 */
     int64_t ticks;          /* end of the longest track: trailing silence counts */
@@ -47,8 +52,8 @@ typedef struct {
     GArray *meters;         /* meter_t, ordered by tick; may be empty (then 4/4) */
     GArray *pedals;         /* pedal_t, ordered by tick */
     GPtrArray *track_names; /* char *, owned; "" where the file names none */
-    GPtrArray *texts;       /* char *, owned; text events at tick 0 of the first track, in order; read in pieces of 127 bytes */
-    guint warnings;         /* while reading: tracks that are missing or cut short, and libsmf's own messages */
+    GPtrArray *texts;       /* char *, owned; text events at tick 0 of the first track, in order */
+    midi_reading_t reading; /* what reading met with; zeros in other songs */
 } song_t;
 
 #define MIDI_ERROR midi_error_quark()
@@ -77,10 +82,10 @@ meter_t song_main_meter(const song_t *song);
 /* "6/8" to a meter at tick 0: beats 1 to 99, note values 1 to 64. FALSE where the text is none; the meter is untouched then. */
 gboolean meter_from_text(const char *text, meter_t *meter);
 
-/* Reads one SMF (formats 0 and 1, ticks a quarter note) from memory. A note that is never switched off lasts to the end of its track; one struck
- * again while it sounds ends there; two struck at one tick are one. Tracks are kept as far as they make sense (song->warnings). Call it in a
- * worker (see above). Returns NULL with MIDI_ERROR_FORMAT set for format 2, SMPTE time and what is no MIDI file; the message names the
- * cause, not the file. */
+/* Reads one SMF (formats 0 and 1, ticks a quarter note) from memory; other bytes may stand before it (RIFF, MacBinary). Files are read as far
+ * as they make sense (song->reading). A note that is never switched off lasts to the end of its track; how presses and releases of a key go
+ * together: pairing.c. Linear in length; keeps nothing. Returns NULL with MIDI_ERROR_FORMAT set for format 2, SMPTE time and what is no MIDI
+ * file; the message names the cause, not the file. Owner: caller. */
 song_t *midi_parse(const void *bytes, size_t length, GError **error);
 
 /* Writes format 1: first a track with tempi, meters, pedals and texts, then one track per track name with name, programs and notes.

@@ -1,0 +1,238 @@
+/* smf_event: the events of a track. Owns what an event looks like and how a track goes on behind bytes that are no event:
+ *
+ * - running status goes on across meta and system exclusive events, as most readers allow;
+ * - system real-time bytes (F8 to FE) and undefined ones (F1 to F6) that stand between or inside events are dropped;
+ * - behind anything else that is no event, the places that follow are tried one after the other: a few events are read from each, and the
+ *   one that gives the most sensible music (keys that are down are let go, channels that were met, no hours of silence, an end of track
+ *   where the track ends) is where the track goes on. So one bad byte costs one event, or a few, and never the rest.
+ *
+ * Refuses nothing: every length is checked against the bytes that are there. The number of places tried is bounded for a whole file. */
+#include "preprocess/smf_event.h"
+
+#include <string.h>
+
+enum {
+    AHEAD = 24,       /* events read from a place to judge it, */
+    MAX_FAULTS = 2,   /* of which so many may be bad */
+    REACH = 64,       /* bytes behind a bad event that are tried, */
+    LONG_REACH = 512, /* behind one with a length of its own */
+    WILD_BEATS = 64,  /* a time between two events that speaks against a place */
+    QUANTITY_BYTES = 4
+};
+
+typedef struct {
+    smf_event_t event;
+    size_t next;       /* first byte behind it */
+    size_t status_at;  /* where its status stands, or under running status its data; 0: its delta time is none */
+    uint32_t delta;    /* ticks, where status_at is not 0 */
+    uint8_t running;   /* status in force behind it */
+    gboolean explicit; /* has a status byte of its own */
+    gboolean doubtful; /* its body looks unlike one of its kind: its length may be wrong */
+} taken_t;
+
+/* ---- one event ---- */
+
+/* Variable-length quantity: seven bits a byte, most significant first, the top bit set on all but the last. */
+static gboolean read_quantity(const uint8_t *bytes, size_t *at, size_t limit, uint32_t *value) {
+    *value = 0;
+    for (int i = 0; i < QUANTITY_BYTES && *at < limit; i++) {
+        uint8_t byte = bytes[(*at)++];
+        *value = *value << 7 | (byte & 0x7F);
+        if (byte < 0x80) return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean is_stray(uint8_t byte) { return byte > SMF_SYSEX && byte != SMF_SYSEX_MORE && byte != SMF_META; }
+
+static void skip_stray(const uint8_t *bytes, size_t *at, size_t limit, gboolean drop) {
+    while (drop && *at < limit && is_stray(bytes[*at])) ++*at;
+}
+
+static gboolean decode_meta(const smf_track_t *track, size_t at, taken_t *taken) {
+    smf_event_t *event = &taken->event;
+    if (at == track->limit || track->bytes[at] >= 0x80) return FALSE;
+    event->type = track->bytes[at++];
+    if (!read_quantity(track->bytes, &at, track->limit, &event->size) || event->size > track->limit - at) return FALSE;
+    event->body = track->bytes + at;
+    taken->next = at + event->size;
+    /* A text that holds an end of track has taken in more than itself. */
+    taken->doubtful = event->type < 0x10 && event->size > 0 && memmem(event->body, event->size, "\xFF\x2F", 3) != NULL;
+    for (size_t i = 0; event->type < 0x10 && i + 1 < event->size && !taken->doubtful; i++)
+        taken->doubtful = event->body[i] < 0x20 && !g_ascii_isspace(event->body[i]);
+    return TRUE;
+}
+
+static gboolean decode_sysex(const smf_track_t *track, size_t at, taken_t *taken) {
+    uint32_t size;
+    if (!read_quantity(track->bytes, &at, track->limit, &size) || size > track->limit - at) return FALSE;
+    taken->next = at + size;
+    for (size_t i = at; taken->event.status == SMF_SYSEX && i + 1 < taken->next && !taken->doubtful; i++) taken->doubtful = track->bytes[i] >= 0x80;
+    return TRUE;
+}
+
+static gboolean decode_channel_message(const smf_track_t *track, size_t at, gboolean drop, taken_t *taken) {
+    uint8_t status = taken->event.status;
+    int n = (status & 0xE0) == 0xC0 ? 1 : 2; /* C0 program, D0 pressure */
+    for (int i = 0; i < n; i++) {
+        skip_stray(track->bytes, &at, track->limit, drop);
+        if (at == track->limit || track->bytes[at] >= 0x80) return FALSE;
+        taken->event.data[i] = track->bytes[at++];
+    }
+    taken->running = status;
+    taken->next = at;
+    return TRUE;
+}
+
+/* The event at `at`; drop: stray status bytes are passed over. FALSE where there is none. */
+static gboolean decode(const smf_track_t *track, size_t at, gboolean drop, taken_t *taken) {
+    *taken = (taken_t){.running = track->running};
+    skip_stray(track->bytes, &at, track->limit, drop);
+    if (!read_quantity(track->bytes, &at, track->limit, &taken->delta)) return FALSE;
+    skip_stray(track->bytes, &at, track->limit, drop);
+    if (at == track->limit) return FALSE;
+    taken->status_at = at;
+    taken->explicit = track->bytes[at] >= 0x80;
+    taken->event.status = taken->explicit ? track->bytes[at++] : track->running;
+    if (taken->event.status == SMF_META) return decode_meta(track, at, taken);
+    if (taken->event.status == SMF_SYSEX || taken->event.status == SMF_SYSEX_MORE) return decode_sysex(track, at, taken);
+    return taken->event.status >= 0x80 && taken->event.status < SMF_SYSEX && decode_channel_message(track, at, drop, taken);
+}
+
+static gboolean is_end(const taken_t *taken) { return taken->event.status == SMF_META && taken->event.type == SMF_END_OF_TRACK; }
+static gboolean is_wild(const smf_track_t *track, uint32_t delta) { return delta > (uint64_t)track->beat * WILD_BEATS; }
+
+/* ---- what speaks for a place ---- */
+
+/* Points for a meta event of a kind that exists, and of that kind's length. */
+static int judge_meta(const smf_event_t *event) {
+    static const struct { uint8_t type, size; } fixed[] = {{0x00, 2}, {0x20, 1}, {0x21, 1}, {SMF_TEMPO, 3}, {0x54, 5}, {SMF_METER, 4}, {0x59, 2}};
+    for (size_t i = 0; i < G_N_ELEMENTS(fixed); i++)
+        if (fixed[i].type == event->type) return fixed[i].size == event->size ? 3 : -2;
+    return event->type < 0x10 || event->type == 0x7F ? 1 : -3;
+}
+
+/* Points for a channel message; keeps the keys that are down. */
+static int judge_message(smf_track_t *track, const smf_event_t *event) {
+    uint8_t channel = event->status & 0x0F, pitch = event->data[0], kind = event->status & 0xF0;
+    uint64_t *keys = &track->keys[channel][pitch >> 6], key = (uint64_t)1 << (pitch & 63);
+    gboolean met = track->channels >> channel & 1, down = (*keys & key) != 0;
+    track->channels |= (uint16_t)(1U << channel);
+    if (kind == SMF_NOTE_ON && event->data[1] > 0) {
+        *keys |= key;
+        return met && !down ? 1 : -1;
+    }
+    if (kind != SMF_NOTE_ON && kind != SMF_NOTE_OFF) return met ? 0 : -1;
+    *keys &= ~key;
+    return down ? 3 : -2;
+}
+
+static int judge_event(smf_track_t *track, const taken_t *taken) {
+    int points = taken->explicit - 4 * is_wild(track, taken->delta);
+    if (taken->event.status == SMF_META) return points + judge_meta(&taken->event) - 3 * taken->doubtful;
+    if (taken->event.status >= SMF_SYSEX) return points - 3 * taken->doubtful;
+    return points + judge_message(track, &taken->event);
+}
+
+/* The place behind a bad event whose own bytes are all there, though they mean nothing; 0 where that cannot be said. */
+static size_t place_behind(const smf_track_t *track, const taken_t *bad) {
+    size_t at = bad->status_at + (bad->explicit ? 1 : 0);
+    if (bad->status_at == 0) return 0;
+    if (bad->next > 0) return bad->next; /* doubtful */
+    if (bad->event.status == SMF_META || bad->event.status == SMF_SYSEX || bad->event.status == SMF_SYSEX_MORE) return 0;
+    at += bad->event.status > SMF_SYSEX ? 0 : (bad->event.status & 0xE0) == 0xC0 ? 1 : 2;
+    return at <= track->limit ? at : 0;
+}
+
+/* Points for going on at `at`, from what stands there. The track is a copy. */
+static int judge_place(smf_track_t track, size_t at) {
+    int points = 0, faults = 0;
+    taken_t taken;
+    for (int i = 0; i < AHEAD && at < track.limit; i++) {
+        if (!decode(&track, at, FALSE, &taken)) {
+            points -= 8;
+            at = place_behind(&track, &taken);
+            if (at == 0 || ++faults > MAX_FAULTS) return points;
+            continue;
+        }
+        if (is_end(&taken)) return points + (taken.next == track.declared || taken.next == track.limit ? 12 : -6);
+        points += judge_event(&track, &taken);
+        track.running = taken.running;
+        at = taken.next;
+    }
+    return points;
+}
+
+/* ---- where a track goes on ---- */
+
+/* Puts track->at on the best place behind a bad event at track->at; FALSE where none is better than nothing. */
+static gboolean find_place(smf_track_t *track, const taken_t *bad) {
+    gboolean is_long =
+        bad->status_at > 0 && bad->explicit && (bad->event.status == SMF_META || !is_stray(bad->event.status)) && bad->event.status >= SMF_SYSEX;
+    size_t behind = place_behind(track, bad), last = MIN(track->at + (is_long ? LONG_REACH : REACH), track->limit), best = 0;
+    const uint8_t *end = is_long ? memchr(track->bytes + track->at, SMF_SYSEX_MORE, track->limit - track->at) : NULL;
+    int most = 0;
+    for (size_t at = track->at + 1; at <= last; at++) {
+        int farther = at > behind ? (int)MIN(at - behind, 12) : 0;
+        int points = judge_place(*track, at) - (behind ? farther : 0) + (at == behind ? 4 : 0);
+        if (points <= most) continue;
+        most = points;
+        best = at;
+    }
+    if (behind > last && judge_place(*track, behind) + 4 > most) best = behind;
+    if (end && judge_place(*track, (size_t)(end - track->bytes) + 1) > most) best = (size_t)(end - track->bytes) + 1;
+    if (best == 0) return FALSE;
+    if (bad->status_at > 0 && best > bad->status_at && !is_wild(track, bad->delta)) track->tick += bad->delta;
+    track->at = best;
+    return TRUE;
+}
+
+static gboolean accept(smf_track_t *track, taken_t *taken, smf_event_t *event) {
+    track->tick = MIN(track->tick + taken->delta, SMF_MAX_TICK);
+    track->running = taken->running;
+    track->at = taken->next;
+    if (taken->event.status < SMF_SYSEX) judge_message(track, &taken->event);
+    *event = taken->event;
+    event->tick = track->tick;
+    return TRUE;
+}
+
+/* Is the event at track->at sound but for stray bytes, and does that make more sense than to leave it out? */
+static gboolean take_without_stray(smf_track_t *track, const taken_t *bad, taken_t *taken) {
+    if (!decode(track, track->at, TRUE, taken)) return FALSE;
+    smf_track_t whole = *track, behind = *track;
+    int points = judge_event(&whole, taken);
+    whole.running = taken->running;
+    size_t place = place_behind(track, bad);
+    return points + judge_place(whole, taken->next) >= (place ? judge_place(behind, place) : 1);
+}
+
+/* A body unlike its kind: does the track make sense only behind another end of it? */
+static gboolean ends_elsewhere(smf_track_t *track, const taken_t *taken) {
+    if (track->trials == 0 || judge_place(*track, taken->next) >= 8) return FALSE;
+    smf_track_t other = *track;
+    track->trials--;
+    if (!find_place(&other, taken) || other.at == taken->next) return FALSE;
+    track->at = other.at;
+    track->tick = other.tick;
+    return TRUE;
+}
+
+gboolean smf_take_event(smf_track_t *track, smf_event_t *event) {
+    taken_t taken, whole;
+    while (track->at < track->limit) {
+        if (decode(track, track->at, FALSE, &taken)) {
+            if (!taken.doubtful || !ends_elsewhere(track, &taken)) return accept(track, &taken, event);
+        } else {
+            if (track->trials == 0) return FALSE;
+            track->trials--;
+            if (take_without_stray(track, &taken, &whole)) {
+                track->left_out++;
+                return accept(track, &whole, event);
+            }
+            if (!find_place(track, &taken)) return FALSE;
+        }
+        track->left_out++;
+    }
+    return FALSE;
+}

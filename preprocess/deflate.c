@@ -101,4 +101,6 @@ gboolean deflate_chunks(const uint8_t *data, size_t bytes, size_t chunk_bytes, i
     return good;
 }
 
-uint32_t deflate_crc32(uint32_t crc, const void *bytes, size_t size) { return (uint32_t)crc32_z(crc, bytes, size); }
+uint32_t deflate_crc32(uint32_t crc, const void *bytes, size_t size) {
+    return size == 0 ? crc : (uint32_t)crc32_z(crc, bytes, size); /* zlib answers no bytes at NULL with 0 */
+}

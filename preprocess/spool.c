@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "preprocess/deflate.h"
 #include "preprocess/h5.h"
 
 G_DEFINE_QUARK(mpianist_spool_error, spool_error)
@@ -16,9 +17,10 @@ enum { KIND_ENTRY = 1, KIND_SEAL };
 
 /* On disk, and then `bytes` bytes: music of a song, or a seal's text. */
 typedef struct {
-    digest_t checksum; /* of all that follows here, and of those bytes */
+    guint32 checksum; /* CRC-32 of all that follows here, and of those bytes */
+    guint32 kind;
+    guint64 bytes;
     digest_t key;
-    guint64 bytes, kind;
     entry_t entry;
 } record_t;
 
@@ -35,35 +37,26 @@ static gboolean fail(GError **error, spool_error_t code, const char *path, const
     return FALSE;
 }
 
-static digest_t take_digest(GChecksum *checksum) {
+digest_t spool_key(const found_t *file, const char *layout) {
+    g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
+    const gint64 state[2] = {file->bytes, file->changed_ns};
     guint8 whole[32];
     gsize size = sizeof whole;
     digest_t digest;
+    g_checksum_update(checksum, (const guchar *)layout, (gssize)strlen(layout) + 1);
+    g_checksum_update(checksum, (const guchar *)file->name, (gssize)strlen(file->name) + 1);
+    g_checksum_update(checksum, (const guchar *)state, sizeof state);
     g_checksum_get_digest(checksum, whole, &size);
     memcpy(digest.bytes, whole, sizeof digest.bytes);
     return digest;
 }
 
-digest_t spool_key(const found_t *file, const char *layout) {
-    g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
-    const gint64 state[2] = {file->bytes, file->changed_ns};
-    g_checksum_update(checksum, (const guchar *)layout, (gssize)strlen(layout) + 1);
-    g_checksum_update(checksum, (const guchar *)file->name, (gssize)strlen(file->name) + 1);
-    g_checksum_update(checksum, (const guchar *)state, sizeof state);
-    return take_digest(checksum);
+static guint32 checksum_of(const record_t *record, const uint8_t *bytes) {
+    const guint32 crc = deflate_crc32(0, &record->kind, sizeof *record - offsetof(record_t, kind));
+    return deflate_crc32(crc, bytes, record->bytes);
 }
 
-static digest_t checksum_of(const record_t *record, const uint8_t *bytes) {
-    g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
-    g_checksum_update(checksum, (const guchar *)&record->key, (gssize)(sizeof *record - offsetof(record_t, key)));
-    if (record->bytes > 0) g_checksum_update(checksum, bytes, (gssize)record->bytes);
-    return take_digest(checksum);
-}
-
-static gboolean is_whole(const record_t *record, const uint8_t *bytes) {
-    const digest_t checksum = checksum_of(record, bytes);
-    return memcmp(&checksum, &record->checksum, sizeof checksum) == 0;
-}
+static gboolean is_whole(const record_t *record, const uint8_t *bytes) { return record->checksum == checksum_of(record, bytes); }
 
 static gboolean read_at(const spool_t *spool, gint64 offset, void *to, size_t bytes) {
     for (size_t done = 0; done < bytes;) {

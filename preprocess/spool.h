@@ -1,6 +1,6 @@
 /* spool: what has been parsed so far, in a file: a run that was killed goes on from here, a part waits here for its join, and memory holds no rolls.
  *
- * A head that names this version of the program, then records, each under a SHA-256, appended in any order. A torn last one is cut when the file is
+ * A head that names this version of the program, then records, each under a CRC-32, appended in any order. A torn last one is cut when the file is
  * opened. A file that is complete ends with a seal, a text that says what it is. One writer at a time: its caller sees to that. */
 #ifndef MPIANIST_PREPROCESS_SPOOL_H
 #define MPIANIST_PREPROCESS_SPOOL_H

@@ -87,14 +87,21 @@ static void limit_memory(size_t mapped, size_t bytes) {
     for (size_t i = 0; i < G_N_ELEMENTS(deaths); i++) sigaction(deaths[i], &last_words, NULL);
 }
 
-/* TRUE once all n bytes are sent. Never raises SIGPIPE. */
-static gboolean send_all(int fd, const void *bytes, size_t n) {
-    for (const char *at = bytes; n > 0;) {
-        ssize_t sent = send(fd, at, n, MSG_NOSIGNAL);
+/* TRUE once a header and what belongs to it are sent: as one message as far as it goes, so that who waits
+ * for it is woken once. Never raises SIGPIPE. */
+static gboolean send_both(int fd, const void *header, size_t header_bytes, const void *body, size_t body_bytes) {
+    struct iovec parts[2] = {{(void *)header, header_bytes}, {(void *)body, body_bytes}};
+    while (parts[0].iov_len + parts[1].iov_len > 0) {
+        const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+        ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR) continue;
         if (sent < 0) return FALSE;
-        at += sent;
-        n -= (size_t)sent;
+        for (int i = 0; i < 2; i++) {
+            size_t part = MIN((size_t)sent, parts[i].iov_len);
+            parts[i].iov_base = (char *)parts[i].iov_base + part;
+            parts[i].iov_len -= part;
+            sent -= (ssize_t)part;
+        }
     }
     return TRUE;
 }
@@ -145,7 +152,7 @@ static gboolean do_task(const worker_t *worker, int channel, size_t mapped) {
     }
     /* Memory that is kept would be missing to the tasks to come. */
     header.leaves = mapped > 0 && mapped_bytes() > mapped + worker->limits.memory_bytes / KEPT_PART;
-    return send_all(channel, &header, sizeof header) && send_all(channel, result, header.bytes) && !header.leaves;
+    return send_both(channel, &header, sizeof header, result, header.bytes) && !header.leaves;
 }
 
 /* Never returns, and never exits by way of exit(): what the parent registered there and in stdio is the
@@ -246,7 +253,7 @@ static gboolean send_task(worker_t *worker) {
     worker->header_bytes = 0;
     worker->timed_out = worker->stopped = FALSE;
     worker->deadline_us = g_get_monotonic_time() + (gint64)ceil(MIN(worker->limits.timeout_s, 1e9) * G_USEC_PER_SEC);
-    return send_all(worker->fds[CHANNEL], &bytes, sizeof bytes) && send_all(worker->fds[CHANNEL], worker->task, bytes);
+    return send_both(worker->fds[CHANNEL], &bytes, sizeof bytes, worker->task, bytes);
 }
 
 /* Sends the task to a new process. One that dies before it has read it is found by worker_wait_any(). */
@@ -271,15 +278,17 @@ gboolean worker_give(worker_t *worker, const char *task, GError **error) {
 /* Takes what the channel holds, into the header first, then straight into the result; returns what recv()
  * does. */
 static ssize_t receive(worker_t *worker) {
-    if (worker->header_bytes < sizeof worker->header) {
-        ssize_t n = recv(worker->fds[CHANNEL], (char *)&worker->header + worker->header_bytes, sizeof worker->header - worker->header_bytes, 0);
+    const size_t lacks = sizeof worker->header - worker->header_bytes;
+    if (lacks > 0) {
+        char *at = (char *)&worker->header + worker->header_bytes;
+        ssize_t n = recv(worker->fds[CHANNEL], at, lacks, MSG_DONTWAIT);
         worker->header_bytes += (size_t)MAX(n, 0);
-        return n;
+        if (n < (ssize_t)lacks || worker->header.bytes == 0) return n;
     }
     GByteArray *result = worker->result;
     guint before = result->len;
     g_byte_array_set_size(result, before + (guint)MIN(worker->header.bytes - before, READ_BYTES));
-    ssize_t n = recv(worker->fds[CHANNEL], result->data + before, result->len - before, 0);
+    ssize_t n = recv(worker->fds[CHANNEL], result->data + before, result->len - before, MSG_DONTWAIT);
     g_byte_array_set_size(result, before + (guint)MAX(n, 0));
     return n;
 }

@@ -123,6 +123,7 @@ static void test_crc32(void) {
     g_assert_cmphex(deflate_crc32(0, "123456789", 9), ==, 0xCBF43926);
     g_assert_cmphex(deflate_crc32(deflate_crc32(0, "1234", 4), "56789", 5), ==, 0xCBF43926);
     g_assert_cmphex(deflate_crc32(7, "", 0), ==, 7);
+    g_assert_cmphex(deflate_crc32(7, NULL, 0), ==, 7);
 }
 
 int main(int argc, char **argv) {

@@ -135,6 +135,12 @@ static int detach(const int *fds) {
     return channel;
 }
 
+/* Whatever handler the parent has, what is logged last belongs to the reason of a crash. */
+static void log_chatter(const char *domain, GLogLevelFlags level, const char *message, void *data) {
+    (void)domain, (void)level, (void)data;
+    fprintf(stderr, "%s\n", message);
+}
+
 /* Does one task; FALSE where there is no other to come. */
 static gboolean do_task(const worker_t *worker, int channel, size_t mapped) {
     guint32 bytes = 0;
@@ -161,6 +167,7 @@ G_NORETURN static void run_process(const worker_t *worker, const int *fds, pid_t
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1); /* it died before the line above */
     int channel = detach(fds);
+    g_log_set_default_handler(log_chatter, NULL);
     size_t mapped = mapped_bytes();
     limit_memory(mapped, worker->limits.memory_bytes);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});

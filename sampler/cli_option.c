@@ -316,11 +316,12 @@ void cli_add_texts(const cli_t *cli, GPtrArray *texts) {
 
 /* The verb's option of a format that a word of the command line names: "--picture", "-p". NULL: none. */
 const option_t *option_of_format(verb_t verb, const char *word) {
+    const char *name = strncmp(word, "--", 2) == 0 ? word + 2 : "";
     for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
         const option_t *o = &table[i];
         const char letter[] = {'-', o->letter, '\0'};
         if (o->type != G_OPTION_ARG_CALLBACK || (o->verbs & 1 << verb) == 0) continue;
-        if ((o->letter != 0 && strcmp(word, letter) == 0) || (g_str_has_prefix(word, "--") && strcmp(word + 2, o->name) == 0)) return o;
+        if ((o->letter != 0 && strcmp(word, letter) == 0) || strcmp(name, o->name) == 0) return o;
     }
     return NULL;
 }

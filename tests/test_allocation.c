@@ -85,7 +85,15 @@ static void test_counted(void) {
     g_assert_cmpuint(allocations, ==, before + 2);
 }
 
+/* BLIS allocates in each product; OpenBLAS and the reference BLAS do not after the first. */
+static gboolean blas_allocates(void) {
+    if (!g_str_has_prefix(ops_describe_blas(), "BLIS ")) return FALSE;
+    g_test_skip("BLIS allocates in its products");
+    return TRUE;
+}
+
 static void test_sequence(void) {
+    if (blas_allocates()) return;
     static const uint32_t valid[B] = {21, 17, 9, 1}, frames[3 * B] = {21, 9, 17, 1, 4, 4, 8, 12, 20, 3, 2, 1};
     static const uint64_t samples[B] = {5, 1, 0, 9};
     const sequences_chances_t chances = {.density = 0.3, .keep_input = 1, .keep_past = 1, .keep_state = 1};
@@ -97,7 +105,7 @@ static void test_sequence(void) {
     g_autoptr(batching_t) batching = batching_new(G_N_ELEMENTS(frames), B);
     size_t before = 0, n;
     sequences_draw(sequences, &chances, 3, 0);
-    for (size_t step = 0; step <= STEPS; step++) { /* the first may set up what OpenBLAS keeps */
+    for (size_t step = 0; step <= STEPS; step++) { /* the first may set up what BLAS keeps */
         batching_plan(batching, 1, step, frames);
         batching_step(batching, 0, &n);
         noise_draw(noise, 1, step, samples, &sequences->batch);
@@ -108,6 +116,7 @@ static void test_sequence(void) {
 }
 
 static void test_dense(void) {
+    if (blas_allocates()) return;
     const model_config_t config = {
         .kind = MODEL_DENSE, .window = 6, .tracks = 2, .planes = 2, .pitches = 12, .hidden = {24, 16}, .n_hidden = 2, .latent = 5};
     const uint32_t valid[B] = {6, 6, 5, 1};

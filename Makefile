@@ -15,7 +15,7 @@ PYTHON ?= python3
 # The vendors' flags (MPI_CFLAGS, MPI_LIBS and so on; each can be given instead) are asked once, by ./vendors, after ./deps has installed what is missing:
 # make remakes a file that it includes, and then begins anew. Goals that compile nothing, and make -n, do not ask.
 VENDORS := build/vendors.mk
-ifneq ($(filter-out clean config deps format golden help uninstall,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out clean config deps format fresh golden help uninstall,$(or $(MAKECMDGOALS),all)),)
 include $(if $(findstring n,$(firstword -$(MAKEFLAGS))),$(wildcard $(VENDORS)),$(VENDORS))
 endif
 $(VENDORS): vendors
@@ -38,12 +38,13 @@ OPTIMIZE ?= $(OPTIMIZE.$(CONFIG))
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
 # No -ffast-math: checks for NaN must work. The first two only free the compiler from errno and traps; without contraction (fused multiply-add)
 # every processor rounds alike, so that replicas on unlike hosts stay equal.
+# GLib is used as it was in 2.74 (Debian 12): nothing newer, and nothing is deprecated that was not yet.
 CFLAGS   ?=
 CPPFLAGS ?=
 LDFLAGS  ?=
 VENDOR_CFLAGS := $(MPI_CFLAGS) $(BLAS_CFLAGS) $(HDF5_CFLAGS) $(ZLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SMF_CFLAGS) $(GLIB_CFLAGS) $(CAIRO_CFLAGS) $(AUDIO_CFLAGS)
 COMPILE  := $(CC) -std=gnu11 $(OPTIMIZE) -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) -D_GNU_SOURCE -DMPIANIST_VERSION='"$(VERSION)"' \
-            -I. $(patsubst -I%,-isystem %,$(VENDOR_CFLAGS)) $(CPPFLAGS) $(CFLAGS) -MMD -MP
+            -DGLIB_VERSION_MIN_REQUIRED=GLIB_VERSION_2_74 -DGLIB_VERSION_MAX_ALLOWED=GLIB_VERSION_2_74 -I. $(patsubst -I%,-isystem %,$(VENDOR_CFLAGS)) $(CPPFLAGS) $(CFLAGS) -MMD -MP
 LINK     := $(CC) $(OPTIMIZE) $(LDFLAGS)
 
 # One short line a file; V=1 shows the commands.
@@ -127,6 +128,12 @@ check: tests
 asan:
 	$(MAKE) CONFIG=asan check
 
+## fresh: make demo and make check as the first commands in an empty Debian (SUITE=bookworm, AS=user, RUN=demo pick some; as root)
+.PHONY: fresh
+SUITE ?= trixie
+fresh:
+	SUITE=$(SUITE) tests/fresh
+
 ## lint: format, include rules, static analysis
 .PHONY: lint
 lint:
@@ -138,7 +145,7 @@ lint:
 deps:
 	@./deps
 
-## demo: from MIDI files to new music in three minutes (CORPUS=folder takes your own)
+## demo: from MIDI files to new music in three minutes (CORPUS=folder takes your own; MINUTES=2 is how long it trains)
 .PHONY: demo
 demo: programs
 	@./deps build demo

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From MIDI files to new music in at most three minutes on two cores: demo.sh OUTPUT [CORPUS]
+# From MIDI files to new music in at most three minutes on two cores: demo.sh OUTPUT [CORPUS]. It trains for MINUTES (2).
 set -eu
 
 output=${1:-demo}
@@ -37,7 +37,7 @@ show "$programs/preprocess" --info "$output/shards"
 
 say "Training a sequence VAE on two ranks"
 show "${launch[@]}" "$programs/trainer" --data "$output/shards" --output "$output/run" \
-    --preset band --transpose 0,0 --profiles 0 --epochs 45 --max-minutes 2
+    --preset band --transpose 0,0 --profiles 0 --epochs 45 --max-minutes "${MINUTES:-2}"
 show "$programs/trainer" --evaluate "$output/run/best.h5" --data "$output/shards" --split train >/dev/null
 
 say "Music"

@@ -25,6 +25,7 @@ typedef struct {
     row_t *rows;      /* one a file, same order */
     spool_t **spools; /* one a part */
     guint16 parts;
+    owner_t *owner;
 } corpus_t;
 
 /* A file's entry as the report has it: with the meter and the reason that this run gives. music: NULL, or room for it (entry.h). */
@@ -80,6 +81,7 @@ static gboolean describe(const corpus_t *corpus, shard_set_t *head, GError **err
     g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
     int64_t in_shard = 0;
     head->grid = corpus->options->grid;
+    head->owner = corpus->owner;
     head->options = g_strdup(corpus->options_text);
     g_checksum_update(checksum, (const guchar *)head->options, -1);
     for (size_t i = 0; i < corpus->files->n; i++) {
@@ -112,7 +114,7 @@ static gboolean write_report(const corpus_t *corpus, GError **error) {
                                            .twin = row->twin == ROW_NONE ? NULL : files[row->twin].name,
                                            .transposed = row->transposed});
     }
-    if (!report_commit(report, error)) return FALSE;
+    if (!report_commit(report, corpus->owner, error)) return FALSE;
     if (!corpus->options->quiet) report_summarize(report);
     return TRUE;
 }
@@ -214,7 +216,7 @@ static gboolean finish(corpus_t *corpus, GError **error) {
     g_autofree char *joined = joined_path(corpus);
     rows_find_twins(corpus->rows, corpus->files->n, !options->split_by_folder, !options->split_by_folder && options->drop_transposed);
     rows_choose_splits(corpus->rows, corpus->files, options->split_by_folder ? NULL : options->split);
-    if (!describe(corpus, head, error)) return FALSE;
+    if (!describe(corpus, head, error) || !owner_check(corpus->owner, error)) return FALSE;
     if (!options->dry_run && head->n_shards > 0 && !make_room(options, head, error)) return FALSE;
     if (!options->dry_run && g_unlink(joined) != 0 && errno != ENOENT) return fail(error, joined, "remove");
     if (!write_report(corpus, error)) return FALSE;
@@ -231,7 +233,8 @@ static gboolean run_alone(corpus_t *corpus, GError **error) {
     g_autofree char *path = g_build_filename(options->output, options->dry_run ? "preprocess.look" : "preprocess.spool", NULL);
     if (!(corpus->spools[0] = spool_open(path, error))) return FALSE;
     g_free(rows_load(corpus->rows, corpus->files, 0, corpus->layout, TRUE, corpus->spools[0]));
-    gboolean done = parse_files(options, corpus->files, corpus->rows, 0, corpus->layout, corpus->spools[0], error) && finish(corpus, error);
+    gboolean done =
+        parse_files(options, corpus->files, corpus->rows, 0, corpus->layout, corpus->spools[0], corpus->owner, error) && finish(corpus, error);
     spool_close(g_steal_pointer(&corpus->spools[0]), done || options->dry_run);
     return done;
 }
@@ -276,8 +279,8 @@ static gboolean run_part(corpus_t *corpus, GError **error) {
     }
     if (!(corpus->spools[part] = spool_open(path, error))) return FALSE;
     g_free(rows_load(corpus->rows, corpus->files, part, corpus->layout, TRUE, corpus->spools[part]));
-    if (!parse_files(options, corpus->files, corpus->rows, part, corpus->layout, corpus->spools[part], error) ||
-        !spool_seal(corpus->spools[part], seal, sealed, error))
+    if (!parse_files(options, corpus->files, corpus->rows, part, corpus->layout, corpus->spools[part], corpus->owner, error) ||
+        !owner_check(corpus->owner, error) || !spool_seal(corpus->spools[part], seal, sealed, error))
         return FALSE;
     if (!options->quiet) fprintf(stderr, "part %d of %d: %s\n", options->part, options->parts, sealed);
     return TRUE;
@@ -314,13 +317,29 @@ static gboolean run_join(corpus_t *corpus, GError **error) {
     }
     if (!good || !finish(corpus, error)) return FALSE;
     if (options->dry_run) return TRUE;
-    if (!mark_joined(corpus, error)) return FALSE;
+    if (!owner_check(corpus->owner, error) || !mark_joined(corpus, error)) return FALSE;
     remove_parts(corpus);
     return TRUE;
 }
 
+/* One owner for shards and report, and one for each part, so that many hosts parse at once. What an owner before left half-written goes. */
+static owner_t *take_output(const corpus_options_t *options, GError **error) {
+    g_autofree char *part = options->parts ? part_path("", (guint16)(options->part - 1), (guint16)options->parts, "") : NULL;
+    g_autofree char *name = part ? g_strndup(part + 1, strlen(part) - 2) : g_strdup("preprocess");
+    g_autoptr(owner_t) owner = owner_take(options->output, name, error);
+    if (!owner) return NULL;
+    if (!options->parts) {
+        owner_sweep(options->output, "shard-");
+        owner_sweep(options->output, "report.tsv");
+    }
+    return g_steal_pointer(&owner);
+}
+
 static gboolean run(corpus_t *corpus, GError **error) {
     const corpus_options_t *options = corpus->options;
+    g_autoptr(owner_t) owner = take_output(options, error);
+    if (!owner) return FALSE;
+    corpus->owner = owner;
     corpus->parts = (guint16)MAX(options->parts, 1);
     if (options->join && !part_count(options->output, &corpus->parts, error)) return FALSE;
     corpus->spools = g_new0(spool_t *, MAX(corpus->parts, 1));

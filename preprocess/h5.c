@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "preprocess/owner.h"
+
 enum {
     CORE_INCREMENT = 4 << 20,
     CHUNK_BYTES = 1 << 20,
@@ -166,7 +168,7 @@ static herr_t forget_file(void *file) { return (void)file, 0; }
 
 h5_file_t *h5_file_create(const char *path, GError **error) {
     g_autoptr(h5_file_t) file = file_new(path);
-    file->temporary = g_strconcat(path, ".tmp", NULL);
+    file->temporary = owner_temporary(path);
     file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (file->fd < 0) return fail_errno(error, H5_ERROR_WRITE, path, "create"), NULL;
     g_auto(h5_id_t) access = H5Pcreate(H5P_FILE_ACCESS);

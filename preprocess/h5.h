@@ -16,13 +16,13 @@ typedef hid_t h5_id_t;
 void h5_release(hid_t id);
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC(h5_id_t, h5_release, H5I_INVALID_HID)
 
-/* An open file. Writing: the file grows in memory and h5_file_commit() puts it in its place by way of PATH.tmp, so HDF5 itself never meets a
+/* An open file. Writing: the file grows in memory and h5_file_commit() puts it in its place by way of a temporary (owner_temporary()), so HDF5 itself never meets a
  * full disk, which it does not survive. The same calls always give the same bytes: no times are stored. All functions are local. */
 typedef struct h5_file h5_file_t;
 
 /* Opens for reading, without HDF5 file locks (they fail on network disks). NULL with error set: path and cause. */
 h5_file_t *h5_file_open(const char *path, GError **error);
-/* Creates path's temporary, PATH.tmp (what a killed writer left there is replaced). NULL with error set. */
+/* Creates path's temporary. NULL with error set. */
 h5_file_t *h5_file_create(const char *path, GError **error);
 /* Flush, close, fsync, rename to path, fsync of the folder. Frees file. FALSE with error set: the old file at path is then untouched and
  * the temporary removed. Disk full is reported by name and never leaves a half-written file under path. */

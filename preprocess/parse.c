@@ -10,6 +10,7 @@ typedef struct {
     guint16 part;
     const char *layout;
     spool_t *spool;
+    owner_t *owner;
 } parse_t;
 
 /* The workers, and the row of the file that each is busy with. */
@@ -44,14 +45,16 @@ static gboolean collect(const parse_t *parse, pool_t *pool, size_t *next, GError
     pool->busy--;
     if (!entry_take(worker, &entry, &bits, error) || !give_files(parse, pool, next, error)) return FALSE;
     const digest_t key = spool_key(&parse->files->files[i], parse->layout);
-    if (!spool_add(parse->spool, &key, &entry, parse->options->dry_run && !parse->options->parts ? NULL : bits, &at, error)) return FALSE;
+    if (!owner_check(parse->owner, error) ||
+        !spool_add(parse->spool, &key, &entry, parse->options->dry_run && !parse->options->parts ? NULL : bits, &at, error))
+        return FALSE;
     rows_take(&parse->rows[i], &entry, at);
     return TRUE;
 }
 
 gboolean parse_files(const corpus_options_t *options, const found_list_t *files, row_t *rows, guint16 part, const char *layout, spool_t *spool,
-                     GError **error) {
-    const parse_t parse = {options, files, rows, part, layout, spool};
+                     owner_t *owner, GError **error) {
+    const parse_t parse = {options, files, rows, part, layout, spool, owner};
     const size_t wanted = rows_missing(rows, files->n, part);
     progress_t progress = progress_start("files", options->quiet);
     pool_t pool = {.jobs = MIN((size_t)options->jobs, POOL_MAX)};

@@ -84,7 +84,7 @@ report_t *report_new(const char *folder, const grid_t *grid, GError **error) {
     report->grid = grid;
     report->folder = g_strdup(folder);
     report->path = g_build_filename(folder, "report.tsv", NULL);
-    report->temporary = g_strconcat(report->path, ".tmp", NULL);
+    report->temporary = owner_temporary(report->path);
     report->reasons = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     report->file = fopen(report->temporary, "we");
     if (!report->file) return fail(report, error), NULL;
@@ -114,9 +114,11 @@ void report_add(report_t *report, const report_row_t *row) {
     count(report, row);
 }
 
-gboolean report_commit(report_t *report, GError **error) {
+gboolean report_commit(report_t *report, owner_t *owner, GError **error) {
     gboolean written = !ferror(report->file) && fflush(report->file) == 0 && fsync(fileno(report->file)) == 0;
-    if (fclose(g_steal_pointer(&report->file)) != 0 || !written || rename(report->temporary, report->path) != 0) return fail(report, error);
+    if (fclose(g_steal_pointer(&report->file)) != 0 || !written) return fail(report, error);
+    if (!owner_check(owner, error)) return FALSE;
+    if (rename(report->temporary, report->path) != 0) return fail(report, error);
     g_clear_pointer(&report->temporary, g_free);
     return h5_sync_folder_of(report->path) || fail(report, error);
 }

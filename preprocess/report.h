@@ -3,6 +3,7 @@
 #define MPIANIST_PREPROCESS_REPORT_H
 
 #include "preprocess/entry.h"
+#include "preprocess/owner.h"
 #include "preprocess/shard.h"
 
 /* What a run knows of an input file. */
@@ -26,8 +27,8 @@ typedef enum { REPORT_ERROR_WRITE } report_error_t;
 report_t *report_new(const char *folder, const grid_t *grid, GError **error);
 /* A write that fails is told by report_commit(). */
 void report_add(report_t *report, const report_row_t *row);
-/* All rows are there: the file takes its name. FALSE with error set; the older report then stands. */
-gboolean report_commit(report_t *report, GError **error);
+/* All rows are there: the file takes its name, if owner is still the owner. FALSE with error set; the older report then stands. */
+gboolean report_commit(report_t *report, owner_t *owner, GError **error);
 /* A few lines for people on standard error: how many files were kept, and why others were not. */
 void report_summarize(const report_t *report);
 /* Without a commit nothing is left. NULL is allowed. */

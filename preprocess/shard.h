@@ -9,6 +9,7 @@
 #ifndef MPIANIST_PREPROCESS_SHARD_H
 #define MPIANIST_PREPROCESS_SHARD_H
 
+#include "preprocess/owner.h"
 #include "preprocess/roll.h"
 #include "preprocess/timeline.h"
 
@@ -52,6 +53,7 @@ typedef struct {
     GArray *meters;      /* meter_change_t */
     int64_t frames;      /* over all shards */
     char *folder;
+    owner_t *owner; /* while it is written: must still be the owner when a shard takes its name; or NULL */
 } shard_set_t;
 
 #define SHARD_ERROR shard_error_quark()

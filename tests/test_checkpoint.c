@@ -11,6 +11,8 @@
 
 #include "trainer/checkpoint.h"
 
+#include "preprocess/owner.h"
+
 static const model_config_t small = {
     .kind = MODEL_DENSE, .window = 4, .tracks = 2, .planes = 1, .pitches = 13, .hidden = {7, 5}, .n_hidden = 2, .latent = 3, .loss = LOSS_BCE};
 
@@ -380,7 +382,7 @@ static void test_shape(void) {
 static void test_disk_full(void) {
     char *folder = make_folder();
     g_autofree char *path = checkpoint_path(folder, 1);
-    g_autofree char *temporary = g_strconcat(path, ".tmp", NULL);
+    g_autofree char *temporary = owner_temporary(path);
     g_auto(state_t) state, changed;
     g_autoptr(GError) error = NULL;
     struct rlimit old, low;

@@ -9,6 +9,8 @@
 
 #include "trainer/checkpoint.h"
 
+#include "preprocess/owner.h"
+
 enum { Z = 3 };
 
 static const model_config_t small = {
@@ -249,7 +251,7 @@ static void test_flipped(void) {
 /* A full disk, or what the kernel tells us like one: the checkpoint is whole, nothing left over. */
 static void test_disk_full(void) {
     g_auto(run_t) run = make_run(&small, TRUE);
-    g_autofree char *temporary = g_strconcat(run.path, ".tmp", NULL);
+    g_autofree char *temporary = owner_temporary(run.path);
     g_autoptr(GBytes) before = bytes_of(run.path);
     g_autoptr(GError) error = NULL;
     struct rlimit old, low;

@@ -70,7 +70,7 @@ static void test_links_and_prune(void) {
     g_autofree char *target = g_file_read_link(latest, NULL);
     g_assert_cmpstr(target, ==, "checkpoint-00000600.h5");
     /* Leftovers of a killed writer, and files that are none of ours. */
-    touch(folder, "checkpoint-00000700.h5.tmp");
+    touch(folder, "checkpoint-00000700.h5.h1-123.tmp");
     touch(folder, ".latest.h5.tmp");
     touch(folder, "checkpoint-mine.h5");
     touch(folder, "run.ini");
@@ -113,7 +113,7 @@ static void test_find_latest(void) {
     g_unlink(first);
     g_unlink(second);
     g_unlink(third);
-    touch(folder, "checkpoint-00000011.h5.tmp");
+    touch(folder, "checkpoint-00000011.h5.h1-123.tmp");
     g_test_expect_message(NULL, G_LOG_LEVEL_WARNING, "*checkpoint-00000010.h5: *");
     g_autofree char *nothing = checkpoint_find_latest(folder, &error);
     g_test_assert_expected_messages();

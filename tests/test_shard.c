@@ -9,6 +9,7 @@
 
 #include "preprocess/corpus.h"
 #include "preprocess/h5.h"
+#include "preprocess/owner.h"
 
 enum { SHARDS = 3, SONGS_EACH = 4 };
 static const size_t SONGS = SHARDS * SONGS_EACH;
@@ -479,7 +480,7 @@ static void test_full_disk(void) {
     shard_set_t head = make_head("merged", 'a');
     char *folder = g_dir_make_tmp("test_shard.XXXXXX", NULL);
     g_autofree char *path = g_build_filename(folder, "shard-00000-of-00003.h5", NULL);
-    g_autofree char *temporary = g_strconcat(path, ".tmp", NULL);
+    g_autofree char *temporary = owner_temporary(path);
     g_autofree char *before = NULL, *after = NULL;
     gsize n_before = 0, n_after = 0;
     uint8_t bits[3 * 22] = {0};

@@ -25,7 +25,7 @@ static int64_t step_of(const char *name) {
 
 /* What a writer of this module leaves behind where it is killed. */
 static gboolean is_leftover(const char *name) {
-    return g_str_has_suffix(name, ".h5.tmp") &&
+    return g_str_has_suffix(name, ".tmp") &&
            (g_str_has_prefix(name, "checkpoint-") || g_str_has_prefix(name, ".latest") || g_str_has_prefix(name, ".best"));
 }
 

@@ -52,7 +52,9 @@ int main(int argc, char **argv) {
     g_autoptr(GError) error = NULL;
     program_start();
     stop_catch_signals();
-    int status = comm_init(&argc, &argv, &error) ? run(&argc, &argv, &error) : EXIT_ERROR;
+    const gboolean joined = comm_init(&argc, &argv, &error);
+    stop_catch_signals(); /* again: MPICH takes SIGUSR1 for its own, and one process without mpirun then waits for ever (4.0) */
+    int status = joined ? run(&argc, &argv, &error) : EXIT_ERROR;
     if (error && comm_rank() == 0) program_say("%s\n", error->message);
     comm_finalize();
     return status;

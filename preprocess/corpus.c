@@ -28,11 +28,10 @@ typedef struct {
     owner_t *owner;
 } corpus_t;
 
-/* A file's entry as the report has it: with the meter and the reason that this run gives. music: NULL, or room for it (entry.h). */
+/* A file's entry as the report has it: with the reason that this run gives. music: NULL, or room for it (entry.h). */
 static gboolean read_entry(const corpus_t *corpus, size_t i, entry_t *entry, uint8_t *music, size_t bytes, GError **error) {
     const row_t *row = &corpus->rows[i];
     if (!spool_read(corpus->spools[row->part], row->at, entry, music, bytes, error)) return FALSE;
-    if (entry->kept && corpus->options->meter.numerator != 0) entry->meter = corpus->options->meter;
     entry->kept = row->kept;
     if (row->drop != ROW_STAYS) g_strlcpy(entry->reason, rows_drop_reason(row->drop), sizeof entry->reason);
     return TRUE;
@@ -43,20 +42,30 @@ static gboolean fail(GError **error, const char *path, const char *doing) {
     return FALSE;
 }
 
-/* The options that decide what a file's roll holds, as text. */
-static char *layout_text(const grid_t *grid) {
+/* A flag with a number, where it is not the one that it has by default. */
+static char *flag_text(const char *flag, int value, int standard) {
+    return value == standard ? g_strdup("") : g_strdup_printf(" --%s %d", flag, value);
+}
+
+/* The options that decide what a file's roll and timeline hold, as text. */
+static char *layout_text(const layout_t *layout) {
+    const grid_t *grid = &layout->grid;
+    const cut_t standard = cut_default();
     g_autofree char *tracks = grid_tracks_string(grid);
-    return g_strdup_printf("--steps-per-beat %d --pitch-low %d --pitches %d%s%s --tracks %s", grid->steps_per_beat, grid->pitch_low, grid->pitches,
-                           grid->fold_octaves ? " --fold-octaves" : "", grid->sustain_pedal ? " --sustain-pedal" : "", tracks);
+    g_autofree char *silence = flag_text("max-silence", layout->cut.max_silence, standard.max_silence);
+    g_autofree char *note = flag_text("max-note", layout->cut.max_note, standard.max_note);
+    g_autofree char *meter =
+        layout->meter.numerator ? g_strdup_printf(" --meter %u/%u", layout->meter.numerator, layout->meter.denominator) : g_strdup("");
+    return g_strdup_printf("--steps-per-beat %d --pitch-low %d --pitches %d%s%s --tracks %s%s%s%s", grid->steps_per_beat, grid->pitch_low,
+                           grid->pitches, grid->fold_octaves ? " --fold-octaves" : "", grid->sustain_pedal ? " --sustain-pedal" : "", tracks, silence,
+                           note, meter);
 }
 
 /* The options that decide what the shards hold. */
 static char *options_text(const corpus_options_t *options, const char *layout) {
     g_autofree char *split = options->split_by_folder ? g_strdup("--split-by-folder")
                                                       : g_strdup_printf("--split %g,%g,%g", options->split[0], options->split[1], options->split[2]);
-    g_autofree char *meter =
-        options->meter.numerator ? g_strdup_printf(" --meter %u/%u", options->meter.numerator, options->meter.denominator) : g_strdup("");
-    return g_strdup_printf("%s%s %s%s --shard-frames %" G_GINT64_FORMAT, layout, meter, split, options->drop_transposed ? " --drop-transposed" : "",
+    return g_strdup_printf("%s %s%s --shard-frames %" G_GINT64_FORMAT, layout, split, options->drop_transposed ? " --drop-transposed" : "",
                            options->shard_frames);
 }
 
@@ -80,7 +89,7 @@ static shard_song_t song_of(const found_t *file, const entry_t *entry, uint8_t s
 static gboolean describe(const corpus_t *corpus, shard_set_t *head, GError **error) {
     g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
     int64_t in_shard = 0;
-    head->grid = corpus->options->grid;
+    head->grid = corpus->options->layout.grid;
     head->owner = corpus->owner;
     head->options = g_strdup(corpus->options_text);
     g_checksum_update(checksum, (const guchar *)head->options, -1);
@@ -102,7 +111,7 @@ static gboolean describe(const corpus_t *corpus, shard_set_t *head, GError **err
 
 static gboolean write_report(const corpus_t *corpus, GError **error) {
     const found_t *files = corpus->files->files;
-    g_autoptr(report_t) report = report_new(corpus->options->output, &corpus->options->grid, error);
+    g_autoptr(report_t) report = report_new(corpus->options->output, &corpus->options->layout.grid, error);
     if (!report) return FALSE;
     for (size_t i = 0; i < corpus->files->n; i++) {
         const row_t *row = &corpus->rows[i];
@@ -164,11 +173,10 @@ static gboolean collect_song(const corpus_t *corpus, size_t i, batch_t *batch, G
     entry_t entry;
     if (!read_entry(corpus, i, &entry, NULL, 0, error)) return FALSE;
     const shard_song_t song = song_of(&corpus->files->files[i], &entry, corpus->rows[i].split, batch->frames);
-    const size_t bytes = (size_t)song.frames * grid_frame_bytes(&options->grid), timeline_bytes = entry_timeline_bytes(&entry);
+    const size_t bytes = (size_t)song.frames * grid_frame_bytes(&options->layout.grid), timeline_bytes = entry_timeline_bytes(&entry);
     g_autofree uint8_t *music = g_malloc(timeline_bytes + bytes);
     if (!read_entry(corpus, i, &entry, music, timeline_bytes + bytes, error)) return FALSE;
-    timeline_t *timeline = entry_timeline(&entry, options->grid.steps_per_beat, music);
-    if (options->meter.numerator != 0) timeline_set_meter(timeline, options->meter);
+    timeline_t *timeline = entry_timeline(&entry, options->layout.grid.steps_per_beat, music);
     g_array_append_val(batch->songs, song);
     g_ptr_array_add(batch->timelines, timeline);
     g_byte_array_append(batch->bits, music + timeline_bytes, (guint)bytes);
@@ -354,7 +362,7 @@ gboolean corpus_run(const corpus_options_t *options, GError **error) {
     g_autoptr(found_list_t) files = find_files(options->inputs, options->files_from, error);
     if (!files) return FALSE;
     if (g_mkdir_with_parents(options->output, 0777) != 0) return fail(error, options->output, "make this folder");
-    g_autofree char *layout = layout_text(&options->grid), *text = options_text(options, layout), *identity = part_identity(files, text);
+    g_autofree char *layout = layout_text(&options->layout), *text = options_text(options, layout), *identity = part_identity(files, text);
     g_autofree row_t *rows = rows_new(files->n);
     corpus_t corpus = {.options = options, .layout = layout, .options_text = text, .identity = identity, .files = files, .rows = rows};
     return run(&corpus, error);

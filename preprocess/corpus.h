@@ -2,17 +2,16 @@
 #ifndef MPIANIST_PREPROCESS_CORPUS_H
 #define MPIANIST_PREPROCESS_CORPUS_H
 
+#include "preprocess/entry.h"
 #include "preprocess/shard.h"
-#include "preprocess/worker.h"
 
 typedef struct {
-    grid_t grid;
+    layout_t layout;
     char **inputs;    /* files and folders, NULL-terminated; or NULL */
     char *files_from; /* NULL, or a file of paths, a line each; "-" for standard input */
     char *output;     /* folder */
     int jobs;         /* worker processes at once, >= 1; the output does not depend on it */
     worker_limits_t limits;
-    meter_t meter;             /* takes the place of the files' meters; numerator 0: does not */
     double split[SPLIT_COUNT]; /* percent, sum 100 */
     gboolean split_by_folder;  /* folders named train, valid, test decide, and duplicates stay */
     gboolean drop_transposed;  /* drop also songs that are another one transposed */

@@ -61,15 +61,20 @@ static void append_music(GByteArray *music, const timeline_t *timeline, const ro
 }
 
 /* Lays a file's bytes on the grid: the entry filled in and, where it is kept, its music. */
-static void lay_out(const char *bytes, gsize length, const grid_t *grid, entry_t *entry, GByteArray *music) {
+static void lay_out(const char *bytes, gsize length, const layout_t *layout, entry_t *entry, GByteArray *music) {
+    const grid_t *grid = &layout->grid;
     g_autoptr(GError) error = NULL;
     hash_sha256(NULL, 0, bytes, length, entry->sha256);
     g_autoptr(song_t) song = midi_parse(bytes, length, &error);
     if (!song) return drop(entry, error->message);
+    if (layout->meter.numerator != 0) {
+        g_array_set_size(song->meters, 0);
+        g_array_append_val(song->meters, layout->meter);
+    }
+    entry->reading = song->reading;
+    g_autoptr(roll_t) roll = roll_from_song(song, grid, &layout->cut, &entry->counts, &error);
     entry->tempo_bpm = song_main_tempo(song);
     entry->meter = song_main_meter(song);
-    entry->warnings = song->reading.tracks_cut;
-    g_autoptr(roll_t) roll = roll_from_song(song, grid, &entry->counts, &error);
     if (!roll) return drop(entry, error->message);
     g_autoptr(timeline_t) timeline = timeline_from_song(song, grid->steps_per_beat, (int64_t)roll->frames);
     entry->kept = TRUE;
@@ -84,7 +89,7 @@ static void lay_out(const char *bytes, gsize length, const grid_t *grid, entry_t
 
 /* In the worker: the entry, then its music. */
 static gboolean read_in_worker(gpointer data, const char *path, GByteArray *out, GError **error) {
-    const grid_t *grid = data;
+    const layout_t *layout = data;
     entry_t entry = {0};
     struct stat status;
     const int missing = stat(path, &status) != 0 ? errno : 0;
@@ -106,13 +111,13 @@ static gboolean read_in_worker(gpointer data, const char *path, GByteArray *out,
     else if (length == 0)
         drop(&entry, "empty file");
     else
-        lay_out(g_mapped_file_get_contents(file), length, grid, &entry, music);
+        lay_out(g_mapped_file_get_contents(file), length, layout, &entry, music);
     g_byte_array_append(out, (const guint8 *)&entry, sizeof entry);
     g_byte_array_append(out, music->data, music->len);
     return TRUE;
 }
 
-worker_t *entry_worker_new(const grid_t *grid, const worker_limits_t *limits) { return worker_new(read_in_worker, (gpointer)grid, limits); }
+worker_t *entry_worker_new(const layout_t *layout, const worker_limits_t *limits) { return worker_new(read_in_worker, (gpointer)layout, limits); }
 
 gboolean entry_take(worker_t *worker, entry_t *entry, GByteArray **music, GError **error) {
     g_autoptr(GError) cause = NULL;
@@ -144,7 +149,8 @@ timeline_t *entry_timeline(const entry_t *entry, int steps_per_beat, const uint8
 roll_t *entry_read_roll(const char *path, const grid_t *grid, double *tempo_bpm, meter_t *meter, GError **error) {
     entry_t entry;
     g_autoptr(GByteArray) music = NULL;
-    g_autoptr(worker_t) worker = entry_worker_new(grid, &single_limits);
+    const layout_t layout = {.grid = *grid, .cut = cut_default()};
+    g_autoptr(worker_t) worker = entry_worker_new(&layout, &single_limits);
     if (!worker_give(worker, path, error)) return NULL;
     worker_wait_any(&worker, 1);
     if (!entry_take(worker, &entry, &music, error)) return NULL;

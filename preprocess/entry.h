@@ -21,11 +21,18 @@ typedef struct {
     double tempo_bpm;
     meter_t meter;
     guint tempi, meters; /* rows of its timeline; 0 where not kept */
-    guint warnings;      /* tracks dropped or cut short */
+    midi_reading_t reading;
 } entry_t;
 
-/* A worker that reads files: worker_give() it their paths, one after the other, entry_take() what became of each. grid must outlive it. */
-worker_t *entry_worker_new(const grid_t *grid, const worker_limits_t *limits);
+/* How files are laid on the grid. */
+typedef struct {
+    grid_t grid;
+    cut_t cut;
+    meter_t meter; /* takes the place of the files' meters; numerator 0: does not */
+} layout_t;
+
+/* A worker that reads files: worker_give() it their paths, one after the other, entry_take() what became of each. layout must outlive it. */
+worker_t *entry_worker_new(const layout_t *layout, const worker_limits_t *limits);
 
 /* The entry of the file that the worker was given. *music: where kept, the bytes of its timeline and of its roll, one after the other (owner: caller, g_byte_array_unref()), else NULL. A file
  * that cannot be read, is no MIDI file, crashes, hangs or takes too much memory is an entry that is not kept. FALSE with error set only where
@@ -36,7 +43,7 @@ gboolean entry_take(worker_t *worker, entry_t *entry, GByteArray **music, GError
 size_t entry_timeline_bytes(const entry_t *entry);
 timeline_t *entry_timeline(const entry_t *entry, int steps_per_beat, const uint8_t *music);
 
-/* All of that for a single file, which must be kept: its roll as training data has it, tempo and meter. NULL with error set: path and cause. Owner: caller. */
+/* All of that for a single file, which must be kept: its roll as training data has it by default, tempo and meter. NULL with error set: path and cause. Owner: caller. */
 roll_t *entry_read_roll(const char *path, const grid_t *grid, double *tempo_bpm, meter_t *meter, GError **error);
 
 #endif

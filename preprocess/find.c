@@ -24,7 +24,7 @@ typedef struct {
 } search_t;
 
 static gboolean is_midi_name(const char *name) {
-    static const char *const endings[] = {".mid", ".midi", ".kar"};
+    static const char *const endings[] = {".mid", ".midi", ".kar", ".rmi"};
     g_autofree char *lower = g_ascii_strdown(name, -1);
     for (size_t i = 0; i < G_N_ELEMENTS(endings); i++) {
         if (g_str_has_suffix(lower, endings[i])) return TRUE;
@@ -161,7 +161,7 @@ static gboolean search_all(search_t *search, char *const *inputs, const char *li
     }
     if (search->found->len > 0) return TRUE;
     g_autofree char *shown = all->len == 1 ? g_filename_display_name(all->pdata[0]) : g_strdup("the folders named");
-    g_set_error(error, FIND_ERROR, FIND_ERROR_NONE, "no MIDI file (.mid, .midi, .kar) in %s; name another folder, or files", shown);
+    g_set_error(error, FIND_ERROR, FIND_ERROR_NONE, "no MIDI file (.mid, .midi, .kar, .rmi) in %s; name another folder, or files", shown);
     return FALSE;
 }
 

@@ -1,6 +1,7 @@
-/* Standard MIDI Files to songs. Owns which events a song is made of: notes, programs, tempi, meters, pedals, names, texts; which of them are
- * believed; and the rule that a track ends where its end-of-track event says, so that trailing silence counts. What a file's bytes are: smf.c;
- * which release ends which note: pairing.c. Songs to files: midi_write.c. */
+/* Standard MIDI Files to songs. Owns which events a song is made of: notes, programs, tempi, meters,
+ * pedals, names, texts; which of them are believed; and the rule that a track ends where its end-of-track
+ * event says, so that trailing silence counts. What a file's bytes are: smf.c; which release ends which
+ * note: pairing.c. Songs to files: midi_write.c. */
 #include "preprocess/midi.h"
 
 #include <string.h>
@@ -137,7 +138,8 @@ static int compare_ticks(gconstpointer a, gconstpointer b) {
     return (x > y) - (x < y);
 }
 
-/* The program in force at each onset, whichever track changed it: both lists in order of time (g_array_sort is stable). */
+/* The program in force at each onset, whichever track changed it: both lists in order of time
+ * (g_array_sort is stable). */
 static void set_programs(song_t *song, GArray *programs) {
     uint8_t in_force[CHANNELS] = {0};
     guint next = 0;

@@ -1,4 +1,5 @@
-/* Songs to Standard MIDI Files: the bytes are made here, and GLib replaces the file. Owns the order of what is written at one tick. */
+/* Songs to Standard MIDI Files: the bytes are made here, and GLib replaces the file. Owns the order of
+ * what is written at one tick. */
 #include <math.h>
 #include <string.h>
 
@@ -8,8 +9,8 @@
 
 enum { CHANNELS = 16, SUSTAIN = 64 };
 
-/* One event of a track. Events are added note by note in order of onset and sorted by tick alone, stably: so at equal ticks a note's end comes before
- * the next note's program and onset. */
+/* One event of a track. Events are added note by note in order of onset and sorted by tick alone, stably:
+ * so at equal ticks a note's end comes before the next note's program and onset. */
 typedef struct {
     int64_t tick;
     uint8_t bytes[8];

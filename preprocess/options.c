@@ -29,7 +29,7 @@ static gboolean in_range(const char *flag, double value, double low, double high
 
 static preprocess_options_t *defaults(void) {
     preprocess_options_t *options = g_new0(preprocess_options_t, 1);
-    options->corpus = (corpus_options_t){.grid = grid_default(),
+    options->corpus = (corpus_options_t){.layout = {.grid = grid_default(), .cut = cut_default()},
                                          .jobs = (int)MIN(g_get_num_processors(), 64),
                                          .limits = {.timeout_s = 10, .memory_bytes = (size_t)1024 << 20},
                                          .shard_frames = 1 << 20};
@@ -80,11 +80,14 @@ static gboolean check_names(const preprocess_options_t *options, GError **error)
 
 static gboolean check(preprocess_options_t *options, const raw_t *raw, GError **error) {
     corpus_options_t *corpus = &options->corpus;
-    grid_t *grid = &corpus->grid;
+    layout_t *layout = &corpus->layout;
+    grid_t *grid = &layout->grid;
     if (options->version) return TRUE;
     if (options->info) return check_names(options, error);
     if (!in_range("--steps-per-beat", grid->steps_per_beat, 1, 96, error) || !in_range("--pitch-low", grid->pitch_low, 0, 127, error) ||
-        !in_range("--pitches", grid->pitches, 1, 128 - grid->pitch_low, error) || !in_range("--jobs", corpus->jobs, 1, 64, error) ||
+        !in_range("--pitches", grid->pitches, 1, 128 - grid->pitch_low, error) ||
+        !in_range("--max-silence", layout->cut.max_silence, 0, CUT_MAX_BARS, error) ||
+        !in_range("--max-note", layout->cut.max_note, 0, CUT_MAX_BARS, error) || !in_range("--jobs", corpus->jobs, 1, 64, error) ||
         !in_range("--file-timeout", corpus->limits.timeout_s, 0.01, 86400, error) ||
         !in_range("--file-memory", raw->memory_mib, 16, 1 << 20, error) ||
         !in_range("--shard-frames", (double)corpus->shard_frames, 1, 1 << 22, error))
@@ -94,7 +97,7 @@ static gboolean check(preprocess_options_t *options, const raw_t *raw, GError **
         g_prefix_error(error, "--tracks: ");
         return FALSE;
     }
-    if (raw->meter && !meter_from_text(raw->meter, &corpus->meter))
+    if (raw->meter && !meter_from_text(raw->meter, &layout->meter))
         return usage(error, "--meter %s: not a meter; give one like 4/4 or 6/8", raw->meter);
     if (raw->part && !parse_part(raw->part, corpus, error)) return FALSE;
     if (raw->part && corpus->join) return usage(error, "--part and --join: give one of them; all parts first, then the join");
@@ -107,7 +110,8 @@ preprocess_options_t *preprocess_options_parse(int argc, char *const *argv, GErr
     g_auto(GStrv) words = word_split_numbers(argc, argv);
     g_autoptr(preprocess_options_t) options = defaults();
     corpus_options_t *corpus = &options->corpus;
-    grid_t *grid = &corpus->grid;
+    layout_t *layout = &corpus->layout;
+    grid_t *grid = &layout->grid;
     raw_t raw = {.memory_mib = 1024};
     g_autofree char *jobs_help = g_strdup_printf("Worker processes, threads (default: %d, this machine's cores; 1..64)", corpus->jobs);
     const GOptionEntry music[] = {
@@ -117,6 +121,9 @@ preprocess_options_t *preprocess_options_parse(int argc, char *const *argv, GErr
         {"fold-octaves", 0, 0, G_OPTION_ARG_NONE, &grid->fold_octaves, "Move notes out of range in by octaves (default: drop and count them)", NULL},
         {"sustain-pedal", 0, 0, G_OPTION_ARG_NONE, &grid->sustain_pedal, "Let notes sound as long as the pedal holds them", NULL},
         {"tracks", 0, 0, G_OPTION_ARG_STRING, &raw.tracks, "merged (default), or roles: any of melody,counter,chords,bass,drums", "LIST"},
+        {"max-silence", 0, 0, G_OPTION_ARG_INT, &layout->cut.max_silence, "Cut longer silences to so many bars, by whole bars (default: 16; 0: none)",
+         "BARS"},
+        {"max-note", 0, 0, G_OPTION_ARG_INT, &layout->cut.max_note, "Cut longer notes to so many bars (default: 64; 0: none)", "BARS"},
         {"meter", 0, 0, G_OPTION_ARG_STRING, &raw.meter, "The songs' meter, whatever the files say: many write 1/4 or none", "N/D"},
         {NULL}};
     const GOptionEntry files[] = {

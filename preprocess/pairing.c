@@ -1,14 +1,17 @@
-/* pairing: from key presses and releases to notes. A track may hold several voices on one channel, and a file does not say whose a release is;
- * so a key is taken for what the ear takes it for: it sounds from the first press until as many releases have come. Each press begins a note,
- * which lasts to the next press of the key or to the end of the sound. So:
+/* pairing: from key presses and releases to notes. A track may hold several voices on one channel, and a
+ * file does not say whose a release is; so a key is taken for what the ear takes it for: it sounds from
+ * the first press until as many releases have come. Each press begins a note, which lasts to the next
+ * press of the key or to the end of the sound. So:
  *
- * - two voices that strike a key together are one note, at the greater velocity, as long as the longer one; a voice that strikes again
- *   inside a longer note of another does not end that one's sound;
+ * - two voices that strike a key together are one note, at the greater velocity, as long as the longer
+ *   one; a voice that strikes again inside a longer note of another does not end that one's sound;
  * - legato, where a release comes just behind the next press, leaves no gap;
- * - a press that has no release of its own (each release goes to the last press that lacks one) ends at the next press, or with the track;
- *   one whose release comes more than 64 beats behind later presses is such a one: that release is a stray, or of a panic at the end;
- * - a key released just before it is pressed, at the same tick, is a note of no length whose two events were put in the wrong order, if no
- *   other release comes for it before the next press but one that stands just before that press in its turn. */
+ * - a press that has no release of its own (each release goes to the last press that lacks one) ends at
+ *   the next press, or with the track; one whose release comes more than 64 beats behind later presses is
+ *   such a one: that release is a stray, or of a panic at the end;
+ * - a key released just before it is pressed, at the same tick, is a note of no length whose two events
+ *   were put in the wrong order, if no other release comes for it before the next press but one that
+ *   stands just before that press in its turn. */
 #include "preprocess/pairing.h"
 
 #include <string.h>

@@ -59,7 +59,7 @@ gboolean parse_files(const corpus_options_t *options, const found_list_t *files,
     progress_t progress = progress_start("files", options->quiet);
     pool_t pool = {.jobs = MIN((size_t)options->jobs, POOL_MAX)};
     size_t next = 0, done = 0;
-    for (size_t i = 0; i < pool.jobs; i++) pool.worker[i] = entry_worker_new(&options->grid, &options->limits);
+    for (size_t i = 0; i < pool.jobs; i++) pool.worker[i] = entry_worker_new(&options->layout, &options->limits);
     gboolean good = give_files(&parse, &pool, &next, error);
     while (good && pool.busy > 0) {
         good = collect(&parse, &pool, &next, error);

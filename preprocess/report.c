@@ -13,13 +13,44 @@ G_DEFINE_QUARK(mpianist_report_error, report_error)
 
 enum { MOST_REASONS = 5 }; /* the report has all */
 
+/* What was left out, moved or cut, a column each; and what the summary says of it, after how many there were in how many of the files that
+ * were kept: of one, of several. NULL: nothing. */
+enum { OUT_OF_RANGE, FOLDED, DRUMS_LEFT_OUT, MERGED, NOTES_CUT, SILENCE_CUT, EVENTS_LEFT_OUT, TEMPI_LEFT_OUT, WARNINGS, COUNTS };
+static const struct {
+    const char *column, *one, *several, *way;
+} COUNT[COUNTS] = {
+    [OUT_OF_RANGE] = {"out_of_range", "note out of range left out", "notes out of range left out", "--fold-octaves moves them in"},
+    [FOLDED] = {"folded", NULL, NULL, NULL},
+    [DRUMS_LEFT_OUT] = {"drums_left_out", "drum note left out", "drum notes left out", "a track of their own takes them: --tracks ...,drums"},
+    [MERGED] = {"merged", "note in one frame with another of its key", "notes in one frame with others of their keys",
+                "--steps-per-beat tells repeats apart"},
+    [NOTES_CUT] = {"notes_cut", "note cut short", "notes cut short", "--max-note"},
+    [SILENCE_CUT] = {"silence_cut", "bar of silence cut out", "bars of silence cut out", "--max-silence"},
+    [EVENTS_LEFT_OUT] = {"events_left_out", "damaged event left out", "damaged events left out", NULL},
+    [TEMPI_LEFT_OUT] = {"tempi_left_out", "tempo not believed", "tempi not believed", "below 5 or above 1000 bpm"},
+    [WARNINGS] = {"warnings", "track missing or without its end", "tracks missing or without their ends", "read as far as they go"},
+};
+
 struct report {
     const grid_t *grid;
     char *folder, *path, *temporary; /* temporary: NULL once it has taken its name */
     FILE *file;
     GHashTable *reasons; /* reason -> how many files */
-    size_t files, kept, songs[SPLIT_COUNT], drums, out_of_range, warned;
+    size_t files, kept, songs[SPLIT_COUNT];
+    gint64 sum[COUNTS], with[COUNTS]; /* of kept files; kept files that have any */
 };
+
+static void counts_of(const entry_t *entry, gint64 *counts) {
+    counts[OUT_OF_RANGE] = (gint64)entry->counts.out_of_range;
+    counts[FOLDED] = (gint64)entry->counts.folded;
+    counts[DRUMS_LEFT_OUT] = (gint64)entry->counts.drums_left_out;
+    counts[MERGED] = (gint64)entry->counts.merged;
+    counts[NOTES_CUT] = (gint64)entry->counts.notes_cut;
+    counts[SILENCE_CUT] = entry->counts.silence_cut;
+    counts[EVENTS_LEFT_OUT] = entry->reading.events_left_out;
+    counts[TEMPI_LEFT_OUT] = entry->reading.tempi_left_out;
+    counts[WARNINGS] = entry->reading.tracks_cut;
+}
 
 /* UTF-8 without tabs and line ends. */
 static char *cell(const char *text) {
@@ -68,9 +99,12 @@ static void write_row(FILE *out, const report_row_t *row, const grid_t *grid) {
     g_autofree char *twin = row->twin ? cell(row->twin) : g_strdup("");
     g_autofree char *tempo = entry->tempo_bpm > 0 ? g_strdup_printf("%.2f", entry->tempo_bpm) : g_strdup("");
     g_autofree char *meter = entry->meter.numerator ? g_strdup_printf("%u/%u", entry->meter.numerator, entry->meter.denominator) : g_strdup("");
-    fprintf(out, "%s\t%s\t%s\t%zu\t%" G_GINT64_FORMAT "\t%s\t%s\t%s\t%s\t%s\t%zu\t%zu\t%zu\t%u\t%s\n", path, entry->kept ? "kept" : "dropped", reason,
-            notes_of(entry), entry->frames, tempo, meter, tracks, twin, entry->kept ? split_name(row->split) : "", entry->counts.out_of_range,
-            entry->counts.folded, entry->counts.drums_left_out, entry->warnings, entry->sha256);
+    gint64 counts[COUNTS];
+    fprintf(out, "%s\t%s\t%s\t%zu\t%" G_GINT64_FORMAT "\t%s\t%s\t%s\t%s\t%s", path, entry->kept ? "kept" : "dropped", reason, notes_of(entry),
+            entry->frames, tempo, meter, tracks, twin, entry->kept ? split_name(row->split) : "");
+    counts_of(entry, counts);
+    for (int i = 0; i < COUNTS; i++) fprintf(out, "\t%" G_GINT64_FORMAT, counts[i]);
+    fprintf(out, "\t%s\n", entry->sha256);
 }
 
 static gboolean fail(const report_t *report, GError **error) {
@@ -88,20 +122,25 @@ report_t *report_new(const char *folder, const grid_t *grid, GError **error) {
     report->reasons = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     report->file = fopen(report->temporary, "we");
     if (!report->file) return fail(report, error), NULL;
-    fputs("path\tstatus\treason\tnotes\tframes\ttempo_bpm\tmeter\ttracks\tduplicate_of\tsplit\tout_of_range\tfolded\t"
-          "drums_left_out\twarnings\tsha256\n",
-          report->file);
+    fputs("path\tstatus\treason\tnotes\tframes\ttempo_bpm\tmeter\ttracks\tduplicate_of\tsplit", report->file);
+    for (int i = 0; i < COUNTS; i++) fprintf(report->file, "\t%s", COUNT[i].column);
+    fputs("\tsha256\n", report->file);
     return g_steal_pointer(&report);
 }
 
 static void count(report_t *report, const report_row_t *row) {
     const entry_t *entry = row->entry;
     report->files++;
-    report->drums += entry->kept ? entry->counts.drums_left_out : 0;
-    report->out_of_range += entry->kept ? entry->counts.out_of_range : 0;
-    report->warned += entry->warnings > 0;
-    report->kept += (size_t)entry->kept;
-    if (entry->kept) report->songs[row->split]++;
+    if (entry->kept) {
+        gint64 counts[COUNTS];
+        counts_of(entry, counts);
+        for (int i = 0; i < COUNTS; i++) {
+            report->sum[i] += counts[i];
+            report->with[i] += counts[i] > 0;
+        }
+        report->kept++;
+        report->songs[row->split]++;
+    }
     if (entry->kept && !row->twin) return;
     g_autofree char *plain = reason_of(row);
     char *reason = g_strconcat(entry->kept ? "kept, though a " : "", plain, NULL);
@@ -157,12 +196,12 @@ void report_summarize(const report_t *report) {
             others += times;
     }
     if (others > 0) fprintf(stderr, "  %u: other reasons\n", others);
-    if (report->drums > 0)
-        fprintf(stderr, "  %zu drum %s left out (a track of their own takes them: --tracks ...,drums)\n", report->drums,
-                g_dngettext(NULL, "note", "notes", report->drums));
-    if (report->out_of_range > 0)
-        fprintf(stderr, "  %zu %s out of range left out (--fold-octaves moves them in)\n", report->out_of_range,
-                g_dngettext(NULL, "note", "notes", report->out_of_range));
-    if (report->warned > 0) fprintf(stderr, "  %zu with damaged or missing tracks, read as far as they go\n", report->warned);
+    for (int i = 0; i < COUNTS; i++) {
+        const gint64 sum = report->sum[i], with = report->with[i];
+        if (sum == 0 || !COUNT[i].one) continue;
+        fprintf(stderr, "  %" G_GINT64_FORMAT " %s, in %" G_GINT64_FORMAT " %s", sum, sum == 1 ? COUNT[i].one : COUNT[i].several, with,
+                g_dngettext(NULL, "file", "files", (gulong)with));
+        fprintf(stderr, COUNT[i].way ? " (%s)\n" : "\n", COUNT[i].way);
+    }
     fprintf(stderr, "every file: %s/report.tsv\n", report->folder);
 }

@@ -22,7 +22,7 @@ GQuark report_error_quark(void);
 typedef enum { REPORT_ERROR_WRITE } report_error_t;
 
 /* Begins folder/report.tsv, which takes the place of an older one at report_commit(). Columns: path, status (kept, dropped), reason, notes, frames, tempo_bpm,
- * meter, tracks, duplicate_of, split, out_of_range, folded, drums_left_out, warnings, sha256. Tabs, line ends and backslashes in names are written as \t, \n, \\.
+ * meter, tracks, duplicate_of, split, the counts of docs/formats.md, sha256. Tabs, line ends and backslashes in names are written as \t, \n, \\.
  * NULL with error set. Owner: caller. */
 report_t *report_new(const char *folder, const grid_t *grid, GError **error);
 /* A write that fails is told by report_commit(). */

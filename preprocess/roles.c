@@ -1,31 +1,35 @@
-/* Roles: which notes are melody, countermelody, chords, bass, drums. Notes are judged in groups, one for each track and channel. The first rule that speaks wins:
+/* Roles: which notes are melody, countermelody, chords, bass, drums. Notes are judged in groups, one for each track, channel and
+ * program, so that a track that changes its instrument may change its role; channel 10 is one group whatever its programs. The first rule that speaks wins:
  *
  * 1. Channel 10 is drums, whatever the track is called: every player sounds it so.
  * 2. The track's name, where all its pitched notes are on one channel, by the beginnings of its words, in this order: drums (drum, perc, kit ...),
  *    bass (bass, but not bassoon), chords (chord, accomp, backing, rhythm, harmony, pad, string ...), where the grid has a counter track counter
  *    (counter, bridge, obbligat), melody (melod, lead, vocal, voice, solo ...). Only a name tells a countermelody: register and texture are a melody's.
- * 3. The General MIDI program most of its notes have: 33-40 basses: bass; 81-88 synth leads: melody; 49-52 string ensembles and 89-96 pads:
+ *    Where the track changes its instrument, rule 3 comes before this one.
+ * 3. The General MIDI program: 33-40 basses: bass; 81-88 synth leads: melody; 49-52 string ensembles and 89-96 pads:
  *    chords; 114, 116-128 (agogo, unpitched percussion, sound effects): drums.
  * 4. Register and texture. A line is a group with at most 1.2 notes sounding at once on average, active for at least a fifth as long as the most
  *    active pitched group. If nothing is bass yet, the lowest line left is bass, if its mean pitch is below E3 (52) and another pitched group lies
  *    higher. If nothing is melody yet, the highest line left is melody; without a line, the highest group left of at most 2 notes at once (a tune
  *    in thirds or octaves), if another one left lies lower.
+ *    What becomes melody or bass takes along the groups left of its track and channel whose mean pitch is less than an octave off: the same part
+ *    on another instrument.
  * 5. What is left is chords. */
 #include "preprocess/roles.h"
 
+#include <math.h>
 #include <string.h>
 
-enum { UNDECIDED = ROLE_COUNT, PROGRAMS = 128, BASS_BELOW_PITCH = 52, ACTIVE_PART = 5 };
+enum { UNDECIDED = ROLE_COUNT, OCTAVE = 12, BASS_BELOW_PITCH = 52, ACTIVE_PART = 5 };
 static const double LINE_POLYPHONY = 1.2, THIRDS_POLYPHONY = 2;
 
 typedef struct {
     guint track;
-    uint8_t channel;
+    uint8_t channel, program;
     role_t role;
     guint notes;
     int64_t pitch_sum;
     int64_t length_sum, active, end; /* ticks: summed, with at least one note sounding, end of the last note so far */
-    guint programs[PROGRAMS];
 } group_t;
 
 /* ---- rule 2: names ---- */
@@ -77,13 +81,6 @@ static role_t role_from_program(int program) {
     return (role_t)UNDECIDED;
 }
 
-static int main_program(const group_t *group) {
-    int main = 0;
-    for (int program = 1; program < PROGRAMS; program++)
-        if (group->programs[program] > group->programs[main]) main = program;
-    return main;
-}
-
 /* ---- groups ---- */
 
 static void add_note(group_t *group, const note_t *note) {
@@ -93,7 +90,6 @@ static void add_note(group_t *group, const note_t *note) {
     group->length_sum += note->length;
     group->active += MAX(end - MAX(note->onset, group->end), 0);
     group->end = MAX(group->end, end);
-    group->programs[note->program]++;
 }
 
 /* Groups in order of their first note; the group of each note goes to group_of[notes]. */
@@ -102,9 +98,10 @@ static GArray *gather_groups(const song_t *song, guint *group_of) {
     g_autoptr(GHashTable) indices = g_hash_table_new(NULL, NULL);
     for (guint i = 0; i < song->notes->len; i++) {
         const note_t *note = &g_array_index(song->notes, note_t, i);
-        gpointer key = GUINT_TO_POINTER(note->track * 16u + note->channel), index;
+        const uint8_t program = note->channel == MIDI_DRUM_CHANNEL ? 0 : note->program;
+        gpointer key = GUINT_TO_POINTER((note->track * 16u + note->channel) * 128u + program), index;
         if (!g_hash_table_lookup_extended(indices, key, NULL, &index)) {
-            group_t group = {.track = note->track, .channel = note->channel, .role = (role_t)UNDECIDED};
+            group_t group = {.track = note->track, .channel = note->channel, .program = program, .role = (role_t)UNDECIDED};
             index = GUINT_TO_POINTER(groups->len);
             g_hash_table_insert(indices, key, index);
             g_array_append_val(groups, group);
@@ -130,14 +127,24 @@ static gboolean has_track_alone(const group_t *groups, guint n, const group_t *g
     return TRUE;
 }
 
+/* Other groups of the group's track and channel: the track changes its instrument. */
+static gboolean changes_instrument(const group_t *groups, guint n, const group_t *group) {
+    for (guint i = 0; i < n; i++)
+        if (&groups[i] != group && groups[i].track == group->track && groups[i].channel == group->channel) return TRUE;
+    return FALSE;
+}
+
 static void decide_by_label(const song_t *song, gboolean counter, group_t *groups, guint n) {
     for (guint i = 0; i < n; i++) {
         group_t *group = &groups[i];
         if (group->channel == MIDI_DRUM_CHANNEL)
             group->role = ROLE_DRUMS;
-        else if (group->track < song->track_names->len && has_track_alone(groups, n, group))
+        else if (changes_instrument(groups, n, group))
+            group->role = role_from_program(group->program);
+        if (group->role != (role_t)UNDECIDED) continue;
+        if (group->track < song->track_names->len && has_track_alone(groups, n, group))
             group->role = role_from_name(song->track_names->pdata[group->track], counter);
-        if (group->role == (role_t)UNDECIDED) group->role = role_from_program(main_program(group));
+        if (group->role == (role_t)UNDECIDED) group->role = role_from_program(group->program);
     }
 }
 
@@ -162,13 +169,23 @@ static gboolean lies_above_another(const group_t *group, const group_t *groups, 
     return FALSE;
 }
 
+/* Gives a group its role, and those of the same part on other instruments. */
+static void give_role(group_t *groups, guint n, group_t *group, role_t role) {
+    group->role = role;
+    for (guint i = 0; i < n; i++) {
+        group_t *other = &groups[i];
+        gboolean same_part = other->track == group->track && other->channel == group->channel && fabs(mean_pitch(other) - mean_pitch(group)) < OCTAVE;
+        if (other->role == (role_t)UNDECIDED && same_part) other->role = role;
+    }
+}
+
 static void decide_melody(group_t *groups, guint n, int64_t most_active) {
     group_t *melody = extreme_line(groups, n, LINE_POLYPHONY, most_active, 1);
     if (!melody) {
         melody = extreme_line(groups, n, THIRDS_POLYPHONY, most_active, 1);
         if (melody && !lies_above_another(melody, groups, n)) return;
     }
-    if (melody) melody->role = ROLE_MELODY;
+    if (melody) give_role(groups, n, melody, ROLE_MELODY);
 }
 
 static void decide_by_register(group_t *groups, guint n) {
@@ -180,7 +197,7 @@ static void decide_by_register(group_t *groups, guint n) {
         highest = MAX(highest, mean_pitch(&groups[i]));
     }
     group_t *low = role_is_taken(groups, n, ROLE_BASS) ? NULL : extreme_line(groups, n, LINE_POLYPHONY, most_active, -1);
-    if (low && mean_pitch(low) < MIN(BASS_BELOW_PITCH, highest)) low->role = ROLE_BASS;
+    if (low && mean_pitch(low) < MIN(BASS_BELOW_PITCH, highest)) give_role(groups, n, low, ROLE_BASS);
     if (!role_is_taken(groups, n, ROLE_MELODY)) decide_melody(groups, n, most_active);
     for (guint i = 0; i < n; i++)
         if (groups[i].role == (role_t)UNDECIDED) groups[i].role = ROLE_CHORDS;

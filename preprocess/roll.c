@@ -143,14 +143,14 @@ void roll_make_canonical(roll_t *roll) {
 
 /* ---- notes to roll ---- */
 
+/* Where a note of the song goes. */
 typedef struct {
-    int64_t first, end; /* frames */
+    guint note;
     int track, p;
 } cell_t;
 
-/* Where a note goes; FALSE, counted, where it goes nowhere. */
-static gboolean place_note(const note_t *note, role_t role, const song_t *song, const grid_t *grid, const int *track_of_role, roll_counts_t *counts,
-                           cell_t *cell) {
+/* FALSE, counted, where it goes nowhere. */
+static gboolean place_note(const note_t *note, role_t role, const grid_t *grid, const int *track_of_role, roll_counts_t *counts, cell_t *cell) {
     cell->track = track_of_role[role];
     if (cell->track < 0) {
         *(role == ROLE_DRUMS ? &counts->drums_left_out : &counts->role_left_out) += 1;
@@ -166,36 +166,72 @@ static gboolean place_note(const note_t *note, role_t role, const song_t *song, 
     }
     if (outside) counts->folded++;
     counts->kept++;
-    cell->first = song_frame(song, note->onset, grid->steps_per_beat);
-    cell->end = MAX(song_frame(song, note->onset + note->length, grid->steps_per_beat), cell->first + 1);
     return TRUE;
 }
 
-static GArray *place_notes(song_t *song, const grid_t *grid, roll_counts_t *counts, int64_t *frames) {
+/* The notes' roles. Their lengths are cut before, so that no note that hangs decides a role, and after the pedal has lengthened them. */
+static role_t *shape_notes(song_t *song, const grid_t *grid, const cut_t *cut, roll_counts_t *counts) {
+    const guint n = song->notes->len;
+    g_autofree gboolean *was_cut = g_new0(gboolean, n);
+    if (cut && cut->max_note > 0) cut_notes(song, cut->max_note, was_cut);
+    role_t *roles = roles_of_notes(song, track_of(grid, ROLE_COUNTER) >= 0);
+    if (grid->sustain_pedal) {
+        song_apply_pedal(song);
+        if (cut && cut->max_note > 0) cut_notes(song, cut->max_note, was_cut);
+    }
+    for (guint i = 0; i < n; i++) counts->notes_cut += was_cut[i] ? 1 : 0;
+    return roles;
+}
+
+/* A cell for each note that has a place. Silence is where none of these sounds. */
+static GArray *place_notes(song_t *song, const grid_t *grid, const cut_t *cut, roll_counts_t *counts) {
     int track_of_role[ROLE_COUNT];
     cell_t cell;
     GArray *cells = g_array_new(FALSE, FALSE, sizeof(cell_t));
-    g_autofree role_t *roles = roles_of_notes(song, track_of(grid, ROLE_COUNTER) >= 0);
+    g_autofree role_t *roles = shape_notes(song, grid, cut, counts);
+    g_autofree gboolean *placed = g_new(gboolean, song->notes->len);
     assign_tracks(grid, track_of_role);
-    if (grid->sustain_pedal) song_apply_pedal(song);
-    *frames = song_frame(song, song->ticks, grid->steps_per_beat);
-    for (guint i = 0; i < song->notes->len; i++) {
-        if (!place_note(&g_array_index(song->notes, note_t, i), roles[i], song, grid, track_of_role, counts, &cell)) continue;
-        g_array_append_val(cells, cell);
-        *frames = MAX(*frames, cell.end);
+    for (cell.note = 0; cell.note < song->notes->len; cell.note++) {
+        const note_t *note = &g_array_index(song->notes, note_t, cell.note);
+        placed[cell.note] = place_note(note, roles[cell.note], grid, track_of_role, counts, &cell);
+        if (placed[cell.note]) g_array_append_val(cells, cell);
     }
+    if (cells->len > 0 && cut && cut->max_silence > 0) counts->silence_cut = cut_silences(song, cut->max_silence, placed);
     return cells;
 }
 
-roll_t *roll_from_song(song_t *song, const grid_t *grid, roll_counts_t *counts, GError **error) {
-    int64_t frames;
+/* From the first to behind the last frame of a cell: one at least. */
+static void frames_of(const song_t *song, const cell_t *cell, const grid_t *grid, int64_t *first, int64_t *end) {
+    const note_t *note = &g_array_index(song->notes, note_t, cell->note);
+    *first = song_frame(song, note->onset, grid->steps_per_beat);
+    *end = MAX(song_frame(song, note->onset + note->length, grid->steps_per_beat), *first + 1);
+}
+
+static int64_t count_frames(const song_t *song, const GArray *cells, const grid_t *grid) {
+    int64_t frames = song_frame(song, song->ticks, grid->steps_per_beat), first, end;
+    for (guint i = 0; i < cells->len; i++) {
+        frames_of(song, &g_array_index(cells, cell_t, i), grid, &first, &end);
+        frames = MAX(frames, end);
+    }
+    return frames;
+}
+
+static void draw_note(roll_t *roll, const cell_t *cell, int64_t first, int64_t end, roll_counts_t *counts) {
+    counts->merged += roll_get(roll, (size_t)first, (size_t)cell->track, PLANE_ONSET, (size_t)cell->p) ? 1 : 0;
+    roll_set(roll, (size_t)first, (size_t)cell->track, PLANE_ONSET, (size_t)cell->p);
+    for (int64_t frame = first; frame < end; frame++) roll_set(roll, (size_t)frame, (size_t)cell->track, PLANE_SOUNDING, (size_t)cell->p);
+}
+
+roll_t *roll_from_song(song_t *song, const grid_t *grid, const cut_t *cut, roll_counts_t *counts, GError **error) {
+    int64_t first, end;
     *counts = (roll_counts_t){0};
-    g_autoptr(GArray) cells = place_notes(song, grid, counts, &frames);
+    g_autoptr(GArray) cells = place_notes(song, grid, cut, counts);
     if (cells->len == 0) {
         g_set_error(error, ROLL_ERROR, ROLL_ERROR_EMPTY, "no notes left of %u (out of range %zu, drums %zu, other roles %zu)", song->notes->len,
                     counts->out_of_range, counts->drums_left_out, counts->role_left_out);
         return NULL;
     }
+    const int64_t frames = count_frames(song, cells, grid);
     if (frames > MAX_FRAMES) {
         g_set_error(error, ROLL_ERROR, ROLL_ERROR_TOO_LONG, "%" G_GINT64_FORMAT " frames long, more than %d", frames, MAX_FRAMES);
         return NULL;
@@ -203,9 +239,8 @@ roll_t *roll_from_song(song_t *song, const grid_t *grid, roll_counts_t *counts, 
     roll_t *roll = roll_new((size_t)frames, (size_t)grid->n_tracks, (size_t)grid->pitches);
     for (guint i = 0; i < cells->len; i++) {
         const cell_t *cell = &g_array_index(cells, cell_t, i);
-        roll_set(roll, (size_t)cell->first, (size_t)cell->track, PLANE_ONSET, (size_t)cell->p);
-        for (int64_t frame = cell->first; frame < cell->end; frame++)
-            roll_set(roll, (size_t)frame, (size_t)cell->track, PLANE_SOUNDING, (size_t)cell->p);
+        frames_of(song, cell, grid, &first, &end);
+        draw_note(roll, cell, first, end, counts);
     }
     return roll;
 }

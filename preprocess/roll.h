@@ -6,7 +6,7 @@
 #ifndef MPIANIST_PREPROCESS_ROLL_H
 #define MPIANIST_PREPROCESS_ROLL_H
 
-#include "preprocess/midi.h"
+#include "preprocess/cut.h"
 
 enum { PLANE_SOUNDING = 0, PLANE_ONSET = 1, ROLL_PLANES = 2 };
 #define ROLL_MAX_TRACKS 8
@@ -32,6 +32,8 @@ typedef struct {
 typedef struct {
     /* Notes. Those folded are also kept; role_left_out: pitched notes where the grid has drums alone. */
     size_t kept, out_of_range, folded, drums_left_out, role_left_out;
+    size_t merged, notes_cut; /* kept, but with an earlier one's onset in the roll; at cut_t's longest */
+    int64_t silence_cut;      /* bars taken out */
 } roll_counts_t;
 
 #define ROLL_ERROR roll_error_quark()
@@ -59,9 +61,10 @@ void roll_set(roll_t *roll, size_t frame, size_t track, int plane, size_t p);
 
 /* Notes to roll. Frames = end of song, rounded to the grid, at least the last note's end. A note takes at least one frame; ticks round to
  * the nearest frame, halves up; notes of one pitch and track that overlap give the union of their frames, with all their onsets. Which note
- * has which role: roles.c; which track takes it: roll.c. Returns NULL with ROLL_ERROR_EMPTY (no note kept) or ROLL_ERROR_TOO_LONG (more
- * than 2^24 frames) set; counts is filled either way. The song may be changed (pedal). */
-roll_t *roll_from_song(song_t *song, const grid_t *grid, roll_counts_t *counts, GError **error);
+ * has which role: roles.c; which track takes it: roll.c. The song is changed: the pedal is applied, notes and silences are as long as
+ * cut allows (NULL: as long as they are; silence is where no note of the roll sounds). Returns NULL with ROLL_ERROR_EMPTY (no note kept) or ROLL_ERROR_TOO_LONG (more than 2^24 frames) set; counts is filled either
+ * way. */
+roll_t *roll_from_song(song_t *song, const grid_t *grid, const cut_t *cut, roll_counts_t *counts, GError **error);
 
 /* Brings a roll into canonical form in place (see above): what sampled bits need before they become notes. An onset makes its frame sound, a
  * sounding bit after silence makes an onset, bits past the last pitch are cleared. */

@@ -1,9 +1,13 @@
-/* smf: the chunks of a Standard MIDI File. Owns where the file, its tracks and their ends are, when the lengths that say so are wrong:
+/* smf: the chunks of a Standard MIDI File. Owns where the file, its tracks and their ends are, when the
+ * lengths that say so are wrong:
  *
- * - the file begins at its MThd, whatever stands before (RIFF, MacBinary); what follows the last track is no part of it;
- * - a track begins at each MTrk that is not inside another chunk; bytes between chunks and chunks of other kinds are passed over;
- * - a track ends at its end-of-track event. Where that is missing, its length counts if a chunk, or the end of the file, follows there;
- *   else the next MTrk ends it, or the end of the file. So a length may be too short, too long or nonsense;
+ * - the file begins at its MThd, whatever stands before (RIFF, MacBinary); what follows the last track is
+ *   no part of it;
+ * - a track begins at each MTrk that is not inside another chunk; bytes between chunks and chunks of other
+ *   kinds are passed over;
+ * - a track ends at its end-of-track event. Where that is missing, its length counts if a chunk, or the
+ *   end of the file, follows there; else the next MTrk ends it, or the end of the file. So a length may be
+ *   too short, too long or nonsense;
  * - the number of tracks in the header only tells that some are missing.
  *
  * Refuses what has no header, format 2 and SMPTE time. */
@@ -106,7 +110,8 @@ gboolean smf_next_track(smf_t *smf) {
     return TRUE;
 }
 
-/* The track is over: what follows its end, or the end that its length gives where nothing else begins before. */
+/* The track is over: what follows its end, or the end that its length gives where nothing else begins
+ * before. */
 static void leave_track(smf_t *smf, gboolean whole) {
     const smf_track_t *track = &smf->track;
     size_t end = whole ? track->at : MAX(track->at, track->limit);

@@ -1,6 +1,7 @@
-/* smf: a Standard MIDI File's bytes as tracks and events, as far as they make sense. Pull: open, then track after track, event after
- * event. Knows chunks and events, nothing of notes. Tolerant: what is damaged is left out and counted, the rest is read; the rules stand at
- * the top of smf.c and smf_event.c. Linear in the file's length, no memory of its own, no state but smf_t. */
+/* smf: a Standard MIDI File's bytes as tracks and events, as far as they make sense. Pull: open, then
+ * track after track, event after event. Knows chunks and events, nothing of notes. Tolerant: what is
+ * damaged is left out and counted, the rest is read; the rules stand at the top of smf.c and smf_event.c.
+ * Linear in the file's length, no memory of its own, no state but smf_t. */
 #ifndef MPIANIST_PREPROCESS_SMF_H
 #define MPIANIST_PREPROCESS_SMF_H
 
@@ -17,8 +18,9 @@ typedef struct {
     smf_track_t track; /* the one that smf_next_event() reads */
 } smf_t;
 
-/* Finds the header, also behind other bytes (a RIFF or MacBinary wrapper). FALSE with MIDI_ERROR_FORMAT set for what is no Standard MIDI
- * File, for format 2 and for SMPTE time; the message names the cause, not the file. */
+/* Finds the header, also behind other bytes (a RIFF or MacBinary wrapper). FALSE with MIDI_ERROR_FORMAT
+ * set for what is no Standard MIDI File, for format 2 and for SMPTE time; the message names the cause, not
+ * the file. */
 gboolean smf_open(smf_t *smf, const uint8_t *bytes, size_t length, GError **error);
 
 /* Goes to the next track; FALSE after the last, when tracks_cut is whole. */

@@ -1,12 +1,16 @@
-/* smf_event: the events of a track. Owns what an event looks like and how a track goes on behind bytes that are no event:
+/* smf_event: the events of a track. Owns what an event looks like and how a track goes on behind bytes
+ * that are no event:
  *
  * - running status goes on across meta and system exclusive events, as most readers allow;
- * - system real-time bytes (F8 to FE) and undefined ones (F1 to F6) that stand between or inside events are dropped;
- * - behind anything else that is no event, the places that follow are tried one after the other: a few events are read from each, and the
- *   one that gives the most sensible music (keys that are down are let go, channels that were met, no hours of silence, an end of track
- *   where the track ends) is where the track goes on. So one bad byte costs one event, or a few, and never the rest.
+ * - system real-time bytes (F8 to FE) and undefined ones (F1 to F6) that stand between or inside events
+ *   are dropped;
+ * - behind anything else that is no event, the places that follow are tried one after the other: a few
+ *   events are read from each, and the one that gives the most sensible music (keys that are down are let
+ *   go, channels that were met, no hours of silence, an end of track where the track ends) is where the
+ *   track goes on. So one bad byte costs one event, or a few, and never the rest.
  *
- * Refuses nothing: every length is checked against the bytes that are there. The number of places tried is bounded for a whole file. */
+ * Refuses nothing: every length is checked against the bytes that are there. The number of places tried is
+ * bounded for a whole file. */
 #include "preprocess/smf_event.h"
 
 #include <string.h>
@@ -32,7 +36,8 @@ typedef struct {
 
 /* ---- one event ---- */
 
-/* Variable-length quantity: seven bits a byte, most significant first, the top bit set on all but the last. */
+/* Variable-length quantity: seven bits a byte, most significant first, the top bit set on all but the
+ * last. */
 static gboolean read_quantity(const uint8_t *bytes, size_t *at, size_t limit, uint32_t *value) {
     *value = 0;
     for (int i = 0; i < QUANTITY_BYTES && *at < limit; i++) {
@@ -134,7 +139,8 @@ static int judge_event(smf_track_t *track, const taken_t *taken) {
     return points + judge_message(track, &taken->event);
 }
 
-/* The place behind a bad event whose own bytes are all there, though they mean nothing; 0 where that cannot be said. */
+/* The place behind a bad event whose own bytes are all there, though they mean nothing; 0 where that
+ * cannot be said. */
 static size_t place_behind(const smf_track_t *track, const taken_t *bad) {
     size_t at = bad->status_at + (bad->explicit ? 1 : 0);
     if (bad->status_at == 0) return 0;
@@ -165,7 +171,8 @@ static int judge_place(smf_track_t track, size_t at) {
 
 /* ---- where a track goes on ---- */
 
-/* Puts track->at on the best place behind a bad event at track->at; FALSE where none is better than nothing. */
+/* Puts track->at on the best place behind a bad event at track->at; FALSE where none is better than
+ * nothing. */
 static gboolean find_place(smf_track_t *track, const taken_t *bad) {
     gboolean is_long =
         bad->status_at > 0 && bad->explicit && (bad->event.status == SMF_META || !is_stray(bad->event.status)) && bad->event.status >= SMF_SYSEX;

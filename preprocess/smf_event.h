@@ -1,4 +1,5 @@
-/* smf_event: one event of a track from its bytes, and where to go on after bytes that are none. Part of smf. */
+/* smf_event: one event of a track from its bytes, and where to go on after bytes that are none. Part of
+ * smf. */
 #ifndef MPIANIST_PREPROCESS_SMF_EVENT_H
 #define MPIANIST_PREPROCESS_SMF_EVENT_H
 
@@ -37,8 +38,8 @@ typedef struct {
     guint trials;         /* damaged places that may still be looked into; counts down over all tracks */
 } smf_track_t;
 
-/* The next event of the track, system exclusive ones and the end of track too; what is none is left out and counted. FALSE where nothing
- * makes sense any more, or nothing is left. */
+/* The next event of the track, system exclusive ones and the end of track too; what is none is left out
+ * and counted. FALSE where nothing makes sense any more, or nothing is left. */
 gboolean smf_take_event(smf_track_t *track, smf_event_t *event);
 
 #endif

@@ -144,6 +144,46 @@ run "$preprocess" --dry-run --pitch-low 36 --pitches 12 --fold-octaves --output 
 row grid/report.tsv keys/a.mid folded 3 "--fold-octaves moves them in"
 row grid/report.tsv keys/a.mid notes 3 "and keeps them"
 
+# --- silences, notes that hang, notes on one frame ---
+# bytes FILE HEX...: a file of format 0 with 96 ticks a beat and this track.
+bytes() {
+    local file=$1 hex
+    shift
+    hex=$(printf '%s' "$@" | tr -d ' ')
+    printf '%b' "$(printf '4d546864000000060000000100604d54726b%08x%s' $((${#hex} / 2)) "$hex" | sed 's/../\\x&/g')" >"$file"
+}
+mkdir long
+bytes long/end.mid '00903c40 60803c40 fffff070 ff2f00'                            # a wild time before the end
+bytes long/note.mid '00903c40 60803c40 00904040 ffff7f 804040 00ff2f00'           # a note that hangs
+bytes long/rest.mid '00ff580403021808 00903c40 60803c40 b360 904040 60804040 00ff2f00' # 23 bars of 3/4
+bytes long/trill.mid '00903c40 06803c40 06903c40 06803c40 06903c40 06803c40 00ff5103000001 00b0ff00 00ff2f00'
+run "$preprocess" --split 100,0,0 --output long.out long
+status_is 0 "songs of wild lengths"
+row long.out/report.tsv end.mid frames 254 "silence is cut to 16 bars, what is left of the bars at its edges with it"
+row long.out/report.tsv end.mid silence_cut 699030 "and counted"
+row long.out/report.tsv note.mid notes_cut 1 "a note that hangs is cut"
+row long.out/report.tsv rest.mid silence_cut 7 "bars are those of the song's meter"
+row long.out/report.tsv trill.mid merged 1 "two notes of a key in one frame are one"
+row long.out/report.tsv trill.mid notes 2 "in the roll"
+row long.out/report.tsv trill.mid tempi_left_out 1 "a tempo of a microsecond is not believed"
+row long.out/report.tsv trill.mid events_left_out 1 "an event that is none is left out"
+row long.out/report.tsv trill.mid tempo_bpm 120.00 "and not taken"
+says '^  [0-9]+ bars of silence cut out, in 3 files \(--max-silence\)$' "the summary tells silence"
+says '^  1 note cut short, in 1 file \(--max-note\)$' "notes cut"
+says '^  1 note in one frame with another of its key, in 1 file' "notes that fell together"
+says '^  1 damaged event left out, in 1 file$' "damage"
+says '^  1 tempo not believed, in 1 file' "and tempi"
+run "$preprocess" --info long.out
+prints '^options .* --tracks merged --split' "the limits are not among the options where they are the usual ones"
+run "$preprocess" --max-silence 0 --max-note 2 --split 100,0,0 --output short.out long/rest.mid long/note.mid
+status_is 0 "no limit to silence, notes of two bars"
+row short.out/report.tsv long/rest.mid silence_cut 0 "nothing is cut"
+row short.out/report.tsv long/rest.mid frames 284 "all is there"
+run "$preprocess" --info short.out
+prints '^options .* --max-silence 0 --max-note 2 --split' "which the options tell"
+run "$preprocess" --meter 1/4 --dry-run --output meter.out long/rest.mid
+row meter.out/report.tsv long/rest.mid silence_cut 53 "--meter decides what a bar is"
+
 # --- splits ---
 mkdir more
 cp songs/*.mid more/

@@ -55,7 +55,7 @@ reason device.mid '^not a regular file$' "a link to a device"
 reason huge.mid '64 MiB' "a file far too large"
 grep -Eq '^(folder.mid/inside|song-0000).mid	dropped	duplicate' bad.out/report.tsv
 result $? "a folder that is named like a file is a folder"
-says '^22 files: [67] kept' "the summary counts them"
+says '^22 files: [78] kept' "the summary counts them"
 says '^  [1-9][0-9]*: other reasons$' "and those that it does not name"
 [ "$(grep -vcE '^( |[0-9]|every file:|mpianist preprocess)' "$WORK/err")" -eq 0 ]
 result $? "workers that fail write nothing on the terminal"

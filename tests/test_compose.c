@@ -78,7 +78,7 @@ static void test_canonical(void) {
         g_autoptr(roll_t) roll = compose_piece(compose, &piece);
         g_autoptr(song_t) song = roll_to_song(roll, &model->head.grid, 90, (meter_t){0, 4, 4});
         roll_counts_t counts;
-        g_autoptr(roll_t) back = roll_from_song(song, &model->head.grid, &counts, NULL);
+        g_autoptr(roll_t) back = roll_from_song(song, &model->head.grid, NULL, &counts, NULL);
         g_assert_nonnull(back);
         g_assert_cmpuint(back->frames, ==, roll->frames);
         g_assert_true(same_frames(roll, back, roll->frames));

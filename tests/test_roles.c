@@ -40,7 +40,8 @@ static void assert_roles(const part_t *parts, size_t n, gboolean counter) {
     for (guint i = 0; i < song->notes->len; i++) {
         const note_t *note = &g_array_index(song->notes, note_t, i);
         for (size_t k = 0; k < n; k++)
-            if (strcmp(parts[k].name, song->track_names->pdata[note->track]) == 0 && parts[k].channel == note->channel)
+            if (strcmp(parts[k].name, song->track_names->pdata[note->track]) == 0 && parts[k].channel == note->channel &&
+                parts[k].program == note->program)
                 g_assert_cmpstr(role_name(roles[i]), ==, parts[k].role);
     }
 }
@@ -86,8 +87,21 @@ static void test_programs(void) {
     for (int program = 0; program < 32; program++) ROLES({"", 0, program, 60, 1, 16, "melody"});
     ROLES({"", 0, 112, 60, 1, 16, "melody"});
     ROLES({"", 0, 114, 60, 1, 16, "melody"});
-    /* the one that most notes have */
-    ROLES({"a", 0, 0, 72, 1, 16, "melody"}, {"b", 1, 0, 60, 1, 3, "bass"}, {"b", 1, 33, 60, 1, 5, "bass"});
+}
+
+/* A track that changes its instrument: each is judged by itself. */
+static void test_changes_of_instrument(void) {
+    ROLES({"", 0, 73, 72, 1, 8, "melody"}, {"", 0, 33, 40, 1, 8, "bass"});
+    ROLES({"", 0, 0, 72, 1, 8, "melody"}, {"", 0, 49, 60, 3, 8, "chords"});
+    ROLES({"", 0, 73, 72, 1, 8, "melody"}, {"", 0, 42, 45, 1, 8, "bass"}); /* told by register */
+    ROLES({"a", 0, 0, 72, 1, 16, "melody"}, {"b", 1, 0, 60, 3, 3, "chords"}, {"b", 1, 33, 60, 1, 5, "bass"});
+    /* the same part on another instrument */
+    ROLES({"a", 0, 73, 72, 1, 8, "melody"}, {"a", 0, 71, 70, 1, 8, "melody"}, {"b", 1, 0, 50, 3, 16, "chords"});
+    /* a name speaks for those whose program does not */
+    ROLES({"Lead", 0, 0, 72, 1, 8, "melody"}, {"Lead", 0, 33, 40, 1, 8, "bass"}, {"b", 1, 0, 80, 1, 16, "chords"});
+    ROLES({"Bass", 0, 33, 40, 1, 8, "bass"}, {"Bass", 0, 0, 40, 1, 8, "bass"}, {"b", 1, 0, 80, 1, 16, "melody"});
+    /* channel 10 has kits, not instruments */
+    ROLES({"", 9, 0, 40, 1, 8, "drums"}, {"", 9, 33, 42, 1, 8, "drums"});
 }
 
 /* A name tells a countermelody, where one is asked for; else the same line is judged by register. */
@@ -142,6 +156,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/roles/channel-10", test_channel_10);
     g_test_add_func("/roles/several-channels-on-a-track", test_several_channels_on_a_track);
     g_test_add_func("/roles/programs", test_programs);
+    g_test_add_func("/roles/changes-of-instrument", test_changes_of_instrument);
     g_test_add_func("/roles/counter", test_counter);
     g_test_add_func("/roles/register", test_register);
     g_test_add_func("/roles/no-notes", test_no_notes);

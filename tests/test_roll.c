@@ -31,7 +31,7 @@ static void add_note(song_t *song, int channel, int pitch, int64_t onset, int64_
 
 static roll_t *lay(song_t *song, const grid_t *grid, roll_counts_t *counts) {
     g_autoptr(GError) error = NULL;
-    roll_t *roll = roll_from_song(song, grid, counts, &error);
+    roll_t *roll = roll_from_song(song, grid, NULL, counts, &error);
     g_assert_no_error(error);
     return roll;
 }
@@ -267,18 +267,18 @@ static void test_refusals(void) {
     grid_t grid = grid_of("merged", 4, 60, 1);
     g_autoptr(GError) empty = NULL, drums = NULL, length = NULL;
     g_autoptr(song_t) song = song_with(960);
-    g_assert_null(roll_from_song(song, &grid, &counts, &empty));
+    g_assert_null(roll_from_song(song, &grid, NULL, &counts, &empty));
     g_assert_error(empty, ROLL_ERROR, ROLL_ERROR_EMPTY);
     add_note(song, 0, 59, 0, 120);
     add_note(song, MIDI_DRUM_CHANNEL, 60, 0, 120);
-    g_assert_null(roll_from_song(song, &grid, &counts, &drums));
+    g_assert_null(roll_from_song(song, &grid, NULL, &counts, &drums));
     g_assert_error(drums, ROLL_ERROR, ROLL_ERROR_EMPTY);
     g_assert_nonnull(strstr(drums->message, "no notes left of 2 (out of range 1, drums 1"));
     g_assert_cmpuint(counts.out_of_range, ==, 1);
     g_assert_cmpuint(counts.drums_left_out, ==, 1);
     add_note(song, 0, 60, 0, 120);
     song->ticks = ((int64_t)1 << 24) * 120 + 60;
-    g_assert_null(roll_from_song(song, &grid, &counts, &length));
+    g_assert_null(roll_from_song(song, &grid, NULL, &counts, &length));
     g_assert_error(length, ROLL_ERROR, ROLL_ERROR_TOO_LONG);
     g_assert_cmpuint(counts.kept, ==, 1);
     song->ticks--;

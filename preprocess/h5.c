@@ -29,6 +29,8 @@ struct h5_file {
 
 G_DEFINE_QUARK(mpianist_h5_error, h5_error)
 
+static GRecMutex lock; /* held while a file is open: HDF5 is not made for several threads */
+
 void h5_release(hid_t id) {
     if (id >= 0) H5Idec_ref(id);
 }
@@ -94,6 +96,7 @@ static gboolean fail_format(GError **error, const char *path, const char *what, 
 }
 
 static h5_file_t *file_new(const char *path) {
+    g_rec_mutex_lock(&lock);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     h5_file_t *file = g_new0(h5_file_t, 1);
     file->id = H5I_INVALID_HID;
@@ -241,6 +244,7 @@ void h5_file_close(h5_file_t *file) {
     g_free(file->temporary);
     g_free(file->path);
     g_free(file);
+    g_rec_mutex_unlock(&lock);
 }
 
 hid_t h5_file_id(const h5_file_t *file) { return file->id; }

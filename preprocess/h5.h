@@ -16,8 +16,11 @@ typedef hid_t h5_id_t;
 void h5_release(hid_t id);
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC(h5_id_t, h5_release, H5I_INVALID_HID)
 
-/* An open file. Writing: the file grows in memory and h5_file_commit() puts it in its place by way of a temporary (owner_temporary()), so HDF5 itself never meets a
- * full disk, which it does not survive. The same calls always give the same bytes: no times are stored. All functions are local. */
+/* An open file. Writing: the file grows in memory and h5_file_commit() puts it in its place by way of a
+ * temporary (owner_temporary()), so HDF5 itself never meets a full disk, which it does not survive. The same
+ * calls always give the same bytes: no times are stored. All functions are local. While a thread has a file open, another thread
+ * that opens one waits: HDF5 is not made for several threads. What else a thread asks of HDF5 it asks with a
+ * file open. */
 typedef struct h5_file h5_file_t;
 
 /* Opens for reading, without HDF5 file locks (they fail on network disks). NULL with error set: path and cause. */

@@ -41,7 +41,9 @@ typedef struct {
 } part_t;
 
 static void run_step(passes_t *passes, const passes_sizes_t *sizes, size_t accumulate, int64_t epoch, int64_t step, size_t frame_bytes) {
-    const passes_step_t global = passes_begin(passes, epoch, step);
+    GError *error = NULL;
+    passes_step_t global;
+    if (!passes_begin(passes, epoch, step, &global, &error)) g_error("%s", error->message);
     part_t part = {0};
     int64_t longest = 0;
     for (const batch_t *batch; (batch = passes_next(passes));) {

@@ -102,11 +102,14 @@ static void test_sequence(void) {
     g_autoptr(model_t) model = new_sequence_model(&tracks_config, B, 1);
     g_autoptr(optimizer_t) optimizer = make_optimizer(model);
     g_autoptr(noise_t) noise = noise_new(&tracks_config, &rates, B, B * T);
+    const order_block_t blocks[] = {{.first_slot = 0, .slots = 7, .bytes = 70}, {.first_slot = 7, .slots = 5, .bytes = 50}};
+    g_autoptr(order_t) order = order_new(blocks, G_N_ELEMENTS(blocks), 60, 1);
     g_autoptr(batching_t) batching = batching_new(G_N_ELEMENTS(frames), B);
     size_t before = 0, n;
     sequences_draw(sequences, &chances, 3, 0);
     for (size_t step = 0; step <= STEPS; step++) { /* the first may set up what BLAS keeps */
-        batching_plan(batching, 1, step, frames);
+        order_plan(order, (int64_t)step);
+        batching_plan(batching, order, frames);
         batching_step(batching, 0, &n);
         noise_draw(noise, 1, step, samples, &sequences->batch);
         take_step(model, optimizer, &sequences->batch);

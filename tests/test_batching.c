@@ -4,6 +4,14 @@
 #include "trainer/batching.h"
 #include "trainer/rng.h"
 
+/* All sequences in one block, so that they are shuffled whole. */
+static void plan(batching_t *batching, size_t n, uint64_t seed, int64_t epoch, const uint32_t *frames) {
+    const order_block_t block = {.slots = (int64_t)n, .bytes = n};
+    g_autoptr(order_t) order = order_new(&block, 1, ORDER_GROUP_BYTES, seed);
+    order_plan(order, epoch);
+    batching_plan(batching, order, frames);
+}
+
 enum { N = 1003, BATCH = 8, STEPS = 126 };
 
 /* Lengths of 1 .. 400 frames. */
@@ -31,7 +39,7 @@ static void test_epoch(void) {
     size_t small = 0, rising = 0, near = 0;
     double spread = 0;
     uint32_t last = 0;
-    batching_plan(batching, 5, 2, frames);
+    plan(batching, N, 5, 2, frames);
     for (size_t step = 0; step < STEPS; step++) {
         size_t count = 0;
         const uint32_t *batch = batching_step(batching, step, &count);
@@ -54,14 +62,14 @@ static void test_epoch(void) {
     g_assert_cmpuint(near, <, 20);
 
     list_epoch(batching, order);
-    batching_plan(other, 5, 1, frames); /* another epoch between, as after a resume there is none */
-    batching_plan(other, 5, 2, frames);
+    plan(other, N, 5, 1, frames); /* another epoch between, as after a resume there is none */
+    plan(other, N, 5, 2, frames);
     list_epoch(other, again);
     g_assert_cmpint(memcmp(order, again, sizeof order), ==, 0);
-    batching_plan(other, 5, 3, frames);
+    plan(other, N, 5, 3, frames);
     list_epoch(other, again);
     g_assert_cmpint(memcmp(order, again, sizeof order), !=, 0);
-    batching_plan(other, 6, 2, frames);
+    plan(other, N, 6, 2, frames);
     list_epoch(other, again);
     g_assert_cmpint(memcmp(order, again, sizeof order), !=, 0);
 }
@@ -72,8 +80,8 @@ static void test_equal_lengths(void) {
     for (size_t i = 0; i < N; i++) frames[i] = 128;
     g_autoptr(batching_t) batching = batching_new(N, BATCH);
     gboolean early = FALSE, late = FALSE;
-    for (uint64_t epoch = 0; epoch < 40; epoch++) {
-        batching_plan(batching, 5, epoch, frames);
+    for (int64_t epoch = 0; epoch < 40; epoch++) {
+        plan(batching, N, 5, epoch, frames);
         for (size_t step = 0; step < STEPS; step++) {
             size_t count = 0;
             batching_step(batching, step, &count);
@@ -91,7 +99,7 @@ static void test_small(void) {
         for (size_t batch = 1; batch <= n; batch++) {
             g_autoptr(batching_t) batching = batching_new(n, batch);
             size_t total = 0, count = 0;
-            batching_plan(batching, 1, 1, frames);
+            plan(batching, n, 1, 1, frames);
             for (size_t step = 0; step < batching_steps(batching); step++) {
                 batching_step(batching, step, &count);
                 total += count;

@@ -123,17 +123,22 @@ static void add_song(job_t *job, size_t song) {
     }
 }
 
-/* This rank's songs, then the sums of all. FALSE where any rank caught a stopping signal. */
-static gboolean add_songs(job_t *job, gboolean quiet) {
+/* This rank's songs, then the sums of all. FALSE where any rank caught a stopping signal or could not read a
+ * song. */
+static gboolean add_songs(job_t *job, gboolean quiet, GError **error) {
     progress_t progress = progress_start("frames", quiet || comm_rank() > 0);
     size_t done = 0;
-    for (size_t i = 0; i < job->n && stop_signal() == 0; i++) {
+    for (size_t i = 0; i < job->n && stop_signal() == 0 && !rolls_failed(data_rolls(job->data)); i++) {
         if (job->rank[i] == (uint32_t)comm_rank()) add_song(job, i);
         done += job->frames[i]; /* rank 0's songs lie among those of the others */
         progress_show(&progress, done, job->all);
     }
     progress_end(&progress);
-    if (!comm_agree(stop_signal() == 0)) return FALSE;
+    if (!rolls_agree(data_rolls(job->data), error)) return FALSE;
+    if (!comm_agree(stop_signal() == 0)) {
+        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "stopped by a signal before the vectors were there");
+        return FALSE;
+    }
     comm_sum_doubles(job->moments.sums, job->moments.n);
     return TRUE;
 }
@@ -211,10 +216,7 @@ static gboolean run_job(const options_t *options, const checkpoint_t *head, mode
     g_auto(job_t) job;
     job_start(&job, data, head, model, &local);
     if (comm_agree_error(&local)) {
-        if (!add_songs(&job, options->quiet)) {
-            g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "stopped by a signal before the vectors were there");
-            return FALSE;
-        }
+        if (!add_songs(&job, options->quiet, error)) return FALSE;
         if (comm_rank() == 0) finish(options, &job, &local);
         if (comm_agree_error(&local)) return TRUE;
     }
@@ -240,7 +242,10 @@ int attributes_run(const options_t *options, GError **error) {
                     options->attributes);
         return EXIT_USAGE;
     }
-    const data_config_t data_config = {.context = context_of(&head.model), .planes = head.model.planes, .seed = (uint64_t)options->seed};
+    const data_config_t data_config = {.context = context_of(&head.model),
+                                       .planes = head.model.planes,
+                                       .seed = (uint64_t)options->seed,
+                                       .memory = (size_t)options->data_memory << 20};
     data_t *data = data_load(options->data, &data_config, error);
     if (!data) return EXIT_ERROR;
     GError *local = NULL;

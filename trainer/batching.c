@@ -4,10 +4,6 @@
 
 #include <stdlib.h>
 
-#include "trainer/rng.h"
-
-enum { ORDER_OF_SEQUENCES, ORDER_OF_BATCHES }; /* samples of RNG_SHUFFLE */
-
 struct batching {
     size_t n, batch, steps;
     uint32_t *sequences; /* [n]: batch k is [k batch, (k + 1) batch) */
@@ -50,15 +46,29 @@ void batching_sort(const uint32_t *sequences, size_t n, const uint32_t *frames, 
     for (size_t i = 0; i < n; i++) sorted[i] = sequences[(uint32_t)keys[i]];
 }
 
-void batching_plan(batching_t *batching, uint64_t seed, uint64_t epoch, const uint32_t *frames) {
-    const size_t n = batching->n, pool = batching->batch * BATCHING_POOL;
-    const rng_t sequences = rng_make(seed, RNG_SHUFFLE, epoch, ORDER_OF_SEQUENCES), batches = rng_make(seed, RNG_SHUFFLE, epoch, ORDER_OF_BATCHES);
-    for (size_t first = 0; first < n; first += pool) {
-        const size_t count = MIN(pool, n - first);
-        for (size_t i = 0; i < count; i++) batching->pool[i] = (uint32_t)rng_permute(&sequences, first + i, n);
-        batching_sort(batching->pool, count, frames, batching->keys, batching->sequences + first);
+/* Batches [first, end), sorted by length within pools. */
+static void plan_pools(batching_t *batching, const order_t *order, size_t first, size_t end, const uint32_t *frames) {
+    for (size_t k = first; k < end; k += BATCHING_POOL) {
+        const size_t start = k * batching->batch, count = MIN(MIN(k + BATCHING_POOL, end) * batching->batch, batching->n) - start;
+        for (size_t i = 0; i < count; i++) batching->pool[i] = (uint32_t)order_slot(order, (int64_t)(start + i));
+        batching_sort(batching->pool, count, frames, batching->keys, batching->sequences + start);
     }
-    for (size_t k = 0; k < batching->steps; k++) batching->batches[k] = (uint32_t)rng_permute(&batches, k, batching->steps);
+}
+
+void batching_plan(batching_t *batching, const order_t *order, const uint32_t *frames) {
+    const size_t groups = order_groups(order), batch = batching->batch;
+    size_t next = 0; /* batch */
+    for (size_t group = 0; group < groups; group++) {
+        const size_t end = (size_t)order_group_start(order, group + 1), whole = group + 1 < groups ? end / batch : batching->steps;
+        const rng_t rng = order_rng(order, group, ORDER_OF_BATCHES);
+        if (next < whole) plan_pools(batching, order, next, whole, frames);
+        for (size_t k = next; k < whole; k++) batching->batches[k] = (uint32_t)(next + rng_permute(&rng, k - next, whole - next));
+        next = MAX(next, whole);
+        if (group + 1 == groups || next * batch >= end) continue;
+        plan_pools(batching, order, next, next + 1, frames); /* lies across */
+        batching->batches[next] = (uint32_t)next;
+        next++;
+    }
 }
 
 size_t batching_steps(const batching_t *batching) { return batching->steps; }
@@ -68,6 +78,8 @@ const uint32_t *batching_step(const batching_t *batching, size_t step, size_t *n
     *n = MIN(batching->batch, batching->n - first);
     return batching->sequences + first;
 }
+
+int64_t batching_step_first(const batching_t *batching, size_t step) { return (int64_t)(batching->batches[step] * batching->batch); }
 
 void batching_split(const uint32_t *frames, size_t n, size_t parts, uint32_t *part, uint64_t *load) {
     for (size_t p = 0; p < parts; p++) load[p] = 0;

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "trainer/order.h"
+
 #define BATCHING_POOL 8 /* batches that are sorted by length together */
 
 typedef struct batching batching_t;
@@ -15,13 +17,17 @@ batching_t *batching_new(size_t n, size_t batch);
 void batching_free(batching_t *batching);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(batching_t, batching_free)
 
-/* Plans an epoch of sequences of frames [n] >= 1: all in an order that depends on (seed, epoch) alone, cut into pools of BATCHING_POOL batches; each pool sorted by length
- * (ties by that order) and cut into batches; the batches in another such order. So a batch has similar lengths, the epoch has no order, and every sequence comes once. */
-void batching_plan(batching_t *batching, uint64_t seed, uint64_t epoch, const uint32_t *frames);
+/* Plans the order's epoch of sequences (its samples) of frames [n] >= 1. The whole batches of a group in the
+ * order's order are cut into pools of BATCHING_POOL batches; each pool is sorted by length (ties by that
+ * order) and cut into batches; the batches of the group are shuffled. A batch that lies across groups comes
+ * between them. So a batch has similar lengths, the epoch has no order, and every sequence comes once. */
+void batching_plan(batching_t *batching, const order_t *order, const uint32_t *frames);
 /* Steps of an epoch: ceil(n / batch). One of them has fewer sequences where n is no multiple. */
 size_t batching_steps(const batching_t *batching);
 /* The sequences of a step of the planned epoch, longest first; *n of them. */
 const uint32_t *batching_step(const batching_t *batching, size_t step, size_t *n);
+/* Its groups are those of the order's samples [first, first + n). */
+int64_t batching_step_first(const batching_t *batching, size_t step);
 
 /* sequences [n] to sorted [n], longest first by frames[sequence], ties in their order. keys [n]: scratch. */
 void batching_sort(const uint32_t *sequences, size_t n, const uint32_t *frames, uint64_t *keys, uint32_t *sorted);

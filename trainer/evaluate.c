@@ -32,6 +32,7 @@ struct evaluator {
 typedef struct {
     double windows, frames, nll, kl, objective, iwae;
     double hits, false_alarms, misses; /* cells */
+    double failed;                     /* ranks that could not read a song */
 } sums_t;
 
 evaluator_t *evaluator_new(const model_config_t *config, size_t max_B, int draws) {
@@ -192,7 +193,7 @@ gboolean evaluator_run(evaluator_t *evaluator, model_t *model, const data_t *dat
     sums_t sums = {0};
     for (size_t j = 0; j < Z; j++) evaluator->mean[j] = evaluator->m2[j] = 0;
     for (int64_t done = 0; done < most; done += (int64_t)evaluator->max_B) { /* as often on every rank */
-        double stop = stop_signal() != 0;
+        double stop = stop_signal() != 0 || rolls_failed(data_rolls(data));
         comm_sum_doubles(&stop, 1);
         if (stop > 0) return FALSE;
         if (done >= mine) continue;
@@ -200,7 +201,9 @@ gboolean evaluator_run(evaluator_t *evaluator, model_t *model, const data_t *dat
         add_pass(evaluator, model, data, split, seed, beta, free_bits, first + done, B, &sums);
     }
     double own_windows = sums.windows;
+    sums.failed = rolls_failed(data_rolls(data));
     comm_sum_doubles((double *)&sums, sizeof sums / sizeof(double));
+    if (sums.failed > 0) return FALSE;
     int active = count_active(evaluator, own_windows, sums.windows);
     *result = (evaluation_t){
         .windows = windows,
@@ -274,6 +277,7 @@ static gboolean run_splits(const options_t *options, const checkpoint_t *head, m
         if (head->model.kind == MODEL_SEQUENCE ? run_sequence(options, head, model, data, splits[i], &cause)
                                                : run_dense(options, head, model, data, splits[i], &cause))
             continue;
+        if (!cause) rolls_agree(data_rolls(data), &cause);
         if (!cause) g_set_error(&cause, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "stopped by a signal before the evaluation was done");
         g_propagate_error(error, cause);
         return FALSE;
@@ -288,8 +292,11 @@ int evaluate_run(const options_t *options, GError **error) {
     if (!options_splits(options, splits, &n, error)) return EXIT_USAGE;
     if (!run_read_head(options->evaluate, &head, error)) return EXIT_ERROR;
     if (!check_bounds(options, &head.model, error)) return EXIT_USAGE;
-    const data_config_t data_config = {
-        .window = head.model.window, .context = model_context(&head.model), .planes = head.model.planes, .seed = (uint64_t)options->seed};
+    const data_config_t data_config = {.window = head.model.window,
+                                       .context = model_context(&head.model),
+                                       .planes = head.model.planes,
+                                       .seed = (uint64_t)options->seed,
+                                       .memory = (size_t)options->data_memory << 20};
     data_t *data = data_load(options->data, &data_config, error);
     if (!data) return EXIT_ERROR;
     GError *local = NULL;

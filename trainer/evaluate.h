@@ -28,7 +28,7 @@ void evaluator_free(evaluator_t *evaluator);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(evaluator_t, evaluator_free)
 
 /* Evaluates on a split of at least one window. Collective; every rank gets the same result. Allocates nothing. FALSE, without a result, where any rank
- * caught a stopping signal meanwhile. */
+ * caught a stopping signal meanwhile or could not read a song: rolls_agree(). */
 gboolean evaluator_run(evaluator_t *evaluator, model_t *model, const data_t *data, split_t split, uint64_t seed, double beta, double free_bits,
                        evaluation_t *result);
 

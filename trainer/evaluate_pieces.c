@@ -23,6 +23,7 @@ struct piece_evaluator {
 /* Sums that ranks add up. */
 typedef struct {
     double pieces, frames, segments, nll, kl, objective;
+    double failed; /* ranks that could not read a piece */
 } sums_t;
 
 static size_t segments_of(const piece_evaluator_t *evaluator, size_t frames) { return (frames + evaluator->S - 1) / evaluator->S; }
@@ -138,12 +139,14 @@ gboolean piece_evaluator_run(piece_evaluator_t *evaluator, model_t *model, uint6
     sums_t sums = {0};
     for (size_t j = 0; j < 2 * evaluator->Z; j++) evaluator->moments[j] = 0;
     for (size_t pass = 0; pass < evaluator->most_passes; pass++) { /* as often on every rank */
-        double stop = stop_signal() != 0;
+        double stop = stop_signal() != 0 || rolls_failed(data_rolls(evaluator->data));
         comm_sum_doubles(&stop, 1);
         if (stop > 0) return FALSE;
         if (pass < evaluator->n_passes) add_pass(evaluator, model, pass, seed, beta, free_bits, &sums);
     }
+    sums.failed = rolls_failed(data_rolls(evaluator->data));
     comm_sum_doubles((double *)&sums, sizeof sums / sizeof(double));
+    if (sums.failed > 0) return FALSE;
     comm_sum_doubles(evaluator->moments, 2 * evaluator->Z);
     *result = (evaluation_t){
         .windows = (int64_t)sums.pieces,

@@ -12,8 +12,10 @@ piece_evaluator_t *piece_evaluator_new(const data_t *data, split_t split, const 
 void piece_evaluator_free(piece_evaluator_t *evaluator);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(piece_evaluator_t, piece_evaluator_free)
 
-/* Evaluates on the split, of at least one piece. Collective; every rank gets the same result: windows (pieces), frames, segments, nll, kl and objective, from one draw of the
- * latents, and active_units; the rest is zero. Allocates nothing. FALSE, without a result, where any rank caught a stopping signal meanwhile. */
+/* Evaluates on the split, of at least one piece. Collective; every rank gets the same result: windows
+ * (pieces), frames, segments, nll, kl and objective, from one draw of the latents, and active_units; the rest
+ * is zero. Allocates nothing. FALSE, without a result, where any rank caught a stopping signal meanwhile or
+ * could not read a piece: rolls_agree(). */
 gboolean piece_evaluator_run(piece_evaluator_t *evaluator, model_t *model, uint64_t seed, double beta, double free_bits, evaluation_t *result);
 
 #endif

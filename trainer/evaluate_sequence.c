@@ -115,6 +115,7 @@ static gboolean run_groups(job_t *job) {
     for (size_t round = 0; round < rounds; round++) {
         while (next < job->groups && job->rank[next] != mine) next++;
         double stop = next < job->groups ? !run_group(job, next++) : stop_signal() != 0;
+        if (rolls_failed(data_rolls(job->data))) stop = 1;
         comm_sum_doubles(&stop, 1);
         if (stop > 0) return FALSE;
     }

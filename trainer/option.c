@@ -43,6 +43,8 @@ static gboolean valid_span(const char *text);
 
 const option_t OPTION_TABLE[] = {
     TEXT("data", GROUP_RUN, data, NULL, "DIR", "folder of shards (required)"),
+    INT64("data-memory", GROUP_RUN, data_memory, "0", "MIB", "data that a host holds in memory, the rest is read ahead of its use, 0: all", 0,
+          1 << 30),
     TEXT("output", GROUP_RUN, output, NULL, "RUN", "run folder: run.ini, metrics.jsonl, checkpoints (required to train)", .letter = 'o'),
     TEXT("config", GROUP_RUN, config, NULL, "FILE", "take options from a key file, such as another run's run.ini"),
     CHOICE("preset", GROUP_RUN, preset, NULL, "seed|chorales|folk|band", "start from a known set of options"),
@@ -119,6 +121,8 @@ const option_t OPTION_TABLE[] = {
             "two whole numbers LOW,HIGH from -24 to 24, LOW not above HIGH"),
     CHOICE("offsets", GROUP_TRAINING, offsets, "random", "random|grid", "where windows start in their song", DENSE("its chunks start anywhere")),
     INT("early-stopping", GROUP_TRAINING, early_stopping, "0", "EPOCHS", "stop after so many without a better validation loss, 0: never", 0, 100000),
+    INT("shuffle-kib", GROUP_TRAINING, shuffle_kib, "65536", "KIB",
+        "data that are shuffled together: larger data are dealt to such groups anew each epoch", 1, 1 << 30),
     INT("bucket-kib", GROUP_TRAINING, bucket_kib, "4096", "KIB", "size of the pieces in which gradients are averaged", 1, 1048576),
     INT("threads", GROUP_TRAINING, threads, "0", "N", "BLAS threads a rank, 0: its share of the cores", 0, 1024),
 

@@ -11,16 +11,17 @@ typedef enum { RESUME_NONE, RESUME_AUTO } resume_t;
 
 typedef struct {
     /* what to do (not in run.ini) */
-    char *data;       /* folder of shards */
-    char *output;     /* run folder */
-    char *config;     /* key file to start from */
-    char *preset;     /* "seed", "chorales", "folk", "band", or NULL */
-    char *evaluate;   /* checkpoint to evaluate instead of training */
-    char *attributes; /* checkpoint that gets vectors of attributes instead of training */
-    char *split;      /* of --evaluate: "test", "train,valid" */
-    int iwae;         /* dense: draws K of the importance-weighted bound, 0: none */
-    int particles;    /* sequence: of the particle bound, 0: none */
-    char *resume;     /* "no", "auto", or a checkpoint's path */
+    char *data;          /* folder of shards */
+    char *output;        /* run folder */
+    char *config;        /* key file to start from */
+    char *preset;        /* "seed", "chorales", "folk", "band", or NULL */
+    char *evaluate;      /* checkpoint to evaluate instead of training */
+    char *attributes;    /* checkpoint that gets vectors of attributes instead of training */
+    char *split;         /* of --evaluate: "test", "train,valid" */
+    int iwae;            /* dense: draws K of the importance-weighted bound, 0: none */
+    int particles;       /* sequence: of the particle bound, 0: none */
+    char *resume;        /* "no", "auto", or a checkpoint's path */
+    int64_t data_memory; /* MiB of the data that a host holds, 0: all */
     gboolean quiet, version;
 
     /* model */
@@ -60,6 +61,7 @@ typedef struct {
     char *transpose;                            /* "0,0", "-5,6" */
     char *offsets;                              /* windows start at: random, grid; dense */
     int early_stopping;                         /* epochs without a better validation loss, 0: never */
+    int shuffle_kib;                            /* KiB of the data that are shuffled together */
     int bucket_kib;                             /* gradient averaging */
     int threads;                                /* BLAS threads a rank, 0: cores this rank may use divided fairly */
 

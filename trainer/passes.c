@@ -110,13 +110,14 @@ void passes_free(passes_t *passes) {
     g_free(passes);
 }
 
-static passes_step_t begin_windows(passes_t *passes, int64_t step) {
+static gboolean begin_windows(passes_t *passes, int64_t step, passes_step_t *global, GError **error) {
     const int64_t batch = (int64_t)passes->config.batch, first = step * batch, n = MIN(batch, data_samples(passes->data) - first);
     int64_t offset = 0;
+    *global = (passes_step_t){.samples = n, .scale = 1.0 / (double)n};
     const size_t mine = data_part(n, comm_rank(), comm_size(), &offset);
     passes->next = first + offset;
     passes->last = passes->next + (int64_t)mine;
-    return (passes_step_t){.samples = n, .scale = 1.0 / (double)n};
+    return data_turn(passes->data, passes->epoch, first, (size_t)n, &global->stopped, error);
 }
 
 static const batch_t *next_windows(passes_t *passes) {
@@ -132,7 +133,7 @@ static const batch_t *next_windows(passes_t *passes) {
 static void plan_epoch(passes_t *passes, int64_t epoch) {
     const int64_t samples = data_samples(passes->data);
     for (int64_t slot = 0; slot < samples; slot++) passes->frames[slot] = data_sequence_frames(passes->data, epoch, slot);
-    batching_plan(passes->order, passes->config.seed, (uint64_t)epoch, passes->frames);
+    batching_plan(passes->order, data_plan(passes->data, epoch), passes->frames);
 }
 
 /* Frames of the slots [n] to lengths; returns their sum. */
@@ -142,7 +143,7 @@ static uint64_t look_up_lengths(passes_t *passes, const uint32_t *slots, size_t 
     return sum;
 }
 
-static passes_step_t begin_sequences(passes_t *passes, int64_t step) {
+static gboolean begin_sequences(passes_t *passes, int64_t step, passes_step_t *global, GError **error) {
     size_t n = 0;
     const uint32_t *slots = batching_step(passes->order, (size_t)step, &n);
     const uint64_t frames = look_up_lengths(passes, slots, n);
@@ -152,7 +153,8 @@ static passes_step_t begin_sequences(passes_t *passes, int64_t step) {
         if (passes->part[i] == (uint32_t)comm_rank()) passes->mine[passes->n_mine++] = slots[i];
     look_up_lengths(passes, passes->mine, passes->n_mine);
     batching_split(passes->lengths, passes->n_mine, passes->config.accumulate, passes->pass_of, passes->load);
-    return (passes_step_t){.samples = (int64_t)n, .scale = 1.0 / (double)frames};
+    *global = (passes_step_t){.samples = (int64_t)n, .scale = 1.0 / (double)frames};
+    return data_turn(passes->data, passes->epoch, batching_step_first(passes->order, (size_t)step), n, &global->stopped, error);
 }
 
 static const batch_t *next_sequences(passes_t *passes) {
@@ -171,10 +173,10 @@ static const batch_t *next_sequences(passes_t *passes) {
     return batch;
 }
 
-passes_step_t passes_begin(passes_t *passes, int64_t epoch, int64_t step) {
+gboolean passes_begin(passes_t *passes, int64_t epoch, int64_t step, passes_step_t *global, GError **error) {
     if (passes->sequences && passes->epoch != epoch) plan_epoch(passes, epoch);
     passes->epoch = epoch;
-    return passes->sequences ? begin_sequences(passes, step) : begin_windows(passes, step);
+    return passes->sequences ? begin_sequences(passes, step, global, error) : begin_windows(passes, step, global, error);
 }
 
 const batch_t *passes_next(passes_t *passes) { return passes->sequences ? next_sequences(passes) : next_windows(passes); }

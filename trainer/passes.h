@@ -11,7 +11,7 @@
 typedef struct {
     size_t batch;        /* samples a step over all ranks, at most data_samples() */
     size_t accumulate;   /* passes that a rank's part is cut into, at least */
-    uint64_t seed;       /* of noise, dropout and order */
+    uint64_t seed;       /* of noise and dropout */
     noise_rates_t rates; /* sequences */
 } passes_config_t;
 
@@ -31,11 +31,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(passes_t, passes_free)
 /* The global batch of a step. */
 typedef struct {
     int64_t samples;
-    double scale; /* of the loss: 1 / samples, of sequences 1 / frames */
+    double scale;     /* of the loss: 1 / samples, of sequences 1 / frames */
+    gboolean stopped; /* a signal came before its songs were in memory: there are no passes */
 } passes_step_t;
 
-/* Turns to step `step` of an epoch. Local, allocates nothing. */
-passes_step_t passes_begin(passes_t *passes, int64_t epoch, int64_t step);
+/* Turns to step `step` of an epoch. Collective, once all ranks are done with the step before; allocates
+ * nothing. FALSE with the same error on all ranks where songs cannot be read. */
+gboolean passes_begin(passes_t *passes, int64_t epoch, int64_t step, passes_step_t *global, GError **error);
 /* This rank's next pass, valid until the next call; NULL after the last. */
 const batch_t *passes_next(passes_t *passes);
 

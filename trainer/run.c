@@ -16,7 +16,7 @@ G_DEFINE_QUARK(mpianist_run_error, run_error)
 /* Options that make a run what it is: another value is another run. */
 static const char *const identity[] = {"model",         "window",  "hidden", "latent", "loss",      "planes",           "segment",
                                        "state",         "encoder", "sketch", "nade",   "tied",      "posterior-hidden", "prior-hidden",
-                                       "sketch-hidden", "seed",    "batch",  "chunk",  "transpose", "offsets"};
+                                       "sketch-hidden", "seed",    "batch",  "chunk",  "transpose", "offsets",          "shuffle-kib"};
 
 /* Sends a local error to all ranks. */
 static gboolean agree(GError *local, GError **error) {

@@ -161,11 +161,12 @@ static gboolean resume(trainer_t *t, const char *path, GError **error) {
     return TRUE;
 }
 
-static void init_model(trainer_t *t) {
+static gboolean init_model(trainer_t *t, GError **error) {
     g_autofree double *log_odds = g_new(double, t->head.model.tracks * t->head.model.planes * t->head.model.pitches);
-    data_log_odds(t->data, log_odds);
+    if (!data_log_odds(t->data, log_odds, error)) return FALSE;
     model_init(t->model, t->head.seed);
     model_init_log_odds(t->model, log_odds);
+    return TRUE;
 }
 
 static gboolean open_run(trainer_t *t, const model_config_t *config, GError **error) {
@@ -174,7 +175,7 @@ static gboolean open_run(trainer_t *t, const model_config_t *config, GError **er
     g_autofree char *path = NULL;
     if (!run_open(options, &path, error)) return FALSE;
     new_head(t, config);
-    init_model(t);
+    if (!init_model(t, error)) return FALSE;
     if (path && !resume(t, path, error)) return FALSE;
     if (!run_write_options(options, error)) return FALSE;
     if (comm_rank() == 0)
@@ -195,6 +196,8 @@ static gboolean open_run(trainer_t *t, const model_config_t *config, GError **er
         metrics_say(t->metrics, "%s: %s, %" G_GINT64_FORMAT " %s of %d an epoch, %zu weights, %d %s", options->data, samples, t->steps_per_epoch,
                     g_dngettext(NULL, "step", "steps", (gulong)t->steps_per_epoch), options->batch, model_size(t->model), comm_size(),
                     g_dngettext(NULL, "rank", "ranks", (gulong)comm_size()));
+        g_autofree char *memory = rolls_describe(data_rolls(t->data));
+        if (memory) metrics_say(t->metrics, "%s: %s", options->data, memory);
         if (path) metrics_say(t->metrics, "%s: going on after step %" G_GINT64_FORMAT, path, t->head.step);
         if (data_pieces(t->data, SPLIT_VALID) == 0)
             metrics_say(t->metrics, "%s: holds no valid songs: the training loss decides what is best", options->data);
@@ -209,6 +212,9 @@ static gboolean prepare(trainer_t *t, GError **error) {
                                  .align = (size_t)options->segment,
                                  .planes = strcmp(options->planes, "both") == 0 ? 2 : 1,
                                  .seed = (uint64_t)options->seed,
+                                 .memory = (size_t)options->data_memory << 20,
+                                 .batch = (size_t)options->batch,
+                                 .group_bytes = (size_t)options->shuffle_kib << 10,
                                  .random_offsets = is_sequence(options) || strcmp(options->offsets, "random") == 0};
     model_config_t config;
     if (!options_context(options, &data_config.context, error) ||
@@ -273,23 +279,36 @@ static void fail_not_finite(trainer_t *t, gboolean bad, const char *what, GError
 
 static gboolean loss_is_finite(const training_sums_t *sums) { return isfinite(sums->nll + sums->kl + sums->auxiliary) != 0; }
 
-static void add_sums(training_sums_t *to, const training_sums_t *from) {
-    to->windows += from->windows;
-    to->frames += from->frames;
-    to->segments += from->segments;
-    to->nll += from->nll;
-    to->kl += from->kl;
-    to->auxiliary += from->auxiliary;
+/* Writes a checkpoint of the state as it is, and before it the best one that waits; best: that is the state. */
+static gboolean save(trainer_t *t, gboolean best, GError **error) {
+    if (best) t->best_waits = FALSE;
+    if (!save_best(t, error) || !flush_metrics(t, error) || !run_check_weights(t->options->output, &t->head, t->model, error)) return FALSE;
+    t->head.seconds = t->earlier_seconds + seconds_since(t->start);
+    if (!run_write_checkpoint(t->options->output, &t->head, t->model, t->optimizer, t->options->keep, best, error)) return FALSE;
+    t->saved_step = t->head.step;
+    t->last_save = g_get_monotonic_time();
+    t->unsaved = t->checkpoint_due = FALSE;
+    return TRUE;
 }
 
-/* One optimizer step over the global batch. sums: over all ranks. FALSE with the same error on all ranks where a loss or gradient is not finite: nothing changed. */
+/* Adds to the error of a song that cannot be read that the state, which is good, was kept. Returns FALSE. */
+static gboolean fail_to_read(trainer_t *t, GError **error) {
+    if (t->unsaved) save(t, FALSE, NULL);
+    g_autofree char *kept = t->saved_step >= 0 ? checkpoint_path(t->options->output, t->saved_step) : NULL;
+    g_prefix_error(error, "after step %" G_GINT64_FORMAT ", %s%s: ", t->head.step, kept ? "kept in " : "with no checkpoint", kept ? kept : "");
+    return FALSE;
+}
+
+/* One optimizer step, or none where a signal came first. sums: over all ranks. FALSE with an error: the same. */
 static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
     const options_t *options = t->options;
     checkpoint_t *head = &t->head;
     gint64 start = g_get_monotonic_time();
-    const passes_step_t global = passes_begin(t->passes, head->epoch, head->epoch_step);
+    passes_step_t global;
+    if (!passes_begin(t->passes, head->epoch, head->epoch_step, &global, error)) return fail_to_read(t, error);
+    *sums = (step_sums_t){.signal = global.stopped || stop_signal() != 0};
+    if (global.stopped) return TRUE;
     const model_objective_t objective = schedule_objective(&t->schedule, head->step, global.scale);
-    *sums = (step_sums_t){.signal = stop_signal() != 0};
     if (comm_rank() == 0) { /* one clock decides */
         sums->deadline = stop_deadline_near();
         sums->out_of_time = options->max_minutes > 0 && seconds_since(t->start) >= options->max_minutes * 60;
@@ -314,7 +333,7 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
     }
     head->step++;
     head->epoch_step++;
-    add_sums(&head->so_far, &sums->done);
+    for (size_t i = 0; i < sizeof sums->done / sizeof(double); i++) ((double *)&head->so_far)[i] += ((double *)&sums->done)[i];
     t->best_due = sums->best_due > 0;
     t->unsaved = TRUE;
     if (t->metrics)
@@ -330,18 +349,6 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
     return TRUE;
 }
 
-/* Writes a checkpoint of the state as it is, and before it the best one that waits; best: that is the state as it is. */
-static gboolean save(trainer_t *t, gboolean best, GError **error) {
-    if (best) t->best_waits = FALSE;
-    if (!save_best(t, error) || !flush_metrics(t, error) || !run_check_weights(t->options->output, &t->head, t->model, error)) return FALSE;
-    t->head.seconds = t->earlier_seconds + seconds_since(t->start);
-    if (!run_write_checkpoint(t->options->output, &t->head, t->model, t->optimizer, t->options->keep, best, error)) return FALSE;
-    t->saved_step = t->head.step;
-    t->last_save = g_get_monotonic_time();
-    t->unsaved = t->checkpoint_due = FALSE;
-    return TRUE;
-}
-
 /* Keeps the state as the best so far in memory: writing each of many quick epochs would take longer than training them. */
 static gboolean hold_best(trainer_t *t, GError **error) {
     if (!run_check_weights(t->options->output, &t->head, t->model, error)) return FALSE;
@@ -354,7 +361,7 @@ static gboolean hold_best(trainer_t *t, GError **error) {
 
 static gboolean at_max_steps(const trainer_t *t) { return t->options->max_steps > 0 && t->head.step >= t->options->max_steps; }
 
-/* FALSE where a signal came meanwhile. It is the weights' average that is validated, where there is one. */
+/* The weights' average is validated, where there is one. FALSE: a signal came, or see rolls_agree(). */
 static gboolean validate(trainer_t *t, evaluation_t *valid) {
     const double beta = t->options->beta, free_bits = t->options->free_bits;
     optimizer_swap_average(t->optimizer, t->model);
@@ -381,7 +388,7 @@ static gboolean finish_epoch(trainer_t *t, gboolean last, gboolean *stopped, GEr
     gboolean due = last || epoch % options->validate_every == 0 || epoch >= options->epochs || at_max_steps(t);
     gboolean validates = due && data_pieces(t->data, SPLIT_VALID) > 0;
     *stopped = validates && !validate(t, &valid);
-    if (*stopped) return TRUE;
+    if (*stopped) return rolls_agree(data_rolls(t->data), error) || fail_to_read(t, error);
     double loss = validates ? valid.objective : training_loss(t);
     gboolean best = due && loss < head->best;
     if (best) {

@@ -146,22 +146,20 @@ timeline_t *entry_timeline(const entry_t *entry, int steps_per_beat, const uint8
     return timeline_from_rows(steps_per_beat, tempi, entry->tempi, (const void *)(tempi + entry->tempi), entry->meters);
 }
 
-roll_t *entry_read_roll(const char *path, const grid_t *grid, double *tempo_bpm, meter_t *meter, GError **error) {
-    entry_t entry;
+roll_t *entry_read_roll(const char *path, const grid_t *grid, entry_t *entry, timeline_t **timeline, GError **error) {
     g_autoptr(GByteArray) music = NULL;
     const layout_t layout = {.grid = *grid, .cut = cut_default()};
     g_autoptr(worker_t) worker = entry_worker_new(&layout, &single_limits);
     if (!worker_give(worker, path, error)) return NULL;
     worker_wait_any(&worker, 1);
-    if (!entry_take(worker, &entry, &music, error)) return NULL;
+    if (!entry_take(worker, entry, &music, error)) return NULL;
     if (!music) {
         g_autofree char *shown = g_filename_display_name(path);
-        g_set_error(error, WORKER_ERROR, WORKER_ERROR_FAILED, "%s: cannot use this song: %s", shown, entry.reason);
+        g_set_error(error, WORKER_ERROR, WORKER_ERROR_FAILED, "%s: cannot use this song: %s", shown, entry->reason);
         return NULL;
     }
-    *tempo_bpm = entry.tempo_bpm;
-    *meter = entry.meter;
-    roll_t *roll = roll_new((size_t)entry.frames, (size_t)grid->n_tracks, (size_t)grid->pitches);
-    memcpy(roll->bits, music->data + entry_timeline_bytes(&entry), roll->frames * grid_frame_bytes(grid));
+    *timeline = entry_timeline(entry, grid->steps_per_beat, music->data);
+    roll_t *roll = roll_new((size_t)entry->frames, (size_t)grid->n_tracks, (size_t)grid->pitches);
+    memcpy(roll->bits, music->data + entry_timeline_bytes(entry), roll->frames * grid_frame_bytes(grid));
     return roll;
 }

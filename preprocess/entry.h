@@ -3,7 +3,6 @@
 #define MPIANIST_PREPROCESS_ENTRY_H
 
 #include "preprocess/roll.h"
-#include "preprocess/timeline.h"
 #include "preprocess/worker.h"
 
 #define ENTRY_REASON_BYTES 192
@@ -43,7 +42,8 @@ gboolean entry_take(worker_t *worker, entry_t *entry, GByteArray **music, GError
 size_t entry_timeline_bytes(const entry_t *entry);
 timeline_t *entry_timeline(const entry_t *entry, int steps_per_beat, const uint8_t *music);
 
-/* All of that for a single file, which must be kept: its roll as training data has it by default, tempo and meter. NULL with error set: path and cause. Owner: caller. */
-roll_t *entry_read_roll(const char *path, const grid_t *grid, double *tempo_bpm, meter_t *meter, GError **error);
+/* All of that for a single file, which must be kept: its roll as training data has it by default, its entry (for the main tempo and meter) and its timeline.
+ * NULL with error set: path and cause. Owner of both: caller. */
+roll_t *entry_read_roll(const char *path, const grid_t *grid, entry_t *entry, timeline_t **timeline, GError **error);
 
 #endif

@@ -259,14 +259,11 @@ static void append_notes(song_t *song, const roll_t *roll, size_t track, size_t 
     }
 }
 
-song_t *roll_to_song(const roll_t *roll, const grid_t *grid, double tempo_bpm, meter_t meter) {
+song_t *roll_to_song(const roll_t *roll, const grid_t *grid, const timeline_t *timeline) {
     int unit = TICKS_A_FRAME * grid->steps_per_beat;
     song_t *song = song_new((TICKS_A_BEAT + unit - 1) / unit * unit);
     int64_t ticks_per_frame = song->ticks_per_beat / grid->steps_per_beat;
-    tempo_t tempo = {.tick = 0, .bpm = tempo_bpm};
-    meter.tick = 0;
-    g_array_append_val(song->tempi, tempo);
-    g_array_append_val(song->meters, meter);
+    timeline_to_song(timeline, song);
     song->ticks = (int64_t)roll->frames * ticks_per_frame;
     for (size_t track = 0; track < roll->tracks; track++) {
         role_t role = grid->roles[track];

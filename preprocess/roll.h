@@ -7,6 +7,7 @@
 #define MPIANIST_PREPROCESS_ROLL_H
 
 #include "preprocess/cut.h"
+#include "preprocess/timeline.h"
 
 enum { PLANE_SOUNDING = 0, PLANE_ONSET = 1, ROLL_PLANES = 2 };
 #define ROLL_MAX_TRACKS 8
@@ -71,10 +72,10 @@ roll_t *roll_from_song(song_t *song, const grid_t *grid, const cut_t *cut, roll_
 void roll_make_canonical(roll_t *roll);
 
 /* Canonical roll to notes: a note from each onset to the frame before the next onset or silence. 24 * steps_per_beat ticks a beat at least,
- * a track per role with its name, program and channel; no zero-length, overlapping or hanging notes; ends after the last frame.
+ * a track per role with its name, program and channel; the tempi and meters of timeline; no zero-length, overlapping or hanging notes; ends after the last frame.
  * roll_from_song() of the result gives the same bits, after writing and reading too (a silent
  * roll becomes a song without notes, which it refuses). */
-song_t *roll_to_song(const roll_t *roll, const grid_t *grid, double tempo_bpm, meter_t meter);
+song_t *roll_to_song(const roll_t *roll, const grid_t *grid, const timeline_t *timeline);
 
 /* One frame's plane shifted by semitones (may be negative): bits shifted past the edge are lost; see roll_pitch_range() to avoid that.
  * from and to: stride bytes, may not overlap. */

@@ -11,7 +11,6 @@
 
 #include "preprocess/owner.h"
 #include "preprocess/roll.h"
-#include "preprocess/timeline.h"
 
 #define SHARD_FORMAT  "mpianist-shard"
 #define SHARD_VERSION 2 /* version 1, which has no checksums and no maps, is read, too */

@@ -88,6 +88,124 @@ void timeline_set_meter(timeline_t *timeline, meter_t meter) {
     add_meter(timeline, 0, meter.numerator, meter.denominator);
 }
 
+timeline_t *timeline_slice(const timeline_t *timeline, int64_t first, int64_t frames) {
+    timeline_t *slice = timeline_empty(timeline->steps_per_beat);
+    for (guint i = 0; i < timeline->tempi->len; i++) {
+        const tempo_change_t *tempo = tempo_at(timeline, i);
+        if (i == 0 || tempo->frame < first + frames) add_tempo(slice, MAX(tempo->frame - first, 0), tempo->bpm);
+    }
+    for (guint i = 0; i < timeline->meters->len; i++) {
+        const meter_change_t *meter = meter_at(timeline, i);
+        if (i == 0 || meter->frame < first + frames) add_meter(slice, MAX(meter->frame - first, 0), meter->numerator, meter->denominator);
+    }
+    return slice;
+}
+
+void timeline_append(timeline_t *timeline, int64_t frame, const timeline_t *next) {
+    for (guint i = 0; i < next->tempi->len; i++) add_tempo(timeline, frame + tempo_at(next, i)->frame, tempo_at(next, i)->bpm);
+    for (guint i = 0; i < next->meters->len; i++) {
+        const meter_change_t *meter = meter_at(next, i);
+        add_meter(timeline, frame + meter->frame, meter->numerator, meter->denominator);
+    }
+}
+
+gboolean timeline_equal(const timeline_t *a, const timeline_t *b) {
+    if (a->steps_per_beat != b->steps_per_beat || a->tempi->len != b->tempi->len || a->meters->len != b->meters->len) return FALSE;
+    for (guint i = 0; i < a->tempi->len; i++)
+        if (tempo_at(a, i)->frame != tempo_at(b, i)->frame || tempo_at(a, i)->bpm != tempo_at(b, i)->bpm) return FALSE;
+    for (guint i = 0; i < a->meters->len; i++) {
+        const meter_change_t *meter = meter_at(b, i);
+        if (meter_at(a, i)->frame != meter->frame || !same_meter(meter_at(a, i), meter->numerator, meter->denominator)) return FALSE;
+    }
+    return TRUE;
+}
+
+void timeline_to_song(const timeline_t *timeline, song_t *song) {
+    const int64_t ticks = song->ticks_per_beat / timeline->steps_per_beat;
+    for (guint i = 0; i < timeline->tempi->len; i++) {
+        const tempo_t tempo = {.tick = tempo_at(timeline, i)->frame * ticks, .bpm = tempo_at(timeline, i)->bpm};
+        g_array_append_val(song->tempi, tempo);
+    }
+    for (guint i = 0; i < timeline->meters->len; i++) {
+        const meter_change_t *change = meter_at(timeline, i);
+        const meter_t meter = {.tick = change->frame * ticks, .numerator = change->numerator, .denominator = change->denominator};
+        g_array_append_val(song->meters, meter);
+    }
+}
+
+/* ---- bars ---- */
+
+/* The bars of one meter, from its change to the next. */
+typedef struct {
+    double first, frames; /* of the first bar; of a whole bar */
+    double next;          /* frame at which the next meter begins; INFINITY after the last */
+    double bars;          /* how many begin before that */
+} stretch_t;
+
+/* Changes lie on frames, bars of some meters between them: both ends of a stretch may be off by half a frame, and then a
+ * whole number of bars that is off by less than a frame is meant. */
+static stretch_t stretch_at(const timeline_t *timeline, guint i) {
+    const meter_change_t *meter = meter_at(timeline, i);
+    const double frames = fmax(4.0 * timeline->steps_per_beat * meter->numerator / meter->denominator, 1);
+    stretch_t stretch = {.first = (double)meter->frame, .frames = frames, .next = INFINITY, .bars = INFINITY};
+    if (i + 1 == timeline->meters->len) return stretch;
+    stretch.next = (double)meter_at(timeline, i + 1)->frame;
+    const double all = stretch.next - stretch.first, nearest = round(all / frames);
+    const double off = frames == floor(frames) ? 1e-6 : 1 - 1e-6;
+    stretch.bars = fmax(1, fabs(all - nearest * frames) < off ? nearest : ceil(all / frames));
+    return stretch;
+}
+
+GArray *timeline_bars(const timeline_t *timeline, int64_t frames) {
+    GArray *bars = g_array_new(FALSE, FALSE, sizeof(bar_t));
+    for (guint i = 0; i < timeline->meters->len; i++) {
+        const stretch_t stretch = stretch_at(timeline, i);
+        for (double b = 0; b < stretch.bars; b++) {
+            const bar_t bar = {.frame = stretch.first + b * stretch.frames, .frames = stretch.frames, .meter = *meter_at(timeline, i)};
+            if (bar.frame >= (double)frames - 1e-9) return bars;
+            g_array_append_val(bars, bar);
+        }
+    }
+    g_assert_not_reached();
+}
+
+double timeline_bar_frame(const timeline_t *timeline, size_t bar) {
+    double left = (double)bar;
+    for (guint i = 0; i < timeline->meters->len; i++) {
+        const stretch_t stretch = stretch_at(timeline, i);
+        if (left < stretch.bars) return stretch.first + left * stretch.frames;
+        left -= stretch.bars;
+    }
+    g_assert_not_reached();
+}
+
+double timeline_bar_at(const timeline_t *timeline, double frame) {
+    double before = 0;
+    for (guint i = 0; i < timeline->meters->len; i++) {
+        const stretch_t stretch = stretch_at(timeline, i);
+        if (frame < stretch.next) {
+            const double bar = fmin(floor((frame - stretch.first) / stretch.frames + 1e-9), stretch.bars - 1);
+            const double begins = stretch.first + bar * stretch.frames;
+            const double ends = bar + 1 < stretch.bars ? begins + stretch.frames : stretch.next;
+            return before + bar + fmax(frame - begins, 0) / (ends - begins);
+        }
+        before += stretch.bars;
+    }
+    g_assert_not_reached();
+}
+
+double timeline_seconds(const timeline_t *timeline, int64_t frames) {
+    double seconds = 0;
+    for (guint i = 0; i < timeline->tempi->len; i++) {
+        const tempo_change_t *tempo = tempo_at(timeline, i);
+        const int64_t next = i + 1 < timeline->tempi->len ? MIN(tempo_at(timeline, i + 1)->frame, frames) : frames;
+        seconds += (double)MAX(next - tempo->frame, 0) / timeline->steps_per_beat * 60 / tempo->bpm;
+    }
+    return seconds;
+}
+
+/* ---- rows from a file ---- */
+
 static gboolean frames_ascend(int64_t frame, const int64_t *before, int64_t frames) {
     return (before ? frame > *before : frame == 0) && frame < frames;
 }

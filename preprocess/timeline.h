@@ -41,6 +41,30 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(timeline_t, timeline_free)
 void timeline_set_tempo(timeline_t *timeline, double bpm);
 void timeline_set_meter(timeline_t *timeline, meter_t meter);
 
+/* What is in force in so many frames from `first` on, which is frame 0 of the result, and the beginning of a bar. Owner:
+ * caller. */
+timeline_t *timeline_slice(const timeline_t *timeline, int64_t first, int64_t frames);
+/* From `frame` on, which is no earlier than the last change, all is as in `next` from its frame 0 on. */
+void timeline_append(timeline_t *timeline, int64_t frame, const timeline_t *next);
+gboolean timeline_equal(const timeline_t *a, const timeline_t *b);
+/* Puts the tempi and meters into a song without any, in ticks. */
+void timeline_to_song(const timeline_t *timeline, song_t *song);
+
+typedef struct {
+    double frame;  /* at which it begins; not always whole */
+    double frames; /* of a whole bar of its meter, at least 1; the bar is shorter where the meter changes within it */
+    meter_change_t meter;
+} bar_t;
+
+/* The bars that begin before frame `frames`, in order. Owner: caller. */
+GArray *timeline_bars(const timeline_t *timeline, int64_t frames);
+/* The frame at which a bar begins, counted from 0. There is always a next bar: the last meter goes on. */
+double timeline_bar_frame(const timeline_t *timeline, size_t bar);
+/* Bars before a frame: whole ones, and the share of the one in which it lies. */
+double timeline_bar_at(const timeline_t *timeline, double frame);
+/* Seconds that so many frames last. */
+double timeline_seconds(const timeline_t *timeline, int64_t frames);
+
 /* Are the rows as above, for a song of so many frames? What is read from a file is asked. */
 gboolean timeline_rows_valid(const tempo_change_t *tempi, size_t n_tempi, const meter_change_t *meters, size_t n_meters, int64_t frames);
 

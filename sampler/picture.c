@@ -37,6 +37,7 @@ typedef struct {
 typedef struct {
     double x, y, width; /* of the grid, labels outside */
     size_t first, span; /* frames at the left edge and over the width */
+    const GArray *bars; /* bar_t, of the whole piece */
     gboolean labels;
 } panel_t;
 
@@ -88,8 +89,6 @@ static double rows_top(const rows_t *rows, gboolean drums, int pitch, double *he
 
 static gboolean is_black_key(int pitch) { return (1 << pitch % 12 & (1 << 1 | 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10)) != 0; }
 
-static double frames_per_bar(const grid_t *grid, meter_t meter) { return 4.0 * grid->steps_per_beat * meter.numerator / meter.denominator; }
-
 /* ---- the panel ---- */
 
 static void draw_rows(canvas_t *canvas, const panel_t *panel, const rows_t *rows) {
@@ -118,20 +117,51 @@ static void draw_rows(canvas_t *canvas, const panel_t *panel, const rows_t *rows
     }
 }
 
-static void draw_time(canvas_t *canvas, const panel_t *panel, const rows_t *rows, const grid_t *grid, meter_t meter) {
-    const double bar = frames_per_bar(grid, meter), beat = bar / meter.numerator, dx = panel->width / (double)panel->span;
-    const double end = (double)(panel->first + panel->span), height = rows_height(rows);
-    for (double b = ceil((double)panel->first / beat); b * beat < end && beat * dx >= 5; b++) {
-        const double x = panel->x + (b * beat - (double)panel->first) * dx;
-        canvas_line(canvas, x, panel->y, x, panel->y + height, 0.5, canvas_faint);
+static const bar_t *bar_at(const GArray *bars, size_t i) { return &g_array_index(bars, bar_t, i); }
+
+static gboolean meter_changes(const GArray *bars, size_t i) {
+    const meter_change_t *meter = &bar_at(bars, i)->meter, *before = i > 0 ? &bar_at(bars, i - 1)->meter : NULL;
+    return before == NULL || meter->numerator != before->numerator || meter->denominator != before->denominator;
+}
+
+static gboolean is_one_meter(const GArray *bars) {
+    for (size_t i = 1; i < bars->len; i++)
+        if (meter_changes(bars, i)) return FALSE;
+    return TRUE;
+}
+
+/* Beats of bar i, up to the next bar or the panel's end. */
+static void draw_beats(canvas_t *canvas, const panel_t *panel, size_t i, double dx, double height) {
+    const bar_t *bar = bar_at(panel->bars, i);
+    const double beat = bar->frames / bar->meter.numerator, first = (double)panel->first, last = first + (double)panel->span;
+    const double end = i + 1 < panel->bars->len ? fmin(bar_at(panel->bars, i + 1)->frame, last) : last;
+    for (double b = 0; bar->frame + b * beat < end - 1e-9 && beat * dx >= 5; b++) {
+        const double x = panel->x + (bar->frame + b * beat - first) * dx;
+        if (x >= panel->x) canvas_line(canvas, x, panel->y, x, panel->y + height, 0.5, canvas_faint);
     }
-    const int every = bar * dx >= 22 ? 1 : bar * dx * 4 >= 22 ? 4 : 16; /* bars a number */
-    for (double b = ceil((double)panel->first / bar); b * bar < end; b++) {
-        const double x = panel->x + (b * bar - (double)panel->first) * dx;
-        canvas_line(canvas, x, panel->y - 3, x, panel->y + height, 0.75, canvas_rule);
-        g_autofree char *number = g_strdup_printf("%d", (int)b + 1);
-        if ((int)b % every == 0) canvas_text(canvas, x + 2, panel->y - 2, LEFT, 9, FALSE, canvas_grey, bar * dx * every, number);
-    }
+}
+
+/* The line of bar i, with its number where it has room, and its meter where that is new. */
+static void draw_bar(canvas_t *canvas, const panel_t *panel, size_t i, double dx, double height, size_t every) {
+    const bar_t *bar = bar_at(panel->bars, i);
+    const double x = panel->x + (bar->frame - (double)panel->first) * dx;
+    const gboolean named = meter_changes(panel->bars, i) && !is_one_meter(panel->bars);
+    canvas_line(canvas, x, panel->y - 3, x, panel->y + height, 0.75, canvas_rule);
+    g_autofree char *number =
+        named ? g_strdup_printf("%zu · %d/%d", i + 1, bar->meter.numerator, bar->meter.denominator) : g_strdup_printf("%zu", i + 1);
+    if (named || i % every == 0) canvas_text(canvas, x + 2, panel->y - 2, LEFT, 9, named, canvas_grey, bar->frames * dx * (double)every, number);
+}
+
+static void draw_time(canvas_t *canvas, const panel_t *panel, const rows_t *rows) {
+    const double dx = panel->width / (double)panel->span, height = rows_height(rows);
+    const GArray *bars = panel->bars;
+    const double bar = bar_at(bars, bars->len - 1)->frame / fmax(1, bars->len - 1);          /* the mean one */
+    const size_t every = bar * dx >= 22 || bars->len == 1 ? 1 : bar * dx * 4 >= 22 ? 4 : 16; /* bars a number */
+    size_t first = 0, end = 0;
+    while (first < bars->len && bar_at(bars, first)->frame < (double)panel->first) first++;
+    for (end = first; end < bars->len && bar_at(bars, end)->frame < (double)(panel->first + panel->span);) end++;
+    for (size_t i = first > 0 ? first - 1 : 0; i < end; i++) draw_beats(canvas, panel, i, dx, height);
+    for (size_t i = first; i < end; i++) draw_bar(canvas, panel, i, dx, height, every);
     canvas_box(canvas, panel->x, panel->y, panel->width, rows_pitched_height(rows));
     if (rows->n_drums > 0)
         canvas_box(canvas, panel->x, panel->y + height - (double)rows->n_drums * DRUM_ROW, panel->width, (double)rows->n_drums * DRUM_ROW);
@@ -164,9 +194,9 @@ static void draw_notes(canvas_t *canvas, const panel_t *panel, const rows_t *row
             }
 }
 
-static void draw_panel(canvas_t *canvas, const panel_t *panel, const rows_t *rows, const roll_t *roll, const grid_t *grid, meter_t meter) {
+static void draw_panel(canvas_t *canvas, const panel_t *panel, const rows_t *rows, const roll_t *roll, const grid_t *grid) {
     draw_rows(canvas, panel, rows);
-    draw_time(canvas, panel, rows, grid, meter);
+    draw_time(canvas, panel, rows);
     draw_notes(canvas, panel, rows, roll, grid);
 }
 
@@ -189,24 +219,35 @@ static void draw_roll_head(canvas_t *canvas, const char *title, const grid_t *gr
 
 /* ---- the pictures ---- */
 
-GBytes *picture_roll(const roll_t *roll, const grid_t *grid, meter_t meter, const char *title, picture_format_t format, GError **error) {
+/* The frames of a system that begins with one bar and ends before another, the last with the piece. */
+static size_t system_first(const GArray *bars, size_t bar) { return (size_t)floor(bar_at(bars, bar)->frame + 1e-9); }
+static size_t system_end(const GArray *bars, size_t bar, size_t frames) {
+    return bar < bars->len ? (size_t)ceil(bar_at(bars, bar)->frame - 1e-9) : frames;
+}
+
+GBytes *picture_roll(const roll_t *roll, const grid_t *grid, const timeline_t *timeline, const char *title, picture_format_t format, GError **error) {
     rows_t rows = rows_measure((roll_t *const[]){(roll_t *)roll}, 1, grid);
-    const double bar = frames_per_bar(grid, meter), bars = (double)roll->frames / bar;
+    g_autoptr(GArray) bars = timeline_bars(timeline, (int64_t)roll->frames);
     const double pitches = fmax(1, rows.high - rows.low + 1);
-    double system_bars = fmin(bars, SYSTEM_BARS);
-    rows.row = bars > SYSTEM_BARS ? CLAMP(220 / pitches, 4, 7) : CLAMP(380 / pitches, 5, 11);
-    while (ceil(bars / system_bars) * (rows_height(&rows) + 30) > PAGE_TALLEST) system_bars *= 2; /* an hour of music still fits one image */
-    const size_t systems = (size_t)fmax(1, ceil(bars / system_bars - 1e-9)), span = (size_t)ceil(system_bars * bar);
+    size_t system_bars = SYSTEM_BARS;
+    rows.row = bars->len > SYSTEM_BARS ? CLAMP(220 / pitches, 4, 7) : CLAMP(380 / pitches, 5, 11);
+    while (ceil((double)bars->len / (double)system_bars) * (rows_height(&rows) + 30) > PAGE_TALLEST)
+        system_bars *= 2; /* an hour of music still fits */
+    const size_t systems = (bars->len + system_bars - 1) / system_bars;
+    size_t span = 1; /* of the longest system, which has the page's width */
+    for (size_t s = 0; s < systems; s++)
+        span = MAX(span, system_end(bars, (s + 1) * system_bars, roll->frames) - system_first(bars, s * system_bars));
     const double pitch = rows_height(&rows) + 30;
 
     canvas_t *canvas = canvas_new(PAGE_WIDTH, PAGE_HEAD + 12 + (double)systems * pitch, format);
     draw_roll_head(canvas, title, grid);
     for (size_t s = 0; s < systems; s++) {
         panel_t panel = {.x = rows.left, .y = PAGE_HEAD + 12 + (double)s * pitch, .width = PAGE_WIDTH - PAGE_MARGIN - rows.left, .labels = TRUE};
-        panel.first = (size_t)((double)s * system_bars * bar);
-        panel.span = MIN(span, roll->frames - panel.first); /* the last system ends with the piece */
+        panel.first = system_first(bars, s * system_bars);
+        panel.span = system_end(bars, (s + 1) * system_bars, roll->frames) - panel.first;
+        panel.bars = bars;
         panel.width *= (double)panel.span / (double)span;
-        draw_panel(canvas, &panel, &rows, roll, grid, meter);
+        draw_panel(canvas, &panel, &rows, roll, grid);
     }
     return canvas_finish(canvas, error);
 }
@@ -219,12 +260,13 @@ static size_t sheet_columns(size_t n) {
     return best;
 }
 
-GBytes *picture_sheet(roll_t *const *rolls, char *const *labels, size_t n, const grid_t *grid, meter_t meter, const char *title,
+GBytes *picture_sheet(roll_t *const *rolls, char *const *labels, size_t n, const grid_t *grid, const timeline_t *timeline, const char *title,
                       picture_format_t format, GError **error) {
     rows_t rows = rows_measure(rolls, n, grid);
     rows.row = CLAMP(170 / fmax(1, rows.high - rows.low + 1), 2.5, 6);
     size_t span = 1;
     for (size_t i = 0; i < n; i++) span = MAX(span, rolls[i]->frames);
+    g_autoptr(GArray) bars = timeline_bars(timeline, (int64_t)span);
     const size_t columns = sheet_columns(n), lines = (n + columns - 1) / columns;
     const double pitch = rows_height(&rows) + 46, gap = 14;
     const double width = (PAGE_WIDTH - PAGE_MARGIN - rows.left - gap * (double)(columns - 1)) / (double)columns;
@@ -237,9 +279,10 @@ GBytes *picture_sheet(roll_t *const *rolls, char *const *labels, size_t n, const
                                .y = PAGE_HEAD + 32 + (double)line * pitch,
                                .width = width,
                                .span = span,
+                               .bars = bars,
                                .labels = column == 0};
         canvas_text(canvas, panel.x, panel.y - 15, LEFT, 11, TRUE, canvas_ink, width, labels[i]);
-        draw_panel(canvas, &panel, &rows, rolls[i], grid, meter);
+        draw_panel(canvas, &panel, &rows, rolls[i], grid);
     }
     return canvas_finish(canvas, error);
 }

@@ -11,14 +11,14 @@ typedef enum { PICTURE_NONE, PICTURE_PNG, PICTURE_SVG } picture_format_t;
 GQuark picture_error_quark(void);
 typedef enum { PICTURE_ERROR_DRAW } picture_error_t;
 
-/* A piano roll: pitch names on the vertical axis (C4 is MIDI pitch 60), bars and beats of meter on the horizontal one, a colour a track of grid with a legend,
+/* A piano roll: pitch names on the vertical axis (C4 is MIDI pitch 60), the bars and beats of timeline on the horizontal one, its meters named where they change, a colour a track of grid with a legend,
  * a darker edge at each onset. The pitch axis is cropped to the octaves in use; drums have a strip of their own with General MIDI's
  * percussion names. A piece longer than eight bars wraps into systems, one below the other. roll: canonical, of grid's shape, frames >= 1.
  * NULL with PICTURE_ERROR_DRAW set where cairo fails (out of memory). Owner: caller. */
-GBytes *picture_roll(const roll_t *roll, const grid_t *grid, meter_t meter, const char *title, picture_format_t format, GError **error);
+GBytes *picture_roll(const roll_t *roll, const grid_t *grid, const timeline_t *timeline, const char *title, picture_format_t format, GError **error);
 
 /* n >= 1 rolls of one grid as one sheet, each under its label, on a shared pitch axis and time scale. Otherwise as picture_roll(). */
-GBytes *picture_sheet(roll_t *const *rolls, char *const *labels, size_t n, const grid_t *grid, meter_t meter, const char *title,
+GBytes *picture_sheet(roll_t *const *rolls, char *const *labels, size_t n, const grid_t *grid, const timeline_t *timeline, const char *title,
                       picture_format_t format, GError **error);
 
 /* CURVE_FAINT: every point, pale and thin, behind the curve that sums it up. CURVE_LINE: a line. CURVE_MARKS: a darker one with a dot at each point: few points that

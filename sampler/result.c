@@ -100,9 +100,42 @@ static gboolean spare_songs(const cli_t *cli, const char *path, GError **error) 
     return TRUE;
 }
 
+char *result_meters_text(const timeline_t *timeline) {
+    enum { MOST = 4 };
+    g_autoptr(GString) text = g_string_new(NULL);
+    int shown = 0;
+    for (guint i = 0; i < timeline->meters->len && shown <= MOST; i++) {
+        const meter_change_t *meter = &g_array_index(timeline->meters, meter_change_t, i);
+        gboolean before = FALSE;
+        for (guint k = 0; k < i && !before; k++) {
+            const meter_change_t *other = &g_array_index(timeline->meters, meter_change_t, k);
+            before = other->numerator == meter->numerator && other->denominator == meter->denominator;
+        }
+        if (before) continue;
+        if (++shown > MOST)
+            g_string_append(text, " and others");
+        else
+            g_string_append_printf(text, "%s%d/%d", shown > 1 ? ", " : "", meter->numerator, meter->denominator);
+    }
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+/* "120 bpm", or "60 to 120 bpm". Owner: caller. */
+static char *tempi_text(const timeline_t *timeline) {
+    double slowest = INFINITY, fastest = 0;
+    for (guint i = 0; i < timeline->tempi->len; i++) {
+        const double bpm = g_array_index(timeline->tempi, tempo_change_t, i).bpm;
+        slowest = fmin(slowest, bpm);
+        fastest = fmax(fastest, bpm);
+    }
+    return slowest < fastest ? g_strdup_printf("%.4g to %.4g bpm", slowest, fastest) : g_strdup_printf("%.4g bpm", slowest);
+}
+
 /* A line about the piece; a hint where it is silent. */
-static void say_piece(const result_writer_t *writer, const char *midi, size_t notes, double bars, const result_time_t *time) {
+static void say_piece(const result_writer_t *writer, const char *midi, size_t notes, size_t frames, const timeline_t *timeline) {
     const cli_t *cli = writer->cli;
+    const double bars = timeline_bar_at(timeline, (double)frames);
+    g_autofree char *meters = result_meters_text(timeline), *tempi = tempi_text(timeline);
     if (notes == 0 && writer->model->head.model.kind == MODEL_SEQUENCE)
         program_say("warning: %s has no notes: the model has written silence; try %s\n", midi,
                     cli->draw ? "another --seed or --temperature" : "--sample");
@@ -110,36 +143,34 @@ static void say_piece(const result_writer_t *writer, const char *midi, size_t no
         program_say("warning: %s has no notes: no key reaches the threshold; try --density, --sample or --threshold %.2g\n", midi,
                     cli->threshold / 2);
     else if (!cli->quiet)
-        program_say("%s: %zu note%s, %.4g bar%s of %d/%d, %.4g bpm\n", midi, notes, notes == 1 ? "" : "s", bars, bars == 1 ? "" : "s",
-                    time->meter.numerator, time->meter.denominator, time->tempo_bpm);
+        program_say("%s: %zu note%s, %.4g bar%s of %s, %s\n", midi, notes, notes == 1 ? "" : "s", bars, bars == 1 ? "" : "s", meters, tempi);
 }
 
 /* MIDI and sound. */
-static gboolean write_music(const result_writer_t *writer, const char *name, const char *title, const roll_t *roll, const result_time_t *time,
+static gboolean write_music(const result_writer_t *writer, const char *name, const char *title, const roll_t *roll, const timeline_t *timeline,
                             const GPtrArray *texts, GError **error) {
     const cli_t *cli = writer->cli;
-    const grid_t *grid = &writer->model->head.grid;
     g_autofree char *midi = path_of(cli, name, ".mid"), *sound = path_of(cli, name, sound_endings[cli->audio]);
-    g_autoptr(song_t) song = roll_to_song(roll, grid, time->tempo_bpm, time->meter);
+    g_autoptr(song_t) song = roll_to_song(roll, &writer->model->head.grid, timeline);
     for (guint i = 0; i < texts->len; i++) g_ptr_array_add(song->texts, g_strdup(texts->pdata[i]));
     if (!spare_songs(cli, midi, error) || !midi_write(song, midi, error) || !print_path(midi, error)) return FALSE;
-    say_piece(writer, midi, song->notes->len, (double)roll->frames / sample_bar_frames(grid, time->meter), time);
+    say_piece(writer, midi, song->notes->len, roll->frames, timeline);
     if (writer->soundfont == NULL) return TRUE;
-    const double seconds = (double)roll->frames / grid->steps_per_beat * 60 / time->tempo_bpm;
+    const double seconds = timeline_seconds(timeline, (int64_t)roll->frames);
     return audio_render(midi, writer->soundfont, seconds, title, cli->audio, sound, error) && print_path(sound, error);
 }
 
-gboolean result_write(const result_writer_t *writer, const char *name, const char *title, const roll_t *roll, const result_time_t *time,
+gboolean result_write(const result_writer_t *writer, const char *name, const char *title, const roll_t *roll, const timeline_t *timeline,
                       const GPtrArray *texts, GError **error) {
     const cli_t *cli = writer->cli;
-    if (!write_music(writer, name, title, roll, time, texts, error)) return FALSE;
+    g_autoptr(timeline_t) own = timeline_slice(timeline, 0, (int64_t)roll->frames);
+    if (!write_music(writer, name, title, roll, own, texts, error)) return FALSE;
     if (!cli->picture) return TRUE;
-    return result_write_picture(cli, name, picture_roll(roll, &writer->model->head.grid, time->meter, title, cli->picture, error), error);
+    return result_write_picture(cli, name, picture_roll(roll, &writer->model->head.grid, own, title, cli->picture, error), error);
 }
 
-/* Rolls end to end, each beginning with a bar. */
-static roll_t *join_rolls(roll_t *const *rolls, size_t n, double bar) {
-    const size_t frames = (size_t)ceil(ceil((double)rolls[0]->frames / bar - 1e-9) * bar);
+/* Rolls end to end, each beginning with a bar, at a multiple of `frames`. */
+static roll_t *join_rolls(roll_t *const *rolls, size_t n, size_t frames) {
     roll_t *whole = roll_new(n * frames, rolls[0]->tracks, rolls[0]->pitches);
     const size_t frame_bytes = whole->tracks * ROLL_PLANES * whole->stride;
     for (size_t i = 0; i < n; i++) memcpy(whole->bits + i * frames * frame_bytes, rolls[i]->bits, rolls[i]->frames * frame_bytes);
@@ -148,11 +179,15 @@ static roll_t *join_rolls(roll_t *const *rolls, size_t n, double bar) {
 }
 
 gboolean result_write_sheet(const result_writer_t *writer, const char *name, const char *title, roll_t *const *rolls, char *const *labels, size_t n,
-                            const result_time_t *time, const GPtrArray *texts, GError **error) {
+                            const timeline_t *timeline, const GPtrArray *texts, GError **error) {
     const cli_t *cli = writer->cli;
     const grid_t *grid = &writer->model->head.grid;
-    g_autoptr(roll_t) whole = join_rolls(rolls, n, sample_bar_frames(grid, time->meter));
-    if (!write_music(writer, name, title, whole, time, texts, error)) return FALSE;
+    const size_t bars = (size_t)ceil(timeline_bar_at(timeline, (double)rolls[0]->frames) - 1e-9),
+                 frames = (size_t)ceil(timeline_bar_frame(timeline, bars) - 1e-9);
+    g_autoptr(roll_t) whole = join_rolls(rolls, n, frames);
+    g_autoptr(timeline_t) own = timeline_slice(timeline, 0, (int64_t)rolls[0]->frames), all = timeline_slice(own, 0, (int64_t)frames);
+    for (size_t i = 1; i < n; i++) timeline_append(all, (int64_t)(i * frames), own);
+    if (!write_music(writer, name, title, whole, all, texts, error)) return FALSE;
     if (!cli->picture) return TRUE;
-    return result_write_picture(cli, name, picture_sheet(rolls, labels, n, grid, time->meter, title, cli->picture, error), error);
+    return result_write_picture(cli, name, picture_sheet(rolls, labels, n, grid, timeline, title, cli->picture, error), error);
 }

@@ -19,12 +19,6 @@ typedef struct {
     const real_t *shift;   /* [Z]: what --more and --less add to latent vectors; NULL: nothing */
 } result_writer_t;
 
-/* What all files of one command have in common. */
-typedef struct {
-    double tempo_bpm;
-    meter_t meter;
-} result_time_t;
-
 /* Creates cli->output. FALSE with error set. */
 gboolean result_make_folder(const cli_t *cli, GError **error);
 
@@ -39,13 +33,16 @@ void result_add_latents(GPtrArray *texts, const real_t *z, size_t n, size_t Z);
 /* Adds "given: ...": z [Z] of --latent where the latent is another, moved by --more or --less. */
 void result_add_given(GPtrArray *texts, const real_t *z, size_t Z);
 
-/* Writes one piece. The texts are copied. FALSE with error set: file, cause, way out. */
-gboolean result_write(const result_writer_t *writer, const char *name, const char *title, const roll_t *roll, const result_time_t *time,
+/* "4/4", or the meters in order, each once: "4/4, 3/4, 6/8". Owner: caller. */
+char *result_meters_text(const timeline_t *timeline);
+
+/* Writes one piece, in the tempi and meters of timeline, as far as it goes. The texts are copied. FALSE with error set: file, cause, way out. */
+gboolean result_write(const result_writer_t *writer, const char *name, const char *title, const roll_t *roll, const timeline_t *timeline,
                       const GPtrArray *texts, GError **error);
 
 /* Writes n pieces of one shape as one: end to end, each filled up to whole bars, and, where pictures are asked for, as a sheet with a label each. */
 gboolean result_write_sheet(const result_writer_t *writer, const char *name, const char *title, roll_t *const *rolls, char *const *labels, size_t n,
-                            const result_time_t *time, const GPtrArray *texts, GError **error);
+                            const timeline_t *timeline, const GPtrArray *texts, GError **error);
 
 /* Writes a picture to OUTPUT/NAME.png or .svg and prints its path. Takes picture, which may be NULL with error set: returns FALSE then. */
 gboolean result_write_picture(const cli_t *cli, const char *name, GBytes *picture, GError **error);

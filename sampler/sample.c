@@ -43,8 +43,6 @@ void sample_model_free(sample_model_t *model) {
     g_free(model);
 }
 
-double sample_bar_frames(const grid_t *grid, meter_t meter) { return 4.0 * grid->steps_per_beat * meter.numerator / meter.denominator; }
-
 /* One window of roll as the model sees it: [T, K, L, stride], of which roll has [.., .., ROLL_PLANES, ..]. */
 static void pack_window(const model_config_t *config, const roll_t *roll, size_t first, uint8_t *bits) {
     const size_t stride = roll->stride, used = config->planes * stride;
@@ -144,7 +142,7 @@ roll_t *sample_windows(const sample_model_t *model, const real_t *z, size_t n, s
 
 size_t sample_hop(const sample_model_t *model, meter_t meter) {
     const size_t half = MAX(1, model->head.model.window / 2);
-    const double bar = sample_bar_frames(&model->head.grid, meter), beat = bar / meter.numerator;
+    const double beat = 4.0 * model->head.grid.steps_per_beat / meter.denominator, bar = beat * meter.numerator;
     const double unit = half >= bar ? bar : half >= beat ? beat : 1;
     return (size_t)floor(floor((double)half / unit) * unit);
 }

@@ -21,9 +21,6 @@ sample_model_t *sample_model_open(const char *path, GError **error);
 void sample_model_free(sample_model_t *model);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(sample_model_t, sample_model_free)
 
-/* Frames of a bar of meter on the grid; not always a whole number. */
-double sample_bar_frames(const grid_t *grid, meter_t meter);
-
 /* Means mu [n, Z] of the n windows that begin at frames first, first + T, ... of roll (of the model's grid); frames past its end are silence.
  * Owner: caller. */
 real_t *sample_encode(const sample_model_t *model, const roll_t *roll, size_t first, size_t n);

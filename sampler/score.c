@@ -12,8 +12,8 @@ enum { ENTROPY_BARS = 4, MAX_STRIDE = 16 };
 typedef struct {
     const roll_t *roll;
     const grid_t *grid;
-    double bar_frames;
-    size_t bars;
+    const GArray *bars; /* bar_t */
+    double n_bars;      /* with the share of the last one that there is */
 } piece_t;
 
 static const char *const names[SCORE_FIGURES] = {
@@ -65,8 +65,23 @@ static gboolean any_onset(const roll_t *roll, size_t frame) {
     return FALSE;
 }
 
+static const bar_t *bar_at(const piece_t *piece, size_t b) { return &g_array_index(piece->bars, bar_t, b); }
+
 /* The frame at which bar b begins, or the end of the piece. */
-static size_t bar_first(const piece_t *piece, size_t b) { return MIN((size_t)floor((double)b * piece->bar_frames + 1e-9), piece->roll->frames); }
+static size_t bar_first(const piece_t *piece, size_t b) {
+    return b < piece->bars->len ? (size_t)floor(bar_at(piece, b)->frame + 1e-9) : piece->roll->frames;
+}
+
+/* Neither cut by a change of meter (of bars that are not whole frames, by more than a frame) nor by the end. */
+static gboolean is_whole(const piece_t *piece, size_t b) {
+    const bar_t *bar = bar_at(piece, b);
+    if (b + 1 < piece->bars->len) return bar_at(piece, b + 1)->frame - bar->frame > bar->frames - 1 + 1e-9;
+    return (double)piece->roll->frames - bar->frame >= bar->frames - 1e-9;
+}
+
+static gboolean same_meter(const meter_change_t *a, const meter_change_t *b) {
+    return a->numerator == b->numerator && a->denominator == b->denominator;
+}
 
 /* 1 where the track sounds in frames [first, end), else 0. */
 static size_t track_sounds(const roll_t *roll, size_t track, size_t first, size_t end) {
@@ -89,7 +104,7 @@ static size_t add_notes(const piece_t *piece, size_t first, size_t end, double c
 static double pitch_class_entropy(const piece_t *piece) {
     double sum = 0;
     size_t n = 0;
-    for (size_t b = 0; b < piece->bars; b += ENTROPY_BARS) {
+    for (size_t b = 0; b < piece->bars->len; b += ENTROPY_BARS) {
         double chroma[TONAL_CLASSES] = {0};
         const size_t notes = add_notes(piece, bar_first(piece, b), bar_first(piece, b + ENTROPY_BARS), chroma);
         if (notes == 0) continue;
@@ -136,11 +151,11 @@ static void measure_keys(const piece_t *piece, double *values) {
 
 static double groove(const piece_t *piece) {
     const roll_t *roll = piece->roll;
-    const size_t whole = (size_t)floor((double)roll->frames / piece->bar_frames + 1e-9), frames = (size_t)floor(piece->bar_frames + 1e-9);
     double sum = 0;
     size_t n = 0;
-    for (size_t b = 0; b + 1 < whole; b++) {
-        const size_t first = bar_first(piece, b), next = bar_first(piece, b + 1);
+    for (size_t b = 0; b + 1 < piece->bars->len; b++) {
+        if (!same_meter(&bar_at(piece, b)->meter, &bar_at(piece, b + 1)->meter) || !is_whole(piece, b) || !is_whole(piece, b + 1)) continue;
+        const size_t first = bar_first(piece, b), next = bar_first(piece, b + 1), frames = (size_t)floor(bar_at(piece, b)->frames + 1e-9);
         size_t differ = 0, onsets = 0;
         for (size_t t = 0; t < frames; t++) {
             const gboolean here = any_onset(roll, first + t), there = any_onset(roll, next + t);
@@ -157,7 +172,7 @@ static double groove(const piece_t *piece) {
 static void measure_bars(const piece_t *piece, double *values) {
     const roll_t *roll = piece->roll;
     size_t empty = 0, silent = 0, notes = 0;
-    for (size_t b = 0; b < piece->bars; b++) {
+    for (size_t b = 0; b < piece->bars->len; b++) {
         size_t tracks = 0;
         for (size_t k = 0; k < roll->tracks; k++) tracks += track_sounds(roll, k, bar_first(piece, b), bar_first(piece, b + 1));
         empty += tracks == 0;
@@ -165,9 +180,9 @@ static void measure_bars(const piece_t *piece, double *values) {
     }
     for (size_t t = 0; t < roll->frames; t++)
         for (size_t k = 0; k < roll->tracks; k++) notes += keys_of(plane_at(roll, t, k, PLANE_ONSET), roll->stride);
-    values[SCORE_EMPTY_BARS] = (double)empty / (double)piece->bars;
-    values[SCORE_SILENT_TRACKS] = roll->tracks > 1 ? (double)silent / (double)(piece->bars * roll->tracks) : NAN;
-    values[SCORE_NOTES_A_BAR] = (double)notes * piece->bar_frames / (double)roll->frames;
+    values[SCORE_EMPTY_BARS] = (double)empty / (double)piece->bars->len;
+    values[SCORE_SILENT_TRACKS] = roll->tracks > 1 ? (double)silent / (double)(piece->bars->len * roll->tracks) : NAN;
+    values[SCORE_NOTES_A_BAR] = (double)notes / piece->n_bars;
 }
 
 /* ---- pairs of tracks ---- */
@@ -271,8 +286,9 @@ char *score_name(const grid_t *grid, size_t i) {
     return g_strdup_printf("%s_%s_%s", names[pairs[pair.p].figure], role_name(grid->roles[pair.a]), role_name(grid->roles[pair.b]));
 }
 
-void score_measure(const roll_t *roll, const grid_t *grid, double bar_frames, double *values) {
-    const piece_t piece = {roll, grid, bar_frames, (size_t)ceil((double)roll->frames / bar_frames - 1e-9)};
+void score_measure(const roll_t *roll, const grid_t *grid, const timeline_t *timeline, double *values) {
+    g_autoptr(GArray) bars = timeline_bars(timeline, (int64_t)roll->frames);
+    const piece_t piece = {roll, grid, bars, timeline_bar_at(timeline, (double)roll->frames)};
     values[SCORE_PITCH_CLASS_ENTROPY] = pitch_class_entropy(&piece);
     values[SCORE_SCALE_CONSISTENCY] = scale_consistency(&piece);
     values[SCORE_GROOVE] = groove(&piece);

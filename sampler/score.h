@@ -1,8 +1,8 @@
 /* score: figures by which pieces of music are compared, of rolls alone: no model, no files. All are numbers of one piece; a figure that a piece does not have (it
  * has one track, one bar, no sound) is NaN.
  *
- * Keys that sound are counted over all pitched tracks as one: a key that two of them play counts once. Notes are onsets, each track's apart. Bars are those of the
- * piece's main meter; the last one may be cut short. */
+ * Keys that sound are counted over all pitched tracks as one: a key that two of them play counts once. Notes are onsets, each track's apart. Bars are those of
+ * the piece's own meters as they change; one before a change and the last one may be cut short. */
 #ifndef MPIANIST_SAMPLER_SCORE_H
 #define MPIANIST_SAMPLER_SCORE_H
 
@@ -15,7 +15,7 @@ typedef enum {
     /* The largest share of pitched notes that lie in one of the 12 major scales (the natural minor scales are the same sets). Mogren 2016, "C-RNN-GAN". */
     SCORE_SCALE_CONSISTENCY,
     /* Likeness of neighbouring bars: 1 - the share of frames of the bar in which one has onsets, on any track, and the other none; averaged over pairs of whole
-     * bars, those without any onset in both left out. Wu & Yang 2020, section 4.2; of neighbours only: Dong et al. 2020, "MusPy". */
+     * bars of one meter, those without any onset in both left out. Wu & Yang 2020, section 4.2; of neighbours only: Dong et al. 2020, "MusPy". */
     SCORE_GROOVE,
     SCORE_POLYPHONY,       /* keys sounding at once, over frames in which any sounds. MusPy */
     SCORE_POLYPHONIC_RATE, /* share of those frames with two or more keys. MusPy, but over frames with sound */
@@ -37,8 +37,8 @@ size_t score_count(const grid_t *grid);
 /* "groove", "tonal_distance_melody_bass": the name of figure i; NULL from score_count() on. Owner: caller. */
 char *score_name(const grid_t *grid, size_t i);
 
-/* Figures of a roll to values [score_count()]. bar_frames: frames of a bar, at least 1, not always whole. */
-void score_measure(const roll_t *roll, const grid_t *grid, double bar_frames, double *values);
+/* Figures of a roll, whose bars timeline tells, to values [score_count()]. */
+void score_measure(const roll_t *roll, const grid_t *grid, const timeline_t *timeline, double *values);
 
 /* Tracks that do not belong together: piece i < n of the songs with their tracks shuffled. Track k of it is track k of song score_shuffle_source(); it is as long as
  * the shortest of those. The sources of one piece are all different where n >= tracks, and never the same for a track and track 0 where n >= 2; each song

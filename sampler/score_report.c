@@ -17,15 +17,15 @@ static score_table_t table_new(const grid_t *grid, size_t n) {
     return (score_table_t){.n = n, .figures = figures, .values = g_new(double, n *figures)};
 }
 
-static void measure_one(score_table_t *table, size_t i, const roll_t *roll, const grid_t *grid, double bar_frames, double *scratch) {
-    score_measure(roll, grid, bar_frames, scratch);
+static void measure_one(score_table_t *table, size_t i, const roll_t *roll, const grid_t *grid, const timeline_t *timeline, double *scratch) {
+    score_measure(roll, grid, timeline, scratch);
     for (size_t f = 0; f < table->figures; f++) table->values[f * table->n + i] = scratch[f];
 }
 
 static score_table_t measure_set(const score_set_t *set) {
     score_table_t table = table_new(&set->grid, set->n);
     g_autofree double *scratch = g_new(double, table.figures);
-    for (size_t i = 0; i < set->n; i++) measure_one(&table, i, set->pieces[i].roll, &set->grid, set->pieces[i].bar_frames, scratch);
+    for (size_t i = 0; i < set->n; i++) measure_one(&table, i, set->pieces[i].roll, &set->grid, set->pieces[i].timeline, scratch);
     return table;
 }
 
@@ -42,7 +42,7 @@ static score_table_t measure_shuffled(const score_set_t *set, uint64_t seed) {
     g_autofree roll_t **rolls = rolls_of(set);
     for (size_t i = 0; i < set->n; i++) {
         g_autoptr(roll_t) roll = score_shuffle(rolls, set->n, i, seed);
-        measure_one(&table, i, roll, &set->grid, set->pieces[score_shuffle_source(set->n, i, 0, seed)].bar_frames, scratch);
+        measure_one(&table, i, roll, &set->grid, set->pieces[score_shuffle_source(set->n, i, 0, seed)].timeline, scratch);
     }
     return table;
 }

@@ -185,7 +185,7 @@ static void add_file(GString *line, const score_result_t *result, size_t i) {
     line_open(line, NULL, '{');
     line_text(line, "file", piece->name);
     line_count(line, "frames", piece->roll->frames);
-    line_number(line, "bars", (double)piece->roll->frames / piece->bar_frames);
+    line_number(line, "bars", timeline_bar_at(piece->timeline, (double)piece->roll->frames));
     line_text(line, "meter", meter);
     line_number(line, "tempo_bpm", piece->tempo_bpm);
     line_open(line, "figures", '{');

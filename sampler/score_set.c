@@ -7,11 +7,8 @@
 #include "preprocess/entry.h"
 #include "preprocess/find.h"
 #include "preprocess/program.h"
-#include "sampler/sample.h"
 
 G_DEFINE_QUARK(score_set_error, score_set_error)
-
-static double bar_frames_of(const grid_t *grid, meter_t meter) { return MAX(sample_bar_frames(grid, meter), 1); }
 
 score_set_t *score_set_read(char *const *inputs, const grid_t *grid, GError **error) {
     g_autoptr(found_list_t) files = find_files(inputs, NULL, error);
@@ -23,14 +20,16 @@ score_set_t *score_set_read(char *const *inputs, const grid_t *grid, GError **er
         const found_t *file = &files->files[i];
         g_autoptr(GError) cause = NULL;
         score_piece_t *piece = &set->pieces[set->n];
-        piece->roll = entry_read_roll(file->path, grid, &piece->tempo_bpm, &piece->meter, &cause);
+        entry_t entry;
+        piece->roll = entry_read_roll(file->path, grid, &entry, &piece->timeline, &cause);
         if (piece->roll == NULL) {
             program_say("warning: %s; left out\n", cause->message);
             set->skipped++;
             continue;
         }
         piece->name = g_filename_display_name(file->path);
-        piece->bar_frames = bar_frames_of(grid, piece->meter);
+        piece->tempo_bpm = entry.tempo_bpm;
+        piece->meter = entry.meter;
         set->n++;
     }
     if (set->n > 0) return g_steal_pointer(&set);
@@ -60,7 +59,7 @@ score_set_t *score_set_open(const char *folder, split_t split, GError **error) {
         piece->name = g_strdup(song->path);
         piece->meter = (meter_t){.numerator = song->meter_numerator, .denominator = song->meter_denominator};
         piece->tempo_bpm = song->tempo_bpm;
-        piece->bar_frames = bar_frames_of(&set->grid, piece->meter);
+        piece->timeline = shard_set_timeline(shards, i);
         piece->roll = roll_new((size_t)song->frames, (size_t)set->grid.n_tracks, (size_t)set->grid.pitches);
         memcpy(piece->roll->bits, bits + (size_t)song->first_frame * frame_bytes, (size_t)song->frames * frame_bytes);
     }
@@ -72,6 +71,7 @@ void score_set_free(score_set_t *set) {
     for (size_t i = 0; i < set->n; i++) {
         g_free(set->pieces[i].name);
         roll_free(set->pieces[i].roll);
+        timeline_free(set->pieces[i].timeline);
     }
     g_free(set->pieces);
     g_free(set);
@@ -80,7 +80,7 @@ void score_set_free(score_set_t *set) {
 void score_set_use_meter(score_set_t *set, meter_t meter) {
     for (size_t i = 0; i < set->n; i++) {
         set->pieces[i].meter = meter;
-        set->pieces[i].bar_frames = bar_frames_of(&set->grid, meter);
+        timeline_set_meter(set->pieces[i].timeline, meter);
     }
 }
 

@@ -11,7 +11,8 @@ typedef enum { SCORE_SET_ERROR_NONE, SCORE_SET_ERROR_MEMORY } score_set_error_t;
 typedef struct {
     char *name; /* of a file: its path; of a song in shards: its path in the corpus */
     roll_t *roll;
-    double bar_frames, tempo_bpm; /* of its main meter, at least 1; its main tempo */
+    timeline_t *timeline; /* by which its bars are counted */
+    double tempo_bpm;     /* its main ones */
     meter_t meter;
 } score_piece_t;
 

@@ -15,28 +15,45 @@
 #include "sampler/verb.h"
 #include "trainer/ops.h"
 
-result_time_t verb_own_time(const result_writer_t *writer) {
+timeline_t *verb_own_timeline(const result_writer_t *writer) {
     const checkpoint_t *head = &writer->model->head;
-    return (result_time_t){.tempo_bpm = writer->cli->tempo_bpm > 0 ? writer->cli->tempo_bpm : head->tempo_bpm, .meter = head->meter};
+    const double tempo_bpm = writer->cli->tempo_bpm > 0 ? writer->cli->tempo_bpm : head->tempo_bpm;
+    return timeline_new(head->grid.steps_per_beat, tempo_bpm, head->meter);
 }
 
-roll_t *verb_read_song(const result_writer_t *writer, const char *path, result_time_t *time, GError **error) {
-    roll_t *roll = entry_read_roll(path, &writer->model->head.grid, &time->tempo_bpm, &time->meter, error);
-    if (writer->cli->tempo_bpm > 0) time->tempo_bpm = writer->cli->tempo_bpm;
-    return roll;
+gboolean verb_read_song(const result_writer_t *writer, const char *path, verb_song_t *song, GError **error) {
+    entry_t entry;
+    *song = (verb_song_t){0};
+    song->roll = entry_read_roll(path, &writer->model->head.grid, &entry, &song->timeline, error);
+    if (song->roll == NULL) return FALSE;
+    song->tempo_bpm = entry.tempo_bpm;
+    song->meter = entry.meter;
+    if (writer->cli->tempo_bpm > 0) timeline_set_tempo(song->timeline, song->tempo_bpm = writer->cli->tempo_bpm);
+    return TRUE;
 }
 
-size_t verb_bars_frames(const result_writer_t *writer, result_time_t time, double bars) {
-    return (size_t)ceil(bars * sample_bar_frames(&writer->model->head.grid, time.meter) - 1e-9);
+void verb_song_clear(verb_song_t *song) {
+    g_clear_pointer(&song->roll, roll_free);
+    g_clear_pointer(&song->timeline, timeline_free);
 }
 
-gboolean verb_first_frame(const result_writer_t *writer, const char *path, const roll_t *roll, result_time_t time, size_t *first, GError **error) {
+timeline_t *verb_common_timeline(const verb_song_t *a, size_t a_first, const verb_song_t *b, size_t b_first, size_t frames) {
+    g_autoptr(timeline_t) of_a = timeline_slice(a->timeline, (int64_t)a_first, (int64_t)frames),
+                          of_b = timeline_slice(b->timeline, (int64_t)b_first, (int64_t)frames);
+    if (timeline_equal(of_a, of_b)) return g_steal_pointer(&of_a);
+    return timeline_new(a->timeline->steps_per_beat, a->tempo_bpm, a->meter);
+}
+
+size_t verb_bars_frames(const timeline_t *timeline, size_t bars) { return (size_t)ceil(timeline_bar_frame(timeline, bars) - 1e-9); }
+
+size_t verb_bars_of(const timeline_t *timeline, size_t frames) { return (size_t)ceil(timeline_bar_at(timeline, (double)frames) - 1e-9); }
+
+gboolean verb_first_frame(const result_writer_t *writer, const char *path, const verb_song_t *song, size_t *first, GError **error) {
     const int number = writer->cli->bar;
-    const double bar = sample_bar_frames(&writer->model->head.grid, time.meter);
-    *first = (size_t)floor((number - 1) * bar);
-    if (*first < roll->frames) return TRUE;
-    const double bars = ceil((double)roll->frames / bar);
-    return cli_fail(error, "%s: cannot begin at bar %d: the song has %.0f bar%s; give a smaller --bar", path, number, bars, bars == 1 ? "" : "s");
+    *first = (size_t)floor(timeline_bar_frame(song->timeline, (size_t)number - 1) + 1e-9);
+    if (*first < song->roll->frames) return TRUE;
+    const size_t bars = verb_bars_of(song->timeline, song->roll->frames);
+    return cli_fail(error, "%s: cannot begin at bar %d: the song has %zu bar%s; give a smaller --bar", path, number, bars, bars == 1 ? "" : "s");
 }
 
 /* Adds by times the vector of each of the attributes named. */

@@ -76,7 +76,8 @@ static void test_canonical(void) {
         g_autoptr(compose_t) compose = make_compose(model);
         const compose_piece_t piece = draw_of(1, 1, 45);
         g_autoptr(roll_t) roll = compose_piece(compose, &piece);
-        g_autoptr(song_t) song = roll_to_song(roll, &model->head.grid, 90, (meter_t){0, 4, 4});
+        g_autoptr(timeline_t) timeline = timeline_new(model->head.grid.steps_per_beat, 90, (meter_t){0, 4, 4});
+        g_autoptr(song_t) song = roll_to_song(roll, &model->head.grid, timeline);
         roll_counts_t counts;
         g_autoptr(roll_t) back = roll_from_song(song, &model->head.grid, NULL, &counts, NULL);
         g_assert_nonnull(back);

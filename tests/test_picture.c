@@ -4,7 +4,7 @@
 
 #include "sampler/picture.h"
 
-static const meter_t FOUR_FOUR = {0, 4, 4};
+static timeline_t *four_four; /* made in main() */
 
 static grid_t grid_of(const char *tracks) {
     grid_t grid = grid_default();
@@ -60,7 +60,7 @@ static void test_notes(void) {
         size_t notes;
         g_autoptr(roll_t) roll = make_roll(&grid, 64, &notes);
         g_autoptr(GError) error = NULL;
-        g_autoptr(GBytes) svg = picture_roll(roll, &grid, FOUR_FOUR, "title", PICTURE_SVG, &error);
+        g_autoptr(GBytes) svg = picture_roll(roll, &grid, four_four, "title", PICTURE_SVG, &error);
         g_assert_no_error(error);
         g_assert_cmpuint(count_in(svg, "<svg"), ==, 1);
         g_assert_cmpuint(count_in(svg, NOTE), ==, notes);
@@ -73,7 +73,7 @@ static void test_systems(void) {
     g_autoptr(roll_t) roll = roll_new(16 * 16, 1, 88);
     for (size_t t = 120; t < 136; t++) roll_set(roll, t, 0, PLANE_SOUNDING, 40);
     roll_make_canonical(roll);
-    g_autoptr(GBytes) svg = picture_roll(roll, &grid, FOUR_FOUR, "", PICTURE_SVG, NULL);
+    g_autoptr(GBytes) svg = picture_roll(roll, &grid, four_four, "", PICTURE_SVG, NULL);
     g_assert_cmpuint(count_in(svg, NOTE), ==, 2);
 }
 
@@ -82,8 +82,8 @@ static void test_sizes(void) {
     guint32 width, height, tall;
     size_t notes;
     g_autoptr(roll_t) four = make_roll(&grid, 64, &notes), many = make_roll(&grid, 1024, &notes);
-    g_autoptr(GBytes) small = picture_roll(four, &grid, FOUR_FOUR, "4 bars", PICTURE_PNG, NULL);
-    g_autoptr(GBytes) large = picture_roll(many, &grid, FOUR_FOUR, "64 bars", PICTURE_PNG, NULL);
+    g_autoptr(GBytes) small = picture_roll(four, &grid, four_four, "4 bars", PICTURE_PNG, NULL);
+    g_autoptr(GBytes) large = picture_roll(many, &grid, four_four, "64 bars", PICTURE_PNG, NULL);
     png_size(small, &width, &height);
     g_assert_cmpuint(width, ==, 1800);
     png_size(large, &width, &tall);
@@ -93,7 +93,7 @@ static void test_sizes(void) {
     const grid_t merged = grid_of("merged");
     g_autoptr(roll_t) endless = make_roll(&merged, 1 << 15, &notes);
     g_autoptr(GError) error = NULL;
-    g_autoptr(GBytes) longest = picture_roll(endless, &merged, FOUR_FOUR, "2048 bars", PICTURE_PNG, &error);
+    g_autoptr(GBytes) longest = picture_roll(endless, &merged, four_four, "2048 bars", PICTURE_PNG, &error);
     g_assert_no_error(error);
     png_size(longest, &width, &tall);
     g_assert_cmpuint(tall, <=, 32767);
@@ -105,9 +105,9 @@ static void test_same_bytes(void) {
     size_t notes;
     for (int format = PICTURE_PNG; format <= PICTURE_SVG; format++) {
         g_autoptr(roll_t) roll = make_roll(&grid, 100, &notes);
-        g_autoptr(GBytes) first = picture_roll(roll, &grid, FOUR_FOUR, "t", (picture_format_t)format, NULL);
-        g_autoptr(GBytes) again = picture_roll(roll, &grid, FOUR_FOUR, "t", (picture_format_t)format, NULL);
-        g_autoptr(GBytes) other = picture_roll(roll, &grid, FOUR_FOUR, "u", (picture_format_t)format, NULL);
+        g_autoptr(GBytes) first = picture_roll(roll, &grid, four_four, "t", (picture_format_t)format, NULL);
+        g_autoptr(GBytes) again = picture_roll(roll, &grid, four_four, "t", (picture_format_t)format, NULL);
+        g_autoptr(GBytes) other = picture_roll(roll, &grid, four_four, "u", (picture_format_t)format, NULL);
         if (format == PICTURE_PNG) g_assert_true(g_bytes_equal(first, again)); /* SVG: cairo's ids go on counting; tests/sampler.sh runs twice */
         g_assert_false(g_bytes_equal(first, other));
     }
@@ -124,7 +124,8 @@ static void test_odd_rolls(void) {
                 grid.steps_per_beat = m == 1 ? 1 : m == 2 ? 24 : 4;
                 g_autoptr(roll_t) roll = roll_new(frames[f], (size_t)grid.n_tracks, (size_t)grid.pitches);
                 g_autoptr(GError) error = NULL;
-                g_autoptr(GBytes) png = picture_roll(roll, &grid, meters[m], "", PICTURE_PNG, &error);
+                g_autoptr(timeline_t) timeline = timeline_new(grid.steps_per_beat, 120, meters[m]);
+                g_autoptr(GBytes) png = picture_roll(roll, &grid, timeline, "", PICTURE_PNG, &error);
                 g_assert_no_error(error);
                 guint32 width, height;
                 png_size(png, &width, &height);
@@ -145,7 +146,7 @@ static void test_extremes(void) {
     const char *const titles[] = {"\xff\xfe bad", lengthy, "日本語", ""};
     for (size_t i = 0; i < G_N_ELEMENTS(titles); i++) {
         g_autoptr(GError) error = NULL;
-        g_autoptr(GBytes) svg = picture_roll(roll, &grid, FOUR_FOUR, titles[i], PICTURE_SVG, &error);
+        g_autoptr(GBytes) svg = picture_roll(roll, &grid, four_four, titles[i], PICTURE_SVG, &error);
         g_assert_no_error(error);
         g_assert_cmpuint(count_in(svg, NOTE), ==, 2);
     }
@@ -164,7 +165,7 @@ static void test_sheet(void) {
             notes += more;
         }
         g_autoptr(GError) error = NULL;
-        g_autoptr(GBytes) svg = picture_sheet((roll_t *const *)rolls->pdata, labels, n, &grid, FOUR_FOUR, "sheet", PICTURE_SVG, &error);
+        g_autoptr(GBytes) svg = picture_sheet((roll_t *const *)rolls->pdata, labels, n, &grid, four_four, "sheet", PICTURE_SVG, &error);
         g_assert_no_error(error);
         g_assert_cmpuint(count_in(svg, NOTE), ==, notes);
     }
@@ -205,6 +206,7 @@ static void test_curve_styles(void) {
 
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
+    four_four = timeline_new(4, 120, (meter_t){0, 4, 4});
     g_test_add_func("/picture/notes", test_notes);
     g_test_add_func("/picture/systems", test_systems);
     g_test_add_func("/picture/sizes", test_sizes);
@@ -214,5 +216,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/picture/sheet", test_sheet);
     g_test_add_func("/picture/curves", test_curves);
     g_test_add_func("/picture/curve-styles", test_curve_styles);
-    return g_test_run();
+    const int failed = g_test_run();
+    timeline_free(four_four);
+    return failed;
 }

@@ -341,7 +341,8 @@ static void assert_clean(const song_t *song) {
 
 static void assert_round_trip(const roll_t *roll, const grid_t *grid) {
     roll_counts_t counts;
-    g_autoptr(song_t) song = roll_to_song(roll, grid, 90, (meter_t){.numerator = 6, .denominator = 8});
+    g_autoptr(timeline_t) timeline = timeline_new(grid->steps_per_beat, 90, (meter_t){.numerator = 6, .denominator = 8});
+    g_autoptr(song_t) song = roll_to_song(roll, grid, timeline);
     g_assert_cmpint(song->ticks_per_beat % (24 * grid->steps_per_beat), ==, 0);
     assert_clean(song);
     g_autoptr(song_t) file = through_file(song);
@@ -396,7 +397,8 @@ static void test_raw_bits_give_clean_notes(void) {
     g_autoptr(GRand) random = g_rand_new_with_seed(4);
     grid_t grid = grid_of("melody,drums", 4, 21, 88);
     g_autoptr(roll_t) roll = random_roll(random, &grid, 50);
-    g_autoptr(song_t) song = roll_to_song(roll, &grid, 120, (meter_t){.numerator = 4, .denominator = 4});
+    g_autoptr(timeline_t) timeline = timeline_new(4, 120, (meter_t){.numerator = 4, .denominator = 4});
+    g_autoptr(song_t) song = roll_to_song(roll, &grid, timeline);
     g_assert_cmpuint(song->notes->len, >, 100);
     assert_clean(song);
 }

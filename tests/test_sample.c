@@ -312,18 +312,18 @@ static void test_round_trip(void) {
             latent_path(2, m, 1, 0.2, z, 3, Z);
             const sample_rule_t rule = {.threshold = 0.4, .draw = draw, .seed = 6, .index = 1};
             g_autoptr(roll_t) roll = sample_windows(model, z, 3, frames, &rule);
-            g_autoptr(song_t) song = roll_to_song(roll, grid, 93, (meter_t){0, 3, 4});
+            g_autoptr(timeline_t) timeline = timeline_new(grid->steps_per_beat, 93, (meter_t){0, 3, 4}), back_timeline = NULL;
+            g_autoptr(song_t) song = roll_to_song(roll, grid, timeline);
             g_autoptr(GError) error = NULL;
             g_assert_true(midi_write(song, "round.mid", &error));
-            double tempo;
-            meter_t meter;
-            g_autoptr(roll_t) back = entry_read_roll("round.mid", grid, &tempo, &meter, &error);
+            entry_t entry;
+            g_autoptr(roll_t) back = entry_read_roll("round.mid", grid, &entry, &back_timeline, &error);
             g_assert_no_error(error);
             g_assert_cmpuint(song->notes->len, >, 10);
             g_assert_cmpuint(back->frames, ==, frames);
             g_assert_true(memcmp(back->bits, roll->bits, frames * roll->tracks * ROLL_PLANES * roll->stride) == 0);
-            g_assert_cmpfloat(fabs(tempo - 93), <, 0.01);
-            g_assert_cmpuint(meter.numerator, ==, 3);
+            g_assert_cmpfloat(fabs(entry.tempo_bpm - 93), <, 0.01);
+            g_assert_cmpuint(entry.meter.numerator, ==, 3);
         }
 }
 

@@ -30,7 +30,8 @@ static void assert_near(double value, double expected) {
 /* One figure; bars of `bar` frames. */
 static double figure(const roll_t *roll, const grid_t *grid, double bar, size_t which) {
     g_autofree double *values = g_new(double, score_count(grid));
-    score_measure(roll, grid, bar, values);
+    g_autoptr(timeline_t) timeline = timeline_new(1, 120, (meter_t){0, (uint8_t)(2 * bar), 8});
+    score_measure(roll, grid, timeline, values);
     return values[which];
 }
 
@@ -179,7 +180,8 @@ static void test_silence(void) {
     g_assert_cmpuint(score_count(&merged), ==, SCORE_FIGURES);
     g_autoptr(roll_t) roll = roll_of(&all, 1);
     g_autofree double *values = g_new(double, score_count(&all));
-    score_measure(roll, &all, 12, values);
+    g_autoptr(timeline_t) timeline = timeline_new(4, 120, (meter_t){0, 3, 4});
+    score_measure(roll, &all, timeline, values);
     for (size_t i = 0; i < score_count(&all); i++) {
         const gboolean counts = i == SCORE_EMPTY_BARS || i == SCORE_SILENT_TRACKS || i == SCORE_NOTES_A_BAR;
         g_assert_true(counts ? isfinite(values[i]) : isnan(values[i]));

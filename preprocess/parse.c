@@ -1,6 +1,8 @@
 /* parse: owns which worker reads which file, and when. The order in which records reach the spool is that of the workers; nobody may depend on it. */
 #include "preprocess/parse.h"
 
+#include <string.h>
+
 #include "preprocess/progress.h"
 
 typedef struct {
@@ -13,37 +15,48 @@ typedef struct {
     owner_t *owner;
 } parse_t;
 
-/* The workers, and the row of the file that each is busy with. */
+/* The workers, and the rows of the files that each has, in order. */
 typedef struct {
     worker_t *worker[64];
-    size_t row[64];
-    size_t jobs, busy; /* of the jobs workers the first `busy` have a file */
+    size_t rows[64][WORKER_TASKS], tasks[64];
+    size_t busy; /* the first so many have a file */
+    size_t next; /* row that was not looked at yet */
 } pool_t;
 #define POOL_MAX G_N_ELEMENTS(((pool_t *)NULL)->worker)
 
-/* Gives idle workers the files from *next on that the spool does not know yet. */
-static gboolean give_files(const parse_t *parse, pool_t *pool, size_t *next, GError **error) {
-    for (; pool->busy < pool->jobs && *next < parse->files->n; (*next)++) {
-        const row_t *row = &parse->rows[*next];
+/* Gives a worker the next file that the spool does not know yet, if there is one. */
+static gboolean give_file(const parse_t *parse, pool_t *pool, size_t which, GError **error) {
+    for (; pool->next < parse->files->n; pool->next++) {
+        const row_t *row = &parse->rows[pool->next];
         if (row->part != parse->part || row->at != 0) continue;
-        if (!worker_give(pool->worker[pool->busy], parse->files->files[*next].path, error)) return FALSE;
-        pool->row[pool->busy++] = *next;
+        if (!worker_give(pool->worker[which], parse->files->files[pool->next].path, error)) return FALSE;
+        pool->rows[which][pool->tasks[which]++] = pool->next++;
+        return TRUE;
     }
     return TRUE;
 }
 
-/* Takes one worker's entry and gives it another file before it keeps that entry. */
-static gboolean collect(const parse_t *parse, pool_t *pool, size_t *next, GError **error) {
-    g_autoptr(GByteArray) bits = NULL;
-    size_t which = worker_wait_any(pool->worker, pool->busy), last = pool->busy - 1, i = pool->row[which];
+/* The worker has no file any more, and there is none for it: the last busy one takes its place. */
+static void retire(pool_t *pool, size_t which) {
+    size_t last = --pool->busy;
     worker_t *worker = pool->worker[which];
+    pool->worker[which] = pool->worker[last];
+    pool->worker[last] = worker;
+    pool->tasks[which] = pool->tasks[last];
+    memcpy(pool->rows[which], pool->rows[last], sizeof pool->rows[which]);
+}
+
+/* Takes one worker's entry and gives it another file before it keeps that entry. */
+static gboolean collect(const parse_t *parse, pool_t *pool, GError **error) {
+    g_autoptr(GByteArray) bits = NULL;
+    size_t which = worker_wait_any(pool->worker, pool->busy), i = pool->rows[which][0];
     entry_t entry;
     gint64 at = 0;
-    pool->worker[which] = pool->worker[last];
-    pool->row[which] = pool->row[last];
-    pool->worker[last] = worker;
-    pool->busy--;
-    if (!entry_take(worker, &entry, &bits, error) || !give_files(parse, pool, next, error)) return FALSE;
+    if (!entry_take(pool->worker[which], &entry, &bits, error)) return FALSE;
+    pool->tasks[which]--;
+    memmove(pool->rows[which], pool->rows[which] + 1, sizeof pool->rows[which] - sizeof pool->rows[which][0]);
+    if (!give_file(parse, pool, which, error)) return FALSE;
+    if (pool->tasks[which] == 0) retire(pool, which);
     const digest_t key = spool_key(&parse->files->files[i], parse->layout);
     if (!owner_check(parse->owner, error) ||
         !spool_add(parse->spool, &key, &entry, parse->options->dry_run && !parse->options->parts ? NULL : bits, &at, error))
@@ -52,20 +65,29 @@ static gboolean collect(const parse_t *parse, pool_t *pool, size_t *next, GError
     return TRUE;
 }
 
+/* A file for each worker, then another one for each. */
+static gboolean give_first(const parse_t *parse, pool_t *pool, size_t jobs, GError **error) {
+    for (size_t i = 0; i < jobs * WORKER_TASKS; i++)
+        if (!give_file(parse, pool, i % jobs, error)) return FALSE;
+    while (pool->busy < jobs && pool->tasks[pool->busy] > 0) pool->busy++;
+    return TRUE;
+}
+
 gboolean parse_files(const corpus_options_t *options, const found_list_t *files, row_t *rows, guint16 part, const char *layout, spool_t *spool,
                      owner_t *owner, GError **error) {
     const parse_t parse = {options, files, rows, part, layout, spool, owner};
     const size_t wanted = rows_missing(rows, files->n, part);
     progress_t progress = progress_start("files", options->quiet);
-    pool_t pool = {.jobs = MIN((size_t)options->jobs, POOL_MAX)};
-    size_t next = 0, done = 0;
-    for (size_t i = 0; i < pool.jobs; i++) pool.worker[i] = entry_worker_new(&options->layout, &options->limits);
-    gboolean good = give_files(&parse, &pool, &next, error);
+    const size_t jobs = MIN((size_t)options->jobs, POOL_MAX);
+    pool_t pool = {.busy = 0};
+    size_t done = 0;
+    for (size_t i = 0; i < jobs; i++) pool.worker[i] = entry_worker_new(&options->layout, &options->limits);
+    gboolean good = give_first(&parse, &pool, jobs, error);
     while (good && pool.busy > 0) {
-        good = collect(&parse, &pool, &next, error);
+        good = collect(&parse, &pool, error);
         progress_show(&progress, ++done, wanted);
     }
-    for (size_t i = 0; i < pool.jobs; i++) worker_free(pool.worker[i]);
+    for (size_t i = 0; i < jobs; i++) worker_free(pool.worker[i]);
     progress_end(&progress);
     return good;
 }

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 enum { CHANNEL, CHATTER, FDS };
-enum { READ_BYTES = 1 << 16, CHATTER_BYTES = 4096, KEPT_PART = 8 };
+enum { READ_BYTES = 1 << 16, CHATTER_BYTES = 4096, AHEAD_BYTES = 4096, KEPT_PART = 8 };
 
 /* Before each result. */
 typedef struct {
@@ -36,10 +36,11 @@ struct worker {
     /* The process. */
     pid_t pid;       /* 0: there is none */
     int fds[FDS];    /* ours; -1 once at their end */
-    size_t tasks;    /* how many it has done */
+    size_t done;     /* tasks that it has done */
+    size_t sent;     /* of the tasks below, those that it was sent */
     int wait_status; /* of waitpid(), once there is none any more */
-    /* The task. */
-    char *task;          /* NULL where idle */
+    GQueue tasks;    /* char *, in the order in which they were given */
+    /* The first of them. */
     gint64 deadline_us;  /* monotonic */
     header_t header;     /* the first header_bytes of it have come */
     size_t header_bytes; /* likewise */
@@ -220,7 +221,7 @@ static gboolean start_process(worker_t *worker, GError **error) {
     fcntl(ours[CHATTER], F_SETFL, O_NONBLOCK);
     memcpy(worker->fds, ours, sizeof ours);
     worker->pid = pid;
-    worker->tasks = 0;
+    worker->done = worker->sent = 0;
     return TRUE;
 }
 
@@ -238,47 +239,59 @@ static void end_process(worker_t *worker) {
 
 worker_t *worker_new(worker_fn fn, gpointer data, const worker_limits_t *limits) {
     worker_t *worker = g_new0(worker_t, 1);
-    *worker = (worker_t){.fn = fn, .data = data, .limits = *limits, .fds = {-1, -1}, .chatter = g_string_new(NULL)};
+    *worker = (worker_t){.fn = fn, .data = data, .limits = *limits, .fds = {-1, -1}};
+    g_queue_init(&worker->tasks);
+    worker->result = g_byte_array_new();
+    worker->chatter = g_string_new(NULL);
     return worker;
 }
 
 void worker_free(worker_t *worker) {
     if (!worker) return;
     end_process(worker);
-    g_clear_pointer(&worker->result, g_byte_array_unref);
+    g_queue_clear_full(&worker->tasks, g_free);
+    g_byte_array_unref(worker->result);
     g_clear_error(&worker->start_error);
     g_string_free(worker->chatter, TRUE);
-    g_free(worker->task);
     g_free(worker);
 }
 
-/* FALSE where the process is gone. */
-static gboolean send_task(worker_t *worker) {
-    guint32 bytes = (guint32)strlen(worker->task);
+/* Sends the tasks that were not sent yet, those behind the first only where no one has to wait for them to be
+ * read: the process may be sending a long result. FALSE where the process is gone. */
+static gboolean send_tasks(worker_t *worker) {
+    for (; worker->sent < worker->tasks.length; worker->sent++) {
+        const char *task = g_queue_peek_nth(&worker->tasks, (guint)worker->sent);
+        const guint32 bytes = (guint32)strlen(task);
+        if (worker->sent > 0 && bytes > AHEAD_BYTES) return TRUE;
+        if (!send_both(worker->fds[CHANNEL], &bytes, sizeof bytes, task, bytes)) return FALSE;
+    }
+    return TRUE;
+}
+
+/* Now it is the first task's turn. A process that dies before it has read it is found by
+ * worker_wait_any(). */
+static gboolean begin_task(worker_t *worker, GError **error) {
     g_string_truncate(worker->chatter, 0);
     g_byte_array_set_size(worker->result, 0);
     worker->header_bytes = 0;
     worker->timed_out = worker->stopped = FALSE;
     worker->deadline_us = g_get_monotonic_time() + (gint64)ceil(MIN(worker->limits.timeout_s, 1e9) * G_USEC_PER_SEC);
-    return send_both(worker->fds[CHANNEL], &bytes, sizeof bytes, worker->task, bytes);
-}
-
-/* Sends the task to a new process. One that dies before it has read it is found by worker_wait_any(). */
-static gboolean start_task(worker_t *worker, GError **error) {
+    if (worker->pid != 0 && send_tasks(worker)) return TRUE;
+    end_process(worker);
     if (!start_process(worker, error)) return FALSE;
-    send_task(worker);
+    send_tasks(worker);
     return TRUE;
 }
 
 gboolean worker_give(worker_t *worker, const char *task, GError **error) {
-    g_assert(!worker->task);
-    worker->task = g_strdup(task);
-    worker->result = g_byte_array_new();
-    if (worker->pid != 0 && send_task(worker)) return TRUE;
-    end_process(worker);
-    if (start_task(worker, error)) return TRUE;
-    g_clear_pointer(&worker->task, g_free);
-    g_clear_pointer(&worker->result, g_byte_array_unref);
+    g_assert(worker->tasks.length < WORKER_TASKS);
+    g_queue_push_tail(&worker->tasks, g_strdup(task));
+    if (worker->tasks.length > 1) {
+        if (worker->pid != 0) send_tasks(worker); /* where it is gone, it is sent again when it is its turn */
+        return TRUE;
+    }
+    if (begin_task(worker, error)) return TRUE;
+    g_queue_clear_full(&worker->tasks, g_free);
     return FALSE;
 }
 
@@ -327,9 +340,8 @@ static gboolean is_over(worker_t *worker, gint64 now_us) {
         worker->timed_out = TRUE;
     }
     end_process(worker);
-    if (worker->tasks == 0) return TRUE;
     /* Perhaps it is the tasks before that it failed of: what they left behind. */
-    return !start_task(worker, &worker->start_error);
+    return worker->done == 0 || !begin_task(worker, &worker->start_error);
 }
 
 /* Milliseconds until the first worker's time limit, rounded up; -1 where none can pass it any more. */
@@ -428,14 +440,18 @@ static gboolean set_failure(worker_t *worker, GError **error) {
 GByteArray *worker_take(worker_t *worker, GError **error) {
     worker->stopped = worker->pid != 0 && !has_result(worker);
     if (worker->stopped || (has_result(worker) && worker->header.leaves)) end_process(worker);
-    if (worker->pid != 0) worker->tasks++;
     while (worker->fds[CHATTER] >= 0 && read_chatter(worker) > 0) { /* not to be taken for the next task's */
     }
-    gboolean failed = set_failure(worker, error);
-    GByteArray *result = g_steal_pointer(&worker->result);
-    g_clear_pointer(&worker->task, g_free);
-    if (failed) g_clear_pointer(&result, g_byte_array_unref);
-    return result;
+    g_autoptr(GByteArray) result = set_failure(worker, error) ? NULL : g_steal_pointer(&worker->result);
+    if (!worker->result) worker->result = g_byte_array_new();
+    worker->header_bytes = 0;
+    g_free(g_queue_pop_head(&worker->tasks));
+    if (worker->pid != 0) {
+        worker->done++;
+        worker->sent--;
+    }
+    if (worker->tasks.length > 0) begin_task(worker, &worker->start_error);
+    return g_steal_pointer(&result);
 }
 
 GByteArray *worker_run(worker_fn fn, gpointer data, const char *task, const worker_limits_t *limits, GError **error) {

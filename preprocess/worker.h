@@ -34,19 +34,24 @@ worker_t *worker_new(worker_fn fn, gpointer data, const worker_limits_t *limits)
 void worker_free(worker_t *worker);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(worker_t, worker_free)
 
-/* Starts fn(data, task) in an idle worker: one that is new, or whose last result was taken. FALSE with
- * WORKER_ERROR_FORK set where no process can be started; the worker is idle then. */
+/* Tasks that a worker may have at once. With two, its process need not wait for the parent between them. */
+#define WORKER_TASKS 2
+
+/* Gives a worker that has fewer than WORKER_TASKS of them a task for fn(data, task), to be done behind the
+ * one that it has. FALSE with WORKER_ERROR_FORK set where no process can be started; the worker then has
+ * no task. */
 gboolean worker_give(worker_t *worker, const char *task, GError **error);
 
-/* Waits until one of n workers (n >= 1, each with a task) has done it, has failed or has passed its time
- * limit, and reads from all meanwhile; returns the lowest such index. Results of any size never block a
- * worker for good, as long as someone waits. The time limit is on fn alone, not on sending its result. */
+/* Waits until one of n workers (n >= 1, each with a task) has done its first task, has failed in it or has
+ * passed its time limit, and reads from all meanwhile; returns the lowest such index. Results of any size
+ * never block a worker for good, as long as someone waits. The time limit is on fn alone, not on sending
+ * its result. */
 size_t worker_wait_any(worker_t **workers, size_t n);
 
-/* The result of the task, owner: caller; the worker is idle then. NULL with error set: the function's own
- * message (WORKER_ERROR_FAILED), or that the process crashed (the signal's name, its last words), took too
- * long, ran out of memory, or could not be started again (WORKER_ERROR_FORK). A task that is still running
- * is stopped. */
+/* The result of the first task, owner: caller; the second one is the first then. NULL with error set: the
+ * function's own message (WORKER_ERROR_FAILED), or that the process crashed (the signal's name, its last
+ * words), took too long, ran out of memory, or could not be started again (WORKER_ERROR_FORK). A task that
+ * is still running is stopped. */
 GByteArray *worker_take(worker_t *worker, GError **error);
 
 /* new, give, wait, take, free for a single task. */

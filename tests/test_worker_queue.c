@@ -254,6 +254,56 @@ static void test_free(void) {
     g_assert_cmpint(waitpid(-1, NULL, WNOHANG), ==, -1);
 }
 
+static void assert_takes(worker_t *worker, const char *wanted) {
+    g_autoptr(GError) error = NULL;
+    g_assert_cmpuint(worker_wait_any(&worker, 1), ==, 0);
+    g_autoptr(GByteArray) result = worker_take(worker, &error);
+    g_assert_no_error(error);
+    assert_text(result, wanted);
+}
+
+/* Two tasks at once: what the first does is not the second one's business. */
+static void test_two_at_once(void) {
+    const worker_limits_t limits = {.timeout_s = 0.5, .memory_bytes = (size_t)64 << 20};
+    static const char *const first[] = {"crash", "die", "hang", "refuse it", "poison crash", "poison hang", "leak 20"};
+    g_autoptr(worker_t) worker = new_worker(&limits);
+    for (size_t i = 0; i < 2 * G_N_ELEMENTS(first); i++) {
+        const char *task = first[i / 2];
+        const char *result = strchr(task, ' ');
+        if (i % 2 == 1) assert_says(worker, "say before", "before");
+        g_assert_true(worker_give(worker, task, NULL) && worker_give(worker, "say two", NULL));
+        if (result && strcmp(task, "refuse it") != 0) {
+            assert_takes(worker, result + 1);
+        } else {
+            g_assert_cmpuint(worker_wait_any(&worker, 1), ==, 0);
+            g_assert_null(worker_take(worker, NULL));
+        }
+        g_assert_true(worker_give(worker, "say three", NULL));
+        assert_takes(worker, "two");
+        assert_takes(worker, "three");
+    }
+}
+
+/* Neither side waits for the other where both have much to send; taken without waiting, a task is stopped,
+ * and the next goes on. */
+static void test_two_large(void) {
+    g_autoptr(worker_t) worker = new_worker(&LIMITS);
+    g_autofree char *longest = g_strnfill(1 << 20, 'x');
+    g_autofree char *task = g_strconcat("say ", longest, NULL);
+    g_assert_true(worker_give(worker, "fill 9000001", NULL));
+    g_usleep(50000); /* it fills the socket meanwhile */
+    g_assert_true(worker_give(worker, task, NULL));
+    g_assert_cmpuint(worker_wait_any(&worker, 1), ==, 0);
+    g_autoptr(GByteArray) result = worker_take(worker, NULL);
+    g_assert_cmpuint(result->len, ==, 9000001);
+    assert_takes(worker, longest);
+    g_autoptr(GError) error = NULL;
+    g_assert_true(worker_give(worker, "hang", NULL) && worker_give(worker, "say on", NULL));
+    g_assert_null(worker_take(worker, &error));
+    g_assert_cmpstr(error->message, ==, "was stopped before its end");
+    assert_takes(worker, "on");
+}
+
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/worker-queue/one-process", test_one_process);
@@ -264,6 +314,8 @@ int main(int argc, char **argv) {
     g_test_add_func("/worker-queue/poison", test_poison);
     g_test_add_func("/worker-queue/leaks", test_leaks);
     g_test_add_func("/worker-queue/cannot-start-again", test_cannot_start_again);
+    g_test_add_func("/worker-queue/two-at-once", test_two_at_once);
+    g_test_add_func("/worker-queue/two-large", test_two_large);
     g_test_add_func("/worker-queue/free", test_free);
     return g_test_run();
 }

@@ -16,6 +16,12 @@ result() {
     fi
 }
 
+# skip REASON DESCRIPTION: counted as skipped.
+skip() {
+    tap_count=$((tap_count + 1))
+    echo "ok $tap_count - $2 # SKIP $1"
+}
+
 # ok DESCRIPTION COMMAND...: passes where the command succeeds.
 ok() {
     local description=$1

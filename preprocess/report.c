@@ -13,12 +13,14 @@ G_DEFINE_QUARK(mpianist_report_error, report_error)
 
 enum { MOST_REASONS = 5 }; /* the report has all */
 
-/* What was left out, moved or cut, a column each; and what the summary says of it, after how many there were in how many of the files that
+/* What changes, and what was left out, moved or cut, a column each; and what the summary says of it, after how many there were in how many of the files that
  * were kept: of one, of several. NULL: nothing. */
-enum { OUT_OF_RANGE, FOLDED, DRUMS_LEFT_OUT, MERGED, NOTES_CUT, SILENCE_CUT, EVENTS_LEFT_OUT, TEMPI_LEFT_OUT, WARNINGS, COUNTS };
+enum { TEMPO_CHANGES, METER_CHANGES, OUT_OF_RANGE, FOLDED, DRUMS_LEFT_OUT, MERGED, NOTES_CUT, SILENCE_CUT, EVENTS_LEFT_OUT, TEMPI_LEFT_OUT, WARNINGS, COUNTS };
 static const struct {
     const char *column, *one, *several, *way;
 } COUNT[COUNTS] = {
+    [TEMPO_CHANGES] = {"tempo_changes", NULL, NULL, NULL},
+    [METER_CHANGES] = {"meter_changes", NULL, NULL, NULL},
     [OUT_OF_RANGE] = {"out_of_range", "note out of range left out", "notes out of range left out", "--fold-octaves moves them in"},
     [FOLDED] = {"folded", NULL, NULL, NULL},
     [DRUMS_LEFT_OUT] = {"drums_left_out", "drum note left out", "drum notes left out", "a track of their own takes them: --tracks ...,drums"},
@@ -41,6 +43,8 @@ struct report {
 };
 
 static void counts_of(const entry_t *entry, gint64 *counts) {
+    counts[TEMPO_CHANGES] = MAX((gint64)entry->tempi - 1, 0);
+    counts[METER_CHANGES] = MAX((gint64)entry->meters - 1, 0);
     counts[OUT_OF_RANGE] = (gint64)entry->counts.out_of_range;
     counts[FOLDED] = (gint64)entry->counts.folded;
     counts[DRUMS_LEFT_OUT] = (gint64)entry->counts.drums_left_out;

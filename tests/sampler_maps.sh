@@ -92,6 +92,10 @@ ok "a reconstruction has the song's" diff <(shard_maps shards "$(number song.mid
 run "$BIN/preprocess" --tracks $tracks --meter 2/4 -o one song.mid
 ok "--meter puts one in their place" [ "$(shard_maps one 0 | grep -c /)" -eq 1 ]
 ok "and leaves the tempi" [ "$(shard_maps one 0 | grep -cv /)" -eq 34 ]
+# changes FOLDER PATH: tempo and meter changes by the report.
+changes() { awk -F'\t' -v path="$2" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i } $1 == path { print $at["tempo_changes"], $at["meter_changes"] }' "$1/report.tsv"; }
+ok "the report counts changes" [ "$(changes shards pickup.mid)" = "33 3" ]
+ok "one meter does not change" [ "$(changes one song.mid)" = "33 0" ]
 
 # ---- score: a note at each bar's begin and one a beat later, in every bar ----
 holds() { /usr/bin/python3 -c 'import json, math, sys; x = json.load(open(sys.argv[1])); assert eval(sys.argv[2]), x' "$WORK/out" "$1"; }

@@ -31,25 +31,48 @@ static void hash_roll(const roll_t *roll, const uint8_t *bits, char *hex) {
     hash_sha256(size, sizeof size, bits, bytes_of(roll), hex);
 }
 
+/* Moves planes down by `by` bits, where those are clear at the bottom of each: then the planes can move as one row
+ * of bits, since nothing falls from one into the one before it. */
+static void move_down(const uint8_t *from, uint8_t *to, size_t bytes, size_t by) {
+    const size_t whole = by / 8, part = by % 8;
+    for (size_t i = 0; i + whole + 1 < bytes; i++) to[i] = (uint8_t)(from[i + whole] >> part | from[i + whole + 1] << (8 - part));
+    to[bytes - whole - 1] = (uint8_t)(from[bytes - 1] >> part);
+    memset(to + bytes - whole, 0, whole);
+}
+
 /* Of the roll as low as it goes. */
 static void hash_shape(const roll_t *roll, const grid_t *grid, char *hex) {
+    const size_t track_bytes = ROLL_PLANES * roll->stride;
     int lowest = 0, highest = 0;
+    gboolean drums = FALSE;
     if (!roll_pitch_range(roll->bits, roll->frames, grid, &lowest, &highest)) lowest = 0;
+    for (int track = 0; track < grid->n_tracks; track++) drums |= grid->roles[track] == ROLE_DRUMS;
     g_autofree uint8_t *shifted = g_malloc(bytes_of(roll));
-    for (size_t plane = 0; plane < roll->frames * roll->tracks * ROLL_PLANES; plane++) {
-        gboolean drums = grid->roles[plane / ROLL_PLANES % roll->tracks] == ROLE_DRUMS;
-        roll_shift_plane(roll->bits + plane * roll->stride, shifted + plane * roll->stride, roll->pitches, drums ? 0 : -lowest);
+    for (size_t at = 0, step = drums ? track_bytes : bytes_of(roll); at < bytes_of(roll); at += step) {
+        if (grid->roles[at / track_bytes % roll->tracks] == ROLE_DRUMS)
+            memcpy(shifted + at, roll->bits + at, step);
+        else
+            move_down(roll->bits + at, shifted + at, step, (size_t)lowest);
     }
     hash_roll(roll, shifted, hex);
 }
 
-static void count_notes(const roll_t *roll, size_t *notes) {
-    for (size_t frame = 0; frame < roll->frames; frame++) {
-        for (size_t track = 0; track < roll->tracks; track++) {
-            const uint8_t *onsets = roll->bits + ((frame * roll->tracks + track) * ROLL_PLANES + PLANE_ONSET) * roll->stride;
-            for (size_t i = 0; i < roll->stride; i++) notes[track] += (size_t)__builtin_popcount(onsets[i]);
-        }
+static size_t count_bits(const uint8_t *bytes, size_t n) {
+    size_t sum = 0;
+    uint64_t word;
+    for (; n >= sizeof word; n -= sizeof word, bytes += sizeof word) {
+        memcpy(&word, bytes, sizeof word);
+        if (word) sum += (size_t)__builtin_popcountll(word);
     }
+    for (; n > 0; n--, bytes++)
+        if (*bytes) sum += (size_t)__builtin_popcount(*bytes);
+    return sum;
+}
+
+static void count_notes(const roll_t *roll, size_t *notes) {
+    const uint8_t *onsets = roll->bits + PLANE_ONSET * roll->stride;
+    for (size_t frame = 0; frame < roll->frames; frame++)
+        for (size_t track = 0; track < roll->tracks; track++, onsets += ROLL_PLANES * roll->stride) notes[track] += count_bits(onsets, roll->stride);
 }
 
 /* What follows the entry of a kept file: the rows of its timeline, and the roll's bytes. */

@@ -28,7 +28,12 @@ static void digest(const void *head, size_t head_bytes, const void *body, size_t
 #endif
 
 void hash_sha256(const void *head, size_t head_bytes, const void *body, size_t body_bytes, char hex[HASH_HEX_BYTES]) {
+    static const char digits[] = "0123456789abcdef";
     guint8 bytes[DIGEST_BYTES];
     digest(head ? head : "", head_bytes, body ? body : "", body_bytes, bytes);
-    for (int i = 0; i < DIGEST_BYTES; i++) g_snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+    for (int i = 0; i < DIGEST_BYTES; i++) {
+        *hex++ = digits[bytes[i] >> 4];
+        *hex++ = digits[bytes[i] & 15];
+    }
+    *hex = '\0';
 }

@@ -92,13 +92,25 @@ static void add_note(group_t *group, const note_t *note) {
     group->end = MAX(group->end, end);
 }
 
+static gboolean is_group_of(const group_t *group, const note_t *note, uint8_t program) {
+    return group->track == note->track && group->channel == note->channel && group->program == program;
+}
+
 /* Groups in order of their first note; the group of each note goes to group_of[notes]. */
 static GArray *gather_groups(const song_t *song, guint *group_of) {
+    enum { RECENT = 64 };
+    guint recent[RECENT] = {0}; /* the group of the last note of like track and channel: mostly it is this one's, too */
     GArray *groups = g_array_new(FALSE, TRUE, sizeof(group_t));
     g_autoptr(GHashTable) indices = g_hash_table_new(NULL, NULL);
     for (guint i = 0; i < song->notes->len; i++) {
         const note_t *note = &g_array_index(song->notes, note_t, i);
         const uint8_t program = note->channel == MIDI_DRUM_CHANNEL ? 0 : note->program;
+        guint *likely = &recent[(note->track * 16u + note->channel) % RECENT];
+        if (*likely < groups->len && is_group_of(&g_array_index(groups, group_t, *likely), note, program)) {
+            group_of[i] = *likely;
+            add_note(&g_array_index(groups, group_t, *likely), note);
+            continue;
+        }
         gpointer key = GUINT_TO_POINTER((note->track * 16u + note->channel) * 128u + program), index;
         if (!g_hash_table_lookup_extended(indices, key, NULL, &index)) {
             group_t group = {.track = note->track, .channel = note->channel, .program = program, .role = (role_t)UNDECIDED};
@@ -106,7 +118,7 @@ static GArray *gather_groups(const song_t *song, guint *group_of) {
             g_hash_table_insert(indices, key, index);
             g_array_append_val(groups, group);
         }
-        group_of[i] = GPOINTER_TO_UINT(index);
+        group_of[i] = *likely = GPOINTER_TO_UINT(index);
         add_note(&g_array_index(groups, group_t, group_of[i]), note);
     }
     return groups;

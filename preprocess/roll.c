@@ -219,7 +219,10 @@ static int64_t count_frames(const song_t *song, const GArray *cells, const grid_
 static void draw_note(roll_t *roll, const cell_t *cell, int64_t first, int64_t end, roll_counts_t *counts) {
     counts->merged += roll_get(roll, (size_t)first, (size_t)cell->track, PLANE_ONSET, (size_t)cell->p) ? 1 : 0;
     roll_set(roll, (size_t)first, (size_t)cell->track, PLANE_ONSET, (size_t)cell->p);
-    for (int64_t frame = first; frame < end; frame++) roll_set(roll, (size_t)frame, (size_t)cell->track, PLANE_SOUNDING, (size_t)cell->p);
+    const size_t frame_bytes = roll->tracks * ROLL_PLANES * roll->stride;
+    const uint8_t bit = (uint8_t)(1u << (cell->p % 8));
+    uint8_t *byte = plane_at(roll, (size_t)first, (size_t)cell->track, PLANE_SOUNDING) + cell->p / 8;
+    for (int64_t frame = first; frame < end; frame++, byte += frame_bytes) *byte |= bit;
 }
 
 roll_t *roll_from_song(song_t *song, const grid_t *grid, const cut_t *cut, roll_counts_t *counts, GError **error) {

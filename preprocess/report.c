@@ -15,7 +15,20 @@ enum { MOST_REASONS = 5 }; /* the report has all */
 
 /* What changes, and what was left out, moved or cut, a column each; and what the summary says of it, after how many there were in how many of the files that
  * were kept: of one, of several. NULL: nothing. */
-enum { TEMPO_CHANGES, METER_CHANGES, OUT_OF_RANGE, FOLDED, DRUMS_LEFT_OUT, MERGED, NOTES_CUT, SILENCE_CUT, EVENTS_LEFT_OUT, TEMPI_LEFT_OUT, WARNINGS, COUNTS };
+enum {
+    TEMPO_CHANGES,
+    METER_CHANGES,
+    OUT_OF_RANGE,
+    FOLDED,
+    DRUMS_LEFT_OUT,
+    MERGED,
+    NOTES_CUT,
+    SILENCE_CUT,
+    EVENTS_LEFT_OUT,
+    TEMPI_LEFT_OUT,
+    WARNINGS,
+    COUNTS
+};
 static const struct {
     const char *column, *one, *several, *way;
 } COUNT[COUNTS] = {

@@ -30,6 +30,8 @@ says "^trainer: $wrong" "trainer"
 result $? "begins nothing"
 run ranks 2 "$BIN/trainer" --data shards --output run --window 16 --hidden 16 --latent 4 --epochs 1
 says_once "$wrong" "trainer on two ranks: once"
+run ranks 1 "$BIN/trainer" --data shards --output some --preset band --epochs 1 --batch 4 --transpose 0,0 --data-memory 1
+says "^trainer: $wrong" "trainer --data-memory"
 run ranks 1 "$BIN/trainer" --evaluate model.h5 --data shards --split train
 says "$wrong" "trainer --evaluate"
 run ranks 1 "$BIN/trainer" --attributes model.h5 --data shards

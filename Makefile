@@ -162,6 +162,12 @@ bench: $(BUILD)/tests/bench/bench_step
 bench-preprocess: $(BIN)/preprocess $(BUILD)/tests/bench/load_libsmf
 	$(PYTHON) tests/bench/preprocess_speed.py $^ $(CORPUS)
 
+## bench-streaming: time training under --data-memory against training in memory, on a generated corpus of 20 GB of frames (GB=20)
+.PHONY: bench-streaming
+GB ?= 20
+bench-streaming: $(BIN)/trainer $(BUILD)/tests/bench/big_shards
+	$(PYTHON) tests/bench/streaming.py $^ --gb $(GB)
+
 $(BUILD)/tests/bench/load_libsmf: $(BUILD)/tests/bench/load_libsmf.o
 	$(call quiet,LD) $(LINK) -o $@ $^ $(SMF_LIBS) $(GLIB_LIBS)
 

@@ -1,4 +1,5 @@
-/* mpi_passes DATA CHUNK BATCH ACCUMULATE: what tests/passes.sh runs under mpirun: the passes of two epochs, the second begun in its middle as after a resume. Prints a line a
+/* mpi_passes DATA CHUNK BATCH ACCUMULATE [GROUP MEMORY]: GROUP bytes are shuffled together, MEMORY bytes of the data
+ * are in memory. What tests/passes.sh runs under mpirun: the passes of two epochs, the second begun in its middle as after a resume. Prints a line a
  * step: samples, frames, and a sum over samples of a checksum of each one's cells and noise, which must not depend on the ranks. Fails where passes do not keep to passes.h. */
 #include <math.h>
 #include <stdio.h>
@@ -68,7 +69,7 @@ static void run_step(passes_t *passes, const passes_sizes_t *sizes, size_t accum
     if (comm_rank() == 0) printf("%.0f samples, %.0f frames, checksum %.0f\n", part.samples, part.frames, part.checksums);
 }
 
-static void run(const char *folder, const passes_config_t *config, size_t chunk) {
+static void run(const char *folder, const passes_config_t *config, size_t chunk, size_t group_bytes, size_t memory) {
     GError *error = NULL;
     const data_config_t sequences = {.chunk = chunk,
                                      .align = SEGMENT,
@@ -76,6 +77,9 @@ static void run(const char *folder, const passes_config_t *config, size_t chunk)
                                      .planes = 2,
                                      .seed = 3,
                                      .random_offsets = TRUE,
+                                     .memory = memory,
+                                     .batch = config->batch,
+                                     .group_bytes = group_bytes,
                                      .transpose_low = -5,
                                      .transpose_high = 6};
     data_t *data = data_load(folder, &sequences, &error);
@@ -104,7 +108,8 @@ int main(int argc, char **argv) {
                                     .accumulate = strtoul(argv[4], NULL, 10),
                                     .seed = 3,
                                     .rates = {.input_dropout = 0.2, .lag_dropout = 0.3, .dropout = 0.4}};
-    run(argv[1], &config, strtoul(argv[2], NULL, 10));
+    const size_t group_bytes = argc > 5 ? strtoul(argv[5], NULL, 10) : 0, memory = argc > 6 ? strtoul(argv[6], NULL, 10) : 0;
+    run(argv[1], &config, strtoul(argv[2], NULL, 10), group_bytes, memory);
     const gboolean passed = comm_agree(failures == 0);
     comm_finalize();
     return passed ? 0 : 1;

@@ -109,6 +109,47 @@ static void test_small(void) {
     }
 }
 
+/* Groups: every sequence once, batch after batch of the groups that it is said to be of. */
+static void test_groups(void) {
+    enum { BLOCKS = 17 };
+    uint32_t frames[N];
+    order_block_t blocks[BLOCKS];
+    draw_frames(frames, N, 1);
+    for (size_t b = 0; b < BLOCKS; b++)
+        blocks[b] = (order_block_t){.first_slot = (int64_t)b * 59, .slots = b + 1 < BLOCKS ? 59 : N - 59 * (BLOCKS - 1), .bytes = 59};
+    for (size_t groups = 2; groups <= BLOCKS; groups += 5) {
+        g_autoptr(order_t) order = order_new(blocks, BLOCKS, (size_t)59 * BLOCKS / groups + 1, 5);
+        g_autoptr(batching_t) batching = batching_new(N, BATCH);
+        gboolean seen[N] = {FALSE};
+        size_t last_group = 0, across = 0, moved = 0;
+        g_assert_cmpuint(order_groups(order), ==, groups);
+        order_plan(order, 2);
+        batching_plan(batching, order, frames);
+        for (size_t step = 0; step < batching_steps(batching); step++) {
+            size_t n = 0;
+            const uint32_t *batch = batching_step(batching, step, &n);
+            const int64_t from = batching_step_first(batching, step);
+            const size_t first = order_group_of(order, from), last = order_group_of(order, from + (int64_t)n - 1);
+            for (size_t i = 0; i < n; i++) {
+                size_t group = 0;
+                g_assert_false(seen[batch[i]]);
+                seen[batch[i]] = TRUE;
+                order_block_offset(order, MIN(batch[i] / 59, BLOCKS - 1), &group);
+                g_assert_true(group >= first && group <= last);
+                if (i > 0) g_assert_cmpuint(frames[batch[i]], <=, frames[batch[i - 1]]);
+            }
+            g_assert_cmpuint(first, >=, last_group);
+            last_group = first;
+            across += first != last;
+            moved += (size_t)from != step * BATCH;
+        }
+        g_assert_cmpuint(across, <, groups);
+        g_assert_cmpuint(across, >, 0);
+        g_assert_cmpuint(moved, >, STEPS / 2);
+        for (size_t i = 0; i < N; i++) g_assert_true(seen[i]);
+    }
+}
+
 static int compare_down(const void *a, const void *b) {
     const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
     return (x < y) - (x > y);
@@ -151,6 +192,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/batching/epoch", test_epoch);
     g_test_add_func("/batching/equal lengths", test_equal_lengths);
     g_test_add_func("/batching/small", test_small);
+    g_test_add_func("/batching/groups", test_groups);
     g_test_add_func("/batching/split", test_split);
     return g_test_run();
 }

@@ -284,6 +284,39 @@ static void test_two_at_once(void) {
     }
 }
 
+/* Several workers with two tasks each: a result that is there but not taken yet, with the next one behind
+ * it, is not lost or cut. */
+static void test_many_at_once(void) {
+    enum { WORKERS = 4, TASKS = 400 };
+    worker_t *workers[WORKERS];
+    g_autoptr(GError) error = NULL;
+    for (int i = 0; i < WORKERS; i++) workers[i] = new_worker(&LIMITS);
+    for (int i = 0; i < WORKERS * WORKER_TASKS; i++) g_assert_true(worker_give(workers[i % WORKERS], "pid", NULL));
+    pid_t pids[WORKERS] = {0};
+    gint64 start_us = g_get_monotonic_time();
+    for (int taken = 0; taken < TASKS; taken++) {
+        g_usleep(200); /* all have results by now, and the next behind them */
+        size_t which = worker_wait_any(workers, WORKERS);
+        g_autoptr(GByteArray) result = worker_take(workers[which], &error);
+        g_assert_no_error(error);
+        pid_t pid = 0;
+        g_assert_cmpuint(result->len, ==, sizeof pid);
+        memcpy(&pid, result->data, sizeof pid);
+        if (pids[which] == 0) pids[which] = pid;
+        g_assert_cmpint(pids[which], ==, pid); /* no process was replaced */
+        g_assert_true(worker_give(workers[which], "pid", NULL));
+        /* The last one first, next time: the lowest index would have all the turns. */
+        worker_t *turn = workers[0];
+        pid_t turn_pid = pids[0];
+        memmove(workers, workers + 1, (WORKERS - 1) * sizeof *workers);
+        memmove(pids, pids + 1, (WORKERS - 1) * sizeof *pids);
+        workers[WORKERS - 1] = turn;
+        pids[WORKERS - 1] = turn_pid;
+    }
+    g_assert_cmpint(g_get_monotonic_time() - start_us, <, (gint64)LIMITS.timeout_s * G_USEC_PER_SEC);
+    for (int i = 0; i < WORKERS; i++) worker_free(workers[i]);
+}
+
 /* Neither side waits for the other where both have much to send; taken without waiting, a task is stopped,
  * and the next goes on. */
 static void test_two_large(void) {
@@ -315,6 +348,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/worker-queue/leaks", test_leaks);
     g_test_add_func("/worker-queue/cannot-start-again", test_cannot_start_again);
     g_test_add_func("/worker-queue/two-at-once", test_two_at_once);
+    g_test_add_func("/worker-queue/many-at-once", test_many_at_once);
     g_test_add_func("/worker-queue/two-large", test_two_large);
     g_test_add_func("/worker-queue/free", test_free);
     return g_test_run();

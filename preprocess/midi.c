@@ -189,6 +189,15 @@ static void read_tracks(reader_t *reader, smf_t *smf) {
     song->reading.tracks_cut = smf->tracks_cut;
 }
 
+static song_t *read_song(smf_t *smf) {
+    song_t *song = song_new(smf->ticks_per_beat);
+    g_autoptr(pairing_t) pairing = pairing_new(song->notes, smf->ticks_per_beat);
+    g_autoptr(GArray) programs = g_array_new(FALSE, FALSE, sizeof(program_t)), hushes = g_array_new(FALSE, FALSE, sizeof(hush_t));
+    reader_t reader = {.song = song, .pairing = pairing, .programs = programs, .hushes = hushes};
+    read_tracks(&reader, smf);
+    return song;
+}
+
 song_t *midi_parse(const void *bytes, size_t length, GError **error) {
     smf_t smf;
     if (length > MAX_BYTES) {
@@ -196,11 +205,13 @@ song_t *midi_parse(const void *bytes, size_t length, GError **error) {
         return NULL;
     }
     if (!smf_open(&smf, bytes, length, error)) return NULL;
-    g_autoptr(song_t) song = song_new(smf.ticks_per_beat);
-    g_autoptr(pairing_t) pairing = pairing_new(song->notes, smf.ticks_per_beat);
-    g_autoptr(GArray) programs = g_array_new(FALSE, FALSE, sizeof(program_t)), hushes = g_array_new(FALSE, FALSE, sizeof(hush_t));
-    reader_t reader = {.song = song, .pairing = pairing, .programs = programs, .hushes = hushes};
-    read_tracks(&reader, &smf);
+    g_autoptr(song_t) song = read_song(&smf);
+    if (smf_has_realtime(&smf)) {
+        song_free(song);
+        smf_open(&smf, bytes, length, NULL);
+        smf.track.realtime = TRUE;
+        song = read_song(&smf);
+    }
     if (song->track_names->len == 0) {
         g_set_error(error, MIDI_ERROR, MIDI_ERROR_FORMAT, "no tracks");
         return NULL;

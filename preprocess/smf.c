@@ -17,7 +17,7 @@
 
 #include "preprocess/midi.h"
 
-enum { CHUNK_HEADER = 8, FILE_HEADER = 14, MAX_TRIALS = 1000, MAX_TRACKS = G_MAXUINT16 };
+enum { LEADS_PART = 8, CHUNK_HEADER = 8, FILE_HEADER = 14, MAX_TRIALS = 4000, MAX_TRACKS = G_MAXUINT16 };
 
 static uint32_t read_big_endian32(const uint8_t *bytes) {
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
@@ -89,8 +89,12 @@ static void set_bounds(smf_t *smf) {
                            .limit = sound ? declared : next,
                            .declared = declared,
                            .beat = (uint32_t)smf->ticks_per_beat,
+                           .realtime = track->realtime,
                            .left_out = track->left_out,
-                           .trials = track->trials};
+                           .trials = track->trials,
+                           .strays = track->strays,
+                           .events = track->events,
+                           .leads = track->leads};
 }
 
 gboolean smf_next_track(smf_t *smf) {
@@ -125,4 +129,9 @@ gboolean smf_next_event(smf_t *smf, smf_event_t *event) {
         if (event->status == SMF_META && event->type == SMF_END_OF_TRACK) return leave_track(smf, TRUE), FALSE;
     } while (event->status == SMF_SYSEX || event->status == SMF_SYSEX_MORE);
     return TRUE;
+}
+
+gboolean smf_has_realtime(const smf_t *smf) {
+    const smf_track_t *track = &smf->track;
+    return !track->realtime && track->leads > 0 && (track->strays > 0 || track->leads > track->events / LEADS_PART);
 }

@@ -20,12 +20,16 @@ enum {
     MAX_FAULTS = 2,   /* of which so many may be bad */
     REACH = 64,       /* bytes behind a bad event that are tried, */
     LONG_REACH = 512, /* behind one with a length of its own */
+    CALM = 10,        /* points with which a place needs no other to be compared with */
+    NEAR = 8,         /* bytes behind an unlikely event that are tried, */
+    MARGIN = 12,      /* and by how many points they must be better */
     WILD_BEATS = 64,  /* a time between two events that speaks against a place */
     QUANTITY_BYTES = 4
 };
 
 typedef struct {
     smf_event_t event;
+    size_t time_at;    /* first byte */
     size_t next;       /* first byte behind it */
     size_t status_at;  /* where its status stands, or under running status its data; 0: its delta time is none */
     uint32_t delta;    /* ticks, where status_at is not 0 */
@@ -48,6 +52,7 @@ static gboolean read_quantity(const uint8_t *bytes, size_t *at, size_t limit, ui
     return FALSE;
 }
 
+static gboolean is_realtime(uint8_t byte) { return byte >= 0xF8 && byte != SMF_META; }
 static gboolean is_stray(uint8_t byte) { return byte > SMF_SYSEX && byte != SMF_SYSEX_MORE && byte != SMF_META; }
 
 static void skip_stray(const uint8_t *bytes, size_t *at, size_t limit, gboolean drop) {
@@ -92,7 +97,8 @@ static gboolean decode_channel_message(const smf_track_t *track, size_t at, gboo
 /* The event at `at`; drop: stray status bytes are passed over. FALSE where there is none. */
 static gboolean decode(const smf_track_t *track, size_t at, gboolean drop, taken_t *taken) {
     *taken = (taken_t){.running = track->running};
-    skip_stray(track->bytes, &at, track->limit, drop);
+    skip_stray(track->bytes, &at, track->limit, drop || track->realtime);
+    taken->time_at = at;
     if (!read_quantity(track->bytes, &at, track->limit, &taken->delta)) return FALSE;
     skip_stray(track->bytes, &at, track->limit, drop);
     if (at == track->limit) return FALSE;
@@ -117,26 +123,34 @@ static int judge_meta(const smf_event_t *event) {
     return event->type < 0x10 || event->type == 0x7F ? 1 : -3;
 }
 
-/* Points for a channel message; keeps the keys that are down. */
-static int judge_message(smf_track_t *track, const smf_event_t *event) {
-    uint8_t channel = event->status & 0x0F, pitch = event->data[0], kind = event->status & 0xF0;
-    uint64_t *keys = &track->keys[channel][pitch >> 6], key = (uint64_t)1 << (pitch & 63);
-    gboolean met = track->channels >> channel & 1, down = (*keys & key) != 0;
-    track->channels |= (uint16_t)(1U << channel);
-    if (kind == SMF_NOTE_ON && event->data[1] > 0) {
-        *keys |= key;
-        return met && !down ? 1 : -1;
-    }
-    if (kind != SMF_NOTE_ON && kind != SMF_NOTE_OFF) return met ? 0 : -1;
-    *keys &= ~key;
-    return down ? 3 : -2;
+/* Points for a channel message. */
+static int judge_message(const smf_track_t *track, const smf_event_t *event) {
+    uint8_t channel = event->status & 0x0F, kind = event->status & 0xF0;
+    gboolean is_new = !(track->met[kind >> 4 & 7] >> channel & 1), down = track->down[channel][event->data[0]] > 0;
+    if (kind == SMF_NOTE_ON && event->data[1] > 0) return is_new ? -2 : down ? -1 : 1;
+    if (kind == SMF_NOTE_ON || kind == SMF_NOTE_OFF) return down ? 3 : -2;
+    return is_new ? -2 : 0;
 }
 
-static int judge_event(smf_track_t *track, const taken_t *taken) {
+static int judge_event(const smf_track_t *track, const taken_t *taken) {
     int points = taken->explicit - 4 * is_wild(track, taken->delta);
     if (taken->event.status == SMF_META) return points + judge_meta(&taken->event) - 3 * taken->doubtful;
     if (taken->event.status >= SMF_SYSEX) return points - 3 * taken->doubtful;
     return points + judge_message(track, &taken->event);
+}
+
+/* Keeps what is met and down behind an event. */
+static void note_event(smf_track_t *track, const taken_t *taken) {
+    const smf_event_t *event = &taken->event;
+    uint8_t channel = event->status & 0x0F, kind = event->status & 0xF0;
+    uint8_t *down = &track->down[channel][event->data[0]];
+    track->running = taken->running;
+    if (event->status >= SMF_SYSEX) return;
+    track->met[kind >> 4 & 7] |= (uint16_t)(1U << channel);
+    if (kind == SMF_NOTE_ON && event->data[1] > 0)
+        *down = (uint8_t)MIN(*down + 1, G_MAXUINT8);
+    else if (kind == SMF_NOTE_ON || kind == SMF_NOTE_OFF)
+        *down = (uint8_t)MAX(*down - 1, 0);
 }
 
 /* The place behind a bad event whose own bytes are all there, though they mean nothing; 0 where that
@@ -150,8 +164,9 @@ static size_t place_behind(const smf_track_t *track, const taken_t *bad) {
     return at <= track->limit ? at : 0;
 }
 
-/* Points for going on at `at`, from what stands there. The track is a copy. */
-static int judge_place(smf_track_t track, size_t at) {
+/* Points for going on at `at`, from what stands there. */
+static int judge_place(const smf_track_t *from, size_t at) {
+    smf_track_t track = *from;
     int points = 0, faults = 0;
     taken_t taken;
     for (int i = 0; i < AHEAD && at < track.limit; i++) {
@@ -163,7 +178,7 @@ static int judge_place(smf_track_t track, size_t at) {
         }
         if (is_end(&taken)) return points + (taken.next == track.declared || taken.next == track.limit ? 12 : -6);
         points += judge_event(&track, &taken);
-        track.running = taken.running;
+        note_event(&track, &taken);
         at = taken.next;
     }
     return points;
@@ -181,42 +196,49 @@ static gboolean find_place(smf_track_t *track, const taken_t *bad) {
     int most = 0;
     for (size_t at = track->at + 1; at <= last; at++) {
         int farther = at > behind ? (int)MIN(at - behind, 12) : 0;
-        int points = judge_place(*track, at) - (behind ? farther : 0) + (at == behind ? 4 : 0);
+        int points = judge_place(track, at) - (behind ? farther : 0) + (at == behind ? 4 : 0);
         if (points <= most) continue;
         most = points;
         best = at;
     }
-    if (behind > last && judge_place(*track, behind) + 4 > most) best = behind;
-    if (end && judge_place(*track, (size_t)(end - track->bytes) + 1) > most) best = (size_t)(end - track->bytes) + 1;
+    if (behind > last && judge_place(track, behind) + 4 > most) best = behind;
+    if (end && judge_place(track, (size_t)(end - track->bytes) + 1) > most) best = (size_t)(end - track->bytes) + 1;
     if (best == 0) return FALSE;
     if (bad->status_at > 0 && best > bad->status_at && !is_wild(track, bad->delta)) track->tick += bad->delta;
     track->at = best;
     return TRUE;
 }
 
-static gboolean accept(smf_track_t *track, taken_t *taken, smf_event_t *event) {
+static gboolean accept(smf_track_t *track, const taken_t *taken, smf_event_t *event) {
+    note_event(track, taken);
     track->tick = MIN(track->tick + taken->delta, SMF_MAX_TICK);
-    track->running = taken->running;
     track->at = taken->next;
-    if (taken->event.status < SMF_SYSEX) judge_message(track, &taken->event);
+    track->events++;
+    track->leads += is_realtime(track->bytes[taken->time_at]) ? 1 : 0;
     *event = taken->event;
     event->tick = track->tick;
     return TRUE;
 }
 
+/* Points for an event and for what follows it. */
+static int judge_with(const smf_track_t *track, const taken_t *taken) {
+    smf_track_t after = *track;
+    note_event(&after, taken);
+    return judge_event(track, taken) + judge_place(&after, taken->next);
+}
+
 /* Is the event at track->at sound but for stray bytes, and does that make more sense than to leave it out? */
 static gboolean take_without_stray(smf_track_t *track, const taken_t *bad, taken_t *taken) {
     if (!decode(track, track->at, TRUE, taken)) return FALSE;
-    smf_track_t whole = *track, behind = *track;
-    int points = judge_event(&whole, taken);
-    whole.running = taken->running;
     size_t place = place_behind(track, bad);
-    return points + judge_place(whole, taken->next) >= (place ? judge_place(behind, place) : 1);
+    if (judge_with(track, taken) < (place ? judge_place(track, place) : 1)) return FALSE;
+    track->strays++;
+    return TRUE;
 }
 
 /* A body unlike its kind: does the track make sense only behind another end of it? */
 static gboolean ends_elsewhere(smf_track_t *track, const taken_t *taken) {
-    if (track->trials == 0 || judge_place(*track, taken->next) >= 8) return FALSE;
+    if (track->trials == 0 || judge_place(track, taken->next) >= CALM) return FALSE;
     smf_track_t other = *track;
     track->trials--;
     if (!find_place(&other, taken) || other.at == taken->next) return FALSE;
@@ -225,11 +247,35 @@ static gboolean ends_elsewhere(smf_track_t *track, const taken_t *taken) {
     return TRUE;
 }
 
+/* An event that is sound but unlikely where it stands: does the track make sense only from a place near by? Then a byte was changed into
+ * a status, or was lost, or does not belong there. */
+static gboolean goes_astray(smf_track_t *track, const taken_t *taken) {
+    int points = judge_with(track, taken), most = points + MARGIN;
+    size_t best = 0;
+    if (points >= CALM || track->trials == 0) return FALSE;
+    for (size_t at = track->at + 1; at <= MIN(taken->next + NEAR, track->limit); at++) {
+        int other = judge_place(track, at);
+        if (other <= most) continue;
+        most = other;
+        best = at;
+    }
+    track->trials--;
+    if (best > 0) track->at = best;
+    return best > 0;
+}
+
+/* A sound event is taken unless it is likely to be none. */
+static gboolean take_sound(smf_track_t *track, const taken_t *taken, smf_event_t *event) {
+    if (taken->doubtful && ends_elsewhere(track, taken)) return FALSE;
+    if (judge_event(track, taken) < 0 && !is_end(taken) && goes_astray(track, taken)) return FALSE;
+    return accept(track, taken, event);
+}
+
 gboolean smf_take_event(smf_track_t *track, smf_event_t *event) {
     taken_t taken, whole;
     while (track->at < track->limit) {
         if (decode(track, track->at, FALSE, &taken)) {
-            if (!taken.doubtful || !ends_elsewhere(track, &taken)) return accept(track, &taken, event);
+            if (take_sound(track, &taken, event)) return TRUE;
         } else {
             if (track->trials == 0) return FALSE;
             track->trials--;

@@ -25,17 +25,21 @@ typedef struct {
 
 /* A track under way. */
 typedef struct {
-    const uint8_t *bytes; /* of the file */
-    size_t at;            /* next event's first byte */
-    size_t limit;         /* no event reaches past this */
-    size_t declared;      /* the end that the chunk's length gives */
-    int64_t tick;         /* of the last event */
-    uint32_t beat;        /* ticks a quarter note */
-    uint8_t running;      /* the last channel message's status, or 0 */
-    uint16_t channels;    /* a bit for each channel met */
-    uint64_t keys[16][2]; /* a bit for each key down: to judge where a damaged track goes on */
-    guint left_out;       /* events, over all tracks of the file */
-    guint trials;         /* damaged places that may still be looked into; counts down over all tracks */
+    const uint8_t *bytes;  /* of the file */
+    size_t at;             /* next event's first byte */
+    size_t limit;          /* no event reaches past this */
+    size_t declared;       /* the end that the chunk's length gives */
+    int64_t tick;          /* of the last event */
+    uint32_t beat;         /* ticks a quarter note */
+    uint8_t running;       /* the last channel message's status, or 0 */
+    uint16_t met[7];       /* kinds of messages by their status, a bit for each channel that had one */
+    uint8_t down[16][128]; /* presses of each key without a release: with met, to judge where a damaged track goes on */
+    gboolean realtime;     /* the file has real-time bytes in its tracks: they are dropped before times, too */
+    /* Over all tracks of the file: */
+    guint left_out;      /* places where bytes were left out */
+    guint trials;        /* places that may still be looked into; counts down */
+    guint strays;        /* of those left out: real-time and other stray bytes in events */
+    guint events, leads; /* events; those whose time begins with what may be a real-time byte */
 } smf_track_t;
 
 /* The next event of the track, system exclusive ones and the end of track too; what is none is left out

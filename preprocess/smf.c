@@ -17,7 +17,7 @@
 
 #include "preprocess/midi.h"
 
-enum { LEADS_PART = 8, CHUNK_HEADER = 8, FILE_HEADER = 14, MAX_TRIALS = 4000, MAX_TRACKS = G_MAXUINT16 };
+enum { LEADS = 2, LEADS_PART = 8, CHUNK_HEADER = 8, FILE_HEADER = 14, MAX_TRIALS = 4000, MAX_TRACKS = G_MAXUINT16 };
 
 static uint32_t read_big_endian32(const uint8_t *bytes) {
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
@@ -65,7 +65,7 @@ static size_t skip_other_chunk(const smf_t *smf, size_t at) {
     for (int i = 0; i < 4; i++)
         if (!g_ascii_isalnum(chunk[i]) && chunk[i] != ' ') return at;
     size_t size = read_big_endian32(chunk + 4);
-    return memcmp(chunk, "MTrk", 4) == 0 || size > smf->length - at - CHUNK_HEADER ? at : at + CHUNK_HEADER + size;
+    return memcmp(chunk, "MTrk", 4) == 0 || memcmp(chunk, "MThd", 4) == 0 || size > smf->length - at - CHUNK_HEADER ? at : at + CHUNK_HEADER + size;
 }
 
 /* Does the file end here, or a chunk begin? */
@@ -133,5 +133,5 @@ gboolean smf_next_event(smf_t *smf, smf_event_t *event) {
 
 gboolean smf_has_realtime(const smf_t *smf) {
     const smf_track_t *track = &smf->track;
-    return !track->realtime && track->leads > 0 && (track->strays > 0 || track->leads > track->events / LEADS_PART);
+    return !track->realtime && track->leads > 0 && (track->strays > 0 || track->leads > LEADS + track->events / LEADS_PART);
 }

@@ -18,11 +18,14 @@
 enum {
     AHEAD = 24,       /* events read from a place to judge it, */
     MAX_FAULTS = 2,   /* of which so many may be bad */
+    FAULT = 8,        /* points that each of them costs */
     REACH = 64,       /* bytes behind a bad event that are tried, */
     LONG_REACH = 512, /* behind one with a length of its own */
     CALM = 10,        /* points with which a place needs no other to be compared with */
-    NEAR = 8,         /* bytes behind an unlikely event that are tried, */
-    MARGIN = 12,      /* and by how many points they must be better */
+    CONFIRMING = 2,   /* events behind an unlikely one that speak for it */
+    NEAR = 2,         /* bytes behind an unlikely event that are tried, */
+    MARGIN = 16,      /* and by how many points they must be better */
+    LIKELY = 4,       /* points for the ways that damage goes most often */
     WILD_BEATS = 64,  /* a time between two events that speaks against a place */
     QUANTITY_BYTES = 4
 };
@@ -99,7 +102,7 @@ static gboolean decode(const smf_track_t *track, size_t at, gboolean drop, taken
     *taken = (taken_t){.running = track->running};
     skip_stray(track->bytes, &at, track->limit, drop || track->realtime);
     taken->time_at = at;
-    if (!read_quantity(track->bytes, &at, track->limit, &taken->delta)) return FALSE;
+    if (!track->timeless && !read_quantity(track->bytes, &at, track->limit, &taken->delta)) return FALSE;
     skip_stray(track->bytes, &at, track->limit, drop);
     if (at == track->limit) return FALSE;
     taken->status_at = at;
@@ -126,7 +129,7 @@ static int judge_meta(const smf_event_t *event) {
 /* Points for a channel message. */
 static int judge_message(const smf_track_t *track, const smf_event_t *event) {
     uint8_t channel = event->status & 0x0F, kind = event->status & 0xF0;
-    gboolean is_new = !(track->met[kind >> 4 & 7] >> channel & 1), down = track->down[channel][event->data[0]] > 0;
+    gboolean is_new = track->running != 0 && !(track->met[kind >> 4 & 7] >> channel & 1), down = track->down[channel][event->data[0]] > 0;
     if (kind == SMF_NOTE_ON && event->data[1] > 0) return is_new ? -2 : down ? -1 : 1;
     if (kind == SMF_NOTE_ON || kind == SMF_NOTE_OFF) return down ? 3 : -2;
     return is_new ? -2 : 0;
@@ -145,6 +148,7 @@ static void note_event(smf_track_t *track, const taken_t *taken) {
     uint8_t channel = event->status & 0x0F, kind = event->status & 0xF0;
     uint8_t *down = &track->down[channel][event->data[0]];
     track->running = taken->running;
+    track->timeless = FALSE;
     if (event->status >= SMF_SYSEX) return;
     track->met[kind >> 4 & 7] |= (uint16_t)(1U << channel);
     if (kind == SMF_NOTE_ON && event->data[1] > 0)
@@ -164,15 +168,17 @@ static size_t place_behind(const smf_track_t *track, const taken_t *bad) {
     return at <= track->limit ? at : 0;
 }
 
-/* Points for going on at `at`, from what stands there. */
-static int judge_place(const smf_track_t *from, size_t at) {
+/* Points for going on at `at`, with a time or, timeless, a status, from what stands there. */
+static int judge_place(const smf_track_t *from, size_t at, gboolean timeless) {
     smf_track_t track = *from;
     int points = 0, faults = 0;
     taken_t taken;
+    track.timeless = timeless;
     for (int i = 0; i < AHEAD && at < track.limit; i++) {
         if (!decode(&track, at, FALSE, &taken)) {
-            points -= 8;
+            points -= FAULT;
             at = place_behind(&track, &taken);
+            track.timeless = FALSE;
             if (at == 0 || ++faults > MAX_FAULTS) return points;
             continue;
         }
@@ -184,29 +190,47 @@ static int judge_place(const smf_track_t *from, size_t at) {
     return points;
 }
 
-/* ---- where a track goes on ---- */
+/* Where a track may go on, and what speaks for it. */
+typedef struct {
+    size_t at; /* 0: nowhere */
+    gboolean timeless;
+    int points;
+} place_t;
 
-/* Puts track->at on the best place behind a bad event at track->at; FALSE where none is better than
- * nothing. */
-static gboolean find_place(smf_track_t *track, const taken_t *bad) {
-    gboolean is_long =
-        bad->status_at > 0 && bad->explicit && (bad->event.status == SMF_META || !is_stray(bad->event.status)) && bad->event.status >= SMF_SYSEX;
-    size_t behind = place_behind(track, bad), last = MIN(track->at + (is_long ? LONG_REACH : REACH), track->limit), best = 0;
-    const uint8_t *end = is_long ? memchr(track->bytes + track->at, SMF_SYSEX_MORE, track->limit - track->at) : NULL;
-    int most = 0;
-    for (size_t at = track->at + 1; at <= last; at++) {
-        int farther = at > behind ? (int)MIN(at - behind, 12) : 0;
-        int points = judge_place(track, at) - (behind ? farther : 0) + (at == behind ? 4 : 0);
-        if (points <= most) continue;
-        most = points;
-        best = at;
+/* Makes a place the best one if it is. Its time may have been lost where a status stands. */
+static void try_place(const smf_track_t *track, size_t at, int more, place_t *best) {
+    for (int timeless = 0; timeless < 2; timeless++) {
+        if (timeless && (at == track->limit || track->bytes[at] < 0x80 || is_stray(track->bytes[at]))) continue;
+        const int points = judge_place(track, at, timeless) + more - 2 * timeless;
+        if (points > best->points) *best = (place_t){at, timeless, points};
     }
-    if (behind > last && judge_place(track, behind) + 4 > most) best = behind;
-    if (end && judge_place(track, (size_t)(end - track->bytes) + 1) > most) best = (size_t)(end - track->bytes) + 1;
-    if (best == 0) return FALSE;
-    if (bad->status_at > 0 && best > bad->status_at && !is_wild(track, bad->delta)) track->tick += bad->delta;
-    track->at = best;
-    return TRUE;
+}
+
+static void go_to_place(smf_track_t *track, const place_t *place) {
+    track->at = place->at;
+    track->timeless = place->timeless;
+    track->left_out++;
+}
+
+/* The best place behind a bad event at track->at. */
+static place_t find_place(const smf_track_t *track, const taken_t *bad) {
+    gboolean is_long = bad->status_at > 0 && bad->explicit && bad->event.status >= SMF_SYSEX && !is_stray(bad->event.status);
+    size_t behind = place_behind(track, bad), last = MIN(track->at + (is_long ? LONG_REACH : REACH), track->limit);
+    const uint8_t *end = is_long ? memchr(track->bytes + track->at, SMF_SYSEX_MORE, track->limit - track->at) : NULL;
+    place_t best = {0};
+    for (size_t at = track->at + 1; at <= last; at++) {
+        const int farther = behind > 0 && at > behind ? (int)MIN(at - behind, 12) : 0;
+        try_place(track, at, at == behind ? LIKELY : -farther, &best);
+    }
+    if (behind > last) try_place(track, behind, LIKELY, &best);
+    if (end) try_place(track, (size_t)(end - track->bytes) + 1, 0, &best);
+    return best;
+}
+
+/* Leaves out a bad event, up to a place. Its time goes on where it is one. */
+static void leave_out(smf_track_t *track, const taken_t *bad, const place_t *place) {
+    if (bad->status_at > 0 && place->at > bad->status_at && !is_wild(track, bad->delta)) track->tick += bad->delta;
+    go_to_place(track, place);
 }
 
 static gboolean accept(smf_track_t *track, const taken_t *taken, smf_event_t *event) {
@@ -224,68 +248,81 @@ static gboolean accept(smf_track_t *track, const taken_t *taken, smf_event_t *ev
 static int judge_with(const smf_track_t *track, const taken_t *taken) {
     smf_track_t after = *track;
     note_event(&after, taken);
-    return judge_event(track, taken) + judge_place(&after, taken->next);
+    return judge_event(track, taken) + judge_place(&after, taken->next, FALSE);
 }
 
-/* Is the event at track->at sound but for stray bytes, and does that make more sense than to leave it out? */
-static gboolean take_without_stray(smf_track_t *track, const taken_t *bad, taken_t *taken) {
-    if (!decode(track, track->at, TRUE, taken)) return FALSE;
-    size_t place = place_behind(track, bad);
-    if (judge_with(track, taken) < (place ? judge_place(track, place) : 1)) return FALSE;
-    track->strays++;
-    return TRUE;
-}
-
-/* A body unlike its kind: does the track make sense only behind another end of it? */
-static gboolean ends_elsewhere(smf_track_t *track, const taken_t *taken) {
-    if (track->trials == 0 || judge_place(track, taken->next) >= CALM) return FALSE;
-    smf_track_t other = *track;
-    track->trials--;
-    if (!find_place(&other, taken) || other.at == taken->next) return FALSE;
-    track->at = other.at;
-    track->tick = other.tick;
-    return TRUE;
-}
-
-/* An event that is sound but unlikely where it stands: does the track make sense only from a place near by? Then a byte was changed into
- * a status, or was lost, or does not belong there. */
-static gboolean goes_astray(smf_track_t *track, const taken_t *taken) {
-    int points = judge_with(track, taken), most = points + MARGIN;
-    size_t best = 0;
-    if (points >= CALM || track->trials == 0) return FALSE;
-    for (size_t at = track->at + 1; at <= MIN(taken->next + NEAR, track->limit); at++) {
-        int other = judge_place(track, at);
-        if (other <= most) continue;
-        most = other;
-        best = at;
+/* What stands at track->at is no event. Either its stray bytes are left out, and it is one: TRUE; or all
+ * of it is. FALSE, and nothing is left of the track, where neither makes sense. */
+static gboolean pass_bad(smf_track_t *track, const taken_t *bad, smf_event_t *event) {
+    taken_t whole;
+    const place_t place = find_place(track, bad);
+    if (decode(track, track->at, TRUE, &whole) && judge_with(track, &whole) + LIKELY >= MAX(place.points, 1)) {
+        track->left_out++;
+        track->strays++;
+        return accept(track, &whole, event);
     }
-    track->trials--;
-    if (best > 0) track->at = best;
-    return best > 0;
+    if (place.at > 0)
+        leave_out(track, bad, &place);
+    else
+        track->limit = track->at;
+    return FALSE;
 }
 
-/* A sound event is taken unless it is likely to be none. */
-static gboolean take_sound(smf_track_t *track, const taken_t *taken, smf_event_t *event) {
-    if (taken->doubtful && ends_elsewhere(track, taken)) return FALSE;
-    if (judge_event(track, taken) < 0 && !is_end(taken) && goes_astray(track, taken)) return FALSE;
-    return accept(track, taken, event);
+/* An event whose body is unlike its kind: does the track make sense only behind another end of it? Then it
+ * is left out. */
+static gboolean ends_elsewhere(smf_track_t *track, const taken_t *taken) {
+    if (judge_place(track, taken->next, FALSE) >= CALM) return FALSE;
+    const place_t place = find_place(track, taken);
+    track->trials--;
+    if (place.at == 0 || place.at == taken->next) return FALSE;
+    leave_out(track, taken, &place);
+    return TRUE;
+}
+
+/* Do a few events behind this one speak for it: sound, likely, with a status of their own? Then damage
+ * behind them is no matter. */
+static gboolean is_confirmed(const smf_track_t *track, const taken_t *taken) {
+    smf_track_t after = *track;
+    taken_t next;
+    size_t at = taken->next;
+    gboolean explicit = FALSE;
+    note_event(&after, taken);
+    for (int i = 0; i < CONFIRMING; i++) {
+        if (!decode(&after, at, FALSE, &next) || judge_event(&after, &next) < 0) return FALSE;
+        if (is_end(&next)) return next.next == track->declared;
+        explicit |= next.explicit && next.event.status < SMF_SYSEX;
+        note_event(&after, &next);
+        at = next.next;
+    }
+    return explicit;
+}
+
+/* An event that is sound but unlikely where it stands: does the track make sense only from a place near
+ * by? Then a byte was changed into a status or a time, or was lost, or does not belong there; what stands
+ * before the place is left out. */
+static gboolean goes_astray(smf_track_t *track, const taken_t *taken) {
+    if (is_confirmed(track, taken)) return FALSE;
+    place_t best = {.points = judge_with(track, taken) + MARGIN};
+    for (size_t at = track->at + 1; at <= MIN(taken->next + NEAR, track->limit); at++) try_place(track, at, 0, &best);
+    track->trials--;
+    if (best.at == 0) return FALSE;
+    go_to_place(track, &best);
+    return TRUE;
 }
 
 gboolean smf_take_event(smf_track_t *track, smf_event_t *event) {
-    taken_t taken, whole;
+    taken_t taken;
     while (track->at < track->limit) {
-        if (decode(track, track->at, FALSE, &taken)) {
-            if (take_sound(track, &taken, event)) return TRUE;
-        } else {
-            if (track->trials == 0) return FALSE;
+        const gboolean sound = decode(track, track->at, FALSE, &taken);
+        if (track->trials == 0) return sound && accept(track, &taken, event);
+        if (!sound) {
             track->trials--;
-            if (take_without_stray(track, &taken, &whole)) {
-                track->left_out++;
-                return accept(track, &whole, event);
-            }
-            if (!find_place(track, &taken)) return FALSE;
+            if (pass_bad(track, &taken, event)) return TRUE;
+            continue;
         }
-        track->left_out++;
+        if (taken.doubtful && ends_elsewhere(track, &taken)) continue;
+        if (judge_event(track, &taken) < 0 && !is_end(&taken) && goes_astray(track, &taken)) continue;
+        return accept(track, &taken, event);
     }
     return FALSE;
 }

@@ -32,6 +32,7 @@ typedef struct {
     int64_t tick;          /* of the last event */
     uint32_t beat;         /* ticks a quarter note */
     uint8_t running;       /* the last channel message's status, or 0 */
+    gboolean timeless;     /* a status stands at `at`: its time was lost */
     uint16_t met[7];       /* kinds of messages by their status, a bit for each channel that had one */
     uint8_t down[16][128]; /* presses of each key without a release: with met, to judge where a damaged track goes on */
     gboolean realtime;     /* the file has real-time bytes in its tracks: they are dropped before times, too */

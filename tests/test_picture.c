@@ -77,6 +77,21 @@ static void test_systems(void) {
     g_assert_cmpuint(count_in(svg, NOTE), ==, 2);
 }
 
+/* A line a bar, wherever the meter changes; systems of eight bars, whatever their length. */
+static void test_meters(void) {
+    static const char LINE[] = "stroke-width(:|=\")0\\.75";
+    const grid_t grid = grid_of("drums"); /* without sound: no lines but those of time */
+    const tempo_change_t tempo = {0, 120};
+    const meter_change_t meters[] = {{0, 1, 4}, {4, 4, 4}, {36, 3, 4}, {140, 6, 8}};
+    g_autoptr(roll_t) roll = roll_new(176, 1, 88);
+    g_autoptr(timeline_t) timeline = timeline_from_rows(4, &tempo, 1, meters, G_N_ELEMENTS(meters)), one = timeline_new(4, 120, (meter_t){0, 4, 4});
+    g_autoptr(GBytes) changing = picture_roll(roll, &grid, timeline, "", PICTURE_SVG, NULL),
+                      plain = picture_roll(roll, &grid, one, "", PICTURE_SVG, NULL);
+    const guint systems = 2, bars = 1 + 2 + 9 + 3; /* a box a system; 8.67 bars of 3/4, of which the last is cut short, are nine */
+    g_assert_cmpuint(count_in(plain, LINE), ==, 11 + systems);
+    g_assert_cmpuint(count_in(changing, LINE), ==, bars + systems);
+}
+
 static void test_sizes(void) {
     const grid_t grid = grid_of("melody,chords,bass,drums");
     guint32 width, height, tall;
@@ -209,6 +224,7 @@ int main(int argc, char **argv) {
     four_four = timeline_new(4, 120, (meter_t){0, 4, 4});
     g_test_add_func("/picture/notes", test_notes);
     g_test_add_func("/picture/systems", test_systems);
+    g_test_add_func("/picture/meters", test_meters);
     g_test_add_func("/picture/sizes", test_sizes);
     g_test_add_func("/picture/same-bytes", test_same_bytes);
     g_test_add_func("/picture/odd-rolls", test_odd_rolls);

@@ -136,6 +136,27 @@ static void test_bars(void) {
     assert_near(figure(roll, &grid, 4, SCORE_NOTES_A_BAR), 2 * 4 / 18.0);
 }
 
+/* A bar of 1/4, two of 4/4 of which the second is cut to three beats, two of 3/4, half a bar of 6/8: each begins with a note, and some have a second one. */
+static void test_meters(void) {
+    const grid_t grid = grid_of("melody,bass");
+    g_autoptr(roll_t) roll = roll_of(&grid, 4 + 16 + 12 + 24 + 6);
+    static const size_t bars[] = {0, 4, 20, 32, 44, 56}, second[] = {36, 52};
+    const tempo_change_t tempo = {0, 120};
+    const meter_change_t meters[] = {{0, 1, 4}, {4, 4, 4}, {32, 3, 4}, {56, 6, 8}};
+    g_autoptr(timeline_t) timeline = timeline_from_rows(4, &tempo, 1, meters, G_N_ELEMENTS(meters));
+    g_autofree double *values = g_new(double, score_count(&grid));
+    for (size_t i = 0; i < G_N_ELEMENTS(bars); i++) put(roll, 0, bars[i], 1, C4);
+    for (size_t i = 0; i < G_N_ELEMENTS(second); i++) put(roll, 1, second[i], 1, 40);
+    score_measure(roll, &grid, timeline, values);
+    assert_near(values[SCORE_NOTES_A_BAR], 8 / 5.5);
+    assert_near(values[SCORE_EMPTY_BARS], 0);
+    assert_near(values[SCORE_SILENT_TRACKS], 4.0 / 12);
+    assert_near(values[SCORE_GROOVE], 1 - 2.0 / 12); /* the two bars of 3/4 alone: the others have no whole neighbour of their meter */
+    timeline_set_meter(timeline, (meter_t){0, 4, 4});
+    score_measure(roll, &grid, timeline, values);
+    assert_near(values[SCORE_NOTES_A_BAR], 8 / (62 / 16.0));
+}
+
 static void test_pairs(void) {
     grid_t grid = grid_of("melody,chords");
     g_autoptr(roll_t) roll = roll_of(&grid, 30);
@@ -267,6 +288,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/score/groove", test_groove);
     g_test_add_func("/score/polyphony", test_polyphony);
     g_test_add_func("/score/bars", test_bars);
+    g_test_add_func("/score/meters", test_meters);
     g_test_add_func("/score/pairs", test_pairs);
     g_test_add_func("/score/three-tracks", test_three_tracks);
     g_test_add_func("/score/silence", test_silence);

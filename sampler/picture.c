@@ -8,7 +8,7 @@
 
 G_DEFINE_QUARK(picture_error, picture_error)
 
-enum { KEYBOARD = 14, DRUM_ROW = 9, STRIP_GAP = 6, SYSTEM_BARS = 8 };
+enum { KEYBOARD = 14, DRUM_ROW = 9, STRIP_GAP = 6, SYSTEM_BARS = 8, METER_ROOM = 30 };
 
 /* Okabe & Ito 2008: told apart by colour-blind readers too. */
 static const colour_t palette[ROLL_MAX_TRACKS] = {{0.00, 0.45, 0.70}, {0.90, 0.62, 0.00}, {0.00, 0.62, 0.45}, {0.80, 0.47, 0.65},
@@ -141,15 +141,22 @@ static void draw_beats(canvas_t *canvas, const panel_t *panel, size_t i, double 
     }
 }
 
-/* The line of bar i, with its number where it has room, and its meter where that is new. */
+static gboolean is_labelled(const GArray *bars, size_t i, size_t every) { return i % every == 0 || meter_changes(bars, i); }
+
+/* The line of bar i, with its number, and its meter where that is new, as far as there is room before the next label. */
 static void draw_bar(canvas_t *canvas, const panel_t *panel, size_t i, double dx, double height, size_t every) {
-    const bar_t *bar = bar_at(panel->bars, i);
+    const GArray *bars = panel->bars;
+    const bar_t *bar = bar_at(bars, i);
     const double x = panel->x + (bar->frame - (double)panel->first) * dx;
-    const gboolean named = meter_changes(panel->bars, i) && !is_one_meter(panel->bars);
     canvas_line(canvas, x, panel->y - 3, x, panel->y + height, 0.75, canvas_rule);
-    g_autofree char *number =
+    if (!is_labelled(bars, i, every)) return;
+    const gboolean named = meter_changes(bars, i) && !is_one_meter(bars);
+    g_autofree char *label =
         named ? g_strdup_printf("%zu · %d/%d", i + 1, bar->meter.numerator, bar->meter.denominator) : g_strdup_printf("%zu", i + 1);
-    if (named || i % every == 0) canvas_text(canvas, x + 2, panel->y - 2, LEFT, 9, named, canvas_grey, bar->frames * dx * (double)every, number);
+    size_t next = i + 1;
+    while (next < bars->len && !is_labelled(bars, next, every)) next++;
+    const double room = (next < bars->len ? bar_at(bars, next)->frame - bar->frame : bar->frames * (double)every) * dx;
+    if (!named || room >= METER_ROOM) canvas_text(canvas, x + 2, panel->y - 2, LEFT, 9, named, canvas_grey, room, label);
 }
 
 static void draw_time(canvas_t *canvas, const panel_t *panel, const rows_t *rows) {

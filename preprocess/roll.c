@@ -147,6 +147,7 @@ void roll_make_canonical(roll_t *roll) {
 typedef struct {
     guint note;
     int track, p;
+    int64_t first, end; /* frames, once notes and silence are cut */
 } cell_t;
 
 /* FALSE, counted, where it goes nowhere. */
@@ -186,7 +187,7 @@ static role_t *shape_notes(song_t *song, const grid_t *grid, const cut_t *cut, r
 /* A cell for each note that has a place. Silence is where none of these sounds. */
 static GArray *place_notes(song_t *song, const grid_t *grid, const cut_t *cut, roll_counts_t *counts) {
     int track_of_role[ROLE_COUNT];
-    cell_t cell;
+    cell_t cell = {0};
     GArray *cells = g_array_new(FALSE, FALSE, sizeof(cell_t));
     g_autofree role_t *roles = shape_notes(song, grid, cut, counts);
     g_autofree gboolean *placed = g_new(gboolean, song->notes->len);
@@ -200,33 +201,30 @@ static GArray *place_notes(song_t *song, const grid_t *grid, const cut_t *cut, r
     return cells;
 }
 
-/* From the first to behind the last frame of a cell: one at least. */
-static void frames_of(const song_t *song, const cell_t *cell, const grid_t *grid, int64_t *first, int64_t *end) {
-    const note_t *note = &g_array_index(song->notes, note_t, cell->note);
-    *first = song_frame(song, note->onset, grid->steps_per_beat);
-    *end = MAX(song_frame(song, note->onset + note->length, grid->steps_per_beat), *first + 1);
-}
-
-static int64_t count_frames(const song_t *song, const GArray *cells, const grid_t *grid) {
-    int64_t frames = song_frame(song, song->ticks, grid->steps_per_beat), first, end;
+/* Gives the cells their frames, one at least; returns how many frames the song has. */
+static int64_t set_frames(const song_t *song, const grid_t *grid, GArray *cells) {
+    int64_t frames = song_frame(song, song->ticks, grid->steps_per_beat);
     for (guint i = 0; i < cells->len; i++) {
-        frames_of(song, &g_array_index(cells, cell_t, i), grid, &first, &end);
-        frames = MAX(frames, end);
+        cell_t *cell = &g_array_index(cells, cell_t, i);
+        const note_t *note = &g_array_index(song->notes, note_t, cell->note);
+        cell->first = song_frame(song, note->onset, grid->steps_per_beat);
+        cell->end = MAX(song_frame(song, note->onset + note->length, grid->steps_per_beat), cell->first + 1);
+        frames = MAX(frames, cell->end);
     }
     return frames;
 }
 
-static void draw_note(roll_t *roll, const cell_t *cell, int64_t first, int64_t end, roll_counts_t *counts) {
-    counts->merged += roll_get(roll, (size_t)first, (size_t)cell->track, PLANE_ONSET, (size_t)cell->p) ? 1 : 0;
-    roll_set(roll, (size_t)first, (size_t)cell->track, PLANE_ONSET, (size_t)cell->p);
+static void draw_note(roll_t *roll, const cell_t *cell, roll_counts_t *counts) {
+    const size_t first = (size_t)cell->first, track = (size_t)cell->track;
+    counts->merged += roll_get(roll, first, track, PLANE_ONSET, (size_t)cell->p) ? 1 : 0;
+    roll_set(roll, first, track, PLANE_ONSET, (size_t)cell->p);
     const size_t frame_bytes = roll->tracks * ROLL_PLANES * roll->stride;
     const uint8_t bit = (uint8_t)(1u << (cell->p % 8));
-    uint8_t *byte = plane_at(roll, (size_t)first, (size_t)cell->track, PLANE_SOUNDING) + cell->p / 8;
-    for (int64_t frame = first; frame < end; frame++, byte += frame_bytes) *byte |= bit;
+    uint8_t *byte = plane_at(roll, first, track, PLANE_SOUNDING) + cell->p / 8;
+    for (int64_t frame = cell->first; frame < cell->end; frame++, byte += frame_bytes) *byte |= bit;
 }
 
 roll_t *roll_from_song(song_t *song, const grid_t *grid, const cut_t *cut, roll_counts_t *counts, GError **error) {
-    int64_t first, end;
     *counts = (roll_counts_t){0};
     g_autoptr(GArray) cells = place_notes(song, grid, cut, counts);
     if (cells->len == 0) {
@@ -234,17 +232,13 @@ roll_t *roll_from_song(song_t *song, const grid_t *grid, const cut_t *cut, roll_
                     counts->out_of_range, counts->drums_left_out, counts->role_left_out);
         return NULL;
     }
-    const int64_t frames = count_frames(song, cells, grid);
+    const int64_t frames = set_frames(song, grid, cells);
     if (frames > MAX_FRAMES) {
         g_set_error(error, ROLL_ERROR, ROLL_ERROR_TOO_LONG, "%" G_GINT64_FORMAT " frames long, more than %d", frames, MAX_FRAMES);
         return NULL;
     }
     roll_t *roll = roll_new((size_t)frames, (size_t)grid->n_tracks, (size_t)grid->pitches);
-    for (guint i = 0; i < cells->len; i++) {
-        const cell_t *cell = &g_array_index(cells, cell_t, i);
-        frames_of(song, cell, grid, &first, &end);
-        draw_note(roll, cell, first, end, counts);
-    }
+    for (guint i = 0; i < cells->len; i++) draw_note(roll, &g_array_index(cells, cell_t, i), counts);
     return roll;
 }
 

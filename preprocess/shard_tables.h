@@ -1,4 +1,4 @@
-/* shard_tables: the tables of a shard beside /roll, and what is common to its datasets. Private to shard.c. */
+/* shard_tables: the tables of a shard beside /roll, and what all its datasets share. Private to shard.c. */
 #ifndef MPIANIST_PREPROCESS_SHARD_TABLES_H
 #define MPIANIST_PREPROCESS_SHARD_TABLES_H
 
@@ -7,8 +7,8 @@
 
 enum { SHARD_DEFLATE_LEVEL = 6 };
 
-/* Both return FALSE. Sets a SHARD_ERROR: "PATH: CAUSE", where the cause ends with the way out; of a damaged file it is
- * added. */
+/* Both return FALSE. Sets a SHARD_ERROR: "PATH: CAUSE", where the cause ends with the way out; of a damaged
+ * file it is added. */
 gboolean shard_fail(GError **error, shard_error_t code, const char *path, const char *cause);
 gboolean shard_fail_damaged(GError **error, const char *path, const char *what);
 
@@ -20,8 +20,8 @@ hid_t shard_dataset_open(h5_file_t *file, const char *name, int rank, hsize_t *s
 /* Writes /songs, /tempi and /meters, with the checksums of bits: see shard_write(). FALSE with error set. */
 gboolean shard_tables_write(h5_file_t *file, const grid_t *grid, const shard_song_t *songs, timeline_t *const *timelines, size_t n_songs,
                             const uint8_t *bits, GError **error);
-/* Appends the songs of a file of so many frames to songs (shard_song_t), their tempi and meters to the set's; their rows
- * count in the set then. FALSE with error set. */
+/* Appends the songs of a file of so many frames to songs (shard_song_t), their tempi and meters to the set's;
+ * their rows count in the set then. FALSE with error set. */
 gboolean shard_tables_read(h5_file_t *file, int64_t version, int64_t frames, shard_set_t *set, GArray *songs, GError **error);
 
 #endif

@@ -1,8 +1,8 @@
 /* timeline: a song's tempi and meters in frames of the grid: where they change, and where bars begin.
  *
- * A bar begins at frame 0, wherever the meter changes, and every bar of the meter in force after that; so the bar
- * before a change may be cut short, and a pickup is a bar of its own meter. Bars of some meters are not a whole number
- * of frames. The last tempo and the last meter are in force for ever. */
+ * A bar begins at frame 0, wherever the meter changes, and every bar of the meter in force after that; so
+ * the bar before a change may be cut short, and a pickup is a bar of its own meter. Bars of some meters are
+ * not a whole number of frames. The last tempo and the last meter are in force for ever. */
 #ifndef MPIANIST_PREPROCESS_TIMELINE_H
 #define MPIANIST_PREPROCESS_TIMELINE_H
 
@@ -30,9 +30,9 @@ typedef struct {
 timeline_t *timeline_new(int steps_per_beat, double bpm, meter_t meter);
 /* From rows [n] that are as above. */
 timeline_t *timeline_from_rows(int steps_per_beat, const tempo_change_t *tempi, size_t n_tempi, const meter_change_t *meters, size_t n_meters);
-/* A song's, of so many frames: changes go to the nearest frame, halves up, as notes do; of several within a frame the
- * last one counts, and what changes nothing is left out. Before a file's first tempo and meter, MIDI's own are in
- * force: 120 and 4/4. */
+/* A song's, of so many frames: changes go to the nearest frame, halves up, as notes do; of several within a
+ * frame the last one counts, and what changes nothing is left out. Before a file's first tempo and meter,
+ * MIDI's own are in force: 120 and 4/4. */
 timeline_t *timeline_from_song(const song_t *song, int steps_per_beat, int64_t frames);
 void timeline_free(timeline_t *timeline);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(timeline_t, timeline_free)
@@ -41,8 +41,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(timeline_t, timeline_free)
 void timeline_set_tempo(timeline_t *timeline, double bpm);
 void timeline_set_meter(timeline_t *timeline, meter_t meter);
 
-/* What is in force in so many frames from `first` on, which is frame 0 of the result, and the beginning of a bar. Owner:
- * caller. */
+/* What is in force in so many frames from `first` on, which is frame 0 of the result, and the beginning of a
+ * bar. Owner: caller. */
 timeline_t *timeline_slice(const timeline_t *timeline, int64_t first, int64_t frames);
 /* From `frame` on, which is no earlier than the last change, all is as in `next` from its frame 0 on. */
 void timeline_append(timeline_t *timeline, int64_t frame, const timeline_t *next);

@@ -241,6 +241,7 @@ fi
 
 # --- interruption ---
 "$BUILD/tests/make_songs" many 150 7 || exit 1
+"$BUILD/tests/make_maps" many/maps.mid || exit 1
 run "$preprocess" --jobs 1 --shard-frames 5000 --output whole many
 status_is 0 "a run that nobody stops"
 interrupted=0

@@ -14,6 +14,10 @@ notes=$(sed -n 's/.* \([0-9]*\) notes.*/\1/p' "$WORK/out")
 # shellcheck disable=SC2016
 ok "with the notes that the report counts" awk -F '\t' -v path="$(head -n 1 "$WORK/out" | cut -d ' ' -f 1)" -v notes="$notes" '$1 == path && $4 == notes { found = 1 } END { exit !found }' shards/report.tsv
 
+run "$python" "$SOURCE/examples/read_song.py" "$SOURCE/tests/golden/shard-v1" 1
+prints '^tempi  100 bpm from frame 0$' "of version 1 the one tempo"
+prints '^meters 6/8 from frame 0$' "and the one meter"
+
 "$BIN/sampler" prior --quiet --checkpoint run/best.h5 --seed 2 --threshold 0.2 --output music >/dev/null
 "$BIN/preprocess" --quiet --tracks melody,bass --output again music/prior-001.mid
 latent=$(tr -d '\n' <music/prior-001.mid | grep -ao 'latent: [-0-9.,e]*' | sed 's/latent: //')

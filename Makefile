@@ -168,6 +168,11 @@ GB ?= 20
 bench-streaming: $(BIN)/trainer $(BUILD)/tests/bench/big_shards
 	$(PYTHON) tests/bench/streaming.py $^ --gb $(GB)
 
+## bench-size: time and memory of preprocess on 25,000 to 200,000 files
+.PHONY: bench-size
+bench-size: $(BIN)/preprocess $(BUILD)/tests/bench/make_corpus
+	$(PYTHON) tests/bench/corpus_size.py $^
+
 $(BUILD)/tests/bench/load_libsmf: $(BUILD)/tests/bench/load_libsmf.o
 	$(call quiet,LD) $(LINK) -o $@ $^ $(SMF_LIBS) $(GLIB_LIBS)
 

@@ -214,19 +214,15 @@ static gboolean write_shards(const corpus_t *corpus, const shard_set_t *head, GE
     return batch.songs->len == 0 || flush_shard(corpus, head, &shard, &batch, error);
 }
 
-/* Of a corpus that was joined: its seal, so that a join or a part that comes late knows that nothing is left to do. */
-static char *joined_path(const corpus_t *corpus) { return g_build_filename(corpus->options->output, "preprocess.joined", NULL); }
-
 /* From parsed files to report and shards. */
 static gboolean finish(corpus_t *corpus, GError **error) {
     const corpus_options_t *options = corpus->options;
     g_autoptr(shard_set_t) head = g_new0(shard_set_t, 1);
-    g_autofree char *joined = joined_path(corpus);
     rows_find_twins(corpus->rows, corpus->files->n, !options->split_by_folder, !options->split_by_folder && options->drop_transposed);
     rows_choose_splits(corpus->rows, corpus->files, options->split_by_folder ? NULL : options->split);
     if (!describe(corpus, head, error) || !owner_check(corpus->owner, error)) return FALSE;
     if (!options->dry_run && head->n_shards > 0 && !make_room(options, head, error)) return FALSE;
-    if (!options->dry_run && g_unlink(joined) != 0 && errno != ENOENT) return fail(error, joined, "remove");
+    if (!options->dry_run && !part_forget_joined(options->output, error)) return FALSE;
     if (!write_report(corpus, error)) return FALSE;
     if (head->n_shards == 0) {
         g_set_error(error, CORPUS_ERROR, CORPUS_ERROR_EMPTY, "no songs: none of the files (%zu) could be used; %s/report.tsv says why, file by file",
@@ -247,17 +243,6 @@ static gboolean run_alone(corpus_t *corpus, GError **error) {
     return done;
 }
 
-/* Whether the shards of this corpus stand, joined from so many parts; any number where parts is 0. */
-static gboolean is_joined(const corpus_t *corpus, guint16 parts) {
-    g_autofree char *path = joined_path(corpus), *text = NULL;
-    if (!g_file_get_contents(path, &text, NULL, NULL)) return FALSE;
-    const char *identity = strchr(text, '\n');
-    g_autofree char *seal = part_seal(corpus->identity, 0, parts);
-    if (!identity || strcmp(parts ? seal : corpus->identity, parts ? text : identity + 1) != 0) return FALSE;
-    g_autoptr(shard_set_t) shards = shard_set_open(corpus->options->output, NULL);
-    return shards && strcmp(shards->options, corpus->options_text) == 0;
-}
-
 static void say_joined(const corpus_t *corpus) {
     if (!corpus->options->quiet) program_say("%s: joined already, nothing to do\n", corpus->options->output);
 }
@@ -276,7 +261,7 @@ static gboolean run_part(corpus_t *corpus, GError **error) {
     g_autofree char *sealed = part_path(options->output, part, corpus->parts, "part"),
                     *path = part_path(options->output, part, corpus->parts, "spool");
     g_autofree char *seal = part_seal(corpus->identity, part, corpus->parts);
-    if (is_joined(corpus, corpus->parts)) return say_joined(corpus), TRUE;
+    if (part_is_joined(options->output, corpus->identity, corpus->parts)) return say_joined(corpus), TRUE;
     if (g_file_test(sealed, G_FILE_TEST_EXISTS)) {
         if (part_stands(corpus, part, sealed, seal)) {
             if (!options->quiet) program_say("%s: stands already, nothing to do\n", sealed);
@@ -299,18 +284,9 @@ static void remove_parts(const corpus_t *corpus) {
     for (guint16 part = 0; part < corpus->parts; part++) spool_close(g_steal_pointer(&corpus->spools[part]), TRUE);
 }
 
-static gboolean mark_joined(const corpus_t *corpus, GError **error) {
-    g_autofree char *path = joined_path(corpus), *text = part_seal(corpus->identity, 0, corpus->parts);
-    g_autoptr(GError) cause = NULL;
-    if (g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0666, &cause)) return TRUE;
-    g_set_error(error, CORPUS_ERROR, CORPUS_ERROR_OUTPUT, "%s: cannot write: %s; make room and run the same command again", path,
-                program_cause(cause));
-    return FALSE;
-}
-
 static gboolean run_join(corpus_t *corpus, GError **error) {
     const corpus_options_t *options = corpus->options;
-    if (corpus->parts == 0 && is_joined(corpus, 0)) return say_joined(corpus), TRUE;
+    if (corpus->parts == 0 && part_is_joined(options->output, corpus->identity, 0)) return say_joined(corpus), TRUE;
     if (corpus->parts == 0) {
         g_set_error(error, CORPUS_ERROR, CORPUS_ERROR_EMPTY,
                     "%s: holds no parts to join; make them by the same command with --part I/N in place of --join", options->output);
@@ -318,14 +294,14 @@ static gboolean run_join(corpus_t *corpus, GError **error) {
     }
     gboolean good =
         part_open_all(options->output, corpus->parts, corpus->identity, corpus->files, corpus->rows, corpus->layout, corpus->spools, error);
-    if (!good && is_joined(corpus, corpus->parts)) { /* killed while it removed them */
+    if (!good && part_is_joined(options->output, corpus->identity, corpus->parts)) { /* killed while it removed them */
         g_clear_error(error);
         remove_parts(corpus);
         return say_joined(corpus), TRUE;
     }
     if (!good || !finish(corpus, error)) return FALSE;
     if (options->dry_run) return TRUE;
-    if (!owner_check(corpus->owner, error) || !mark_joined(corpus, error)) return FALSE;
+    if (!owner_check(corpus->owner, error) || !part_mark_joined(options->output, corpus->identity, corpus->parts, error)) return FALSE;
     remove_parts(corpus);
     return TRUE;
 }
@@ -339,6 +315,7 @@ static owner_t *take_output(const corpus_options_t *options, GError **error) {
     if (!options->parts) {
         owner_sweep(options->output, "shard-");
         owner_sweep(options->output, "report.tsv");
+        owner_sweep(options->output, "preprocess.joined");
     }
     return g_steal_pointer(&owner);
 }

@@ -69,6 +69,12 @@ static char *host_name(void) {
     return g_strcanon(name, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS ".-", '_');
 }
 
+/* PATH.HOST-PID.tmp of a process on this host. */
+static char *temporary_of(const char *path, pid_t pid) {
+    g_autofree char *host = host_name();
+    return g_strdup_printf("%s.%.32s-%d.tmp", path, host, (int)pid);
+}
+
 /* When a process was started, in the kernel's ticks; 0 where it is gone. */
 static guint64 process_start(gint64 pid) {
     g_autofree char *path = g_strdup_printf("/proc/%" G_GINT64_FORMAT "/stat", pid), *text = NULL;
@@ -300,15 +306,23 @@ static void owner_free(owner_t *owner) {
     g_free(owner);
 }
 
-/* Removes what contenders that were killed left beside the mark. */
+/* Whether a contender's temporary is that of one who was killed: by its text, or where that was not written yet by its name. */
+static gboolean is_leftover(const owner_t *owner, const char *path) {
+    mark_t mark;
+    if (!read_mark(path, &mark)) return FALSE;
+    if (mark.text[0]) return life_of(mark.text) == LIFE_GONE;
+    const char *dash = strrchr(path, '-');
+    const int pid = dash ? atoi(dash + 1) : 0;
+    g_autofree char *here = temporary_of(owner->path, pid);
+    return strcmp(path, here) == 0 && process_start(pid) == 0;
+}
+
 static void sweep_marks(const owner_t *owner) {
     g_autofree char *prefix = g_path_get_basename(owner->path);
     g_autoptr(GDir) dir = g_dir_open(owner->folder, 0, NULL);
     for (const char *name; dir && (name = g_dir_read_name(dir));) {
-        g_autofree char *path = g_build_filename(owner->folder, name, NULL);
-        mark_t mark;
-        if (!g_str_has_prefix(name, prefix) || !g_str_has_suffix(name, ".tmp") || !read_mark(path, &mark)) continue;
-        if (life_of(mark.text) == LIFE_GONE) unlink(path);
+        g_autofree char *path = g_strdup_printf("%s/%s", owner->folder, name);
+        if (g_str_has_prefix(name, prefix) && g_str_has_suffix(name, ".tmp") && is_leftover(owner, path)) unlink(path);
     }
 }
 
@@ -376,10 +390,7 @@ void owner_release(owner_t *owner) {
     owner_free(owner);
 }
 
-char *owner_temporary(const char *path) {
-    g_autofree char *host = host_name();
-    return g_strdup_printf("%s.%.32s-%d.tmp", path, host, (int)getpid());
-}
+char *owner_temporary(const char *path) { return temporary_of(path, getpid()); }
 
 void owner_sweep(const char *folder, const char *prefix) {
     g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);

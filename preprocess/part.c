@@ -1,9 +1,14 @@
 /* part: owns how files are dealt to parts, the names of part files and the words of their seals. Refuses to join what is not one whole corpus. */
 #include "preprocess/part.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "preprocess/h5.h"
+#include "preprocess/owner.h"
 #include "preprocess/program.h"
 
 G_DEFINE_QUARK(mpianist_part_error, part_error)
@@ -126,4 +131,37 @@ gboolean part_open_all(const char *folder, guint16 parts, const char *identity, 
     }
     if (!good) set_faults(folder, faults, parts, error);
     return good;
+}
+
+static char *joined_path(const char *folder) { return g_build_filename(folder, "preprocess.joined", NULL); }
+
+static gboolean fail(GError **error, const char *path, const char *doing) {
+    const int cause = errno;
+    g_set_error(error, PART_ERROR, PART_ERROR_WRITE, "%s: cannot %s: %s; make room and run the same command again", path, doing, g_strerror(cause));
+    return FALSE;
+}
+
+gboolean part_mark_joined(const char *folder, const char *identity, guint16 parts, GError **error) {
+    g_autofree char *path = joined_path(folder), *temporary = owner_temporary(path), *text = part_seal(identity, 0, parts);
+    const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    gboolean written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0;
+    written = written && rename(temporary, path) == 0 && h5_sync_folder_of(path);
+    if (!written) fail(error, path, "write");
+    if (!written) unlink(temporary);
+    if (fd >= 0) close(fd);
+    return written;
+}
+
+gboolean part_forget_joined(const char *folder, GError **error) {
+    g_autofree char *path = joined_path(folder);
+    return unlink(path) == 0 || errno == ENOENT || fail(error, path, "remove");
+}
+
+gboolean part_is_joined(const char *folder, const char *identity, guint16 parts) {
+    g_autofree char *path = joined_path(folder), *text = NULL, *seal = part_seal(identity, 0, parts);
+    if (!g_file_get_contents(path, &text, NULL, NULL)) return FALSE;
+    const char *said = strchr(text, '\n');
+    if (!said || strcmp(parts ? seal : identity, parts ? text : said + 1) != 0) return FALSE;
+    g_autoptr(shard_set_t) shards = shard_set_open(folder, NULL);
+    return shards != NULL;
 }

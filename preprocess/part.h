@@ -11,7 +11,7 @@ enum { PART_MOST = 4096 };
 
 #define PART_ERROR part_error_quark()
 GQuark part_error_quark(void);
-typedef enum { PART_ERROR_NONE, PART_ERROR_UNFIT } part_error_t;
+typedef enum { PART_ERROR_UNFIT, PART_ERROR_WRITE } part_error_t;
 
 /* Sets each row's part, so that the sizes of any two parts' files differ by the largest file at most. */
 void part_deal(const found_list_t *files, guint16 parts, row_t *rows);
@@ -30,5 +30,12 @@ gboolean part_count(const char *folder, guint16 *parts, GError **error);
  * fit, and the way out. */
 gboolean part_open_all(const char *folder, guint16 parts, const char *identity, const found_list_t *files, row_t *rows, const char *layout,
                        spool_t **spools, GError **error);
+
+/* A join leaves FOLDER/preprocess.joined, what it joined, so that a join or a part that comes late knows that nothing is left to do. FALSE with error set. */
+gboolean part_mark_joined(const char *folder, const char *identity, guint16 parts, GError **error);
+/* Before the shards become others. */
+gboolean part_forget_joined(const char *folder, GError **error);
+/* Whether the shards stand, joined from so many parts of this identity; from any number where parts is 0. */
+gboolean part_is_joined(const char *folder, const char *identity, guint16 parts);
 
 #endif

@@ -9,7 +9,7 @@ sums() { (cd "$1" && sha256sum report.tsv shard-*.h5); }
 
 "$BUILD/tests/make_songs" songs 300 || exit 1
 few=(--shard-frames 20000 --jobs 1)
-many=(--shard-frames 20000 --jobs 1 --tracks melody,chords,bass,drums)
+many=(--shard-frames 20000 --jobs 1 --tracks 'melody,chords,bass,drums')
 "$preprocess" --quiet "${few[@]}" --output few songs && "$preprocess" --quiet "${many[@]}" --output many songs || exit 1
 sums few >few.sums
 sums many >many.sums

@@ -2,7 +2,7 @@
 # preprocess in parts: the join's bytes are a single run's; parts that are missing, foreign or damaged are named; what was done is not done twice.
 . "$SOURCE/tests/lib.sh"
 preprocess=$BIN/preprocess
-options=(--shard-frames 1500 --tracks melody,chords,bass,drums)
+options=(--shard-frames 1500 --tracks 'melody,chords,bass,drums')
 
 # part I/N OUTPUT [OPTION...], join OUTPUT [OPTION...]: of songs/.
 part() { run "$preprocess" "${options[@]}" --jobs 2 --part "$1" --output "$2" "${@:3}" songs; }

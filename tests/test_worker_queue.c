@@ -135,7 +135,7 @@ static void test_sizes(void) {
 /* A queue that several workers share, with all kinds of failures in it: each is its own task's. */
 static void test_queue(void) {
     enum { WORKERS = 3, TASKS = 60 };
-    const worker_limits_t limits = {.timeout_s = 0.5, .memory_bytes = (size_t)64 << 20};
+    const worker_limits_t limits = {.timeout_s = 2, .memory_bytes = (size_t)64 << 20};
     static const char *const bad[] = {"crash", "die", "hang", "refuse it", "devour"};
     static const worker_error_t codes[] = {WORKER_ERROR_CRASHED, WORKER_ERROR_MEMORY, WORKER_ERROR_TIMEOUT, WORKER_ERROR_FAILED, WORKER_ERROR_MEMORY};
     const int kinds = (int)G_N_ELEMENTS(bad) - SANITIZED; /* AddressSanitizer's memory has no limit */

@@ -234,7 +234,8 @@ static gboolean finish(corpus_t *corpus, GError **error) {
 
 static gboolean run_alone(corpus_t *corpus, GError **error) {
     const corpus_options_t *options = corpus->options;
-    g_autofree char *path = g_build_filename(options->output, options->dry_run ? "preprocess.look" : "preprocess.spool", NULL);
+    g_autofree char *spool = g_build_filename(options->output, "preprocess.spool", NULL);
+    g_autofree char *path = options->dry_run ? owner_temporary(spool) : g_strdup(spool);
     if (!(corpus->spools[0] = spool_open(path, error))) return FALSE;
     g_free(rows_load(corpus->rows, corpus->files, 0, corpus->layout, TRUE, corpus->spools[0]));
     gboolean done =
@@ -312,11 +313,8 @@ static owner_t *take_output(const corpus_options_t *options, GError **error) {
     g_autofree char *name = part ? g_strndup(part + 1, strlen(part) - 2) : g_strdup("preprocess");
     g_autoptr(owner_t) owner = owner_take(options->output, name, error);
     if (!owner) return NULL;
-    if (!options->parts) {
-        owner_sweep(options->output, "shard-");
-        owner_sweep(options->output, "report.tsv");
-        owner_sweep(options->output, "preprocess.joined");
-    }
+    static const char *const names[] = {"shard-", "report.tsv", "preprocess.spool", "preprocess.joined"};
+    for (size_t i = 0; i < G_N_ELEMENTS(names) && !options->parts; i++) owner_sweep(options->output, names[i]);
     return g_steal_pointer(&owner);
 }
 

@@ -22,9 +22,10 @@ typedef struct {
 GQuark find_error_quark(void);
 typedef enum { FIND_ERROR_MISSING, FIND_ERROR_READ, FIND_ERROR_NONE } find_error_t;
 
-/* Files named in `inputs` (NULL-terminated; whatever their ending) and in `list` (a line each; "-": standard input; NULL: none), and all .mid, .midi, .kar and .rmi
- * files (any case) below the folders among them, links followed once. Ordered by name, byte by byte; a file reached twice counts once. A name that is not
- * there is an error, and so are folders without any MIDI file. NULL with error set. Owner: caller. */
+/* Files named in `inputs` (NULL-terminated; whatever their ending) and in `list` (a line each; "-": standard
+ * input; NULL: none), and all .mid, .midi, .kar and .rmi files (any case) below the folders among them, links
+ * followed once. Ordered by name, byte by byte; a file reached twice counts once. A name that is not there is
+ * an error, and so are folders without any MIDI file. NULL with error set. Owner: caller. */
 found_list_t *find_files(char *const *inputs, const char *list, GError **error);
 void found_list_free(found_list_t *list);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(found_list_t, found_list_free)

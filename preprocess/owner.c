@@ -1,5 +1,6 @@
-/* owner: marks of who writes in a folder. Owns what a mark says, when an owner counts as gone, and temporary names. Trusts no lock and no host's clock: ages are
- * differences of times that the folder's own file system gave. */
+/* owner: marks of who writes in a folder. Owns what a mark says, when an owner counts as gone, and temporary
+ * names. Trusts no lock and no host's clock: ages are differences of times that the folder's own file system
+ * gave. */
 #include "preprocess/owner.h"
 
 #include <errno.h>
@@ -130,7 +131,8 @@ static char *describe(const char *text, const char *what) {
 
 typedef enum { LIFE_THERE, LIFE_GONE, LIFE_ELSEWHERE } life_t;
 
-/* Of the process that a mark names. ELSEWHERE: on another host, or in another container, and so not to be seen from here. */
+/* Of the process that a mark names. ELSEWHERE: on another host, or in another container, and so not to be
+ * seen from here. */
 static life_t life_of(const char *text) {
     g_autoptr(GKeyFile) file = g_key_file_new();
     if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, NULL)) return LIFE_ELSEWHERE;
@@ -174,8 +176,9 @@ static int write_text(const char *path, int flags, const char *text) {
     return -1;
 }
 
-/* Gives the file `temporary` the name `path` too, where that is free. Network disks may say that it failed where it did not: two names are the proof. Disks
- * without links make the mark itself, whose text then comes a moment later. -1: errno, EEXIST where another was first; else an open mark. */
+/* Gives the file `temporary` the name `path` too, where that is free. Network disks may say that it failed
+ * where it did not: two names are the proof. Disks without links make the mark itself, whose text then comes
+ * a moment later. -1: errno, EEXIST where another was first; else an open mark. */
 static int place(const char *temporary, int fd, const char *path, const char *text) {
     struct stat status;
     const int linked = link(temporary, path), cause = errno;
@@ -184,14 +187,14 @@ static int place(const char *temporary, int fd, const char *path, const char *te
     return write_text(path, O_EXCL, text);
 }
 
-/* Moves the mark of an owner that is gone out of the way. What was moved is looked at: where another was quicker, it is his, and goes back. */
+/* Moves the mark of an owner that is gone out of the way. What was moved is looked at: where another was
+ * quicker, it is his, and goes back. */
 static void push_aside(const char *path, const mark_t *gone) {
     g_autofree char *name = g_strconcat(path, ".gone", NULL), *aside = owner_temporary(name);
     mark_t moved;
     if (rename(path, aside) != 0) return;
-    if (read_mark(aside, &moved) && strcmp(moved.text, gone->text) != 0 && link(aside, path) != 0) {
-        /* Its owner makes it again, when it looks. */
-    }
+    const gboolean taken = read_mark(aside, &moved) && strcmp(moved.text, gone->text) != 0;
+    if (taken && link(aside, path) != 0) g_debug("%s: its owner makes it again, when it looks", path);
     unlink(aside);
 }
 
@@ -246,7 +249,8 @@ static void become(owner_t *owner, int fd) {
     g_atomic_int_set(&owner->doubt, 0);
 }
 
-/* Whether the owner of this mark is gone; where that cannot be told yet, waits a little. *first: the mark when it was seen first, *since_s: when that was. */
+/* Whether the owner of this mark is gone; where that cannot be told yet, waits a little. *first: the mark
+ * when it was seen first, *since_s: when that was. */
 static life_t judge(const mark_t *mark, mark_t *first, double *since_s, int clock_fd) {
     struct stat status = {0};
     const life_t life = life_of(mark->text);
@@ -306,7 +310,8 @@ static void owner_free(owner_t *owner) {
     g_free(owner);
 }
 
-/* Whether a contender's temporary is that of one who was killed: by its text, or where that was not written yet by its name. */
+/* Whether a contender's temporary is that of one who was killed: by its text, or where that was not written
+ * yet by its name. */
 static gboolean is_leftover(const owner_t *owner, const char *path) {
     mark_t mark;
     if (!read_mark(path, &mark)) return FALSE;

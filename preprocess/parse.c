@@ -1,4 +1,5 @@
-/* parse: owns which worker reads which file, and when. The order in which records reach the spool is that of the workers; nobody may depend on it. */
+/* parse: owns which worker reads which file, and when. The order in which records reach the spool is that of
+ * the workers; nobody may depend on it. */
 #include "preprocess/parse.h"
 
 #include <string.h>

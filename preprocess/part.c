@@ -1,4 +1,5 @@
-/* part: owns how files are dealt to parts, the names of part files and the words of their seals. Refuses to join what is not one whole corpus. */
+/* part: owns how files are dealt to parts, the names of part files and the words of their seals. Refuses to
+ * join what is not one whole corpus. */
 #include "preprocess/part.h"
 
 #include <errno.h>
@@ -65,11 +66,13 @@ gboolean part_count(const char *folder, guint16 *parts, GError **error) {
     return TRUE;
 }
 
-/* What is wrong with parts, by kind: numbers of parts as "2,4-7", and of the first of them what it says itself. */
-typedef enum { FAULT_MISSING, FAULT_UNFINISHED, FAULT_DAMAGED, FAULT_RENAMED, FAULT_OPTIONS, FAULT_FILES, FAULTS } fault_t;
+/* What is wrong with parts, by kind: numbers of parts as "2,4-7", and of the first of them what it says
+ * itself. */
+typedef enum { FAULT_MISSING, FAULT_UNFINISHED, FAULT_DAMAGED, FAULT_VERSION, FAULT_RENAMED, FAULT_OPTIONS, FAULT_FILES, FAULTS } fault_t;
 static const char *const fault_words[FAULTS] = {"missing",
                                                 "not finished",
                                                 "damaged",
+                                                "made by another version of this program",
                                                 "called by another one's name",
                                                 "made with other options",
                                                 "made from another list of files, or files have changed"};
@@ -83,14 +86,15 @@ static fault_t open_part(const char *folder, guint16 part, guint16 parts, const 
     if (!g_file_test(path, G_FILE_TEST_EXISTS)) return g_file_test(unfinished, G_FILE_TEST_EXISTS) ? FAULT_UNFINISHED : FAULT_MISSING;
     *spool = spool_open_sealed(path, NULL);
     g_autofree char *seal = *spool ? rows_load(rows, files, part, layout, FALSE, *spool) : NULL;
-    if (!seal) return FAULT_DAMAGED;
+    if (!seal) return *spool && spool_is_foreign(*spool) ? FAULT_VERSION : FAULT_DAMAGED;
     if (strcmp(seal, wanted) == 0) return rows_missing(rows, files->n, part) == 0 ? FAULTS : FAULT_DAMAGED;
     g_auto(GStrv) said = g_strsplit(seal, "\n", -1), want = g_strsplit(wanted, "\n", -1);
     if (g_strv_length(said) != g_strv_length(want)) return FAULT_DAMAGED;
     return strcmp(said[0], want[0]) != 0 ? FAULT_RENAMED : strcmp(said[1], want[1]) != 0 ? FAULT_OPTIONS : FAULT_FILES;
 }
 
-/* "2,4-7": the numbers, from 1, of the parts that have this fault, or any where fault is FAULTS; *n: how many. Owner: caller. */
+/* "2,4-7": the numbers, from 1, of the parts that have this fault, or any where fault is FAULTS; *n: how
+ * many. Owner: caller. */
 static char *list_parts(const fault_t *faults, guint16 parts, fault_t fault, guint *n) {
     GString *out = g_string_new(NULL);
     *n = 0;

@@ -1,4 +1,5 @@
-/* report: report.tsv, one row an input file, and the summary of a run. Written row by row: memory does not grow with the files. */
+/* report: report.tsv, one row an input file, and the summary of a run. Written row by row: memory does not
+ * grow with the files. */
 #ifndef MPIANIST_PREPROCESS_REPORT_H
 #define MPIANIST_PREPROCESS_REPORT_H
 
@@ -21,13 +22,15 @@ typedef struct report report_t;
 GQuark report_error_quark(void);
 typedef enum { REPORT_ERROR_WRITE } report_error_t;
 
-/* Begins folder/report.tsv, which takes the place of an older one at report_commit(). Columns: path, status (kept, dropped), reason, notes, frames, tempo_bpm,
- * meter, tracks, duplicate_of, split, the counts of docs/formats.md, sha256. Tabs, line ends and backslashes in names are written as \t, \n, \\.
- * NULL with error set. Owner: caller. */
+/* Begins folder/report.tsv, which takes the place of an older one at report_commit(). Columns: path, status
+ * (kept, dropped), reason, notes, frames, tempo_bpm, meter, tracks, duplicate_of, split, the counts of
+ * docs/formats.md, sha256. Tabs, line ends and backslashes in names are written as \t, \n, \\. NULL with
+ * error set. Owner: caller. */
 report_t *report_new(const char *folder, const grid_t *grid, GError **error);
 /* A write that fails is told by report_commit(). */
 void report_add(report_t *report, const report_row_t *row);
-/* All rows are there: the file takes its name, if owner is still the owner. FALSE with error set; the older report then stands. */
+/* All rows are there: the file takes its name, if owner is still the owner. FALSE with error set; the older
+ * report then stands. */
 gboolean report_commit(report_t *report, owner_t *owner, GError **error);
 /* A few lines for people on standard error: how many files were kept, and why others were not. */
 void report_summarize(const report_t *report);

@@ -1,4 +1,5 @@
-/* rows: owns which files count as duplicates and which split a song falls in. Sorts indices by digests in place of hash tables: four bytes a file. */
+/* rows: owns which files count as duplicates and which split a song falls in. Sorts indices by digests in
+ * place of hash tables: four bytes a file. */
 #include "preprocess/rows.h"
 
 #include <string.h>
@@ -78,7 +79,8 @@ static int by_shape(gconstpointer a, gconstpointer b, gpointer data) {
     return by_digest(&rows[first].shape, &rows[second].shape, first, second);
 }
 
-/* Points rows to the first of those with the same shape, then, which counts more, to the first of those with the same content. */
+/* Points rows to the first of those with the same shape, then, which counts more, to the first of those with
+ * the same content. */
 static void link_twins(row_t *rows, guint32 *kept, size_t n_kept) {
     g_qsort_with_data(kept, (gint)n_kept, sizeof *kept, by_shape, rows);
     for (size_t i = 1, first = 0; i < n_kept; i++) {

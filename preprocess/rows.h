@@ -1,4 +1,5 @@
-/* rows: what a run keeps in memory of each file: what tells duplicates, where its record lies, what becomes of it. The rest stays in the spool. */
+/* rows: what a run keeps in memory of each file: what tells duplicates, where its record lies, what becomes
+ * of it. The rest stays in the spool. */
 #ifndef MPIANIST_PREPROCESS_ROWS_H
 #define MPIANIST_PREPROCESS_ROWS_H
 
@@ -24,15 +25,18 @@ typedef struct {
 row_t *rows_new(size_t n);
 /* Keeps of an entry what the row has room for. */
 void rows_take(row_t *row, const entry_t *entry, gint64 at);
-/* Takes from a spool what it holds of the files of a part; layout as in spool_key(). Files that could not be read to their end are left out where `again`, to be
- * tried again: the limits may be others then. Returns the seal's text, owner: caller, or NULL (spool_load()). */
+/* Takes from a spool what it holds of the files of a part; layout as in spool_key(). Files that could not be
+ * read to their end are left out where `again`, to be tried again: the limits may be others then. Returns the
+ * seal's text, owner: caller, or NULL (spool_load()). */
 char *rows_load(row_t *rows, const found_list_t *files, guint16 part, const char *layout, gboolean again, spool_t *spool);
 /* How many files of a part have no record yet. */
 size_t rows_missing(const row_t *rows, size_t n, guint16 part);
 
-/* Names each row's earlier twin, and drops the exact ones (`exact`) and the transposed ones (`transposed`). */
+/* Names each row's earlier twin, and drops the exact ones (`exact`) and the transposed ones (`transposed`).
+ * */
 void rows_find_twins(row_t *rows, size_t n, gboolean exact, gboolean transposed);
-/* Gives each kept row its split: by its shape, in percent; or, where percent is NULL, by the folder, and drops those in none. */
+/* Gives each kept row its split: by its shape, in percent; or, where percent is NULL, by the folder, and
+ * drops those in none. */
 void rows_choose_splits(row_t *rows, const found_list_t *files, const double *percent);
 
 /* The reason, for the report: "" of ROW_STAYS. */

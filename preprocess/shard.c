@@ -149,11 +149,14 @@ static GPtrArray *list_shards(const char *folder, GError **error) {
         return NULL;
     }
     g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+    gboolean unfinished = FALSE;
     for (const char *name; (name = g_dir_read_name(dir));) {
         if (g_str_has_prefix(name, "shard-") && g_str_has_suffix(name, ".h5")) g_ptr_array_add(paths, g_build_filename(folder, name, NULL));
+        unfinished = unfinished || g_str_has_prefix(name, "preprocess");
     }
     if (paths->len == 0) {
-        fail_folder(error, SHARD_ERROR_NONE, folder, "holds no shards");
+        fail_folder(error, SHARD_ERROR_NONE, folder,
+                    unfinished ? "holds no shards yet, only what a run or its parts have parsed" : "holds no shards");
         return NULL;
     }
     qsort(paths->pdata, paths->len, sizeof(gpointer), by_name);

@@ -81,9 +81,17 @@ static gboolean write_at(const spool_t *spool, gint64 offset, const void *from, 
     return TRUE;
 }
 
+#define FORMAT "mpianist-spool "
+
 static void make_head(char head[HEAD_BYTES]) {
     memset(head, 0, HEAD_BYTES);
-    g_snprintf(head, HEAD_BYTES, "mpianist-spool " MPIANIST_VERSION " %zu\n", sizeof(record_t));
+    g_snprintf(head, HEAD_BYTES, FORMAT MPIANIST_VERSION " %zu\n", sizeof(record_t));
+}
+
+gboolean spool_is_foreign(spool_t *spool) {
+    char wanted[HEAD_BYTES], head[HEAD_BYTES];
+    make_head(wanted);
+    return read_at(spool, 0, head, sizeof head) && memcmp(head, wanted, sizeof head) != 0 && memcmp(head, FORMAT, strlen(FORMAT)) == 0;
 }
 
 static spool_t *open_file(const char *path, int flags, const char *doing, GError **error) {
@@ -159,7 +167,8 @@ gboolean spool_read(spool_t *spool, gint64 at, entry_t *entry, uint8_t *bits, si
         return fail(error, SPOOL_ERROR_READ, spool->path, "read", errno);
     if (record.bytes == bytes && is_whole(&record, bits)) return TRUE;
     g_autofree char *shown = g_filename_display_name(spool->path);
-    g_set_error(error, SPOOL_ERROR, SPOOL_ERROR_DAMAGED, "%s: changed while it was read; remove it and run the same command again", shown);
+    g_set_error(error, SPOOL_ERROR, SPOOL_ERROR_DAMAGED,
+                "%s: changed while it was read: does another program write there? Run the same command again", shown);
     return FALSE;
 }
 

@@ -1,7 +1,9 @@
-/* spool: what has been parsed so far, in a file: a run that was killed goes on from here, a part waits here for its join, and memory holds no rolls.
+/* spool: what has been parsed so far, in a file: a run that was killed goes on from here, a part waits here
+ * for its join, and memory holds no rolls.
  *
- * A head that names this version of the program, then records, each under a CRC-32, appended in any order. A torn last one is cut when the file is
- * opened. A file that is complete ends with a seal, a text that says what it is. One writer at a time: its caller sees to that. */
+ * A head that names this version of the program, then records, each under a CRC-32, appended in any order. A
+ * torn last one is cut when the file is opened. A file that is complete ends with a seal, a text that says
+ * what it is. One writer at a time: its caller sees to that. */
 #ifndef MPIANIST_PREPROCESS_SPOOL_H
 #define MPIANIST_PREPROCESS_SPOOL_H
 
@@ -19,7 +21,8 @@ typedef struct {
     guint8 bytes[16];
 } digest_t;
 
-/* Of a file as it is (name, size, time of change) and of how notes are laid on the grid: a record is found again only where all are the same. */
+/* Of a file as it is (name, size, time of change) and of how notes are laid on the grid: a record is found
+ * again only where all are the same. */
 digest_t spool_key(const found_t *file, const char *layout);
 
 /* Opens or makes a file for adding to. NULL with error set. Owner: caller. */
@@ -29,13 +32,19 @@ spool_t *spool_open_sealed(const char *path, GError **error);
 
 /* A record: its key, its entry, and where it lies. */
 typedef void (*spool_each_t)(const digest_t *key, const entry_t *entry, gint64 at, gpointer data);
-/* Calls each for all whole records, in the order in which they were added; to be called once, before anything is added. Returns the seal's text where the
- * file is whole up to it (owner: caller), NULL where it has none: then what lies behind the last whole record is cut by the next one added. */
+/* Calls each for all whole records, in the order in which they were added; to be called once, before anything
+ * is added. Returns the seal's text where the file is whole up to it (owner: caller), NULL where it has none:
+ * then what lies behind the last whole record is cut by the next one added. */
 char *spool_load(spool_t *spool, spool_each_t each, gpointer data);
 
-/* Adds a record; bits may be NULL where the entry is not kept. *at: where it lies. FALSE with error set (a full disk by name). */
+/* Whether its head is another version's. */
+gboolean spool_is_foreign(spool_t *spool);
+
+/* Adds a record; bits may be NULL where the entry is not kept. *at: where it lies. FALSE with error set (a
+ * full disk by name). */
 gboolean spool_add(spool_t *spool, const digest_t *key, const entry_t *entry, const GByteArray *bits, gint64 *at, GError **error);
-/* Reads a record's entry; its bits, where bits is not NULL: as many as the record must have. SPOOL_ERROR_DAMAGED where it is not as it was written. */
+/* Reads a record's entry; its bits, where bits is not NULL: as many as the record must have.
+ * SPOOL_ERROR_DAMAGED where it is not as it was written. */
 gboolean spool_read(spool_t *spool, gint64 at, entry_t *entry, uint8_t *bits, size_t bytes, GError **error);
 /* Ends the file with a seal, makes sure that it is on disk, and gives it the name `path`. */
 gboolean spool_seal(spool_t *spool, const char *seal, const char *path, GError **error);

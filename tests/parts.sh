@@ -77,7 +77,12 @@ status_is 1 "parts that are damaged, and one under another's name"
 says 'parts 4-5 of 6 are damaged; part 3 of 6 is called by another one.s name; .* for I = 3-5$' "are named"
 [ -z "$(find six -name 'shard-*' -o -name 'report.tsv')" ]
 result $? "and nothing is written"
-for i in 3 4 5; do part $i/6 six; done
+run "$preprocess" --info six
+says '^preprocess: six: holds no shards yet, only what a run or its parts have parsed; ' "--info says how far it is"
+printf '9' | dd of=six/preprocess-part-00002-of-00006.part bs=1 seek=15 conv=notrunc status=none
+join six
+says 'part 2 of 6 is made by another version of this program; .* for I = 2-5$' "a part of another version, too"
+for i in 2 3 4 5; do part $i/6 six; done
 join six
 same one six "the command that was named mends it"
 part 1/2 mixed

@@ -1,5 +1,6 @@
-/* make_corpus DIR FIRST COUNT: writes files FIRST, FIRST + 1, ... of an endless corpus of short MIDI files, DIR/000/000000.mid and so on, a thousand a folder: two
- * tracks, 4 to 16 bars. The same number gives the same bytes. Of each hundred 3 are copies of an earlier file, 3 are one transposed, 1 is damaged and 1 is empty.
+/* make_corpus DIR FIRST COUNT: writes files FIRST, FIRST + 1, ... of an endless corpus of short MIDI files,
+ * DIR/000/000000.mid and so on, a thousand a folder: two tracks, 4 to 16 bars. The same number gives the same
+ * bytes. Of each hundred 3 are copies of an earlier file, 3 are one transposed, 1 is damaged and 1 is empty.
  * What `make bench-size` preprocesses. */
 #include <glib.h>
 #include <stdio.h>

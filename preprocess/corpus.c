@@ -152,46 +152,91 @@ static gboolean make_room(const corpus_options_t *options, const shard_set_t *he
     return TRUE;
 }
 
+/* A song on its way from the spool into a shard. */
+typedef struct {
+    size_t row;
+    uint8_t *bits; /* where its bits go */
+    timeline_t *timeline;
+    GError *error;
+} reading_t;
+
 /* What is collected for one shard. */
 typedef struct {
-    GArray *songs;        /* shard_song_t */
-    GPtrArray *timelines; /* timeline_t */
-    GByteArray *bits;
+    GArray *songs;    /* shard_song_t */
+    GArray *readings; /* reading_t, of the same songs */
     int64_t frames;
 } batch_t;
 
 static void batch_clear(batch_t *batch) {
     g_array_unref(batch->songs);
-    g_ptr_array_unref(batch->timelines);
-    g_byte_array_unref(batch->bits);
+    g_array_unref(batch->readings);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(batch_t, batch_clear)
 
+static void reading_clear(gpointer data) {
+    reading_t *reading = data;
+    timeline_free(reading->timeline);
+    g_clear_error(&reading->error);
+}
+
 /* Takes the song of a kept file. */
 static gboolean collect_song(const corpus_t *corpus, size_t i, batch_t *batch, GError **error) {
-    const corpus_options_t *options = corpus->options;
     entry_t entry;
     if (!read_entry(corpus, i, &entry, NULL, 0, error)) return FALSE;
     const shard_song_t song = song_of(&corpus->files->files[i], &entry, corpus->rows[i].split, batch->frames);
-    const size_t bytes = (size_t)song.frames * grid_frame_bytes(&options->layout.grid), timeline_bytes = entry_timeline_bytes(&entry);
-    g_autofree uint8_t *music = g_malloc(timeline_bytes + bytes);
-    if (!read_entry(corpus, i, &entry, music, timeline_bytes + bytes, error)) return FALSE;
-    timeline_t *timeline = entry_timeline(&entry, options->layout.grid.steps_per_beat, music);
+    const reading_t reading = {.row = i};
     g_array_append_val(batch->songs, song);
-    g_ptr_array_add(batch->timelines, timeline);
-    g_byte_array_append(batch->bits, music + timeline_bytes, (guint)bytes);
+    g_array_append_val(batch->readings, reading);
     batch->frames += song.frames;
+    return TRUE;
+}
+
+/* In a thread of a pool: a song's bits and timeline, or the error. */
+static void read_song(gpointer data, gpointer user) {
+    reading_t *reading = data;
+    const corpus_t *corpus = user;
+    const grid_t *grid = &corpus->options->layout.grid;
+    entry_t entry;
+    if (!read_entry(corpus, reading->row, &entry, NULL, 0, &reading->error)) return;
+    const size_t bytes = (size_t)entry.frames * grid_frame_bytes(grid), timeline_bytes = entry_timeline_bytes(&entry);
+    g_autofree uint8_t *music = g_malloc(timeline_bytes + bytes);
+    if (!read_entry(corpus, reading->row, &entry, music, timeline_bytes + bytes, &reading->error)) return;
+    reading->timeline = entry_timeline(&entry, grid->steps_per_beat, music);
+    memcpy(reading->bits, music + timeline_bytes, bytes);
+}
+
+/* Reads all songs of a shard, by as many threads as there may be jobs: bits in order, and the timelines. */
+static gboolean read_songs(const corpus_t *corpus, const batch_t *batch, uint8_t *bits, timeline_t **timelines, GError **error) {
+    const size_t frame_bytes = grid_frame_bytes(&corpus->options->layout.grid);
+    GThreadPool *pool = g_thread_pool_new(read_song, (gpointer)corpus, corpus->options->jobs, FALSE, NULL);
+    for (guint i = 0; i < batch->readings->len; i++) {
+        reading_t *reading = &g_array_index(batch->readings, reading_t, i);
+        reading->bits = bits + (size_t)g_array_index(batch->songs, shard_song_t, i).first_frame * frame_bytes;
+        g_thread_pool_push(pool, reading, NULL);
+    }
+    g_thread_pool_free(pool, FALSE, TRUE);
+    for (guint i = 0; i < batch->readings->len; i++) {
+        reading_t *reading = &g_array_index(batch->readings, reading_t, i);
+        timelines[i] = reading->timeline;
+        if (!reading->error) continue;
+        g_propagate_error(error, g_steal_pointer(&reading->error));
+        return FALSE;
+    }
     return TRUE;
 }
 
 /* Writes the songs collected for one shard and starts the next. */
 static gboolean flush_shard(const corpus_t *corpus, const shard_set_t *head, size_t *shard, batch_t *batch, GError **error) {
-    if (!shard_write(corpus->options->output, head, *shard, (const shard_song_t *)(void *)batch->songs->data,
-                     (timeline_t *const *)batch->timelines->pdata, batch->songs->len, batch->bits->data, batch->frames, corpus->options->jobs, error))
+    const corpus_options_t *options = corpus->options;
+    const guint n = batch->songs->len;
+    g_autofree uint8_t *bits = g_malloc((size_t)batch->frames * grid_frame_bytes(&options->layout.grid));
+    g_autofree timeline_t **timelines = g_new(timeline_t *, n);
+    if (!read_songs(corpus, batch, bits, timelines, error) ||
+        !shard_write(options->output, head, *shard, (const shard_song_t *)(void *)batch->songs->data, timelines, n, bits, batch->frames,
+                     options->jobs, error))
         return FALSE;
     g_array_set_size(batch->songs, 0);
-    g_ptr_array_set_size(batch->timelines, 0);
-    g_byte_array_set_size(batch->bits, 0);
+    g_array_set_size(batch->readings, 0);
     batch->frames = 0;
     (*shard)++;
     return TRUE;
@@ -200,9 +245,8 @@ static gboolean flush_shard(const corpus_t *corpus, const shard_set_t *head, siz
 static gboolean write_shards(const corpus_t *corpus, const shard_set_t *head, GError **error) {
     const corpus_options_t *options = corpus->options;
     size_t shard = 0;
-    g_auto(batch_t) batch = {.songs = g_array_new(FALSE, TRUE, sizeof(shard_song_t)),
-                             .timelines = g_ptr_array_new_with_free_func((GDestroyNotify)timeline_free),
-                             .bits = g_byte_array_new()};
+    g_auto(batch_t) batch = {.songs = g_array_new(FALSE, TRUE, sizeof(shard_song_t)), .readings = g_array_new(FALSE, TRUE, sizeof(reading_t))};
+    g_array_set_clear_func(batch.readings, reading_clear);
     progress_t progress = progress_start("songs written", options->quiet);
     for (size_t i = 0; i < corpus->files->n; i++) {
         progress_show(&progress, i, corpus->files->n);

@@ -356,6 +356,7 @@ static owner_t *take_output(const corpus_options_t *options, GError **error) {
     g_autofree char *part = options->parts ? part_path("", (guint16)(options->part - 1), (guint16)options->parts, "") : NULL;
     g_autofree char *name = part ? g_strndup(part + 1, strlen(part) - 2) : g_strdup("preprocess");
     g_autoptr(owner_t) owner = owner_take(options->output, name, error);
+    if (!owner && options->parts) g_prefix_error(error, "part %d of %d: ", options->part, options->parts);
     if (!owner) return NULL;
     static const char *const names[] = {"shard-", "report.tsv", "preprocess.spool", "preprocess.joined"};
     for (size_t i = 0; i < G_N_ELEMENTS(names) && !options->parts; i++) owner_sweep(options->output, names[i]);

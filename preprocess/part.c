@@ -75,7 +75,7 @@ static const char *const fault_words[FAULTS] = {"missing",
                                                 "made by another version of this program",
                                                 "called by another one's name",
                                                 "made with other options",
-                                                "made from another list of files, or files have changed"};
+                                                "made from another list of files (names, sizes, times)"};
 
 /* Opens one part and takes up its records. Returns what is wrong with it; FAULTS where nothing is. */
 static fault_t open_part(const char *folder, guint16 part, guint16 parts, const char *identity, const found_list_t *files, row_t *rows,

@@ -1,8 +1,6 @@
 # shellcheck shell=bash
 # preprocess on a disk that fills up, wherever that happens: named, with the file; nothing half-written; with more room the same command goes on.
-. "$SOURCE/tests/lib.sh"
-preprocess=$BIN/preprocess
-options=(--quiet --jobs 2 --shard-frames 3000 --tracks 'melody,chords,bass,drums')
+. "$SOURCE/tests/preprocess_lib.sh"
 
 # A small disk of its own needs a mount that only this test sees.
 if [ -z "${FULL_DISK_INSIDE-}" ]; then
@@ -24,14 +22,6 @@ room() {
     mount -t tmpfs -o size="$1"k none disk
 }
 more() { mount -o remount,size="$1"k disk; }
-
-# all_whole FOLDER: as in tests/killed.sh.
-all_whole() {
-    local file
-    for file in "$1"/shard-*.h5 "$1"/report.tsv; do
-        [ ! -e "$file" ] || cmp "$file" "whole/${file##*/}" || return 1
-    done
-}
 
 # fill STEP MOST COMMAND...: the command on disks of STEP, 2 STEP, ... KIB, as prepare() sets them up, until one is large enough. On each that is not it must say
 # so and, with more room, end as finished() wants. Adds to the file places which files were named.

@@ -48,6 +48,13 @@ says '^preprocess: five: joined already' "and says so"
 same one five "the shards stand"
 run "$preprocess" --info five
 status_is 0 "as one whole corpus"
+pids=()
+for i in 1 2 3 4; do
+    "$preprocess" --quiet "${options[@]}" --part $i/4 --output four songs &
+    pids+=($!)
+done
+wait "${pids[@]}" && join four
+same one four "parts made at once"
 parts 1 single && join single
 same one single "one part is a run in two steps"
 ok "more parts than files" parts 50 fifty
@@ -98,6 +105,22 @@ says 'parts 1-2 of 2 are made from another list of files' "is noticed"
 rm songs/zz-later.mid
 join grown
 same one grown "without it all is well"
+
+# --- who makes a part ---
+mkdir busy
+printf '[owner]\nhost=h9\npid=123\njob=31_2\nsince=1000000000\n' >busy/preprocess-part-00002-of-00003.owner
+while :; do
+    touch busy/preprocess-part-00002-of-00003.owner
+    sleep 0.3
+done &
+pid=$!
+part 2/3 busy
+status_is 1 "a part that another host is making"
+says '^preprocess: part 2 of 3: busy: job 31_2 on h9 \(pid 123\) writes here since 2001-09-09 ' "is left to it, by name"
+part 1/3 busy
+status_is 0 "another part is free"
+kill $pid
+wait $pid 2>/dev/null
 
 # --- options ---
 ok "three parts" parts 3 look

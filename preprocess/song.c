@@ -41,7 +41,8 @@ static int compare_notes(gconstpointer a, gconstpointer b) {
     return x->pitch - y->pitch;
 }
 
-/* Sorts [first, end), whose halves are in order: what is in its place already is not moved. spare: room for the first half. */
+/* Sorts [first, end), whose halves are in order: what is in its place already is not moved. spare: room for the
+ * first half. */
 static void merge_notes(note_t *notes, note_t *spare, guint first, guint middle, guint end) {
     while (first < middle && compare_notes(&notes[first], &notes[middle]) <= 0) first++;
     const guint n = middle - first;
@@ -49,8 +50,8 @@ static void merge_notes(note_t *notes, note_t *spare, guint first, guint middle,
     for (guint i = 0, j = middle, to = first; i < n; to++) notes[to] = j < end && compare_notes(&notes[j], &spare[i]) < 0 ? notes[j++] : spare[i++];
 }
 
-/* A stable merge sort, as g_array_sort() is one. Tracks come one after the other, and each is nearly in order: chords alone are not. So short
- * stretches are sorted by insertion, and most merges find nothing to do. */
+/* A stable merge sort, as g_array_sort() is one. Tracks come one after the other, and each is nearly in order: chords
+ * alone are not. So short stretches are sorted by insertion, and most merges find nothing to do. */
 void song_sort_notes(song_t *song) {
     enum { STRETCH = 16 };
     note_t *notes = (note_t *)(void *)song->notes->data;

@@ -346,7 +346,10 @@ static gboolean is_over(worker_t *worker, gint64 now_us) {
 
 /* The end that may have something for us; -1 where it has not. What follows a whole result is the next
  * task's: that has to wait until this one is taken. */
-static int end_to_read(const worker_t *worker, int which) { return which == CHANNEL && has_result(worker) ? -1 : worker->fds[which]; }
+static int end_to_read(const worker_t *worker, int which) {
+    const gboolean full = which == CHANNEL && has_result(worker);
+    return full ? -1 : worker->fds[which];
+}
 
 /* Milliseconds until the first worker's time limit, rounded up; -1 where none can pass it any more. */
 static int poll_timeout_ms(worker_t **workers, size_t n) {
@@ -362,7 +365,10 @@ size_t worker_wait_any(worker_t **workers, size_t n) {
     g_autofree struct pollfd *polled = g_new0(struct pollfd, n * FDS);
     for (int timeout_ms = 0;; timeout_ms = poll_timeout_ms(workers, n)) {
         /* The first time without waiting: what arrived in time counts. */
-        for (size_t i = 0; i < n * FDS; i++) polled[i] = (struct pollfd){.fd = end_to_read(workers[i / FDS], (int)(i % FDS)), .events = POLLIN};
+        for (size_t i = 0; i < n * FDS; i++) {
+            polled[i].fd = end_to_read(workers[i / FDS], (int)(i % FDS));
+            polled[i].events = POLLIN;
+        }
         if (poll(polled, (nfds_t)(n * FDS), timeout_ms) > 0) {
             for (size_t i = 0; i < n * FDS; i++) {
                 if (polled[i].revents) drain(workers[i / FDS], (int)(i % FDS));

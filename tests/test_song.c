@@ -11,7 +11,8 @@ static int compare(gconstpointer a, gconstpointer b) {
     return x->pitch - y->pitch;
 }
 
-/* Notes track by track, in order of their onsets but for `swaps` of them. The velocity tells those apart that are else alike. */
+/* Notes track by track, in order of their onsets but for `swaps` of them. The velocity tells those apart
+ * that are else alike. */
 static void fill_song(song_t *song, GRand *random, guint n, int tracks, int reach, guint swaps) {
     for (guint i = 0; i < n; i++) {
         note_t note;

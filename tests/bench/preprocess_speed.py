@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
-"""How long preprocess takes over a folder of MIDI files, beside libsmf's and symusic's loading of the same files.
+"""How long preprocess takes over a folder of MIDI files, beside libsmf's and symusic's loading of them.
 
-    python3 tests/bench/preprocess_speed.py build/preprocess build/release/tests/bench/load_libsmf [CORPUS] [--rounds 9]
+    python3 tests/bench/preprocess_speed.py PREPROCESS LOAD_LIBSMF [CORPUS] [--rounds 9]
 
-Run by `make bench-preprocess CORPUS=folder`. Without CORPUS: the demo's songs, copied often enough, all of them kept. Everything runs in a
-process of its own, and all take turns, so that a busy machine slows all of them. Printed are seconds on the clock, median and least over the
-rounds, and the median of processor time, children included. The ratios below are of the figures above them:
+Run by `make bench-preprocess CORPUS=folder`. Without CORPUS: the demo's songs, copied often enough, all of them kept.
+Everything runs in a process of its own, and all take turns, so that a busy machine slows all of them. Printed are
+seconds on the clock, median and least over the rounds, and the median of processor time, children included. The
+ratios below are of the figures above them:
 
     speed        libsmf's time over that of preprocess on one job: 0.5 where preprocess takes twice as long
     efficiency   the time on one job over twice the time on two: 1 where a second job halves it
 
-On a busy machine the clock's median says how busy it is, and the least times tell more.
-symusic (pip install symusic; PYTHON=python that has it) also lays the notes on preprocess' grid; its time counts from when it is imported.
+On a busy machine the clock's median says how busy it is, and the least times tell more; `chrt -r 1` before the
+command (as root) keeps others away. symusic (pip install symusic; PYTHON=python that has it) also lays the notes on
+preprocess' grid; its time counts from when it is imported.
 """
 import argparse
 import os
@@ -21,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from statistics import median
 
 DEMO_SONGS, LEAST_FILES = "/usr/share/games/openttd/baseset/openmsx", 800
@@ -39,7 +42,7 @@ print(time.monotonic() - start, after.ru_utime + after.ru_stime - before.ru_utim
 
 
 def measure(command, names, folder):
-    """Seconds on the clock and of processor time that a command and its children take; its standard output."""
+    """Seconds on the clock and of processor time of a command and its children; its standard output."""
     with open(names) as stdin, open(folder / "stdout", "w+") as stdout:
         start = time.monotonic()
         child = subprocess.Popen(list(map(str, command)), stdin=stdin, stdout=stdout)
@@ -88,13 +91,15 @@ def report(times, title):
     processors = {name: [processor for _, processor in rows] for name, rows in times.items()}
     print(f"{title:<28}{'clock s':>9}{'least':>9}{'processor s':>13}")
     for name in times:
-        print(f"{name:<28}{median(walls[name]):>9.3f}{min(walls[name]):>9.3f}{median(processors[name]):>13.3f}")
+        wall = walls[name]
+        print(f"{name:<28}{median(wall):>9.3f}{min(wall):>9.3f}{median(processors[name]):>13.3f}")
     libsmf, one, two = list(times)[:3]
     for name, over, under in (("speed", [libsmf], [one]), ("efficiency", [one], [two, two])):
-        ratios = [sum(map(take, over)) / sum(map(take, under))
-                  for take in (lambda k: median(walls[k]), lambda k: min(walls[k]), lambda k: median(processors[k]))]
+        takes = (lambda k: median(walls[k]), lambda k: min(walls[k]), lambda k: median(processors[k]))
+        ratios = [sum(map(take, over)) / sum(map(take, under)) for take in takes]
         # Of processor time there is no efficiency: it says what was done, not how it was shared.
-        print(f"{name:<28}{ratios[0]:>9.2f}{ratios[1]:>9.2f}" + (f"{ratios[2]:>13.2f}" if name == "speed" else ""))
+        processor = f"{ratios[2]:>13.2f}" if name == "speed" else ""
+        print(f"{name:<28}{ratios[0]:>9.2f}{ratios[1]:>9.2f}{processor}")
 
 
 def main():
@@ -112,7 +117,8 @@ def main():
         names.write_text("".join(f"{path}\n" for path in files))
         runs = {"libsmf, loading alone": lambda: measure([arguments.load_libsmf], names, folder)[:2]}
         for jobs in (1, 2):
-            runs[f"preprocess --jobs {jobs}"] = lambda jobs=jobs: preprocess(arguments.preprocess, jobs, corpus, names, folder)
+            run = partial(preprocess, arguments.preprocess, jobs, corpus, names, folder)
+            runs[f"preprocess --jobs {jobs}"] = run
         if has_symusic():
             runs["symusic, loading and rolls"] = lambda: symusic(names, folder)
         else:

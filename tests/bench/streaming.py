@@ -4,7 +4,8 @@
 streaming.py TRAINER BIG_SHARDS [--gb 20] [--memory 160] [--ranks 2] [--rounds 5] [-- trainer option...]
 
 Generates the corpus in a scratch folder (TMPDIR), removes it at the end, and prints for each round the mean time of a
-step, stalls included, the processor's time of a run, their ratios (medians of the rounds), whether the losses are the same to the bit, and the peak of
+step, stalls included, and the median, which a busy machine changes less, the processor's time of a run, start and
+validation included, their ratios (medians of the rounds), whether the losses are the same to the bit, and the peak of
 resident memory: of the largest rank, as the kernel counts it (shared memory in each rank that touches it), and of all
 ranks together, where shared memory counts once (PSS, four looks a second). No limit on memory stands but the option.
 """
@@ -59,7 +60,7 @@ def watch(trainer, done, peak):
 
 
 def run(args, command, output):
-    """Runs to the end; returns (milliseconds a step, seconds of CPU, losses, MiB of the largest rank, MiB together)."""
+    """Runs to the end; returns (milliseconds a step, mean and median, seconds of CPU, losses, MiB of the largest rank, MiB together)."""
     done, peak = threading.Event(), [0.0]
     watcher = threading.Thread(target=watch, args=(args.trainer, done, peak))
     watcher.start()
@@ -75,7 +76,8 @@ def run(args, command, output):
     steps = [row for row in rows if row["kind"] == "step"]
     largest = int(re.search(r"(\d+) MiB a rank at most", result.stderr).group(1))
     shutil.rmtree(output)
-    return statistics.mean(row["step_ms"] for row in steps[SKIPPED:]), cpu, [row["loss"] for row in steps], largest, peak[0]
+    ms = [row["step_ms"] for row in steps[SKIPPED:]]
+    return statistics.mean(ms), statistics.median(ms), cpu, [row["loss"] for row in steps], largest, peak[0]
 
 
 def main():
@@ -93,13 +95,13 @@ def main():
         for number in range(args.rounds):
             for kind in list(kinds)[:: 1 if number % 2 == 0 else -1]:
                 results[kind].append(run(args, kinds[kind], scratch / "run"))
-                ms, cpu, _, largest, whole = results[kind][-1]
-                print(f"  {kind:>20}: {ms:8.2f} ms a step, {cpu:.1f} s of CPU, {largest} MiB the largest rank, {whole:.0f} MiB all ranks together", flush=True)
+                mean, median, cpu, _, largest, whole = results[kind][-1]
+                print(f"  {kind:>20}: {mean:.2f} ms a step (median {median:.2f}), {cpu:.1f} s of CPU, {largest} MiB the largest rank, {whole:.0f} MiB all ranks together", flush=True)
         memory, streamed = results.values()
-        for what, i in ("step times, stalls included", 0), ("CPU of whole runs", 1):
+        for what, i in ("step times, stalls included", 0), ("median step times", 1), ("CPU of whole runs", 2):
             ratios = [s[i] / m[i] for m, s in zip(memory, streamed)]
             print(f"ratio of {what}, median of the rounds: {statistics.median(ratios):.3f} ({', '.join(f'{r:.3f}' for r in ratios)})")
-        same = all(r[2] == memory[0][2] for r in memory + streamed)
+        same = all(r[3] == memory[0][3] for r in memory + streamed)
         print("losses of all runs:", "the same bits" if same else "DIFFERENT")
         return 0 if same else 1
     finally:

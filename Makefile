@@ -162,6 +162,11 @@ bench: $(BUILD)/tests/bench/bench_step
 bench-preprocess: $(BIN)/preprocess $(BUILD)/tests/bench/load_libsmf
 	$(PYTHON) tests/bench/preprocess_speed.py $^ $(CORPUS)
 
+## bench-files: the onsets read from real MIDI files against symusic's (needs symusic; music21 for its corpus; downloads packages)
+.PHONY: bench-files
+bench-files: $(BUILD)/tests/bench/print_notes
+	$(PYTHON) tests/bench/real_files.py $<
+
 ## bench-streaming: time training under --data-memory against training in memory, on a generated corpus of 20 GB of frames (GB=20)
 .PHONY: bench-streaming
 GB ?= 20

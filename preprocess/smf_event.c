@@ -24,7 +24,7 @@ enum {
     CALM = 10,        /* points with which a place needs no other to be compared with */
     CONFIRMING = 2,   /* events behind an unlikely one that speak for it */
     NEAR = 2,         /* bytes behind an unlikely event that are tried, */
-    MARGIN = 16,      /* and by how many points they must be better */
+    MARGIN = 20,      /* and by how many points they must be better */
     LIKELY = 4,       /* points for the ways that damage goes most often */
     WILD_BEATS = 64,  /* a time between two events that speaks against a place */
     QUANTITY_BYTES = 4
@@ -130,7 +130,7 @@ static int judge_meta(const smf_event_t *event) {
 static int judge_message(const smf_track_t *track, const smf_event_t *event) {
     uint8_t channel = event->status & 0x0F, kind = event->status & 0xF0;
     gboolean is_new = track->running != 0 && !(track->met[kind >> 4 & 7] >> channel & 1), down = track->down[channel][event->data[0]] > 0;
-    if (kind == SMF_NOTE_ON && event->data[1] > 0) return is_new ? -2 : down ? -1 : 1;
+    if (kind == SMF_NOTE_ON && event->data[1] > 0) return is_new ? -2 : down ? 0 : 1;
     if (kind == SMF_NOTE_ON || kind == SMF_NOTE_OFF) return down ? 3 : -2;
     return is_new ? -2 : 0;
 }
@@ -279,6 +279,11 @@ static gboolean ends_elsewhere(smf_track_t *track, const taken_t *taken) {
     return TRUE;
 }
 
+/* A message of a kind that the track has not had, a release of a key that is not down, one after a wild time. */
+static gboolean is_unlikely(const smf_track_t *track, const taken_t *taken) {
+    return taken->event.status < SMF_SYSEX && judge_message(track, &taken->event) + taken->explicit - 4 * is_wild(track, taken->delta) < 0;
+}
+
 /* Do a few events behind this one speak for it: sound, likely, with a status of their own? Then damage
  * behind them is no matter. */
 static gboolean is_confirmed(const smf_track_t *track, const taken_t *taken) {
@@ -302,7 +307,7 @@ static gboolean is_confirmed(const smf_track_t *track, const taken_t *taken) {
  * before the place is left out. */
 static gboolean goes_astray(smf_track_t *track, const taken_t *taken) {
     if (is_confirmed(track, taken)) return FALSE;
-    place_t best = {.points = judge_with(track, taken) + MARGIN};
+    place_t best = {.points = MAX(judge_with(track, taken), 0) + MARGIN};
     for (size_t at = track->at + 1; at <= MIN(taken->next + NEAR, track->limit); at++) try_place(track, at, 0, &best);
     track->trials--;
     if (best.at == 0) return FALSE;
@@ -321,7 +326,7 @@ gboolean smf_take_event(smf_track_t *track, smf_event_t *event) {
             continue;
         }
         if (taken.doubtful && ends_elsewhere(track, &taken)) continue;
-        if (judge_event(track, &taken) < 0 && !is_end(&taken) && goes_astray(track, &taken)) continue;
+        if (is_unlikely(track, &taken) && goes_astray(track, &taken)) continue;
         return accept(track, &taken, event);
     }
     return FALSE;

@@ -103,6 +103,9 @@ DOUBLE_TESTS  := $(patsubst tests/%.c,build/double/tests/%,$(wildcard tests/doub
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(KEEP_MODULES) $(LIBSAMPLER) $(LIBTRAINER) $(LIBPREPROCESS)
 	$(call quiet,LD) $(LINK) -o $@ $^ $(TRAINER_LIBS) $(SAMPLER_LIBS)
 
+$(BUILD)/tests/test_libsmf: $(BUILD)/tests/test_libsmf.o $(KEEP_MODULES) $(LIBPREPROCESS)
+	$(call quiet,LD) $(LINK) -o $@ $^ $(SMF_LIBS) $(PREPROCESS_LIBS)
+
 # The model's code in double precision, for central differences.
 DOUBLE_OBJECTS := $(addprefix build/double/trainer/,rng.o ops.o model.o vae_dense.o vae_sequence.o sequence_train.o packing.o gru.o head.o head_walk.o head_draw.o head_kernels.o optimizer.o)
 ifeq ($(CONFIG),double)

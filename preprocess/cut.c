@@ -101,7 +101,7 @@ void cut_notes(song_t *song, int bars, gboolean *cut) {
 /* How many whole bars of a silence go, and from where to where. */
 static int64_t find_gap(const GArray *stretches, guint *at, int64_t from, int64_t to, int bars, gap_t *gap) {
     const stretch_t *before = go_to(stretches, at, from);
-    guint first = *at, last = *at;
+    guint first = *at, last = first;
     const double begun = bars_to(before, from), rest = MIN(ceil(begun), bars_to(before, before->next)) - begun;
     int64_t line = line_of(before, (int64_t)ceil(begun)), whole = 0;
     if (line >= to) return 0;

@@ -74,7 +74,7 @@ gboolean shard_write(const char *folder, const shard_set_t *head, size_t shard, 
     h5_file_t *file = h5_file_create(path, error);
     if (!file) return FALSE;
     if (!write_head(file, head, shard, head->n_shards, error) || !write_roll(file, &head->grid, bits, frames, threads, error) ||
-        !shard_tables_write(file, &head->grid, songs, timelines, n_songs, bits, error) || !owner_check(head->owner, error)) {
+        !shard_tables_write(file, &head->grid, songs, timelines, n_songs, bits, threads, error) || !owner_check(head->owner, error)) {
         h5_file_close(file);
         return FALSE;
     }

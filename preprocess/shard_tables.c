@@ -119,9 +119,27 @@ static void append_timeline(shard_song_t *song, const timeline_t *timeline, GArr
     g_array_append_vals(meters, timeline->meters->data, timeline->meters->len);
 }
 
+typedef struct {
+    const uint8_t *bits;
+    size_t frame_bytes;
+} checked_t;
+
+static void checksum_song(gpointer data, gpointer user) {
+    shard_song_t *song = data;
+    const checked_t *checked = user;
+    const uint8_t *rows = checked->bits + (size_t)song->first_frame * checked->frame_bytes;
+    song->crc32 = deflate_crc32(0, rows, (size_t)song->frames * checked->frame_bytes);
+}
+
+static void checksum_songs(shard_song_t *songs, size_t n_songs, const uint8_t *bits, size_t frame_bytes, int threads) {
+    checked_t checked = {bits, frame_bytes};
+    GThreadPool *pool = g_thread_pool_new(checksum_song, &checked, threads, FALSE, NULL);
+    for (size_t i = 0; i < n_songs; i++) g_thread_pool_push(pool, &songs[i], NULL);
+    g_thread_pool_free(pool, FALSE, TRUE);
+}
+
 gboolean shard_tables_write(h5_file_t *file, const grid_t *grid, const shard_song_t *songs, timeline_t *const *timelines, size_t n_songs,
-                            const uint8_t *bits, GError **error) {
-    const size_t frame_bytes = grid_frame_bytes(grid);
+                            const uint8_t *bits, int threads, GError **error) {
     g_autofree shard_song_t *rows = g_memdup2(songs, n_songs * sizeof *songs);
     g_autoptr(GArray) tempi = g_array_new(FALSE, FALSE, sizeof(tempo_change_t)), meters = g_array_new(FALSE, FALSE, sizeof(meter_change_t));
     g_auto(h5_id_t) song_row = song_type(SHARD_VERSION);
@@ -130,8 +148,8 @@ gboolean shard_tables_write(h5_file_t *file, const grid_t *grid, const shard_son
     for (size_t i = 0; i < n_songs; i++) {
         g_autoptr(timeline_t) own = timelines ? NULL : main_timeline(&songs[i], grid->steps_per_beat);
         append_timeline(&rows[i], timelines ? timelines[i] : own, tempi, meters);
-        rows[i].crc32 = deflate_crc32(0, bits + (size_t)songs[i].first_frame * frame_bytes, (size_t)songs[i].frames * frame_bytes);
     }
+    checksum_songs(rows, n_songs, bits, grid_frame_bytes(grid), threads);
     return write_rows(file, "/songs", song_row, rows, n_songs, SONGS_CHUNK, error) &&
            write_rows(file, "/tempi", tempo_row, tempi->data, tempi->len, CHANGES_CHUNK, error) &&
            write_rows(file, "/meters", meter_row, meters->data, meters->len, CHANGES_CHUNK, error);

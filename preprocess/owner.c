@@ -36,8 +36,8 @@ struct owner {
     ino_t inode;
     double heard_s; /* since when its last touch is, monotonic */
     GMutex lock;    /* of all from fd on */
-    GCond stop;
-    gboolean stopping;
+    GCond changed;
+    gboolean beating, stopping;
     gint doubt; /* atomic: the thread did not find the mark */
     GThread *beat;
 };
@@ -215,9 +215,11 @@ static void touch(owner_t *owner) {
 static gpointer beat(gpointer data) {
     owner_t *owner = data;
     g_mutex_lock(&owner->lock);
+    owner->beating = TRUE;
+    g_cond_signal(&owner->changed);
     while (!owner->stopping) {
         const gint64 next = g_get_monotonic_time() + (gint64)(BEAT_S * G_USEC_PER_SEC);
-        while (!owner->stopping && g_cond_wait_until(&owner->stop, &owner->lock, next)) {
+        while (!owner->stopping && g_cond_wait_until(&owner->changed, &owner->lock, next)) {
         }
         if (!owner->stopping) touch(owner);
     }
@@ -225,13 +227,17 @@ static gpointer beat(gpointer data) {
     return NULL;
 }
 
-/* Signals are the main thread's. */
+/* Signals are the main thread's. A thread that begins allocates, so it has begun before this process may fork: a child in which
+ * the allocator is locked for ever would hang. */
 static gboolean start_beat(owner_t *owner) {
     sigset_t all, old;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     owner->beat = g_thread_try_new("owner", beat, owner, NULL);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
+    g_mutex_lock(&owner->lock);
+    while (owner->beat && !owner->beating) g_cond_wait(&owner->changed, &owner->lock);
+    g_mutex_unlock(&owner->lock);
     return owner->beat != NULL;
 }
 
@@ -303,7 +309,7 @@ static int make_mark(const owner_t *owner, GError **error) {
 static void owner_free(owner_t *owner) {
     if (owner->fd >= 0) close(owner->fd);
     g_mutex_clear(&owner->lock);
-    g_cond_clear(&owner->stop);
+    g_cond_clear(&owner->changed);
     g_free(owner->folder);
     g_free(owner->path);
     g_free(owner->text);
@@ -338,7 +344,7 @@ owner_t *owner_take(const char *folder, const char *name, GError **error) {
     owner->text = own_text();
     owner->fd = -1;
     g_mutex_init(&owner->lock);
-    g_cond_init(&owner->stop);
+    g_cond_init(&owner->changed);
     int fd = make_mark(owner, error);
     if (fd < 0) return owner_free(owner), NULL;
     become(owner, fd);
@@ -388,7 +394,7 @@ void owner_release(owner_t *owner) {
     if (!owner) return;
     g_mutex_lock(&owner->lock);
     owner->stopping = TRUE;
-    g_cond_signal(&owner->stop);
+    g_cond_signal(&owner->changed);
     g_mutex_unlock(&owner->lock);
     if (owner->beat) g_thread_join(owner->beat);
     if (read_mark(owner->path, &mark) && strcmp(mark.text, owner->text) == 0) unlink(owner->path);

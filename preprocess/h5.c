@@ -105,11 +105,10 @@ static h5_file_t *file_new(const char *path) {
     return file;
 }
 
-h5_file_t *h5_file_open(const char *path, GError **error) {
-    g_autoptr(h5_file_t) file = file_new(path);
-    struct stat status;
+/* TRUE where the file can be read and what it is stands in status; otherwise error says why not. */
+static gboolean is_readable(const char *path, struct stat *status, GError **error) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    gboolean readable = fd >= 0 && fstat(fd, &status) == 0;
+    gboolean readable = fd >= 0 && fstat(fd, status) == 0;
     if (!readable) {
         int cause = errno;
         g_autofree char *shown = g_filename_display_name(path);
@@ -119,7 +118,13 @@ h5_file_t *h5_file_open(const char *path, GError **error) {
                                                         : "");
     }
     if (fd >= 0) close(fd);
-    if (!readable) return NULL;
+    return readable;
+}
+
+h5_file_t *h5_file_open(const char *path, GError **error) {
+    g_autoptr(h5_file_t) file = file_new(path);
+    struct stat status;
+    if (!is_readable(path, &status, error)) return NULL;
     if (S_ISDIR(status.st_mode)) {
         g_set_error(error, H5_ERROR, H5_ERROR_OPEN, "%s: cannot open: it is a folder; name a file in it", path);
         return NULL;
@@ -138,7 +143,10 @@ h5_file_t *h5_file_open(const char *path, GError **error) {
     }
     if (H5Fis_hdf5(path) == 0) return fail_format(error, path, "it", "not an HDF5 file"), NULL;
     file->id = H5Fopen(path, H5F_ACC_RDONLY, access);
-    if (file->id < 0) return h5_fail(error, H5_ERROR_OPEN, path, "open"), NULL;
+    if (file->id < 0) { /* it may have gone meanwhile, which is not "damaged" */
+        if (is_readable(path, &status, error)) h5_fail(error, H5_ERROR_OPEN, path, "open");
+        return NULL;
+    }
     return g_steal_pointer(&file);
 }
 

@@ -73,6 +73,9 @@ ranks() {
     ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 OPENBLAS_NUM_THREADS=1 timeout --kill-after=10 120 mpirun -n "$n" "$@"
 }
 
+# Which MPI's launcher is it?
+is_open_mpi() { mpirun --version 2>/dev/null | grep -q 'Open MPI'; }
+
 # rank_of PID, launcher_of PID: the first rank of, and the launcher that is, the child of a `timeout` in the background. What the launcher is called, and
 # how many processes are between it and its ranks, is each MPI's own.
 launcher_of() { pgrep -P "$1"; }

@@ -112,8 +112,8 @@ says_once '^trainer: .*/full\.h5: ' "names the file"
 ok "which is as it was" cmp full.h5 large.h5
 ok "and nothing half-written stays" test -z "$(find . -maxdepth 1 -name 'full.h5.*')"
 
-# Stopped while it computes: products of 2000 latent units take seconds.
-ok "a wide model" "$make" wide.h5 --tracks merged --planes 1 --window 1 --latent 2000
+# Stopped while it computes: products of 2400 latent units take seconds.
+ok "a wide model" "$make" wide.h5 --tracks merged --planes 1 --window 1 --latent 2400
 cp wide.h5 wide.copy
 ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 "$trainer" --attributes wide.h5 --data data >out 2>err &
 sleep 1

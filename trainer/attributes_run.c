@@ -123,6 +123,12 @@ static void add_song(job_t *job, size_t song) {
     }
 }
 
+/* TRUE where a signal came, which is the error. */
+static gboolean was_stopped(gboolean stopped, GError **error) {
+    if (stopped) g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "stopped by a signal before the vectors were there");
+    return stopped;
+}
+
 /* This rank's songs, then the sums of all. FALSE where any rank caught a stopping signal or could not read a
  * song. */
 static gboolean add_songs(job_t *job, gboolean quiet, GError **error) {
@@ -135,10 +141,7 @@ static gboolean add_songs(job_t *job, gboolean quiet, GError **error) {
     }
     progress_end(&progress);
     if (!rolls_agree(data_rolls(job->data), error)) return FALSE;
-    if (!comm_agree(stop_signal() == 0)) {
-        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "stopped by a signal before the vectors were there");
-        return FALSE;
-    }
+    if (was_stopped(!comm_agree(stop_signal() == 0), error)) return FALSE;
     comm_sum_doubles(job->moments.sums, job->moments.n);
     return TRUE;
 }
@@ -203,6 +206,7 @@ static gboolean finish(const options_t *options, const job_t *job, GError **erro
                     "%s: its latents tell none of the attributes of these songs; train longer, or with more --free-bits", options->attributes);
         return FALSE;
     }
+    if (was_stopped(stop_signal() != 0, error)) return FALSE; /* fitting takes as long as the songs where latents are many */
     if (!checkpoint_write_attributes(options->attributes, &attributes, error)) return FALSE;
     gboolean written = TRUE;
     for (size_t i = 0; written && i < attributes.n; i++)

@@ -22,7 +22,9 @@ cut_t cut_default(void) { return (cut_t){.max_note = 64, .max_silence = 16}; }
 
 /* ---- bars ---- */
 
-static const stretch_t *stretch_at(const GArray *stretches, guint i) { return &g_array_index(stretches, stretch_t, i); }
+static const stretch_t *stretch_at(const GArray *stretches, guint i) {
+    return &g_array_index(stretches, stretch_t, i);
+}
 
 static int64_t bar_of(const song_t *song, int numerator, int denominator) {
     return (int64_t)song->ticks_per_beat * 4 * PARTS * numerator / denominator;
@@ -35,7 +37,9 @@ static GArray *find_stretches(const song_t *song) {
     for (guint i = 0; i < song->meters->len; i++) {
         const meter_t *meter = &g_array_index(song->meters, meter_t, i);
         stretch_t *last = &g_array_index(stretches, stretch_t, stretches->len - 1);
-        stretch_t stretch = {.tick = meter->tick, .next = G_MAXINT64, .bar = bar_of(song, meter->numerator, meter->denominator)};
+        stretch_t stretch = {.tick = meter->tick,
+                             .next = G_MAXINT64,
+                             .bar = bar_of(song, meter->numerator, meter->denominator)};
         if (last->tick == stretch.tick)
             *last = stretch;
         else if (last->bar != stretch.bar) {
@@ -57,14 +61,17 @@ static double bars_to(const stretch_t *stretch, int64_t tick) {
     return tick == G_MAXINT64 ? INFINITY : (double)((tick - stretch->tick) * PARTS) / (double)stretch->bar;
 }
 
-static int64_t line_of(const stretch_t *stretch, int64_t bars) { return MIN(stretch->tick + bars * stretch->bar / PARTS, stretch->next); }
+static int64_t line_of(const stretch_t *stretch, int64_t bars) {
+    return MIN(stretch->tick + bars * stretch->bar / PARTS, stretch->next);
+}
 
 /* The bar line `bars` after a bar line that lies in stretch i. */
 static int64_t go_on(const GArray *stretches, guint i, int64_t line, int64_t bars) {
     for (;; i++) {
         const stretch_t *stretch = stretch_at(stretches, i);
         int64_t done = llround(bars_to(stretch, line)), end = done + bars;
-        if (stretch->next == G_MAXINT64 || line_of(stretch, end) < stretch->next) return line_of(stretch, end);
+        if (stretch->next == G_MAXINT64 || line_of(stretch, end) < stretch->next)
+            return line_of(stretch, end);
         bars -= (int64_t)ceil(bars_to(stretch, stretch->next)) - done;
         line = stretch->next;
     }
@@ -102,13 +109,15 @@ void cut_notes(song_t *song, int bars, gboolean *cut) {
 static int64_t find_gap(const GArray *stretches, guint *at, int64_t from, int64_t to, int bars, gap_t *gap) {
     const stretch_t *before = go_to(stretches, at, from);
     guint first = *at, last = first;
-    const double begun = bars_to(before, from), rest = MIN(ceil(begun), bars_to(before, before->next)) - begun;
+    const double begun = bars_to(before, from),
+                 rest = MIN(ceil(begun), bars_to(before, before->next)) - begun;
     int64_t line = line_of(before, (int64_t)ceil(begun)), whole = 0;
     if (line >= to) return 0;
     const stretch_t *after = go_to(stretches, &last, to);
     const double ended = bars_to(after, to), more = ended - floor(ended);
     go_to(stretches, &first, line);
-    for (guint i = first; i < last; i++) whole += (int64_t)(ceil(bars_to(stretch_at(stretches, i), stretch_at(stretches, i)->next)));
+    for (guint i = first; i < last; i++)
+        whole += (int64_t)(ceil(bars_to(stretch_at(stretches, i), stretch_at(stretches, i)->next)));
     whole += (int64_t)floor(ended) - llround(bars_to(stretch_at(stretches, first), line));
     const double beside = rest + more, tiny = 1e-9;
     if ((double)whole + beside <= bars + tiny) return 0;

@@ -55,7 +55,8 @@ static void compress_chunk(gpointer data, gpointer user) {
         chunk = filled;
     }
     uLongf size = compressBound(task->chunk_bytes);
-    if (compress2(slot->out, &size, chunk, task->chunk_bytes, task->level) != Z_OK) g_error("deflate: failed to allocate memory");
+    if (compress2(slot->out, &size, chunk, task->chunk_bytes, task->level) != Z_OK)
+        g_error("deflate: failed to allocate memory");
     const uint32_t checksum = GUINT32_TO_LE(fletcher32(slot->out, size));
     memcpy(slot->out + size, &checksum, CHECKSUM_BYTES);
     g_mutex_lock(&task->lock);
@@ -76,7 +77,8 @@ static void wait_for(task_t *task, const slot_t *slot) {
     g_mutex_unlock(&task->lock);
 }
 
-gboolean deflate_chunks(const uint8_t *data, size_t bytes, size_t chunk_bytes, int level, int threads, deflate_write_fn write, gpointer user) {
+gboolean deflate_chunks(const uint8_t *data, size_t bytes, size_t chunk_bytes, int level, int threads,
+                        deflate_write_fn write, gpointer user) {
     task_t task = {.data = data, .bytes = bytes, .chunk_bytes = chunk_bytes, .level = level};
     const size_t chunks = (bytes + chunk_bytes - 1) / chunk_bytes, n = MIN(chunks, (size_t)threads * AHEAD);
     g_autofree slot_t *slots = g_new0(slot_t, n);

@@ -1,5 +1,5 @@
-/* entry: one input file's way from bytes to roll, inside a worker, and its result's way out. Owns the hashes that tell duplicates; refuses files that are not worth a worker (too large to be
- * music). */
+/* entry: one input file's way from bytes to roll, inside a worker, and its result's way out. Owns the hashes
+ * that tell duplicates; refuses files that are not worth a worker (too large to be music). */
 #include "preprocess/entry.h"
 
 #include <errno.h>
@@ -23,19 +23,23 @@ static void drop(entry_t *entry, const char *reason) {
     entry->reason[end - entry->reason] = '\0';
 }
 
-static size_t bytes_of(const roll_t *roll) { return roll->frames * roll->tracks * ROLL_PLANES * roll->stride; }
+static size_t bytes_of(const roll_t *roll) {
+    return roll->frames * roll->tracks * ROLL_PLANES * roll->stride;
+}
 
 /* SHA-256 of a roll's size and bits. */
 static void hash_roll(const roll_t *roll, const uint8_t *bits, char *hex) {
-    const guint64 size[3] = {GUINT64_TO_LE(roll->frames), GUINT64_TO_LE(roll->tracks), GUINT64_TO_LE(roll->pitches)};
+    const guint64 size[3] = {GUINT64_TO_LE(roll->frames), GUINT64_TO_LE(roll->tracks),
+                             GUINT64_TO_LE(roll->pitches)};
     hash_sha256(size, sizeof size, bits, bytes_of(roll), hex);
 }
 
-/* Moves planes down by `by` bits, where those are clear at the bottom of each: then the planes can move as one row
- * of bits, since nothing falls from one into the one before it. */
+/* Moves planes down by `by` bits, where those are clear at the bottom of each: then the planes can move as
+ * one row of bits, since nothing falls from one into the one before it. */
 static void move_down(const uint8_t *from, uint8_t *to, size_t bytes, size_t by) {
     const size_t whole = by / 8, part = by % 8;
-    for (size_t i = 0; i + whole + 1 < bytes; i++) to[i] = (uint8_t)(from[i + whole] >> part | from[i + whole + 1] << (8 - part));
+    for (size_t i = 0; i + whole + 1 < bytes; i++)
+        to[i] = (uint8_t)(from[i + whole] >> part | from[i + whole + 1] << (8 - part));
     to[bytes - whole - 1] = (uint8_t)(from[bytes - 1] >> part);
     memset(to + bytes - whole, 0, whole);
 }
@@ -72,7 +76,8 @@ static size_t count_bits(const uint8_t *bytes, size_t n) {
 static void count_notes(const roll_t *roll, size_t *notes) {
     const uint8_t *onsets = roll->bits + PLANE_ONSET * roll->stride;
     for (size_t frame = 0; frame < roll->frames; frame++)
-        for (size_t track = 0; track < roll->tracks; track++, onsets += ROLL_PLANES * roll->stride) notes[track] += count_bits(onsets, roll->stride);
+        for (size_t track = 0; track < roll->tracks; track++, onsets += ROLL_PLANES * roll->stride)
+            notes[track] += count_bits(onsets, roll->stride);
 }
 
 /* What follows the entry of a kept file: the rows of its timeline, and the roll's bytes. */
@@ -84,7 +89,8 @@ static void append_music(GByteArray *music, const timeline_t *timeline, const ro
 }
 
 /* Lays a file's bytes on the grid: the entry filled in and, where it is kept, its music. */
-static void lay_out(const char *bytes, gsize length, const layout_t *layout, entry_t *entry, GByteArray *music) {
+static void lay_out(const char *bytes, gsize length, const layout_t *layout, entry_t *entry,
+                    GByteArray *music) {
     const grid_t *grid = &layout->grid;
     g_autoptr(GError) error = NULL;
     hash_sha256(NULL, 0, bytes, length, entry->sha256);
@@ -140,7 +146,9 @@ static gboolean read_in_worker(gpointer data, const char *path, GByteArray *out,
     return TRUE;
 }
 
-worker_t *entry_worker_new(const layout_t *layout, const worker_limits_t *limits) { return worker_new(read_in_worker, (gpointer)layout, limits); }
+worker_t *entry_worker_new(const layout_t *layout, const worker_limits_t *limits) {
+    return worker_new(read_in_worker, (gpointer)layout, limits);
+}
 
 gboolean entry_take(worker_t *worker, entry_t *entry, GByteArray **music, GError **error) {
     g_autoptr(GError) cause = NULL;
@@ -162,14 +170,18 @@ gboolean entry_take(worker_t *worker, entry_t *entry, GByteArray **music, GError
     return TRUE;
 }
 
-size_t entry_timeline_bytes(const entry_t *entry) { return entry->tempi * sizeof(tempo_change_t) + entry->meters * sizeof(meter_change_t); }
+size_t entry_timeline_bytes(const entry_t *entry) {
+    return entry->tempi * sizeof(tempo_change_t) + entry->meters * sizeof(meter_change_t);
+}
 
 timeline_t *entry_timeline(const entry_t *entry, int steps_per_beat, const uint8_t *music) {
     const tempo_change_t *tempi = (const void *)music;
-    return timeline_from_rows(steps_per_beat, tempi, entry->tempi, (const void *)(tempi + entry->tempi), entry->meters);
+    return timeline_from_rows(steps_per_beat, tempi, entry->tempi, (const void *)(tempi + entry->tempi),
+                              entry->meters);
 }
 
-roll_t *entry_read_roll(const char *path, const grid_t *grid, entry_t *entry, timeline_t **timeline, GError **error) {
+roll_t *entry_read_roll(const char *path, const grid_t *grid, entry_t *entry, timeline_t **timeline,
+                        GError **error) {
     g_autoptr(GByteArray) music = NULL;
     const layout_t layout = {.grid = *grid, .cut = cut_default()};
     g_autoptr(worker_t) worker = entry_worker_new(&layout, &single_limits);
@@ -178,7 +190,8 @@ roll_t *entry_read_roll(const char *path, const grid_t *grid, entry_t *entry, ti
     if (!entry_take(worker, entry, &music, error)) return NULL;
     if (!music) {
         g_autofree char *shown = g_filename_display_name(path);
-        g_set_error(error, WORKER_ERROR, WORKER_ERROR_FAILED, "%s: cannot use this song: %s", shown, entry->reason);
+        g_set_error(error, WORKER_ERROR, WORKER_ERROR_FAILED, "%s: cannot use this song: %s", shown,
+                    entry->reason);
         return NULL;
     }
     *timeline = entry_timeline(entry, grid->steps_per_beat, music->data);

@@ -1,4 +1,5 @@
-/* entry: what becomes of one input file: parsed in a worker, laid on the grid, hashed; or dropped with a reason. */
+/* entry: what becomes of one input file: parsed in a worker, laid on the grid, hashed; or dropped with a
+ * reason. */
 #ifndef MPIANIST_PREPROCESS_ENTRY_H
 #define MPIANIST_PREPROCESS_ENTRY_H
 
@@ -13,7 +14,8 @@ typedef struct {
     char reason[ENTRY_REASON_BYTES]; /* why not kept, UTF-8; "" where kept */
     char sha256[65];                 /* of the file; "" where it could not be read */
     char content[65];                /* SHA-256 of the canonical roll */
-    char shape[65];                  /* the same for the roll transposed as low as it goes (drums stay): equal for transposed copies */
+    char shape[65]; /* the same for the roll transposed as low as it goes (drums stay): equal for transposed
+                       copies */
     int64_t frames;
     roll_counts_t counts;
     size_t notes[ROLL_MAX_TRACKS]; /* onsets in the roll, by track */
@@ -30,20 +32,24 @@ typedef struct {
     meter_t meter; /* takes the place of the files' meters; numerator 0: does not */
 } layout_t;
 
-/* A worker that reads files: worker_give() it their paths, one after the other, entry_take() what became of each. layout must outlive it. */
+/* A worker that reads files: worker_give() it their paths, one after the other, entry_take() what became of
+ * each. layout must outlive it. */
 worker_t *entry_worker_new(const layout_t *layout, const worker_limits_t *limits);
 
-/* The entry of the file that the worker was given. *music: where kept, the bytes of its timeline and of its roll, one after the other (owner: caller, g_byte_array_unref()), else NULL. A file
- * that cannot be read, is no MIDI file, crashes, hangs or takes too much memory is an entry that is not kept. FALSE with error set only where
- * no process could be started (WORKER_ERROR_FORK). */
+/* The entry of the file that the worker was given. *music: where kept, the bytes of its timeline and of its
+ * roll, one after the other (owner: caller, g_byte_array_unref()), else NULL. A file that cannot be read, is
+ * no MIDI file, crashes, hangs or takes too much memory is an entry that is not kept. FALSE with error set
+ * only where no process could be started (WORKER_ERROR_FORK). */
 gboolean entry_take(worker_t *worker, entry_t *entry, GByteArray **music, GError **error);
 
 /* How many of those bytes are the timeline's, and the timeline that they are. Owner: caller. */
 size_t entry_timeline_bytes(const entry_t *entry);
 timeline_t *entry_timeline(const entry_t *entry, int steps_per_beat, const uint8_t *music);
 
-/* All of that for a single file, which must be kept: its roll as training data has it by default, its entry (for the main tempo and meter) and its timeline.
- * NULL with error set: path and cause. Owner of both: caller. */
-roll_t *entry_read_roll(const char *path, const grid_t *grid, entry_t *entry, timeline_t **timeline, GError **error);
+/* All of that for a single file, which must be kept: its roll as training data has it by default, its entry
+ * (for the main tempo and meter) and its timeline. NULL with error set: path and cause. Owner of both:
+ * caller. */
+roll_t *entry_read_roll(const char *path, const grid_t *grid, entry_t *entry, timeline_t **timeline,
+                        GError **error);
 
 #endif

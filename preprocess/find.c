@@ -1,5 +1,6 @@
-/* find: walks folders for MIDI files. Owns which endings count, the order, and what a path says of its split; refuses names that are not there. A folder is entered once however
- * many links lead to it, so that a loop of links ends. */
+/* find: walks folders for MIDI files. Owns which endings count, the order, and what a path says of its split;
+ * refuses names that are not there. A folder is entered once however many links lead to it, so that a loop of
+ * links ends. */
 #include "preprocess/find.h"
 
 #include <errno.h>
@@ -34,7 +35,8 @@ static gboolean is_midi_name(const char *name) {
 
 /* FALSE where this folder was entered before. */
 static gboolean enter(search_t *search, const GStatBuf *status) {
-    char *key = g_strdup_printf("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT, (guint64)status->st_dev, (guint64)status->st_ino);
+    char *key = g_strdup_printf("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT, (guint64)status->st_dev,
+                                (guint64)status->st_ino);
     return g_hash_table_add(search->entered, key);
 }
 
@@ -56,21 +58,24 @@ static void add_file(search_t *search, const char *path, size_t name_at, const G
         const place_t place = {(guint64)status->st_dev, (guint64)status->st_ino, search->found->len};
         g_array_append_val(search->places, place);
         found.bytes = status->st_size;
-        found.changed_ns = (gint64)status->st_mtim.tv_sec * G_GINT64_CONSTANT(1000000000) + status->st_mtim.tv_nsec;
+        found.changed_ns =
+            (gint64)status->st_mtim.tv_sec * G_GINT64_CONSTANT(1000000000) + status->st_mtim.tv_nsec;
     }
     g_array_append_val(search->found, found);
 }
 
 static int by_bytes(gconstpointer a, gconstpointer b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-/* Below `path`; files are named by their paths from byte name_at on. Dangling links and other things that cannot be looked at are files that fail in their turn,
- * with a row of the report; a folder that cannot be opened is an error. */
+/* Below `path`; files are named by their paths from byte name_at on. Dangling links and other things that
+ * cannot be looked at are files that fail in their turn, with a row of the report; a folder that cannot be
+ * opened is an error. */
 static gboolean walk(search_t *search, const char *path, size_t name_at, GError **error) {
     g_autoptr(GError) cause = NULL;
     g_autoptr(GDir) folder = g_dir_open(path, 0, &cause);
     if (!folder) {
         g_autofree char *shown = g_filename_display_name(path);
-        g_set_error(error, FIND_ERROR, FIND_ERROR_READ, "%s: cannot read this folder: %s; make it readable, or leave it out", shown,
+        g_set_error(error, FIND_ERROR, FIND_ERROR_READ,
+                    "%s: cannot read this folder: %s; make it readable, or leave it out", shown,
                     program_cause(cause));
         return FALSE;
     }
@@ -90,17 +95,20 @@ static gboolean walk(search_t *search, const char *path, size_t name_at, GError 
     return TRUE;
 }
 
-/* Files of a folder that was named alone go by their names below it; else the folder's name as it was given tells them apart. */
+/* Files of a folder that was named alone go by their names below it; else the folder's name as it was given
+ * tells them apart. */
 static gboolean add_input(search_t *search, const char *input, gboolean alone, GError **error) {
     GStatBuf status;
     if (g_stat(input, &status) != 0) {
         int cause = errno;
         g_autofree char *shown = g_filename_display_name(input);
-        g_set_error(error, FIND_ERROR, FIND_ERROR_MISSING, "%s: cannot read: %s; name MIDI files or folders of them", shown, g_strerror(cause));
+        g_set_error(error, FIND_ERROR, FIND_ERROR_MISSING,
+                    "%s: cannot read: %s; name MIDI files or folders of them", shown, g_strerror(cause));
         return FALSE;
     }
     if (!S_ISDIR(status.st_mode)) return add_file(search, input, 0, &status), TRUE;
-    g_autofree char *below = g_build_filename(input, "x", NULL); /* as walk() joins them: without a second slash */
+    g_autofree char *below =
+        g_build_filename(input, "x", NULL); /* as walk() joins them: without a second slash */
     return !enter(search, &status) || walk(search, input, alone ? strlen(below) - 1 : 0, error);
 }
 
@@ -111,7 +119,8 @@ static gboolean read_list(const char *list, GPtrArray *inputs, GError **error) {
     gsize length = 0;
     GError *local = NULL;
     if (!g_file_get_contents(path, &text, &length, &local)) {
-        g_set_error(error, FIND_ERROR, FIND_ERROR_READ, "%s: cannot read the list of files: %s; give a text file, one name a line, or -", list,
+        g_set_error(error, FIND_ERROR, FIND_ERROR_READ,
+                    "%s: cannot read the list of files: %s; give a text file, one name a line, or -", list,
                     program_cause(local));
         g_error_free(local);
         return FALSE;
@@ -136,7 +145,8 @@ static void drop_repeated(search_t *search) {
     g_array_sort(search->places, by_place);
     for (guint i = 1; i < search->places->len; i++) {
         const place_t *place = &g_array_index(search->places, place_t, i), *before = place - 1;
-        if (place->device == before->device && place->inode == before->inode) g_array_index(search->found, found_t, place->file).path = NULL;
+        if (place->device == before->device && place->inode == before->inode)
+            g_array_index(search->found, found_t, place->file).path = NULL;
     }
     guint kept = 0;
     for (guint i = 0; i < search->found->len; i++) {
@@ -160,13 +170,16 @@ static gboolean search_all(search_t *search, char *const *inputs, const char *li
         if (!add_input(search, all->pdata[i], all->len == 1, error)) return FALSE;
     }
     if (search->found->len > 0) return TRUE;
-    g_autofree char *shown = all->len == 1 ? g_filename_display_name(all->pdata[0]) : g_strdup("the folders named");
-    g_set_error(error, FIND_ERROR, FIND_ERROR_NONE, "no MIDI file (.mid, .midi, .kar, .rmi) in %s; name another folder, or files", shown);
+    g_autofree char *shown =
+        all->len == 1 ? g_filename_display_name(all->pdata[0]) : g_strdup("the folders named");
+    g_set_error(error, FIND_ERROR, FIND_ERROR_NONE,
+                "no MIDI file (.mid, .midi, .kar, .rmi) in %s; name another folder, or files", shown);
     return FALSE;
 }
 
 found_list_t *find_files(char *const *inputs, const char *list, GError **error) {
-    g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(found_t)), places = g_array_new(FALSE, FALSE, sizeof(place_t));
+    g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(found_t)),
+                      places = g_array_new(FALSE, FALSE, sizeof(place_t));
     g_autoptr(GHashTable) entered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(found_list_t) result = g_new0(found_list_t, 1);
     result->text = g_string_chunk_new(1 << 16);

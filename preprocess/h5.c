@@ -1,6 +1,7 @@
-/* h5: HDF5 behind checked calls. Owns file handles, the way a file gets its final name, scalar attributes and float matrices; refuses to know
- * what any of them mean. Files are written in memory (the core driver) and copied to disk by write(2): after a failed write HDF5 keeps its
- * caches dirty and cannot even close, while a short write(2) is an errno and an unlink(). The price is the file's size in memory once. */
+/* h5: HDF5 behind checked calls. Owns file handles, the way a file gets its final name, scalar attributes and
+ * float matrices; refuses to know what any of them mean. Files are written in memory (the core driver) and
+ * copied to disk by write(2): after a failed write HDF5 keeps its caches dirty and cannot even close, while a
+ * short write(2) is an errno and an unlink(). The price is the file's size in memory once. */
 #include "preprocess/h5.h"
 
 #include <errno.h>
@@ -16,7 +17,8 @@
 enum {
     CORE_INCREMENT = 4 << 20,
     CHUNK_BYTES = 1 << 20,
-    END_OF_FILE_OFFSET = 28, /* in a superblock of version 2 or 3 with 8-byte addresses (HDF5 File Format Specification, II.A) */
+    END_OF_FILE_OFFSET = 28, /* in a superblock of version 2 or 3 with 8-byte addresses (HDF5 File Format
+                                Specification, II.A) */
 };
 
 struct h5_file {
@@ -41,7 +43,8 @@ static herr_t keep_innermost(unsigned n, const H5E_error2_t *entry, void *data) 
     return 0;
 }
 
-/* "unable to open file: ..., error message = 'No such file or directory', ..." -> the message between the quotes; NULL where there is none. */
+/* "unable to open file: ..., error message = 'No such file or directory', ..." -> the message between the
+ * quotes; NULL where there is none. */
 static char *system_cause(const char *reason) {
     static const char key[] = "error message = '";
     const char *message = strstr(reason, key);
@@ -52,8 +55,10 @@ static char *system_cause(const char *reason) {
 static char *plain_cause(h5_error_t code, const char *reason) {
     char *cause = system_cause(reason);
     if (cause) return cause;
-    if (strstr(reason, "memory allocation failed")) return g_strdup_printf("not enough memory (HDF5: %s)", reason);
-    if (code == H5_ERROR_WRITE) return g_strdup_printf("HDF5 failed (%s), perhaps for want of memory", reason);
+    if (strstr(reason, "memory allocation failed"))
+        return g_strdup_printf("not enough memory (HDF5: %s)", reason);
+    if (code == H5_ERROR_WRITE)
+        return g_strdup_printf("HDF5 failed (%s), perhaps for want of memory", reason);
     return g_strdup_printf("the file is %s (HDF5: %s); copy it anew, or make it again",
                            g_str_has_prefix(reason, "truncated file") ? "cut short" : "damaged", reason);
 }
@@ -74,7 +79,9 @@ gboolean h5_fail(GError **error, h5_error_t code, const char *path, const char *
     int cause = errno;
     g_autofree char *reason = NULL;
     if (H5Eget_num(H5E_DEFAULT) > 0) H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, &reason);
-    g_autofree char *text = reason ? plain_cause(code, reason) : g_strconcat(g_strerror(cause), code == H5_ERROR_WRITE ? way_out(cause) : "", NULL);
+    g_autofree char *text =
+        reason ? plain_cause(code, reason)
+               : g_strconcat(g_strerror(cause), code == H5_ERROR_WRITE ? way_out(cause) : "", NULL);
     g_autofree char *shown = g_filename_display_name(path);
     g_set_error(error, H5_ERROR, (gint)code, "%s: cannot %s: %s", shown, doing, text);
     return FALSE;
@@ -91,7 +98,9 @@ static gboolean fail_errno(GError **error, h5_error_t code, const char *path, co
 static gboolean fail_format(GError **error, const char *path, const char *what, const char *cause) {
     g_autofree char *shown = g_filename_display_name(path);
     g_set_error(error, H5_ERROR, H5_ERROR_FORMAT,
-                "%s: cannot read %s: %s; the file is damaged or written by another program; give another, or make it again", shown, what, cause);
+                "%s: cannot read %s: %s; the file is damaged or written by another program; give another, or "
+                "make it again",
+                shown, what, cause);
     return FALSE;
 }
 
@@ -126,7 +135,8 @@ h5_file_t *h5_file_open(const char *path, GError **error) {
     struct stat status;
     if (!is_readable(path, &status, error)) return NULL;
     if (S_ISDIR(status.st_mode)) {
-        g_set_error(error, H5_ERROR, H5_ERROR_OPEN, "%s: cannot open: it is a folder; name a file in it", path);
+        g_set_error(error, H5_ERROR, H5_ERROR_OPEN, "%s: cannot open: it is a folder; name a file in it",
+                    path);
         return NULL;
     }
     if (!S_ISREG(status.st_mode)) return fail_format(error, path, "it", "not a file"), NULL;
@@ -138,7 +148,8 @@ h5_file_t *h5_file_open(const char *path, GError **error) {
     g_setenv("HDF5_USE_FILE_LOCKING", "FALSE", FALSE);
 #endif
     if (status.st_size == 0) {
-        g_set_error(error, H5_ERROR, H5_ERROR_FORMAT, "%s: cannot read it: the file is empty; give another, or make it again", path);
+        g_set_error(error, H5_ERROR, H5_ERROR_FORMAT,
+                    "%s: cannot read it: the file is empty; give another, or make it again", path);
         return NULL;
     }
     if (H5Fis_hdf5(path) == 0) return fail_format(error, path, "it", "not an HDF5 file"), NULL;
@@ -185,10 +196,12 @@ h5_file_t *h5_file_create(const char *path, GError **error) {
     g_auto(h5_id_t) access = H5Pcreate(H5P_FILE_ACCESS);
     g_auto(h5_id_t) creation = H5Pcreate(H5P_FILE_CREATE);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
-    H5FD_file_image_callbacks_t callbacks = {image_malloc, image_memcpy, image_realloc, keep_image, same_file, forget_file, file};
+    H5FD_file_image_callbacks_t callbacks = {image_malloc, image_memcpy, image_realloc, keep_image,
+                                             same_file,    forget_file,  file};
     H5Pset_file_image_callbacks(access, &callbacks);
     H5Pset_fapl_core(access, CORE_INCREMENT, FALSE);
-    /* From 1.10 on all metadata is under checksums: older chunk tables are not, and a bit flipped there reads as silence. */
+    /* From 1.10 on all metadata is under checksums: older chunk tables are not, and a bit flipped there reads
+     * as silence. */
     H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
     H5Pset_obj_track_times(creation, FALSE);
     file->id = H5Fcreate(file->temporary, H5F_ACC_TRUNC, creation, access);
@@ -219,7 +232,8 @@ gboolean h5_sync_folder_of(const char *path) {
     return synced;
 }
 
-/* Closes the HDF5 file and returns the size of its bytes, which keep_image() saved: only a closed file is complete. 0 on failure. */
+/* Closes the HDF5 file and returns the size of its bytes, which keep_image() saved: only a closed file is
+ * complete. 0 on failure. */
 static size_t finish_image(h5_file_t *file) {
     uint64_t size = 0;
     gboolean closed = H5Fclose(file->id) >= 0;
@@ -238,9 +252,11 @@ gboolean h5_file_commit(h5_file_t *file, GError **error) {
         written = close(file->fd) == 0;
         file->fd = -1;
     }
-    if (!written || rename(file->temporary, file->path) != 0) return fail_errno(error, H5_ERROR_WRITE, file->path, "write");
+    if (!written || rename(file->temporary, file->path) != 0)
+        return fail_errno(error, H5_ERROR_WRITE, file->path, "write");
     g_clear_pointer(&file->temporary, g_free);
-    return h5_sync_folder_of(file->path) || fail_errno(error, H5_ERROR_WRITE, file->path, "sync the folder of");
+    return h5_sync_folder_of(file->path) ||
+           fail_errno(error, H5_ERROR_WRITE, file->path, "sync the folder of");
 }
 
 void h5_file_close(h5_file_t *file) {
@@ -258,14 +274,17 @@ void h5_file_close(h5_file_t *file) {
 hid_t h5_file_id(const h5_file_t *file) { return file->id; }
 const char *h5_file_path(const h5_file_t *file) { return file->path; }
 
-static gboolean write_attribute(h5_file_t *file, const char *object, const char *name, hid_t stored, hid_t memory, const void *value,
-                                GError **error) {
+static gboolean write_attribute(h5_file_t *file, const char *object, const char *name, hid_t stored,
+                                hid_t memory, const void *value, GError **error) {
     g_autofree char *doing = g_strdup_printf("write attribute %s", name);
     g_auto(h5_id_t) space = H5Screate(H5S_SCALAR);
-    if (H5Aexists_by_name(file->id, object, name, H5P_DEFAULT) > 0 && H5Adelete_by_name(file->id, object, name, H5P_DEFAULT) < 0)
+    if (H5Aexists_by_name(file->id, object, name, H5P_DEFAULT) > 0 &&
+        H5Adelete_by_name(file->id, object, name, H5P_DEFAULT) < 0)
         return h5_fail(error, H5_ERROR_WRITE, file->path, doing);
-    g_auto(h5_id_t) attribute = H5Acreate_by_name(file->id, object, name, stored, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    if (attribute < 0 || H5Awrite(attribute, memory, value) < 0) return h5_fail(error, H5_ERROR_WRITE, file->path, doing);
+    g_auto(h5_id_t) attribute =
+        H5Acreate_by_name(file->id, object, name, stored, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    if (attribute < 0 || H5Awrite(attribute, memory, value) < 0)
+        return h5_fail(error, H5_ERROR_WRITE, file->path, doing);
     return TRUE;
 }
 
@@ -281,17 +300,20 @@ gboolean h5_write_int(h5_file_t *file, const char *object, const char *name, int
     return write_attribute(file, object, name, H5T_STD_I64LE, H5T_NATIVE_INT64, &value, error);
 }
 
-gboolean h5_write_double(h5_file_t *file, const char *object, const char *name, double value, GError **error) {
+gboolean h5_write_double(h5_file_t *file, const char *object, const char *name, double value,
+                         GError **error) {
     return write_attribute(file, object, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &value, error);
 }
 
-gboolean h5_write_string(h5_file_t *file, const char *object, const char *name, const char *value, GError **error) {
+gboolean h5_write_string(h5_file_t *file, const char *object, const char *name, const char *value,
+                         GError **error) {
     g_auto(h5_id_t) type = h5_string_type(strlen(value));
     return write_attribute(file, object, name, type, type, value[0] ? value : "\0", error);
 }
 
 /* Opens a scalar attribute of the given class. */
-static hid_t open_attribute(h5_file_t *file, const char *object, const char *name, H5T_class_t wanted, GError **error) {
+static hid_t open_attribute(h5_file_t *file, const char *object, const char *name, H5T_class_t wanted,
+                            GError **error) {
     g_autofree char *what = g_strdup_printf("attribute %s", name);
     g_auto(h5_id_t) attribute = H5I_INVALID_HID;
     if (H5Aexists_by_name(file->id, object, name, H5P_DEFAULT) <= 0) {
@@ -306,7 +328,8 @@ static hid_t open_attribute(h5_file_t *file, const char *object, const char *nam
         h5_fail(error, H5_ERROR_READ, file->path, doing);
         return H5I_INVALID_HID;
     }
-    if (H5Tget_class(type) != wanted || H5Sget_simple_extent_npoints(space) != 1 || (wanted == H5T_INTEGER && H5Tget_size(type) > sizeof(int64_t))) {
+    if (H5Tget_class(type) != wanted || H5Sget_simple_extent_npoints(space) != 1 ||
+        (wanted == H5T_INTEGER && H5Tget_size(type) > sizeof(int64_t))) {
         fail_format(error, file->path, what, "it has another type");
         return H5I_INVALID_HID;
     }
@@ -315,7 +338,8 @@ static hid_t open_attribute(h5_file_t *file, const char *object, const char *nam
     return opened;
 }
 
-static gboolean read_number(h5_file_t *file, const char *object, const char *name, H5T_class_t wanted, hid_t memory, void *value, GError **error) {
+static gboolean read_number(h5_file_t *file, const char *object, const char *name, H5T_class_t wanted,
+                            hid_t memory, void *value, GError **error) {
     g_auto(h5_id_t) attribute = open_attribute(file, object, name, wanted, error);
     if (attribute < 0) return FALSE;
     g_autofree char *doing = g_strdup_printf("read attribute %s", name);
@@ -326,7 +350,8 @@ gboolean h5_read_int(h5_file_t *file, const char *object, const char *name, int6
     return read_number(file, object, name, H5T_INTEGER, H5T_NATIVE_INT64, value, error);
 }
 
-gboolean h5_read_double(h5_file_t *file, const char *object, const char *name, double *value, GError **error) {
+gboolean h5_read_double(h5_file_t *file, const char *object, const char *name, double *value,
+                        GError **error) {
     return read_number(file, object, name, H5T_FLOAT, H5T_NATIVE_DOUBLE, value, error);
 }
 
@@ -335,13 +360,15 @@ char *h5_read_string(h5_file_t *file, const char *object, const char *name, GErr
     if (attribute < 0) return NULL;
     g_autofree char *what = g_strdup_printf("attribute %s", name);
     g_auto(h5_id_t) stored = H5Aget_type(attribute);
-    if (H5Tis_variable_str(stored) != 0) return fail_format(error, file->path, what, "it is a string of variable length"), NULL;
+    if (H5Tis_variable_str(stored) != 0)
+        return fail_format(error, file->path, what, "it is a string of variable length"), NULL;
     g_autofree char *value = g_malloc0(H5Tget_size(stored) + 1);
     if (H5Aread(attribute, stored, value) < 0) {
         g_autofree char *doing = g_strconcat("read ", what, NULL);
         return h5_fail(error, H5_ERROR_READ, file->path, doing), NULL;
     }
-    if (!g_utf8_validate(value, -1, NULL)) return fail_format(error, file->path, what, "it is not UTF-8"), NULL;
+    if (!g_utf8_validate(value, -1, NULL))
+        return fail_format(error, file->path, what, "it is not UTF-8"), NULL;
     return g_steal_pointer(&value);
 }
 
@@ -358,22 +385,27 @@ static gboolean make_parents(h5_file_t *file, const char *name) {
     return TRUE;
 }
 
-gboolean h5_write_floats(h5_file_t *file, const char *name, const float *values, size_t rows, size_t cols, GError **error) {
+gboolean h5_write_floats(h5_file_t *file, const char *name, const float *values, size_t rows, size_t cols,
+                         GError **error) {
     g_autofree char *doing = g_strdup_printf("write %s", name);
     hsize_t size[2] = {rows, cols};
-    hsize_t chunk[2] = {CLAMP(CHUNK_BYTES / sizeof *values / MAX(cols, 1), 1, rows), MIN(cols, CHUNK_BYTES / sizeof *values)};
+    hsize_t chunk[2] = {CLAMP(CHUNK_BYTES / sizeof *values / MAX(cols, 1), 1, rows),
+                        MIN(cols, CHUNK_BYTES / sizeof *values)};
     g_auto(h5_id_t) space = H5Screate_simple(2, size, NULL);
     g_auto(h5_id_t) creation = H5Pcreate(H5P_DATASET_CREATE);
-    if (!make_parents(file, name) || H5Pset_chunk(creation, 2, chunk) < 0 || H5Pset_fletcher32(creation) < 0 ||
-        H5Pset_obj_track_times(creation, FALSE) < 0)
+    if (!make_parents(file, name) || H5Pset_chunk(creation, 2, chunk) < 0 ||
+        H5Pset_fletcher32(creation) < 0 || H5Pset_obj_track_times(creation, FALSE) < 0)
         return h5_fail(error, H5_ERROR_WRITE, file->path, doing);
-    g_auto(h5_id_t) dataset = H5Dcreate2(file->id, name, H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
-    if (dataset < 0 || H5Dwrite(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0 || H5Dflush(dataset) < 0)
+    g_auto(h5_id_t) dataset =
+        H5Dcreate2(file->id, name, H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    if (dataset < 0 || H5Dwrite(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0 ||
+        H5Dflush(dataset) < 0)
         return h5_fail(error, H5_ERROR_WRITE, file->path, doing);
     return TRUE;
 }
 
-gboolean h5_read_floats(h5_file_t *file, const char *name, float *values, size_t rows, size_t cols, GError **error) {
+gboolean h5_read_floats(h5_file_t *file, const char *name, float *values, size_t rows, size_t cols,
+                        GError **error) {
     g_autofree char *doing = g_strdup_printf("read %s", name);
     g_auto(h5_id_t) dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
     g_auto(h5_id_t) space = dataset < 0 ? dataset : H5Dget_space(dataset);
@@ -384,9 +416,11 @@ gboolean h5_read_floats(h5_file_t *file, const char *name, float *values, size_t
         return fail_format(error, file->path, name, "not a matrix of floats");
     H5Sget_simple_extent_dims(space, size, NULL);
     if (size[0] != rows || size[1] != cols) {
-        g_autofree char *cause = g_strdup_printf("it is %zu x %zu, wanted %zu x %zu", (size_t)size[0], (size_t)size[1], rows, cols);
+        g_autofree char *cause = g_strdup_printf("it is %zu x %zu, wanted %zu x %zu", (size_t)size[0],
+                                                 (size_t)size[1], rows, cols);
         return fail_format(error, file->path, name, cause);
     }
-    if (H5Dread(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0) return h5_fail(error, H5_ERROR_READ, file->path, doing);
+    if (H5Dread(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
+        return h5_fail(error, H5_ERROR_READ, file->path, doing);
     return TRUE;
 }

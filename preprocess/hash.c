@@ -13,7 +13,8 @@ enum { DIGEST_BYTES = 32 };
 #ifdef HAVE_CRYPTO
 static void digest(const void *head, size_t head_bytes, const void *body, size_t body_bytes, guint8 *out) {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    if (!context || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1 || EVP_DigestUpdate(context, head, head_bytes) != 1 ||
+    if (!context || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1 ||
+        EVP_DigestUpdate(context, head, head_bytes) != 1 ||
         EVP_DigestUpdate(context, body, body_bytes) != 1 || EVP_DigestFinal_ex(context, out, NULL) != 1)
         g_error("SHA-256: libcrypto failed to allocate memory, or does not offer it");
     EVP_MD_CTX_free(context);
@@ -28,7 +29,8 @@ static void digest(const void *head, size_t head_bytes, const void *body, size_t
 }
 #endif
 
-void hash_sha256(const void *head, size_t head_bytes, const void *body, size_t body_bytes, char hex[HASH_HEX_BYTES]) {
+void hash_sha256(const void *head, size_t head_bytes, const void *body, size_t body_bytes,
+                 char hex[HASH_HEX_BYTES]) {
     static const char digits[] = "0123456789abcdef";
     guint8 bytes[DIGEST_BYTES];
     digest(head ? head : "", head_bytes, body ? body : "", body_bytes, bytes);

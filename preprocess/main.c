@@ -18,7 +18,8 @@ static void say_farewell(gint64 start) {
     struct rusage self = {0}, children = {0};
     getrusage(RUSAGE_SELF, &self);
     getrusage(RUSAGE_CHILDREN, &children);
-    fprintf(stderr, "mpianist preprocess " MPIANIST_VERSION ": %.1f s, %ld MiB at most\n", (double)(g_get_monotonic_time() - start) / G_USEC_PER_SEC,
+    fprintf(stderr, "mpianist preprocess " MPIANIST_VERSION ": %.1f s, %ld MiB at most\n",
+            (double)(g_get_monotonic_time() - start) / G_USEC_PER_SEC,
             MAX(self.ru_maxrss, children.ru_maxrss) / 1024);
 }
 

@@ -38,7 +38,8 @@ typedef struct {
 /* Text of unknown encoding as UTF-8: as it is where valid, otherwise taken as Latin-1. */
 static char *text_to_utf8(const uint8_t *bytes, size_t length) {
     length = strnlen((const char *)bytes, length);
-    if (g_utf8_validate((const char *)bytes, (gssize)length, NULL)) return g_strndup((const char *)bytes, length);
+    if (g_utf8_validate((const char *)bytes, (gssize)length, NULL))
+        return g_strndup((const char *)bytes, length);
     GString *text = g_string_new(NULL);
     for (size_t i = 0; i < length; i++) g_string_append_unichar(text, bytes[i]);
     return g_string_free(text, FALSE);
@@ -69,13 +70,15 @@ static void read_meter(song_t *song, const smf_event_t *event) {
         song->reading.events_left_out++;
         return;
     }
-    meter_t meter = {.tick = event->tick, .numerator = event->body[0], .denominator = (uint8_t)(1 << event->body[1])};
+    meter_t meter = {
+        .tick = event->tick, .numerator = event->body[0], .denominator = (uint8_t)(1 << event->body[1])};
     g_array_append_val(song->meters, meter);
 }
 
 static void read_meta(reader_t *reader, const smf_event_t *event, guint track) {
     song_t *song = reader->song;
-    if (event->type == SMF_TEXT && track == 0 && event->tick == 0) g_ptr_array_add(song->texts, text_to_utf8(event->body, event->size));
+    if (event->type == SMF_TEXT && track == 0 && event->tick == 0)
+        g_ptr_array_add(song->texts, text_to_utf8(event->body, event->size));
     if (event->type == SMF_TRACK_NAME) {
         char **name = (char **)&song->track_names->pdata[track];
         if (**name) return; /* the first name holds */
@@ -97,7 +100,8 @@ static void read_control(reader_t *reader, const smf_event_t *event) {
     uint8_t control = event->data[0], channel = event->status & 0x0F;
     if (control == SUSTAIN) add_pedal(reader->song, event, event->data[1] >= 64);
     if (control == RESET_CONTROLLERS || control == ALL_SOUND_OFF) add_pedal(reader->song, event, FALSE);
-    if (control == ALL_SOUND_OFF || control >= ALL_NOTES_OFF) { /* those after it, omni and mono modes, imply it */
+    if (control == ALL_SOUND_OFF ||
+        control >= ALL_NOTES_OFF) { /* those after it, omni and mono modes, imply it */
         hush_t hush = {.tick = event->tick, .channel = channel};
         pairing_release_all(reader->pairing, channel, event->tick);
         g_array_append_val(reader->hushes, hush);
@@ -116,9 +120,11 @@ static void read_event(reader_t *reader, const smf_event_t *event, guint track) 
         if (event->data[1] == 0)
             pairing_release(reader->pairing, channel, event->data[0], event->tick);
         else
-            pairing_strike(
-                reader->pairing,
-                (note_t){.onset = event->tick, .pitch = event->data[0], .velocity = event->data[1], .channel = channel, .track = (uint16_t)track});
+            pairing_strike(reader->pairing, (note_t){.onset = event->tick,
+                                                     .pitch = event->data[0],
+                                                     .velocity = event->data[1],
+                                                     .channel = channel,
+                                                     .track = (uint16_t)track});
         break;
     case SMF_PROGRAM: {
         program_t program = {.tick = event->tick, .channel = channel, .program = event->data[0]};
@@ -192,7 +198,8 @@ static void read_tracks(reader_t *reader, smf_t *smf) {
 static song_t *read_song(smf_t *smf) {
     song_t *song = song_new(smf->ticks_per_beat);
     g_autoptr(pairing_t) pairing = pairing_new(song->notes, smf->ticks_per_beat);
-    g_autoptr(GArray) programs = g_array_new(FALSE, FALSE, sizeof(program_t)), hushes = g_array_new(FALSE, FALSE, sizeof(hush_t));
+    g_autoptr(GArray) programs = g_array_new(FALSE, FALSE, sizeof(program_t)),
+                      hushes = g_array_new(FALSE, FALSE, sizeof(hush_t));
     reader_t reader = {.song = song, .pairing = pairing, .programs = programs, .hushes = hushes};
     read_tracks(&reader, smf);
     return song;

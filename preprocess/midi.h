@@ -1,4 +1,5 @@
-/* midi: notes <-> Standard MIDI File (SMF). Owns the song_t type (song.c); reading is in midi.c, writing in midi_write.c.
+/* midi: notes <-> Standard MIDI File (SMF). Owns the song_t type (song.c); reading is in midi.c, writing in
+ * midi_write.c.
  *
  * A song keeps what the file says, in ticks; nothing here knows about frames or rolls. */
 #ifndef MPIANIST_PREPROCESS_MIDI_H
@@ -39,7 +40,7 @@ typedef struct {
 
 /* What could not be read as it stands. */
 typedef struct {
-    guint tracks_cut;      /* tracks that are missing, lack their end, or end where nothing makes sense any more */
+    guint tracks_cut; /* tracks that are missing, lack their end, or end where nothing makes sense any more */
     guint events_left_out; /* bytes that are no event, meters that mean nothing */
     guint tempi_left_out;  /* below 5 or above 1000 bpm: not believed */
 } midi_reading_t;
@@ -71,25 +72,29 @@ int64_t song_frame(const song_t *song, int64_t tick, int steps_per_beat);
 /* Puts song->notes into their order; stable. For who fills a song by hand. */
 void song_sort_notes(song_t *song);
 
-/* Lengthens every note that ends while its channel's sustain pedal is down to the pedal's release, or to the next onset of the
- * same pitch on the channel, or to the end of the song. Clears song->pedals. */
+/* Lengthens every note that ends while its channel's sustain pedal is down to the pedal's release, or to the
+ * next onset of the same pitch on the channel, or to the end of the song. Clears song->pedals. */
 void song_apply_pedal(song_t *song);
 
-/* The median of the tempo over the song's ticks (so one in force for more than half of them is it), and the meter in force for most of them. */
+/* The median of the tempo over the song's ticks (so one in force for more than half of them is it), and the
+ * meter in force for most of them. */
 double song_main_tempo(const song_t *song);
 meter_t song_main_meter(const song_t *song);
 
-/* "6/8" to a meter at tick 0: beats 1 to 99, note values 1 to 64. FALSE where the text is none; the meter is untouched then. */
+/* "6/8" to a meter at tick 0: beats 1 to 99, note values 1 to 64. FALSE where the text is none; the meter is
+ * untouched then. */
 gboolean meter_from_text(const char *text, meter_t *meter);
 
-/* Reads one SMF (formats 0 and 1, ticks a quarter note) from memory; other bytes may stand before it (RIFF, MacBinary). Files are read as far
- * as they make sense (song->reading). A note that is never switched off lasts to the end of its track; how presses and releases of a key go
- * together: pairing.c. Linear in length; keeps nothing. Returns NULL with MIDI_ERROR_FORMAT set for format 2, SMPTE time and what is no MIDI
- * file; the message names the cause, not the file. Owner: caller. */
+/* Reads one SMF (formats 0 and 1, ticks a quarter note) from memory; other bytes may stand before it (RIFF,
+ * MacBinary). Files are read as far as they make sense (song->reading). A note that is never switched off
+ * lasts to the end of its track; how presses and releases of a key go together: pairing.c. Linear in length;
+ * keeps nothing. Returns NULL with MIDI_ERROR_FORMAT set for format 2, SMPTE time and what is no MIDI file;
+ * the message names the cause, not the file. Owner: caller. */
 song_t *midi_parse(const void *bytes, size_t length, GError **error);
 
-/* Writes format 1: first a track with tempi, meters, pedals and texts, then one track per track name with name, programs and notes.
- * The end-of-track time is song->ticks, or the last event's where that is later; at most 2^28 - 1. Atomic: temporary, fsync, rename. FALSE with error set (file and cause) on failure. */
+/* Writes format 1: first a track with tempi, meters, pedals and texts, then one track per track name with
+ * name, programs and notes. The end-of-track time is song->ticks, or the last event's where that is later; at
+ * most 2^28 - 1. Atomic: temporary, fsync, rename. FALSE with error set (file and cause) on failure. */
 gboolean midi_write(const song_t *song, const char *path, GError **error);
 
 #endif

@@ -19,7 +19,8 @@ typedef struct {
 
 /* Variable-length quantity, up to SMF_MAX_DELTA. */
 static void append_quantity(GByteArray *out, uint32_t value) {
-    uint8_t bytes[4] = {(uint8_t)(value >> 21 | 0x80), (uint8_t)(value >> 14 | 0x80), (uint8_t)(value >> 7 | 0x80), value & 0x7F};
+    uint8_t bytes[4] = {(uint8_t)(value >> 21 | 0x80), (uint8_t)(value >> 14 | 0x80),
+                        (uint8_t)(value >> 7 | 0x80), value & 0x7F};
     int skip = value >> 21 ? 0 : value >> 14 ? 1 : value >> 7 ? 2 : 3;
     g_byte_array_append(out, bytes + skip, (guint)(4 - skip));
 }
@@ -37,7 +38,8 @@ static int compare_ticks(gconstpointer a, gconstpointer b) {
 }
 
 static void append_big_endian(GByteArray *out, uint32_t value, int bytes) {
-    for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) g_byte_array_append(out, &(uint8_t){(uint8_t)(value >> shift)}, 1);
+    for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8)
+        g_byte_array_append(out, &(uint8_t){(uint8_t)(value >> shift)}, 1);
 }
 
 /* Closes a track: its events in order, the end at ticks, the chunk's length at start. */
@@ -61,7 +63,9 @@ static guint start_track(GByteArray *out) {
     return start;
 }
 
-static void append_text(GByteArray *out, uint8_t type, const char *text) { append_meta(out, 0, type, text, strlen(text)); }
+static void append_text(GByteArray *out, uint8_t type, const char *text) {
+    append_meta(out, 0, type, text, strlen(text));
+}
 
 static void append_conductor(GByteArray *out, const song_t *song) {
     guint start = start_track(out);
@@ -70,18 +74,25 @@ static void append_conductor(GByteArray *out, const song_t *song) {
     for (guint i = 0; i < song->meters->len; i++) {
         const meter_t *meter = &g_array_index(song->meters, meter_t, i);
         uint8_t power = (uint8_t)g_bit_nth_msf(meter->denominator, -1);
-        event_t event = {.tick = meter->tick, .bytes = {SMF_META, SMF_METER, 4, meter->numerator, power, 24, 8}, .size = 7};
+        event_t event = {.tick = meter->tick,
+                         .bytes = {SMF_META, SMF_METER, 4, meter->numerator, power, 24, 8},
+                         .size = 7};
         g_array_append_val(events, event);
     }
     for (guint i = 0; i < song->tempi->len; i++) {
         const tempo_t *tempo = &g_array_index(song->tempi, tempo_t, i);
         int us = (int)lround(CLAMP(6e7 / tempo->bpm, 1, 0xFFFFFF));
-        event_t event = {.tick = tempo->tick, .bytes = {SMF_META, SMF_TEMPO, 3, (uint8_t)(us >> 16), (uint8_t)(us >> 8), (uint8_t)us}, .size = 6};
+        event_t event = {
+            .tick = tempo->tick,
+            .bytes = {SMF_META, SMF_TEMPO, 3, (uint8_t)(us >> 16), (uint8_t)(us >> 8), (uint8_t)us},
+            .size = 6};
         g_array_append_val(events, event);
     }
     for (guint i = 0; i < song->pedals->len; i++) {
         const pedal_t *pedal = &g_array_index(song->pedals, pedal_t, i);
-        event_t event = {.tick = pedal->tick, .bytes = {SMF_CONTROL | pedal->channel, SUSTAIN, pedal->down ? 127 : 0}, .size = 3};
+        event_t event = {.tick = pedal->tick,
+                         .bytes = {SMF_CONTROL | pedal->channel, SUSTAIN, pedal->down ? 127 : 0},
+                         .size = 3};
         g_array_append_val(events, event);
     }
     append_events(out, start, events, song->ticks);
@@ -99,11 +110,16 @@ static void append_track(GByteArray *out, const song_t *song, guint track) {
         program[note->channel] = note->program;
         if (note->track != track) continue;
         if (change_program) {
-            event_t change = {.tick = note->onset, .bytes = {SMF_PROGRAM | note->channel, note->program}, .size = 2};
+            event_t change = {
+                .tick = note->onset, .bytes = {SMF_PROGRAM | note->channel, note->program}, .size = 2};
             g_array_append_val(events, change);
         }
-        event_t on = {.tick = note->onset, .bytes = {SMF_NOTE_ON | note->channel, note->pitch, note->velocity}, .size = 3};
-        event_t off = {.tick = note->onset + note->length, .bytes = {SMF_NOTE_OFF | note->channel, note->pitch, 64}, .size = 3};
+        event_t on = {.tick = note->onset,
+                      .bytes = {SMF_NOTE_ON | note->channel, note->pitch, note->velocity},
+                      .size = 3};
+        event_t off = {.tick = note->onset + note->length,
+                       .bytes = {SMF_NOTE_OFF | note->channel, note->pitch, 64},
+                       .size = 3};
         g_array_append_val(events, on);
         g_array_append_val(events, off);
     }
@@ -114,7 +130,8 @@ gboolean midi_write(const song_t *song, const char *path, GError **error) {
     g_autoptr(GByteArray) out = g_byte_array_new();
     g_autoptr(GError) cause = NULL;
     if (song->ticks > SMF_MAX_DELTA) {
-        g_set_error(error, MIDI_ERROR, MIDI_ERROR_WRITE, "%s: cannot write the song: longer than the format's 2^28 ticks; split it", path);
+        g_set_error(error, MIDI_ERROR, MIDI_ERROR_WRITE,
+                    "%s: cannot write the song: longer than the format's 2^28 ticks; split it", path);
         return FALSE;
     }
     g_byte_array_append(out, (const uint8_t *)"MThd", 4);
@@ -124,9 +141,11 @@ gboolean midi_write(const song_t *song, const char *path, GError **error) {
     append_big_endian(out, (uint32_t)song->ticks_per_beat, 2);
     append_conductor(out, song);
     for (guint track = 0; track < song->track_names->len; track++) append_track(out, song, track);
-    if (g_file_set_contents_full(path, (const char *)out->data, (gssize)out->len, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0666,
-                                 &cause))
+    if (g_file_set_contents_full(path, (const char *)out->data, (gssize)out->len,
+                                 G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0666, &cause))
         return TRUE;
-    g_set_error(error, MIDI_ERROR, MIDI_ERROR_WRITE, "%s: cannot write the song: %s; make room or name another folder", path, program_cause(cause));
+    g_set_error(error, MIDI_ERROR, MIDI_ERROR_WRITE,
+                "%s: cannot write the song: %s; make room or name another folder", path,
+                program_cause(cause));
     return FALSE;
 }

@@ -45,7 +45,8 @@ struct owner {
 static gboolean fail(GError **error, const char *path, const char *doing) {
     const int cause = errno;
     g_autofree char *shown = g_filename_display_name(path);
-    g_set_error(error, OWNER_ERROR, OWNER_ERROR_WRITE, "%s: cannot %s: %s; choose another --output, or free some space", shown, doing,
+    g_set_error(error, OWNER_ERROR, OWNER_ERROR_WRITE,
+                "%s: cannot %s: %s; choose another --output, or free some space", shown, doing,
                 g_strerror(cause));
     return FALSE;
 }
@@ -81,9 +82,13 @@ static guint64 process_start(gint64 pid) {
     g_autofree char *path = g_strdup_printf("/proc/%" G_GINT64_FORMAT "/stat", pid), *text = NULL;
     unsigned long long start = 0;
     char state = '\0';
-    if (!g_file_get_contents(path, &text, NULL, NULL)) return g_file_test("/proc/self", G_FILE_TEST_EXISTS) || kill((pid_t)pid, 0) != 0 ? 0 : 1;
+    if (!g_file_get_contents(path, &text, NULL, NULL))
+        return g_file_test("/proc/self", G_FILE_TEST_EXISTS) || kill((pid_t)pid, 0) != 0 ? 0 : 1;
     const char *after = strrchr(text, ')'); /* names may hold anything */
-    if (!after || sscanf(after, ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu", &state, &start) != 2) return 1;
+    if (!after ||
+        sscanf(after, ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+               &state, &start) != 2)
+        return 1;
     return state == 'Z' || state == 'X' ? 0 : start;
 }
 
@@ -96,7 +101,8 @@ static char *kernel_name(void) {
 
 /* "31", "30_2" of an array; "" outside SLURM. */
 static char *job_name(void) {
-    const char *job = g_getenv("SLURM_JOB_ID"), *array = g_getenv("SLURM_ARRAY_JOB_ID"), *task = g_getenv("SLURM_ARRAY_TASK_ID");
+    const char *job = g_getenv("SLURM_JOB_ID"), *array = g_getenv("SLURM_ARRAY_JOB_ID"),
+               *task = g_getenv("SLURM_ARRAY_TASK_ID");
     return array && task ? g_strdup_printf("%s_%s", array, task) : g_strdup(job ? job : "");
 }
 
@@ -119,13 +125,17 @@ static char *describe(const char *text, const char *what) {
     g_autoptr(GKeyFile) file = g_key_file_new();
     if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, NULL))
         return g_strdup_printf("a process that does not say its name %s", what);
-    g_autofree char *host = g_key_file_get_string(file, "owner", "host", NULL), *job = g_key_file_get_string(file, "owner", "job", NULL);
-    const gint64 pid = g_key_file_get_int64(file, "owner", "pid", NULL), since_s = g_key_file_get_int64(file, "owner", "since", NULL);
+    g_autofree char *host = g_key_file_get_string(file, "owner", "host", NULL),
+                    *job = g_key_file_get_string(file, "owner", "job", NULL);
+    const gint64 pid = g_key_file_get_int64(file, "owner", "pid", NULL),
+                 since_s = g_key_file_get_int64(file, "owner", "since", NULL);
     g_autoptr(GDateTime) since = g_date_time_new_from_unix_local(since_s);
     const gboolean today = g_get_real_time() / G_USEC_PER_SEC - since_s < 12 * 3600;
-    g_autofree char *when = since ? g_date_time_format(since, today ? "%H:%M" : "%Y-%m-%d %H:%M") : g_strdup("?");
-    g_autofree char *who = job && *job ? g_strdup_printf("job %s on %s (pid %" G_GINT64_FORMAT ")", job, host ? host : "?", pid)
-                                       : g_strdup_printf("process %" G_GINT64_FORMAT " on %s", pid, host ? host : "?");
+    g_autofree char *when =
+        since ? g_date_time_format(since, today ? "%H:%M" : "%Y-%m-%d %H:%M") : g_strdup("?");
+    g_autofree char *who =
+        job && *job ? g_strdup_printf("job %s on %s (pid %" G_GINT64_FORMAT ")", job, host ? host : "?", pid)
+                    : g_strdup_printf("process %" G_GINT64_FORMAT " on %s", pid, host ? host : "?");
     return g_strdup_printf("%s %s %s", who, what, when);
 }
 
@@ -136,11 +146,13 @@ typedef enum { LIFE_THERE, LIFE_GONE, LIFE_ELSEWHERE } life_t;
 static life_t life_of(const char *text) {
     g_autoptr(GKeyFile) file = g_key_file_new();
     if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, NULL)) return LIFE_ELSEWHERE;
-    g_autofree char *host = g_key_file_get_string(file, "owner", "host", NULL), *kernel = g_key_file_get_string(file, "owner", "kernel", NULL);
+    g_autofree char *host = g_key_file_get_string(file, "owner", "host", NULL),
+                    *kernel = g_key_file_get_string(file, "owner", "kernel", NULL);
     g_autofree char *here = host_name(), *this_kernel = kernel_name();
     if (g_strcmp0(host, here) != 0 || g_strcmp0(kernel, this_kernel) != 0) return LIFE_ELSEWHERE;
     const guint64 start = process_start(g_key_file_get_int64(file, "owner", "pid", NULL));
-    return start != 0 && start == g_key_file_get_uint64(file, "owner", "started", NULL) ? LIFE_THERE : LIFE_GONE;
+    return start != 0 && start == g_key_file_get_uint64(file, "owner", "started", NULL) ? LIFE_THERE
+                                                                                        : LIFE_GONE;
 }
 
 /* ---- marks ---- */
@@ -204,7 +216,8 @@ static void push_aside(const char *path, const mark_t *gone) {
 static void touch(owner_t *owner) {
     struct stat status;
     int fd = open(owner->path, O_RDONLY | O_CLOEXEC);
-    const gboolean own = fd >= 0 && fstat(fd, &status) == 0 && status.st_ino == owner->inode && status.st_dev == owner->device;
+    const gboolean own =
+        fd >= 0 && fstat(fd, &status) == 0 && status.st_ino == owner->inode && status.st_dev == owner->device;
     if (fd >= 0) close(fd);
     if (own && futimens(owner->fd, NULL) == 0)
         owner->heard_s = now_s();
@@ -227,8 +240,8 @@ static gpointer beat(gpointer data) {
     return NULL;
 }
 
-/* Signals are the main thread's. A thread that begins allocates, so it has begun before this process may fork: a child in which
- * the allocator is locked for ever would hang. */
+/* Signals are the main thread's. A thread that begins allocates, so it has begun before this process may
+ * fork: a child in which the allocator is locked for ever would hang. */
 static gboolean start_beat(owner_t *owner) {
     sigset_t all, old;
     sigfillset(&all);
@@ -268,7 +281,8 @@ static life_t judge(const mark_t *mark, mark_t *first, double *since_s, int cloc
     if (mark->touched_s != first->touched_s) return LIFE_THERE;
     futimens(clock_fd, NULL);
     fstat(clock_fd, &status);
-    const double age_s = (double)status.st_mtim.tv_sec + 1e-9 * (double)status.st_mtim.tv_nsec - mark->touched_s;
+    const double age_s =
+        (double)status.st_mtim.tv_sec + 1e-9 * (double)status.st_mtim.tv_nsec - mark->touched_s;
     if (age_s > PATIENCE_S && now_s() - *since_s > WATCH_S) return LIFE_GONE;
     g_usleep(G_USEC_PER_SEC / 10);
     return LIFE_ELSEWHERE;
@@ -289,8 +303,10 @@ static int contend(const owner_t *owner, const char *temporary, int fd, GError *
         const life_t life = judge(&mark, &first, &since_s, fd);
         if (life == LIFE_GONE) push_aside(owner->path, &mark);
         if (life != LIFE_THERE) continue;
-        g_autofree char *who = describe(mark.text, "writes here since"), *shown = g_filename_display_name(owner->folder);
-        g_set_error(error, OWNER_ERROR, OWNER_ERROR_TAKEN, "%s: %s; wait for it, or choose another --output", shown, who);
+        g_autofree char *who = describe(mark.text, "writes here since"),
+                        *shown = g_filename_display_name(owner->folder);
+        g_set_error(error, OWNER_ERROR, OWNER_ERROR_TAKEN, "%s: %s; wait for it, or choose another --output",
+                    shown, who);
         return -1;
     }
 }
@@ -333,7 +349,8 @@ static void sweep_marks(const owner_t *owner) {
     g_autoptr(GDir) dir = g_dir_open(owner->folder, 0, NULL);
     for (const char *name; dir && (name = g_dir_read_name(dir));) {
         g_autofree char *path = g_strdup_printf("%s/%s", owner->folder, name);
-        if (g_str_has_prefix(name, prefix) && g_str_has_suffix(name, ".tmp") && is_leftover(owner, path)) unlink(path);
+        if (g_str_has_prefix(name, prefix) && g_str_has_suffix(name, ".tmp") && is_leftover(owner, path))
+            unlink(path);
     }
 }
 
@@ -367,15 +384,19 @@ static gboolean look_closer(owner_t *owner, GError **error) {
         owner->inode = mark.inode;
         owner->device = mark.device;
     } else if (!there && errno == ENOENT &&
-               silence_s < WATCH_S) { /* too short for another to take over: one who took it for an older mark moved it */
+               silence_s < WATCH_S) { /* too short for another to take over: one who took it for an older mark
+                                         moved it */
         int fd = make_mark(owner, error);
         good = fd >= 0;
         if (good) become(owner, fd);
     } else {
         g_autofree char *shown = g_filename_display_name(owner->folder);
-        g_autofree char *who = there ? describe(mark.text, "took over at") : g_strdup("the mark of who writes here is gone");
+        g_autofree char *who =
+            there ? describe(mark.text, "took over at") : g_strdup("the mark of who writes here is gone");
         g_set_error(error, OWNER_ERROR, OWNER_ERROR_LOST,
-                    "%s: %s, when this process had not been heard of for %.0f s; it stops here and leaves the rest to others", shown, who, silence_s);
+                    "%s: %s, when this process had not been heard of for %.0f s; it stops here and leaves "
+                    "the rest to others",
+                    shown, who, silence_s);
     }
     g_mutex_unlock(&owner->lock);
     return good;
@@ -384,7 +405,8 @@ static gboolean look_closer(owner_t *owner, GError **error) {
 gboolean owner_check(owner_t *owner, GError **error) {
     struct stat status;
     if (!owner) return TRUE;
-    if (!g_atomic_int_get(&owner->doubt) && stat(owner->path, &status) == 0 && status.st_ino == owner->inode && status.st_dev == owner->device)
+    if (!g_atomic_int_get(&owner->doubt) && stat(owner->path, &status) == 0 &&
+        status.st_ino == owner->inode && status.st_dev == owner->device)
         return TRUE;
     return look_closer(owner, error);
 }

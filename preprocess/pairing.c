@@ -46,11 +46,16 @@ struct pairing {
     piano_key_t keys[CHANNELS][PITCHES];
 };
 
-static note_t *note_at(const pairing_t *pairing, guint i) { return &g_array_index(pairing->notes, note_t, i); }
-static press_t *press_at(const pairing_t *pairing, guint i) { return &g_array_index(pairing->presses, press_t, i); }
+static note_t *note_at(const pairing_t *pairing, guint i) {
+    return &g_array_index(pairing->notes, note_t, i);
+}
+static press_t *press_at(const pairing_t *pairing, guint i) {
+    return &g_array_index(pairing->presses, press_t, i);
+}
 
 static void begin_track(pairing_t *pairing) {
-    const piano_key_t silent = {.waiting = NONE, .latest = NONE, .swapped = NONE, .swapped_tick = NEVER, .stray_tick = NEVER};
+    const piano_key_t silent = {
+        .waiting = NONE, .latest = NONE, .swapped = NONE, .swapped_tick = NEVER, .stray_tick = NEVER};
     for (int channel = 0; channel < CHANNELS; channel++)
         for (int pitch = 0; pitch < PITCHES; pitch++) pairing->keys[channel][pitch] = silent;
     g_array_set_size(pairing->presses, 0);
@@ -77,7 +82,8 @@ void pairing_free(pairing_t *pairing) {
 
 /* No release is left for the last one of the run, so each has the one that stands before it. */
 static void settle_swapped(pairing_t *pairing, piano_key_t *key) {
-    for (guint32 i = key->swapped; i != NONE; i = press_at(pairing, i)->before) note_at(pairing, press_at(pairing, i)->note)->length = 0;
+    for (guint32 i = key->swapped; i != NONE; i = press_at(pairing, i)->before)
+        note_at(pairing, press_at(pairing, i)->note)->length = 0;
     if (key->waiting == key->swapped) key->waiting = NONE;
     key->swapped = NONE;
 }
@@ -104,7 +110,8 @@ void pairing_strike(pairing_t *pairing, note_t note) {
         key->swapped_tick = NEVER;
     }
     key->stray_tick = NEVER;
-    if (key->waiting != NONE && note_at(pairing, press_at(pairing, key->waiting)->note)->onset == note.onset) {
+    if (key->waiting != NONE &&
+        note_at(pairing, press_at(pairing, key->waiting)->note)->onset == note.onset) {
         note_t *same = note_at(pairing, press_at(pairing, key->waiting)->note);
         same->velocity = MAX(same->velocity, note.velocity);
         press.note = press_at(pairing, key->waiting)->note;
@@ -122,7 +129,8 @@ static void release(pairing_t *pairing, piano_key_t *key, int64_t tick) {
     press_t *press = press_at(pairing, key->waiting);
     note_t *note = note_at(pairing, press->note);
     key->waiting = press->below;
-    if (press->note == key->latest || tick - press->since <= pairing->hold) note->length = MAX(note->length, tick - note->onset);
+    if (press->note == key->latest || tick - press->since <= pairing->hold)
+        note->length = MAX(note->length, tick - note->onset);
     if (press->below == NONE) return;
     press_t *below = press_at(pairing, press->below);
     if (tick - note->onset <= pairing->legato) below->since = note->onset;
@@ -166,7 +174,9 @@ static void set_lengths(pairing_t *pairing, int64_t tick) {
     for (guint i = pairing->notes->len; i-- > pairing->first;) {
         note_t *note = note_at(pairing, i);
         int64_t *next = &at[note->channel][note->pitch];
-        int64_t end = note->length != OPEN ? note->onset + note->length : *next == G_MAXINT64 ? MAX(tick, note->onset) : *next;
+        int64_t end = note->length != OPEN  ? note->onset + note->length
+                      : *next == G_MAXINT64 ? MAX(tick, note->onset)
+                                            : *next;
         note->length = MIN(end, *next) - note->onset;
         *next = note->onset;
     }

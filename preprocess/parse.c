@@ -60,7 +60,8 @@ static gboolean collect(const parse_t *parse, pool_t *pool, GError **error) {
     if (pool->tasks[which] == 0) retire(pool, which);
     const digest_t key = spool_key(&parse->files->files[i], parse->layout);
     if (!owner_check(parse->owner, error) ||
-        !spool_add(parse->spool, &key, &entry, parse->options->dry_run && !parse->options->parts ? NULL : bits, &at, error))
+        !spool_add(parse->spool, &key, &entry,
+                   parse->options->dry_run && !parse->options->parts ? NULL : bits, &at, error))
         return FALSE;
     rows_take(&parse->rows[i], &entry, at);
     return TRUE;
@@ -74,8 +75,8 @@ static gboolean give_first(const parse_t *parse, pool_t *pool, size_t jobs, GErr
     return TRUE;
 }
 
-gboolean parse_files(const corpus_options_t *options, const found_list_t *files, row_t *rows, guint16 part, const char *layout, spool_t *spool,
-                     owner_t *owner, GError **error) {
+gboolean parse_files(const corpus_options_t *options, const found_list_t *files, row_t *rows, guint16 part,
+                     const char *layout, spool_t *spool, owner_t *owner, GError **error) {
     const parse_t parse = {options, files, rows, part, layout, spool, owner};
     const size_t wanted = rows_missing(rows, files->n, part);
     progress_t progress = progress_start("files", options->quiet);

@@ -8,7 +8,7 @@
 
 /* Parses every file of a part whose row has no record yet, and adds it to the spool under spool_key(file,
  * layout), as long as owner is the owner. FALSE with error set. */
-gboolean parse_files(const corpus_options_t *options, const found_list_t *files, row_t *rows, guint16 part, const char *layout, spool_t *spool,
-                     owner_t *owner, GError **error);
+gboolean parse_files(const corpus_options_t *options, const found_list_t *files, row_t *rows, guint16 part,
+                     const char *layout, spool_t *spool, owner_t *owner, GError **error);
 
 #endif

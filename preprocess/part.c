@@ -44,7 +44,9 @@ char *part_identity(const found_list_t *files, const char *options) {
     return g_strdup_printf("options %s\nfiles %zu %s\n", options, files->n, g_checksum_get_string(checksum));
 }
 
-char *part_seal(const char *identity, guint16 part, guint16 parts) { return g_strdup_printf("part %u of %u\n%s", part + 1U, (guint)parts, identity); }
+char *part_seal(const char *identity, guint16 part, guint16 parts) {
+    return g_strdup_printf("part %u of %u\n%s", part + 1U, (guint)parts, identity);
+}
 
 gboolean part_count(const char *folder, guint16 *parts, GError **error) {
     g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
@@ -52,13 +54,15 @@ gboolean part_count(const char *folder, guint16 *parts, GError **error) {
     for (const char *name; dir && (name = g_dir_read_name(dir));) {
         unsigned part = 0, of = 0;
         int end = 0;
-        if (sscanf(name, "preprocess-part-%5u-of-%5u%n", &part, &of, &end) != 2 || of < 1 || of > PART_MOST) continue;
+        if (sscanf(name, "preprocess-part-%5u-of-%5u%n", &part, &of, &end) != 2 || of < 1 || of > PART_MOST)
+            continue;
         if (strcmp(name + end, ".part") != 0 && strcmp(name + end, ".spool") != 0) continue;
         if (*parts != 0 && *parts != of) {
             const guint first = MIN(*parts, of), second = MAX(*parts, of);
             g_set_error(error, PART_ERROR, PART_ERROR_UNFIT,
-                        "%s: holds parts of %u and parts of %u; remove those that are too many: rm %s/preprocess-part-*-of-%05u.*", folder, first,
-                        second, folder, first);
+                        "%s: holds parts of %u and parts of %u; remove those that are too many: rm "
+                        "%s/preprocess-part-*-of-%05u.*",
+                        folder, first, second, folder, first);
             return FALSE;
         }
         *parts = (guint16)of;
@@ -68,7 +72,16 @@ gboolean part_count(const char *folder, guint16 *parts, GError **error) {
 
 /* What is wrong with parts, by kind: numbers of parts as "2,4-7", and of the first of them what it says
  * itself. */
-typedef enum { FAULT_MISSING, FAULT_UNFINISHED, FAULT_DAMAGED, FAULT_VERSION, FAULT_RENAMED, FAULT_OPTIONS, FAULT_FILES, FAULTS } fault_t;
+typedef enum {
+    FAULT_MISSING,
+    FAULT_UNFINISHED,
+    FAULT_DAMAGED,
+    FAULT_VERSION,
+    FAULT_RENAMED,
+    FAULT_OPTIONS,
+    FAULT_FILES,
+    FAULTS
+} fault_t;
 static const char *const fault_words[FAULTS] = {"missing",
                                                 "not finished",
                                                 "damaged",
@@ -78,19 +91,22 @@ static const char *const fault_words[FAULTS] = {"missing",
                                                 "made from another list of files (names, sizes, times)"};
 
 /* Opens one part and takes up its records. Returns what is wrong with it; FAULTS where nothing is. */
-static fault_t open_part(const char *folder, guint16 part, guint16 parts, const char *identity, const found_list_t *files, row_t *rows,
-                         const char *layout, spool_t **spool) {
+static fault_t open_part(const char *folder, guint16 part, guint16 parts, const char *identity,
+                         const found_list_t *files, row_t *rows, const char *layout, spool_t **spool) {
     g_autofree char *path = part_path(folder, part, parts, "part");
     g_autofree char *unfinished = part_path(folder, part, parts, "spool");
     g_autofree char *wanted = part_seal(identity, part, parts);
-    if (!g_file_test(path, G_FILE_TEST_EXISTS)) return g_file_test(unfinished, G_FILE_TEST_EXISTS) ? FAULT_UNFINISHED : FAULT_MISSING;
+    if (!g_file_test(path, G_FILE_TEST_EXISTS))
+        return g_file_test(unfinished, G_FILE_TEST_EXISTS) ? FAULT_UNFINISHED : FAULT_MISSING;
     *spool = spool_open_sealed(path, NULL);
     g_autofree char *seal = *spool ? rows_load(rows, files, part, layout, FALSE, *spool) : NULL;
     if (!seal) return *spool && spool_is_foreign(*spool) ? FAULT_VERSION : FAULT_DAMAGED;
     if (strcmp(seal, wanted) == 0) return rows_missing(rows, files->n, part) == 0 ? FAULTS : FAULT_DAMAGED;
     g_auto(GStrv) said = g_strsplit(seal, "\n", -1), want = g_strsplit(wanted, "\n", -1);
     if (g_strv_length(said) != g_strv_length(want)) return FAULT_DAMAGED;
-    return strcmp(said[0], want[0]) != 0 ? FAULT_RENAMED : strcmp(said[1], want[1]) != 0 ? FAULT_OPTIONS : FAULT_FILES;
+    return strcmp(said[0], want[0]) != 0   ? FAULT_RENAMED
+           : strcmp(said[1], want[1]) != 0 ? FAULT_OPTIONS
+                                           : FAULT_FILES;
 }
 
 /* "2,4-7": the numbers, from 1, of the parts that have this fault, or any where fault is FAULTS; *n: how
@@ -100,7 +116,8 @@ static char *list_parts(const fault_t *faults, guint16 parts, fault_t fault, gui
     *n = 0;
     for (guint i = 0, first = 0; i < parts; i++) {
         const gboolean in = fault == FAULTS ? faults[i] != FAULTS : faults[i] == fault;
-        const gboolean next = i + 1 < parts && (fault == FAULTS ? faults[i + 1] != FAULTS : faults[i + 1] == fault);
+        const gboolean next =
+            i + 1 < parts && (fault == FAULTS ? faults[i + 1] != FAULTS : faults[i + 1] == fault);
         if (!in) first = i + 1;
         *n += (guint)in;
         if (!in || next) continue;
@@ -116,17 +133,19 @@ static void set_faults(const char *folder, const fault_t *faults, guint16 parts,
     for (fault_t fault = 0; fault < FAULTS; fault++) {
         g_autofree char *numbers = list_parts(faults, parts, fault, &n);
         if (n > 0)
-            g_string_append_printf(text, "%s%s %s of %u %s %s", text->len ? "; " : "", n == 1 ? "part" : "parts", numbers, (guint)parts,
-                                   n == 1 ? "is" : "are", fault_words[fault]);
+            g_string_append_printf(text, "%s%s %s of %u %s %s", text->len ? "; " : "",
+                                   n == 1 ? "part" : "parts", numbers, (guint)parts, n == 1 ? "is" : "are",
+                                   fault_words[fault]);
     }
     g_autofree char *all = list_parts(faults, parts, FAULTS, &n);
     g_autofree char *each = n == 1 ? g_strdup("") : g_strdup_printf(" for I = %s", all);
-    g_set_error(error, PART_ERROR, PART_ERROR_UNFIT, "%s: %s; run the same command with --part %s/%u in place of --join%s", folder, text->str,
+    g_set_error(error, PART_ERROR, PART_ERROR_UNFIT,
+                "%s: %s; run the same command with --part %s/%u in place of --join%s", folder, text->str,
                 n == 1 ? all : "I", (guint)parts, each);
 }
 
-gboolean part_open_all(const char *folder, guint16 parts, const char *identity, const found_list_t *files, row_t *rows, const char *layout,
-                       spool_t **spools, GError **error) {
+gboolean part_open_all(const char *folder, guint16 parts, const char *identity, const found_list_t *files,
+                       row_t *rows, const char *layout, spool_t **spools, GError **error) {
     g_autofree fault_t *faults = g_new0(fault_t, parts);
     gboolean good = TRUE;
     for (guint16 part = 0; part < parts; part++) {
@@ -141,12 +160,15 @@ static char *joined_path(const char *folder) { return g_build_filename(folder, "
 
 static gboolean fail(GError **error, const char *path, const char *doing) {
     const int cause = errno;
-    g_set_error(error, PART_ERROR, PART_ERROR_WRITE, "%s: cannot %s: %s; make room and run the same command again", path, doing, g_strerror(cause));
+    g_set_error(error, PART_ERROR, PART_ERROR_WRITE,
+                "%s: cannot %s: %s; make room and run the same command again", path, doing,
+                g_strerror(cause));
     return FALSE;
 }
 
 gboolean part_mark_joined(const char *folder, const char *identity, guint16 parts, GError **error) {
-    g_autofree char *path = joined_path(folder), *temporary = owner_temporary(path), *text = part_seal(identity, 0, parts);
+    g_autofree char *path = joined_path(folder), *temporary = owner_temporary(path),
+                    *text = part_seal(identity, 0, parts);
     const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     gboolean written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0;
     written = written && rename(temporary, path) == 0 && h5_sync_folder_of(path);

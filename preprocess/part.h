@@ -31,8 +31,8 @@ char *part_seal(const char *identity, guint16 part, guint16 parts);
 gboolean part_count(const char *folder, guint16 *parts, GError **error);
 /* Opens all parts for reading and takes up their records. spools: [parts], owner: caller, also on failure.
  * FALSE with error set: all that is missing or does not fit, and the way out. */
-gboolean part_open_all(const char *folder, guint16 parts, const char *identity, const found_list_t *files, row_t *rows, const char *layout,
-                       spool_t **spools, GError **error);
+gboolean part_open_all(const char *folder, guint16 parts, const char *identity, const found_list_t *files,
+                       row_t *rows, const char *layout, spool_t **spools, GError **error);
 
 /* A join leaves FOLDER/preprocess.joined, what it joined, so that a join or a part that comes late knows that
  * nothing is left to do. FALSE with error set. */

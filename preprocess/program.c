@@ -11,7 +11,8 @@
 
 static int lost; /* errno of the first failed g_print() */
 
-/* Flushed here, where a failure has its cause: an MPI library may flush all streams as it ends, and drops what the disk refuses. */
+/* Flushed here, where a failure has its cause: an MPI library may flush all streams as it ends, and drops
+ * what the disk refuses. */
 static void print_bytes(const char *text) {
     if ((fputs(text, stdout) < 0 || fflush(stdout) != 0) && lost == 0) lost = errno;
 }
@@ -64,5 +65,7 @@ const char *program_cause(const GError *error) {
 }
 
 void program_print_version(const char *name) {
-    g_print("mpianist-%s " MPIANIST_VERSION "\nLicense MIT. There is no warranty, to the extent permitted by law.\n", name);
+    g_print("mpianist-%s " MPIANIST_VERSION
+            "\nLicense MIT. There is no warranty, to the extent permitted by law.\n",
+            name);
 }

@@ -1,4 +1,5 @@
-/* progress: owns one line of the terminal while something is counted. Writes nothing in pipes, in the first two seconds, or more than ten times a second. */
+/* progress: owns one line of the terminal while something is counted. Writes nothing in pipes, in the first
+ * two seconds, or more than ten times a second. */
 #include "preprocess/progress.h"
 
 #include <stdio.h>
@@ -7,7 +8,8 @@
 enum { BAR = 30, PATIENCE_US = 2 * G_USEC_PER_SEC, INTERVAL_US = G_USEC_PER_SEC / 10 };
 
 progress_t progress_start(const char *label, gboolean quiet) {
-    return (progress_t){.on = !quiet && isatty(STDERR_FILENO), .start = g_get_monotonic_time(), .label = label};
+    return (progress_t){
+        .on = !quiet && isatty(STDERR_FILENO), .start = g_get_monotonic_time(), .label = label};
 }
 
 void progress_show(progress_t *progress, size_t done, size_t total) {
@@ -20,7 +22,8 @@ void progress_show(progress_t *progress, size_t done, size_t total) {
     char bar[BAR + 1];
     for (int i = 0; i < BAR; i++) bar[i] = i < filled ? '#' : '.';
     bar[BAR] = '\0';
-    fprintf(stderr, "\r[%s] %zu of %zu %s, %d:%02d left\033[K", bar, done, total, progress->label, (int)left_s / 60, (int)left_s % 60);
+    fprintf(stderr, "\r[%s] %zu of %zu %s, %d:%02d left\033[K", bar, done, total, progress->label,
+            (int)left_s / 60, (int)left_s % 60);
     fflush(stderr);
 }
 

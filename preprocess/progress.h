@@ -1,4 +1,5 @@
-/* progress: one line with a bar and the time left on standard error, where that is a terminal and the work takes more than two seconds. */
+/* progress: one line with a bar and the time left on standard error, where that is a terminal and the work
+ * takes more than two seconds. */
 #ifndef MPIANIST_PREPROCESS_PROGRESS_H
 #define MPIANIST_PREPROCESS_PROGRESS_H
 

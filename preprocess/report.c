@@ -13,8 +13,8 @@ G_DEFINE_QUARK(mpianist_report_error, report_error)
 
 enum { MOST_REASONS = 5 }; /* the report has all */
 
-/* What changes, and what was left out, moved or cut, a column each; and what the summary says of it, after how many there were in how many of the files that
- * were kept: of one, of several. NULL: nothing. */
+/* What changes, and what was left out, moved or cut, a column each; and what the summary says of it, after
+ * how many there were in how many of the files that were kept: of one, of several. NULL: nothing. */
 enum {
     TEMPO_CHANGES,
     METER_CHANGES,
@@ -34,16 +34,20 @@ static const struct {
 } COUNT[COUNTS] = {
     [TEMPO_CHANGES] = {"tempo_changes", NULL, NULL, NULL},
     [METER_CHANGES] = {"meter_changes", NULL, NULL, NULL},
-    [OUT_OF_RANGE] = {"out_of_range", "note out of range left out", "notes out of range left out", "--fold-octaves moves them in"},
+    [OUT_OF_RANGE] = {"out_of_range", "note out of range left out", "notes out of range left out",
+                      "--fold-octaves moves them in"},
     [FOLDED] = {"folded", NULL, NULL, NULL},
-    [DRUMS_LEFT_OUT] = {"drums_left_out", "drum note left out", "drum notes left out", "a track of their own takes them: --tracks ...,drums"},
-    [MERGED] = {"merged", "note in one frame with another of its key", "notes in one frame with others of their keys",
-                "--steps-per-beat tells repeats apart"},
+    [DRUMS_LEFT_OUT] = {"drums_left_out", "drum note left out", "drum notes left out",
+                        "a track of their own takes them: --tracks ...,drums"},
+    [MERGED] = {"merged", "note in one frame with another of its key",
+                "notes in one frame with others of their keys", "--steps-per-beat tells repeats apart"},
     [NOTES_CUT] = {"notes_cut", "note cut short", "notes cut short", "--max-note"},
     [SILENCE_CUT] = {"silence_cut", "bar of silence cut out", "bars of silence cut out", "--max-silence"},
     [EVENTS_LEFT_OUT] = {"events_left_out", "damaged event left out", "damaged events left out", NULL},
-    [TEMPI_LEFT_OUT] = {"tempi_left_out", "tempo not believed", "tempi not believed", "below 5 or above 1000 bpm"},
-    [WARNINGS] = {"warnings", "track missing or without its end", "tracks missing or without their ends", "read as far as they go"},
+    [TEMPI_LEFT_OUT] = {"tempi_left_out", "tempo not believed", "tempi not believed",
+                        "below 5 or above 1000 bpm"},
+    [WARNINGS] = {"warnings", "track missing or without its end", "tracks missing or without their ends",
+                  "read as far as they go"},
 };
 
 struct report {
@@ -91,7 +95,8 @@ static char *tracks_of(const entry_t *entry, const grid_t *grid) {
     GString *out = g_string_new(NULL);
     for (int track = 0; track < grid->n_tracks; track++) {
         if (entry->notes[track] > 0)
-            g_string_append_printf(out, "%s%s %zu", out->len ? ", " : "", role_name(grid->roles[track]), entry->notes[track]);
+            g_string_append_printf(out, "%s%s %zu", out->len ? ", " : "", role_name(grid->roles[track]),
+                                   entry->notes[track]);
     }
     return g_string_free(out, FALSE);
 }
@@ -115,17 +120,21 @@ static void write_row(FILE *out, const report_row_t *row, const grid_t *grid) {
     g_autofree char *tracks = tracks_of(entry, grid);
     g_autofree char *twin = row->twin ? cell(row->twin) : g_strdup("");
     g_autofree char *tempo = entry->tempo_bpm > 0 ? g_strdup_printf("%.2f", entry->tempo_bpm) : g_strdup("");
-    g_autofree char *meter = entry->meter.numerator ? g_strdup_printf("%u/%u", entry->meter.numerator, entry->meter.denominator) : g_strdup("");
+    g_autofree char *meter = entry->meter.numerator
+                                 ? g_strdup_printf("%u/%u", entry->meter.numerator, entry->meter.denominator)
+                                 : g_strdup("");
     gint64 counts[COUNTS];
-    fprintf(out, "%s\t%s\t%s\t%zu\t%" G_GINT64_FORMAT "\t%s\t%s\t%s\t%s\t%s", path, entry->kept ? "kept" : "dropped", reason, notes_of(entry),
-            entry->frames, tempo, meter, tracks, twin, entry->kept ? split_name(row->split) : "");
+    fprintf(out, "%s\t%s\t%s\t%zu\t%" G_GINT64_FORMAT "\t%s\t%s\t%s\t%s\t%s", path,
+            entry->kept ? "kept" : "dropped", reason, notes_of(entry), entry->frames, tempo, meter, tracks,
+            twin, entry->kept ? split_name(row->split) : "");
     counts_of(entry, counts);
     for (int i = 0; i < COUNTS; i++) fprintf(out, "\t%" G_GINT64_FORMAT, counts[i]);
     fprintf(out, "\t%s\n", entry->sha256);
 }
 
 static gboolean fail(const report_t *report, GError **error) {
-    g_set_error(error, REPORT_ERROR, REPORT_ERROR_WRITE, "%s: cannot write the report: %s; make room or choose another --output", report->path,
+    g_set_error(error, REPORT_ERROR, REPORT_ERROR_WRITE,
+                "%s: cannot write the report: %s; make room or choose another --output", report->path,
                 g_strerror(errno));
     return FALSE;
 }
@@ -199,8 +208,8 @@ static int by_count(gconstpointer a, gconstpointer b, gpointer counts) {
 void report_summarize(const report_t *report) {
     GHashTable *reasons = report->reasons;
     fprintf(stderr, "%zu %s: %zu kept (%zu train, %zu valid, %zu test), %zu dropped\n", report->files,
-            g_dngettext(NULL, "file", "files", report->files), report->kept, report->songs[SPLIT_TRAIN], report->songs[SPLIT_VALID],
-            report->songs[SPLIT_TEST], report->files - report->kept);
+            g_dngettext(NULL, "file", "files", report->files), report->kept, report->songs[SPLIT_TRAIN],
+            report->songs[SPLIT_VALID], report->songs[SPLIT_TEST], report->files - report->kept);
     guint n_reasons = 0;
     g_autofree gpointer *names = g_hash_table_get_keys_as_array(reasons, &n_reasons);
     g_qsort_with_data(names, (gint)n_reasons, sizeof *names, by_count, reasons);
@@ -216,7 +225,8 @@ void report_summarize(const report_t *report) {
     for (int i = 0; i < COUNTS; i++) {
         const gint64 sum = report->sum[i], with = report->with[i];
         if (sum == 0 || !COUNT[i].one) continue;
-        fprintf(stderr, "  %" G_GINT64_FORMAT " %s, in %" G_GINT64_FORMAT " %s", sum, sum == 1 ? COUNT[i].one : COUNT[i].several, with,
+        fprintf(stderr, "  %" G_GINT64_FORMAT " %s, in %" G_GINT64_FORMAT " %s", sum,
+                sum == 1 ? COUNT[i].one : COUNT[i].several, with,
                 g_dngettext(NULL, "file", "files", (gulong)with));
         fprintf(stderr, COUNT[i].way ? " (%s)\n" : "\n", COUNT[i].way);
     }

@@ -1,19 +1,22 @@
-/* Roles: which notes are melody, countermelody, chords, bass, drums. Notes are judged in groups, one for each track, channel and
- * program, so that a track that changes its instrument may change its role; channel 10 is one group whatever its programs. The first rule that speaks wins:
+/* Roles: which notes are melody, countermelody, chords, bass, drums. Notes are judged in groups, one for each
+ * track, channel and program, so that a track that changes its instrument may change its role; channel 10 is
+ * one group whatever its programs. The first rule that speaks wins:
  *
  * 1. Channel 10 is drums, whatever the track is called: every player sounds it so.
- * 2. The track's name, where all its pitched notes are on one channel, by the beginnings of its words, in this order: drums (drum, perc, kit ...),
- *    bass (bass, but not bassoon), chords (chord, accomp, backing, rhythm, harmony, pad, string ...), where the grid has a counter track counter
- *    (counter, bridge, obbligat), melody (melod, lead, vocal, voice, solo ...). Only a name tells a countermelody: register and texture are a melody's.
- *    Where the track changes its instrument, rule 3 comes before this one.
- * 3. The General MIDI program: 33-40 basses: bass; 81-88 synth leads: melody; 49-52 string ensembles and 89-96 pads:
- *    chords; 114, 116-128 (agogo, unpitched percussion, sound effects): drums.
- * 4. Register and texture. A line is a group with at most 1.2 notes sounding at once on average, active for at least a fifth as long as the most
- *    active pitched group. If nothing is bass yet, the lowest line left is bass, if its mean pitch is below E3 (52) and another pitched group lies
- *    higher. If nothing is melody yet, the highest line left is melody; without a line, the highest group left of at most 2 notes at once (a tune
+ * 2. The track's name, where all its pitched notes are on one channel, by the beginnings of its words, in
+ * this order: drums (drum, perc, kit ...), bass (bass, but not bassoon), chords (chord, accomp, backing,
+ * rhythm, harmony, pad, string ...), where the grid has a counter track counter (counter, bridge, obbligat),
+ * melody (melod, lead, vocal, voice, solo ...). Only a name tells a countermelody: register and texture are a
+ * melody's. Where the track changes its instrument, rule 3 comes before this one.
+ * 3. The General MIDI program: 33-40 basses: bass; 81-88 synth leads: melody; 49-52 string ensembles and
+ * 89-96 pads: chords; 114, 116-128 (agogo, unpitched percussion, sound effects): drums.
+ * 4. Register and texture. A line is a group with at most 1.2 notes sounding at once on average, active for
+ * at least a fifth as long as the most active pitched group. If nothing is bass yet, the lowest line left is
+ * bass, if its mean pitch is below E3 (52) and another pitched group lies higher. If nothing is melody yet,
+ * the highest line left is melody; without a line, the highest group left of at most 2 notes at once (a tune
  *    in thirds or octaves), if another one left lies lower.
- *    What becomes melody or bass takes along the groups left of its track and channel whose mean pitch is less than an octave off: the same part
- *    on another instrument.
+ *    What becomes melody or bass takes along the groups left of its track and channel whose mean pitch is
+ * less than an octave off: the same part on another instrument.
  * 5. What is left is chords. */
 #include "preprocess/roles.h"
 
@@ -29,7 +32,8 @@ typedef struct {
     role_t role;
     guint notes;
     int64_t pitch_sum;
-    int64_t length_sum, active, end; /* ticks: summed, with at least one note sounding, end of the last note so far */
+    int64_t length_sum, active,
+        end; /* ticks: summed, with at least one note sounding, end of the last note so far */
 } group_t;
 
 /* ---- rule 2: names ---- */
@@ -42,9 +46,13 @@ typedef struct {
 static const words_t WORDS[] = {
     {ROLE_DRUMS, {"drum", "perc", "kit", "schlagz", "slagverk", "trummor", "batter", "bater"}},
     {ROLE_BASS, {"bass", "contrabass", "kontrabass", "bajo"}},
-    {ROLE_CHORDS, {"chord", "accomp", "akkord", "begleit", "backing", "background", "rhythm", "comp", "harmony", "pad", "pads", "string"}},
+    {ROLE_CHORDS,
+     {"chord", "accomp", "akkord", "begleit", "backing", "background", "rhythm", "comp", "harmony", "pad",
+      "pads", "string"}},
     {ROLE_COUNTER, {"counter", "bridge", "obbligat"}},
-    {ROLE_MELODY, {"melod", "lead", "vocal", "voice", "vox", "solo", "sopran", "descant", "gesang", "singer", "theme", "tune", "tema"}},
+    {ROLE_MELODY,
+     {"melod", "lead", "vocal", "voice", "vox", "solo", "sopran", "descant", "gesang", "singer", "theme",
+      "tune", "tema"}},
 };
 
 /* Whole words where a beginning would take in others: kitchen, composed, padre. And a bassoon is no bass. */
@@ -99,7 +107,8 @@ static gboolean is_group_of(const group_t *group, const note_t *note, uint8_t pr
 /* Groups in order of their first note; the group of each note goes to group_of[notes]. */
 static GArray *gather_groups(const song_t *song, guint *group_of) {
     enum { RECENT = 64 };
-    guint recent[RECENT] = {0}; /* the group of the last note of like track and channel: mostly it is this one's, too */
+    guint recent[RECENT] = {
+        0}; /* the group of the last note of like track and channel: mostly it is this one's, too */
     GArray *groups = g_array_new(FALSE, TRUE, sizeof(group_t));
     g_autoptr(GHashTable) indices = g_hash_table_new(NULL, NULL);
     for (guint i = 0; i < song->notes->len; i++) {
@@ -113,7 +122,10 @@ static GArray *gather_groups(const song_t *song, guint *group_of) {
         }
         gpointer key = GUINT_TO_POINTER((note->track * 16u + note->channel) * 128u + program), index;
         if (!g_hash_table_lookup_extended(indices, key, NULL, &index)) {
-            group_t group = {.track = note->track, .channel = note->channel, .program = program, .role = (role_t)UNDECIDED};
+            group_t group = {.track = note->track,
+                             .channel = note->channel,
+                             .program = program,
+                             .role = (role_t)UNDECIDED};
             index = GUINT_TO_POINTER(groups->len);
             g_hash_table_insert(indices, key, index);
             g_array_append_val(groups, group);
@@ -127,7 +139,8 @@ static GArray *gather_groups(const song_t *song, guint *group_of) {
 static double mean_pitch(const group_t *group) { return (double)group->pitch_sum / group->notes; }
 
 static gboolean is_line(const group_t *group, double polyphony, int64_t most_active) {
-    return (double)group->length_sum <= polyphony * (double)group->active && group->active >= most_active / ACTIVE_PART;
+    return (double)group->length_sum <= polyphony * (double)group->active &&
+           group->active >= most_active / ACTIVE_PART;
 }
 
 /* ---- the rules in order ---- */
@@ -135,14 +148,17 @@ static gboolean is_line(const group_t *group, double polyphony, int64_t most_act
 /* The only pitched channel of the group's track? */
 static gboolean has_track_alone(const group_t *groups, guint n, const group_t *group) {
     for (guint i = 0; i < n; i++)
-        if (groups[i].track == group->track && groups[i].channel != group->channel && groups[i].channel != MIDI_DRUM_CHANNEL) return FALSE;
+        if (groups[i].track == group->track && groups[i].channel != group->channel &&
+            groups[i].channel != MIDI_DRUM_CHANNEL)
+            return FALSE;
     return TRUE;
 }
 
 /* Other groups of the group's track and channel: the track changes its instrument. */
 static gboolean changes_instrument(const group_t *groups, guint n, const group_t *group) {
     for (guint i = 0; i < n; i++)
-        if (&groups[i] != group && groups[i].track == group->track && groups[i].channel == group->channel) return TRUE;
+        if (&groups[i] != group && groups[i].track == group->track && groups[i].channel == group->channel)
+            return TRUE;
     return FALSE;
 }
 
@@ -166,7 +182,8 @@ static gboolean role_is_taken(const group_t *groups, guint n, role_t role) {
     return FALSE;
 }
 
-/* The highest (sign 1) or lowest (sign -1) undecided group of at most that polyphony; NULL where there is none. */
+/* The highest (sign 1) or lowest (sign -1) undecided group of at most that polyphony; NULL where there is
+ * none. */
 static group_t *extreme_line(group_t *groups, guint n, double polyphony, int64_t most_active, int sign) {
     group_t *extreme = NULL;
     for (guint i = 0; i < n; i++)
@@ -186,7 +203,8 @@ static void give_role(group_t *groups, guint n, group_t *group, role_t role) {
     group->role = role;
     for (guint i = 0; i < n; i++) {
         group_t *other = &groups[i];
-        gboolean same_part = other->track == group->track && other->channel == group->channel && fabs(mean_pitch(other) - mean_pitch(group)) < OCTAVE;
+        gboolean same_part = other->track == group->track && other->channel == group->channel &&
+                             fabs(mean_pitch(other) - mean_pitch(group)) < OCTAVE;
         if (other->role == (role_t)UNDECIDED && same_part) other->role = role;
     }
 }
@@ -208,7 +226,8 @@ static void decide_by_register(group_t *groups, guint n) {
         most_active = MAX(most_active, groups[i].active);
         highest = MAX(highest, mean_pitch(&groups[i]));
     }
-    group_t *low = role_is_taken(groups, n, ROLE_BASS) ? NULL : extreme_line(groups, n, LINE_POLYPHONY, most_active, -1);
+    group_t *low =
+        role_is_taken(groups, n, ROLE_BASS) ? NULL : extreme_line(groups, n, LINE_POLYPHONY, most_active, -1);
     if (low && mean_pitch(low) < MIN(BASS_BELOW_PITCH, highest)) give_role(groups, n, low, ROLE_BASS);
     if (!role_is_taken(groups, n, ROLE_MELODY)) decide_melody(groups, n, most_active);
     for (guint i = 0; i < n; i++)

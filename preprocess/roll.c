@@ -1,11 +1,12 @@
-/* Piano rolls: notes onto the metrical grid and back, bit by bit. Owns the layout and the canonical form of a roll, rounding, folding, and which
- * track of the roll takes which role; which note has which role is decided in roles.c. Refuses songs without a note that fits and songs of more than
- * 2^24 frames.
+/* Piano rolls: notes onto the metrical grid and back, bit by bit. Owns the layout and the canonical form of a
+ * roll, rounding, folding, and which track of the roll takes which role; which note has which role is decided
+ * in roles.c. Refuses songs without a note that fits and songs of more than 2^24 frames.
  *
- * A pitched role that the grid has no track for goes to the nearest one that it has, in the order melody, chords, bass, of two equally near ones to the
- * upper (melody to chords, else bass; chords to melody, else bass; bass to chords, else melody), and to the counter track last; the merged track takes
- * all pitched roles. There is a countermelody only where the grid has a track for it. Drums are played on the drums track or left out, and are never folded
- * by octaves: a drum's pitch is its instrument. */
+ * A pitched role that the grid has no track for goes to the nearest one that it has, in the order melody,
+ * chords, bass, of two equally near ones to the upper (melody to chords, else bass; chords to melody, else
+ * bass; bass to chords, else melody), and to the counter track last; the merged track takes all pitched
+ * roles. There is a countermelody only where the grid has a track for it. Drums are played on the drums track
+ * or left out, and are never folded by octaves: a drum's pitch is its instrument. */
 #include "preprocess/roll.h"
 
 #include <string.h>
@@ -34,14 +35,20 @@ uint8_t role_channel(role_t role) { return ROLES[role].channel; }
 
 /* ---- grid ---- */
 
-grid_t grid_default(void) { return (grid_t){.steps_per_beat = 4, .pitch_low = 21, .pitches = 88, .n_tracks = 1, .roles = {ROLE_MERGED}}; }
+grid_t grid_default(void) {
+    return (grid_t){
+        .steps_per_beat = 4, .pitch_low = 21, .pitches = 88, .n_tracks = 1, .roles = {ROLE_MERGED}};
+}
 
 static size_t stride_of(size_t pitches) { return (pitches + 7) / 8; }
 
-size_t grid_frame_bytes(const grid_t *grid) { return (size_t)grid->n_tracks * ROLL_PLANES * stride_of((size_t)grid->pitches); }
+size_t grid_frame_bytes(const grid_t *grid) {
+    return (size_t)grid->n_tracks * ROLL_PLANES * stride_of((size_t)grid->pitches);
+}
 
 static gboolean refuse_tracks(GError **error, const char *tracks, const char *cause, const char *name) {
-    g_set_error(error, ROLL_ERROR, ROLL_ERROR_TRACKS, "tracks \"%s\": %s%s; give \"merged\" or some of melody,counter,chords,bass,drums", tracks,
+    g_set_error(error, ROLL_ERROR, ROLL_ERROR_TRACKS,
+                "tracks \"%s\": %s%s; give \"merged\" or some of melody,counter,chords,bass,drums", tracks,
                 cause, name);
     return FALSE;
 }
@@ -60,7 +67,8 @@ gboolean grid_set_tracks(grid_t *grid, const char *tracks, GError **error) {
         roles[n++] = role;
     }
     if (n == 0) return refuse_tracks(error, tracks, "no role", "");
-    if (taken[ROLE_MERGED] && n > 1) return refuse_tracks(error, tracks, "other roles beside ", ROLES[ROLE_MERGED].name);
+    if (taken[ROLE_MERGED] && n > 1)
+        return refuse_tracks(error, tracks, "other roles beside ", ROLES[ROLE_MERGED].name);
     memcpy(grid->roles, roles, sizeof roles[0] * (size_t)n);
     grid->n_tracks = n;
     return TRUE;
@@ -123,13 +131,16 @@ void roll_set(roll_t *roll, size_t frame, size_t track, int plane, size_t p) {
 }
 
 /* The bits of a plane's last byte that are pitches. */
-static uint8_t last_byte_mask(size_t pitches) { return (uint8_t)(0xFF >> (8 * stride_of(pitches) - pitches)); }
+static uint8_t last_byte_mask(size_t pitches) {
+    return (uint8_t)(0xFF >> (8 * stride_of(pitches) - pitches));
+}
 
 void roll_make_canonical(roll_t *roll) {
     for (size_t track = 0; track < roll->tracks; track++) {
         uint8_t before[MAX_STRIDE] = {0};
         for (size_t frame = 0; frame < roll->frames; frame++) {
-            uint8_t *sounding = plane_at(roll, frame, track, PLANE_SOUNDING), *onset = plane_at(roll, frame, track, PLANE_ONSET);
+            uint8_t *sounding = plane_at(roll, frame, track, PLANE_SOUNDING),
+                    *onset = plane_at(roll, frame, track, PLANE_ONSET);
             sounding[roll->stride - 1] &= last_byte_mask(roll->pitches);
             onset[roll->stride - 1] &= last_byte_mask(roll->pitches);
             for (size_t i = 0; i < roll->stride; i++) {
@@ -151,7 +162,8 @@ typedef struct {
 } cell_t;
 
 /* FALSE, counted, where it goes nowhere. */
-static gboolean place_note(const note_t *note, role_t role, const grid_t *grid, const int *track_of_role, roll_counts_t *counts, cell_t *cell) {
+static gboolean place_note(const note_t *note, role_t role, const grid_t *grid, const int *track_of_role,
+                           roll_counts_t *counts, cell_t *cell) {
     cell->track = track_of_role[role];
     if (cell->track < 0) {
         *(role == ROLE_DRUMS ? &counts->drums_left_out : &counts->role_left_out) += 1;
@@ -160,7 +172,8 @@ static gboolean place_note(const note_t *note, role_t role, const grid_t *grid, 
     cell->p = note->pitch - grid->pitch_low;
     gboolean outside = cell->p < 0 || cell->p >= grid->pitches;
     if (outside && grid->fold_octaves && role != ROLE_DRUMS)
-        cell->p = cell->p < 0 ? 11 - (-cell->p - 1) % 12 : grid->pitches - 12 + (cell->p - grid->pitches) % 12;
+        cell->p =
+            cell->p < 0 ? 11 - (-cell->p - 1) % 12 : grid->pitches - 12 + (cell->p - grid->pitches) % 12;
     if (cell->p < 0 || cell->p >= grid->pitches) {
         counts->out_of_range++;
         return FALSE;
@@ -170,7 +183,8 @@ static gboolean place_note(const note_t *note, role_t role, const grid_t *grid, 
     return TRUE;
 }
 
-/* The notes' roles. Their lengths are cut before, so that no note that hangs decides a role, and after the pedal has lengthened them. */
+/* The notes' roles. Their lengths are cut before, so that no note that hangs decides a role, and after the
+ * pedal has lengthened them. */
 static role_t *shape_notes(song_t *song, const grid_t *grid, const cut_t *cut, roll_counts_t *counts) {
     const guint n = song->notes->len;
     g_autofree gboolean *was_cut = g_new0(gboolean, n);
@@ -197,7 +211,8 @@ static GArray *place_notes(song_t *song, const grid_t *grid, const cut_t *cut, r
         placed[cell.note] = place_note(note, roles[cell.note], grid, track_of_role, counts, &cell);
         if (placed[cell.note]) g_array_append_val(cells, cell);
     }
-    if (cells->len > 0 && cut && cut->max_silence > 0) counts->silence_cut = cut_silences(song, cut->max_silence, placed);
+    if (cells->len > 0 && cut && cut->max_silence > 0)
+        counts->silence_cut = cut_silences(song, cut->max_silence, placed);
     return cells;
 }
 
@@ -224,17 +239,20 @@ static void draw_note(roll_t *roll, const cell_t *cell, roll_counts_t *counts) {
     for (int64_t frame = cell->first; frame < cell->end; frame++, byte += frame_bytes) *byte |= bit;
 }
 
-roll_t *roll_from_song(song_t *song, const grid_t *grid, const cut_t *cut, roll_counts_t *counts, GError **error) {
+roll_t *roll_from_song(song_t *song, const grid_t *grid, const cut_t *cut, roll_counts_t *counts,
+                       GError **error) {
     *counts = (roll_counts_t){0};
     g_autoptr(GArray) cells = place_notes(song, grid, cut, counts);
     if (cells->len == 0) {
-        g_set_error(error, ROLL_ERROR, ROLL_ERROR_EMPTY, "no notes left of %u (out of range %zu, drums %zu, other roles %zu)", song->notes->len,
+        g_set_error(error, ROLL_ERROR, ROLL_ERROR_EMPTY,
+                    "no notes left of %u (out of range %zu, drums %zu, other roles %zu)", song->notes->len,
                     counts->out_of_range, counts->drums_left_out, counts->role_left_out);
         return NULL;
     }
     const int64_t frames = set_frames(song, grid, cells);
     if (frames > MAX_FRAMES) {
-        g_set_error(error, ROLL_ERROR, ROLL_ERROR_TOO_LONG, "%" G_GINT64_FORMAT " frames long, more than %d", frames, MAX_FRAMES);
+        g_set_error(error, ROLL_ERROR, ROLL_ERROR_TOO_LONG, "%" G_GINT64_FORMAT " frames long, more than %d",
+                    frames, MAX_FRAMES);
         return NULL;
     }
     roll_t *roll = roll_new((size_t)frames, (size_t)grid->n_tracks, (size_t)grid->pitches);
@@ -245,11 +263,14 @@ roll_t *roll_from_song(song_t *song, const grid_t *grid, const cut_t *cut, roll_
 /* ---- roll to notes ---- */
 
 /* The notes of one pitch of one track. */
-static void append_notes(song_t *song, const roll_t *roll, size_t track, size_t p, note_t note, int64_t ticks_per_frame) {
+static void append_notes(song_t *song, const roll_t *roll, size_t track, size_t p, note_t note,
+                         int64_t ticks_per_frame) {
     for (size_t frame = 0; frame < roll->frames;) {
         size_t first = frame++;
         if (!roll_get(roll, first, track, PLANE_SOUNDING, p)) continue;
-        while (frame < roll->frames && roll_get(roll, frame, track, PLANE_SOUNDING, p) && !roll_get(roll, frame, track, PLANE_ONSET, p)) frame++;
+        while (frame < roll->frames && roll_get(roll, frame, track, PLANE_SOUNDING, p) &&
+               !roll_get(roll, frame, track, PLANE_ONSET, p))
+            frame++;
         note.onset = (int64_t)first * ticks_per_frame;
         note.length = (int64_t)(frame - first) * ticks_per_frame;
         g_array_append_val(song->notes, note);

@@ -14,7 +14,8 @@ row_t *rows_new(size_t n) {
 static digest_t digest_from_hex(const char *hex) {
     digest_t digest;
     for (size_t i = 0; i < sizeof digest.bytes; i++)
-        digest.bytes[i] = (guint8)(g_ascii_xdigit_value(hex[2 * i]) << 4 | g_ascii_xdigit_value(hex[2 * i + 1]));
+        digest.bytes[i] =
+            (guint8)(g_ascii_xdigit_value(hex[2 * i]) << 4 | g_ascii_xdigit_value(hex[2 * i + 1]));
     return digest;
 }
 
@@ -45,7 +46,8 @@ static void take_record(const digest_t *key, const entry_t *entry, gint64 at, gp
     if (row && (entry->sha256[0] || !wanted->again)) rows_take(row, entry, at);
 }
 
-char *rows_load(row_t *rows, const found_list_t *files, guint16 part, const char *layout, gboolean again, spool_t *spool) {
+char *rows_load(row_t *rows, const found_list_t *files, guint16 part, const char *layout, gboolean again,
+                spool_t *spool) {
     g_autoptr(GHashTable) table = g_hash_table_new(digest_hash, digest_equal);
     g_autofree digest_t *keys = g_new(digest_t, rows_missing(rows, files->n, part));
     for (size_t i = 0, n = 0; i < files->n; i++) {

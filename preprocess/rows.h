@@ -13,12 +13,12 @@ typedef enum { ROW_STAYS, ROW_DUPLICATE, ROW_TRANSPOSED, ROW_NO_SPLIT } row_drop
 typedef struct {
     digest_t content, shape; /* of a parsed file, as in entry_t */
     gint64 at;               /* of its record in the spool of its part; 0: none yet */
-    guint32 twin;            /* index of an earlier file with the same roll, or the same transposed; or ROW_NONE */
-    guint16 part;            /* which part parses it, from 0 */
-    guint8 split;            /* split_t, where kept */
-    guint8 drop;             /* row_drop_t */
-    guint8 kept;             /* in the shards */
-    guint8 transposed;       /* twin is a transposition */
+    guint32 twin;      /* index of an earlier file with the same roll, or the same transposed; or ROW_NONE */
+    guint16 part;      /* which part parses it, from 0 */
+    guint8 split;      /* split_t, where kept */
+    guint8 drop;       /* row_drop_t */
+    guint8 kept;       /* in the shards */
+    guint8 transposed; /* twin is a transposition */
 } row_t;
 
 /* One a file. Owner: caller, g_free(). */
@@ -28,7 +28,8 @@ void rows_take(row_t *row, const entry_t *entry, gint64 at);
 /* Takes from a spool what it holds of the files of a part; layout as in spool_key(). Files that could not be
  * read to their end are left out where `again`, to be tried again: the limits may be others then. Returns the
  * seal's text, owner: caller, or NULL (spool_load()). */
-char *rows_load(row_t *rows, const found_list_t *files, guint16 part, const char *layout, gboolean again, spool_t *spool);
+char *rows_load(row_t *rows, const found_list_t *files, guint16 part, const char *layout, gboolean again,
+                spool_t *spool);
 /* How many files of a part have no record yet. */
 size_t rows_missing(const row_t *rows, size_t n, guint16 part);
 

@@ -17,7 +17,14 @@
 
 #include "preprocess/midi.h"
 
-enum { LEADS = 2, LEADS_PART = 8, CHUNK_HEADER = 8, FILE_HEADER = 14, MAX_TRIALS = 4000, MAX_TRACKS = G_MAXUINT16 };
+enum {
+    LEADS = 2,
+    LEADS_PART = 8,
+    CHUNK_HEADER = 8,
+    FILE_HEADER = 14,
+    MAX_TRIALS = 4000,
+    MAX_TRACKS = G_MAXUINT16
+};
 
 static uint32_t read_big_endian32(const uint8_t *bytes) {
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
@@ -41,7 +48,8 @@ static const char *fault_of_header(const uint8_t *header) {
 gboolean smf_open(smf_t *smf, const uint8_t *bytes, size_t length, GError **error) {
     *smf = (smf_t){.bytes = bytes, .length = length};
     /* A header in the middle of other bytes has to be one to its length. */
-    size_t start = length >= 4 && memcmp(bytes, "MThd", 4) == 0 ? 0 : find(smf, 0, length, "MThd\0\0\0\6", CHUNK_HEADER);
+    size_t start =
+        length >= 4 && memcmp(bytes, "MThd", 4) == 0 ? 0 : find(smf, 0, length, "MThd\0\0\0\6", CHUNK_HEADER);
     const uint8_t *header = bytes + start;
     const char *cause = "not a Standard MIDI File (no MThd header)";
     if (length - start >= FILE_HEADER) cause = fault_of_header(header);
@@ -65,12 +73,16 @@ static size_t skip_other_chunk(const smf_t *smf, size_t at) {
     for (int i = 0; i < 4; i++)
         if (!g_ascii_isalnum(chunk[i]) && chunk[i] != ' ') return at;
     size_t size = read_big_endian32(chunk + 4);
-    return memcmp(chunk, "MTrk", 4) == 0 || memcmp(chunk, "MThd", 4) == 0 || size > smf->length - at - CHUNK_HEADER ? at : at + CHUNK_HEADER + size;
+    return memcmp(chunk, "MTrk", 4) == 0 || memcmp(chunk, "MThd", 4) == 0 ||
+                   size > smf->length - at - CHUNK_HEADER
+               ? at
+               : at + CHUNK_HEADER + size;
 }
 
 /* Does the file end here, or a chunk begin? */
 static gboolean is_border(const smf_t *smf, size_t at) {
-    return at == smf->length || (smf->length - at >= 4 && memcmp(smf->bytes + at, "MTrk", 4) == 0) || skip_other_chunk(smf, at) > at;
+    return at == smf->length || (smf->length - at >= 4 && memcmp(smf->bytes + at, "MTrk", 4) == 0) ||
+           skip_other_chunk(smf, at) > at;
 }
 
 static gboolean ends_in_end_of_track(const smf_t *smf, size_t start, size_t end) {
@@ -126,12 +138,14 @@ static void leave_track(smf_t *smf, gboolean whole) {
 gboolean smf_next_event(smf_t *smf, smf_event_t *event) {
     do {
         if (!smf_take_event(&smf->track, event)) return leave_track(smf, FALSE), FALSE;
-        if (event->status == SMF_META && event->type == SMF_END_OF_TRACK) return leave_track(smf, TRUE), FALSE;
+        if (event->status == SMF_META && event->type == SMF_END_OF_TRACK)
+            return leave_track(smf, TRUE), FALSE;
     } while (event->status == SMF_SYSEX || event->status == SMF_SYSEX_MORE);
     return TRUE;
 }
 
 gboolean smf_has_realtime(const smf_t *smf) {
     const smf_track_t *track = &smf->track;
-    return !track->realtime && track->leads > 0 && (track->strays > 0 || track->leads > LEADS + track->events / LEADS_PART);
+    return !track->realtime && track->leads > 0 &&
+           (track->strays > 0 || track->leads > LEADS + track->events / LEADS_PART);
 }

@@ -13,7 +13,7 @@ typedef struct {
     size_t at;            /* where the next track is looked for */
     int ticks_per_beat;
     guint declared, tracks; /* tracks that the header promises; those met so far */
-    guint tracks_cut;       /* tracks that are missing, lack their end, or end where nothing makes sense any more */
+    guint tracks_cut; /* tracks that are missing, lack their end, or end where nothing makes sense any more */
     guint events_left_out;
     smf_track_t track; /* the one that smf_next_event() reads */
 } smf_t;

@@ -32,10 +32,11 @@ enum {
 
 typedef struct {
     smf_event_t event;
-    size_t time_at;    /* first byte */
-    size_t next;       /* first byte behind it */
-    size_t status_at;  /* where its status stands, or under running status its data; 0: its delta time is none */
-    uint32_t delta;    /* ticks, where status_at is not 0 */
+    size_t time_at; /* first byte */
+    size_t next;    /* first byte behind it */
+    size_t
+        status_at;  /* where its status stands, or under running status its data; 0: its delta time is none */
+    uint32_t delta; /* ticks, where status_at is not 0 */
     uint8_t running;   /* status in force behind it */
     gboolean explicit; /* has a status byte of its own */
     gboolean doubtful; /* its body looks unlike one of its kind: its length may be wrong */
@@ -56,7 +57,9 @@ static gboolean read_quantity(const uint8_t *bytes, size_t *at, size_t limit, ui
 }
 
 static gboolean is_realtime(uint8_t byte) { return byte >= 0xF8 && byte != SMF_META; }
-static gboolean is_stray(uint8_t byte) { return byte > SMF_SYSEX && byte != SMF_SYSEX_MORE && byte != SMF_META; }
+static gboolean is_stray(uint8_t byte) {
+    return byte > SMF_SYSEX && byte != SMF_SYSEX_MORE && byte != SMF_META;
+}
 
 static void skip_stray(const uint8_t *bytes, size_t *at, size_t limit, gboolean drop) {
     while (drop && *at < limit && is_stray(bytes[*at])) ++*at;
@@ -66,11 +69,13 @@ static gboolean decode_meta(const smf_track_t *track, size_t at, taken_t *taken)
     smf_event_t *event = &taken->event;
     if (at == track->limit || track->bytes[at] >= 0x80) return FALSE;
     event->type = track->bytes[at++];
-    if (!read_quantity(track->bytes, &at, track->limit, &event->size) || event->size > track->limit - at) return FALSE;
+    if (!read_quantity(track->bytes, &at, track->limit, &event->size) || event->size > track->limit - at)
+        return FALSE;
     event->body = track->bytes + at;
     taken->next = at + event->size;
     /* A text that holds an end of track has taken in more than itself. */
-    taken->doubtful = event->type < 0x10 && event->size > 0 && memmem(event->body, event->size, "\xFF\x2F", 3) != NULL;
+    taken->doubtful =
+        event->type < 0x10 && event->size > 0 && memmem(event->body, event->size, "\xFF\x2F", 3) != NULL;
     for (size_t i = 0; event->type < 0x10 && i + 1 < event->size && !taken->doubtful; i++)
         taken->doubtful = event->body[i] < 0x20 && !g_ascii_isspace(event->body[i]);
     return TRUE;
@@ -80,7 +85,8 @@ static gboolean decode_sysex(const smf_track_t *track, size_t at, taken_t *taken
     uint32_t size;
     if (!read_quantity(track->bytes, &at, track->limit, &size) || size > track->limit - at) return FALSE;
     taken->next = at + size;
-    for (size_t i = at; taken->event.status == SMF_SYSEX && i + 1 < taken->next && !taken->doubtful; i++) taken->doubtful = track->bytes[i] >= 0x80;
+    for (size_t i = at; taken->event.status == SMF_SYSEX && i + 1 < taken->next && !taken->doubtful; i++)
+        taken->doubtful = track->bytes[i] >= 0x80;
     return TRUE;
 }
 
@@ -109,18 +115,26 @@ static gboolean decode(const smf_track_t *track, size_t at, gboolean drop, taken
     taken->explicit = track->bytes[at] >= 0x80;
     taken->event.status = taken->explicit ? track->bytes[at++] : track->running;
     if (taken->event.status == SMF_META) return decode_meta(track, at, taken);
-    if (taken->event.status == SMF_SYSEX || taken->event.status == SMF_SYSEX_MORE) return decode_sysex(track, at, taken);
-    return taken->event.status >= 0x80 && taken->event.status < SMF_SYSEX && decode_channel_message(track, at, drop, taken);
+    if (taken->event.status == SMF_SYSEX || taken->event.status == SMF_SYSEX_MORE)
+        return decode_sysex(track, at, taken);
+    return taken->event.status >= 0x80 && taken->event.status < SMF_SYSEX &&
+           decode_channel_message(track, at, drop, taken);
 }
 
-static gboolean is_end(const taken_t *taken) { return taken->event.status == SMF_META && taken->event.type == SMF_END_OF_TRACK; }
-static gboolean is_wild(const smf_track_t *track, uint32_t delta) { return delta > (uint64_t)track->beat * WILD_BEATS; }
+static gboolean is_end(const taken_t *taken) {
+    return taken->event.status == SMF_META && taken->event.type == SMF_END_OF_TRACK;
+}
+static gboolean is_wild(const smf_track_t *track, uint32_t delta) {
+    return delta > (uint64_t)track->beat * WILD_BEATS;
+}
 
 /* ---- what speaks for a place ---- */
 
 /* Points for a meta event of a kind that exists, and of that kind's length. */
 static int judge_meta(const smf_event_t *event) {
-    static const struct { uint8_t type, size; } fixed[] = {{0x00, 2}, {0x20, 1}, {0x21, 1}, {SMF_TEMPO, 3}, {0x54, 5}, {SMF_METER, 4}, {0x59, 2}};
+    static const struct {
+        uint8_t type, size;
+    } fixed[] = {{0x00, 2}, {0x20, 1}, {0x21, 1}, {SMF_TEMPO, 3}, {0x54, 5}, {SMF_METER, 4}, {0x59, 2}};
     for (size_t i = 0; i < G_N_ELEMENTS(fixed); i++)
         if (fixed[i].type == event->type) return fixed[i].size == event->size ? 3 : -2;
     return event->type < 0x10 || event->type == 0x7F ? 1 : -3;
@@ -129,7 +143,8 @@ static int judge_meta(const smf_event_t *event) {
 /* Points for a channel message. */
 static int judge_message(const smf_track_t *track, const smf_event_t *event) {
     uint8_t channel = event->status & 0x0F, kind = event->status & 0xF0;
-    gboolean is_new = track->running != 0 && !(track->met[kind >> 4 & 7] >> channel & 1), down = track->down[channel][event->data[0]] > 0;
+    gboolean is_new = track->running != 0 && !(track->met[kind >> 4 & 7] >> channel & 1),
+             down = track->down[channel][event->data[0]] > 0;
     if (kind == SMF_NOTE_ON && event->data[1] > 0) return is_new ? -2 : down ? 0 : 1;
     if (kind == SMF_NOTE_ON || kind == SMF_NOTE_OFF) return down ? 3 : -2;
     return is_new ? -2 : 0;
@@ -163,7 +178,9 @@ static size_t place_behind(const smf_track_t *track, const taken_t *bad) {
     size_t at = bad->status_at + (bad->explicit ? 1 : 0);
     if (bad->status_at == 0) return 0;
     if (bad->next > 0) return bad->next; /* doubtful */
-    if (bad->event.status == SMF_META || bad->event.status == SMF_SYSEX || bad->event.status == SMF_SYSEX_MORE) return 0;
+    if (bad->event.status == SMF_META || bad->event.status == SMF_SYSEX ||
+        bad->event.status == SMF_SYSEX_MORE)
+        return 0;
     at += bad->event.status > SMF_SYSEX ? 0 : (bad->event.status & 0xE0) == 0xC0 ? 1 : 2;
     return at <= track->limit ? at : 0;
 }
@@ -182,7 +199,8 @@ static int judge_place(const smf_track_t *from, size_t at, gboolean timeless) {
             if (at == 0 || ++faults > MAX_FAULTS) return points;
             continue;
         }
-        if (is_end(&taken)) return points + (taken.next == track.declared || taken.next == track.limit ? 12 : -6);
+        if (is_end(&taken))
+            return points + (taken.next == track.declared || taken.next == track.limit ? 12 : -6);
         points += judge_event(&track, &taken);
         note_event(&track, &taken);
         at = taken.next;
@@ -200,7 +218,8 @@ typedef struct {
 /* Makes a place the best one if it is. Its time may have been lost where a status stands. */
 static void try_place(const smf_track_t *track, size_t at, int more, place_t *best) {
     for (int timeless = 0; timeless < 2; timeless++) {
-        if (timeless && (at == track->limit || track->bytes[at] < 0x80 || is_stray(track->bytes[at]))) continue;
+        if (timeless && (at == track->limit || track->bytes[at] < 0x80 || is_stray(track->bytes[at])))
+            continue;
         const int points = judge_place(track, at, timeless) + more - 2 * timeless;
         if (points > best->points) *best = (place_t){at, timeless, points};
     }
@@ -214,9 +233,12 @@ static void go_to_place(smf_track_t *track, const place_t *place) {
 
 /* The best place behind a bad event at track->at. */
 static place_t find_place(const smf_track_t *track, const taken_t *bad) {
-    gboolean is_long = bad->status_at > 0 && bad->explicit && bad->event.status >= SMF_SYSEX && !is_stray(bad->event.status);
-    size_t behind = place_behind(track, bad), last = MIN(track->at + (is_long ? LONG_REACH : REACH), track->limit);
-    const uint8_t *end = is_long ? memchr(track->bytes + track->at, SMF_SYSEX_MORE, track->limit - track->at) : NULL;
+    gboolean is_long =
+        bad->status_at > 0 && bad->explicit && bad->event.status >= SMF_SYSEX && !is_stray(bad->event.status);
+    size_t behind = place_behind(track, bad),
+           last = MIN(track->at + (is_long ? LONG_REACH : REACH), track->limit);
+    const uint8_t *end =
+        is_long ? memchr(track->bytes + track->at, SMF_SYSEX_MORE, track->limit - track->at) : NULL;
     place_t best = {0};
     for (size_t at = track->at + 1; at <= last; at++) {
         const int farther = behind > 0 && at > behind ? (int)MIN(at - behind, 12) : 0;
@@ -229,7 +251,8 @@ static place_t find_place(const smf_track_t *track, const taken_t *bad) {
 
 /* Leaves out a bad event, up to a place. Its time goes on where it is one. */
 static void leave_out(smf_track_t *track, const taken_t *bad, const place_t *place) {
-    if (bad->status_at > 0 && place->at > bad->status_at && !is_wild(track, bad->delta)) track->tick += bad->delta;
+    if (bad->status_at > 0 && place->at > bad->status_at && !is_wild(track, bad->delta))
+        track->tick += bad->delta;
     go_to_place(track, place);
 }
 
@@ -256,7 +279,8 @@ static int judge_with(const smf_track_t *track, const taken_t *taken) {
 static gboolean pass_bad(smf_track_t *track, const taken_t *bad, smf_event_t *event) {
     taken_t whole;
     const place_t place = find_place(track, bad);
-    if (decode(track, track->at, TRUE, &whole) && judge_with(track, &whole) + LIKELY >= MAX(place.points, 1)) {
+    if (decode(track, track->at, TRUE, &whole) &&
+        judge_with(track, &whole) + LIKELY >= MAX(place.points, 1)) {
         track->left_out++;
         track->strays++;
         return accept(track, &whole, event);
@@ -279,9 +303,11 @@ static gboolean ends_elsewhere(smf_track_t *track, const taken_t *taken) {
     return TRUE;
 }
 
-/* A message of a kind that the track has not had, a release of a key that is not down, one after a wild time. */
+/* A message of a kind that the track has not had, a release of a key that is not down, one after a wild time.
+ */
 static gboolean is_unlikely(const smf_track_t *track, const taken_t *taken) {
-    return taken->event.status < SMF_SYSEX && judge_message(track, &taken->event) + taken->explicit - 4 * is_wild(track, taken->delta) < 0;
+    return taken->event.status < SMF_SYSEX &&
+           judge_message(track, &taken->event) + taken->explicit - 4 * is_wild(track, taken->delta) < 0;
 }
 
 /* Do a few events behind this one speak for it: sound, likely, with a status of their own? Then damage
@@ -308,7 +334,8 @@ static gboolean is_confirmed(const smf_track_t *track, const taken_t *taken) {
 static gboolean goes_astray(smf_track_t *track, const taken_t *taken) {
     if (is_confirmed(track, taken)) return FALSE;
     place_t best = {.points = MAX(judge_with(track, taken), 0) + MARGIN};
-    for (size_t at = track->at + 1; at <= MIN(taken->next + NEAR, track->limit); at++) try_place(track, at, 0, &best);
+    for (size_t at = track->at + 1; at <= MIN(taken->next + NEAR, track->limit); at++)
+        try_place(track, at, 0, &best);
     track->trials--;
     if (best.at == 0) return FALSE;
     go_to_place(track, &best);

@@ -6,13 +6,22 @@
 #include <glib.h>
 #include <stdint.h>
 
-enum { SMF_NOTE_OFF = 0x80, SMF_NOTE_ON = 0x90, SMF_CONTROL = 0xB0, SMF_PROGRAM = 0xC0, SMF_SYSEX = 0xF0, SMF_SYSEX_MORE = 0xF7, SMF_META = 0xFF };
+enum {
+    SMF_NOTE_OFF = 0x80,
+    SMF_NOTE_ON = 0x90,
+    SMF_CONTROL = 0xB0,
+    SMF_PROGRAM = 0xC0,
+    SMF_SYSEX = 0xF0,
+    SMF_SYSEX_MORE = 0xF7,
+    SMF_META = 0xFF
+};
 
 /* Meta events that mean something here. */
 enum { SMF_TEXT = 0x01, SMF_TRACK_NAME = 0x03, SMF_END_OF_TRACK = 0x2F, SMF_TEMPO = 0x51, SMF_METER = 0x58 };
 
-#define SMF_MAX_DELTA 0x0FFFFFFF         /* ticks between two events: what a variable-length quantity holds */
-#define SMF_MAX_TICK  ((int64_t)1 << 48) /* later than this is at this tick: so sums and products of times stay in 64 bits */
+#define SMF_MAX_DELTA 0x0FFFFFFF /* ticks between two events: what a variable-length quantity holds */
+#define SMF_MAX_TICK                                                                                         \
+    ((int64_t)1 << 48) /* later than this is at this tick: so sums and products of times stay in 64 bits */
 
 typedef struct {
     int64_t tick;
@@ -34,8 +43,9 @@ typedef struct {
     uint8_t running;       /* the last channel message's status, or 0 */
     gboolean timeless;     /* a status stands at `at`: its time was lost */
     uint16_t met[7];       /* kinds of messages by their status, a bit for each channel that had one */
-    uint8_t down[16][128]; /* presses of each key without a release: with met, to judge where a damaged track goes on */
-    gboolean realtime;     /* the file has real-time bytes in its tracks: they are dropped before times, too */
+    uint8_t down[16][128]; /* presses of each key without a release: with met, to judge where a damaged track
+                              goes on */
+    gboolean realtime; /* the file has real-time bytes in its tracks: they are dropped before times, too */
     /* Over all tracks of the file: */
     guint left_out;      /* places where bytes were left out */
     guint trials;        /* places that may still be looked into; counts down */

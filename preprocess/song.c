@@ -1,4 +1,5 @@
-/* Songs, apart from any file format: their memory, the order of their notes, main tempo and meter, the sustain pedal. Declared in midi.h. */
+/* Songs, apart from any file format: their memory, the order of their notes, main tempo and meter, the
+ * sustain pedal. Declared in midi.h. */
 #include "preprocess/midi.h"
 
 #include <stdio.h>
@@ -41,17 +42,19 @@ static int compare_notes(gconstpointer a, gconstpointer b) {
     return x->pitch - y->pitch;
 }
 
-/* Sorts [first, end), whose halves are in order: what is in its place already is not moved. spare: room for the
- * first half. */
+/* Sorts [first, end), whose halves are in order: what is in its place already is not moved. spare: room for
+ * the first half. */
 static void merge_notes(note_t *notes, note_t *spare, guint first, guint middle, guint end) {
     while (first < middle && compare_notes(&notes[first], &notes[middle]) <= 0) first++;
     const guint n = middle - first;
     memcpy(spare, notes + first, n * sizeof *notes);
-    for (guint i = 0, j = middle, to = first; i < n; to++) notes[to] = j < end && compare_notes(&notes[j], &spare[i]) < 0 ? notes[j++] : spare[i++];
+    for (guint i = 0, j = middle, to = first; i < n; to++)
+        notes[to] = j < end && compare_notes(&notes[j], &spare[i]) < 0 ? notes[j++] : spare[i++];
 }
 
-/* A stable merge sort, as g_array_sort() is one. Tracks come one after the other, and each is nearly in order: chords
- * alone are not. So short stretches are sorted by insertion, and most merges find nothing to do. */
+/* A stable merge sort, as g_array_sort() is one. Tracks come one after the other, and each is nearly in
+ * order: chords alone are not. So short stretches are sorted by insertion, and most merges find nothing to
+ * do. */
 void song_sort_notes(song_t *song) {
     enum { STRETCH = 16 };
     note_t *notes = (note_t *)(void *)song->notes->data;
@@ -91,7 +94,8 @@ double song_main_tempo(const song_t *song) {
     int64_t total = 0, below = 0;
     for (guint i = 0; i < n; i++) {
         share_t share = {.key = tempi[i].bpm,
-                         .ticks = ticks_in_force(tempi[i].tick, i == 0, i + 1 == n, i + 1 < n ? tempi[i + 1].tick : 0, song->ticks)};
+                         .ticks = ticks_in_force(tempi[i].tick, i == 0, i + 1 == n,
+                                                 i + 1 < n ? tempi[i + 1].tick : 0, song->ticks)};
         total += share.ticks;
         g_array_append_val(shares, share);
     }
@@ -113,7 +117,8 @@ meter_t song_main_meter(const song_t *song) {
     int64_t most = -1;
     for (guint i = 0; i < n; i++) {
         int64_t *share = &ticks[meters[i].numerator * POWERS + g_bit_nth_msf(meters[i].denominator, -1)];
-        *share += ticks_in_force(meters[i].tick, i == 0, i + 1 == n, i + 1 < n ? meters[i + 1].tick : 0, song->ticks);
+        *share += ticks_in_force(meters[i].tick, i == 0, i + 1 == n, i + 1 < n ? meters[i + 1].tick : 0,
+                                 song->ticks);
         if (*share <= most) continue;
         most = *share;
         main = (meter_t){.tick = 0, .numerator = meters[i].numerator, .denominator = meters[i].denominator};
@@ -124,7 +129,8 @@ meter_t song_main_meter(const song_t *song) {
 gboolean meter_from_text(const char *text, meter_t *meter) {
     int numerator = 0, denominator = 0, end = 0;
     if (sscanf(text, "%2d/%2d%n", &numerator, &denominator, &end) != 2 || text[end] != '\0') return FALSE;
-    if (numerator < 1 || denominator < 1 || denominator > 64 || (denominator & (denominator - 1)) != 0) return FALSE;
+    if (numerator < 1 || denominator < 1 || denominator > 64 || (denominator & (denominator - 1)) != 0)
+        return FALSE;
     *meter = (meter_t){.tick = 0, .numerator = (uint8_t)numerator, .denominator = (uint8_t)denominator};
     return TRUE;
 }
@@ -165,11 +171,13 @@ void song_apply_pedal(song_t *song) {
     } next[CHANNELS][PITCHES];
     for (int channel = 0; channel < CHANNELS; channel++) {
         changes[channel] = pedal_changes(song, (uint8_t)channel);
-        for (int pitch = 0; pitch < PITCHES; pitch++) next[channel][pitch].onset = next[channel][pitch].after = G_MAXINT64;
+        for (int pitch = 0; pitch < PITCHES; pitch++)
+            next[channel][pitch].onset = next[channel][pitch].after = G_MAXINT64;
     }
     for (guint i = song->notes->len; i-- > 0;) {
         note_t *note = &g_array_index(song->notes, note_t, i);
-        int64_t *onset = &next[note->channel][note->pitch].onset, *after = &next[note->channel][note->pitch].after;
+        int64_t *onset = &next[note->channel][note->pitch].onset,
+                *after = &next[note->channel][note->pitch].after;
         if (*onset > note->onset) {
             *after = *onset;
             *onset = note->onset;

@@ -1,4 +1,5 @@
-/* spool: the file of parsed entries. Owns its record format, which only this version of the program reads again: a spool lives no longer than one corpus is in the making. */
+/* spool: the file of parsed entries. Owns its record format, which only this version of the program reads
+ * again: a spool lives no longer than one corpus is in the making. */
 #include "preprocess/spool.h"
 
 #include <errno.h>
@@ -33,7 +34,9 @@ struct spool {
 
 static gboolean fail(GError **error, spool_error_t code, const char *path, const char *doing, int cause) {
     g_autofree char *shown = g_filename_display_name(path);
-    g_set_error(error, SPOOL_ERROR, (gint)code, "%s: cannot %s: %s; choose another --output, or free some space", shown, doing, g_strerror(cause));
+    g_set_error(error, SPOOL_ERROR, (gint)code,
+                "%s: cannot %s: %s; choose another --output, or free some space", shown, doing,
+                g_strerror(cause));
     return FALSE;
 }
 
@@ -56,7 +59,9 @@ static guint32 checksum_of(const record_t *record, const uint8_t *bytes) {
     return deflate_crc32(crc, bytes, record->bytes);
 }
 
-static gboolean is_whole(const record_t *record, const uint8_t *bytes) { return record->checksum == checksum_of(record, bytes); }
+static gboolean is_whole(const record_t *record, const uint8_t *bytes) {
+    return record->checksum == checksum_of(record, bytes);
+}
 
 static gboolean read_at(const spool_t *spool, gint64 offset, void *to, size_t bytes) {
     for (size_t done = 0; done < bytes;) {
@@ -91,7 +96,8 @@ static void make_head(char head[HEAD_BYTES]) {
 gboolean spool_is_foreign(spool_t *spool) {
     char wanted[HEAD_BYTES], head[HEAD_BYTES];
     make_head(wanted);
-    return read_at(spool, 0, head, sizeof head) && memcmp(head, wanted, sizeof head) != 0 && memcmp(head, FORMAT, strlen(FORMAT)) == 0;
+    return read_at(spool, 0, head, sizeof head) && memcmp(head, wanted, sizeof head) != 0 &&
+           memcmp(head, FORMAT, strlen(FORMAT)) == 0;
 }
 
 static spool_t *open_file(const char *path, int flags, const char *doing, GError **error) {
@@ -104,15 +110,21 @@ static spool_t *open_file(const char *path, int flags, const char *doing, GError
     return NULL;
 }
 
-spool_t *spool_open(const char *path, GError **error) { return open_file(path, O_RDWR | O_CREAT, "write", error); }
-spool_t *spool_open_sealed(const char *path, GError **error) { return open_file(path, O_RDONLY, "read", error); }
+spool_t *spool_open(const char *path, GError **error) {
+    return open_file(path, O_RDWR | O_CREAT, "write", error);
+}
+spool_t *spool_open_sealed(const char *path, GError **error) {
+    return open_file(path, O_RDONLY, "read", error);
+}
 
 /* The record at `at`, whole, with its bytes; FALSE where there is none. */
-static gboolean read_record(const spool_t *spool, gint64 at, gint64 size, record_t *record, GByteArray *bytes) {
+static gboolean read_record(const spool_t *spool, gint64 at, gint64 size, record_t *record,
+                            GByteArray *bytes) {
     if (at + (gint64)sizeof *record > size || !read_at(spool, at, record, sizeof *record)) return FALSE;
     if (record->bytes > (guint64)(size - at) - sizeof *record || record->bytes > G_MAXUINT) return FALSE;
     g_byte_array_set_size(bytes, (guint)record->bytes);
-    return read_at(spool, at + (gint64)sizeof *record, bytes->data, record->bytes) && is_whole(record, bytes->data);
+    return read_at(spool, at + (gint64)sizeof *record, bytes->data, record->bytes) &&
+           is_whole(record, bytes->data);
 }
 
 char *spool_load(spool_t *spool, spool_each_t each, gpointer data) {
@@ -122,10 +134,12 @@ char *spool_load(spool_t *spool, spool_each_t each, gpointer data) {
     record_t record;
     make_head(wanted);
     spool->torn = size > 0;
-    if (size < HEAD_BYTES || !read_at(spool, 0, head, sizeof head) || memcmp(head, wanted, sizeof head) != 0) return NULL;
+    if (size < HEAD_BYTES || !read_at(spool, 0, head, sizeof head) || memcmp(head, wanted, sizeof head) != 0)
+        return NULL;
     for (gint64 at = HEAD_BYTES; read_record(spool, at, size, &record, bytes); at = spool->end) {
         const gint64 end = at + (gint64)(sizeof record + record.bytes);
-        if (record.kind == KIND_SEAL) return end == size ? g_strndup((const char *)bytes->data, bytes->len) : NULL;
+        if (record.kind == KIND_SEAL)
+            return end == size ? g_strndup((const char *)bytes->data, bytes->len) : NULL;
         each(&record.key, &record.entry, at, data);
         spool->end = end;
     }
@@ -137,10 +151,12 @@ static gboolean append(spool_t *spool, record_t *record, const void *bytes, gint
     char head[HEAD_BYTES];
     make_head(head);
     record->checksum = checksum_of(record, bytes);
-    if (spool->torn && ftruncate(spool->fd, spool->end) != 0) return fail(error, SPOOL_ERROR_WRITE, spool->path, "write", errno);
+    if (spool->torn && ftruncate(spool->fd, spool->end) != 0)
+        return fail(error, SPOOL_ERROR_WRITE, spool->path, "write", errno);
     *at = MAX(spool->end, HEAD_BYTES);
     spool->torn = TRUE;
-    if ((spool->end == 0 && !write_at(spool, 0, head, sizeof head)) || !write_at(spool, *at, record, sizeof *record) ||
+    if ((spool->end == 0 && !write_at(spool, 0, head, sizeof head)) ||
+        !write_at(spool, *at, record, sizeof *record) ||
         (record->bytes > 0 && !write_at(spool, *at + (gint64)sizeof *record, bytes, record->bytes)))
         return fail(error, SPOOL_ERROR_WRITE, spool->path, "write", errno);
     spool->end = *at + (gint64)(sizeof *record + record->bytes);
@@ -148,7 +164,8 @@ static gboolean append(spool_t *spool, record_t *record, const void *bytes, gint
     return TRUE;
 }
 
-gboolean spool_add(spool_t *spool, const digest_t *key, const entry_t *entry, const GByteArray *bits, gint64 *at, GError **error) {
+gboolean spool_add(spool_t *spool, const digest_t *key, const entry_t *entry, const GByteArray *bits,
+                   gint64 *at, GError **error) {
     record_t record;
     memset(&record, 0, sizeof record);
     record.key = *key;
@@ -160,7 +177,8 @@ gboolean spool_add(spool_t *spool, const digest_t *key, const entry_t *entry, co
 
 gboolean spool_read(spool_t *spool, gint64 at, entry_t *entry, uint8_t *bits, size_t bytes, GError **error) {
     record_t record;
-    if (!read_at(spool, at, &record, sizeof record)) return fail(error, SPOOL_ERROR_READ, spool->path, "read", errno);
+    if (!read_at(spool, at, &record, sizeof record))
+        return fail(error, SPOOL_ERROR_READ, spool->path, "read", errno);
     *entry = record.entry;
     if (!bits) return TRUE;
     if (record.bytes == bytes && !read_at(spool, at + (gint64)sizeof record, bits, bytes))
@@ -168,7 +186,8 @@ gboolean spool_read(spool_t *spool, gint64 at, entry_t *entry, uint8_t *bits, si
     if (record.bytes == bytes && is_whole(&record, bits)) return TRUE;
     g_autofree char *shown = g_filename_display_name(spool->path);
     g_set_error(error, SPOOL_ERROR, SPOOL_ERROR_DAMAGED,
-                "%s: changed while it was read: does another program write there? Run the same command again", shown);
+                "%s: changed while it was read: does another program write there? Run the same command again",
+                shown);
     return FALSE;
 }
 

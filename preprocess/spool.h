@@ -42,7 +42,8 @@ gboolean spool_is_foreign(spool_t *spool);
 
 /* Adds a record; bits may be NULL where the entry is not kept. *at: where it lies. FALSE with error set (a
  * full disk by name). */
-gboolean spool_add(spool_t *spool, const digest_t *key, const entry_t *entry, const GByteArray *bits, gint64 *at, GError **error);
+gboolean spool_add(spool_t *spool, const digest_t *key, const entry_t *entry, const GByteArray *bits,
+                   gint64 *at, GError **error);
 /* Reads a record's entry; its bits, where bits is not NULL: as many as the record must have.
  * SPOOL_ERROR_DAMAGED where it is not as it was written. */
 gboolean spool_read(spool_t *spool, gint64 at, entry_t *entry, uint8_t *bits, size_t bytes, GError **error);

@@ -1,5 +1,5 @@
-/* timeline: owns how a song's tempi and meters are laid on the grid. Refuses nothing: who reads rows from a file asks
- * timeline_rows_valid(). */
+/* timeline: owns how a song's tempi and meters are laid on the grid. Refuses nothing: who reads rows from a
+ * file asks timeline_rows_valid(). */
 #include "preprocess/timeline.h"
 
 #include <math.h>
@@ -19,14 +19,19 @@ void timeline_free(timeline_t *timeline) {
     g_free(timeline);
 }
 
-static tempo_change_t *tempo_at(const timeline_t *timeline, guint i) { return &g_array_index(timeline->tempi, tempo_change_t, i); }
+static tempo_change_t *tempo_at(const timeline_t *timeline, guint i) {
+    return &g_array_index(timeline->tempi, tempo_change_t, i);
+}
 
-static meter_change_t *meter_at(const timeline_t *timeline, guint i) { return &g_array_index(timeline->meters, meter_change_t, i); }
+static meter_change_t *meter_at(const timeline_t *timeline, guint i) {
+    return &g_array_index(timeline->meters, meter_change_t, i);
+}
 
 /* Adds a tempo that begins no earlier than the last one does. */
 static void add_tempo(timeline_t *timeline, int64_t frame, double bpm) {
     GArray *tempi = timeline->tempi;
-    if (tempi->len > 0 && tempo_at(timeline, tempi->len - 1)->frame == frame) g_array_set_size(tempi, tempi->len - 1);
+    if (tempi->len > 0 && tempo_at(timeline, tempi->len - 1)->frame == frame)
+        g_array_set_size(tempi, tempi->len - 1);
     if (tempi->len > 0 && tempo_at(timeline, tempi->len - 1)->bpm == bpm) return;
     g_array_set_size(tempi, tempi->len + 1);
     tempo_change_t *last = tempo_at(timeline, tempi->len - 1);
@@ -40,7 +45,8 @@ static gboolean same_meter(const meter_change_t *a, uint8_t numerator, uint8_t d
 
 static void add_meter(timeline_t *timeline, int64_t frame, uint8_t numerator, uint8_t denominator) {
     GArray *meters = timeline->meters;
-    if (meters->len > 0 && meter_at(timeline, meters->len - 1)->frame == frame) g_array_set_size(meters, meters->len - 1);
+    if (meters->len > 0 && meter_at(timeline, meters->len - 1)->frame == frame)
+        g_array_set_size(meters, meters->len - 1);
     if (meters->len > 0 && same_meter(meter_at(timeline, meters->len - 1), numerator, denominator)) return;
     g_array_set_size(meters, meters->len + 1); /* cleared, the padding too: rows travel as bytes */
     meter_change_t *last = meter_at(timeline, meters->len - 1);
@@ -56,7 +62,8 @@ timeline_t *timeline_new(int steps_per_beat, double bpm, meter_t meter) {
     return timeline;
 }
 
-timeline_t *timeline_from_rows(int steps_per_beat, const tempo_change_t *tempi, size_t n_tempi, const meter_change_t *meters, size_t n_meters) {
+timeline_t *timeline_from_rows(int steps_per_beat, const tempo_change_t *tempi, size_t n_tempi,
+                               const meter_change_t *meters, size_t n_meters) {
     timeline_t *timeline = timeline_empty(steps_per_beat);
     g_array_append_vals(timeline->tempi, tempi, (guint)n_tempi);
     g_array_append_vals(timeline->meters, meters, (guint)n_meters);
@@ -64,7 +71,8 @@ timeline_t *timeline_from_rows(int steps_per_beat, const tempo_change_t *tempi, 
 }
 
 timeline_t *timeline_from_song(const song_t *song, int steps_per_beat, int64_t frames) {
-    timeline_t *timeline = timeline_new(steps_per_beat, MIDI_DEFAULT_BPM, (meter_t){.numerator = 4, .denominator = 4});
+    timeline_t *timeline =
+        timeline_new(steps_per_beat, MIDI_DEFAULT_BPM, (meter_t){.numerator = 4, .denominator = 4});
     for (guint i = 0; i < song->tempi->len; i++) {
         const tempo_t *tempo = &g_array_index(song->tempi, tempo_t, i);
         const int64_t frame = song_frame(song, tempo->tick, steps_per_beat);
@@ -92,17 +100,20 @@ timeline_t *timeline_slice(const timeline_t *timeline, int64_t first, int64_t fr
     timeline_t *slice = timeline_empty(timeline->steps_per_beat);
     for (guint i = 0; i < timeline->tempi->len; i++) {
         const tempo_change_t *tempo = tempo_at(timeline, i);
-        if (i == 0 || tempo->frame < first + frames) add_tempo(slice, MAX(tempo->frame - first, 0), tempo->bpm);
+        if (i == 0 || tempo->frame < first + frames)
+            add_tempo(slice, MAX(tempo->frame - first, 0), tempo->bpm);
     }
     for (guint i = 0; i < timeline->meters->len; i++) {
         const meter_change_t *meter = meter_at(timeline, i);
-        if (i == 0 || meter->frame < first + frames) add_meter(slice, MAX(meter->frame - first, 0), meter->numerator, meter->denominator);
+        if (i == 0 || meter->frame < first + frames)
+            add_meter(slice, MAX(meter->frame - first, 0), meter->numerator, meter->denominator);
     }
     return slice;
 }
 
 void timeline_append(timeline_t *timeline, int64_t frame, const timeline_t *next) {
-    for (guint i = 0; i < next->tempi->len; i++) add_tempo(timeline, frame + tempo_at(next, i)->frame, tempo_at(next, i)->bpm);
+    for (guint i = 0; i < next->tempi->len; i++)
+        add_tempo(timeline, frame + tempo_at(next, i)->frame, tempo_at(next, i)->bpm);
     for (guint i = 0; i < next->meters->len; i++) {
         const meter_change_t *meter = meter_at(next, i);
         add_meter(timeline, frame + meter->frame, meter->numerator, meter->denominator);
@@ -110,12 +121,17 @@ void timeline_append(timeline_t *timeline, int64_t frame, const timeline_t *next
 }
 
 gboolean timeline_equal(const timeline_t *a, const timeline_t *b) {
-    if (a->steps_per_beat != b->steps_per_beat || a->tempi->len != b->tempi->len || a->meters->len != b->meters->len) return FALSE;
+    if (a->steps_per_beat != b->steps_per_beat || a->tempi->len != b->tempi->len ||
+        a->meters->len != b->meters->len)
+        return FALSE;
     for (guint i = 0; i < a->tempi->len; i++)
-        if (tempo_at(a, i)->frame != tempo_at(b, i)->frame || tempo_at(a, i)->bpm != tempo_at(b, i)->bpm) return FALSE;
+        if (tempo_at(a, i)->frame != tempo_at(b, i)->frame || tempo_at(a, i)->bpm != tempo_at(b, i)->bpm)
+            return FALSE;
     for (guint i = 0; i < a->meters->len; i++) {
         const meter_change_t *meter = meter_at(b, i);
-        if (meter_at(a, i)->frame != meter->frame || !same_meter(meter_at(a, i), meter->numerator, meter->denominator)) return FALSE;
+        if (meter_at(a, i)->frame != meter->frame ||
+            !same_meter(meter_at(a, i), meter->numerator, meter->denominator))
+            return FALSE;
     }
     return TRUE;
 }
@@ -123,12 +139,15 @@ gboolean timeline_equal(const timeline_t *a, const timeline_t *b) {
 void timeline_to_song(const timeline_t *timeline, song_t *song) {
     const int64_t ticks = song->ticks_per_beat / timeline->steps_per_beat;
     for (guint i = 0; i < timeline->tempi->len; i++) {
-        const tempo_t tempo = {.tick = tempo_at(timeline, i)->frame * ticks, .bpm = tempo_at(timeline, i)->bpm};
+        const tempo_t tempo = {.tick = tempo_at(timeline, i)->frame * ticks,
+                               .bpm = tempo_at(timeline, i)->bpm};
         g_array_append_val(song->tempi, tempo);
     }
     for (guint i = 0; i < timeline->meters->len; i++) {
         const meter_change_t *change = meter_at(timeline, i);
-        const meter_t meter = {.tick = change->frame * ticks, .numerator = change->numerator, .denominator = change->denominator};
+        const meter_t meter = {.tick = change->frame * ticks,
+                               .numerator = change->numerator,
+                               .denominator = change->denominator};
         g_array_append_val(song->meters, meter);
     }
 }
@@ -142,8 +161,8 @@ typedef struct {
     double bars;          /* how many begin before that */
 } stretch_t;
 
-/* Changes lie on frames, bars of some meters between them: both ends of a stretch may be off by half a frame, and then a
- * whole number of bars that is off by less than a frame is meant. */
+/* Changes lie on frames, bars of some meters between them: both ends of a stretch may be off by half a frame,
+ * and then a whole number of bars that is off by less than a frame is meant. */
 static stretch_t stretch_at(const timeline_t *timeline, guint i) {
     const meter_change_t *meter = meter_at(timeline, i);
     const double frames = fmax(4.0 * timeline->steps_per_beat * meter->numerator / meter->denominator, 1);
@@ -161,7 +180,9 @@ GArray *timeline_bars(const timeline_t *timeline, int64_t frames) {
     for (guint i = 0; i < timeline->meters->len; i++) {
         const stretch_t stretch = stretch_at(timeline, i);
         for (double b = 0; b < stretch.bars; b++) {
-            const bar_t bar = {.frame = stretch.first + b * stretch.frames, .frames = stretch.frames, .meter = *meter_at(timeline, i)};
+            const bar_t bar = {.frame = stretch.first + b * stretch.frames,
+                               .frames = stretch.frames,
+                               .meter = *meter_at(timeline, i)};
             if (bar.frame >= (double)frames - 1e-9) return bars;
             g_array_append_val(bars, bar);
         }
@@ -198,7 +219,8 @@ double timeline_seconds(const timeline_t *timeline, int64_t frames) {
     double seconds = 0;
     for (guint i = 0; i < timeline->tempi->len; i++) {
         const tempo_change_t *tempo = tempo_at(timeline, i);
-        const int64_t next = i + 1 < timeline->tempi->len ? MIN(tempo_at(timeline, i + 1)->frame, frames) : frames;
+        const int64_t next =
+            i + 1 < timeline->tempi->len ? MIN(tempo_at(timeline, i + 1)->frame, frames) : frames;
         seconds += (double)MAX(next - tempo->frame, 0) / timeline->steps_per_beat * 60 / tempo->bpm;
     }
     return seconds;
@@ -210,11 +232,15 @@ static gboolean frames_ascend(int64_t frame, const int64_t *before, int64_t fram
     return (before ? frame > *before : frame == 0) && frame < frames;
 }
 
-gboolean timeline_rows_valid(const tempo_change_t *tempi, size_t n_tempi, const meter_change_t *meters, size_t n_meters, int64_t frames) {
+gboolean timeline_rows_valid(const tempo_change_t *tempi, size_t n_tempi, const meter_change_t *meters,
+                             size_t n_meters, int64_t frames) {
     for (size_t i = 0; i < n_tempi; i++)
-        if (!frames_ascend(tempi[i].frame, i > 0 ? &tempi[i - 1].frame : NULL, frames) || !(tempi[i].bpm > 0) || isinf(tempi[i].bpm)) return FALSE;
+        if (!frames_ascend(tempi[i].frame, i > 0 ? &tempi[i - 1].frame : NULL, frames) ||
+            !(tempi[i].bpm > 0) || isinf(tempi[i].bpm))
+            return FALSE;
     for (size_t i = 0; i < n_meters; i++)
-        if (!frames_ascend(meters[i].frame, i > 0 ? &meters[i - 1].frame : NULL, frames) || meters[i].numerator == 0 || meters[i].denominator == 0 ||
+        if (!frames_ascend(meters[i].frame, i > 0 ? &meters[i - 1].frame : NULL, frames) ||
+            meters[i].numerator == 0 || meters[i].denominator == 0 ||
             (meters[i].denominator & (meters[i].denominator - 1)) != 0)
             return FALSE;
     return n_tempi > 0 && n_meters > 0;

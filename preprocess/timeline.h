@@ -29,7 +29,8 @@ typedef struct {
 /* One tempo and one meter for ever. Owner: caller, timeline_free(). */
 timeline_t *timeline_new(int steps_per_beat, double bpm, meter_t meter);
 /* From rows [n] that are as above. */
-timeline_t *timeline_from_rows(int steps_per_beat, const tempo_change_t *tempi, size_t n_tempi, const meter_change_t *meters, size_t n_meters);
+timeline_t *timeline_from_rows(int steps_per_beat, const tempo_change_t *tempi, size_t n_tempi,
+                               const meter_change_t *meters, size_t n_meters);
 /* A song's, of so many frames: changes go to the nearest frame, halves up, as notes do; of several within a
  * frame the last one counts, and what changes nothing is left out. Before a file's first tempo and meter,
  * MIDI's own are in force: 120 and 4/4. */
@@ -52,7 +53,8 @@ void timeline_to_song(const timeline_t *timeline, song_t *song);
 
 typedef struct {
     double frame;  /* at which it begins; not always whole */
-    double frames; /* of a whole bar of its meter, at least 1; the bar is shorter where the meter changes within it */
+    double frames; /* of a whole bar of its meter, at least 1; the bar is shorter where the meter changes
+                      within it */
     meter_change_t meter;
 } bar_t;
 
@@ -66,6 +68,7 @@ double timeline_bar_at(const timeline_t *timeline, double frame);
 double timeline_seconds(const timeline_t *timeline, int64_t frames);
 
 /* Are the rows as above, for a song of so many frames? What is read from a file is asked. */
-gboolean timeline_rows_valid(const tempo_change_t *tempi, size_t n_tempi, const meter_change_t *meters, size_t n_meters, int64_t frames);
+gboolean timeline_rows_valid(const tempo_change_t *tempi, size_t n_tempi, const meter_change_t *meters,
+                             size_t n_meters, int64_t frames);
 
 #endif

@@ -24,7 +24,8 @@ char **word_split_numbers(int argc, char *const *argv) {
     for (int i = 0; i < argc; i++) {
         const char *word = argv[i];
         flags = flags && strcmp(word, "--") != 0;
-        if (flags && word[0] == '-' && g_ascii_isalpha(word[1]) && (g_ascii_isdigit(word[2]) || word[2] == '.')) {
+        if (flags && word[0] == '-' && g_ascii_isalpha(word[1]) &&
+            (g_ascii_isdigit(word[2]) || word[2] == '.')) {
             g_ptr_array_add(words, g_strndup(word, 2));
             word += 2;
         }

@@ -90,7 +90,8 @@ static void limit_memory(size_t mapped, size_t bytes) {
 
 /* TRUE once a header and what belongs to it are sent: as one message as far as it goes, so that who waits
  * for it is woken once. Never raises SIGPIPE. */
-static gboolean send_both(int fd, const void *header, size_t header_bytes, const void *body, size_t body_bytes) {
+static gboolean send_both(int fd, const void *header, size_t header_bytes, const void *body,
+                          size_t body_bytes) {
     struct iovec parts[2] = {{(void *)header, header_bytes}, {(void *)body, body_bytes}};
     while (parts[0].iov_len + parts[1].iov_len > 0) {
         const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
@@ -128,7 +129,8 @@ static int detach(const int *fds) {
     sigprocmask(SIG_SETMASK, &none, NULL);
     /* Above 2, since the parent may have been started with standard streams closed. */
     int channel = fcntl(fds[CHANNEL], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    int chatter = fcntl(fds[CHATTER], F_DUPFD_CLOEXEC, STDERR_FILENO + 1), null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int chatter = fcntl(fds[CHATTER], F_DUPFD_CLOEXEC, STDERR_FILENO + 1),
+        null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (channel < 0 || chatter < 0 || null < 0) _exit(1);
     dup2(null, STDIN_FILENO);
     dup2(null, STDOUT_FILENO);
@@ -215,7 +217,8 @@ static gboolean start_process(worker_t *worker, GError **error) {
     for (int i = 0; i < FDS; i++) close_fd(&theirs[i]);
     if (pid < 0) {
         for (int i = 0; i < FDS; i++) close_fd(&ours[i]);
-        g_set_error(error, WORKER_ERROR, WORKER_ERROR_FORK, "cannot start a worker process: %s; use fewer --jobs", g_strerror(cause));
+        g_set_error(error, WORKER_ERROR, WORKER_ERROR_FORK,
+                    "cannot start a worker process: %s; use fewer --jobs", g_strerror(cause));
         return FALSE;
     }
     fcntl(ours[CHATTER], F_SETFL, O_NONBLOCK);
@@ -275,7 +278,8 @@ static gboolean begin_task(worker_t *worker, GError **error) {
     g_byte_array_set_size(worker->result, 0);
     worker->header_bytes = 0;
     worker->timed_out = worker->stopped = FALSE;
-    worker->deadline_us = g_get_monotonic_time() + (gint64)ceil(MIN(worker->limits.timeout_s, 1e9) * G_USEC_PER_SEC);
+    worker->deadline_us =
+        g_get_monotonic_time() + (gint64)ceil(MIN(worker->limits.timeout_s, 1e9) * G_USEC_PER_SEC);
     if (worker->pid != 0 && send_tasks(worker)) return TRUE;
     end_process(worker);
     if (!start_process(worker, error)) return FALSE;
@@ -317,7 +321,8 @@ static ssize_t read_chatter(worker_t *worker) {
     char buffer[CHATTER_BYTES];
     ssize_t n = read(worker->fds[CHATTER], buffer, sizeof buffer);
     if (n > 0) g_string_append_len(worker->chatter, buffer, n);
-    if (worker->chatter->len > CHATTER_BYTES) g_string_erase(worker->chatter, 0, (gssize)(worker->chatter->len - CHATTER_BYTES));
+    if (worker->chatter->len > CHATTER_BYTES)
+        g_string_erase(worker->chatter, 0, (gssize)(worker->chatter->len - CHATTER_BYTES));
     return n;
 }
 
@@ -412,14 +417,17 @@ static char *last_line(const GString *chatter) {
 }
 
 static gboolean says_no_memory(const worker_t *worker) {
-    return strstr(worker->chatter->str, "failed to allocate") || strstr(worker->chatter->str, "Cannot allocate memory");
+    return strstr(worker->chatter->str, "failed to allocate") ||
+           strstr(worker->chatter->str, "Cannot allocate memory");
 }
 
 static void set_crash(const worker_t *worker, GError **error) {
     g_autofree char *line = last_line(worker->chatter);
-    g_autofree char *how = WIFSIGNALED(worker->wait_status) ? g_strdup(signal_name(WTERMSIG(worker->wait_status)))
-                                                            : g_strdup_printf("exit status %d", WEXITSTATUS(worker->wait_status));
-    g_set_error(error, WORKER_ERROR, WORKER_ERROR_CRASHED, "crashed (%s)%s%s", how, line ? ": " : "", line ? line : "");
+    g_autofree char *how = WIFSIGNALED(worker->wait_status)
+                               ? g_strdup(signal_name(WTERMSIG(worker->wait_status)))
+                               : g_strdup_printf("exit status %d", WEXITSTATUS(worker->wait_status));
+    g_set_error(error, WORKER_ERROR, WORKER_ERROR_CRASHED, "crashed (%s)%s%s", how, line ? ": " : "",
+                line ? line : "");
 }
 
 /* Sets the error of a task that is over; FALSE where its result is whole. */
@@ -433,14 +441,17 @@ static gboolean set_failure(worker_t *worker, GError **error) {
         g_autofree char *message = g_utf8_make_valid((const char *)worker->result->data, -1);
         g_set_error_literal(error, WORKER_ERROR, WORKER_ERROR_FAILED, message);
     } else if (worker->timed_out) {
-        g_set_error(error, WORKER_ERROR, WORKER_ERROR_TIMEOUT, "took longer than %g s; raise --file-timeout", worker->limits.timeout_s);
+        g_set_error(error, WORKER_ERROR, WORKER_ERROR_TIMEOUT, "took longer than %g s; raise --file-timeout",
+                    worker->limits.timeout_s);
     } else if (worker->stopped) {
         g_set_error_literal(error, WORKER_ERROR, WORKER_ERROR_CRASHED, "was stopped before its end");
     } else if (says_no_memory(worker)) {
-        g_set_error(error, WORKER_ERROR, WORKER_ERROR_MEMORY, "needs more than %zu MiB; raise --file-memory", worker->limits.memory_bytes >> 20);
+        g_set_error(error, WORKER_ERROR, WORKER_ERROR_MEMORY, "needs more than %zu MiB; raise --file-memory",
+                    worker->limits.memory_bytes >> 20);
     } else if (WIFSIGNALED(worker->wait_status) && WTERMSIG(worker->wait_status) == SIGKILL) {
-        g_set_error_literal(error, WORKER_ERROR, WORKER_ERROR_MEMORY,
-                            "was killed (SIGKILL), as the system does where memory runs out; use fewer --jobs");
+        g_set_error_literal(
+            error, WORKER_ERROR, WORKER_ERROR_MEMORY,
+            "was killed (SIGKILL), as the system does where memory runs out; use fewer --jobs");
     } else {
         set_crash(worker, error);
     }
@@ -464,7 +475,8 @@ GByteArray *worker_take(worker_t *worker, GError **error) {
     return g_steal_pointer(&result);
 }
 
-GByteArray *worker_run(worker_fn fn, gpointer data, const char *task, const worker_limits_t *limits, GError **error) {
+GByteArray *worker_run(worker_fn fn, gpointer data, const char *task, const worker_limits_t *limits,
+                       GError **error) {
     g_autoptr(worker_t) worker = worker_new(fn, data, limits);
     if (!worker_give(worker, task, error)) return NULL;
     worker_wait_any(&worker, 1);

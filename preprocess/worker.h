@@ -13,13 +13,20 @@
 #include <glib.h>
 
 typedef struct {
-    double timeout_s;    /* of a task, wall clock, > 0 */
-    size_t memory_bytes; /* address space beyond what the caller has mapped; no limit under AddressSanitizer */
+    double timeout_s; /* of a task, wall clock, > 0 */
+    size_t
+        memory_bytes; /* address space beyond what the caller has mapped; no limit under AddressSanitizer */
 } worker_limits_t;
 
 #define WORKER_ERROR worker_error_quark()
 GQuark worker_error_quark(void);
-typedef enum { WORKER_ERROR_FORK, WORKER_ERROR_CRASHED, WORKER_ERROR_TIMEOUT, WORKER_ERROR_MEMORY, WORKER_ERROR_FAILED } worker_error_t;
+typedef enum {
+    WORKER_ERROR_FORK,
+    WORKER_ERROR_CRASHED,
+    WORKER_ERROR_TIMEOUT,
+    WORKER_ERROR_MEMORY,
+    WORKER_ERROR_FAILED
+} worker_error_t;
 
 /* Runs in the worker's process: appends the task's result to out and returns TRUE, or sets error and
  * returns FALSE. */
@@ -55,6 +62,7 @@ size_t worker_wait_any(worker_t **workers, size_t n);
 GByteArray *worker_take(worker_t *worker, GError **error);
 
 /* new, give, wait, take, free for a single task. */
-GByteArray *worker_run(worker_fn fn, gpointer data, const char *task, const worker_limits_t *limits, GError **error);
+GByteArray *worker_run(worker_fn fn, gpointer data, const char *task, const worker_limits_t *limits,
+                       GError **error);
 
 #endif

@@ -7,7 +7,8 @@
 static const double PNG_SCALE = 1.5;
 static const double PNG_DOTS = 32000; /* cairo's images end at 32767 dots */
 
-const colour_t canvas_ink = {0.13, 0.13, 0.13}, canvas_grey = {0.45, 0.45, 0.45}, canvas_rule = {0.55, 0.55, 0.55}, canvas_faint = {0.85, 0.85, 0.85};
+const colour_t canvas_ink = {0.13, 0.13, 0.13}, canvas_grey = {0.45, 0.45, 0.45},
+               canvas_rule = {0.55, 0.55, 0.55}, canvas_faint = {0.85, 0.85, 0.85};
 
 struct canvas {
     cairo_t *cr;
@@ -28,7 +29,8 @@ canvas_t *canvas_new(double width, double height, picture_format_t format) {
         surface = cairo_svg_surface_create_for_stream(append_bytes, canvas->bytes, width, height);
     } else {
         const double scale = fmin(PNG_SCALE, PNG_DOTS / fmax(width, height));
-        surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)ceil(width * scale), (int)ceil(height * scale));
+        surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)ceil(width * scale),
+                                             (int)ceil(height * scale));
         cairo_surface_set_device_scale(surface, scale, scale);
     }
     canvas->cr = cairo_create(surface);
@@ -50,13 +52,17 @@ GBytes *canvas_finish(canvas_t *canvas, GError **error) {
     g_autoptr(GByteArray) bytes = canvas->bytes;
     g_free(canvas);
     if (status == CAIRO_STATUS_SUCCESS) return g_byte_array_free_to_bytes(g_steal_pointer(&bytes));
-    g_set_error(error, PICTURE_ERROR, PICTURE_ERROR_DRAW, "cannot draw the picture: %s", cairo_status_to_string(status));
+    g_set_error(error, PICTURE_ERROR, PICTURE_ERROR_DRAW, "cannot draw the picture: %s",
+                cairo_status_to_string(status));
     return NULL;
 }
 
-static void set_colour(cairo_t *cr, colour_t colour, double alpha) { cairo_set_source_rgba(cr, colour.r, colour.g, colour.b, alpha); }
+static void set_colour(cairo_t *cr, colour_t colour, double alpha) {
+    cairo_set_source_rgba(cr, colour.r, colour.g, colour.b, alpha);
+}
 
-void canvas_line(canvas_t *canvas, double x0, double y0, double x1, double y1, double width, colour_t colour) {
+void canvas_line(canvas_t *canvas, double x0, double y0, double x1, double y1, double width,
+                 colour_t colour) {
     cairo_t *cr = canvas->cr;
     set_colour(cr, colour, 1);
     cairo_set_line_width(cr, width);
@@ -65,18 +71,22 @@ void canvas_line(canvas_t *canvas, double x0, double y0, double x1, double y1, d
     cairo_stroke(cr);
 }
 
-void canvas_rectangle(canvas_t *canvas, double x, double y, double width, double height, colour_t colour, double alpha) {
+void canvas_rectangle(canvas_t *canvas, double x, double y, double width, double height, colour_t colour,
+                      double alpha) {
     cairo_t *cr = canvas->cr;
     set_colour(cr, colour, alpha);
     cairo_rectangle(cr, x, y, width, height);
     cairo_fill(cr);
 }
 
-double canvas_text(canvas_t *canvas, double x, double y, align_t align, double size, gboolean bold, colour_t colour, double room, const char *text) {
+double canvas_text(canvas_t *canvas, double x, double y, align_t align, double size, gboolean bold,
+                   colour_t colour, double room, const char *text) {
     cairo_t *cr = canvas->cr;
-    cairo_select_font_face(cr, "sans-serif", CAIRO_FONT_SLANT_NORMAL, bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
+    cairo_select_font_face(cr, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
+                           bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
     cairo_set_font_size(cr, size);
-    g_autofree char *shown = g_utf8_make_valid(text, -1); /* cairo refuses the whole picture on bad UTF-8, and file names may be any bytes */
+    g_autofree char *shown = g_utf8_make_valid(
+        text, -1); /* cairo refuses the whole picture on bad UTF-8, and file names may be any bytes */
     cairo_text_extents_t extents;
     cairo_text_extents(cr, shown, &extents);
     for (glong length = g_utf8_strlen(shown, -1); extents.x_advance > room && length > 1; length--) {
@@ -99,7 +109,8 @@ void canvas_box(canvas_t *canvas, double x, double y, double width, double heigh
     cairo_stroke(cr);
 }
 
-void canvas_path(canvas_t *canvas, const double (*points)[2], size_t n, double width, colour_t colour, double alpha) {
+void canvas_path(canvas_t *canvas, const double (*points)[2], size_t n, double width, colour_t colour,
+                 double alpha) {
     cairo_t *cr = canvas->cr;
     set_colour(cr, colour, alpha);
     cairo_set_line_width(cr, width);

@@ -1,4 +1,5 @@
-/* Owns the sampler's command line. Refuses unknown verbs and options, values out of range and the wrong number of files, before any file is opened. */
+/* Owns the sampler's command line. Refuses unknown verbs and options, values out of range and the wrong
+ * number of files, before any file is opened. */
 #include "sampler/cli.h"
 
 #include <stdio.h>
@@ -18,21 +19,22 @@ typedef struct {
 } verb_info_t;
 
 static const verb_info_t verbs[VERB_COUNT] = {
-    {"prior", "", "New pieces drawn from the model's prior; of a dense model one window each.", "prior --checkpoint best.h5 -n 8 --seed 1 --picture",
-     0, 0, ANY},
+    {"prior", "", "New pieces drawn from the model's prior; of a dense model one window each.",
+     "prior --checkpoint best.h5 -n 8 --seed 1 --picture", 0, 0, ANY},
     {"song", "", "A long piece; of a dense model along a smooth path in latent space, windows cross-faded.",
      "song --checkpoint best.h5 --bars 64 --key Am --audio", 0, 0, ANY},
-    {"continue", "SONG.mid", "A song, and how a sequence model goes on with it.", "continue --checkpoint best.h5 song.mid --bars 16 -n 4", 1, 1,
-     SEQUENCE},
-    {"reconstruct", "SONG.mid...", "What the model keeps of a song: encoded and decoded.", "reconstruct --checkpoint best.h5 song.mid", 1, G_MAXUINT,
-     DENSE | VAE},
-    {"vary", "SONG.mid", "Variations on a song: decoded from near its latent vectors.", "vary --checkpoint best.h5 song.mid --amount 0.3 -n 4", 1, 1,
-     DENSE | VAE},
+    {"continue", "SONG.mid", "A song, and how a sequence model goes on with it.",
+     "continue --checkpoint best.h5 song.mid --bars 16 -n 4", 1, 1, SEQUENCE},
+    {"reconstruct", "SONG.mid...", "What the model keeps of a song: encoded and decoded.",
+     "reconstruct --checkpoint best.h5 song.mid", 1, G_MAXUINT, DENSE | VAE},
+    {"vary", "SONG.mid", "Variations on a song: decoded from near its latent vectors.",
+     "vary --checkpoint best.h5 song.mid --amount 0.3 -n 4", 1, 1, DENSE | VAE},
     {"interpolate", "A.mid B.mid", "From one song to another in equal steps (spherical).",
      "interpolate --checkpoint best.h5 a.mid b.mid --steps 8 --picture", 2, 2, DENSE | VAE},
     {"traverse", "SONG.mid", "One latent feature from -3 to 3, the others as in the song.",
      "traverse --checkpoint best.h5 song.mid --dim 3 --picture", 1, 1, DENSE | VAE},
-    {"curves", "RUN...", "Pictures of a training run's losses (RUN/metrics.jsonl).", "curves RUN --picture=svg", 1, G_MAXUINT, ANY},
+    {"curves", "RUN...", "Pictures of a training run's losses (RUN/metrics.jsonl).",
+     "curves RUN --picture=svg", 1, G_MAXUINT, ANY},
     {"score", "FILE...", "Figures of MIDI files or folders of them, beside those of a corpus' real songs.",
      "score new/ --corpus shards --seam 16 --originality shards", 1, G_MAXUINT, ANY},
 };
@@ -65,16 +67,21 @@ static gboolean verb_from_name(const char *name, verb_t *verb, GError **error) {
         if (word_distance(name, verbs[v].name) < word_distance(name, verbs[nearest].name)) nearest = v;
     }
     if (word_distance(name, verbs[nearest].name) <= 3)
-        return cli_fail(error, "unknown verb '%s'; did you mean '%s'? See %s --help", name, verbs[nearest].name, program_name());
+        return cli_fail(error, "unknown verb '%s'; did you mean '%s'? See %s --help", name,
+                        verbs[nearest].name, program_name());
     g_autofree char *list = verb_list();
     return cli_fail(error, "unknown verb '%s'; the verbs are %s; see %s --help", name, list, program_name());
 }
 
 static void print_help(void) {
     const char *name = program_name();
-    g_print("Usage: %s VERB [OPTION...] [FILE...]\n\nMakes music with a checkpoint that mpianist's trainer wrote.\n\nVerbs:\n", name);
-    for (size_t v = 0; v < VERB_COUNT; v++) g_print("  %-12s %-12s %s\n", verbs[v].name, verbs[v].takes, verbs[v].summary);
-    g_print("\n'%s VERB --help' lists a verb's options. Paths of the files written go to standard output, one a line; talk to standard error.\n"
+    g_print("Usage: %s VERB [OPTION...] [FILE...]\n\nMakes music with a checkpoint that mpianist's trainer "
+            "wrote.\n\nVerbs:\n",
+            name);
+    for (size_t v = 0; v < VERB_COUNT; v++)
+        g_print("  %-12s %-12s %s\n", verbs[v].name, verbs[v].takes, verbs[v].summary);
+    g_print("\n'%s VERB --help' lists a verb's options. Paths of the files written go to standard output, "
+            "one a line; talk to standard error.\n"
             "Exit status: 0 done, 1 error, 2 bad usage.\n\nExamples:\n",
             name);
     for (size_t v = 0; v < VERB_COUNT; v++) g_print("  %s %s\n", name, verbs[v].example);
@@ -126,7 +133,8 @@ static gboolean check_score(cli_t *cli, GError **error) {
     g_autoptr(GError) cause = NULL;
     if (cli->split != NULL && !split_from_name(cli->split, &split))
         return cli_fail(error, "--split %s: there is no such split; give train, valid or test", cli->split);
-    if (cli->tracks != NULL && !grid_set_tracks(&grid, cli->tracks, &cause)) return cli_fail(error, "--tracks: %s", cause->message);
+    if (cli->tracks != NULL && !grid_set_tracks(&grid, cli->tracks, &cause))
+        return cli_fail(error, "--tracks: %s", cause->message);
     if (cli->meter != NULL && !meter_from_text(cli->meter, &cli->bar_meter))
         return cli_fail(error, "--meter %s: not a meter; give one like 4/4 or 6/8", cli->meter);
     return TRUE;
@@ -137,7 +145,8 @@ static gboolean check_attributes(const cli_t *cli, GError **error) {
     const char *const *more = cli->more != NULL ? (const char *const *)cli->more : none;
     const char *const *less = cli->less != NULL ? (const char *const *)cli->less : none;
     for (size_t i = 0; more[i] != NULL; i++)
-        if (g_strv_contains(less, more[i])) return cli_fail(error, "--more %s and --less %s exclude each other; give one", more[i], more[i]);
+        if (g_strv_contains(less, more[i]))
+            return cli_fail(error, "--more %s and --less %s exclude each other; give one", more[i], more[i]);
     return TRUE;
 }
 
@@ -148,17 +157,22 @@ static gboolean cli_check(cli_t *cli, GError **error) {
     if (!option_check_values(cli, error)) return FALSE;
     if (cli->n_files < verb->min_files || cli->n_files > verb->max_files) {
         if (verb->max_files == 0)
-            return cli_fail(error, "%s takes no files, but '%s' was given; see %s %s --help", verb->name, cli->files[0], program_name(), verb->name);
+            return cli_fail(error, "%s takes no files, but '%s' was given; see %s %s --help", verb->name,
+                            cli->files[0], program_name(), verb->name);
         return cli_fail(error, "%s wants %s, but %u %s given: %s %s", verb->name, verb->takes, cli->n_files,
                         cli->n_files == 1 ? "file was" : "files were", program_name(), verb->example);
     }
     for (guint i = 0; i < cli->n_files; i++)
-        if (*cli->files[i] == '\0') return cli_fail(error, "%s: the name of file %u is empty; give %s", verb->name, i + 1, verb->takes);
+        if (*cli->files[i] == '\0')
+            return cli_fail(error, "%s: the name of file %u is empty; give %s", verb->name, i + 1,
+                            verb->takes);
     if (!option_check_company(cli, error)) return FALSE;
     if (cli->verb == VERB_SCORE) return check_score(cli, error);
     if (cli->verb != VERB_CURVES && cli->checkpoint == NULL)
-        return cli_fail(error, "which model? Give --checkpoint RUN/best.h5, as %s wrote it", program_called("trainer"));
-    if (cli->verb == VERB_TRAVERSE && cli->dim < 0) return cli_fail(error, "which latent feature? Give --dim N, counted from 0");
+        return cli_fail(error, "which model? Give --checkpoint RUN/best.h5, as %s wrote it",
+                        program_called("trainer"));
+    if (cli->verb == VERB_TRAVERSE && cli->dim < 0)
+        return cli_fail(error, "which latent feature? Give --dim N, counted from 0");
     if (cli->key != NULL && !key_from_text(cli->key, &cli->wanted_key))
         return cli_fail(error, "--key %s: not a key; give one like C, Am, F#m or Bb", cli->key);
     return check_attributes(cli, error);
@@ -175,12 +189,17 @@ static gboolean cli_read(cli_t *cli, char ***words, GError **error) {
         g_ptr_array_add(texts, help);
         option_unset(o, cli);
         const gboolean format = o->type == G_OPTION_ARG_CALLBACK;
-        const GOptionEntry entry = {
-            o->name, o->letter, format ? G_OPTION_FLAG_OPTIONAL_ARG : 0, o->type, format ? (gpointer)option_parse_format : (char *)cli + o->offset,
-            help,    o->value};
+        const GOptionEntry entry = {o->name,
+                                    o->letter,
+                                    format ? G_OPTION_FLAG_OPTIONAL_ARG : 0,
+                                    o->type,
+                                    format ? (gpointer)option_parse_format : (char *)cli + o->offset,
+                                    help,
+                                    o->value};
         g_array_append_val(entries, entry);
     }
-    const GOptionEntry files = {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &cli->files, NULL, NULL};
+    const GOptionEntry files = {G_OPTION_REMAINING, 0,    0,   G_OPTION_ARG_FILENAME_ARRAY,
+                                &cli->files,        NULL, NULL};
     g_array_append_val(entries, files);
 
     const verb_info_t *verb = &verbs[cli->verb];
@@ -202,7 +221,8 @@ static gboolean cli_read(cli_t *cli, char ***words, GError **error) {
         return FALSE;
     }
     for (size_t i = 0; (o = option_at(i)) != NULL; i++)
-        if (o->verbs & 1 << cli->verb && option_settle(o, cli, &defaults)) cli->given |= G_GUINT64_CONSTANT(1) << i;
+        if (o->verbs & 1 << cli->verb && option_settle(o, cli, &defaults))
+            cli->given |= G_GUINT64_CONSTANT(1) << i;
     if (cli->output == NULL) cli->output = g_strdup(".");
     return TRUE;
 }
@@ -238,7 +258,8 @@ cli_t *cli_parse(int argc, char **argv, GError **error) {
         return NULL;
     }
     if (argv[1][0] == '-') {
-        cli_fail(error, "the verb comes first: %s prior %s ...; see %s --help", program_name(), argv[1], program_name());
+        cli_fail(error, "the verb comes first: %s prior %s ...; see %s --help", program_name(), argv[1],
+                 program_name());
         return NULL;
     }
     if (!verb_from_name(argv[1], &verb, error)) return NULL;
@@ -254,13 +275,18 @@ cli_t *cli_parse(int argc, char **argv, GError **error) {
     return cli_check(cli, error) ? g_steal_pointer(&cli) : NULL;
 }
 
-/* What is accepted but, with this model and these values, read by nothing: harmless, as the piece is the one asked for, so only said. */
+/* What is accepted but, with this model and these values, read by nothing: harmless, as the piece is the one
+ * asked for, so only said. */
 static void warn_unread(const cli_t *cli) {
     const gboolean notes = cli->draw && (cli->kind == DENSE || cli->temperature > 0);
     const gboolean fresh = cli->verb == VERB_PRIOR || cli->verb == VERB_SONG || cli->verb == VERB_CONTINUE;
-    const gboolean latents = cli->kind != PLAIN && (cli->verb == VERB_VARY ? cli->amount > 0 : fresh && cli->latents == NULL && cli->temperature > 0);
+    const gboolean latents =
+        cli->kind != PLAIN &&
+        (cli->verb == VERB_VARY ? cli->amount > 0 : fresh && cli->latents == NULL && cli->temperature > 0);
     if (notes || latents) return;
-    if (option_given(cli, "seed")) program_say("warning: --seed changes nothing: nothing is drawn here%s\n", cli->draw ? "" : "; see --sample");
+    if (option_given(cli, "seed"))
+        program_say("warning: --seed changes nothing: nothing is drawn here%s\n",
+                    cli->draw ? "" : "; see --sample");
     if (option_given(cli, "temperature") && cli->greedy)
         program_say("warning: --temperature changes nothing: with --greedy this model draws nothing\n");
 }
@@ -271,10 +297,13 @@ gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error) {
     const option_t *o;
     if (!(verb->kinds & kind) && kind == DENSE)
         return cli_fail(error,
-                        "%s: has no meaning for a dense model: its windows know nothing of each other; use a model trained with --model sequence",
+                        "%s: has no meaning for a dense model: its windows know nothing of each other; use a "
+                        "model trained with --model sequence",
                         verb->name);
     if (!(verb->kinds & kind))
-        return cli_fail(error, "%s: has no meaning for this model, which has no latent vectors (--latent 0); it has prior, song and continue",
+        return cli_fail(error,
+                        "%s: has no meaning for this model, which has no latent vectors (--latent 0); it has "
+                        "prior, song and continue",
                         verb->name);
     for (size_t i = 0; (o = option_at(i)) != NULL; i++)
         if (cli->given >> i & 1 && !(o->kinds & kind))
@@ -282,10 +311,11 @@ gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error) {
                             kind == DENSE         ? "a dense model"
                             : o->kinds & SEQUENCE ? "a model without latent vectors"
                                                   : "a sequence model",
-                            o->instead != NULL ? ": " : "; leave it out", o->instead != NULL ? o->instead : "");
+                            o->instead != NULL ? ": " : "; leave it out",
+                            o->instead != NULL ? o->instead : "");
     if (cli->verb == VERB_TRAVERSE && (size_t)cli->dim >= model->latent)
-        return cli_fail(error, "%s: has no latent feature %d: it has %zu; give --dim 0 to %zu", cli->checkpoint, cli->dim, model->latent,
-                        model->latent - 1);
+        return cli_fail(error, "%s: has no latent feature %d: it has %zu; give --dim 0 to %zu",
+                        cli->checkpoint, cli->dim, model->latent, model->latent - 1);
     if (kind != DENSE && !cli->greedy && (verb->kinds & PLAIN)) cli->draw = TRUE;
     cli->kind = kind;
     warn_unread(cli);

@@ -1,4 +1,5 @@
-/* cli: the sampler's command line: verbs, options with live defaults and ranges, help. One table drives parsing, range checks and --help. */
+/* cli: the sampler's command line: verbs, options with live defaults and ranges, help. One table drives
+ * parsing, range checks and --help. */
 #ifndef MPIANIST_SAMPLER_CLI_H
 #define MPIANIST_SAMPLER_CLI_H
 
@@ -67,16 +68,18 @@ typedef struct {
 GQuark cli_error_quark(void);
 typedef enum { CLI_ERROR_USAGE } cli_error_t;
 
-/* Parses `argc`, `argv` (left unchanged). NULL with CLI_ERROR_USAGE set on bad usage: what was wrong and the way out. NULL without an error where --help or
+/* Parses `argc`, `argv` (left unchanged). NULL with CLI_ERROR_USAGE set on bad usage: what was wrong and the
+ * way out. NULL without an error where --help or
  * --version was asked for and has been printed to standard output. Owner: caller. */
 cli_t *cli_parse(int argc, char **argv, GError **error);
-/* Once the model is known: what the verb and the options given mean for its kind, and the defaults that depend on it. FALSE with CLI_ERROR_USAGE set where there is no
- * meaning: says why, and what there is instead. */
+/* Once the model is known: what the verb and the options given mean for its kind, and the defaults that
+ * depend on it. FALSE with CLI_ERROR_USAGE set where there is no meaning: says why, and what there is
+ * instead. */
 gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error);
 /* Sets CLI_ERROR_USAGE. Returns FALSE. */
 gboolean cli_fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-/* Adds "option: value" for each option that decides on what is made, defaults too, once cli_fit() is done: with the draws and the songs all it takes to make a file
- * again. */
+/* Adds "option: value" for each option that decides on what is made, defaults too, once cli_fit() is done:
+ * with the draws and the songs all it takes to make a file again. */
 void cli_add_texts(const cli_t *cli, GPtrArray *texts);
 void cli_free(cli_t *cli);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(cli_t, cli_free)

@@ -1,5 +1,6 @@
-/* Owns the table of options and what follows from it: help, defaults, ranges, which options are read beside which others, and what files tell of them. Refuses values
- * out of range and options that nothing would read. */
+/* Owns the table of options and what follows from it: help, defaults, ranges, which options are read beside
+ * which others, and what files tell of them. Refuses values out of range and options that nothing would read.
+ */
 #include "sampler/cli_option.h"
 
 #include <math.h>
@@ -24,69 +25,97 @@ enum {
 
 #define AT(member) offsetof(cli_t, member)
 static const option_t table[] = {
-    {"checkpoint", 'c', G_OPTION_ARG_FILENAME, AT(checkpoint), MUSIC, ANY, 0, 0, "FILE", "the trained model: RUN/best.h5 (required)", NULL},
+    {"checkpoint", 'c', G_OPTION_ARG_FILENAME, AT(checkpoint), MUSIC, ANY, 0, 0, "FILE",
+     "the trained model: RUN/best.h5 (required)", NULL},
     {"count", 'n', G_OPTION_ARG_INT, AT(count), NEW | VARY, ANY, 1, 9999, "N", "how many results", NULL},
-    {"first", 0, G_OPTION_ARG_INT, AT(first), NEW | VARY, ANY, 1, 1000000, "N", "number of the first: '--first 3 -n 1' makes the third again", NULL},
-    {"first", 0, G_OPTION_ARG_INT, AT(first), RECONSTRUCT, ANY, 1, 1000000, "N", "number of the first song: its draws depend on it", NULL},
-    {"seed", 0, G_OPTION_ARG_INT64, AT(seed), MUSIC, ANY | TOLD, 0, 9007199254740992.0, "N", "the same seed gives the same bytes", NULL},
-    {"seed", 0, G_OPTION_ARG_INT64, AT(seed), SCORE, ANY, 0, 9007199254740992.0, "N", "of the shuffled tracks", NULL},
+    {"first", 0, G_OPTION_ARG_INT, AT(first), NEW | VARY, ANY, 1, 1000000, "N",
+     "number of the first: '--first 3 -n 1' makes the third again", NULL},
+    {"first", 0, G_OPTION_ARG_INT, AT(first), RECONSTRUCT, ANY, 1, 1000000, "N",
+     "number of the first song: its draws depend on it", NULL},
+    {"seed", 0, G_OPTION_ARG_INT64, AT(seed), MUSIC, ANY | TOLD, 0, 9007199254740992.0, "N",
+     "the same seed gives the same bytes", NULL},
+    {"seed", 0, G_OPTION_ARG_INT64, AT(seed), SCORE, ANY, 0, 9007199254740992.0, "N",
+     "of the shuffled tracks", NULL},
     {"temperature", 't', G_OPTION_ARG_DOUBLE, AT(temperature), NEW, ANY | TOLD, 0, 10, "X",
      "spread of the draws: of latent vectors and, by a sequence model, of notes; 0: the likeliest", NULL},
-    {"temperature", 't', G_OPTION_ARG_DOUBLE, AT(temperature), RECONSTRUCT | PART, SEQUENCE | TOLD, 0, 10, "X", "spread of the notes' draws", NULL},
-    {"latent", 0, G_OPTION_ARG_STRING_ARRAY, AT(latents), PRIOR, DENSE, 0, 0, "V1,V2,...", "decode this latent vector (may be given several times)",
-     "--seed and --first make a piece again"},
+    {"temperature", 't', G_OPTION_ARG_DOUBLE, AT(temperature), RECONSTRUCT | PART, SEQUENCE | TOLD, 0, 10,
+     "X", "spread of the notes' draws", NULL},
+    {"latent", 0, G_OPTION_ARG_STRING_ARRAY, AT(latents), PRIOR, DENSE, 0, 0, "V1,V2,...",
+     "decode this latent vector (may be given several times)", "--seed and --first make a piece again"},
     {"bars", 'b', G_OPTION_ARG_INT, AT(bars), PRIOR, SEQUENCE | TOLD, 1, 4096, "N", "length of each piece",
      "a piece is one window; see the verb song"},
     {"bars", 'b', G_OPTION_ARG_INT, AT(bars), SONG, ANY | TOLD, 1, 4096, "N", "length of the piece", NULL},
-    {"bars", 'b', G_OPTION_ARG_INT, AT(bars), CONTINUE, SEQUENCE | TOLD, 1, 4096, "N", "how many bars to add", NULL},
-    {"bars", 'b', G_OPTION_ARG_INT, AT(bars), PART, SEQUENCE | TOLD, 1, 4096, "N", "how many bars of the song (default: all)",
-     "a part is one window"},
-    {"bar", 0, G_OPTION_ARG_INT, AT(bar), PART, ANY | TOLD, 1, 1000000, "N", "bar of the song at which the part starts", NULL},
-    {"keep", 0, G_OPTION_ARG_INT, AT(keep), CONTINUE, SEQUENCE | TOLD, 1, 1000000, "N", "go on after so many bars of the song (default: all)", NULL},
-    {"only-new", 0, G_OPTION_ARG_NONE, AT(only_new), CONTINUE, SEQUENCE | TOLD, 0, 0, NULL, "write the continuation without the song", NULL},
-    {"key", 0, G_OPTION_ARG_STRING, AT(key), PRIOR | SONG, ANY, 0, 0, "KEY", "transpose to this key, or its relative: C, Am, F#m, Bb", NULL},
+    {"bars", 'b', G_OPTION_ARG_INT, AT(bars), CONTINUE, SEQUENCE | TOLD, 1, 4096, "N", "how many bars to add",
+     NULL},
+    {"bars", 'b', G_OPTION_ARG_INT, AT(bars), PART, SEQUENCE | TOLD, 1, 4096, "N",
+     "how many bars of the song (default: all)", "a part is one window"},
+    {"bar", 0, G_OPTION_ARG_INT, AT(bar), PART, ANY | TOLD, 1, 1000000, "N",
+     "bar of the song at which the part starts", NULL},
+    {"keep", 0, G_OPTION_ARG_INT, AT(keep), CONTINUE, SEQUENCE | TOLD, 1, 1000000, "N",
+     "go on after so many bars of the song (default: all)", NULL},
+    {"only-new", 0, G_OPTION_ARG_NONE, AT(only_new), CONTINUE, SEQUENCE | TOLD, 0, 0, NULL,
+     "write the continuation without the song", NULL},
+    {"key", 0, G_OPTION_ARG_STRING, AT(key), PRIOR | SONG, ANY, 0, 0, "KEY",
+     "transpose to this key, or its relative: C, Am, F#m, Bb", NULL},
     {"correlation", 0, G_OPTION_ARG_DOUBLE, AT(correlation), SONG, DENSE | TOLD, 0, 1, "X",
-     "of neighbouring windows: 0 jumps, 1 stays where it began", "it goes on from what it has written; see --temperature"},
-    {"amount", 'a', G_OPTION_ARG_DOUBLE, AT(amount), VARY, ANY | TOLD, 0, 1, "X", "0: the song as the model keeps it, 1: a draw from the prior",
-     NULL},
-    {"more", 0, G_OPTION_ARG_STRING_ARRAY, AT(more), NEW | RECONSTRUCT | VARY, DENSE | VAE | TOLD, 0, 0, "ATTRIBUTE",
-     "of an attribute, such as density (may be given several times)", NULL},
-    {"less", 0, G_OPTION_ARG_STRING_ARRAY, AT(less), NEW | RECONSTRUCT | VARY, DENSE | VAE | TOLD, 0, 0, "ATTRIBUTE",
-     "of an attribute, such as register", NULL},
-    {"strength", 0, G_OPTION_ARG_DOUBLE, AT(strength), NEW | RECONSTRUCT | VARY, DENSE | VAE | TOLD, 0, 100, "X", "how far, in standard deviations",
-     NULL},
-    {"steps", 's', G_OPTION_ARG_INT, AT(steps), INTERPOLATE | TRAVERSE, ANY | TOLD, 2, 999, "N", "how many results, both ends included", NULL},
-    {"morph", 0, G_OPTION_ARG_NONE, AT(morph), INTERPOLATE, SEQUENCE | TOLD, 0, 0, NULL, "instead one piece that becomes B on its way", NULL},
-    {"dim", 'd', G_OPTION_ARG_INT, AT(dim), TRAVERSE, ANY | TOLD, 0, G_MAXINT, "N", "the feature, from 0 to the model's latent size - 1 (required)",
-     NULL},
-    {"threshold", 0, G_OPTION_ARG_DOUBLE, AT(threshold), MUSIC & ~CONTINUE, DENSE, 0.001, 0.999, "P", "a key sounds from this probability on",
-     "see --sample, --greedy and --temperature"},
+     "of neighbouring windows: 0 jumps, 1 stays where it began",
+     "it goes on from what it has written; see --temperature"},
+    {"amount", 'a', G_OPTION_ARG_DOUBLE, AT(amount), VARY, ANY | TOLD, 0, 1, "X",
+     "0: the song as the model keeps it, 1: a draw from the prior", NULL},
+    {"more", 0, G_OPTION_ARG_STRING_ARRAY, AT(more), NEW | RECONSTRUCT | VARY, DENSE | VAE | TOLD, 0, 0,
+     "ATTRIBUTE", "of an attribute, such as density (may be given several times)", NULL},
+    {"less", 0, G_OPTION_ARG_STRING_ARRAY, AT(less), NEW | RECONSTRUCT | VARY, DENSE | VAE | TOLD, 0, 0,
+     "ATTRIBUTE", "of an attribute, such as register", NULL},
+    {"strength", 0, G_OPTION_ARG_DOUBLE, AT(strength), NEW | RECONSTRUCT | VARY, DENSE | VAE | TOLD, 0, 100,
+     "X", "how far, in standard deviations", NULL},
+    {"steps", 's', G_OPTION_ARG_INT, AT(steps), INTERPOLATE | TRAVERSE, ANY | TOLD, 2, 999, "N",
+     "how many results, both ends included", NULL},
+    {"morph", 0, G_OPTION_ARG_NONE, AT(morph), INTERPOLATE, SEQUENCE | TOLD, 0, 0, NULL,
+     "instead one piece that becomes B on its way", NULL},
+    {"dim", 'd', G_OPTION_ARG_INT, AT(dim), TRAVERSE, ANY | TOLD, 0, G_MAXINT, "N",
+     "the feature, from 0 to the model's latent size - 1 (required)", NULL},
+    {"threshold", 0, G_OPTION_ARG_DOUBLE, AT(threshold), MUSIC & ~CONTINUE, DENSE, 0.001, 0.999, "P",
+     "a key sounds from this probability on", "see --sample, --greedy and --temperature"},
     {"density", 0, G_OPTION_ARG_NONE, AT(density), MUSIC & ~CONTINUE, DENSE, 0, 0, NULL,
-     "as many keys as the model expects instead, the likeliest first", "see --sample, --greedy and --temperature"},
-    {"sample", 0, G_OPTION_ARG_NONE, AT(draw), NEW, ANY, 0, 0, NULL, "draw each key by its probability (a sequence model does anyway)", NULL},
-    {"sample", 0, G_OPTION_ARG_NONE, AT(draw), RECONSTRUCT | PART, ANY, 0, 0, NULL, "draw each key by its probability", NULL},
-    {"greedy", 0, G_OPTION_ARG_NONE, AT(greedy), NEW, SEQUENCE, 0, 0, NULL, "the likelier instead, key by key", "see --threshold"},
-    {"greedy", 0, G_OPTION_ARG_NONE, AT(greedy), RECONSTRUCT | PART, SEQUENCE, 0, 0, NULL, "the likelier, key by key: the default",
-     "see --threshold"},
+     "as many keys as the model expects instead, the likeliest first",
+     "see --sample, --greedy and --temperature"},
+    {"sample", 0, G_OPTION_ARG_NONE, AT(draw), NEW, ANY, 0, 0, NULL,
+     "draw each key by its probability (a sequence model does anyway)", NULL},
+    {"sample", 0, G_OPTION_ARG_NONE, AT(draw), RECONSTRUCT | PART, ANY, 0, 0, NULL,
+     "draw each key by its probability", NULL},
+    {"greedy", 0, G_OPTION_ARG_NONE, AT(greedy), NEW, SEQUENCE, 0, 0, NULL,
+     "the likelier instead, key by key", "see --threshold"},
+    {"greedy", 0, G_OPTION_ARG_NONE, AT(greedy), RECONSTRUCT | PART, SEQUENCE, 0, 0, NULL,
+     "the likelier, key by key: the default", "see --threshold"},
     {"tempo", 0, G_OPTION_ARG_DOUBLE, AT(tempo_bpm), MUSIC, ANY | TOLD, 5, 1000, "BPM",
      "quarter notes a minute (default: the song's, or the training songs')", NULL},
-    {"output", 'o', G_OPTION_ARG_FILENAME, AT(output), WRITE, ANY, 0, 0, "DIR", "folder for the results, created where missing", NULL},
-    {"picture", 'p', G_OPTION_ARG_CALLBACK, AT(picture), MUSIC, ANY, 0, 0, "png|svg", "also piano rolls, as PNG (default) or SVG", NULL},
-    {"picture", 'p', G_OPTION_ARG_CALLBACK, AT(picture), CURVES, ANY, 0, 0, "png|svg", "PNG (default) or SVG", NULL},
-    {"audio", 0, G_OPTION_ARG_CALLBACK, AT(audio), MUSIC, ANY, 0, 0, "wav|flac|ogg", "also sound, as WAV (default), FLAC or Ogg Vorbis", NULL},
-    {"soundfont", 0, G_OPTION_ARG_FILENAME, AT(soundfont), MUSIC, ANY, 0, 0, "FILE", "instruments (default: $SOUNDFONT or the system's)", NULL},
-    {"corpus", 0, G_OPTION_ARG_FILENAME, AT(corpus), SCORE, ANY, 0, 0, "SHARDS", "folder of shards: the grid, and the real songs to compare with",
+    {"output", 'o', G_OPTION_ARG_FILENAME, AT(output), WRITE, ANY, 0, 0, "DIR",
+     "folder for the results, created where missing", NULL},
+    {"picture", 'p', G_OPTION_ARG_CALLBACK, AT(picture), MUSIC, ANY, 0, 0, "png|svg",
+     "also piano rolls, as PNG (default) or SVG", NULL},
+    {"picture", 'p', G_OPTION_ARG_CALLBACK, AT(picture), CURVES, ANY, 0, 0, "png|svg", "PNG (default) or SVG",
      NULL},
-    {"split", 0, G_OPTION_ARG_STRING, AT(split), SCORE, ANY, 0, 0, "NAME", "which real songs: train, valid or test (default test)", NULL},
-    {"meter", 0, G_OPTION_ARG_STRING, AT(meter), SCORE, ANY, 0, 0, "N/D", "bars of this meter, whatever the files say", NULL},
-    {"seam", 0, G_OPTION_ARG_INT, AT(seam), SCORE, ANY, 2, 4096, "FRAMES", "do segments of so many frames show where they meet?", NULL},
+    {"audio", 0, G_OPTION_ARG_CALLBACK, AT(audio), MUSIC, ANY, 0, 0, "wav|flac|ogg",
+     "also sound, as WAV (default), FLAC or Ogg Vorbis", NULL},
+    {"soundfont", 0, G_OPTION_ARG_FILENAME, AT(soundfont), MUSIC, ANY, 0, 0, "FILE",
+     "instruments (default: $SOUNDFONT or the system's)", NULL},
+    {"corpus", 0, G_OPTION_ARG_FILENAME, AT(corpus), SCORE, ANY, 0, 0, "SHARDS",
+     "folder of shards: the grid, and the real songs to compare with", NULL},
+    {"split", 0, G_OPTION_ARG_STRING, AT(split), SCORE, ANY, 0, 0, "NAME",
+     "which real songs: train, valid or test (default test)", NULL},
+    {"meter", 0, G_OPTION_ARG_STRING, AT(meter), SCORE, ANY, 0, 0, "N/D",
+     "bars of this meter, whatever the files say", NULL},
+    {"seam", 0, G_OPTION_ARG_INT, AT(seam), SCORE, ANY, 2, 4096, "FRAMES",
+     "do segments of so many frames show where they meet?", NULL},
     {"originality", 0, G_OPTION_ARG_FILENAME, AT(originality), SCORE, ANY, 0, 0, "SHARDS",
      "the longest passages shared with the training songs there", NULL},
-    {"tracks", 0, G_OPTION_ARG_STRING, AT(tracks), SCORE, ANY, 0, 0, "LIST", "without shards: merged, or roles (default melody,chords,bass,drums)",
-     NULL},
-    {"steps-per-beat", 0, G_OPTION_ARG_INT, AT(steps_per_beat), SCORE, ANY, 1, 96, "N", "without shards: frames a quarter note (default 4)", NULL},
+    {"tracks", 0, G_OPTION_ARG_STRING, AT(tracks), SCORE, ANY, 0, 0, "LIST",
+     "without shards: merged, or roles (default melody,chords,bass,drums)", NULL},
+    {"steps-per-beat", 0, G_OPTION_ARG_INT, AT(steps_per_beat), SCORE, ANY, 1, 96, "N",
+     "without shards: frames a quarter note (default 4)", NULL},
     {"version", 'V', G_OPTION_ARG_NONE, AT(version), ALL, ANY, 0, 0, NULL, "print the version", NULL},
-    {"quiet", 'q', G_OPTION_ARG_NONE, AT(quiet), ALL, ANY, 0, 0, NULL, "say nothing but warnings and errors", NULL},
+    {"quiet", 'q', G_OPTION_ARG_NONE, AT(quiet), ALL, ANY, 0, 0, NULL, "say nothing but warnings and errors",
+     NULL},
 };
 
 G_STATIC_ASSERT(G_N_ELEMENTS(table) <= 64); /* cli_t.given */
@@ -142,7 +171,8 @@ static char *option_value(const option_t *option, const cli_t *cli) {
     switch (option->type) {
     case G_OPTION_ARG_INT: return *(const int *)at < 0 ? NULL : g_strdup_printf("%d", *(const int *)at);
     case G_OPTION_ARG_INT64: return g_strdup_printf("%" G_GINT64_FORMAT, *(const gint64 *)at);
-    case G_OPTION_ARG_DOUBLE: return *(const double *)at <= 0 ? NULL : g_strdup_printf("%g", *(const double *)at);
+    case G_OPTION_ARG_DOUBLE:
+        return *(const double *)at <= 0 ? NULL : g_strdup_printf("%g", *(const double *)at);
     case G_OPTION_ARG_FILENAME: return g_strdup(*(char *const *)at);
     default: return NULL;
     }
@@ -153,7 +183,8 @@ char *option_help(const option_t *option, const cli_t *cli, int verb_kinds) {
     g_autofree char *now = option_value(option, cli);
     GString *text = g_string_new(option->help);
     const gboolean ranged = option->low < option->high && option->high < G_MAXINT;
-    if (ranged) g_string_append_printf(text, " (%.16g to %.16g%s", option->low, option->high, now == NULL ? ")" : "");
+    if (ranged)
+        g_string_append_printf(text, " (%.16g to %.16g%s", option->low, option->high, now == NULL ? ")" : "");
     if (now != NULL) g_string_append_printf(text, "%sdefault %s)", ranged ? ", " : " (", now);
     const char *needed = company_of(option, cli->verb)->needs;
     g_autofree char *needs = needed != NULL ? list_names(needed) : NULL;
@@ -223,13 +254,16 @@ static gboolean check_value(const option_t *option, const cli_t *cli, GError **e
     if (option->type == G_OPTION_ARG_INT64) { /* beyond 2^53 a double would not tell it from its neighbours */
         const gint64 value = *(const gint64 *)at;
         if (value >= (gint64)option->low && value <= (gint64)option->high) return TRUE;
-        return cli_fail(error, "--%s %" G_GINT64_FORMAT " is out of range; give %.16g to %.16g", option->name, value, option->low, option->high);
+        return cli_fail(error, "--%s %" G_GINT64_FORMAT " is out of range; give %.16g to %.16g", option->name,
+                        value, option->low, option->high);
     }
     const double value = option->type == G_OPTION_ARG_INT ? *(const int *)at : *(const double *)at;
     if (value >= option->low && value <= option->high) return TRUE;
     if (option->type == G_OPTION_ARG_INT && option->high >= G_MAXINT)
-        return cli_fail(error, "--%s %.16g is out of range; give at least %.16g", option->name, value, option->low);
-    return cli_fail(error, "--%s %.16g is out of range; give %.16g to %.16g", option->name, value, option->low, option->high);
+        return cli_fail(error, "--%s %.16g is out of range; give at least %.16g", option->name, value,
+                        option->low);
+    return cli_fail(error, "--%s %.16g is out of range; give %.16g to %.16g", option->name, value,
+                    option->low, option->high);
 }
 
 gboolean option_check_values(const cli_t *cli, GError **error) {
@@ -254,7 +288,8 @@ static char *first_given(const cli_t *cli, const char *names) {
     return NULL;
 }
 
-/* Is it read, so far as other options decide on that? If not, *other is the one that it excludes; NULL: one is needed. */
+/* Is it read, so far as other options decide on that? If not, *other is the one that it excludes; NULL: one
+ * is needed. */
 static gboolean is_read(const cli_t *cli, const company_t *rule, char **other) {
     g_autofree char *needed = first_given(cli, rule->needs);
     *other = first_given(cli, rule->excludes);
@@ -268,7 +303,8 @@ gboolean option_check_company(const cli_t *cli, GError **error) {
         if (!is_given(cli, i) || is_read(cli, rule, &other)) continue;
         const char *name = table[i].name, *because = rule->because != NULL ? rule->because : "";
         if (other != NULL)
-            return cli_fail(error, "--%s and --%s exclude each other%s%s; give one", other, name, *because != '\0' ? ": " : "", because);
+            return cli_fail(error, "--%s and --%s exclude each other%s%s; give one", other, name,
+                            *because != '\0' ? ": " : "", because);
         needs = list_names(rule->needs);
         return cli_fail(error, "--%s needs %s, or nothing reads it; give both or leave it out", name, needs);
     }
@@ -280,7 +316,8 @@ gboolean option_check_company(const cli_t *cli, GError **error) {
 /* The shortest text that reads back as the same number. Owner: caller. */
 static char *number_text(double value) {
     char text[G_ASCII_DTOSTR_BUF_SIZE];
-    if (g_ascii_strtod(g_ascii_formatd(text, sizeof text, "%.10g", value), NULL) != value) g_ascii_dtostr(text, sizeof text, value);
+    if (g_ascii_strtod(g_ascii_formatd(text, sizeof text, "%.10g", value), NULL) != value)
+        g_ascii_dtostr(text, sizeof text, value);
     return g_strdup(text);
 }
 
@@ -293,7 +330,8 @@ static void add_value(GPtrArray *texts, const option_t *option, const cli_t *cli
     g_autofree char *value = NULL;
     switch (option->type) {
     case G_OPTION_ARG_STRING_ARRAY:
-        for (char *const *each = *(char *const *const *)at; each != NULL && *each != NULL; each++) add_text(texts, option, *each);
+        for (char *const *each = *(char *const *const *)at; each != NULL && *each != NULL; each++)
+            add_text(texts, option, *each);
         return;
     case G_OPTION_ARG_NONE: value = *(const gboolean *)at ? g_strdup("yes") : NULL; break;
     case G_OPTION_ARG_DOUBLE: value = number_text(*(const double *)at); break;
@@ -307,7 +345,8 @@ void cli_add_texts(const cli_t *cli, GPtrArray *texts) {
         const option_t *o = &table[i];
         g_autofree char *other = NULL;
         if (!(o->kinds & TOLD) || !(o->verbs & 1 << cli->verb) || !(o->kinds & cli->kind)) continue;
-        const gboolean unset = o->type == G_OPTION_ARG_DOUBLE && o->low > 0 && !is_given(cli, i); /* --tempo has no default of its own */
+        const gboolean unset = o->type == G_OPTION_ARG_DOUBLE && o->low > 0 &&
+                               !is_given(cli, i); /* --tempo has no default of its own */
         if (!unset && is_read(cli, company_of(o, cli->verb), &other)) add_value(texts, o, cli);
     }
 }
@@ -341,6 +380,8 @@ gboolean option_parse_format(const gchar *name, const gchar *value, gpointer dat
     *(int *)((char *)cli + option->offset) = format;
     if (format != 0) return TRUE;
     g_auto(GStrv) names = g_strsplit(option->value, "|", -1);
-    g_autofree char *last = g_steal_pointer(&names[g_strv_length(names) - 1]), *others = g_strjoinv(", ", names);
-    return cli_fail(error, "--%s=%s: there is %s and %s; give one, as in --%s=%s", option->name, value, others, last, option->name, last);
+    g_autofree char *last = g_steal_pointer(&names[g_strv_length(names) - 1]),
+                    *others = g_strjoinv(", ", names);
+    return cli_fail(error, "--%s=%s: there is %s and %s; give one, as in --%s=%s", option->name, value,
+                    others, last, option->name, last);
 }

@@ -1,7 +1,8 @@
-/* Owns the loop over a piece's frames: which latents, which frames are given, which are drawn, by which random numbers. Refuses nothing: the caller has checked the
- * model's kind and the grid.
+/* Owns the loop over a piece's frames: which latents, which frames are given, which are drawn, by which
+ * random numbers. Refuses nothing: the caller has checked the model's kind and the grid.
  *
- * One piece at a time: BLAS rounds a row by itself unlike the same row among others, and a piece must not depend on what is made beside it. */
+ * One piece at a time: BLAS rounds a row by itself unlike the same row among others, and a piece must not
+ * depend on what is made beside it. */
 #include "sampler/compose.h"
 
 #include <math.h>
@@ -54,17 +55,21 @@ void compose_free(compose_t *compose) {
     g_free(compose);
 }
 
-size_t compose_segments(const compose_t *compose, size_t frames) { return (frames + compose->S - 1) / compose->S; }
+size_t compose_segments(const compose_t *compose, size_t frames) {
+    return (frames + compose->S - 1) / compose->S;
+}
 
 /* A frame of a roll as the model has it, [K, L, stride], from [K, ROLL_PLANES, stride]; and back. */
 static void pack_frame(const compose_t *compose, const roll_t *roll, size_t t, uint8_t *frame) {
     const size_t used = compose->config->planes * compose->stride;
-    for (size_t k = 0; k < roll->tracks; k++) memcpy(frame + k * used, roll->bits + (t * roll->tracks + k) * ROLL_PLANES * compose->stride, used);
+    for (size_t k = 0; k < roll->tracks; k++)
+        memcpy(frame + k * used, roll->bits + (t * roll->tracks + k) * ROLL_PLANES * compose->stride, used);
 }
 
 static void unpack_frame(const compose_t *compose, const uint8_t *frame, roll_t *roll, size_t t) {
     const size_t used = compose->config->planes * compose->stride;
-    for (size_t k = 0; k < roll->tracks; k++) memcpy(roll->bits + (t * roll->tracks + k) * ROLL_PLANES * compose->stride, frame + k * used, used);
+    for (size_t k = 0; k < roll->tracks; k++)
+        memcpy(roll->bits + (t * roll->tracks + k) * ROLL_PLANES * compose->stride, frame + k * used, used);
 }
 
 real_t *compose_encode(compose_t *compose, const roll_t *roll, size_t first, size_t frames) {
@@ -86,9 +91,11 @@ static void choose_latent(compose_t *compose, const compose_piece_t *piece) {
     rng_normal(&rng, compose->z, Z);
     for (size_t i = 0; i < Z; i++) {
         const gboolean centred = latents->centres != NULL && w < latents->segments;
-        const double mu = compose->mu[i], sd = exp(compose->logvar[i] / 2), centre = centred ? latents->centres[w * Z + i] : mu;
+        const double mu = compose->mu[i], sd = exp(compose->logvar[i] / 2),
+                     centre = centred ? latents->centres[w * Z + i] : mu;
         const double middle = latents->keep * centre + (1 - latents->keep) * mu;
-        const double shift = (latents->shift != NULL ? latents->shift[i] : 0) + (i == latents->feature ? latents->by : 0);
+        const double shift =
+            (latents->shift != NULL ? latents->shift[i] : 0) + (i == latents->feature ? latents->by : 0);
         compose->z[i] = (real_t)(middle + sd * (latents->noise * compose->z[i] + shift));
     }
     stream_set_latent(compose->stream, compose->z);
@@ -109,20 +116,23 @@ static uint32_t choose_candidate(const double *nll, double uniform, gboolean bes
     for (size_t i = 1; i < CANDIDATES; i++) least = nll[i] < nll[least] ? i : least;
     if (best) return (uint32_t)least;
     for (size_t i = 0; i < CANDIDATES; i++) total += exp(nll[least] - nll[i]);
-    for (double sum = exp(nll[least] - nll[0]); sum <= uniform * total && chosen + 1 < CANDIDATES;) sum += exp(nll[least] - nll[++chosen]);
+    for (double sum = exp(nll[least] - nll[0]); sum <= uniform * total && chosen + 1 < CANDIDATES;)
+        sum += exp(nll[least] - nll[++chosen]);
     return (uint32_t)chosen;
 }
 
 /* The segment that is given in part: its frames, and a latent that they make probable. */
 static void force_part(compose_t *compose, const compose_piece_t *piece) {
     const size_t Z = compose->Z, w = stream_frames(compose->stream) / compose->S;
-    const rng_t candidates = rng_make(0, RNG_PRIOR, 0, w), choice = rng_make(piece->seed, RNG_RESAMPLE, 1 + piece->index, w);
+    const rng_t candidates = rng_make(0, RNG_PRIOR, 0, w),
+                choice = rng_make(piece->seed, RNG_RESAMPLE, 1 + piece->index, w);
     double nll[CANDIDATES] = {0};
     memset(compose->parents, 0, CANDIDATES * sizeof *compose->parents);
     stream_select(compose->stream, compose->parents, CANDIDATES);
     stream_prior(compose->stream, compose->mu, compose->logvar);
     rng_normal(&candidates, compose->z, CANDIDATES * Z);
-    for (size_t i = 0; i < CANDIDATES * Z; i++) compose->z[i] = (real_t)(compose->mu[i] + exp(compose->logvar[i] / 2) * compose->z[i]);
+    for (size_t i = 0; i < CANDIDATES * Z; i++)
+        compose->z[i] = (real_t)(compose->mu[i] + exp(compose->logvar[i] / 2) * compose->z[i]);
     stream_set_latent(compose->stream, compose->z);
     while (stream_frames(compose->stream) < piece->given_frames) {
         force_frame(compose, piece, compose->nll);
@@ -150,7 +160,8 @@ static void force_given(compose_t *compose, const compose_piece_t *piece) {
 
 static void draw_frame(compose_t *compose, const compose_piece_t *piece) {
     const gboolean draw = piece->draw && piece->temperature > 0;
-    const head_rule_t rule = {.uniforms = draw ? compose->uniforms : NULL, .temperature = draw ? piece->temperature : 1};
+    const head_rule_t rule = {.uniforms = draw ? compose->uniforms : NULL,
+                              .temperature = draw ? piece->temperature : 1};
     const rng_t rng = rng_make(piece->seed, RNG_DECODE, 0, piece->index);
     const size_t first = stream_frames(compose->stream) * compose->D;
     for (size_t i = 0; i < compose->D && draw; i++) compose->uniforms[i] = rng_uniform(&rng, first + i);
@@ -163,7 +174,8 @@ roll_t *compose_piece(compose_t *compose, const compose_piece_t *piece) {
     stream_start(compose->stream, 1);
     if (piece->given_frames > 0) {
         force_given(compose, piece);
-        memcpy(roll->bits, piece->given->bits, piece->given_frames * roll->tracks * ROLL_PLANES * roll->stride);
+        memcpy(roll->bits, piece->given->bits,
+               piece->given_frames * roll->tracks * ROLL_PLANES * roll->stride);
     }
     for (size_t t = piece->given_frames; t < piece->frames; t++) {
         if (compose->Z > 0 && t % compose->S == 0) choose_latent(compose, piece);

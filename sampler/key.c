@@ -29,8 +29,9 @@ gboolean key_from_text(const char *text, musical_key_t *key) {
 }
 
 const char *key_to_text(musical_key_t key) {
-    static const char *const names[2][OCTAVE] = {{"C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"},
-                                                 {"Cm", "C#m", "Dm", "Ebm", "Em", "Fm", "F#m", "Gm", "G#m", "Am", "Bbm", "Bm"}};
+    static const char *const names[2][OCTAVE] = {
+        {"C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"},
+        {"Cm", "C#m", "Dm", "Ebm", "Em", "Fm", "F#m", "Gm", "G#m", "Am", "Bbm", "Bm"}};
     return names[key.minor != FALSE][key.tonic];
 }
 
@@ -51,13 +52,16 @@ static double correlate(const double chroma[TONAL_CLASSES], int tonic, const dou
 }
 
 gboolean key_estimate(const roll_t *roll, const grid_t *grid, musical_key_t *key) {
-    static const double profiles[2][TONAL_CLASSES] = {{6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88},
-                                                      {6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17}};
+    static const double profiles[2][TONAL_CLASSES] = {
+        {6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88},
+        {6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17}};
     double chroma[TONAL_CLASSES] = {0}, best = 0;
     for (size_t t = 0; t < roll->frames; t++)
         for (size_t k = 0; k < roll->tracks; k++)
             if (grid->roles[k] != ROLE_DRUMS)
-                tonal_add_plane(roll->bits + ((t * roll->tracks + k) * ROLL_PLANES + PLANE_SOUNDING) * roll->stride, grid, chroma);
+                tonal_add_plane(roll->bits +
+                                    ((t * roll->tracks + k) * ROLL_PLANES + PLANE_SOUNDING) * roll->stride,
+                                grid, chroma);
     for (int tonic = 0; tonic < TONAL_CLASSES; tonic++)
         for (int minor = 0; minor < 2; minor++) {
             const double fit = correlate(chroma, tonic, profiles[minor]);
@@ -81,7 +85,8 @@ static size_t count_outside(const roll_t *roll, const grid_t *grid, int semitone
     for (size_t t = 0; t < roll->frames; t++)
         for (size_t k = 0; k < roll->tracks; k++)
             for (int p = 0; p < P && grid->roles[k] != ROLE_DRUMS; p++)
-                outside += (p + semitones < 0 || p + semitones >= P) && roll_get(roll, t, k, PLANE_ONSET, (size_t)p);
+                outside +=
+                    (p + semitones < 0 || p + semitones >= P) && roll_get(roll, t, k, PLANE_ONSET, (size_t)p);
     return outside;
 }
 
@@ -94,7 +99,8 @@ static int fold(int p, int P) {
 
 int key_transpose(roll_t *roll, const grid_t *grid, int interval, size_t *folded) {
     const int other = interval < 0 ? interval + OCTAVE : interval - OCTAVE;
-    const size_t outside = count_outside(roll, grid, interval), outside_other = outside ? count_outside(roll, grid, other) : 0;
+    const size_t outside = count_outside(roll, grid, interval),
+                 outside_other = outside ? count_outside(roll, grid, other) : 0;
     const int semitones = outside_other < outside ? other : interval, P = (int)roll->pitches;
     *folded = MIN(outside, outside_other);
     g_autoptr(roll_t) from = roll_new(roll->frames, roll->tracks, roll->pitches);
@@ -107,7 +113,8 @@ int key_transpose(roll_t *roll, const grid_t *grid, int interval, size_t *folded
             for (int p = 0; p < P; p++)
                 for (int plane = 0; plane < ROLL_PLANES; plane++) {
                     const int to = fold(p + semitones, P);
-                    if (to >= 0 && roll_get(from, t, k, plane, (size_t)p)) roll_set(roll, t, k, plane, (size_t)to);
+                    if (to >= 0 && roll_get(from, t, k, plane, (size_t)p))
+                        roll_set(roll, t, k, plane, (size_t)to);
                 }
         }
     roll_make_canonical(roll);

@@ -1,4 +1,5 @@
-/* Owns the geometry of latent space: draws from the prior, great circles, random paths, vectors as text. Refuses text that is not a whole vector. */
+/* Owns the geometry of latent space: draws from the prior, great circles, random paths, vectors as text.
+ * Refuses text that is not a whole vector. */
 #include "sampler/latent.h"
 
 #include <math.h>
@@ -20,7 +21,8 @@ static double dot(const real_t *a, const real_t *b, size_t Z) {
     return sum;
 }
 
-/* A unit vector at right angles to the unit vector a / length: the axis on which a is shortest, without its part along a. */
+/* A unit vector at right angles to the unit vector a / length: the axis on which a is shortest, without its
+ * part along a. */
 static void perpendicular(const real_t *a, double length, double *w, size_t Z) {
     size_t axis = 0;
     for (size_t i = 1; i < Z; i++)
@@ -30,8 +32,10 @@ static void perpendicular(const real_t *a, double length, double *w, size_t Z) {
 }
 
 void latent_slerp(const real_t *a, const real_t *b, double t, real_t *z, size_t Z) {
-    const double length_a = sqrt(dot(a, a, Z)), length_b = sqrt(dot(b, b, Z)), length = (1 - t) * length_a + t * length_b;
-    const double cosine = length_a > 0 && length_b > 0 ? CLAMP(dot(a, b, Z) / (length_a * length_b), -1, 1) : 1;
+    const double length_a = sqrt(dot(a, a, Z)), length_b = sqrt(dot(b, b, Z)),
+                 length = (1 - t) * length_a + t * length_b;
+    const double cosine =
+        length_a > 0 && length_b > 0 ? CLAMP(dot(a, b, Z) / (length_a * length_b), -1, 1) : 1;
     g_autofree double *w = g_new(double, Z); /* unit vector in the plane, at right angles to a */
     double sine = 0;
     for (size_t i = 0; i < Z && length_a > 0 && length_b > 0; i++) {
@@ -48,17 +52,20 @@ void latent_slerp(const real_t *a, const real_t *b, double t, real_t *z, size_t 
         else if (sine < PARALLEL && !antipodal)
             z[i] = (real_t)((1 - t) * a[i] + t * b[i]);
         else
-            z[i] = (real_t)(length * (cos(t * angle) * a[i] / length_a + sin(t * angle) * w[i] / (antipodal ? 1 : sine)));
+            z[i] = (real_t)(length * (cos(t * angle) * a[i] / length_a +
+                                      sin(t * angle) * w[i] / (antipodal ? 1 : sine)));
     }
 }
 
-void latent_path(uint64_t seed, uint64_t index, double temperature, double correlation, real_t *z, size_t n, size_t Z) {
+void latent_path(uint64_t seed, uint64_t index, double temperature, double correlation, real_t *z, size_t n,
+                 size_t Z) {
     const double fresh = temperature * sqrt(1 - correlation * correlation);
     for (size_t k = 0; k < n; k++) {
         const rng_t rng = rng_make(seed, RNG_PRIOR, 1 + index, k);
         real_t *now = z + k * Z;
         rng_normal(&rng, now, Z);
-        for (size_t i = 0; i < Z; i++) now[i] = (real_t)(k == 0 ? temperature * now[i] : correlation * now[i - Z] + fresh * now[i]);
+        for (size_t i = 0; i < Z; i++)
+            now[i] = (real_t)(k == 0 ? temperature * now[i] : correlation * now[i - Z] + fresh * now[i]);
     }
 }
 
@@ -66,7 +73,8 @@ char *latent_to_text(const real_t *z, size_t Z) {
     GString *text = g_string_new(NULL);
     for (size_t i = 0; i < Z; i++) {
         char number[G_ASCII_DTOSTR_BUF_SIZE];
-        g_string_append_printf(text, "%s%s", i > 0 ? "," : "", g_ascii_formatd(number, sizeof number, "%.9g", z[i]));
+        g_string_append_printf(text, "%s%s", i > 0 ? "," : "",
+                               g_ascii_formatd(number, sizeof number, "%.9g", z[i]));
     }
     return g_string_free(text, FALSE);
 }
@@ -79,7 +87,8 @@ gboolean latent_from_text(const char *text, real_t *z, size_t Z, GError **error)
         char *end;
         const double value = g_ascii_strtod(*part, &end);
         if (*end != '\0' || !isfinite((real_t)value)) {
-            g_set_error(error, LATENT_ERROR, LATENT_ERROR_TEXT, "--latent: '%s' is not a number; give %zu number%s, separated by commas", *part, Z,
+            g_set_error(error, LATENT_ERROR, LATENT_ERROR_TEXT,
+                        "--latent: '%s' is not a number; give %zu number%s, separated by commas", *part, Z,
                         Z == 1 ? "" : "s");
             return FALSE;
         }
@@ -87,7 +96,8 @@ gboolean latent_from_text(const char *text, real_t *z, size_t Z, GError **error)
         n++;
     }
     if (n == Z) return TRUE;
-    g_set_error(error, LATENT_ERROR, LATENT_ERROR_TEXT, "--latent: %zu number%s given, but this model's latent vectors have %zu", n,
+    g_set_error(error, LATENT_ERROR, LATENT_ERROR_TEXT,
+                "--latent: %zu number%s given, but this model's latent vectors have %zu", n,
                 n == 1 ? "" : "s", Z);
     return FALSE;
 }

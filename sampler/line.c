@@ -1,4 +1,5 @@
-/* Owns the writing of JSON by hand: json-glib writes numbers with 17 digits, which nobody reads. Refuses nothing; whoever opens closes. */
+/* Owns the writing of JSON by hand: json-glib writes numbers with 17 digits, which nobody reads. Refuses
+ * nothing; whoever opens closes. */
 #include "sampler/line.h"
 
 #include <math.h>

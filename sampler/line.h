@@ -1,4 +1,5 @@
-/* line: one line of JSON, grown member by member; commas come by themselves. Names and texts are UTF-8 and are escaped. A name is NULL within an array. */
+/* line: one line of JSON, grown member by member; commas come by themselves. Names and texts are UTF-8 and
+ * are escaped. A name is NULL within an array. */
 #ifndef MPIANIST_SAMPLER_LINE_H
 #define MPIANIST_SAMPLER_LINE_H
 

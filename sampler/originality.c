@@ -53,7 +53,8 @@ struct originality {
 static void merge_tracks(const originality_t *o, const roll_t *roll, size_t frame, uint8_t *keys) {
     memset(keys, 0, MAX_STRIDE);
     for (size_t k = 0; k < roll->tracks; k++) {
-        const uint8_t *plane = roll->bits + ((frame * roll->tracks + k) * ROLL_PLANES + PLANE_SOUNDING) * roll->stride;
+        const uint8_t *plane =
+            roll->bits + ((frame * roll->tracks + k) * ROLL_PLANES + PLANE_SOUNDING) * roll->stride;
         if ((o->tracks >> k & 1) == 0 || o->grid.roles[k] == ROLE_DRUMS) continue;
         for (size_t i = 0; i < roll->stride; i++) keys[i] |= plane[i];
     }
@@ -100,7 +101,8 @@ static uint32_t symbol_of(const originality_t *o, const event_t *a, const event_
 static void learn_symbol(originality_t *o, const event_t *a, const event_t *b) {
     const step_t step = step_between(a, b);
     if (g_hash_table_contains(o->symbols, &step)) return;
-    g_hash_table_insert(o->symbols, g_memdup2(&step, sizeof step), GUINT_TO_POINTER(g_hash_table_size(o->symbols) + 1));
+    g_hash_table_insert(o->symbols, g_memdup2(&step, sizeof step),
+                        GUINT_TO_POINTER(g_hash_table_size(o->symbols) + 1));
 }
 
 /* ---- the automaton ---- */
@@ -109,13 +111,16 @@ static void learn_symbol(originality_t *o, const event_t *a, const event_t *b) {
 static uint32_t slot_of(const automaton_t *a, uint32_t from, uint32_t symbol) {
     uint64_t mixed = ((uint64_t)from << 32 | symbol) * 0x9E3779B97F4A7C15u;
     uint32_t slot = (uint32_t)(mixed >> 32) & a->mask;
-    while (a->table[slot] != NONE && (a->edges[a->table[slot]].from != from || a->edges[a->table[slot]].symbol != symbol))
+    while (a->table[slot] != NONE &&
+           (a->edges[a->table[slot]].from != from || a->edges[a->table[slot]].symbol != symbol))
         slot = (slot + 1) & a->mask;
     return slot;
 }
 
 /* The edge's index, or NONE. */
-static uint32_t edge_of(const automaton_t *a, uint32_t from, uint32_t symbol) { return a->table[slot_of(a, from, symbol)]; }
+static uint32_t edge_of(const automaton_t *a, uint32_t from, uint32_t symbol) {
+    return a->table[slot_of(a, from, symbol)];
+}
 
 static void add_edge(automaton_t *a, uint32_t from, uint32_t symbol, uint32_t to) {
     a->edges[a->n_edges] = (edge_t){from, symbol, to, a->states[from].edges};
@@ -128,11 +133,15 @@ static uint32_t add_state(automaton_t *a, uint32_t length, uint32_t link, uint32
     return a->n_states++;
 }
 
-/* Splits state q, reached from p by symbol, into the short subwords, which get a state of their own, and the long ones, which stay. */
+/* Splits state q, reached from p by symbol, into the short subwords, which get a state of their own, and the
+ * long ones, which stay. */
 static uint32_t split_state(automaton_t *a, uint32_t p, uint32_t q, uint32_t symbol) {
     const uint32_t clone = add_state(a, a->states[p].length + 1, a->states[q].link, a->states[q].end);
-    for (uint32_t e = a->states[q].edges; e != NONE; e = a->edges[e].next) add_edge(a, clone, a->edges[e].symbol, a->edges[e].to);
-    for (uint32_t e; p != NONE && (e = edge_of(a, p, symbol)) != NONE && a->edges[e].to == q; p = a->states[p].link) a->edges[e].to = clone;
+    for (uint32_t e = a->states[q].edges; e != NONE; e = a->edges[e].next)
+        add_edge(a, clone, a->edges[e].symbol, a->edges[e].to);
+    for (uint32_t e; p != NONE && (e = edge_of(a, p, symbol)) != NONE && a->edges[e].to == q;
+         p = a->states[p].link)
+        a->edges[e].to = clone;
     a->states[q].link = clone;
     return clone;
 }
@@ -140,10 +149,12 @@ static uint32_t split_state(automaton_t *a, uint32_t p, uint32_t q, uint32_t sym
 static void extend(automaton_t *a, uint32_t symbol, uint32_t position) {
     const uint32_t state = add_state(a, a->states[a->last].length + 1, 0, position);
     uint32_t p = a->last, e = NONE;
-    for (; p != NONE && (e = edge_of(a, p, symbol)) == NONE; p = a->states[p].link) add_edge(a, p, symbol, state);
+    for (; p != NONE && (e = edge_of(a, p, symbol)) == NONE; p = a->states[p].link)
+        add_edge(a, p, symbol, state);
     if (p != NONE) {
         const uint32_t q = a->edges[e].to;
-        a->states[state].link = a->states[p].length + 1 == a->states[q].length ? q : split_state(a, p, q, symbol);
+        a->states[state].link =
+            a->states[p].length + 1 == a->states[q].length ? q : split_state(a, p, q, symbol);
     }
     a->last = state;
 }
@@ -165,7 +176,8 @@ static gboolean automaton_init(automaton_t *a, size_t n) {
 
 /* ---- what others call ---- */
 
-originality_t *originality_new(const roll_t *const *rolls, size_t n, const grid_t *grid, guint tracks, GError **error) {
+originality_t *originality_new(const roll_t *const *rolls, size_t n, const grid_t *grid, guint tracks,
+                               GError **error) {
     originality_t *o = g_new0(originality_t, 1);
     o->grid = *grid;
     o->tracks = tracks;
@@ -181,15 +193,18 @@ originality_t *originality_new(const roll_t *const *rolls, size_t n, const grid_
     }
     if (!automaton_init(&o->automaton, o->events->len)) {
         originality_free(o);
-        g_set_error(error, ORIGINALITY_ERROR, ORIGINALITY_ERROR_MEMORY, "originality: not enough memory for the songs; use a machine with more");
+        g_set_error(error, ORIGINALITY_ERROR, ORIGINALITY_ERROR_MEMORY,
+                    "originality: not enough memory for the songs; use a machine with more");
         return NULL;
     }
     const event_t *event = (const event_t *)(void *)o->events->data;
-    uint32_t border = g_hash_table_size(o->symbols); /* symbols that no piece has, one a song, keep passages from running over songs' ends */
+    uint32_t border = g_hash_table_size(
+        o->symbols); /* symbols that no piece has, one a song, keep passages from running over songs' ends */
     for (guint i = 0; i < n; i++) {
         const uint32_t first = g_array_index(o->first_event, uint32_t, i);
         const uint32_t end = i + 1 < n ? g_array_index(o->first_event, uint32_t, i + 1) : o->events->len;
-        for (uint32_t e = first; e < end; e++) extend(&o->automaton, e == first ? border++ : symbol_of(o, &event[e - 1], &event[e]), e);
+        for (uint32_t e = first; e < end; e++)
+            extend(&o->automaton, e == first ? border++ : symbol_of(o, &event[e - 1], &event[e]), e);
     }
     return o;
 }
@@ -219,8 +234,10 @@ static size_t song_of(const originality_t *o, uint32_t event) {
 }
 
 /* The passage of `steps` steps that ends at the piece's event `last` and at the songs' event `song_last`. */
-static passage_t describe(const originality_t *o, const GArray *piece, uint32_t last, uint32_t song_last, uint32_t steps) {
-    const event_t *first = &g_array_index(piece, event_t, last - steps), *song_first = &g_array_index(o->events, event_t, song_last - steps);
+static passage_t describe(const originality_t *o, const GArray *piece, uint32_t last, uint32_t song_last,
+                          uint32_t steps) {
+    const event_t *first = &g_array_index(piece, event_t, last - steps),
+                  *song_first = &g_array_index(o->events, event_t, song_last - steps);
     passage_t passage = {.events = steps + 1,
                          .frames = g_array_index(piece, event_t, last).frame - first->frame + 1,
                          .first = first->frame,
@@ -238,7 +255,8 @@ passage_t originality_find(const originality_t *o, const roll_t *roll) {
     passage_t passage = {0};
     uint32_t state = 0, matched = 0, longest = 0, last = 0, song_last = 0;
     for (guint i = 1; i < piece->len; i++) {
-        const uint32_t symbol = symbol_of(o, &g_array_index(piece, event_t, i - 1), &g_array_index(piece, event_t, i));
+        const uint32_t symbol =
+            symbol_of(o, &g_array_index(piece, event_t, i - 1), &g_array_index(piece, event_t, i));
         uint32_t e;
         while ((e = edge_of(a, state, symbol)) == NONE && state != 0) {
             state = a->states[state].link;

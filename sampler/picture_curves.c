@@ -5,7 +5,8 @@
 #include "sampler/canvas.h"
 
 /* Okabe & Ito 2008: told apart by colour-blind readers too. */
-static const colour_t colours[] = {{0.00, 0.45, 0.70}, {0.84, 0.37, 0.00}, {0.00, 0.62, 0.45}, {0.80, 0.47, 0.65}};
+static const colour_t colours[] = {
+    {0.00, 0.45, 0.70}, {0.84, 0.37, 0.00}, {0.00, 0.62, 0.45}, {0.80, 0.47, 0.65}};
 static const colour_t white = {1, 1, 1};
 
 typedef struct {
@@ -32,8 +33,9 @@ static int compare_ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Where the vertical axis ends for a curve: above all marks, but above 95 of 100 points of a line only: the first steps of training stand so high that the
- * rest would be flat. *highest is raised to its highest point. */
+/* Where the vertical axis ends for a curve: above all marks, but above 95 of 100 points of a line only: the
+ * first steps of training stand so high that the rest would be flat. *highest is raised to its highest point.
+ */
 static double curve_top(const picture_curve_t *curve, double *highest) {
     g_autofree double *sorted = g_new(double, curve->n + 1);
     size_t n = 0;
@@ -63,7 +65,8 @@ static double curves_measure(const picture_curve_t *curves, size_t n, scale_t *x
     return highest;
 }
 
-static void draw_axes(canvas_t *canvas, const scale_t *x, const scale_t *y, double left, double top, double right, double bottom) {
+static void draw_axes(canvas_t *canvas, const scale_t *x, const scale_t *y, double left, double top,
+                      double right, double bottom) {
     for (double i = 0; x->low + i * x->tick <= x->high + x->tick * 1e-6; i++) {
         const double value = x->low + i * x->tick, at = scale_place(x, value, left, right);
         g_autofree char *label = g_strdup_printf("%.6g", value);
@@ -71,7 +74,8 @@ static void draw_axes(canvas_t *canvas, const scale_t *x, const scale_t *y, doub
         canvas_text(canvas, at, bottom + 16, CENTRE, 11, FALSE, canvas_ink, 100, label);
     }
     for (double i = 0; y->low + i * y->tick <= y->high + y->tick / 2; i++) {
-        const double value = fabs(y->low + i * y->tick) < y->tick * 1e-6 ? 0 : y->low + i * y->tick, at = scale_place(y, value, bottom, top);
+        const double value = fabs(y->low + i * y->tick) < y->tick * 1e-6 ? 0 : y->low + i * y->tick,
+                     at = scale_place(y, value, bottom, top);
         g_autofree char *label = g_strdup_printf("%.6g", value);
         canvas_line(canvas, left, at, right, at, 0.5, canvas_faint);
         canvas_text(canvas, left - 6, at + 4, RIGHT, 11, FALSE, canvas_ink, 60, label);
@@ -87,14 +91,16 @@ static colour_t colour_of(const picture_curve_t *curve) {
 
 static void draw_points(canvas_t *canvas, const picture_curve_t *curve, const double (*points)[2], size_t n) {
     const colour_t colour = colour_of(curve);
-    canvas_path(canvas, points, n, curve->style == CURVE_FAINT ? 1 : 2, colour, curve->style == CURVE_FAINT ? 0.25 : 1);
+    canvas_path(canvas, points, n, curve->style == CURVE_FAINT ? 1 : 2, colour,
+                curve->style == CURVE_FAINT ? 0.25 : 1);
     for (size_t i = 0; i < n && curve->style == CURVE_MARKS; i++) {
         canvas_disc(canvas, points[i][0], points[i][1], 5, white);
         canvas_disc(canvas, points[i][0], points[i][1], 3.5, colour);
     }
 }
 
-static void draw_curve(canvas_t *canvas, const picture_curve_t *curve, const scale_t *x, const scale_t *y, const double box[4]) {
+static void draw_curve(canvas_t *canvas, const picture_curve_t *curve, const scale_t *x, const scale_t *y,
+                       const double box[4]) {
     const double room = curve->style == CURVE_MARKS ? 6 : 0; /* a mark on the edge stays whole */
     g_autofree double(*points)[2] = g_malloc_n(curve->n + 1, sizeof *points);
     size_t n = 0;
@@ -122,12 +128,15 @@ static void draw_head(canvas_t *canvas, const char *title, const picture_curve_t
     canvas_text(canvas, PAGE_MARGIN, 27, LEFT, 14, TRUE, canvas_ink, x - PAGE_MARGIN - 8, title);
 }
 
-GBytes *picture_curves(const picture_curve_t *curves, size_t n, const char *title, const char *x_label, const char *y_label, picture_format_t format,
-                       GError **error) {
-    const double height = 620, box[4] = {PAGE_MARGIN + 60, PAGE_HEAD + 22, PAGE_WIDTH - PAGE_MARGIN - 14, height - 50};
+GBytes *picture_curves(const picture_curve_t *curves, size_t n, const char *title, const char *x_label,
+                       const char *y_label, picture_format_t format, GError **error) {
+    const double height = 620,
+                 box[4] = {PAGE_MARGIN + 60, PAGE_HEAD + 22, PAGE_WIDTH - PAGE_MARGIN - 14, height - 50};
     scale_t x, y;
     const double highest = curves_measure(curves, n, &x, &y);
-    g_autofree char *label = highest > y.high ? g_strdup_printf("%s (up to %.3g: above the picture)", y_label, highest) : g_strdup(y_label);
+    g_autofree char *label = highest > y.high
+                                 ? g_strdup_printf("%s (up to %.3g: above the picture)", y_label, highest)
+                                 : g_strdup(y_label);
     canvas_t *canvas = canvas_new(PAGE_WIDTH, height, format);
     draw_head(canvas, title, curves, n);
     draw_axes(canvas, &x, &y, box[0], box[1], box[2], box[3]);

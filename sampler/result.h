@@ -1,5 +1,5 @@
-/* result: a roll becomes files: NAME.mid, and where asked for NAME.png or NAME.svg, and NAME.wav, NAME.flac or NAME.ogg. Prints each path on standard output, a line about the piece on
- * standard error unless quiet. */
+/* result: a roll becomes files: NAME.mid, and where asked for NAME.png or NAME.svg, and NAME.wav, NAME.flac
+ * or NAME.ogg. Prints each path on standard output, a line about the piece on standard error unless quiet. */
 #ifndef MPIANIST_SAMPLER_RESULT_H
 #define MPIANIST_SAMPLER_RESULT_H
 
@@ -22,8 +22,8 @@ typedef struct {
 /* Creates cli->output. FALSE with error set. */
 gboolean result_make_folder(const cli_t *cli, GError **error);
 
-/* The text events that tell how a result was made, as "key: value": tool, verb, checkpoint, result (`index`, where > 0), the options
- * (cli_add_texts()), threshold or draws. More may be added. Owner: caller. */
+/* The text events that tell how a result was made, as "key: value": tool, verb, checkpoint, result (`index`,
+ * where > 0), the options (cli_add_texts()), threshold or draws. More may be added. Owner: caller. */
 GPtrArray *result_texts(const result_writer_t *writer, size_t index);
 /* Adds "key: value". */
 void result_add_text(GPtrArray *texts, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -36,15 +36,19 @@ void result_add_given(GPtrArray *texts, const real_t *z, size_t Z);
 /* "4/4", or the meters in order, each once: "4/4, 3/4, 6/8". Owner: caller. */
 char *result_meters_text(const timeline_t *timeline);
 
-/* Writes one piece, in the tempi and meters of timeline, as far as it goes. The texts are copied. FALSE with error set: file, cause, way out. */
-gboolean result_write(const result_writer_t *writer, const char *name, const char *title, const roll_t *roll, const timeline_t *timeline,
-                      const GPtrArray *texts, GError **error);
+/* Writes one piece, in the tempi and meters of timeline, as far as it goes. The texts are copied. FALSE with
+ * error set: file, cause, way out. */
+gboolean result_write(const result_writer_t *writer, const char *name, const char *title, const roll_t *roll,
+                      const timeline_t *timeline, const GPtrArray *texts, GError **error);
 
-/* Writes n pieces of one shape as one: end to end, each filled up to whole bars, and, where pictures are asked for, as a sheet with a label each. */
-gboolean result_write_sheet(const result_writer_t *writer, const char *name, const char *title, roll_t *const *rolls, char *const *labels, size_t n,
-                            const timeline_t *timeline, const GPtrArray *texts, GError **error);
+/* Writes n pieces of one shape as one: end to end, each filled up to whole bars, and, where pictures are
+ * asked for, as a sheet with a label each. */
+gboolean result_write_sheet(const result_writer_t *writer, const char *name, const char *title,
+                            roll_t *const *rolls, char *const *labels, size_t n, const timeline_t *timeline,
+                            const GPtrArray *texts, GError **error);
 
-/* Writes a picture to OUTPUT/NAME.png or .svg and prints its path. Takes picture, which may be NULL with error set: returns FALSE then. */
+/* Writes a picture to OUTPUT/NAME.png or .svg and prints its path. Takes picture, which may be NULL with
+ * error set: returns FALSE then. */
 gboolean result_write_picture(const cli_t *cli, const char *name, GBytes *picture, GError **error);
 
 #endif

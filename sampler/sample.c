@@ -1,8 +1,8 @@
-/* Owns the way from a roll to latent vectors and back: packing windows, decoding in batches, cross-fading, bits from logits. Refuses checkpoints that do not
- * open as one whole model.
+/* Owns the way from a roll to latent vectors and back: packing windows, decoding in batches, cross-fading,
+ * bits from logits. Refuses checkpoints that do not open as one whole model.
  *
- * All batches have BATCH windows, the last filled up: some BLAS kernels round a row by itself unlike the same row among others, and what a window is must not
- * depend on what is made beside it. */
+ * All batches have BATCH windows, the last filled up: some BLAS kernels round a row by itself unlike the same
+ * row among others, and what a window is must not depend on what is made beside it. */
 #include "sampler/sample.h"
 
 #include <math.h>
@@ -18,10 +18,13 @@ sample_model_t *sample_model_open(const char *path, GError **error) {
     model->path = g_strdup(path);
     if (!checkpoint_read_head(path, &model->head, error)) return NULL;
     const model_config_t *config = &model->head.model;
-    if (config->tracks != (size_t)model->head.grid.n_tracks || config->pitches != (size_t)model->head.grid.pitches) {
+    if (config->tracks != (size_t)model->head.grid.n_tracks ||
+        config->pitches != (size_t)model->head.grid.pitches) {
         g_set_error(error, SAMPLE_ERROR, SAMPLE_ERROR_MODEL,
-                    "%s: cannot use this checkpoint: its model has %zu tracks of %zu pitches, its grid %d of %d; train again", path, config->tracks,
-                    config->pitches, model->head.grid.n_tracks, model->head.grid.pitches);
+                    "%s: cannot use this checkpoint: its model has %zu tracks of %zu pitches, its grid %d of "
+                    "%d; train again",
+                    path, config->tracks, config->pitches, model->head.grid.n_tracks,
+                    model->head.grid.pitches);
         return NULL;
     }
     model->model = model_new(config, BATCH, 1, error); /* sequence: nothing is trained here */
@@ -49,7 +52,8 @@ static void pack_window(const model_config_t *config, const roll_t *roll, size_t
     memset(bits, 0, model_window_bytes(config));
     for (size_t t = 0; t < config->window && first + t < roll->frames; t++)
         for (size_t k = 0; k < config->tracks; k++)
-            memcpy(bits + (t * config->tracks + k) * used, roll->bits + ((first + t) * roll->tracks + k) * ROLL_PLANES * stride, used);
+            memcpy(bits + (t * config->tracks + k) * used,
+                   roll->bits + ((first + t) * roll->tracks + k) * ROLL_PLANES * stride, used);
 }
 
 real_t *sample_encode(const sample_model_t *model, const roll_t *roll, size_t first, size_t n) {
@@ -89,7 +93,8 @@ static int compare_descending(const void *a, const void *b) {
 }
 
 /* Logits [K, L] from which a cell of frames' logits [frames, K, L, P] is on. */
-static void find_limits(const model_config_t *config, const real_t *logits, size_t frames, const sample_rule_t *rule, real_t *limits) {
+static void find_limits(const model_config_t *config, const real_t *logits, size_t frames,
+                        const sample_rule_t *rule, real_t *limits) {
     const size_t KL = config->tracks * config->planes, P = config->pitches;
     g_autofree real_t *values = rule->density ? g_new(real_t, frames * P) : NULL;
     for (size_t i = 0; i < KL; i++) {
@@ -97,7 +102,8 @@ static void find_limits(const model_config_t *config, const real_t *logits, size
         if (!rule->density) continue;
         double expected = 0;
         for (size_t t = 0; t < frames; t++)
-            for (size_t p = 0; p < P; p++) expected += probability(values[t * P + p] = logits[(t * KL + i) * P + p]);
+            for (size_t p = 0; p < P; p++)
+                expected += probability(values[t * P + p] = logits[(t * KL + i) * P + p]);
         qsort(values, frames * P, sizeof *values, compare_descending);
         const size_t n = (size_t)lround(expected);
         limits[i] = n == 0 ? (real_t)INFINITY : values[n - 1];
@@ -105,8 +111,8 @@ static void find_limits(const model_config_t *config, const real_t *logits, size
 }
 
 /* Bits of one frame from its logits [K, L, P]. `frame` counts in the roll. */
-static void set_frame(const model_config_t *config, const real_t *logits, roll_t *roll, size_t frame, const real_t *limits,
-                      const sample_rule_t *rule) {
+static void set_frame(const model_config_t *config, const real_t *logits, roll_t *roll, size_t frame,
+                      const real_t *limits, const sample_rule_t *rule) {
     const size_t K = config->tracks, L = config->planes, P = config->pitches;
     const rng_t rng = rng_make(rule->seed, RNG_DECODE, 0, rule->index);
     for (size_t k = 0; k < K; k++)
@@ -120,7 +126,8 @@ static void set_frame(const model_config_t *config, const real_t *logits, roll_t
         }
 }
 
-roll_t *sample_windows(const sample_model_t *model, const real_t *z, size_t n, size_t frames, const sample_rule_t *rule) {
+roll_t *sample_windows(const sample_model_t *model, const real_t *z, size_t n, size_t frames,
+                       const sample_rule_t *rule) {
     const model_config_t *config = &model->head.model;
     const size_t T = config->window, frame_cells = model_cells(config) / T;
     roll_t *roll = roll_new(frames, config->tracks, config->pitches);
@@ -142,7 +149,8 @@ roll_t *sample_windows(const sample_model_t *model, const real_t *z, size_t n, s
 
 size_t sample_hop(const sample_model_t *model, meter_t meter) {
     const size_t half = MAX(1, model->head.model.window / 2);
-    const double beat = 4.0 * model->head.grid.steps_per_beat / meter.denominator, bar = beat * meter.numerator;
+    const double beat = 4.0 * model->head.grid.steps_per_beat / meter.denominator,
+                 bar = beat * meter.numerator;
     const double unit = half >= bar ? bar : half >= beat ? beat : 1;
     return (size_t)floor(floor((double)half / unit) * unit);
 }
@@ -152,13 +160,14 @@ size_t sample_overlapped_count(const sample_model_t *model, size_t hop, size_t f
     return frames <= T ? 1 : 1 + (frames - T + hop - 1) / hop;
 }
 
-roll_t *sample_overlapped(const sample_model_t *model, const real_t *z, size_t n, size_t hop, size_t frames, const sample_rule_t *rule,
-                          GError **error) {
+roll_t *sample_overlapped(const sample_model_t *model, const real_t *z, size_t n, size_t hop, size_t frames,
+                          const sample_rule_t *rule, GError **error) {
     const model_config_t *config = &model->head.model;
     const size_t T = config->window, frame_cells = model_cells(config) / T;
     g_autofree real_t *sum = g_try_new0(real_t, frames * frame_cells), *weights = g_try_new0(real_t, frames);
     if (sum == NULL || weights == NULL) {
-        g_set_error(error, SAMPLE_ERROR, SAMPLE_ERROR_MEMORY, "cannot keep %zu frames in memory; ask for fewer --bars", frames);
+        g_set_error(error, SAMPLE_ERROR, SAMPLE_ERROR_MEMORY,
+                    "cannot keep %zu frames in memory; ask for fewer --bars", frames);
         return NULL;
     }
     g_autofree real_t *all = g_new(real_t, BATCH * config->latent);

@@ -1,4 +1,5 @@
-/* Owns the figures of a piece and the shuffling of tracks. Refuses nothing: what cannot be told of a piece is NaN. */
+/* Owns the figures of a piece and the shuffling of tracks. Refuses nothing: what cannot be told of a piece is
+ * NaN. */
 #include "sampler/score.h"
 
 #include <math.h>
@@ -72,7 +73,8 @@ static size_t bar_first(const piece_t *piece, size_t b) {
     return b < piece->bars->len ? (size_t)floor(bar_at(piece, b)->frame + 1e-9) : piece->roll->frames;
 }
 
-/* Neither cut by a change of meter (of bars that are not whole frames, by more than a frame) nor by the end. */
+/* Neither cut by a change of meter (of bars that are not whole frames, by more than a frame) nor by the end.
+ */
 static gboolean is_whole(const piece_t *piece, size_t b) {
     const bar_t *bar = bar_at(piece, b);
     if (b + 1 < piece->bars->len) return bar_at(piece, b + 1)->frame - bar->frame > bar->frames - 1 + 1e-9;
@@ -97,7 +99,8 @@ static size_t add_notes(const piece_t *piece, size_t first, size_t end, double c
     size_t notes = 0;
     for (size_t t = first; t < end; t++)
         for (size_t k = 0; k < piece->roll->tracks; k++)
-            if (is_pitched(piece->grid, k)) notes += tonal_add_plane(plane_at(piece->roll, t, k, PLANE_ONSET), piece->grid, chroma);
+            if (is_pitched(piece->grid, k))
+                notes += tonal_add_plane(plane_at(piece->roll, t, k, PLANE_ONSET), piece->grid, chroma);
     return notes;
 }
 
@@ -106,7 +109,8 @@ static double pitch_class_entropy(const piece_t *piece) {
     size_t n = 0;
     for (size_t b = 0; b < piece->bars->len; b += ENTROPY_BARS) {
         double chroma[TONAL_CLASSES] = {0};
-        const size_t notes = add_notes(piece, bar_first(piece, b), bar_first(piece, b + ENTROPY_BARS), chroma);
+        const size_t notes =
+            add_notes(piece, bar_first(piece, b), bar_first(piece, b + ENTROPY_BARS), chroma);
         if (notes == 0) continue;
         for (int c = 0; c < TONAL_CLASSES; c++) {
             const double share = chroma[c] / (double)notes;
@@ -154,8 +158,11 @@ static double groove(const piece_t *piece) {
     double sum = 0;
     size_t n = 0;
     for (size_t b = 0; b + 1 < piece->bars->len; b++) {
-        if (!same_meter(&bar_at(piece, b)->meter, &bar_at(piece, b + 1)->meter) || !is_whole(piece, b) || !is_whole(piece, b + 1)) continue;
-        const size_t first = bar_first(piece, b), next = bar_first(piece, b + 1), frames = (size_t)floor(bar_at(piece, b)->frames + 1e-9);
+        if (!same_meter(&bar_at(piece, b)->meter, &bar_at(piece, b + 1)->meter) || !is_whole(piece, b) ||
+            !is_whole(piece, b + 1))
+            continue;
+        const size_t first = bar_first(piece, b), next = bar_first(piece, b + 1),
+                     frames = (size_t)floor(bar_at(piece, b)->frames + 1e-9);
         size_t differ = 0, onsets = 0;
         for (size_t t = 0; t < frames; t++) {
             const gboolean here = any_onset(roll, first + t), there = any_onset(roll, next + t);
@@ -174,14 +181,17 @@ static void measure_bars(const piece_t *piece, double *values) {
     size_t empty = 0, silent = 0, notes = 0;
     for (size_t b = 0; b < piece->bars->len; b++) {
         size_t tracks = 0;
-        for (size_t k = 0; k < roll->tracks; k++) tracks += track_sounds(roll, k, bar_first(piece, b), bar_first(piece, b + 1));
+        for (size_t k = 0; k < roll->tracks; k++)
+            tracks += track_sounds(roll, k, bar_first(piece, b), bar_first(piece, b + 1));
         empty += tracks == 0;
         silent += roll->tracks - tracks;
     }
     for (size_t t = 0; t < roll->frames; t++)
-        for (size_t k = 0; k < roll->tracks; k++) notes += keys_of(plane_at(roll, t, k, PLANE_ONSET), roll->stride);
+        for (size_t k = 0; k < roll->tracks; k++)
+            notes += keys_of(plane_at(roll, t, k, PLANE_ONSET), roll->stride);
     values[SCORE_EMPTY_BARS] = (double)empty / (double)piece->bars->len;
-    values[SCORE_SILENT_TRACKS] = roll->tracks > 1 ? (double)silent / (double)(piece->bars->len * roll->tracks) : NAN;
+    values[SCORE_SILENT_TRACKS] =
+        roll->tracks > 1 ? (double)silent / (double)(piece->bars->len * roll->tracks) : NAN;
     values[SCORE_NOTES_A_BAR] = (double)notes / piece->n_bars;
 }
 
@@ -283,7 +293,8 @@ char *score_name(const grid_t *grid, size_t i) {
     if (i < SCORE_FIGURES) return g_strdup(names[i]);
     if (i >= score_count(grid)) return NULL;
     find_pair(grid, i - SCORE_FIGURES, &pair);
-    return g_strdup_printf("%s_%s_%s", names[pairs[pair.p].figure], role_name(grid->roles[pair.a]), role_name(grid->roles[pair.b]));
+    return g_strdup_printf("%s_%s_%s", names[pairs[pair.p].figure], role_name(grid->roles[pair.a]),
+                           role_name(grid->roles[pair.b]));
 }
 
 void score_measure(const roll_t *roll, const grid_t *grid, const timeline_t *timeline, double *values) {
@@ -316,7 +327,8 @@ roll_t *score_shuffle(roll_t *const *rolls, size_t n, size_t i, uint64_t seed) {
     roll_t *roll = roll_new(frames, tracks, rolls[0]->pitches);
     for (size_t t = 0; t < frames; t++)
         for (size_t k = 0; k < tracks; k++)
-            memcpy(roll->bits + (t * tracks + k) * track_bytes, from[k]->bits + (t * tracks + k) * track_bytes, track_bytes);
+            memcpy(roll->bits + (t * tracks + k) * track_bytes,
+                   from[k]->bits + (t * tracks + k) * track_bytes, track_bytes);
     return roll;
 }
 
@@ -338,6 +350,7 @@ score_summary_t score_summarise(const double *values, size_t n) {
 
 double score_place(score_summary_t pieces, score_summary_t real, score_summary_t shuffled) {
     const double way = shuffled.mean - real.mean;
-    const double error = sqrt(real.sd * real.sd / (double)real.n + shuffled.sd * shuffled.sd / (double)shuffled.n);
+    const double error =
+        sqrt(real.sd * real.sd / (double)real.n + shuffled.sd * shuffled.sd / (double)shuffled.n);
     return fabs(way) > 2 * error ? (pieces.mean - real.mean) / way : NAN; /* NaN anywhere compares false */
 }

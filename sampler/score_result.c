@@ -37,7 +37,8 @@ score_spread_t score_spread(const double *values, size_t n) {
     if (n == 0) return (score_spread_t){NAN, NAN, NAN};
     g_autofree double *sorted = g_memdup2(values, n * sizeof values[0]);
     qsort(sorted, n, sizeof sorted[0], by_size);
-    return (score_spread_t){score_summarise(values, n).mean, (sorted[(n - 1) / 2] + sorted[n / 2]) / 2, sorted[n - 1]};
+    return (score_spread_t){score_summarise(values, n).mean, (sorted[(n - 1) / 2] + sorted[n / 2]) / 2,
+                            sorted[n - 1]};
 }
 
 /* ---- seams and passages as numbers ---- */
@@ -51,7 +52,9 @@ static score_summary_t seam_summary(const seam_t *seams, size_t n, seam_part_t p
         if (feature < SEAM_FEATURES)
             values[i] = part == SEAM_BORDER ? seams[i].at_border[feature] : seams[i].at_inside[feature];
         else
-            values[i] = part == SEAM_OVERALL ? seams[i].seam : part == SEAM_BORDER ? seams[i].border : seams[i].inside;
+            values[i] = part == SEAM_OVERALL  ? seams[i].seam
+                        : part == SEAM_BORDER ? seams[i].border
+                                              : seams[i].inside;
     }
     return score_summarise(values, n);
 }
@@ -67,7 +70,8 @@ static double passage_value(const passage_t *passage, passage_part_t part, const
     }
 }
 
-static score_spread_t passage_spread(const passage_t *passages, size_t n, passage_part_t part, const grid_t *grid) {
+static score_spread_t passage_spread(const passage_t *passages, size_t n, passage_part_t part,
+                                     const grid_t *grid) {
     g_autofree double *values = g_new(double, n);
     for (size_t i = 0; i < n; i++) values[i] = passage_value(&passages[i], part, grid);
     return score_spread(values, n);
@@ -97,7 +101,8 @@ static void add_figures(GString *line, const score_result_t *result) {
         line_open(line, name, '{');
         add_summary(line, pieces);
         if (result->real != NULL) {
-            const score_summary_t real = score_table_summary(&result->of_real, f), shuffled = score_table_summary(&result->of_shuffled, f);
+            const score_summary_t real = score_table_summary(&result->of_real, f),
+                                  shuffled = score_table_summary(&result->of_shuffled, f);
             const double place = score_place(pieces, real, shuffled);
             add_named_summary(line, "real", real);
             add_named_summary(line, "shuffled", shuffled);
@@ -246,11 +251,15 @@ static void show_cell(const char *format, double a, double b, gboolean last) {
     fprintf(stderr, last ? "  %s" : "  %-18s", text);
 }
 
-static void show_summary(score_summary_t summary, gboolean last) { show_cell("%.3f (%.3f)", summary.mean, summary.sd, last); }
+static void show_summary(score_summary_t summary, gboolean last) {
+    show_cell("%.3f (%.3f)", summary.mean, summary.sd, last);
+}
 
 static void show_heading(const char *what, gboolean real, const char *shuffled) {
     fprintf(stderr, real ? "\n%-32s  %-18s  " : "\n%-32s  %s", what, "pieces");
-    if (real) fprintf(stderr, "%s%s", shuffled != NULL ? "real songs          " : "real songs", shuffled != NULL ? shuffled : "");
+    if (real)
+        fprintf(stderr, "%s%s", shuffled != NULL ? "real songs          " : "real songs",
+                shuffled != NULL ? shuffled : "");
     fputc('\n', stderr);
 }
 
@@ -265,7 +274,8 @@ static void show_figures(const score_result_t *result) {
         fprintf(stderr, "%-32s", name);
         show_summary(pieces, !real);
         if (real) {
-            const score_summary_t songs = score_table_summary(&result->of_real, f), shuffled = score_table_summary(&result->of_shuffled, f);
+            const score_summary_t songs = score_table_summary(&result->of_real, f),
+                                  shuffled = score_table_summary(&result->of_shuffled, f);
             const char *nearer = nearer_to(score_place(pieces, songs, shuffled));
             show_summary(songs, FALSE);
             show_summary(shuffled, FALSE);
@@ -294,14 +304,16 @@ static void show_seams(const score_result_t *result) {
 
 static void show_passages(const score_result_t *result) {
     const grid_t *grid = &result->pieces->grid;
-    g_autofree char *heading = g_strdup_printf("shared with %zu training song%s", result->train->n, result->train->n == 1 ? "" : "s");
+    g_autofree char *heading = g_strdup_printf("shared with %zu training song%s", result->train->n,
+                                               result->train->n == 1 ? "" : "s");
     show_heading(heading, result->held != NULL, NULL);
     for (size_t v = 0; v < result->n_voices; v++) {
         const score_voice_t *voice = &result->voices[v];
         for (passage_part_t part = 0; part < PASSAGE_SHARE; part++) {
             const score_spread_t pieces = passage_spread(voice->of_pieces, result->pieces->n, part, grid);
             if (pieces.most <= 0) continue;
-            g_autofree char *name = g_strdup_printf("%s: %s, median (most)", voice->name, passage_parts[part]);
+            g_autofree char *name =
+                g_strdup_printf("%s: %s, median (most)", voice->name, passage_parts[part]);
             fprintf(stderr, "%-32s", name);
             show_cell("%.4g (%.4g)", pieces.median, pieces.most, result->held == NULL);
             if (result->held != NULL) {
@@ -318,7 +330,8 @@ void score_result_show(const score_result_t *result) {
     program_say("%zu piece%s", result->pieces->n, result->pieces->n == 1 ? "" : "s");
     if (result->pieces->skipped > 0) fprintf(stderr, " (%zu left out)", result->pieces->skipped);
     if (result->real != NULL)
-        fprintf(stderr, ", beside %zu song%s of %s (%s)", result->real->n, result->real->n == 1 ? "" : "s", result->corpus, result->split);
+        fprintf(stderr, ", beside %zu song%s of %s (%s)", result->real->n, result->real->n == 1 ? "" : "s",
+                result->corpus, result->split);
     fputc('\n', stderr);
     show_figures(result);
     if (result->seam_frames > 0) show_seams(result);

@@ -1,4 +1,5 @@
-/* Owns reading what is scored. Refuses a command that leaves nothing to score; single files that cannot be used are told and left out. */
+/* Owns reading what is scored. Refuses a command that leaves nothing to score; single files that cannot be
+ * used are told and left out. */
 #include "sampler/score_set.h"
 
 #include <stdio.h>
@@ -33,7 +34,8 @@ score_set_t *score_set_read(char *const *inputs, const grid_t *grid, GError **er
         set->n++;
     }
     if (set->n > 0) return g_steal_pointer(&set);
-    g_set_error(error, SCORE_SET_ERROR, SCORE_SET_ERROR_NONE, "%s: no file can be scored: the warnings above say why; give MIDI files with notes",
+    g_set_error(error, SCORE_SET_ERROR, SCORE_SET_ERROR_NONE,
+                "%s: no file can be scored: the warnings above say why; give MIDI files with notes",
                 inputs[0]);
     return NULL;
 }
@@ -44,8 +46,9 @@ score_set_t *score_set_open(const char *folder, split_t split, GError **error) {
     const size_t frame_bytes = grid_frame_bytes(&shards->grid);
     g_autofree uint8_t *bits = g_try_malloc((size_t)shards->frames * frame_bytes);
     if (bits == NULL) {
-        g_set_error(error, SCORE_SET_ERROR, SCORE_SET_ERROR_MEMORY, "%s: not enough memory for %" G_GINT64_FORMAT " frames; use a machine with more",
-                    folder, shards->frames);
+        g_set_error(error, SCORE_SET_ERROR, SCORE_SET_ERROR_MEMORY,
+                    "%s: not enough memory for %" G_GINT64_FORMAT " frames; use a machine with more", folder,
+                    shards->frames);
         return NULL;
     }
     if (!shard_set_read(shards, bits, error)) return NULL;
@@ -61,7 +64,8 @@ score_set_t *score_set_open(const char *folder, split_t split, GError **error) {
         piece->tempo_bpm = song->tempo_bpm;
         piece->timeline = shard_set_timeline(shards, i);
         piece->roll = roll_new((size_t)song->frames, (size_t)set->grid.n_tracks, (size_t)set->grid.pitches);
-        memcpy(piece->roll->bits, bits + (size_t)song->first_frame * frame_bytes, (size_t)song->frames * frame_bytes);
+        memcpy(piece->roll->bits, bits + (size_t)song->first_frame * frame_bytes,
+               (size_t)song->frames * frame_bytes);
     }
     return set;
 }
@@ -85,6 +89,7 @@ void score_set_use_meter(score_set_t *set, meter_t meter) {
 }
 
 gboolean score_set_same_grid(const grid_t *a, const grid_t *b) {
-    return a->steps_per_beat == b->steps_per_beat && a->pitch_low == b->pitch_low && a->pitches == b->pitches && a->n_tracks == b->n_tracks &&
+    return a->steps_per_beat == b->steps_per_beat && a->pitch_low == b->pitch_low &&
+           a->pitches == b->pitches && a->n_tracks == b->n_tracks &&
            memcmp(a->roles, b->roles, sizeof a->roles[0] * (size_t)a->n_tracks) == 0;
 }

@@ -1,4 +1,5 @@
-/* score_set: the pieces that are scored and those they are compared with, on one grid: from MIDI files, or a split of a folder of shards. */
+/* score_set: the pieces that are scored and those they are compared with, on one grid: from MIDI files, or a
+ * split of a folder of shards. */
 #ifndef MPIANIST_SAMPLER_SCORE_SET_H
 #define MPIANIST_SAMPLER_SCORE_SET_H
 
@@ -22,11 +23,13 @@ typedef struct {
     score_piece_t *pieces;
 } score_set_t;
 
-/* Files and folders, found as preprocess finds them (preprocess/find.h), each laid on grid in a process of its own. A file that cannot be used (damaged, no notes)
- * is named on standard error and counted. NULL with error set where a name is not there or no file is left. Owner: caller. */
+/* Files and folders, found as preprocess finds them (preprocess/find.h), each laid on grid in a process of
+ * its own. A file that cannot be used (damaged, no notes) is named on standard error and counted. NULL with
+ * error set where a name is not there or no file is left. Owner: caller. */
 score_set_t *score_set_read(char *const *inputs, const grid_t *grid, GError **error);
 
-/* The songs of a split of a folder of shards, on the shards' grid. May have n = 0. NULL with error set: file, cause, way out. Owner: caller. */
+/* The songs of a split of a folder of shards, on the shards' grid. May have n = 0. NULL with error set: file,
+ * cause, way out. Owner: caller. */
 score_set_t *score_set_open(const char *folder, split_t split, GError **error);
 
 void score_set_free(score_set_t *set);

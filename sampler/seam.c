@@ -1,4 +1,5 @@
-/* Owns the seam score: features of frame-to-frame steps by position in a segment, and their distance from real songs. Refuses nothing: what is undefined is NaN. */
+/* Owns the seam score: features of frame-to-frame steps by position in a segment, and their distance from
+ * real songs. Refuses nothing: what is undefined is NaN. */
 #include "sampler/seam.h"
 
 #include <math.h>
@@ -27,7 +28,8 @@ static const uint8_t *plane_at(const roll_t *roll, size_t frame, size_t track, i
 static size_t count_onsets(const roll_t *roll, size_t frame) {
     size_t onsets = 0;
     for (size_t k = 0; k < roll->tracks; k++)
-        for (size_t i = 0; i < roll->stride; i++) onsets += (size_t)__builtin_popcount(plane_at(roll, frame, k, PLANE_ONSET)[i]);
+        for (size_t i = 0; i < roll->stride; i++)
+            onsets += (size_t)__builtin_popcount(plane_at(roll, frame, k, PLANE_ONSET)[i]);
     return onsets;
 }
 
@@ -36,7 +38,8 @@ static double share_held(const roll_t *roll, const grid_t *grid, size_t frame) {
     size_t before = 0, held = 0;
     for (size_t k = 0; k < roll->tracks; k++) {
         if (grid->roles[k] == ROLE_DRUMS) continue;
-        const uint8_t *was = plane_at(roll, frame - 1, k, PLANE_SOUNDING), *is = plane_at(roll, frame, k, PLANE_SOUNDING);
+        const uint8_t *was = plane_at(roll, frame - 1, k, PLANE_SOUNDING),
+                      *is = plane_at(roll, frame, k, PLANE_SOUNDING);
         const uint8_t *onset = plane_at(roll, frame, k, PLANE_ONSET);
         for (size_t i = 0; i < roll->stride; i++) {
             before += (size_t)__builtin_popcount(was[i]);
@@ -55,7 +58,8 @@ static frame_t look_at(const roll_t *roll, const grid_t *grid, size_t frame) {
         const uint8_t *plane = plane_at(roll, frame, k, PLANE_SOUNDING);
         keys += tonal_add_plane(plane, grid, chroma);
         for (size_t i = 0; i < roll->stride; i++)
-            for (unsigned bits = plane[i]; bits != 0; bits &= bits - 1) sum += (double)(8 * i) + __builtin_ctz(bits);
+            for (unsigned bits = plane[i]; bits != 0; bits &= bits - 1)
+                sum += (double)(8 * i) + __builtin_ctz(bits);
     }
     if (tonal_centroid(chroma, look.centroid)) look.pitch = sum / (double)keys;
     return look;
@@ -97,7 +101,8 @@ void seam_measure(const roll_t *roll, const grid_t *grid, size_t frames, double 
 seam_yardstick_t *seam_yardstick_new(const double *values, size_t n, size_t frames) {
     const size_t cells = SEAM_FEATURES * frames;
     seam_yardstick_t *yardstick = g_new(seam_yardstick_t, 1);
-    *yardstick = (seam_yardstick_t){.frames = frames, .mean = g_new(double, cells), .sd = g_new(double, cells)};
+    *yardstick =
+        (seam_yardstick_t){.frames = frames, .mean = g_new(double, cells), .sd = g_new(double, cells)};
     g_autofree double *cell = g_new(double, n);
     for (size_t c = 0; c < cells; c++) {
         for (size_t i = 0; i < n; i++) cell[i] = values[i * cells + c];

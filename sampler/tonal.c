@@ -13,7 +13,9 @@ size_t tonal_add_plane(const uint8_t *plane, const grid_t *grid, double chroma[T
 }
 
 gboolean tonal_centroid(const double chroma[TONAL_CLASSES], double centroid[TONAL_DIMENSIONS]) {
-    static const double radius[] = {1, 1, 0.5}, turn[] = {7 * M_PI / 6, 3 * M_PI / 2, 2 * M_PI / 3}; /* a semitone's angle on each circle */
+    static const double radius[] = {1, 1, 0.5},
+                        turn[] = {7 * M_PI / 6, 3 * M_PI / 2,
+                                  2 * M_PI / 3}; /* a semitone's angle on each circle */
     double sum = 0;
     for (int c = 0; c < TONAL_CLASSES; c++) sum += chroma[c];
     if (sum <= 0) return FALSE;

@@ -6,11 +6,13 @@
 
 enum { TONAL_CLASSES = 12, TONAL_DIMENSIONS = 6 };
 
-/* Adds the keys of a plane [ceil(pitches / 8)] to chroma [12], 1 a key, by pitch class (0 = C). Returns how many keys there are. */
+/* Adds the keys of a plane [ceil(pitches / 8)] to chroma [12], 1 a key, by pitch class (0 = C). Returns how
+ * many keys there are. */
 size_t tonal_add_plane(const uint8_t *plane, const grid_t *grid, double chroma[TONAL_CLASSES]);
 
-/* Tonal centroid of a chroma vector: the mean place of its notes on the circles of fifths (radius 1), minor thirds (1) and major thirds (0.5). FALSE, centroid
- * untouched, where chroma is all zero. Harte, Sandler & Gasser 2006, "Detecting harmonic change in musical audio", equations 1 and 2. */
+/* Tonal centroid of a chroma vector: the mean place of its notes on the circles of fifths (radius 1), minor
+ * thirds (1) and major thirds (0.5). FALSE, centroid untouched, where chroma is all zero. Harte, Sandler &
+ * Gasser 2006, "Detecting harmonic change in musical audio", equations 1 and 2. */
 gboolean tonal_centroid(const double chroma[TONAL_CLASSES], double centroid[TONAL_DIMENSIONS]);
 
 /* Euclidean distance of two centroids, 0 to 3. The same, equation 3. */

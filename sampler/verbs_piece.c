@@ -1,4 +1,5 @@
-/* Owns the verbs of the sequence model: which latents, how many frames, which names. Refuses features and bars that the model or the song does not have. */
+/* Owns the verbs of the sequence model: which latents, how many frames, which names. Refuses features and
+ * bars that the model or the song does not have. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,8 +52,8 @@ static roll_t *make_piece(studio_t *studio, const compose_piece_t *piece) {
     return roll;
 }
 
-static gboolean write_piece(const studio_t *studio, const char *name, const char *title, roll_t *roll, const timeline_t *timeline, GPtrArray *texts,
-                            GError **error) {
+static gboolean write_piece(const studio_t *studio, const char *name, const char *title, roll_t *roll,
+                            const timeline_t *timeline, GPtrArray *texts, GError **error) {
     verb_set_key(studio->writer, name, roll, texts);
     return result_write(studio->writer, name, title, roll, timeline, texts, error);
 }
@@ -74,29 +75,36 @@ static gboolean write_new(const result_writer_t *writer, GError **error) {
         g_autoptr(roll_t) roll = make_piece(&studio, &piece);
         g_autoptr(GPtrArray) texts = result_texts(writer, index);
         g_autofree char *name = g_strdup_printf("%s-%03zu", verb_name(cli->verb), index);
-        g_autofree char *title = g_strdup_printf("%s %zu · seed %" G_GINT64_FORMAT " · temperature %g · %d bar%s", verb_name(cli->verb), index,
-                                                 cli->seed, cli->temperature, cli->bars, cli->bars == 1 ? "" : "s");
+        g_autofree char *title = g_strdup_printf(
+            "%s %zu · seed %" G_GINT64_FORMAT " · temperature %g · %d bar%s", verb_name(cli->verb), index,
+            cli->seed, cli->temperature, cli->bars, cli->bars == 1 ? "" : "s");
         if (!write_piece(&studio, name, title, roll, timeline, texts, error)) return FALSE;
     }
     return TRUE;
 }
 
-/* Frames of the song that are kept: without the silence after the bar in which it ends, which would only ask for more silence. */
+/* Frames of the song that are kept: without the silence after the bar in which it ends, which would only ask
+ * for more silence. */
 static size_t count_kept(const cli_t *cli, const verb_song_t *song) {
     const roll_t *roll = song->roll;
     const size_t frame_bytes = roll->tracks * ROLL_PLANES * roll->stride;
     size_t bytes = roll->frames * frame_bytes;
     while (bytes > 0 && roll->bits[bytes - 1] == 0) bytes--;
-    const size_t bars = verb_bars_of(song->timeline, (bytes + frame_bytes - 1) / frame_bytes), keep = (size_t)MAX(cli->keep, 0); /* 0: all */
-    if (keep > bars) program_say("warning: %s: has %zu bar%s, not the %zu of --keep: all is kept\n", cli->files[0], bars, bars == 1 ? "" : "s", keep);
+    const size_t bars = verb_bars_of(song->timeline, (bytes + frame_bytes - 1) / frame_bytes),
+                 keep = (size_t)MAX(cli->keep, 0); /* 0: all */
+    if (keep > bars)
+        program_say("warning: %s: has %zu bar%s, not the %zu of --keep: all is kept\n", cli->files[0], bars,
+                    bars == 1 ? "" : "s", keep);
     return MIN(roll->frames, verb_bars_frames(song->timeline, keep > 0 ? MIN(keep, bars) : bars));
 }
 
-/* What follows the first `kept` frames, as a piece of its own from frame `first` on, the bar line before: in the song's part of that bar is silence. */
+/* What follows the first `kept` frames, as a piece of its own from frame `first` on, the bar line before: in
+ * the song's part of that bar is silence. */
 static roll_t *cut_roll(const roll_t *roll, size_t kept, size_t first) {
     const size_t frame_bytes = roll->tracks * ROLL_PLANES * roll->stride;
     roll_t *part = roll_new(roll->frames - first, roll->tracks, roll->pitches);
-    memcpy(part->bits + (kept - first) * frame_bytes, roll->bits + kept * frame_bytes, (roll->frames - kept) * frame_bytes);
+    memcpy(part->bits + (kept - first) * frame_bytes, roll->bits + kept * frame_bytes,
+           (roll->frames - kept) * frame_bytes);
     roll_make_canonical(part);
     return part;
 }
@@ -106,7 +114,8 @@ static gboolean write_continue(const result_writer_t *writer, GError **error) {
     const cli_t *cli = writer->cli;
     g_auto(verb_song_t) song = {0};
     g_auto(studio_t) studio = {0};
-    if (!verb_read_song(writer, cli->files[0], &song, error) || !studio_open(&studio, writer, error)) return FALSE;
+    if (!verb_read_song(writer, cli->files[0], &song, error) || !studio_open(&studio, writer, error))
+        return FALSE;
     const size_t kept = count_kept(cli, &song);
     g_autoptr(timeline_t) timeline = timeline_slice(song.timeline, 0, (int64_t)kept);
     const double bar = timeline_bar_at(timeline, (double)kept);
@@ -121,14 +130,18 @@ static gboolean write_continue(const result_writer_t *writer, GError **error) {
         piece.latents.noise = cli->temperature;
         piece.given = song.roll;
         piece.given_frames = kept;
-        g_autoptr(roll_t) whole = make_piece(&studio, &piece), part = cli->only_new ? cut_roll(whole, kept, first) : NULL;
+        g_autoptr(roll_t) whole = make_piece(&studio, &piece),
+                          part = cli->only_new ? cut_roll(whole, kept, first) : NULL;
         g_autoptr(GPtrArray) texts = result_texts(writer, index);
         result_add_text(texts, "song: %s", stem);
         result_add_text(texts, "kept: %zu frames", kept);
         g_autofree char *name = g_strdup_printf("continue-%s-%03zu", stem, index);
-        g_autofree char *title = g_strdup_printf("continue %zu · %s, from bar %.4g on · seed %" G_GINT64_FORMAT " · temperature %g", index, stem,
-                                                 bar + 1, cli->seed, cli->temperature);
-        if (!write_piece(&studio, name, title, cli->only_new ? part : whole, cli->only_new ? after : timeline, texts, error)) return FALSE;
+        g_autofree char *title = g_strdup_printf(
+            "continue %zu · %s, from bar %.4g on · seed %" G_GINT64_FORMAT " · temperature %g", index, stem,
+            bar + 1, cli->seed, cli->temperature);
+        if (!write_piece(&studio, name, title, cli->only_new ? part : whole, cli->only_new ? after : timeline,
+                         texts, error))
+            return FALSE;
     }
     return TRUE;
 }
@@ -161,24 +174,29 @@ static roll_t *pad_roll(roll_t *roll, size_t frames) {
 
 static gboolean open_part(const studio_t *studio, const char *path, part_t *part, GError **error) {
     verb_song_t *song = &part->song;
-    if (!verb_read_song(studio->writer, path, song, error) || !verb_first_frame(studio->writer, path, song, &part->first, error)) return FALSE;
-    part->timeline = timeline_slice(song->timeline, (int64_t)part->first, (int64_t)(song->roll->frames - part->first));
+    if (!verb_read_song(studio->writer, path, song, error) ||
+        !verb_first_frame(studio->writer, path, song, &part->first, error))
+        return FALSE;
+    part->timeline =
+        timeline_slice(song->timeline, (int64_t)part->first, (int64_t)(song->roll->frames - part->first));
     return TRUE;
 }
 
-/* How long the part is, and its latents. Whole bars, the last filled up with silence, where bars are asked for, and where two songs meet, whose
- * bars may differ. */
+/* How long the part is, and its latents. Whole bars, the last filled up with silence, where bars are asked
+ * for, and where two songs meet, whose bars may differ. */
 static void encode_part(const studio_t *studio, const char *path, part_t *part) {
     const cli_t *cli = studio->writer->cli;
     const timeline_t *timeline = part->timeline;
     const size_t left = part->song.roll->frames - part->first;
     const double there = timeline_bar_at(timeline, (double)left);
-    part->frames = cli->bars > 0 || cli->verb == VERB_INTERPOLATE ? verb_bars_frames(timeline, verb_bars_of(timeline, left)) : left;
+    part->frames = cli->bars > 0 || cli->verb == VERB_INTERPOLATE
+                       ? verb_bars_frames(timeline, verb_bars_of(timeline, left))
+                       : left;
     if (cli->bars > 0) part->frames = MIN(part->frames, verb_bars_frames(timeline, (size_t)cli->bars));
     if (cli->bars > there + 1e-9) {
         g_autofree char *meters = result_meters_text(timeline);
-        program_say("warning: %s: has %.4g bar%s of %s from bar %d on, not the %d of --bars: all is taken\n", path, there, there == 1 ? "" : "s",
-                    meters, cli->bar, cli->bars);
+        program_say("warning: %s: has %.4g bar%s of %s from bar %d on, not the %d of --bars: all is taken\n",
+                    path, there, there == 1 ? "" : "s", meters, cli->bar, cli->bars);
     }
     g_autoptr(roll_t) filled = pad_roll(g_steal_pointer(&part->song.roll), part->first + part->frames);
     part->mu = compose_encode(studio->compose, filled, part->first, part->frames);
@@ -213,7 +231,8 @@ static gboolean write_reconstruct(const result_writer_t *writer, GError **error)
     for (guint i = 0; i < cli->n_files; i++) {
         g_auto(part_t) part = {0};
         if (!read_part(&studio, cli->files[i], &part, error)) return FALSE;
-        studio.total = studio.done + part.frames * (cli->n_files - i); /* the others: as if they were as long */
+        studio.total =
+            studio.done + part.frames * (cli->n_files - i); /* the others: as if they were as long */
         const size_t index = (size_t)cli->first + i;
         compose_piece_t piece = plan_piece(&studio, index, part.frames);
         piece.latents.centres = part.mu;
@@ -233,7 +252,8 @@ static gboolean write_vary(const result_writer_t *writer, GError **error) {
     const cli_t *cli = writer->cli;
     g_auto(studio_t) studio = {0};
     g_auto(part_t) part = {0};
-    if (!studio_open(&studio, writer, error) || !read_part(&studio, cli->files[0], &part, error)) return FALSE;
+    if (!studio_open(&studio, writer, error) || !read_part(&studio, cli->files[0], &part, error))
+        return FALSE;
     studio.total = (size_t)cli->count * part.frames;
     g_autofree char *stem = verb_stem(cli->files[0]);
     for (size_t i = 0; i < (size_t)cli->count; i++) {
@@ -247,21 +267,24 @@ static gboolean write_vary(const result_writer_t *writer, GError **error) {
         g_autoptr(GPtrArray) texts = result_texts(writer, index);
         result_add_text(texts, "song: %s", stem);
         g_autofree char *name = g_strdup_printf("vary-%s-%03zu", stem, index);
-        g_autofree char *title = g_strdup_printf("vary %zu · %s · amount %g · seed %" G_GINT64_FORMAT, index, stem, cli->amount, cli->seed);
+        g_autofree char *title = g_strdup_printf("vary %zu · %s · amount %g · seed %" G_GINT64_FORMAT, index,
+                                                 stem, cli->amount, cli->seed);
         if (!write_piece(&studio, name, title, roll, part.timeline, texts, error)) return FALSE;
     }
     return TRUE;
 }
 
 /* Pieces that belong together: written one by one as NAME-001 ..., and as one sheet NAME. */
-static gboolean write_steps(studio_t *studio, const char *name, const char *title, const char *about, const compose_piece_t *pieces,
-                            char *const *labels, size_t n, const timeline_t *timeline, GError **error) {
+static gboolean write_steps(studio_t *studio, const char *name, const char *title, const char *about,
+                            const compose_piece_t *pieces, char *const *labels, size_t n,
+                            const timeline_t *timeline, GError **error) {
     g_autoptr(GPtrArray) rolls = g_ptr_array_new_with_free_func((GDestroyNotify)roll_free);
     studio->total = n * pieces[0].frames;
     for (size_t i = 0; i < n; i++) {
         roll_t *roll = make_piece(studio, &pieces[i]);
         g_ptr_array_add(rolls, roll);
-        g_autofree char *step = g_strdup_printf("%s-%03zu", name, i + 1), *heading = g_strdup_printf("%s · %s", title, labels[i]);
+        g_autofree char *step = g_strdup_printf("%s-%03zu", name, i + 1),
+                        *heading = g_strdup_printf("%s · %s", title, labels[i]);
         g_autoptr(GPtrArray) texts = result_texts(studio->writer, i + 1);
         result_add_text(texts, "%s", about);
         result_add_text(texts, "step: %s", labels[i]);
@@ -269,14 +292,17 @@ static gboolean write_steps(studio_t *studio, const char *name, const char *titl
     }
     g_autoptr(GPtrArray) texts = result_texts(studio->writer, 0);
     result_add_text(texts, "%s", about);
-    return result_write_sheet(studio->writer, name, title, (roll_t *const *)rolls->pdata, labels, n, timeline, texts, error);
+    return result_write_sheet(studio->writer, name, title, (roll_t *const *)rolls->pdata, labels, n, timeline,
+                              texts, error);
 }
 
 /* One piece that is A at its first segment and B at its last. */
-static gboolean write_morph(studio_t *studio, const part_t *a, const part_t *b, size_t frames, const char *title, const char *about, GError **error) {
+static gboolean write_morph(studio_t *studio, const part_t *a, const part_t *b, size_t frames,
+                            const char *title, const char *about, GError **error) {
     const size_t Z = studio->writer->model->head.model.latent, W = compose_segments(studio->compose, frames);
     g_autofree real_t *z = g_new(real_t, W * Z);
-    for (size_t w = 0; w < W; w++) latent_slerp(a->mu + w * Z, b->mu + w * Z, W > 1 ? (double)w / (double)(W - 1) : 0, z + w * Z, Z);
+    for (size_t w = 0; w < W; w++)
+        latent_slerp(a->mu + w * Z, b->mu + w * Z, W > 1 ? (double)w / (double)(W - 1) : 0, z + w * Z, Z);
     compose_piece_t piece = plan_piece(studio, 1, frames);
     piece.latents.centres = z;
     piece.latents.segments = W;
@@ -322,7 +348,8 @@ static int compare_activity(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
-/* Which features the song moves, by the standard deviation of their posterior means over its segments: the others are likely to do nothing. */
+/* Which features the song moves, by the standard deviation of their posterior means over its segments: the
+ * others are likely to do nothing. */
 static void say_activity(const char *path, const real_t *mu, size_t W, size_t Z, size_t feature) {
     enum { SHOWN = 5 };
     g_autofree activity_t *all = g_new(activity_t, Z);
@@ -338,8 +365,10 @@ static void say_activity(const char *path, const real_t *mu, size_t W, size_t Z,
         if (i == feature) own = all[i].sd;
     }
     qsort(all, Z, sizeof *all, compare_activity);
-    program_say("%s: latent feature %zu varies by %.2g over the song; those that vary most:", path, feature, own);
-    for (size_t i = 0; i < MIN(SHOWN, Z); i++) fprintf(stderr, "%s %zu (%.2g)", i > 0 ? "," : "", all[i].feature, all[i].sd);
+    program_say("%s: latent feature %zu varies by %.2g over the song; those that vary most:", path, feature,
+                own);
+    for (size_t i = 0; i < MIN(SHOWN, Z); i++)
+        fprintf(stderr, "%s %zu (%.2g)", i > 0 ? "," : "", all[i].feature, all[i].sd);
     fputc('\n', stderr);
 }
 
@@ -348,7 +377,8 @@ static gboolean write_traverse(const result_writer_t *writer, GError **error) {
     const size_t n = (size_t)cli->steps, dim = (size_t)cli->dim;
     g_auto(studio_t) studio = {0};
     g_auto(part_t) part = {0};
-    if (!studio_open(&studio, writer, error) || !read_part(&studio, cli->files[0], &part, error)) return FALSE;
+    if (!studio_open(&studio, writer, error) || !read_part(&studio, cli->files[0], &part, error))
+        return FALSE;
     const size_t W = compose_segments(studio.compose, part.frames);
     if (!cli->quiet) say_activity(cli->files[0], part.mu, W, writer->model->head.model.latent, dim);
     g_autofree compose_piece_t *pieces = g_new(compose_piece_t, n);
@@ -363,7 +393,8 @@ static gboolean write_traverse(const result_writer_t *writer, GError **error) {
         labels[i] = g_strdup_printf("z%zu %+.2f", dim, by);
     }
     g_autofree char *stem = verb_stem(cli->files[0]), *name = g_strdup_printf("traverse-%zu", dim);
-    g_autofree char *title = g_strdup_printf("traverse · %s · feature %zu", stem, dim), *about = g_strdup_printf("song: %s", stem);
+    g_autofree char *title = g_strdup_printf("traverse · %s · feature %zu", stem, dim),
+                    *about = g_strdup_printf("song: %s", stem);
     return write_steps(&studio, name, title, about, pieces, labels, n, part.timeline, error);
 }
 

@@ -1,4 +1,5 @@
-/* Owns the verbs of the dense model: which latent vectors, which windows, which names. Refuses features and bars that the model or the song does not have. */
+/* Owns the verbs of the dense model: which latent vectors, which windows, which names. Refuses features and
+ * bars that the model or the song does not have. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +9,11 @@
 #include "sampler/verb.h"
 
 static sample_rule_t rule_of(const cli_t *cli, size_t index) {
-    return (sample_rule_t){.threshold = cli->threshold, .density = cli->density, .draw = cli->draw, .seed = (uint64_t)cli->seed, .index = index};
+    return (sample_rule_t){.threshold = cli->threshold,
+                           .density = cli->density,
+                           .draw = cli->draw,
+                           .seed = (uint64_t)cli->seed,
+                           .index = index};
 }
 
 /* Moves z [n, Z] by --more and --less. */
@@ -30,21 +35,25 @@ static void window_clear(window_t *window) {
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(window_t, window_clear)
 
-static gboolean read_window(const result_writer_t *writer, const char *path, window_t *window, GError **error) {
+static gboolean read_window(const result_writer_t *writer, const char *path, window_t *window,
+                            GError **error) {
     const cli_t *cli = writer->cli;
     const size_t T = writer->model->head.model.window;
-    if (!verb_read_song(writer, path, &window->song, error) || !verb_first_frame(writer, path, &window->song, &window->first, error)) return FALSE;
+    if (!verb_read_song(writer, path, &window->song, error) ||
+        !verb_first_frame(writer, path, &window->song, &window->first, error))
+        return FALSE;
     const size_t end = window->first + T, frames = window->song.roll->frames;
     if (end > frames && !cli->quiet)
-        program_say("%s: the song ends %zu frame%s before the window of %zu; filled up with silence\n", path, end - frames,
-                    end - frames == 1 ? "" : "s", T);
+        program_say("%s: the song ends %zu frame%s before the window of %zu; filled up with silence\n", path,
+                    end - frames, end - frames == 1 ? "" : "s", T);
     window->mu = sample_encode(writer->model, window->song.roll, window->first, 1);
     return TRUE;
 }
 
 /* What is in force in the window. Owner: caller. */
 static timeline_t *window_timeline(const result_writer_t *writer, const window_t *window) {
-    return timeline_slice(window->song.timeline, (int64_t)window->first, (int64_t)writer->model->head.model.window);
+    return timeline_slice(window->song.timeline, (int64_t)window->first,
+                          (int64_t)writer->model->head.model.window);
 }
 
 static gboolean write_prior(const result_writer_t *writer, GError **error) {
@@ -52,7 +61,8 @@ static gboolean write_prior(const result_writer_t *writer, GError **error) {
     const size_t Z = writer->model->head.model.latent, T = writer->model->head.model.window;
     const size_t count = cli->latents != NULL ? g_strv_length(cli->latents) : (size_t)cli->count;
     g_autoptr(timeline_t) timeline = verb_own_timeline(writer);
-    g_autofree real_t *z = writer->latents != NULL ? g_memdup2(writer->latents, count * Z * sizeof(real_t)) : g_new(real_t, count * Z);
+    g_autofree real_t *z = writer->latents != NULL ? g_memdup2(writer->latents, count * Z * sizeof(real_t))
+                                                   : g_new(real_t, count * Z);
     for (size_t i = 0; i < count; i++) {
         const size_t index = (size_t)cli->first + i;
         const sample_rule_t rule = rule_of(cli, index);
@@ -60,12 +70,14 @@ static gboolean write_prior(const result_writer_t *writer, GError **error) {
         shift_latents(writer, z + i * Z, 1);
         g_autoptr(roll_t) roll = sample_windows(writer->model, z + i * Z, 1, T, &rule);
         g_autoptr(GPtrArray) texts = result_texts(writer, index);
-        if (cli->latents != NULL && writer->shift != NULL) result_add_given(texts, writer->latents + i * Z, Z);
+        if (cli->latents != NULL && writer->shift != NULL)
+            result_add_given(texts, writer->latents + i * Z, Z);
         result_add_latents(texts, z + i * Z, 1, Z);
         g_autofree char *name = g_strdup_printf("prior-%03zu", index);
-        g_autofree char *title = cli->latents != NULL
-                                     ? g_strdup_printf("prior %zu · given latent vector", index)
-                                     : g_strdup_printf("prior %zu · seed %" G_GINT64_FORMAT " · temperature %g", index, cli->seed, cli->temperature);
+        g_autofree char *title =
+            cli->latents != NULL ? g_strdup_printf("prior %zu · given latent vector", index)
+                                 : g_strdup_printf("prior %zu · seed %" G_GINT64_FORMAT " · temperature %g",
+                                                   index, cli->seed, cli->temperature);
         verb_set_key(writer, name, roll, texts);
         if (!result_write(writer, name, title, roll, timeline, texts, error)) return FALSE;
     }
@@ -100,8 +112,8 @@ static gboolean write_song(const result_writer_t *writer, GError **error) {
     const sample_model_t *model = writer->model;
     const size_t Z = model->head.model.latent;
     g_autoptr(timeline_t) timeline = verb_own_timeline(writer);
-    const size_t frames = verb_bars_frames(timeline, (size_t)cli->bars), hop = sample_hop(model, model->head.meter),
-                 n = sample_overlapped_count(model, hop, frames);
+    const size_t frames = verb_bars_frames(timeline, (size_t)cli->bars),
+                 hop = sample_hop(model, model->head.meter), n = sample_overlapped_count(model, hop, frames);
     g_autofree real_t *z = g_new(real_t, n * Z);
     for (size_t i = 0; i < (size_t)cli->count; i++) {
         const size_t index = (size_t)cli->first + i;
@@ -113,8 +125,9 @@ static gboolean write_song(const result_writer_t *writer, GError **error) {
         g_autoptr(GPtrArray) texts = result_texts(writer, index);
         result_add_latents(texts, z, n, Z);
         g_autofree char *name = g_strdup_printf("song-%03zu", index);
-        g_autofree char *title = g_strdup_printf("song %zu · seed %" G_GINT64_FORMAT " · temperature %g · %d bar%s", index, cli->seed,
-                                                 cli->temperature, cli->bars, cli->bars == 1 ? "" : "s");
+        g_autofree char *title =
+            g_strdup_printf("song %zu · seed %" G_GINT64_FORMAT " · temperature %g · %d bar%s", index,
+                            cli->seed, cli->temperature, cli->bars, cli->bars == 1 ? "" : "s");
         verb_set_key(writer, name, roll, texts);
         if (!result_write(writer, name, title, roll, timeline, texts, error)) return FALSE;
     }
@@ -142,22 +155,26 @@ static gboolean write_vary(const result_writer_t *writer, GError **error) {
         result_add_text(texts, "song: %s", stem);
         result_add_latents(texts, z, 1, Z);
         g_autofree char *name = g_strdup_printf("vary-%s-%03zu", stem, index);
-        g_autofree char *title = g_strdup_printf("vary %zu · %s · amount %g · seed %" G_GINT64_FORMAT, index, stem, cli->amount, cli->seed);
+        g_autofree char *title = g_strdup_printf("vary %zu · %s · amount %g · seed %" G_GINT64_FORMAT, index,
+                                                 stem, cli->amount, cli->seed);
         if (!result_write(writer, name, title, roll, timeline, texts, error)) return FALSE;
     }
     return TRUE;
 }
 
-/* Windows that belong together: z [n, Z] decoded, written one by one as NAME-001 ..., and as one sheet NAME. */
-static gboolean write_steps(const result_writer_t *writer, const char *name, const char *title, const char *about, const real_t *z,
-                            char *const *labels, size_t n, const timeline_t *timeline, GError **error) {
+/* Windows that belong together: z [n, Z] decoded, written one by one as NAME-001 ..., and as one sheet NAME.
+ */
+static gboolean write_steps(const result_writer_t *writer, const char *name, const char *title,
+                            const char *about, const real_t *z, char *const *labels, size_t n,
+                            const timeline_t *timeline, GError **error) {
     const size_t Z = writer->model->head.model.latent, T = writer->model->head.model.window;
     g_autoptr(GPtrArray) rolls = g_ptr_array_new_with_free_func((GDestroyNotify)roll_free);
     for (size_t i = 0; i < n; i++) {
         const sample_rule_t rule = rule_of(writer->cli, i + 1);
         roll_t *roll = sample_windows(writer->model, z + i * Z, 1, T, &rule);
         g_ptr_array_add(rolls, roll);
-        g_autofree char *step = g_strdup_printf("%s-%03zu", name, i + 1), *heading = g_strdup_printf("%s · %s", title, labels[i]);
+        g_autofree char *step = g_strdup_printf("%s-%03zu", name, i + 1),
+                        *heading = g_strdup_printf("%s · %s", title, labels[i]);
         g_autoptr(GPtrArray) texts = result_texts(writer, i + 1);
         g_ptr_array_add(texts, g_strdup(about));
         result_add_latents(texts, z + i * Z, 1, Z);
@@ -166,15 +183,18 @@ static gboolean write_steps(const result_writer_t *writer, const char *name, con
     g_autoptr(GPtrArray) texts = result_texts(writer, 0);
     g_ptr_array_add(texts, g_strdup(about));
     result_add_latents(texts, z, n, Z);
-    return result_write_sheet(writer, name, title, (roll_t *const *)rolls->pdata, labels, n, timeline, texts, error);
+    return result_write_sheet(writer, name, title, (roll_t *const *)rolls->pdata, labels, n, timeline, texts,
+                              error);
 }
 
 static gboolean write_interpolate(const result_writer_t *writer, GError **error) {
     const cli_t *cli = writer->cli;
     const size_t Z = writer->model->head.model.latent, n = (size_t)cli->steps;
     g_auto(window_t) a = {0}, b = {0};
-    if (!read_window(writer, cli->files[0], &a, error) || !read_window(writer, cli->files[1], &b, error)) return FALSE;
-    g_autoptr(timeline_t) timeline = verb_common_timeline(&a.song, a.first, &b.song, b.first, writer->model->head.model.window);
+    if (!read_window(writer, cli->files[0], &a, error) || !read_window(writer, cli->files[1], &b, error))
+        return FALSE;
+    g_autoptr(timeline_t) timeline =
+        verb_common_timeline(&a.song, a.first, &b.song, b.first, writer->model->head.model.window);
     g_autofree real_t *z = g_new(real_t, n * Z);
     g_auto(GStrv) labels = g_new0(char *, n + 1);
     for (size_t i = 0; i < n; i++) {
@@ -183,7 +203,8 @@ static gboolean write_interpolate(const result_writer_t *writer, GError **error)
         labels[i] = g_strdup_printf("%zu: %.0f %%", i + 1, t * 100);
     }
     g_autofree char *from = verb_stem(cli->files[0]), *to = verb_stem(cli->files[1]);
-    g_autofree char *title = g_strdup_printf("interpolate · %s to %s", from, to), *about = g_strdup_printf("songs: %s to %s", from, to);
+    g_autofree char *title = g_strdup_printf("interpolate · %s to %s", from, to),
+                    *about = g_strdup_printf("songs: %s to %s", from, to);
     return write_steps(writer, "interpolate", title, about, z, labels, n, timeline, error);
 }
 
@@ -193,7 +214,9 @@ static gboolean write_traverse(const result_writer_t *writer, GError **error) {
     g_auto(window_t) window = {0};
     if (!read_window(writer, cli->files[0], &window, error)) return FALSE;
     g_autoptr(timeline_t) timeline = window_timeline(writer, &window);
-    if (!cli->quiet) program_say("%s: latent feature %zu is %.3g in this song\n", cli->files[0], dim, (double)window.mu[dim]);
+    if (!cli->quiet)
+        program_say("%s: latent feature %zu is %.3g in this song\n", cli->files[0], dim,
+                    (double)window.mu[dim]);
     g_autofree real_t *z = g_new(real_t, n * Z);
     g_auto(GStrv) labels = g_new0(char *, n + 1);
     for (size_t i = 0; i < n; i++) {
@@ -202,7 +225,8 @@ static gboolean write_traverse(const result_writer_t *writer, GError **error) {
         labels[i] = g_strdup_printf("z%zu = %+.2f", dim, (double)z[i * Z + dim]);
     }
     g_autofree char *stem = verb_stem(cli->files[0]), *name = g_strdup_printf("traverse-%zu", dim);
-    g_autofree char *title = g_strdup_printf("traverse · %s · feature %zu", stem, dim), *about = g_strdup_printf("song: %s", stem);
+    g_autofree char *title = g_strdup_printf("traverse · %s · feature %zu", stem, dim),
+                    *about = g_strdup_printf("song: %s", stem);
     return write_steps(writer, name, title, about, z, labels, n, timeline, error);
 }
 

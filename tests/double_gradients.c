@@ -1,4 +1,5 @@
-/* Central differences in a double build (tests/differences.h): each layer of ops.h, and whole dense models over many shapes. */
+/* Central differences in a double build (tests/differences.h): each layer of ops.h, and whole dense models
+ * over many shapes. */
 #include <string.h>
 
 #include "tests/differences.h"
@@ -9,10 +10,12 @@
 static void fill_bits(uint64_t stream, uint8_t *bits, size_t n) {
     const rng_t rng = rng_make(7, RNG_DECODE, 0, stream);
     for (size_t i = 0; i < n; i++)
-        for (unsigned k = 0; k < 8; k++) bits[i] = (uint8_t)(bits[i] | (rng_uniform(&rng, 8 * i + k) < 0.3) << k);
+        for (unsigned k = 0; k < 8; k++)
+            bits[i] = (uint8_t)(bits[i] | (rng_uniform(&rng, 8 * i + k) < 0.3) << k);
 }
 
-static void check(differences_fn f, gpointer data, real_t *x, const real_t *analytic, size_t n, const char *name) {
+static void check(differences_fn f, gpointer data, real_t *x, const real_t *analytic, size_t n,
+                  const char *name) {
     g_assert_cmpfloat(differences_check(f, data, x, analytic, n, 0, name), >, 0);
 }
 
@@ -21,7 +24,8 @@ enum { B = 3, M = 5, N = 4, T = 2, PLANES = 3, P = 5, D = T * PLANES * P, BYTES 
 typedef struct {
     uint8_t bits[BYTES];
     uint32_t valid[B], start[D + 1], window[B * D];
-    real_t x[B * M], W[M * N], big[D * N], bias[N], y[B * N], dy[B * N], mu[B * N], logvar[B * N], eps[B * N], logits[B * D];
+    real_t x[B * M], W[M * N], big[D * N], bias[N], y[B * N], dy[B * N], mu[B * N], logvar[B * N], eps[B * N],
+        logits[B * D];
     double weight[B], out[B];
     gboolean mse;
 } layers_t;
@@ -140,7 +144,8 @@ static void test_losses(void) {
         real_t dlogits[B * D];
         (l->mse ? ops_mse_logits : ops_bce_logits)(&x, l->logits, dlogits, 0.25, l->out);
         check(loss_logits, l, l->logits, dlogits, B * D, l->mse ? "mse" : "bce");
-        for (size_t i = D + D / T; i < 2 * D; i++) g_assert_cmpfloat(dlogits[i], ==, 0); /* valid[1] = 1 frame */
+        for (size_t i = D + D / T; i < 2 * D; i++)
+            g_assert_cmpfloat(dlogits[i], ==, 0); /* valid[1] = 1 frame */
     }
 }
 
@@ -187,23 +192,27 @@ static void test_model(gconstpointer data) {
         whole.batch.keep_rate = 1 - c->dropout;
     }
     model_init(model, 5);
-    for (size_t i = 0; i < model_size(model); i++) model_params(model)[i] *= 2; /* away from the linear range */
+    for (size_t i = 0; i < model_size(model); i++)
+        model_params(model)[i] *= 2; /* away from the linear range */
     model_losses_t losses;
-    model_train(model, &whole.batch, &(model_objective_t){.beta = c->beta, .free_bits = c->free_bits, .scale = 0.3}, &losses);
+    model_train(model, &whole.batch,
+                &(model_objective_t){.beta = c->beta, .free_bits = c->free_bits, .scale = 0.3}, &losses);
     double nll[B], kls[B];
     model_forward(model, &whole.batch, nll, kls);
     g_assert_cmpfloat_with_epsilon(losses.nll, nll[0] + nll[1] + nll[2], 1e-9);
     g_assert_cmpfloat_with_epsilon(losses.kl, kls[0] + kls[1] + kls[2], 1e-9);
-    g_assert_cmpint((kls[0] < c->free_bits) + (kls[1] < c->free_bits) + (kls[2] < c->free_bits), ==, c->held_back);
+    g_assert_cmpint((kls[0] < c->free_bits) + (kls[1] < c->free_bits) + (kls[2] < c->free_bits), ==,
+                    c->held_back);
     size_t n;
     const param_t *table = model_table(model, &n);
     for (size_t i = 0; i < n; i++)
-        check(objective, &whole, model_params(model) + table[i].offset, model_gradient(model) + table[i].offset, table[i].rows * table[i].cols,
-              table[i].name);
+        check(objective, &whole, model_params(model) + table[i].offset,
+              model_gradient(model) + table[i].offset, table[i].rows * table[i].cols, table[i].name);
 }
 
-#define HIDDEN(...)          .hidden = {__VA_ARGS__}, .n_hidden = sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t)
-#define SHAPE(T, K, L, P, Z) .kind = MODEL_DENSE, .window = T, .tracks = K, .planes = L, .pitches = P, .latent = Z
+#define HIDDEN(...) .hidden = {__VA_ARGS__}, .n_hidden = sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t)
+#define SHAPE(T, K, L, P, Z)                                                                                 \
+    .kind = MODEL_DENSE, .window = T, .tracks = K, .planes = L, .pitches = P, .latent = Z
 
 static const case_t cases[] = {
     {{SHAPE(3, 1, 1, 5, 2), HIDDEN(6), .loss = LOSS_BCE}, .beta = 1},
@@ -231,8 +240,10 @@ int main(int argc, char **argv) {
     g_test_add_func("/gradients/losses", test_losses);
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         const case_t *c = &cases[i];
-        g_autofree char *path = g_strdup_printf("/gradients/model/%zu-T%zu-K%zu-L%zu-P%zu-%zu-hidden-%s", i, c->config.window, c->config.tracks,
-                                                c->config.planes, c->config.pitches, c->config.n_hidden, c->config.loss == LOSS_BCE ? "bce" : "mse");
+        g_autofree char *path =
+            g_strdup_printf("/gradients/model/%zu-T%zu-K%zu-L%zu-P%zu-%zu-hidden-%s", i, c->config.window,
+                            c->config.tracks, c->config.planes, c->config.pitches, c->config.n_hidden,
+                            c->config.loss == LOSS_BCE ? "bce" : "mse");
         g_test_add_data_func(path, c, test_model);
     }
     return g_test_run();

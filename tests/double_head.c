@@ -1,4 +1,5 @@
-/* Central differences of the head in a double build (tests/differences.h), over shapes: its columns of pre, and all its own parameters. */
+/* Central differences of the head in a double build (tests/differences.h), over shapes: its columns of pre,
+ * and all its own parameters. */
 #include "tests/differences.h"
 #include "tests/head_fixture.h"
 
@@ -39,7 +40,8 @@ static void test_gradients(gconstpointer data) {
     check(f, "pre", f->pre, dpre, ROWS * f->columns);
     for (size_t i = 0; i < f->table->len; i++) {
         const param_t *param = &g_array_index(f->table, param_t, i);
-        check(f, param->name, f->params + param->offset, f->gradient + param->offset, param->rows * param->cols);
+        check(f, param->name, f->params + param->offset, f->gradient + param->offset,
+              param->rows * param->cols);
     }
     g_autofree real_t *once = g_memdup2(f->gradient, f->size * sizeof *once);
     train(f, dpre); /* adds to what is there */

@@ -1,4 +1,5 @@
-/* Central differences in a double build (tests/differences.h): the GRU over packed sequences, and whole sequence models, through the latents, over shapes. */
+/* Central differences in a double build (tests/differences.h): the GRU over packed sequences, and whole
+ * sequence models, through the latents, over shapes. */
 #include <string.h>
 
 #include "tests/differences.h"
@@ -60,9 +61,14 @@ static void test_gru(gconstpointer data) {
         const char *name;
         real_t *x, *dx;
         size_t n;
-    } checks[] = {{"x", r.x, r.dx, rows * 3 * H}, {"h0", r.h0, r.dh0, B * H}, {"U", r.U, r.dU, 3 * H * H}, {"c", r.c, r.dc, H}};
+    } checks[] = {{"x", r.x, r.dx, rows * 3 * H},
+                  {"h0", r.h0, r.dh0, B * H},
+                  {"U", r.U, r.dU, 3 * H * H},
+                  {"c", r.c, r.dc, H}};
     for (size_t i = 0; i < G_N_ELEMENTS(checks); i++)
-        g_assert_cmpfloat(differences_check(weighted_states, &r, checks[i].x, checks[i].dx, checks[i].n, 0, checks[i].name), >, 0);
+        g_assert_cmpfloat(
+            differences_check(weighted_states, &r, checks[i].x, checks[i].dx, checks[i].n, 0, checks[i].name),
+            >, 0);
     for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) g_free(*arrays[i].array);
     gru_tape_clear(&r.tape);
     packing_clear(&r.packing);
@@ -103,7 +109,8 @@ static double objective(gpointer data) {
     return o->scale * (sum + o->auxiliary * losses.auxiliary);
 }
 
-/* Away from where models start: states that begin anywhere, moments that differ, and, where clamped, logvars beyond their range on both sides. */
+/* Away from where models start: states that begin anywhere, moments that differ, and, where clamped, logvars
+ * beyond their range on both sides. */
 static void disturb(model_t *model, gboolean clamped) {
     size_t n;
     const param_t *table = model_table(model, &n);
@@ -113,8 +120,10 @@ static void disturb(model_t *model, gboolean clamped) {
         g_autofree real_t *noise = g_new(real_t, entries);
         differences_fill(100 + i, noise, entries);
         for (size_t j = 0; j < entries; j++) x[j] += 0.3 * noise[j];
-        const gboolean moments = g_str_equal(table[i].name, "posterior.1.bias") || g_str_equal(table[i].name, "prior.1.bias");
-        for (size_t j = entries / 2; clamped && moments && j < entries; j++) x[j] = j % 3 == 0 ? 6 : j % 3 == 1 ? -10 : -1;
+        const gboolean moments =
+            g_str_equal(table[i].name, "posterior.1.bias") || g_str_equal(table[i].name, "prior.1.bias");
+        for (size_t j = entries / 2; clamped && moments && j < entries; j++)
+            x[j] = j % 3 == 0 ? 6 : j % 3 == 1 ? -10 : -1;
     }
 }
 
@@ -161,37 +170,94 @@ static void test_model(gconstpointer data) {
     const param_t *table = model_table(model, &n);
     double norm = 0;
     for (size_t i = 0; i < n; i++)
-        norm += differences_check(objective, (gpointer)&whole, model_params(model) + table[i].offset, gradient + table[i].offset,
-                                  table[i].rows * table[i].cols, 0.1, table[i].name);
+        norm +=
+            differences_check(objective, (gpointer)&whole, model_params(model) + table[i].offset,
+                              gradient + table[i].offset, table[i].rows * table[i].cols, 0.1, table[i].name);
     g_assert_cmpfloat(norm, >, 1);
 }
 
 /* Sizes: encoder, state, sketch, nade, tied, hidden of posterior, prior, sketch. */
-#define SHAPE(K, L, P, Z, S, E, H, U, A, Q, HIDDEN_Q, HIDDEN_P, HIDDEN_U, ...)                                                                       \
-    .config = {.kind = MODEL_SEQUENCE,                                                                                                               \
-               .tracks = K,                                                                                                                          \
-               .planes = L,                                                                                                                          \
-               .pitches = P,                                                                                                                         \
-               .latent = Z,                                                                                                                          \
+#define SHAPE(K, L, P, Z, S, E, H, U, A, Q, HIDDEN_Q, HIDDEN_P, HIDDEN_U, ...)                               \
+    .config = {.kind = MODEL_SEQUENCE,                                                                       \
+               .tracks = K,                                                                                  \
+               .planes = L,                                                                                  \
+               .pitches = P,                                                                                 \
+               .latent = Z,                                                                                  \
                .sequence = {S, H, E, U, A, Q, HIDDEN_Q, HIDDEN_P, HIDDEN_U, {1, 2, 4}, 3, {__VA_ARGS__}}}
 #define NO_DROPOUT     .chances = {0.3, 1, 1, 1}
 #define DROPOUT        .chances = {0.3, 0.7, 0.7, 0.6}
 #define OBJECTIVE(...) .objective = {__VA_ARGS__}
 
 static const case_t cases[] = {
-    {"one track", SHAPE(1, 1, 11, 3, 3, 5, 7, 4, 5, 3, 6, 4, 5, 0), {7, 5, 3, 1}, NO_DROPOUT, OBJECTIVE(0.7, 0, 0, 0.3)},
-    {"auxiliary and dropout", SHAPE(1, 1, 8, 2, 2, 3, 5, 3, 4, 2, 4, 3, 5, 0), {6, 6, 3, 2, 1}, DROPOUT, OBJECTIVE(1, 0, 0.5, 0.3)},
-    {"tracks and onsets", SHAPE(2, 2, 9, 2, 2, 3, 5, 3, 4, 2, 4, 3, 5, 1, 0), {5, 4, 1}, DROPOUT, OBJECTIVE(0.5, 0, 0.5, 0.3)},
-    {"no latent", SHAPE(1, 2, 12, 0, 4, 3, 6, 4, 4, 3, 4, 4, 4, 0), {6, 2}, DROPOUT, OBJECTIVE(1, 3, 0.5, 0.3)},
-    {"a latent a frame", SHAPE(1, 1, 9, 2, 1, 4, 5, 3, 3, 2, 4, 3, 4, 0), {4, 2, 1}, NO_DROPOUT, OBJECTIVE(1, 0, 0.5, 0.3)},
-    {"single frames", SHAPE(1, 1, 9, 2, 4, 4, 5, 3, 3, 2, 4, 3, 4, 0), {1, 1, 1, 1, 1}, NO_DROPOUT, OBJECTIVE(1, 0, 0.5, 0.3)},
-    {"one sequence, segments longer", SHAPE(1, 1, 9, 2, 8, 4, 5, 3, 3, 2, 4, 3, 4, 0), {6}, DROPOUT, OBJECTIVE(1, 0, 0.5, 0.3)},
-    {"clamped logvar", SHAPE(1, 1, 9, 6, 2, 4, 5, 3, 3, 2, 4, 3, 4, 0), {5, 2}, NO_DROPOUT, OBJECTIVE(0.001, 0, 0.5, 0.3), .clamped = TRUE},
-    {"some held back", SHAPE(1, 1, 9, 3, 2, 4, 5, 3, 3, 2, 4, 3, 4, 0), {6, 5, 3, 2}, NO_DROPOUT, OBJECTIVE(1, 3.6, 0, 0.3), .held_back = 2},
-    {"all held back", SHAPE(1, 1, 9, 3, 2, 4, 5, 3, 3, 2, 4, 3, 4, 0), {6, 5, 3, 2}, NO_DROPOUT, OBJECTIVE(1, 5, 0, 0.3), .held_back = 4},
-    {"no noise", SHAPE(1, 1, 9, 3, 2, 4, 5, 3, 3, 2, 4, 3, 4, 0), {6, 5, 1}, NO_DROPOUT, OBJECTIVE(1, 0, 0, 0.3), .no_noise = TRUE},
-    {"beta 0", SHAPE(1, 1, 9, 3, 2, 4, 5, 3, 3, 2, 4, 3, 4, 0), {6, 5, 1}, NO_DROPOUT, OBJECTIVE(0, 0, 0, 0.3)},
-    {"wider than a panel", SHAPE(1, 1, 3, 2, 2, 17, 18, 3, 2, 2, 4, 3, 4, 0), {3, 3, 3, 3, 2, 1}, NO_DROPOUT, OBJECTIVE(1, 0, 0, 0.3)},
+    {"one track",
+     SHAPE(1, 1, 11, 3, 3, 5, 7, 4, 5, 3, 6, 4, 5, 0),
+     {7, 5, 3, 1},
+     NO_DROPOUT,
+     OBJECTIVE(0.7, 0, 0, 0.3)},
+    {"auxiliary and dropout",
+     SHAPE(1, 1, 8, 2, 2, 3, 5, 3, 4, 2, 4, 3, 5, 0),
+     {6, 6, 3, 2, 1},
+     DROPOUT,
+     OBJECTIVE(1, 0, 0.5, 0.3)},
+    {"tracks and onsets",
+     SHAPE(2, 2, 9, 2, 2, 3, 5, 3, 4, 2, 4, 3, 5, 1, 0),
+     {5, 4, 1},
+     DROPOUT,
+     OBJECTIVE(0.5, 0, 0.5, 0.3)},
+    {"no latent",
+     SHAPE(1, 2, 12, 0, 4, 3, 6, 4, 4, 3, 4, 4, 4, 0),
+     {6, 2},
+     DROPOUT,
+     OBJECTIVE(1, 3, 0.5, 0.3)},
+    {"a latent a frame",
+     SHAPE(1, 1, 9, 2, 1, 4, 5, 3, 3, 2, 4, 3, 4, 0),
+     {4, 2, 1},
+     NO_DROPOUT,
+     OBJECTIVE(1, 0, 0.5, 0.3)},
+    {"single frames",
+     SHAPE(1, 1, 9, 2, 4, 4, 5, 3, 3, 2, 4, 3, 4, 0),
+     {1, 1, 1, 1, 1},
+     NO_DROPOUT,
+     OBJECTIVE(1, 0, 0.5, 0.3)},
+    {"one sequence, segments longer",
+     SHAPE(1, 1, 9, 2, 8, 4, 5, 3, 3, 2, 4, 3, 4, 0),
+     {6},
+     DROPOUT,
+     OBJECTIVE(1, 0, 0.5, 0.3)},
+    {"clamped logvar",
+     SHAPE(1, 1, 9, 6, 2, 4, 5, 3, 3, 2, 4, 3, 4, 0),
+     {5, 2},
+     NO_DROPOUT,
+     OBJECTIVE(0.001, 0, 0.5, 0.3),
+     .clamped = TRUE},
+    {"some held back",
+     SHAPE(1, 1, 9, 3, 2, 4, 5, 3, 3, 2, 4, 3, 4, 0),
+     {6, 5, 3, 2},
+     NO_DROPOUT,
+     OBJECTIVE(1, 3.6, 0, 0.3),
+     .held_back = 2},
+    {"all held back",
+     SHAPE(1, 1, 9, 3, 2, 4, 5, 3, 3, 2, 4, 3, 4, 0),
+     {6, 5, 3, 2},
+     NO_DROPOUT,
+     OBJECTIVE(1, 5, 0, 0.3),
+     .held_back = 4},
+    {"no noise",
+     SHAPE(1, 1, 9, 3, 2, 4, 5, 3, 3, 2, 4, 3, 4, 0),
+     {6, 5, 1},
+     NO_DROPOUT,
+     OBJECTIVE(1, 0, 0, 0.3),
+     .no_noise = TRUE},
+    {"beta 0",
+     SHAPE(1, 1, 9, 3, 2, 4, 5, 3, 3, 2, 4, 3, 4, 0),
+     {6, 5, 1},
+     NO_DROPOUT,
+     OBJECTIVE(0, 0, 0, 0.3)},
+    {"wider than a panel",
+     SHAPE(1, 1, 3, 2, 2, 17, 18, 3, 2, 2, 4, 3, 4, 0),
+     {3, 3, 3, 3, 2, 1},
+     NO_DROPOUT,
+     OBJECTIVE(1, 0, 0, 0.3)},
 };
 
 int main(int argc, char **argv) {

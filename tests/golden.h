@@ -1,7 +1,8 @@
-/* golden: a model against a file of golden values from PyTorch in float64 (tests/golden/make_golden.py says what is stored): losses and gradient norms of each step, every
- * gradient of the first, the weights after the last. Tolerance: 1e-5 of a tensor's norm, || a - b || / || b ||, taken twice: over the values stored, and over the
- * whole tensor by random projections; 1e-5 of a loss or norm. The weights' change since the start, a hundred times smaller than they, is held to 1e-4 of its own
- * norm over the values stored. */
+/* golden: a model against a file of golden values from PyTorch in float64 (tests/golden/make_golden.py says
+ * what is stored): losses and gradient norms of each step, every gradient of the first, the weights after the
+ * last. Tolerance: 1e-5 of a tensor's norm, || a - b || / || b ||, taken twice: over the values stored, and
+ * over the whole tensor by random projections; 1e-5 of a loss or norm. The weights' change since the start, a
+ * hundred times smaller than they, is held to 1e-4 of its own norm over the values stored. */
 #ifndef MPIANIST_TESTS_GOLDEN_H
 #define MPIANIST_TESTS_GOLDEN_H
 
@@ -27,17 +28,24 @@ typedef struct {
     batch_t (*draw)(void *own, JsonObject *c, uint64_t step);
 } golden_t;
 
-static inline double golden_number(JsonObject *object, const char *name) { return json_object_get_double_member_with_default(object, name, 0); }
-static inline size_t golden_count(JsonObject *object, const char *name) { return (size_t)json_object_get_int_member(object, name); }
-
-static inline void golden_check_near(double value, double truth, const char *what, const char *name) {
-    if (!(fabs(value - truth) <= GOLDEN_TOLERANCE * fabs(truth))) g_test_fail_printf("%s of %s: %.9g, PyTorch has %.9g", what, name, value, truth);
+static inline double golden_number(JsonObject *object, const char *name) {
+    return json_object_get_double_member_with_default(object, name, 0);
+}
+static inline size_t golden_count(JsonObject *object, const char *name) {
+    return (size_t)json_object_get_int_member(object, name);
 }
 
-/* Our tensor x of n entries, the index-th of the table, against its summary. start: the weights before the first step, or NULL. */
-static inline void golden_check_tensor(const golden_t *golden, const char *name, JsonObject *summary, const real_t *x, const real_t *start, size_t n,
-                                       size_t index) {
-    JsonArray *projections = json_object_get_array_member(summary, "projections"), *values = json_object_get_array_member(summary, "values");
+static inline void golden_check_near(double value, double truth, const char *what, const char *name) {
+    if (!(fabs(value - truth) <= GOLDEN_TOLERANCE * fabs(truth)))
+        g_test_fail_printf("%s of %s: %.9g, PyTorch has %.9g", what, name, value, truth);
+}
+
+/* Our tensor x of n entries, the index-th of the table, against its summary. start: the weights before the
+ * first step, or NULL. */
+static inline void golden_check_tensor(const golden_t *golden, const char *name, JsonObject *summary,
+                                       const real_t *x, const real_t *start, size_t n, size_t index) {
+    JsonArray *projections = json_object_get_array_member(summary, "projections"),
+              *values = json_object_get_array_member(summary, "values");
     const rng_t signs = rng_make(golden->seed, RNG_SHUFFLE, 0, index);
     const double norm = golden_number(summary, "norm");
     double sums[8] = {0}, squares = 0, whole = 0, wrong = 0, stored = 0, change = 0;
@@ -46,7 +54,8 @@ static inline void golden_check_tensor(const golden_t *golden, const char *name,
         squares += (double)x[i] * (double)x[i];
         for (unsigned k = 0; k < 8; k++) sums[k] += sign >> k & 1 ? (double)x[i] : -(double)x[i];
     }
-    for (guint k = 0; k < 8; k++) whole += pow(sums[k] - json_array_get_double_element(projections, k), 2) / 8;
+    for (guint k = 0; k < 8; k++)
+        whole += pow(sums[k] - json_array_get_double_element(projections, k), 2) / 8;
     const guint m = json_array_get_length(values);
     for (guint k = 0; k < m; k++) {
         const size_t i = m == n ? k : k * UINT64_C(2654435761) % n;
@@ -55,18 +64,20 @@ static inline void golden_check_tensor(const golden_t *golden, const char *name,
         stored += truth * truth;
         if (start) change += pow(truth - (double)start[i], 2);
     }
-    g_test_message("%-29s %s: whole tensor %.1e, %u values %.1e%s", name, start ? "weights " : "gradient", sqrt(whole) / norm, m,
-                   sqrt(wrong / stored), start ? "" : " of its norm");
+    g_test_message("%-29s %s: whole tensor %.1e, %u values %.1e%s", name, start ? "weights " : "gradient",
+                   sqrt(whole) / norm, m, sqrt(wrong / stored), start ? "" : " of its norm");
     if (start) g_test_message("%-29s change  : %.1e of its norm", name, sqrt(wrong / change));
     golden_check_near(sqrt(squares), norm, "norm", name);
-    if (!(sqrt(whole) <= GOLDEN_TOLERANCE * norm)) g_test_fail_printf("%s differs by %g of its norm", name, sqrt(whole) / norm);
+    if (!(sqrt(whole) <= GOLDEN_TOLERANCE * norm))
+        g_test_fail_printf("%s differs by %g of its norm", name, sqrt(whole) / norm);
     if (!(sqrt(wrong) <= GOLDEN_TOLERANCE * sqrt(stored)))
         g_test_fail_printf("%s: stored values differ by %g of their norm", name, sqrt(wrong / stored));
     if (start && !(sqrt(wrong) <= GOLDEN_CHANGE * sqrt(change) + GOLDEN_DIGITS * sqrt(stored)))
         g_test_fail_printf("%s: its change differs by %g of its norm", name, sqrt(wrong / change));
 }
 
-static inline void golden_check_tensors(const golden_t *golden, JsonArray *tensors, model_t *model, const real_t *start) {
+static inline void golden_check_tensors(const golden_t *golden, JsonArray *tensors, model_t *model,
+                                        const real_t *start) {
     size_t n;
     const param_t *table = model_table(model, &n);
     const real_t *block = start ? model_params(model) : model_gradient(model);
@@ -74,18 +85,26 @@ static inline void golden_check_tensors(const golden_t *golden, JsonArray *tenso
     for (guint i = 0; i < n; i++) {
         JsonObject *tensor = json_array_get_object_element(tensors, i);
         g_assert_cmpstr(json_object_get_string_member(tensor, "name"), ==, table[i].name);
-        golden_check_tensor(golden, table[i].name, json_object_get_object_member(tensor, start ? "weights" : "gradient"), block + table[i].offset,
-                            start ? start + table[i].offset : NULL, table[i].rows * table[i].cols, i);
+        golden_check_tensor(golden, table[i].name,
+                            json_object_get_object_member(tensor, start ? "weights" : "gradient"),
+                            block + table[i].offset, start ? start + table[i].offset : NULL,
+                            table[i].rows * table[i].cols, i);
     }
 }
 
-static inline void golden_check_losses(const model_losses_t *losses, double norm, JsonObject *truth, const char *name) {
+static inline void golden_check_losses(const model_losses_t *losses, double norm, JsonObject *truth,
+                                       const char *name) {
     const struct {
         const char *member;
         double value;
-    } parts[] = {{"nll", losses->nll}, {"kl", losses->kl}, {"segments", losses->segments}, {"auxiliary", losses->auxiliary}, {"norm", norm}};
+    } parts[] = {{"nll", losses->nll},
+                 {"kl", losses->kl},
+                 {"segments", losses->segments},
+                 {"auxiliary", losses->auxiliary},
+                 {"norm", norm}};
     for (size_t i = 0; i < G_N_ELEMENTS(parts); i++)
-        if (json_object_has_member(truth, parts[i].member)) /* the dense model has no segments and no auxiliary loss */
+        if (json_object_has_member(
+                truth, parts[i].member)) /* the dense model has no segments and no auxiliary loss */
             golden_check_near(parts[i].value, golden_number(truth, parts[i].member), parts[i].member, name);
     g_assert_true(json_object_has_member(truth, "nll") && json_object_has_member(truth, "norm"));
 }
@@ -111,7 +130,8 @@ static inline void golden_check_case(golden_t *golden, JsonObject *c) {
                                          .free_bits = golden_number(c, "free_bits"),
                                          .auxiliary = golden_number(c, "auxiliary"),
                                          .scale = golden->scale};
-    JsonArray *steps = json_object_get_array_member(c, "steps"), *tensors = json_object_get_array_member(c, "tensors");
+    JsonArray *steps = json_object_get_array_member(c, "steps"),
+              *tensors = json_object_get_array_member(c, "tensors");
     for (guint step = 0; step < json_array_get_length(steps); step++) {
         const batch_t batch = golden->draw(golden->own, c, step);
         model_losses_t losses;
@@ -125,7 +145,8 @@ static inline void golden_check_case(golden_t *golden, JsonObject *c) {
 }
 
 /* set_up() fills in all but the seed; what it put into own is the caller's to free. */
-static inline void golden_check_file(const char *file, guint cases_wanted, void (*set_up)(golden_t *golden, JsonObject *shape), void *own) {
+static inline void golden_check_file(const char *file, guint cases_wanted,
+                                     void (*set_up)(golden_t *golden, JsonObject *shape), void *own) {
     g_autoptr(GError) error = NULL;
     g_autoptr(JsonParser) parser = json_parser_new();
     json_parser_load_from_file(parser, g_test_get_filename(G_TEST_DIST, "golden", file, NULL), &error);
@@ -136,7 +157,8 @@ static inline void golden_check_file(const char *file, guint cases_wanted, void 
     set_up(&golden, json_object_get_object_member(root, "shape"));
     g_assert_cmpuint(json_array_get_length(cases), ==, cases_wanted);
     for (guint i = 0; i < cases_wanted; i++) {
-        g_test_message("case %s", json_object_get_string_member(json_array_get_object_element(cases, i), "case"));
+        g_test_message("case %s",
+                       json_object_get_string_member(json_array_get_object_element(cases, i), "case"));
         golden_check_case(&golden, json_array_get_object_element(cases, i));
     }
     g_free(golden.log_odds);

@@ -1,4 +1,5 @@
-/* head_fixture: a head with random parameters, random columns of pre and random canonical frames, one after the other; padding bits at random. */
+/* head_fixture: a head with random parameters, random columns of pre and random canonical frames, one after
+ * the other; padding bits at random. */
 #ifndef MPIANIST_TESTS_HEAD_FIXTURE_H
 #define MPIANIST_TESTS_HEAD_FIXTURE_H
 
@@ -16,16 +17,22 @@ enum { ROWS = 8 };
 /* Few lags and profiles; of these the first track drawn may be drums. */
 #define PROFILES    FEW_LAGS, .profiles = {5, 14}, .n_profiles = 2
 #define AFTER_DRUMS PROFILES, .drums = 1
-#define HEAD_SHAPE(K, L, P, A, Q, LAGS, ...)                                                                                                         \
-    {                                                                                                                                                \
-        .kind = MODEL_SEQUENCE, .tracks = K, .planes = L, .pitches = P, .sequence = {.nade = A, .tied = Q, LAGS, .order = {__VA_ARGS__} }            \
+#define HEAD_SHAPE(K, L, P, A, Q, LAGS, ...)                                                                 \
+    {                                                                                                        \
+        .kind = MODEL_SEQUENCE, .tracks = K, .planes = L, .pitches = P, .sequence = {                        \
+            .nade = A,                                                                                       \
+            .tied = Q,                                                                                       \
+            LAGS,                                                                                            \
+            .order = {__VA_ARGS__}                                                                           \
+        }                                                                                                    \
     }
 
 typedef struct {
     model_config_t config;
     head_t *head;
     GArray *table;
-    size_t D, columns, size, bytes, context; /* columns of pre; elements of a block of parameters; bytes of a frame; frames before the first */
+    size_t D, columns, size, bytes, context; /* columns of pre; elements of a block of parameters; bytes of a
+                                                frame; frames before the first */
     real_t *params, *gradient, *pre;
     uint8_t *bits;
     uint8_t *frames[ROWS];
@@ -41,10 +48,12 @@ static inline void fixture_fill(uint64_t stream, real_t *out, size_t n, double s
 static inline void fixture_fill_frames(fixture_t *f, double density) {
     const rng_t rng = rng_make(3, RNG_DECODE, 0, 0);
     const size_t stride = (f->config.pitches + 7) / 8, n = (f->context + ROWS) * f->bytes;
-    for (size_t i = 0; i < 8 * n; i++) f->bits[i / 8] = (uint8_t)(f->bits[i / 8] | (rng_uniform(&rng, i) < density) << i % 8);
+    for (size_t i = 0; i < 8 * n; i++)
+        f->bits[i / 8] = (uint8_t)(f->bits[i / 8] | (rng_uniform(&rng, i) < density) << i % 8);
     for (size_t i = 0; f->config.planes == 2 && i < n; i++) {
         if (i / stride % 2 == PLANE_SOUNDING) continue;
-        const uint8_t sounds = f->bits[i - stride], sounded = i < f->bytes ? 0 : f->bits[i - stride - f->bytes];
+        const uint8_t sounds = f->bits[i - stride],
+                      sounded = i < f->bytes ? 0 : f->bits[i - stride - f->bytes];
         f->bits[i] = (uint8_t)((f->bits[i] | ~sounded) & sounds);
     }
 }
@@ -71,7 +80,8 @@ static inline fixture_t *fixture_new(const model_config_t *config, double densit
         f->frames[r] = f->bits + (f->context + r) * f->bytes;
         f->past[r] = r % 3 != 1;
     }
-    const model_blocks_t blocks = {&g_array_index(f->table, param_t, 0), f->table->len, f->params, f->gradient};
+    const model_blocks_t blocks = {&g_array_index(f->table, param_t, 0), f->table->len, f->params,
+                                   f->gradient};
     f->head = head_new(config, &blocks, NULL);
     g_assert_nonnull(f->head);
     return f;

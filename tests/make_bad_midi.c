@@ -1,12 +1,14 @@
-/* make_bad_midi DIR SEED COUNT FILE...: writes COUNT damaged copies of MIDI files to DIR as bad-00000.mid and on. The same arguments give the same
- * bytes. Damage is of the kinds that files have in the wild: flipped and overwritten bytes, cut ends, wrong lengths, parts missing or doubled. */
+/* make_bad_midi DIR SEED COUNT FILE...: writes COUNT damaged copies of MIDI files to DIR as bad-00000.mid and
+ * on. The same arguments give the same bytes. Damage is of the kinds that files have in the wild: flipped and
+ * overwritten bytes, cut ends, wrong lengths, parts missing or doubled. */
 #include <glib.h>
 #include <stdio.h>
 #include <string.h>
 
 static guint below(GRand *random, guint n) { return n > 0 ? g_rand_int(random) % n : 0; }
 
-/* Where the big-endian length of a random chunk ("MTrk" and so on) stands; 4, the header's, where there is no other. */
+/* Where the big-endian length of a random chunk ("MTrk" and so on) stands; 4, the header's, where there is no
+ * other. */
 static guint find_length(GRand *random, const GByteArray *file) {
     guint found = 4, seen = 0;
     for (guint i = 0; i + 8 <= file->len; i++) {
@@ -46,7 +48,8 @@ int main(int argc, char **argv) {
     guint64 count = g_ascii_strtoull(argv[3], NULL, 10);
     for (guint64 i = 0; i < count; i++) {
         g_autoptr(GError) error = NULL;
-        g_autofree char *bytes = NULL, *path = g_strdup_printf("%s/bad-%05" G_GUINT64_FORMAT ".mid", argv[1], i);
+        g_autofree char *bytes = NULL,
+                        *path = g_strdup_printf("%s/bad-%05" G_GUINT64_FORMAT ".mid", argv[1], i);
         gsize n = 0;
         const char *from = argv[4 + i % (guint64)(argc - 4)];
         if (!g_file_get_contents(from, &bytes, &n, &error)) {
@@ -55,7 +58,8 @@ int main(int argc, char **argv) {
         }
         g_autoptr(GByteArray) file = g_byte_array_append(g_byte_array_new(), (const guint8 *)bytes, (guint)n);
         for (guint times = 1 + below(random, 8); times > 0 && file->len > 0; times--) damage(random, file);
-        if (!g_file_set_contents_full(path, (const char *)file->data, (gssize)file->len, G_FILE_SET_CONTENTS_NONE, 0666, &error)) {
+        if (!g_file_set_contents_full(path, (const char *)file->data, (gssize)file->len,
+                                      G_FILE_SET_CONTENTS_NONE, 0666, &error)) {
             fprintf(stderr, "make_bad_midi: %s\n", error->message);
             return 1;
         }

@@ -1,6 +1,7 @@
-/* make_checkpoint PATH [--tracks LIST] [--planes 1|2] [--window T] [--segment S] [--latent Z] [--bias B] [--seed N]: a checkpoint of an untrained model, for tests of
- * what reads checkpoints; of the sequence model where S > 0. Its weights are scaled up and its output bias is B, so that its music is sparse and differs from latent
- * vector to latent vector. */
+/* make_checkpoint PATH [--tracks LIST] [--planes 1|2] [--window T] [--segment S] [--latent Z] [--bias B]
+ * [--seed N]: a checkpoint of an untrained model, for tests of what reads checkpoints; of the sequence model
+ * where S > 0. Its weights are scaled up and its output bias is B, so that its music is sparse and differs
+ * from latent vector to latent vector. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,10 +13,14 @@ static double bias = -12;
 static gint64 seed = 1;
 static char *tracks;
 
-static const GOptionEntry entries[] = {{"tracks", 0, 0, G_OPTION_ARG_STRING, &tracks, "", ""}, {"planes", 0, 0, G_OPTION_ARG_INT, &planes, "", ""},
-                                       {"window", 0, 0, G_OPTION_ARG_INT, &window, "", ""},    {"segment", 0, 0, G_OPTION_ARG_INT, &segment, "", ""},
-                                       {"latent", 0, 0, G_OPTION_ARG_INT, &latent, "", ""},    {"bias", 0, 0, G_OPTION_ARG_DOUBLE, &bias, "", ""},
-                                       {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "", ""},      {0}};
+static const GOptionEntry entries[] = {{"tracks", 0, 0, G_OPTION_ARG_STRING, &tracks, "", ""},
+                                       {"planes", 0, 0, G_OPTION_ARG_INT, &planes, "", ""},
+                                       {"window", 0, 0, G_OPTION_ARG_INT, &window, "", ""},
+                                       {"segment", 0, 0, G_OPTION_ARG_INT, &segment, "", ""},
+                                       {"latent", 0, 0, G_OPTION_ARG_INT, &latent, "", ""},
+                                       {"bias", 0, 0, G_OPTION_ARG_DOUBLE, &bias, "", ""},
+                                       {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "", ""},
+                                       {0}};
 
 /* Larger steps in latent space and sparser music than fresh weights give. */
 static void shape_weights(model_t *model) {
@@ -23,11 +28,14 @@ static void shape_weights(model_t *model) {
     const param_t *table = model_table(model, &n);
     for (size_t i = 0; i < n; i++) {
         real_t *values = model_params(model) + table[i].offset;
-        const double factor = strcmp(table[i].name, "mu.weight") == 0 ? 30 : g_str_has_prefix(table[i].name, "decoder") ? 3 : 12;
+        const double factor = strcmp(table[i].name, "mu.weight") == 0      ? 30
+                              : g_str_has_prefix(table[i].name, "decoder") ? 3
+                                                                           : 12;
         for (size_t j = 0; j < table[i].rows * table[i].cols; j++) {
             if (strcmp(table[i].name, "output.bias") == 0)
                 values[j] = (real_t)bias;
-            else if (!g_str_has_prefix(table[i].name, "encoder") && g_str_has_suffix(table[i].name, ".weight"))
+            else if (!g_str_has_prefix(table[i].name, "encoder") &&
+                     g_str_has_suffix(table[i].name, ".weight"))
                 values[j] *= (real_t)factor;
         }
     }
@@ -70,8 +78,14 @@ static model_config_t sequence_config(const grid_t *grid) {
 }
 
 static gboolean make(const char *path, GError **error) {
-    g_auto(checkpoint_t) head = {.grid = grid_default(), .tempo_bpm = 96, .meter = {0, 4, 4}, .seed = (uint64_t)seed, .best = INFINITY, .batch = 8};
-    if (!grid_set_tracks(&head.grid, tracks != NULL ? tracks : "melody,chords,bass,drums", error)) return FALSE;
+    g_auto(checkpoint_t) head = {.grid = grid_default(),
+                                 .tempo_bpm = 96,
+                                 .meter = {0, 4, 4},
+                                 .seed = (uint64_t)seed,
+                                 .best = INFINITY,
+                                 .batch = 8};
+    if (!grid_set_tracks(&head.grid, tracks != NULL ? tracks : "melody,chords,bass,drums", error))
+        return FALSE;
     head.options = g_strdup("[model]\n");
     memset(head.corpus_id, '0', sizeof head.corpus_id - 1);
     head.model = (model_config_t){.kind = MODEL_DENSE,

@@ -1,6 +1,7 @@
-/* make_maps FILE [pickup]: a song for tests that changes meter and tempo: two bars of 4/4, four of 3/4, four of 6/8, 32 beats (quarter notes), with a
- * pickup of one beat, a bar of 1/4, before them. A note at each bar's begin, and one a beat later where the bar has one. 120 quarter notes a minute, 90
- * from the sixth beat (of those 32) on, a ramp from 90 to 151 in steps of a sixteenth from the 20th, 100 from the 28th. */
+/* make_maps FILE [pickup]: a song for tests that changes meter and tempo: two bars of 4/4, four of 3/4, four
+ * of 6/8, 32 beats (quarter notes), with a pickup of one beat, a bar of 1/4, before them. A note at each
+ * bar's begin, and one a beat later where the bar has one. 120 quarter notes a minute, 90 from the sixth beat
+ * (of those 32) on, a ramp from 90 to 151 in steps of a sixteenth from the 20th, 100 from the 28th. */
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +23,8 @@ static void add_tempo(int64_t tick, double bpm) {
 }
 
 static void add_note(int64_t tick, int pitch) {
-    const note_t note = {.onset = tick, .length = BEAT / 2, .pitch = (uint8_t)pitch, .velocity = 80, .program = 81};
+    const note_t note = {
+        .onset = tick, .length = BEAT / 2, .pitch = (uint8_t)pitch, .velocity = 80, .program = 81};
     g_array_append_val(song->notes, note);
 }
 

@@ -1,6 +1,8 @@
-/* make_songs DIR COUNT [SEED]: writes song-0000.mid ... to DIR, small songs for tests: melody, chords, bass and drums over a repeated chord progression,
- * the melody made of two motifs in the form A A B A, in several keys, meters and tempi, 8 to 24 bars. The same seed gives the same bytes; no
- * two songs of a run are alike, not even transposed. All onsets are on the grid of sixteenths; songs whose number divides by 4 also swing in triplets. */
+/* make_songs DIR COUNT [SEED]: writes song-0000.mid ... to DIR, small songs for tests: melody, chords, bass
+ * and drums over a repeated chord progression, the melody made of two motifs in the form A A B A, in several
+ * keys, meters and tempi, 8 to 24 bars. The same seed gives the same bytes; no two songs of a run are alike,
+ * not even transposed. All onsets are on the grid of sixteenths; songs whose number divides by 4 also swing
+ * in triplets. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,7 +28,8 @@ typedef struct {
 } composer_t;
 
 static const int MAJOR[7] = {0, 2, 4, 5, 7, 9, 11}, MINOR[7] = {0, 2, 3, 5, 7, 8, 10};
-static const int PROGRESSIONS[][PROGRESSION] = {{0, 3, 4, 0}, {0, 5, 3, 4}, {0, 4, 5, 3}, {5, 3, 0, 4}, {0, 2, 3, 4}, {0, 5, 1, 4}};
+static const int PROGRESSIONS[][PROGRESSION] = {{0, 3, 4, 0}, {0, 5, 3, 4}, {0, 4, 5, 3},
+                                                {5, 3, 0, 4}, {0, 2, 3, 4}, {0, 5, 1, 4}};
 static const meter_t METERS[] = {{0, 4, 4}, {0, 3, 4}, {0, 4, 4}, {0, 6, 8}, {0, 2, 4}, {0, 5, 4}};
 
 static int below(composer_t *c, int n) { return g_rand_int_range(c->random, 0, n); }
@@ -73,7 +76,8 @@ static void play_melody(composer_t *c, int bar, int root) {
     int closing = bar % 8 == 7; /* a phrase ends on one long tone */
     for (int i = 0; i < (closing ? 1 : c->motif_tones[index]); i++) {
         tone_t tone = c->motif[index][i];
-        play(c, ROLE_MELODY, bar * c->bar + tone.start, closing ? c->bar : tone.length, pitch_of(c, root % 5 + tone.degree, 64), 84 + 12 * (i == 0));
+        play(c, ROLE_MELODY, bar * c->bar + tone.start, closing ? c->bar : tone.length,
+             pitch_of(c, root % 5 + tone.degree, 64), 84 + 12 * (i == 0));
     }
 }
 
@@ -81,15 +85,19 @@ static void play_chords(composer_t *c, int bar, int root, int style) {
     for (int voice = 0; voice < 3; voice++) {
         int pitch = pitch_of(c, root + 2 * voice, 46);
         if (style == 0) play(c, ROLE_CHORDS, bar * c->bar, c->bar, pitch, 60);
-        for (int at = 4; style == 1 && at < c->bar; at += 4) play(c, ROLE_CHORDS, bar * c->bar + at, 2, pitch, 64);
-        for (int at = 2 * voice; style == 2 && at < c->bar; at += 6) play(c, ROLE_CHORDS, bar * c->bar + at, MIN(2, c->bar - at), pitch, 58);
+        for (int at = 4; style == 1 && at < c->bar; at += 4)
+            play(c, ROLE_CHORDS, bar * c->bar + at, 2, pitch, 64);
+        for (int at = 2 * voice; style == 2 && at < c->bar; at += 6)
+            play(c, ROLE_CHORDS, bar * c->bar + at, MIN(2, c->bar - at), pitch, 58);
     }
 }
 
 static void play_bass(composer_t *c, int bar, int root, int style) {
     int half = (c->bar / 2 + 3) / 4 * 4;
     play(c, ROLE_BASS, bar * c->bar, half, pitch_of(c, root - 7 * (root > 3), 33), 76);
-    if (style > 0) play(c, ROLE_BASS, bar * c->bar + half, c->bar - half, pitch_of(c, root - 7 * (root > 3) + (style == 1 ? 4 : 0), 33), 70);
+    if (style > 0)
+        play(c, ROLE_BASS, bar * c->bar + half, c->bar - half,
+             pitch_of(c, root - 7 * (root > 3) + (style == 1 ? 4 : 0), 33), 70);
 }
 
 static void play_drums(composer_t *c, int bar) {
@@ -114,7 +122,8 @@ static song_t *compose(GRand *random, int number) {
     tempo_t tempo = {.tick = 0, .bpm = 60 + 5 * below(&c, 21)};
     g_array_append_val(c.song->tempi, tempo);
     g_array_append_val(c.song->meters, c.meter);
-    for (role_t role = ROLE_MELODY; role <= ROLE_DRUMS; role++) g_ptr_array_add(c.song->track_names, g_strdup(role_name(role)));
+    for (role_t role = ROLE_MELODY; role <= ROLE_DRUMS; role++)
+        g_ptr_array_add(c.song->track_names, g_strdup(role_name(role)));
     for (int bar = 0; bar < c.bars; bar++) {
         int root = c.progression[bar % PROGRESSION];
         play_melody(&c, bar, root);
@@ -133,7 +142,8 @@ static char *fingerprint(const song_t *song) {
     int first = g_array_index(song->notes, note_t, 0).pitch;
     for (guint i = 0; i < song->notes->len; i++) {
         const note_t *note = &g_array_index(song->notes, note_t, i);
-        int64_t row[] = {note->onset, note->length, note->track, note->channel == MIDI_DRUM_CHANNEL ? note->pitch : note->pitch - first};
+        int64_t row[] = {note->onset, note->length, note->track,
+                         note->channel == MIDI_DRUM_CHANNEL ? note->pitch : note->pitch - first};
         g_checksum_update(sum, (const guchar *)row, sizeof row);
     }
     return g_strdup(g_checksum_get_string(sum));

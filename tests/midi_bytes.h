@@ -17,7 +17,8 @@ static void append_hex(GByteArray *out, const char *hex) {
     }
 }
 
-/* A file of format `format` and `division` ticks a beat; a track for each string of hexadecimal digits, up to NULL. */
+/* A file of format `format` and `division` ticks a beat; a track for each string of hexadecimal digits, up to
+ * NULL. */
 static GByteArray *file_of(int format, int division, ...) {
     GByteArray *file = g_byte_array_new();
     uint8_t n = 0;

@@ -1,4 +1,5 @@
-/* midi_maps FILE: the tempi and meters of a MIDI file, one a line, with the beat (quarter note) at which each stands. */
+/* midi_maps FILE: the tempi and meters of a MIDI file, one a line, with the beat (quarter note) at which each
+ * stands. */
 #include <stdio.h>
 
 #include "preprocess/midi.h"

@@ -1,4 +1,5 @@
-/* midi_texts FILE: the text events at the start of a MIDI file, one a line: what sampler says of how it made the file. */
+/* midi_texts FILE: the text events at the start of a MIDI file, one a line: what sampler says of how it made
+ * the file. */
 #include <stdio.h>
 
 #include "preprocess/midi.h"

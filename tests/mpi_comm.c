@@ -1,4 +1,5 @@
-/* What tests/comm.sh runs under mpirun: each case exercises comm on all ranks and returns 0 where every rank saw what it should. */
+/* What tests/comm.sh runs under mpirun: each case exercises comm on all ranks and returns 0 where every rank
+ * saw what it should. */
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,17 +9,18 @@
 #include "trainer/comm.h"
 #include "trainer/threads.h"
 
-#define CHECK(condition)                                                                                                                             \
-    do {                                                                                                                                             \
-        if (!(condition)) {                                                                                                                          \
-            fprintf(stderr, "rank %d: %s:%d: not true: %s\n", comm_rank(), __FILE__, __LINE__, #condition);                                          \
-            failures++;                                                                                                                              \
-        }                                                                                                                                            \
+#define CHECK(condition)                                                                                     \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            fprintf(stderr, "rank %d: %s:%d: not true: %s\n", comm_rank(), __FILE__, __LINE__, #condition);  \
+            failures++;                                                                                      \
+        }                                                                                                    \
     } while (0)
 
 static int failures;
 
-/* Sums whose exact value is known, in buckets that do not divide the count, and the same bits on all ranks where rounding is not exact. */
+/* Sums whose exact value is known, in buckets that do not divide the count, and the same bits on all ranks
+ * where rounding is not exact. */
 static void test_sums(void) {
     enum { N = 1003 };
     static const size_t buckets[] = {1, 12, 4096, 1 << 20};

@@ -1,6 +1,8 @@
-/* mpi_passes DATA CHUNK BATCH ACCUMULATE [GROUP MEMORY]: GROUP bytes are shuffled together, MEMORY bytes of the data
- * are in memory. What tests/passes.sh runs under mpirun: the passes of two epochs, the second begun in its middle as after a resume. Prints a line a
- * step: samples, frames, and a sum over samples of a checksum of each one's cells and noise, which must not depend on the ranks. Fails where passes do not keep to passes.h. */
+/* mpi_passes DATA CHUNK BATCH ACCUMULATE [GROUP MEMORY]: GROUP bytes are shuffled together, MEMORY bytes of
+ * the data are in memory. What tests/passes.sh runs under mpirun: the passes of two epochs, the second begun
+ * in its middle as after a resume. Prints a line a step: samples, frames, and a sum over samples of a
+ * checksum of each one's cells and noise, which must not depend on the ranks. Fails where passes do not keep
+ * to passes.h. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,12 +13,12 @@
 
 enum { SEGMENT = 4, LATENT = 3, STATE = 5, CONTEXT = 4 };
 
-#define CHECK(condition)                                                                                                                             \
-    do {                                                                                                                                             \
-        if (!(condition)) {                                                                                                                          \
-            fprintf(stderr, "rank %d: %s:%d: not true: %s\n", comm_rank(), __FILE__, __LINE__, #condition);                                          \
-            failures++;                                                                                                                              \
-        }                                                                                                                                            \
+#define CHECK(condition)                                                                                     \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            fprintf(stderr, "rank %d: %s:%d: not true: %s\n", comm_rank(), __FILE__, __LINE__, #condition);  \
+            failures++;                                                                                      \
+        }                                                                                                    \
     } while (0)
 
 static int failures;
@@ -28,8 +30,10 @@ static uint32_t add_bytes(uint32_t hash, const void *bytes, size_t n) {
 }
 
 static double checksum(const batch_t *batch, size_t b, size_t frame_bytes) {
-    const size_t T = batch->T, W = (T + SEGMENT - 1) / SEGMENT, frames = batch->valid[b], segments = (frames + SEGMENT - 1) / SEGMENT;
-    uint32_t hash = add_bytes(2166136261U, batch->bits + b * (CONTEXT + T) * frame_bytes, (CONTEXT + frames) * frame_bytes);
+    const size_t T = batch->T, W = (T + SEGMENT - 1) / SEGMENT, frames = batch->valid[b],
+                 segments = (frames + SEGMENT - 1) / SEGMENT;
+    uint32_t hash = add_bytes(2166136261U, batch->bits + b * (CONTEXT + T) * frame_bytes,
+                              (CONTEXT + frames) * frame_bytes);
     hash = add_bytes(hash, batch->eps + b * W * LATENT, segments * LATENT * sizeof *batch->eps);
     hash = add_bytes(hash, batch->keep_input + b * T, frames);
     hash = add_bytes(hash, batch->keep_past + b * W, segments);
@@ -41,7 +45,8 @@ typedef struct {
     double passes, samples, frames, checksums;
 } part_t;
 
-static void run_step(passes_t *passes, const passes_sizes_t *sizes, size_t accumulate, int64_t epoch, int64_t step, size_t frame_bytes) {
+static void run_step(passes_t *passes, const passes_sizes_t *sizes, size_t accumulate, int64_t epoch,
+                     int64_t step, size_t frame_bytes) {
     GError *error = NULL;
     passes_step_t global;
     if (!passes_begin(passes, epoch, step, &global, &error)) g_error("%s", error->message);
@@ -66,10 +71,12 @@ static void run_step(passes_t *passes, const passes_sizes_t *sizes, size_t accum
     CHECK(comm_max((int64_t)part.frames) + comm_max(-(int64_t)part.frames) <= longest); /* most - least */
     comm_sum_doubles((double *)&part, sizeof part / sizeof(double));
     CHECK((int64_t)part.samples == global.samples && fabs(global.scale * part.frames - 1) < 1e-12);
-    if (comm_rank() == 0) printf("%.0f samples, %.0f frames, checksum %.0f\n", part.samples, part.frames, part.checksums);
+    if (comm_rank() == 0)
+        printf("%.0f samples, %.0f frames, checksum %.0f\n", part.samples, part.frames, part.checksums);
 }
 
-static void run(const char *folder, const passes_config_t *config, size_t chunk, size_t group_bytes, size_t memory) {
+static void run(const char *folder, const passes_config_t *config, size_t chunk, size_t group_bytes,
+                size_t memory) {
     GError *error = NULL;
     const data_config_t sequences = {.chunk = chunk,
                                      .align = SEGMENT,
@@ -85,12 +92,13 @@ static void run(const char *folder, const passes_config_t *config, size_t chunk,
     data_t *data = data_load(folder, &sequences, &error);
     if (!data) g_error("%s", error->message);
     const grid_t *grid = &data_shards(data)->grid;
-    const model_config_t model = {.kind = MODEL_SEQUENCE,
-                                  .tracks = (size_t)grid->n_tracks,
-                                  .planes = 2,
-                                  .pitches = (size_t)grid->pitches,
-                                  .latent = LATENT,
-                                  .sequence = {.segment = SEGMENT, .state = STATE, .lags = {CONTEXT}, .n_lags = 1}};
+    const model_config_t model = {
+        .kind = MODEL_SEQUENCE,
+        .tracks = (size_t)grid->n_tracks,
+        .planes = 2,
+        .pitches = (size_t)grid->pitches,
+        .latent = LATENT,
+        .sequence = {.segment = SEGMENT, .state = STATE, .lags = {CONTEXT}, .n_lags = 1}};
     const passes_sizes_t sizes = passes_sizes(data, MODEL_SEQUENCE, config);
     const int64_t steps = (data_samples(data) + (int64_t)config->batch - 1) / (int64_t)config->batch;
     for (int64_t epoch = 0; epoch < 2; epoch++) {
@@ -108,7 +116,8 @@ int main(int argc, char **argv) {
                                     .accumulate = strtoul(argv[4], NULL, 10),
                                     .seed = 3,
                                     .rates = {.input_dropout = 0.2, .lag_dropout = 0.3, .dropout = 0.4}};
-    const size_t group_bytes = argc > 5 ? strtoul(argv[5], NULL, 10) : 0, memory = argc > 6 ? strtoul(argv[6], NULL, 10) : 0;
+    const size_t group_bytes = argc > 5 ? strtoul(argv[5], NULL, 10) : 0,
+                 memory = argc > 6 ? strtoul(argv[6], NULL, 10) : 0;
     run(argv[1], &config, strtoul(argv[2], NULL, 10), group_bytes, memory);
     const gboolean passed = comm_agree(failures == 0);
     comm_finalize();

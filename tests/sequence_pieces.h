@@ -50,7 +50,8 @@ static inline model_t *new_sequence_model(const model_config_t *config, size_t m
     size_t n;
     const param_t *table = model_table(model, &n);
     for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; table[i].rows > 1 && j < table[i].rows * table[i].cols; j++) model_params(model)[table[i].offset + j] *= (real_t)factor;
+        for (size_t j = 0; table[i].rows > 1 && j < table[i].rows * table[i].cols; j++)
+            model_params(model)[table[i].offset + j] *= (real_t)factor;
     return model;
 }
 
@@ -84,7 +85,8 @@ static inline const uint8_t *piece_bits(const pieces_t *pieces, size_t b) {
 }
 
 /* Notes last: each cell keeps its state with probability 0.7. */
-static inline pieces_t *new_pieces(const model_config_t *config, size_t B, const uint32_t *frames, uint64_t seed) {
+static inline pieces_t *new_pieces(const model_config_t *config, size_t B, const uint32_t *frames,
+                                   uint64_t seed) {
     const rng_t rng = rng_make(seed, RNG_DECODE, 0, 0);
     const size_t stride = (config->pitches + 7) / 8;
     uint64_t element = 0;
@@ -100,14 +102,18 @@ static inline pieces_t *new_pieces(const model_config_t *config, size_t B, const
         for (size_t t = 0; t < frames[b]; t++)
             for (size_t k = 0; k < config->tracks; k++)
                 for (size_t p = 0; p < config->pitches; p++) {
-                    const gboolean before = t > 0 && roll_get(roll, t - 1, k, PLANE_SOUNDING, p), stays = rng_uniform(&rng, element++) < 0.7;
-                    if (stays ? before : rng_uniform(&rng, element++) < 0.3) roll_set(roll, t, k, PLANE_SOUNDING, p);
+                    const gboolean before = t > 0 && roll_get(roll, t - 1, k, PLANE_SOUNDING, p),
+                                   stays = rng_uniform(&rng, element++) < 0.7;
+                    if (stays ? before : rng_uniform(&rng, element++) < 0.3)
+                        roll_set(roll, t, k, PLANE_SOUNDING, p);
                     if (rng_uniform(&rng, element++) < 0.05) roll_set(roll, t, k, PLANE_ONSET, p);
                 }
         roll_make_canonical(roll);
-        uint8_t *to = pieces->bits + (b * (pieces->context + pieces->T) + pieces->context) * pieces->frame_bytes;
+        uint8_t *to =
+            pieces->bits + (b * (pieces->context + pieces->T) + pieces->context) * pieces->frame_bytes;
         for (size_t row = 0; row < frames[b] * config->tracks; row++)
-            memcpy(to + row * config->planes * stride, roll->bits + row * ROLL_PLANES * stride, config->planes * stride);
+            memcpy(to + row * config->planes * stride, roll->bits + row * ROLL_PLANES * stride,
+                   config->planes * stride);
     }
     return pieces;
 }
@@ -119,7 +125,8 @@ static inline void free_pieces(pieces_t *pieces) {
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(pieces_t, free_pieces)
 
 static inline batch_t whole_batch(const pieces_t *pieces, const real_t *eps) {
-    return (batch_t){.B = pieces->B, .T = pieces->T, .bits = pieces->bits, .valid = pieces->valid, .eps = eps};
+    return (batch_t){
+        .B = pieces->B, .T = pieces->T, .bits = pieces->bits, .valid = pieces->valid, .eps = eps};
 }
 
 #endif

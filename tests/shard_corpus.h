@@ -1,4 +1,5 @@
-/* shard_corpus: a corpus for tests of the shard format: three files of four songs, whose bytes tell their place. */
+/* shard_corpus: a corpus for tests of the shard format: three files of four songs, whose bytes tell their
+ * place. */
 #ifndef MPIANIST_TESTS_SHARD_CORPUS_H
 #define MPIANIST_TESTS_SHARD_CORPUS_H
 
@@ -11,7 +12,8 @@ enum { SHARDS = 3, SONGS_EACH = 4, SONGS = SHARDS * SONGS_EACH };
 static int pitches = 88; /* of the corpora made */
 
 static inline shard_set_t make_head(const char *tracks, char id) {
-    shard_set_t head = {.grid = grid_default(), .options = (char *)"--fold-octaves \"é\"", .n_shards = SHARDS};
+    shard_set_t head = {
+        .grid = grid_default(), .options = (char *)"--fold-octaves \"é\"", .n_shards = SHARDS};
     head.grid.pitches = pitches;
     g_assert_true(grid_set_tracks(&head.grid, tracks, NULL));
     memset(head.corpus_id, id, 64);
@@ -21,8 +23,10 @@ static inline shard_set_t make_head(const char *tracks, char id) {
 static inline int64_t song_frames(size_t song) { return (int64_t)(3 + 37 * song); }
 
 static inline shard_song_t make_song(size_t song, int64_t first_frame) {
-    shard_song_t row = {
-        .first_frame = first_frame, .frames = song_frames(song), .tempo_bpm = 60.5 + (double)song, .split = (uint8_t)(song % SPLIT_COUNT)};
+    shard_song_t row = {.first_frame = first_frame,
+                        .frames = song_frames(song),
+                        .tempo_bpm = 60.5 + (double)song,
+                        .split = (uint8_t)(song % SPLIT_COUNT)};
     row.meter_numerator = (uint8_t)(2 + song % 5);
     row.meter_denominator = 8;
     memset(row.sha256, "0123456789abcdef"[song % 16], 64);
@@ -35,8 +39,10 @@ static inline timeline_t *make_timeline(size_t song) {
     tempo_change_t tempi[4] = {{0, 60.5 + (double)song}};
     meter_change_t meters[3] = {{0, (uint8_t)(2 + song % 5), 8}};
     size_t n_tempi = 1, n_meters = 1;
-    for (size_t i = 0; i < song % 4; i++) tempi[n_tempi++] = (tempo_change_t){(int64_t)(i + 1), 100.25 + (double)(i + song)};
-    for (size_t i = 0; i < song % 3; i++) meters[n_meters++] = (meter_change_t){(int64_t)(2 * i + 2), (uint8_t)(100 + i + song), 16};
+    for (size_t i = 0; i < song % 4; i++)
+        tempi[n_tempi++] = (tempo_change_t){(int64_t)(i + 1), 100.25 + (double)(i + song)};
+    for (size_t i = 0; i < song % 3; i++)
+        meters[n_meters++] = (meter_change_t){(int64_t)(2 * i + 2), (uint8_t)(100 + i + song), 16};
     return timeline_from_rows(4, tempi, n_tempi, meters, n_meters);
 }
 
@@ -57,7 +63,8 @@ static inline void write_shard(const char *folder, const shard_set_t *head, size
     }
     g_autofree uint8_t *bits = g_malloc((size_t)frames * frame_bytes);
     for (size_t i = 0; i < (size_t)frames * frame_bytes; i++) bits[i] = byte_at(before + i);
-    shard_write(folder, head, shard, songs, (timeline_t *const *)timelines->pdata, SONGS_EACH, bits, frames, 1, &error);
+    shard_write(folder, head, shard, songs, (timeline_t *const *)timelines->pdata, SONGS_EACH, bits, frames,
+                1, &error);
     g_assert_no_error(error);
 }
 
@@ -69,7 +76,9 @@ static inline char *make_corpus(const char *tracks) {
     return folder;
 }
 
-static inline char *shard_name(const char *folder, size_t shard) { return g_strdup_printf("%s/shard-%05zu-of-%05d.h5", folder, shard, SHARDS); }
+static inline char *shard_name(const char *folder, size_t shard) {
+    return g_strdup_printf("%s/shard-%05zu-of-%05d.h5", folder, shard, SHARDS);
+}
 
 static inline void remove_folder(char *folder) {
     g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
@@ -95,13 +104,15 @@ static inline void assert_same_timeline(const timeline_t *timeline, const timeli
     g_assert_cmpint(timeline->steps_per_beat, ==, wanted->steps_per_beat);
     g_assert_cmpuint(timeline->tempi->len, ==, wanted->tempi->len);
     for (guint i = 0; i < wanted->tempi->len; i++) {
-        const tempo_change_t *tempo = &g_array_index(timeline->tempi, tempo_change_t, i), *other = &g_array_index(wanted->tempi, tempo_change_t, i);
+        const tempo_change_t *tempo = &g_array_index(timeline->tempi, tempo_change_t, i),
+                             *other = &g_array_index(wanted->tempi, tempo_change_t, i);
         g_assert_cmpint(tempo->frame, ==, other->frame);
         g_assert_cmpfloat(tempo->bpm, ==, other->bpm);
     }
     g_assert_cmpuint(timeline->meters->len, ==, wanted->meters->len);
     for (guint i = 0; i < wanted->meters->len; i++) {
-        const meter_change_t *meter = &g_array_index(timeline->meters, meter_change_t, i), *other = &g_array_index(wanted->meters, meter_change_t, i);
+        const meter_change_t *meter = &g_array_index(timeline->meters, meter_change_t, i),
+                             *other = &g_array_index(wanted->meters, meter_change_t, i);
         g_assert_cmpint(meter->frame, ==, other->frame);
         g_assert_cmpint(meter->numerator, ==, other->numerator);
         g_assert_cmpint(meter->denominator, ==, other->denominator);

@@ -1,5 +1,7 @@
-/* A step of training allocates nothing: planning an epoch, a batch's random numbers, loss and gradient, the optimizer; of both kinds of model. Calls of the C library's
- * allocator are counted by functions of its names here, which stand before its own. Under a sanitizer, whose allocator has these names, the test is skipped. */
+/* A step of training allocates nothing: planning an epoch, a batch's random numbers, loss and gradient, the
+ * optimizer; of both kinds of model. Calls of the C library's allocator are counted by functions of its names
+ * here, which stand before its own. Under a sanitizer, whose allocator has these names, the test is skipped.
+ */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -62,8 +64,13 @@ enum { B = 4, T = 21, STEPS = 3 };
 static const model_objective_t objective = {.beta = 0.6, .free_bits = 1, .auxiliary = 0.5, .scale = 0.1};
 
 static optimizer_t *make_optimizer(const model_t *model) {
-    const optimizer_config_t config = {
-        .learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.1, .clip_norm = 1, .average = 0.9};
+    const optimizer_config_t config = {.learning_rate = 1e-3,
+                                       .beta1 = 0.9,
+                                       .beta2 = 0.999,
+                                       .epsilon = 1e-8,
+                                       .weight_decay = 0.1,
+                                       .clip_norm = 1,
+                                       .average = 0.9};
     return optimizer_new(&config, model_size(model));
 }
 
@@ -102,7 +109,8 @@ static void test_sequence(void) {
     g_autoptr(model_t) model = new_sequence_model(&tracks_config, B, 1);
     g_autoptr(optimizer_t) optimizer = make_optimizer(model);
     g_autoptr(noise_t) noise = noise_new(&tracks_config, &rates, B, B * T);
-    const order_block_t blocks[] = {{.first_slot = 0, .slots = 7, .bytes = 70}, {.first_slot = 7, .slots = 5, .bytes = 50}};
+    const order_block_t blocks[] = {{.first_slot = 0, .slots = 7, .bytes = 70},
+                                    {.first_slot = 7, .slots = 5, .bytes = 50}};
     g_autoptr(order_t) order = order_new(blocks, G_N_ELEMENTS(blocks), 60, 1);
     g_autoptr(batching_t) batching = batching_new(G_N_ELEMENTS(frames), B);
     size_t before = 0, n;
@@ -120,8 +128,14 @@ static void test_sequence(void) {
 
 static void test_dense(void) {
     if (blas_allocates()) return;
-    const model_config_t config = {
-        .kind = MODEL_DENSE, .window = 6, .tracks = 2, .planes = 2, .pitches = 12, .hidden = {24, 16}, .n_hidden = 2, .latent = 5};
+    const model_config_t config = {.kind = MODEL_DENSE,
+                                   .window = 6,
+                                   .tracks = 2,
+                                   .planes = 2,
+                                   .pitches = 12,
+                                   .hidden = {24, 16},
+                                   .n_hidden = 2,
+                                   .latent = 5};
     const uint32_t valid[B] = {6, 6, 5, 1};
     g_autoptr(GError) error = NULL;
     g_autoptr(model_t) model = model_new(&config, B, 0, &error);

@@ -14,7 +14,8 @@ static grid_t small_grid(const char *tracks) {
 
 static void assert_near(double a, double b) { g_assert_cmpfloat_with_epsilon(a, b, 1e-6); }
 
-static void assert_values(const attribute_span_t *span, double density, double pitch, double polyphony, double drums) {
+static void assert_values(const attribute_span_t *span, double density, double pitch, double polyphony,
+                          double drums) {
     double values[ATTRIBUTE_COUNT];
     g_assert_true(attribute_measure(span, values));
     assert_near(values[ATTRIBUTE_DENSITY], density);
@@ -64,9 +65,13 @@ static void test_tracks(void) {
 enum { Z = 3 };
 
 /* A segment whose latents are x and whose density and register are 5 + 2 x and 60 + 7 y. */
-static void add(attribute_moments_t *moments, double a, double b, double density, double pitch, double variance) {
-    const real_t mu[Z] = {(real_t)a, (real_t)b, 0}, logvar[Z] = {(real_t)log(variance), (real_t)log(variance), (real_t)log(variance)};
-    const double values[ATTRIBUTE_COUNT] = {[ATTRIBUTE_DENSITY] = 5 + 2 * density, [ATTRIBUTE_REGISTER] = 60 + 7 * pitch, [ATTRIBUTE_POLYPHONY] = 1};
+static void add(attribute_moments_t *moments, double a, double b, double density, double pitch,
+                double variance) {
+    const real_t mu[Z] = {(real_t)a, (real_t)b, 0},
+                 logvar[Z] = {(real_t)log(variance), (real_t)log(variance), (real_t)log(variance)};
+    const double values[ATTRIBUTE_COUNT] = {[ATTRIBUTE_DENSITY] = 5 + 2 * density,
+                                            [ATTRIBUTE_REGISTER] = 60 + 7 * pitch,
+                                            [ATTRIBUTE_POLYPHONY] = 1};
     attribute_moments_add(moments, mu, logvar, values, values);
 }
 
@@ -87,13 +92,14 @@ static void assert_vector(const attributes_t *attributes, size_t i, double a, do
     g_assert_cmpfloat_with_epsilon(attributes->vectors[i * Z + 2], 0, 1e-6);
 }
 
-/* z = (2 x, 3 y), variance 0.25: the reading of x is 2 / 4.25 of the first unit, r2 = 4 / 4.25, and grows by one where that unit does by 4.25 / 2. What does not vary
- * (polyphony, drums) is left out. */
+/* z = (2 x, 3 y), variance 0.25: the reading of x is 2 / 4.25 of the first unit, r2 = 4 / 4.25, and grows by
+ * one where that unit does by 4.25 / 2. What does not vary (polyphony, drums) is left out. */
 static void test_units(void) {
     g_auto(attribute_moments_t) moments = {0};
     g_auto(attributes_t) attributes = {0};
     start(&moments);
-    for (int i = 0; i < 4; i++) add(&moments, i & 1 ? 2 : -2, i & 2 ? 3 : -3, i & 1 ? 1 : -1, i & 2 ? 1 : -1, 0.25);
+    for (int i = 0; i < 4; i++)
+        add(&moments, i & 1 ? 2 : -2, i & 2 ? 3 : -3, i & 1 ? 1 : -1, i & 2 ? 1 : -1, 0.25);
     fit(&moments, &attributes);
     g_assert_cmpfloat(attribute_moments_count(&moments), ==, 4);
     g_assert_cmpuint(attributes.n, ==, 2);
@@ -111,13 +117,15 @@ static void test_units(void) {
     assert_vector(&attributes, 1, 0, 9.25 / 3);
 }
 
-/* Of segments the changes count: a level that drifts while the latents stay tells nothing, and mean is the attribute's. */
+/* Of segments the changes count: a level that drifts while the latents stay tells nothing, and mean is the
+ * attribute's. */
 static void test_changes(void) {
     g_auto(attribute_moments_t) moments = {0};
     g_auto(attributes_t) attributes = {0};
     start(&moments);
     for (int i = 0; i < 4; i++) {
-        const real_t mu[Z] = {i & 1 ? 2 : -2, i & 2 ? 3 : -3, 0}, logvar[Z] = {(real_t)log(0.25), (real_t)log(0.25), (real_t)log(0.25)};
+        const real_t mu[Z] = {i & 1 ? 2 : -2, i & 2 ? 3 : -3, 0},
+                     logvar[Z] = {(real_t)log(0.25), (real_t)log(0.25), (real_t)log(0.25)};
         const double values[ATTRIBUTE_COUNT] = {[ATTRIBUTE_DENSITY] = 5 + 10 * i, [ATTRIBUTE_REGISTER] = 60};
         const double changes[ATTRIBUTE_COUNT] = {[ATTRIBUTE_DENSITY] = 1 + (i & 1 ? 2 : -2)};
         attribute_moments_add(&moments, mu, logvar, values, changes);
@@ -130,28 +138,32 @@ static void test_changes(void) {
     assert_vector(&attributes, 0, 4.25 / 2, 0);
 }
 
-/* Dense segments mostly lie high, and the latents say both apart: the vector of density leaves the register alone. */
+/* Dense segments mostly lie high, and the latents say both apart: the vector of density leaves the register
+ * alone. */
 static void test_apart(void) {
     const struct { int x, y, times; } songs[] = {{1, 1, 3}, {-1, -1, 3}, {1, -1, 1}, {-1, 1, 1}};
     g_auto(attribute_moments_t) moments = {0};
     g_auto(attributes_t) attributes = {0};
     start(&moments);
     for (size_t i = 0; i < G_N_ELEMENTS(songs); i++)
-        for (int k = 0; k < songs[i].times; k++) add(&moments, songs[i].x, songs[i].y, songs[i].x, songs[i].y, 1e-6);
+        for (int k = 0; k < songs[i].times; k++)
+            add(&moments, songs[i].x, songs[i].y, songs[i].x, songs[i].y, 1e-6);
     fit(&moments, &attributes);
     g_assert_cmpuint(attributes.n, ==, 2);
     assert_vector(&attributes, 0, 1, 0);
     assert_vector(&attributes, 1, 0, 1);
 }
 
-/* A register that the latents tell but faintly, and a density that they do not tell: its vector ends where latents do, the other's is left out. */
+/* A register that the latents tell but faintly, and a density that they do not tell: its vector ends where
+ * latents do, the other's is left out. */
 static void test_faint(void) {
     const double faint = 0.2; /* r2 = 0.04 */
     g_auto(attribute_moments_t) moments = {0};
     g_auto(attributes_t) attributes = {0};
     start(&moments);
     for (int i = 0; i < 4; i++)
-        add(&moments, i & 1 ? 1 : -1, i & 2 ? faint : -faint, i & 1 ? (i & 2 ? 1 : -1) : (i & 2 ? -1 : 1), i & 2 ? 1 : -1, 0.96);
+        add(&moments, i & 1 ? 1 : -1, i & 2 ? faint : -faint, i & 1 ? (i & 2 ? 1 : -1) : (i & 2 ? -1 : 1),
+            i & 2 ? 1 : -1, 0.96);
     fit(&moments, &attributes);
     g_assert_cmpuint(attributes.n, ==, 1);
     g_assert_cmpstr(attributes.info[0].name, ==, "register");

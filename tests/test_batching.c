@@ -1,4 +1,5 @@
-/* batching: every sequence once an epoch, similar lengths together, no order that length or number gives away, equal parts. */
+/* batching: every sequence once an epoch, similar lengths together, no order that length or number gives
+ * away, equal parts. */
 #include <string.h>
 
 #include "trainer/batching.h"
@@ -116,7 +117,8 @@ static void test_groups(void) {
     order_block_t blocks[BLOCKS];
     draw_frames(frames, N, 1);
     for (size_t b = 0; b < BLOCKS; b++)
-        blocks[b] = (order_block_t){.first_slot = (int64_t)b * 59, .slots = b + 1 < BLOCKS ? 59 : N - 59 * (BLOCKS - 1), .bytes = 59};
+        blocks[b] = (order_block_t){
+            .first_slot = (int64_t)b * 59, .slots = b + 1 < BLOCKS ? 59 : N - 59 * (BLOCKS - 1), .bytes = 59};
     for (size_t groups = 2; groups <= BLOCKS; groups += 5) {
         g_autoptr(order_t) order = order_new(blocks, BLOCKS, (size_t)59 * BLOCKS / groups + 1, 5);
         g_autoptr(batching_t) batching = batching_new(N, BATCH);
@@ -129,7 +131,8 @@ static void test_groups(void) {
             size_t n = 0;
             const uint32_t *batch = batching_step(batching, step, &n);
             const int64_t from = batching_step_first(batching, step);
-            const size_t first = order_group_of(order, from), last = order_group_of(order, from + (int64_t)n - 1);
+            const size_t first = order_group_of(order, from),
+                         last = order_group_of(order, from + (int64_t)n - 1);
             for (size_t i = 0; i < n; i++) {
                 size_t group = 0;
                 g_assert_false(seen[batch[i]]);
@@ -167,7 +170,8 @@ static void test_split(void) {
             batching_split(frames, n, parts, part, load);
             for (size_t i = 0; i < n; i++) {
                 g_assert_cmpuint(part[i], <, parts);
-                if (i < parts) g_assert_cmpuint(part[i], ==, i); /* nobody idles while there is something left */
+                if (i < parts)
+                    g_assert_cmpuint(part[i], ==, i); /* nobody idles while there is something left */
                 sums[part[i]] += frames[i];
                 total += frames[i];
             }

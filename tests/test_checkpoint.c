@@ -13,8 +13,15 @@
 
 #include "preprocess/owner.h"
 
-static const model_config_t small = {
-    .kind = MODEL_DENSE, .window = 4, .tracks = 2, .planes = 1, .pitches = 13, .hidden = {7, 5}, .n_hidden = 2, .latent = 3, .loss = LOSS_BCE};
+static const model_config_t small = {.kind = MODEL_DENSE,
+                                     .window = 4,
+                                     .tracks = 2,
+                                     .planes = 1,
+                                     .pitches = 13,
+                                     .hidden = {7, 5},
+                                     .n_hidden = 2,
+                                     .latent = 3,
+                                     .loss = LOSS_BCE};
 
 typedef struct {
     checkpoint_t head;
@@ -27,7 +34,12 @@ static void state_init(state_t *state, const model_config_t *config, uint64_t se
     g_autoptr(GError) error = NULL;
     state->head = (checkpoint_t){
         .model = *config,
-        .grid = {.steps_per_beat = 12, .pitch_low = 36, .pitches = 13, .fold_octaves = TRUE, .n_tracks = 2, .roles = {ROLE_MELODY, ROLE_BASS}},
+        .grid = {.steps_per_beat = 12,
+                 .pitch_low = 36,
+                 .pitches = 13,
+                 .fold_octaves = TRUE,
+                 .n_tracks = 2,
+                 .roles = {ROLE_MELODY, ROLE_BASS}},
         .options = g_strdup("[model]\nlatent=3\n"),
         .tempo_bpm = 101.3,
         .meter = {.numerator = 6, .denominator = 8},
@@ -36,7 +48,8 @@ static void state_init(state_t *state, const model_config_t *config, uint64_t se
         .step = 77,
         .epoch_step = 5,
         .batch = 64,
-        .so_far = {.windows = 320, .frames = 5120, .segments = 1280, .nll = 1.0 / 3, .kl = 0.1, .auxiliary = 0.7},
+        .so_far =
+            {.windows = 320, .frames = 5120, .segments = 1280, .nll = 1.0 / 3, .kl = 0.1, .auxiliary = 0.7},
         .best = INFINITY,
         .best_epoch = 2,
         .seconds = 12.5,
@@ -45,12 +58,15 @@ static void state_init(state_t *state, const model_config_t *config, uint64_t se
     state->model = model_new(config, 2, 0, &error);
     g_assert_no_error(error);
     model_init(state->model, seed);
-    state->optimizer = optimizer_new(&(optimizer_config_t){.learning_rate = 0.001, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .average = 0.9},
-                                     model_size(state->model));
+    state->optimizer = optimizer_new(
+        &(optimizer_config_t){
+            .learning_rate = 0.001, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .average = 0.9},
+        model_size(state->model));
     for (int step = 0; step < 3; step++) {
         size_t n;
         const param_t *table = model_table(state->model, &n);
-        for (size_t i = 0; i < n; i++) { /* no two matrices begin alike: test_flipped_weights() finds them by their bytes */
+        for (size_t i = 0; i < n;
+             i++) { /* no two matrices begin alike: test_flipped_weights() finds them by their bytes */
             const rng_t rng = rng_make(seed, RNG_INIT, 1 + i, (uint64_t)step);
             rng_normal(&rng, model_gradient(state->model) + table[i].offset, table[i].rows * table[i].cols);
         }
@@ -89,7 +105,9 @@ static void write_state(const char *path, state_t *state) {
     g_assert_no_error(error);
 }
 
-static gboolean same_reals(const real_t *a, const real_t *b, size_t n) { return memcmp(a, b, n * sizeof *a) == 0; }
+static gboolean same_reals(const real_t *a, const real_t *b, size_t n) {
+    return memcmp(a, b, n * sizeof *a) == 0;
+}
 
 /* Everything read from path equals state, to the bit. */
 static gboolean equals(const char *path, const state_t *state, GError **error) {
@@ -97,7 +115,8 @@ static gboolean equals(const char *path, const state_t *state, GError **error) {
     if (!checkpoint_read_head(path, &head, error)) return FALSE;
     g_autoptr(model_t) model = model_new(&head.model, 1, 0, error);
     if (!model) return FALSE;
-    g_autoptr(optimizer_t) optimizer = optimizer_new(&(optimizer_config_t){.average = 0.9}, model_size(model));
+    g_autoptr(optimizer_t) optimizer =
+        optimizer_new(&(optimizer_config_t){.average = 0.9}, model_size(model));
     if (!checkpoint_read_state(path, model, optimizer, error)) return FALSE;
     const checkpoint_t *there = &state->head;
     const size_t n = model_size(state->model);
@@ -106,19 +125,27 @@ static gboolean equals(const char *path, const state_t *state, GError **error) {
     g_assert_true(same_reals(optimizer->m, state->optimizer->m, n));
     g_assert_true(same_reals(optimizer->v, state->optimizer->v, n));
     g_assert_true(same_reals(optimizer->average, state->optimizer->average, n));
-    g_assert_true(optimizer->step == state->optimizer->step && optimizer->averaged == state->optimizer->averaged);
+    g_assert_true(optimizer->step == state->optimizer->step &&
+                  optimizer->averaged == state->optimizer->averaged);
     g_assert_cmpstr(head.options, ==, there->options);
     g_assert_cmpstr(head.corpus_id, ==, there->corpus_id);
-    g_assert_true(head.model.kind == there->model.kind && head.model.loss == there->model.loss && head.model.latent == there->model.latent);
+    g_assert_true(head.model.kind == there->model.kind && head.model.loss == there->model.loss &&
+                  head.model.latent == there->model.latent);
     g_assert_true(head.model.window == there->model.window && head.model.tracks == there->model.tracks);
     g_assert_true(head.model.planes == there->model.planes && head.model.pitches == there->model.pitches);
-    g_assert_true(head.model.n_hidden == there->model.n_hidden && head.model.hidden[0] == there->model.hidden[0]);
-    g_assert_true(head.grid.steps_per_beat == there->grid.steps_per_beat && head.grid.pitch_low == there->grid.pitch_low);
-    g_assert_true(head.grid.pitches == there->grid.pitches && head.grid.fold_octaves == there->grid.fold_octaves);
-    g_assert_true(head.grid.sustain_pedal == there->grid.sustain_pedal && head.grid.n_tracks == there->grid.n_tracks);
+    g_assert_true(head.model.n_hidden == there->model.n_hidden &&
+                  head.model.hidden[0] == there->model.hidden[0]);
+    g_assert_true(head.grid.steps_per_beat == there->grid.steps_per_beat &&
+                  head.grid.pitch_low == there->grid.pitch_low);
+    g_assert_true(head.grid.pitches == there->grid.pitches &&
+                  head.grid.fold_octaves == there->grid.fold_octaves);
+    g_assert_true(head.grid.sustain_pedal == there->grid.sustain_pedal &&
+                  head.grid.n_tracks == there->grid.n_tracks);
     g_assert_true(head.grid.roles[0] == there->grid.roles[0] && head.grid.roles[1] == there->grid.roles[1]);
-    g_assert_true(head.meter.numerator == there->meter.numerator && head.meter.denominator == there->meter.denominator);
-    g_assert_true(head.tempo_bpm == there->tempo_bpm && head.best == there->best && head.seconds == there->seconds);
+    g_assert_true(head.meter.numerator == there->meter.numerator &&
+                  head.meter.denominator == there->meter.denominator);
+    g_assert_true(head.tempo_bpm == there->tempo_bpm && head.best == there->best &&
+                  head.seconds == there->seconds);
     g_assert_cmpint(memcmp(&head.so_far, &there->so_far, sizeof head.so_far), ==, 0);
     g_assert_true(head.seed == there->seed);
     g_assert_cmpint(head.epoch, ==, there->epoch);
@@ -144,7 +171,8 @@ static void test_round_trip(void) {
     /* No clock, no chance: the same state gives the same bytes. */
     g_usleep(1100000);
     write_state(again, &state);
-    g_assert_true(g_file_get_contents(path, &bytes, &n, NULL) && g_file_get_contents(again, &same, &n_same, NULL));
+    g_assert_true(g_file_get_contents(path, &bytes, &n, NULL) &&
+                  g_file_get_contents(again, &same, &n_same, NULL));
     g_assert_true(n == n_same && memcmp(bytes, same, n) == 0);
     g_autofree char *hash = checkpoint_hash(path, &error);
     g_autofree char *whole = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (guchar *)bytes, n);
@@ -182,7 +210,8 @@ static void test_layout(void) {
     remove_folder(folder);
 }
 
-/* tests/golden/checkpoint-v1.h5: written by version 1 from state_init(small, 4). sin() and cos() of other libraries may round otherwise. */
+/* tests/golden/checkpoint-v1.h5: written by version 1 from state_init(small, 4). sin() and cos() of other
+ * libraries may round otherwise. */
 static void test_version_1(void) {
     g_autofree char *path = g_test_build_filename(G_TEST_DIST, "golden", "checkpoint-v1.h5", NULL);
     g_auto(state_t) state;
@@ -190,8 +219,10 @@ static void test_version_1(void) {
     g_autoptr(GError) error = NULL;
     state_init(&state, &small, 4);
     g_assert_true(checkpoint_read_head(path, &head, &error));
-    g_assert_true(head.model.kind == MODEL_DENSE && head.model.window == 4 && head.model.hidden[1] == 5 && head.model.latent == 3);
-    g_assert_true(head.step == 77 && head.so_far.nll == 1.0 / 3 && head.so_far.windows == 320 && head.so_far.frames == 0);
+    g_assert_true(head.model.kind == MODEL_DENSE && head.model.window == 4 && head.model.hidden[1] == 5 &&
+                  head.model.latent == 3);
+    g_assert_true(head.step == 77 && head.so_far.nll == 1.0 / 3 && head.so_far.windows == 320 &&
+                  head.so_far.frames == 0);
     const size_t n = model_size(state.model);
     g_autoptr(model_t) model = model_new(&head.model, 1, 0, &error);
     g_autoptr(optimizer_t) optimizer = optimizer_new(&(optimizer_config_t){.average = 0.9}, n);
@@ -248,7 +279,8 @@ static void test_flipped(void) {
     remove_folder(folder);
 }
 
-/* Every weight and moment is under a checksum: its bytes are searched for in the file and changed one at a time. */
+/* Every weight and moment is under a checksum: its bytes are searched for in the file and changed one at a
+ * time. */
 static void test_flipped_weights(void) {
     char *folder = make_folder();
     g_autofree char *path = checkpoint_path(folder, 1);
@@ -259,11 +291,13 @@ static void test_flipped_weights(void) {
     write_state(path, &state);
     g_assert_true(g_file_get_contents(path, &bytes, &n, NULL));
     const param_t *table = model_table(state.model, &n_table);
-    const real_t *const blocks[] = {model_params(state.model), state.optimizer->m, state.optimizer->v, state.optimizer->average};
+    const real_t *const blocks[] = {model_params(state.model), state.optimizer->m, state.optimizer->v,
+                                    state.optimizer->average};
     for (size_t b = 0; b < G_N_ELEMENTS(blocks); b++)
         for (size_t i = 0; i < n_table; i++) {
             g_autoptr(GError) error = NULL;
-            char *found = memmem(bytes, n, blocks[b] + table[i].offset, sizeof(real_t) * table[i].rows * table[i].cols);
+            char *found =
+                memmem(bytes, n, blocks[b] + table[i].offset, sizeof(real_t) * table[i].rows * table[i].cols);
             g_assert_nonnull(found);
             *found = (char)(*found ^ 1);
             g_assert_true(g_file_set_contents(path, bytes, (gssize)n, NULL));
@@ -401,7 +435,8 @@ static void test_disk_full(void) {
     g_assert_false(g_file_test(temporary, G_FILE_TEST_EXISTS));
     g_clear_error(&error);
     g_assert_true(equals(path, &state, &error));
-    g_assert_false(checkpoint_write("/nonexistent/checkpoint-00000001.h5", &state.head, state.model, state.optimizer, &error));
+    g_assert_false(checkpoint_write("/nonexistent/checkpoint-00000001.h5", &state.head, state.model,
+                                    state.optimizer, &error));
     g_assert_nonnull(strstr(error->message, g_strerror(ENOENT)));
     remove_folder(folder);
 }

@@ -1,4 +1,5 @@
-/* Vectors of attributes in checkpoints: there and back, the rest of the file as it was, links, damage, full disks. */
+/* Vectors of attributes in checkpoints: there and back, the rest of the file as it was, links, damage, full
+ * disks. */
 #include <glib/gstdio.h>
 #include <hdf5.h>
 #include <math.h>
@@ -13,8 +14,15 @@
 
 enum { Z = 3 };
 
-static const model_config_t small = {
-    .kind = MODEL_DENSE, .window = 4, .tracks = 2, .planes = 1, .pitches = 13, .hidden = {7, 5}, .n_hidden = 2, .latent = Z, .loss = LOSS_BCE};
+static const model_config_t small = {.kind = MODEL_DENSE,
+                                     .window = 4,
+                                     .tracks = 2,
+                                     .planes = 1,
+                                     .pitches = 13,
+                                     .hidden = {7, 5},
+                                     .n_hidden = 2,
+                                     .latent = Z,
+                                     .loss = LOSS_BCE};
 static const model_config_t sequence = {.kind = MODEL_SEQUENCE,
                                         .tracks = 2,
                                         .planes = 1,
@@ -26,7 +34,8 @@ static const model_config_t sequence = {.kind = MODEL_SEQUENCE,
 static real_t vectors[2 * Z] = {0.5F, -1.25F, 3, 0.1F, 0.2F, -0.3F};
 static const attributes_t two = {.n = 2,
                                  .Z = Z,
-                                 .info = {{"density", "notes a beat", 1.0 / 3, 0.7, 0.9, 1}, {"register", "semitones", 61.5, 4.25, 0.04, 0.2}},
+                                 .info = {{"density", "notes a beat", 1.0 / 3, 0.7, 0.9, 1},
+                                          {"register", "semitones", 61.5, 4.25, 0.04, 0.2}},
                                  .vectors = vectors};
 
 /* A fresh folder and the path of a checkpoint in it, after two steps. */
@@ -34,13 +43,24 @@ typedef struct {
     char *folder, *path;
 } run_t;
 
-static void write_checkpoint(const char *path, const model_config_t *config, uint64_t seed, gboolean average) {
+static void write_checkpoint(const char *path, const model_config_t *config, uint64_t seed,
+                             gboolean average) {
     g_autoptr(GError) error = NULL;
-    const grid_t grid = {.steps_per_beat = 4, .pitch_low = 36, .pitches = 13, .n_tracks = 2, .roles = {ROLE_MELODY, ROLE_BASS}};
-    checkpoint_t head = {
-        .model = *config, .grid = grid, .options = (char *)"[model]\n", .tempo_bpm = 101.3, .meter = {0, 6, 8}, .best = INFINITY, .seed = seed};
+    const grid_t grid = {.steps_per_beat = 4,
+                         .pitch_low = 36,
+                         .pitches = 13,
+                         .n_tracks = 2,
+                         .roles = {ROLE_MELODY, ROLE_BASS}};
+    checkpoint_t head = {.model = *config,
+                         .grid = grid,
+                         .options = (char *)"[model]\n",
+                         .tempo_bpm = 101.3,
+                         .meter = {0, 6, 8},
+                         .best = INFINITY,
+                         .seed = seed};
     g_autoptr(model_t) model = model_new(config, 1, 1, &error);
-    const optimizer_config_t adam = {.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .average = average ? 0.9 : 0};
+    const optimizer_config_t adam = {
+        .beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .average = average ? 0.9 : 0};
     g_autoptr(optimizer_t) optimizer = optimizer_new(&adam, model_size(model));
     model_init(model, seed);
     for (uint64_t step = 0; step < 2; step++) {
@@ -100,7 +120,8 @@ static void assert_two(const char *path) {
         const attribute_info_t *here = &two.info[i], *there = &attributes.info[i];
         g_assert_cmpstr(here->name, ==, there->name);
         g_assert_cmpstr(here->unit, ==, there->unit);
-        g_assert_true(here->mean == there->mean && here->sd == there->sd && here->r2 == there->r2 && here->reach == there->reach);
+        g_assert_true(here->mean == there->mean && here->sd == there->sd && here->r2 == there->r2 &&
+                      here->reach == there->reach);
     }
     g_assert_cmpint(memcmp(attributes.vectors, vectors, sizeof vectors), ==, 0);
 }
@@ -113,7 +134,8 @@ static void assert_same_state(const char *a, const char *b, const model_config_t
     const optimizer_config_t adam = {.average = 0.5};
     const size_t n = model_size(first);
     g_autoptr(optimizer_t) one = optimizer_new(&adam, n), other = optimizer_new(&adam, n);
-    for (int i = 0; i < 2; i++) g_assert_true(checkpoint_read_state(paths[i], i ? second : first, i ? other : one, &error));
+    for (int i = 0; i < 2; i++)
+        g_assert_true(checkpoint_read_state(paths[i], i ? second : first, i ? other : one, &error));
     g_assert_cmpint(memcmp(model_params(first), model_params(second), n * sizeof(real_t)), ==, 0);
     g_assert_cmpint(memcmp(one->m, other->m, n * sizeof(real_t)), ==, 0);
     g_assert_cmpint(memcmp(one->v, other->v, n * sizeof(real_t)), ==, 0);
@@ -121,12 +143,14 @@ static void assert_same_state(const char *a, const char *b, const model_config_t
     g_assert_true(one->step == other->step && one->averaged == other->averaged);
 }
 
-/* The vectors come back, all else stays, and vectors written again give the same bytes; so does the state without them. */
+/* The vectors come back, all else stays, and vectors written again give the same bytes; so does the state
+ * without them. */
 static void check_round_trip(const model_config_t *config, gboolean average) {
     g_auto(run_t) run = make_run(config, average);
     g_autofree char *copy = g_build_filename(run.folder, "copy.h5", NULL);
     g_autoptr(GBytes) before = bytes_of(run.path);
-    g_assert_true(g_file_set_contents(copy, g_bytes_get_data(before, NULL), (gssize)g_bytes_get_size(before), NULL));
+    g_assert_true(
+        g_file_set_contents(copy, g_bytes_get_data(before, NULL), (gssize)g_bytes_get_size(before), NULL));
     add_vectors(run.path);
     assert_two(run.path);
     assert_same_state(run.path, copy, config);
@@ -146,7 +170,8 @@ static void test_round_trip(void) {
 /* best.h5 stays a link; the file that it points at is written anew. */
 static void test_link(void) {
     g_auto(run_t) run = make_run(&small, TRUE);
-    g_autofree char *best = g_build_filename(run.folder, "best.h5", NULL), *name = g_path_get_basename(run.path);
+    g_autofree char *best = g_build_filename(run.folder, "best.h5", NULL),
+                    *name = g_path_get_basename(run.path);
     g_autoptr(GError) error = NULL;
     g_assert_true(checkpoint_link(run.folder, "best.h5", name, &error));
     add_vectors(best);
@@ -161,7 +186,8 @@ static void test_version_1(void) {
     g_auto(run_t) run = make_run(&small, TRUE);
     g_autofree char *old = g_test_build_filename(G_TEST_DIST, "golden", "checkpoint-v1.h5", NULL);
     g_autoptr(GBytes) bytes = bytes_of(old);
-    g_assert_true(g_file_set_contents(run.path, g_bytes_get_data(bytes, NULL), (gssize)g_bytes_get_size(bytes), NULL));
+    g_assert_true(
+        g_file_set_contents(run.path, g_bytes_get_data(bytes, NULL), (gssize)g_bytes_get_size(bytes), NULL));
     add_vectors(run.path);
     assert_two(run.path);
     assert_same_state(run.path, old, &small);
@@ -187,10 +213,12 @@ static void test_none(void) {
 }
 
 /* Replaces an attribute of an object, as another program would. */
-static void set_attribute(const char *path, const char *object, const char *name, hid_t type, const void *value) {
+static void set_attribute(const char *path, const char *object, const char *name, hid_t type,
+                          const void *value) {
     hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), space = H5Screate(H5S_SCALAR);
     g_assert_cmpint(H5Adelete_by_name(file, object, name, H5P_DEFAULT), >=, 0);
-    hid_t attribute = H5Acreate_by_name(file, object, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t attribute =
+        H5Acreate_by_name(file, object, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     g_assert_cmpint(H5Awrite(attribute, type, value), >=, 0);
     H5Aclose(attribute);
     H5Sclose(space);

@@ -26,14 +26,21 @@ static void remove_folder(char *path) {
 
 /* A checkpoint of a few weights and their average. */
 static void write_checkpoint(const char *path) {
-    const model_config_t config = {.window = 3, .tracks = 1, .planes = 1, .pitches = 12, .hidden = {9}, .n_hidden = 1, .latent = 3};
+    const model_config_t config = {
+        .window = 3, .tracks = 1, .planes = 1, .pitches = 12, .hidden = {9}, .n_hidden = 1, .latent = 3};
     g_autoptr(GError) error = NULL;
-    checkpoint_t head = {.model = config, .grid = grid_default(), .options = (char *)"", .tempo_bpm = 120, .meter = {0, 4, 4}, .best = INFINITY};
+    checkpoint_t head = {.model = config,
+                         .grid = grid_default(),
+                         .options = (char *)"",
+                         .tempo_bpm = 120,
+                         .meter = {0, 4, 4},
+                         .best = INFINITY};
     head.grid.pitches = 12;
     g_autoptr(model_t) model = model_new(&config, 1, 0, &error);
     g_assert_no_error(error);
     model_init(model, 1);
-    g_autoptr(optimizer_t) optimizer = optimizer_new(&(optimizer_config_t){.epsilon = 1e-8, .average = 0.9}, model_size(model));
+    g_autoptr(optimizer_t) optimizer =
+        optimizer_new(&(optimizer_config_t){.epsilon = 1e-8, .average = 0.9}, model_size(model));
     optimizer_step(optimizer, model, 0.001);
     checkpoint_write(path, &head, model, optimizer, &error);
     g_assert_no_error(error);
@@ -44,7 +51,9 @@ static void touch(const char *folder, const char *name) {
     g_assert_true(g_file_set_contents(path, "x", -1, NULL));
 }
 
-static int compare_names(gconstpointer a, gconstpointer b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+static int compare_names(gconstpointer a, gconstpointer b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
 /* Sorted names of a folder's files, joined by spaces; owner: caller. */
 static char *list(const char *folder) {
@@ -76,7 +85,9 @@ static void test_links_and_prune(void) {
     touch(folder, "run.ini");
     g_assert_true(checkpoint_prune(folder, 2, &error));
     g_autofree char *left = list(folder);
-    g_assert_cmpstr(left, ==, "best.h5 checkpoint-00000200.h5 checkpoint-00000500.h5 checkpoint-00000600.h5 checkpoint-mine.h5 latest.h5 run.ini");
+    g_assert_cmpstr(left, ==,
+                    "best.h5 checkpoint-00000200.h5 checkpoint-00000500.h5 checkpoint-00000600.h5 "
+                    "checkpoint-mine.h5 latest.h5 run.ini");
     g_assert_false(checkpoint_prune("/nonexistent", 2, &error));
     g_assert_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ);
     g_clear_error(&error);
@@ -88,8 +99,10 @@ static void test_links_and_prune(void) {
 static void test_find_latest(void) {
     char *folder = make_folder();
     g_autoptr(GError) error = NULL;
-    g_autofree char *none = checkpoint_find_latest("/nonexistent", &error), *empty = checkpoint_find_latest(folder, &error);
-    g_autofree char *first = checkpoint_path(folder, 9), *second = checkpoint_path(folder, 10), *third = checkpoint_path(folder, 123456789012);
+    g_autofree char *none = checkpoint_find_latest("/nonexistent", &error),
+                    *empty = checkpoint_find_latest(folder, &error);
+    g_autofree char *first = checkpoint_path(folder, 9), *second = checkpoint_path(folder, 10),
+                    *third = checkpoint_path(folder, 123456789012);
     g_assert_no_error(error);
     g_assert_true(none == NULL && empty == NULL);
     write_checkpoint(first);

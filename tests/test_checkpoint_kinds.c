@@ -5,8 +5,15 @@
 
 #include "trainer/checkpoint.h"
 
-static const model_config_t small = {
-    .kind = MODEL_DENSE, .window = 4, .tracks = 2, .planes = 1, .pitches = 13, .hidden = {7, 5}, .n_hidden = 2, .latent = 3, .loss = LOSS_BCE};
+static const model_config_t small = {.kind = MODEL_DENSE,
+                                     .window = 4,
+                                     .tracks = 2,
+                                     .planes = 1,
+                                     .pitches = 13,
+                                     .hidden = {7, 5},
+                                     .n_hidden = 2,
+                                     .latent = 3,
+                                     .loss = LOSS_BCE};
 
 typedef struct {
     checkpoint_t head;
@@ -17,12 +24,23 @@ typedef struct {
 /* After two steps, with an average. */
 static void state_init(state_t *state, const model_config_t *config, uint64_t seed) {
     g_autoptr(GError) error = NULL;
-    const grid_t grid = {.steps_per_beat = 4, .pitch_low = 36, .pitches = 13, .n_tracks = 2, .roles = {ROLE_MELODY, ROLE_BASS}};
-    state->head = (checkpoint_t){.model = *config, .grid = grid, .options = g_strdup(""), .tempo_bpm = 120, .meter = {0, 4, 4}, .best = INFINITY};
+    const grid_t grid = {.steps_per_beat = 4,
+                         .pitch_low = 36,
+                         .pitches = 13,
+                         .n_tracks = 2,
+                         .roles = {ROLE_MELODY, ROLE_BASS}};
+    state->head = (checkpoint_t){.model = *config,
+                                 .grid = grid,
+                                 .options = g_strdup(""),
+                                 .tempo_bpm = 120,
+                                 .meter = {0, 4, 4},
+                                 .best = INFINITY};
     state->model = model_new(config, 2, 64, &error);
     g_assert_no_error(error);
     model_init(state->model, seed);
-    state->optimizer = optimizer_new(&(optimizer_config_t){.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .average = 0.9}, model_size(state->model));
+    state->optimizer =
+        optimizer_new(&(optimizer_config_t){.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .average = 0.9},
+                      model_size(state->model));
     for (uint64_t step = 0; step < 2; step++) {
         const rng_t rng = rng_make(seed, RNG_NOISE, step, 0);
         rng_normal(&rng, model_gradient(state->model), model_size(state->model));
@@ -43,7 +61,9 @@ static void write_state(const char *path, state_t *state) {
     g_assert_no_error(error);
 }
 
-static gboolean same_reals(const real_t *a, const real_t *b, size_t n) { return memcmp(a, b, n * sizeof *a) == 0; }
+static gboolean same_reals(const real_t *a, const real_t *b, size_t n) {
+    return memcmp(a, b, n * sizeof *a) == 0;
+}
 
 static char *make_folder(void) {
     g_autoptr(GError) error = NULL;
@@ -62,7 +82,8 @@ static void remove_folder(char *path) {
     g_free(path);
 }
 
-/* What is evaluated and sampled: the average where there is one, else the weights; what goes on: both, in whatever the new run keeps. */
+/* What is evaluated and sampled: the average where there is one, else the weights; what goes on: both, in
+ * whatever the new run keeps. */
 static void test_average(void) {
     char *folder = make_folder();
     g_autofree char *with = checkpoint_path(folder, 1), *without = checkpoint_path(folder, 2);
@@ -126,10 +147,13 @@ static void test_sequence_head(void) {
         write_state(path, &state);
         g_assert_true(checkpoint_read_head(path, &head, &error));
         const sequence_sizes_t *s = &head.model.sequence;
-        g_assert_true(head.model.kind == MODEL_SEQUENCE && head.model.latent == latent && head.model.planes == 2 && head.model.n_hidden == 0);
-        g_assert_true(s->segment == 8 && s->state == 10 && s->encoder == 11 && s->sketch == 12 && s->nade == 13 && s->tied == 14);
+        g_assert_true(head.model.kind == MODEL_SEQUENCE && head.model.latent == latent &&
+                      head.model.planes == 2 && head.model.n_hidden == 0);
+        g_assert_true(s->segment == 8 && s->state == 10 && s->encoder == 11 && s->sketch == 12 &&
+                      s->nade == 13 && s->tied == 14);
         g_assert_true(s->posterior_hidden == 15 && s->prior_hidden == 16 && s->sketch_hidden == 17);
-        g_assert_true(s->n_lags == 4 && s->lags[0] == 1 && s->lags[1] == 3 && s->lags[2] == 18 && s->lags[3] == 19);
+        g_assert_true(s->n_lags == 4 && s->lags[0] == 1 && s->lags[1] == 3 && s->lags[2] == 18 &&
+                      s->lags[3] == 19);
         g_assert_true(s->n_profiles == 2 && s->profiles[0] == 5 && s->profiles[1] == 40);
         g_assert_true(s->order[0] == 1 && s->order[1] == 0); /* melody, bass: the bass first */
     }
@@ -143,7 +167,8 @@ static void test_sequence_head(void) {
     remove_folder(folder);
 }
 
-/* Weights, moments and average of the sequence model there and back to the bit; what differs in shape is named with its option. */
+/* Weights, moments and average of the sequence model there and back to the bit; what differs in shape is
+ * named with its option. */
 static void test_sequence(void) {
     char *folder = make_folder();
     g_autofree char *path = checkpoint_path(folder, 1);
@@ -161,8 +186,10 @@ static void test_sequence(void) {
     g_assert_no_error(error);
     g_autoptr(optimizer_t) optimizer = optimizer_new(&(optimizer_config_t){.average = 0.9}, n);
     g_assert_true(checkpoint_read_state(path, model, optimizer, &error));
-    g_assert_true(same_reals(model_params(model), model_params(state.model), n) && same_reals(optimizer->m, state.optimizer->m, n));
-    g_assert_true(same_reals(optimizer->v, state.optimizer->v, n) && same_reals(optimizer->average, state.optimizer->average, n));
+    g_assert_true(same_reals(model_params(model), model_params(state.model), n) &&
+                  same_reals(optimizer->m, state.optimizer->m, n));
+    g_assert_true(same_reals(optimizer->v, state.optimizer->v, n) &&
+                  same_reals(optimizer->average, state.optimizer->average, n));
     g_assert_true(checkpoint_read_weights(path, model, &error));
     g_assert_true(same_reals(model_params(model), state.optimizer->average, n));
     const struct {
@@ -186,8 +213,9 @@ static void test_sequence(void) {
         *(size_t *)(void *)((char *)&other.sequence + sizes[i].offset) = 5;
         g_autoptr(model_t) unlike = model_new(&other, 1, 1, &refusal);
         g_assert_no_error(refusal);
-        g_autofree char *wanted = g_strdup_printf("%s: checkpoint has %s %d, the run asks for 5; use --%s %d or another --output", path,
-                                                  sizes[i].name, sizes[i].there, sizes[i].name, sizes[i].there);
+        g_autofree char *wanted =
+            g_strdup_printf("%s: checkpoint has %s %d, the run asks for 5; use --%s %d or another --output",
+                            path, sizes[i].name, sizes[i].there, sizes[i].name, sizes[i].there);
         g_assert_false(checkpoint_read_weights(path, unlike, &refusal));
         g_assert_error(refusal, CHECKPOINT_ERROR, CHECKPOINT_ERROR_SHAPE);
         g_assert_cmpstr(refusal->message, ==, wanted);
@@ -195,17 +223,22 @@ static void test_sequence(void) {
     config.sequence.lags[0] = 2;
     g_autoptr(model_t) later = model_new(&config, 1, 1, &error);
     g_assert_false(checkpoint_read_weights(path, later, &error));
-    g_assert_nonnull(strstr(error->message, "checkpoint has lags 1,3,18,19, the run asks for 2,3,18,19; use --lags 1,3,18,19 or another --output"));
+    g_assert_nonnull(strstr(error->message, "checkpoint has lags 1,3,18,19, the run asks for 2,3,18,19; use "
+                                            "--lags 1,3,18,19 or another --output"));
     g_clear_error(&error);
     config.sequence.lags[0] = 1;
     config.sequence.n_profiles = 0;
     g_autoptr(model_t) without = model_new(&config, 1, 1, &error);
     g_assert_false(checkpoint_read_weights(path, without, &error));
-    g_assert_nonnull(strstr(error->message, "checkpoint has profiles 5,40, the run asks for 0; use --profiles 5,40 or another --output"));
+    g_assert_nonnull(
+        strstr(error->message,
+               "checkpoint has profiles 5,40, the run asks for 0; use --profiles 5,40 or another --output"));
     g_clear_error(&error);
     g_autoptr(model_t) dense = model_new(&small, 1, 0, &error);
     g_assert_false(checkpoint_read_weights(path, dense, &error));
-    g_assert_nonnull(strstr(error->message, "checkpoint has model sequence, the run asks for dense; use --model sequence or another --output"));
+    g_assert_nonnull(strstr(
+        error->message,
+        "checkpoint has model sequence, the run asks for dense; use --model sequence or another --output"));
     remove_folder(folder);
 }
 
@@ -216,7 +249,8 @@ static void check_older(const char *name) {
     g_autoptr(GError) error = NULL;
     g_assert_true(checkpoint_read_head(path, &head, &error));
     const sequence_sizes_t *s = &head.model.sequence;
-    g_assert_true(s->n_lags == 3 && s->lags[0] == 1 && s->lags[1] == 2 && s->lags[2] == 4 && s->n_profiles == 0);
+    g_assert_true(s->n_lags == 3 && s->lags[0] == 1 && s->lags[1] == 2 && s->lags[2] == 4 &&
+                  s->n_profiles == 0);
     g_autoptr(model_t) model = model_new(&head.model, 1, 1, &error);
     g_assert_true(checkpoint_read_weights(path, model, &error));
     g_assert_no_error(error);

@@ -1,4 +1,5 @@
-/* Pieces of the sequence model: what they depend on and what not, frames that are given, latents between posterior and prior. */
+/* Pieces of the sequence model: what they depend on and what not, frames that are given, latents between
+ * posterior and prior. */
 #include <math.h>
 #include <string.h>
 
@@ -10,7 +11,8 @@ enum { S = 8 };
 
 /* A model of tests/make_checkpoint.c in the working folder, segments of S frames. */
 static sample_model_t *make_model(const char *arguments) {
-    g_autofree char *line = g_strdup_printf("%s/tests/make_checkpoint model.h5 --segment %d --bias -4 %s", g_getenv("BUILD"), S, arguments);
+    g_autofree char *line = g_strdup_printf("%s/tests/make_checkpoint model.h5 --segment %d --bias -4 %s",
+                                            g_getenv("BUILD"), S, arguments);
     g_autoptr(GError) error = NULL;
     int status = -1;
     g_assert_true(g_spawn_command_line_sync(line, NULL, NULL, &status, &error));
@@ -27,7 +29,12 @@ static compose_t *make_compose(const sample_model_t *model) {
 }
 
 static compose_piece_t draw_of(uint64_t seed, uint64_t index, size_t frames) {
-    return (compose_piece_t){.frames = frames, .seed = seed, .index = index, .draw = TRUE, .temperature = 1, .latents = {.keep = 1, .noise = 1}};
+    return (compose_piece_t){.frames = frames,
+                             .seed = seed,
+                             .index = index,
+                             .draw = TRUE,
+                             .temperature = 1,
+                             .latents = {.keep = 1, .noise = 1}};
 }
 
 /* Whether the first frames are the same, bit by bit. */
@@ -39,11 +46,13 @@ static gboolean same_frames(const roll_t *a, const roll_t *b, size_t frames) {
 
 static size_t count_cells(const roll_t *roll) {
     size_t n = 0;
-    for (size_t i = 0; i < roll->frames * roll->tracks * ROLL_PLANES * roll->stride; i++) n += (size_t)__builtin_popcount(roll->bits[i]);
+    for (size_t i = 0; i < roll->frames * roll->tracks * ROLL_PLANES * roll->stride; i++)
+        n += (size_t)__builtin_popcount(roll->bits[i]);
     return n;
 }
 
-static const char *const models[] = {"--tracks merged --planes 1", "--tracks melody,bass,drums --planes 2", "--tracks merged --planes 2 --latent 0"};
+static const char *const models[] = {"--tracks merged --planes 1", "--tracks melody,bass,drums --planes 2",
+                                     "--tracks merged --planes 2 --latent 0"};
 
 static void test_determinism(void) {
     enum { FRAMES = 50 };
@@ -76,7 +85,8 @@ static void test_canonical(void) {
         g_autoptr(compose_t) compose = make_compose(model);
         const compose_piece_t piece = draw_of(1, 1, 45);
         g_autoptr(roll_t) roll = compose_piece(compose, &piece);
-        g_autoptr(timeline_t) timeline = timeline_new(model->head.grid.steps_per_beat, 90, (meter_t){0, 4, 4});
+        g_autoptr(timeline_t) timeline =
+            timeline_new(model->head.grid.steps_per_beat, 90, (meter_t){0, 4, 4});
         g_autoptr(song_t) song = roll_to_song(roll, &model->head.grid, timeline);
         roll_counts_t counts;
         g_autoptr(roll_t) back = roll_from_song(song, &model->head.grid, NULL, &counts, NULL);
@@ -163,7 +173,9 @@ static void test_state(void) {
     }
 }
 
-static void pack(const roll_t *roll, size_t t, uint8_t *frame) { memcpy(frame, roll->bits + t * ROLL_PLANES * roll->stride, roll->stride); }
+static void pack(const roll_t *roll, size_t t, uint8_t *frame) {
+    memcpy(frame, roll->bits + t * ROLL_PLANES * roll->stride, roll->stride);
+}
 
 /* ---- a segment that is given in part; one track, one plane ---- */
 
@@ -175,7 +187,8 @@ typedef struct {
 } candidate_t;
 
 /* What a candidate of noise eps makes of it, by hand. mu: of the whole segments. */
-static candidate_t try_candidate(stream_t *stream, const roll_t *song, const real_t *mu, const real_t *eps, size_t Z) {
+static candidate_t try_candidate(stream_t *stream, const roll_t *song, const real_t *mu, const real_t *eps,
+                                 size_t Z) {
     const head_rule_t greedy = {.uniforms = NULL, .temperature = 1};
     candidate_t candidate = {.nll = 0};
     uint8_t frame[MAX_BYTES];
@@ -226,7 +239,8 @@ static void test_part(void) {
         if (candidates[c].nll < candidates[best].nll) best = c;
     }
     size_t alike = 0;
-    for (size_t c = 0; c < CANDIDATES; c++) alike += memcmp(candidates[c].rest, candidates[best].rest, sizeof candidates[c].rest) == 0;
+    for (size_t c = 0; c < CANDIDATES; c++)
+        alike += memcmp(candidates[c].rest, candidates[best].rest, sizeof candidates[c].rest) == 0;
     g_assert_cmpuint(alike, <, CANDIDATES); /* which one matters */
 
     compose_piece_t piece = draw_of(1, 1, GIVEN + REST);
@@ -282,12 +296,14 @@ static void test_encode(void) {
     g_autoptr(compose_t) compose = make_compose(model);
     const size_t Z = model->head.model.latent;
     const compose_piece_t piece = draw_of(5, 1, FRAMES);
-    g_autoptr(roll_t) song = compose_piece(compose, &piece), padded = roll_new(5 * S, song->tracks, song->pitches);
+    g_autoptr(roll_t) song = compose_piece(compose, &piece),
+                      padded = roll_new(5 * S, song->tracks, song->pitches);
     memcpy(padded->bits, song->bits, FRAMES * song->tracks * ROLL_PLANES * song->stride);
     g_assert_cmpuint(compose_segments(compose, FRAMES), ==, 5);
     g_assert_cmpuint(compose_segments(compose, 5 * S), ==, 5);
     g_assert_cmpuint(compose_segments(compose, 5 * S + 1), ==, 6);
-    g_autofree real_t *all = compose_encode(compose, song, 0, FRAMES), *late = compose_encode(compose, song, S, FRAMES - S);
+    g_autofree real_t *all = compose_encode(compose, song, 0, FRAMES),
+                      *late = compose_encode(compose, song, S, FRAMES - S);
     g_autofree real_t *silent = compose_encode(compose, padded, 0, 5 * S);
     for (size_t i = 0; i < 4 * Z; i++) g_assert_cmpfloat(fabs((double)late[i] - all[Z + i]), <, 1e-4);
     for (size_t i = 0; i < 5 * Z; i++) g_assert_cmpfloat(fabs((double)silent[i] - all[i]), <, 1e-4);

@@ -91,7 +91,8 @@ static void test_meters(void) {
     g_assert_cmpint(g_array_index(change->meters, meter_t, 0).tick, ==, 17 * BAR);
     g_assert_cmpint(g_array_index(change->tempi, tempo_t, 0).tick, ==, 17 * BAR);
     g_assert_cmpint(g_array_index(change->tempi, tempo_t, 1).tick, ==, 17 * BAR);
-    g_assert_cmpint(g_array_index(change->tempi, tempo_t, 2).tick, ==, 17 * BAR + 80 * BAR - (50 * BAR + 30 * 3 * TICKS));
+    g_assert_cmpint(g_array_index(change->tempi, tempo_t, 2).tick, ==,
+                    17 * BAR + 80 * BAR - (50 * BAR + 30 * 3 * TICKS));
     /* bars of no whole number of ticks */
     g_autoptr(song_t) coarse = song_new(1);
     add_meter(coarse, 0, 3, 8);
@@ -111,7 +112,8 @@ static void test_any_times(void) {
         add_note(song, (int64_t)1 << 47, 5);
         song->ticks = (int64_t)1 << 48;
         g_assert_cmpint(cut_silences(song, 16, NULL), >, 0);
-        g_assert_cmpint(onset_of(song, 1), <=, 5 + 2 + (16 * (int64_t)ticks[i] + 31) / 32 + 255 * 4 * (int64_t)ticks[i]);
+        g_assert_cmpint(onset_of(song, 1), <=,
+                        5 + 2 + (16 * (int64_t)ticks[i] + 31) / 32 + 255 * 4 * (int64_t)ticks[i]);
         g_assert_cmpint(onset_of(song, 1), >=, 5);
         g_assert_cmpint(song->ticks, >=, onset_of(song, 1) + 5);
     }

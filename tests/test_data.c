@@ -5,16 +5,20 @@
 
 enum { T = 16, SONGS = 7 };
 
-static const spelled_song_t SONG_TABLE[SONGS] = {{250, SPLIT_TRAIN, 100, 3}, {5, SPLIT_TRAIN, 90, 3},   {32, SPLIT_VALID, 60, 4},
-                                                 {16, SPLIT_TRAIN, 140, 4},  {33, SPLIT_TRAIN, 120, 3}, {40, SPLIT_TEST, 60, 4},
-                                                 {1, SPLIT_TRAIN, 130, 4}};
+static const spelled_song_t SONG_TABLE[SONGS] = {
+    {250, SPLIT_TRAIN, 100, 3}, {5, SPLIT_TRAIN, 90, 3}, {32, SPLIT_VALID, 60, 4}, {16, SPLIT_TRAIN, 140, 4},
+    {33, SPLIT_TRAIN, 120, 3},  {40, SPLIT_TEST, 60, 4}, {1, SPLIT_TRAIN, 130, 4}};
 
 static char *folder;
 
 static data_t *load(size_t planes, gboolean random_offsets, int low, int high, uint64_t seed) {
     GError *error = NULL;
-    data_config_t config = {
-        .window = T, .planes = planes, .seed = seed, .random_offsets = random_offsets, .transpose_low = low, .transpose_high = high};
+    data_config_t config = {.window = T,
+                            .planes = planes,
+                            .seed = seed,
+                            .random_offsets = random_offsets,
+                            .transpose_low = low,
+                            .transpose_high = high};
     data_t *data = data_load(folder, &config, &error);
     g_assert_no_error(error);
     g_assert_nonnull(data);
@@ -34,7 +38,8 @@ static spelled_t read_window(const uint8_t *window, size_t planes, uint32_t vali
         g_assert_cmpint(next.song, ==, first.song);
         g_assert_cmpint(next.shift, ==, first.shift);
     }
-    for (size_t i = valid * 2 * planes * STRIDE; i < window_bytes(planes); i++) g_assert_cmpint(window[i], ==, 0);
+    for (size_t i = valid * 2 * planes * STRIDE; i < window_bytes(planes); i++)
+        g_assert_cmpint(window[i], ==, 0);
     return first;
 }
 
@@ -80,7 +85,8 @@ static void test_grid(void) {
     }
 }
 
-/* An epoch takes each slot once, in another order each epoch and seed, and sample i does not depend on how the batch is cut. */
+/* An epoch takes each slot once, in another order each epoch and seed, and sample i does not depend on how
+ * the batch is cut. */
 static void test_epochs(void) {
     data_t *data = load(1, TRUE, -5, 6, 7);
     size_t n = (size_t)data_windows(data, SPLIT_TRAIN), bytes = window_bytes(1);
@@ -105,7 +111,8 @@ static void test_epochs(void) {
     }
     g_assert_cmpint(shifts, >, 5);
     g_assert_cmpint(inside, >, 5);
-    for (size_t i = 0; i < n; i++) data_train_batch(data, 3, (int64_t)i, 1, again + i * bytes, valid_again + i);
+    for (size_t i = 0; i < n; i++)
+        data_train_batch(data, 3, (int64_t)i, 1, again + i * bytes, valid_again + i);
     g_assert_cmpint(memcmp(whole, again, n * bytes), ==, 0);
     g_assert_cmpint(memcmp(valid, valid_again, n * sizeof *valid), ==, 0);
     data_train_batch(data, 4, 0, n, again, valid_again);
@@ -141,7 +148,8 @@ static void test_permutation(void) {
     data_free(data);
 }
 
-/* All transpositions of the range are drawn, none that pushes a note out: range +-40 is far more than the roll has room for. */
+/* All transpositions of the range are drawn, none that pushes a note out: range +-40 is far more than the
+ * roll has room for. */
 static void test_transposition(void) {
     data_t *data = load(1, TRUE, -40, 60, 1);
     g_autofree uint8_t *window = g_malloc(window_bytes(1));

@@ -26,7 +26,8 @@ static gboolean write_chunk(gpointer user, size_t index, const uint8_t *bytes, s
 }
 
 /* A file with a matrix of bytes, by HDF5's filters (threads 0) or by deflate_chunks(). */
-static void write_file(const char *path, const uint8_t *data, hsize_t rows, hsize_t columns, hsize_t chunk_rows, int threads) {
+static void write_file(const char *path, const uint8_t *data, hsize_t rows, hsize_t columns,
+                       hsize_t chunk_rows, int threads) {
     g_autoptr(GError) error = NULL;
     const hsize_t size[2] = {rows, columns}, chunk[2] = {chunk_rows, columns};
     h5_file_t *file = h5_file_create(path, &error);
@@ -35,14 +36,18 @@ static void write_file(const char *path, const uint8_t *data, hsize_t rows, hsiz
         g_auto(h5_id_t) space = H5Screate_simple(2, size, NULL);
         g_auto(h5_id_t) creation = H5Pcreate(H5P_DATASET_CREATE);
         H5Pset_obj_track_times(creation, FALSE);
-        g_assert_true(H5Pset_chunk(creation, 2, chunk) >= 0 && H5Pset_deflate(creation, LEVEL) >= 0 && H5Pset_fletcher32(creation) >= 0);
-        g_auto(h5_id_t) dataset = H5Dcreate2(h5_file_id(file), "/bytes", H5T_STD_U8LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+        g_assert_true(H5Pset_chunk(creation, 2, chunk) >= 0 && H5Pset_deflate(creation, LEVEL) >= 0 &&
+                      H5Pset_fletcher32(creation) >= 0);
+        g_auto(h5_id_t) dataset =
+            H5Dcreate2(h5_file_id(file), "/bytes", H5T_STD_U8LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
         g_assert_true(dataset >= 0);
-        writer_t writer = {.dataset = dataset, .rows = chunk_rows, .stop = SIZE_MAX, .thread = g_thread_self()};
+        writer_t writer = {
+            .dataset = dataset, .rows = chunk_rows, .stop = SIZE_MAX, .thread = g_thread_self()};
         if (threads == 0)
             g_assert_true(H5Dwrite(dataset, H5T_STD_U8LE, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0);
         else
-            g_assert_true(deflate_chunks(data, rows * columns, chunk_rows * columns, LEVEL, threads, write_chunk, &writer));
+            g_assert_true(deflate_chunks(data, rows * columns, chunk_rows * columns, LEVEL, threads,
+                                         write_chunk, &writer));
     }
     g_assert_true(h5_file_commit(file, &error));
     g_assert_no_error(error);
@@ -73,8 +78,9 @@ static void test_same_as_hdf5(void) {
         hsize_t rows, columns, chunk_rows;
         double density;
     } cases[] = {
-        {1, 1, 1, 1},      {1, 22, 1, 0},           {100, 22, 100, 0.05}, {101, 22, 100, 0.05}, {5000, 22, 33, 0.02},
-        {5000, 22, 33, 1}, {20000, 22, 5957, 0.05}, {20000, 22, 5957, 1}, {4001, 1, 1000, 0.5}, {4000, 1, 7, 0.5},
+        {1, 1, 1, 1},         {1, 22, 1, 0},     {100, 22, 100, 0.05},    {101, 22, 100, 0.05},
+        {5000, 22, 33, 0.02}, {5000, 22, 33, 1}, {20000, 22, 5957, 0.05}, {20000, 22, 5957, 1},
+        {4001, 1, 1000, 0.5}, {4000, 1, 7, 0.5},
     };
     g_autofree char *folder = g_dir_make_tmp("deflate-XXXXXX", NULL);
     g_autofree char *path = g_build_filename(folder, "x.h5", NULL);

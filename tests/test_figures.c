@@ -1,4 +1,5 @@
-/* Figures of pieces: likelihood beside the forward pass, the particle bound beside integrals and its own special cases, notes from latents, company, stopping. */
+/* Figures of pieces: likelihood beside the forward pass, the particle bound beside integrals and its own
+ * special cases, notes from latents, company, stopping. */
 #include "tests/sequence_pieces.h"
 #include "trainer/figures.h"
 #include "trainer/optimizer.h"
@@ -7,19 +8,22 @@
 
 enum { SEED = 9 };
 
-static void assert_near(double a, double b, double tolerance) { g_assert_cmpfloat(fabs(a - b), <=, tolerance * MAX(1, fabs(b))); }
+static void assert_near(double a, double b, double tolerance) {
+    g_assert_cmpfloat(fabs(a - b), <=, tolerance * MAX(1, fabs(b)));
+}
 
 static void describe(const model_config_t *config, const pieces_t *pieces, figures_piece_t *described) {
     uint64_t segment = 0;
     for (size_t b = 0; b < pieces->B; b++) {
-        described[b] = (figures_piece_t){.bits = piece_bits(pieces, b), .frames = pieces->valid[b], .segment = segment};
+        described[b] =
+            (figures_piece_t){.bits = piece_bits(pieces, b), .frames = pieces->valid[b], .segment = segment};
         segment += (pieces->valid[b] + config->sequence.segment - 1) / config->sequence.segment;
     }
 }
 
 /* moments may be NULL. */
-static void run_figures(model_t *model, int particles, uint64_t seed, const figures_piece_t *pieces, size_t n, figures_result_t *results,
-                        double *moments) {
+static void run_figures(model_t *model, int particles, uint64_t seed, const figures_piece_t *pieces, size_t n,
+                        figures_result_t *results, double *moments) {
     g_autoptr(GError) error = NULL;
     g_autoptr(figures_t) figures = figures_new(model, particles, seed, &error);
     g_assert_no_error(error);
@@ -31,7 +35,8 @@ static const uint32_t lengths[] = {23, 20, 14, 14, 8, 3};
 enum { N = G_N_ELEMENTS(lengths) };
 
 /* The noise that figures.h promises, as the forward pass wants it. */
-static real_t *new_noise(const model_config_t *config, const pieces_t *pieces, const figures_piece_t *described) {
+static real_t *new_noise(const model_config_t *config, const pieces_t *pieces,
+                         const figures_piece_t *described) {
     const size_t Z = config->latent, S = config->sequence.segment, W = (pieces->T + S - 1) / S;
     real_t *eps = g_new0(real_t, pieces->B * W * Z);
     for (size_t b = 0; b < pieces->B; b++)
@@ -76,7 +81,8 @@ static void test_no_latent(void) {
     for (size_t b = 0; b < N; b++) {
         g_assert_cmpfloat(results[b].bound, ==, results[b].nll);
         g_assert_cmpfloat(results[b].kl, ==, 0);
-        g_assert_cmpfloat(results[b].rebuilt.hits + results[b].rebuilt.misses + results[b].floor.false_alarms, ==, 0);
+        g_assert_cmpfloat(results[b].rebuilt.hits + results[b].rebuilt.misses + results[b].floor.false_alarms,
+                          ==, 0);
     }
 }
 
@@ -92,8 +98,9 @@ static void test_one_particle(void) {
     run_figures(model, 1, SEED, described, N, results, NULL);
     g_autoptr(GError) error = NULL;
     g_autoptr(stream_t) stream = stream_new(model, 1, &error);
-    g_autofree real_t *mu = g_new(real_t, W * Z), *logvar = g_new(real_t, W * Z), *prior_mu = g_new(real_t, Z), *prior_logvar = g_new(real_t, Z),
-                      *z = g_new(real_t, Z), *eps = g_new(real_t, Z);
+    g_autofree real_t *mu = g_new(real_t, W * Z), *logvar = g_new(real_t, W * Z),
+                      *prior_mu = g_new(real_t, Z), *prior_logvar = g_new(real_t, Z), *z = g_new(real_t, Z),
+                      *eps = g_new(real_t, Z);
     for (size_t b = 0; b < N; b++) {
         double bound = 0;
         stream_encode(stream, described[b].bits, described[b].frames, mu, logvar);
@@ -105,10 +112,11 @@ static void test_one_particle(void) {
                 rng_normal(&rng, eps, Z);
                 stream_prior(stream, prior_mu, prior_logvar);
                 for (size_t j = 0; j < Z; j++) {
-                    const double m = (double)mu[t / S * Z + j], lv = (double)logvar[t / S * Z + j], pm = (double)prior_mu[j],
-                                 plv = (double)prior_logvar[j];
+                    const double m = (double)mu[t / S * Z + j], lv = (double)logvar[t / S * Z + j],
+                                 pm = (double)prior_mu[j], plv = (double)prior_logvar[j];
                     z[j] = (real_t)(m + exp(lv / 2) * (double)eps[j]);
-                    bound += -lv / 2 - pow((double)z[j] - m, 2) / (2 * exp(lv)) + plv / 2 + pow((double)z[j] - pm, 2) / (2 * exp(plv));
+                    bound += -lv / 2 - pow((double)z[j] - m, 2) / (2 * exp(lv)) + plv / 2 +
+                             pow((double)z[j] - pm, 2) / (2 * exp(plv));
                 }
                 stream_set_latent(stream, z);
             }
@@ -121,7 +129,8 @@ static void test_one_particle(void) {
 
 /* Posterior and prior the same, whatever goes in. */
 static void make_equal(model_t *model) {
-    static const char *const names[] = {"posterior.1.weight", "posterior.1.bias", "prior.1.weight", "prior.1.bias"};
+    static const char *const names[] = {"posterior.1.weight", "posterior.1.bias", "prior.1.weight",
+                                        "prior.1.bias"};
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) set_values(model, names[i], 0);
 }
 
@@ -131,7 +140,9 @@ static void make_deaf(model_t *model) {
     size_t n = 0;
     set_values(model, "decoder.sketch.weight", 0);
     real_t *output = find_values(model, "head.output.weight", &n);
-    for (size_t i = config->sequence.state * (n / (config->sequence.state + config->sequence.sketch)); i < n; i++) output[i] = 0;
+    for (size_t i = config->sequence.state * (n / (config->sequence.state + config->sequence.sketch)); i < n;
+         i++)
+        output[i] = 0;
 }
 
 static void test_equal(void) {
@@ -160,14 +171,17 @@ static void test_equal(void) {
     }
 }
 
-/* -log p of two segments of a model with one latent unit: both integrals by the trapezoidal rule over +- 8 standard deviations of the prior. */
+/* -log p of two segments of a model with one latent unit: both integrals by the trapezoidal rule over +- 8
+ * standard deviations of the prior. */
 static double integrate(model_t *model, const figures_piece_t *piece) {
     enum { GRID = 160 };
     const size_t S = model_config(model)->sequence.segment, bytes = model_frame_bytes(model_config(model));
     g_autoptr(GError) error = NULL;
     g_autoptr(stream_t) stream = stream_new(model, GRID * GRID, &error);
-    g_autofree real_t *z = g_new(real_t, GRID * GRID), *mu = g_new(real_t, GRID), *logvar = g_new(real_t, GRID);
-    g_autofree double *log_p = g_new0(double, GRID), *log_pair = g_new0(double, GRID *GRID), *nll = g_new(double, GRID *GRID);
+    g_autofree real_t *z = g_new(real_t, GRID * GRID), *mu = g_new(real_t, GRID),
+                      *logvar = g_new(real_t, GRID);
+    g_autofree double *log_p = g_new0(double, GRID), *log_pair = g_new0(double, GRID *GRID),
+                      *nll = g_new(double, GRID *GRID);
     g_autofree uint32_t *parents = g_new(uint32_t, GRID * GRID);
     const double width = 16.0 / (GRID - 1), log_cell = log(width) - log(2 * G_PI) / 2;
     stream_start(stream, GRID);
@@ -201,7 +215,8 @@ static double integrate(model_t *model, const figures_piece_t *piece) {
     return -most - log(sum);
 }
 
-/* Many particles, resampled between the two segments, find the integral; few give a worse bound, one the worst. */
+/* Many particles, resampled between the two segments, find the integral; few give a worse bound, one the
+ * worst. */
 static void test_integral(void) {
     const model_config_t config = one_track_config(10, 4, 1);
     const uint32_t frames[] = {7};
@@ -218,9 +233,11 @@ static void test_integral(void) {
     describe(&config, pieces, &piece);
     const double exact = integrate(model, &piece);
     run_figures(model, 10000, SEED, &piece, 1, &result, NULL);
-    g_test_message("exact %.4f, 10000 particles %.4f, one draw %.4f", exact, result.bound, result.nll + result.kl);
+    g_test_message("exact %.4f, 10000 particles %.4f, one draw %.4f", exact, result.bound,
+                   result.nll + result.kl);
     assert_near(result.bound, exact, 0.05 / exact);
-    double bound[3] = {0}, ratio = 0; /* means over seeds: of the bound, which is worse than the truth; of its estimate of p over p, which is 1 */
+    double bound[3] = {0}, ratio = 0; /* means over seeds: of the bound, which is worse than the truth; of its
+                                         estimate of p over p, which is 1 */
     const int particles[] = {1, 4, 32};
     for (size_t i = 0; i < G_N_ELEMENTS(particles); i++) {
         for (uint64_t seed = 0; seed < SEEDS; seed++) {
@@ -244,7 +261,8 @@ static void test_company(void) {
     figures_piece_t described[N];
     figures_result_t together[N], alone;
     describe(config, pieces, described);
-    for (int particles = 5; particles < 400; particles *= 20) { /* 5: all pieces' at a time; 100: two; 200 and more would be one */
+    for (int particles = 5; particles < 400;
+         particles *= 20) { /* 5: all pieces' at a time; 100: two; 200 and more would be one */
         run_figures(model, particles, SEED, described, N, together, NULL);
         for (size_t b = 0; b < N; b++) {
             run_figures(model, particles, SEED, &described[b], 1, &alone, NULL);
@@ -257,7 +275,8 @@ static void test_company(void) {
     }
 }
 
-/* Two pieces learned by heart come back whole from their latents; the prior, which is not told which one, finds less. */
+/* Two pieces learned by heart come back whole from their latents; the prior, which is not told which one,
+ * finds less. */
 static void test_rebuilt(void) {
     const model_config_t config = one_track_config(12, 4, 4);
     const uint32_t frames[] = {14, 13};
@@ -280,8 +299,9 @@ static void test_rebuilt(void) {
     describe(&config, pieces, described);
     run_figures(model, 0, SEED, described, B, results, moments);
     for (size_t b = 0; b < B; b++) {
-        g_test_message("nll %.4f, rebuilt %.0f hits, %.0f false, %.0f missed; floor %.0f, %.0f, %.0f", results[b].nll, results[b].rebuilt.hits,
-                       results[b].rebuilt.false_alarms, results[b].rebuilt.misses, results[b].floor.hits, results[b].floor.false_alarms,
+        g_test_message("nll %.4f, rebuilt %.0f hits, %.0f false, %.0f missed; floor %.0f, %.0f, %.0f",
+                       results[b].nll, results[b].rebuilt.hits, results[b].rebuilt.false_alarms,
+                       results[b].rebuilt.misses, results[b].floor.hits, results[b].floor.false_alarms,
                        results[b].floor.misses);
         rebuilt += results[b].rebuilt.false_alarms + results[b].rebuilt.misses;
         floor += results[b].floor.false_alarms + results[b].floor.misses;

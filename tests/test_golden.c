@@ -1,4 +1,5 @@
-/* The dense VAE against PyTorch in float64: losses, every gradient, and the weights after three steps of Adam, AdamW and clipping (tests/golden.h). */
+/* The dense VAE against PyTorch in float64: losses, every gradient, and the weights after three steps of
+ * Adam, AdamW and clipping (tests/golden.h). */
 #include "tests/golden.h"
 #include "trainer/ops.h"
 
@@ -14,13 +15,16 @@ typedef struct {
 static batch_t draw_batch(void *own, G_GNUC_UNUSED JsonObject *c, uint64_t step) {
     windows_t *w = own;
     const model_config_t *config = &w->golden->config;
-    const size_t B = w->golden->max_B, bytes = model_window_bytes(config), P = config->pitches, stride = (P + 7) / 8, Z = config->latent;
+    const size_t B = w->golden->max_B, bytes = model_window_bytes(config), P = config->pitches,
+                 stride = (P + 7) / 8, Z = config->latent;
     memset(w->bits, 0, B * bytes);
     for (size_t b = 0; b < B; b++) {
-        const rng_t bits = rng_make(w->golden->seed, RNG_DECODE, step, b), noise = rng_make(w->golden->seed, RNG_NOISE, step, b);
+        const rng_t bits = rng_make(w->golden->seed, RNG_DECODE, step, b),
+                    noise = rng_make(w->golden->seed, RNG_NOISE, step, b);
         w->valid[b] = (uint32_t)(1 + (37 * b + config->window - 1) % config->window);
         for (size_t d = 0; d < w->valid[b] * config->tracks * config->planes * P; d++)
-            if (rng_uniform(&bits, d) < w->density) w->bits[b * bytes + d / P * stride + d % P / 8] |= (uint8_t)(1 << d % P % 8);
+            if (rng_uniform(&bits, d) < w->density)
+                w->bits[b * bytes + d / P * stride + d % P / 8] |= (uint8_t)(1 << d % P % 8);
         rng_normal(&noise, w->eps + b * Z, Z);
     }
     return (batch_t){.B = B, .bits = w->bits, .valid = w->valid, .eps = w->eps};
@@ -36,7 +40,8 @@ static void set_up(golden_t *golden, JsonObject *shape) {
                                       .pitches = golden_count(shape, "pitches"),
                                       .n_hidden = json_array_get_length(hidden),
                                       .latent = golden_count(shape, "latent")};
-    for (guint i = 0; i < golden->config.n_hidden; i++) golden->config.hidden[i] = (size_t)json_array_get_int_element(hidden, i);
+    for (guint i = 0; i < golden->config.n_hidden; i++)
+        golden->config.hidden[i] = (size_t)json_array_get_int_element(hidden, i);
     golden->max_B = golden_count(shape, "batch");
     golden->scale = 1.0 / (double)golden->max_B;
     golden->draw = draw_batch;

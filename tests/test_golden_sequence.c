@@ -1,5 +1,5 @@
-/* The sequence model against PyTorch in float64: the parts of the loss, every gradient, and the weights after three steps of Adam and AdamW with clipping
- * (tests/golden.h). */
+/* The sequence model against PyTorch in float64: the parts of the loss, every gradient, and the weights after
+ * three steps of Adam and AdamW with clipping (tests/golden.h). */
 #include "tests/golden.h"
 #include "tests/sequences.h"
 #include "trainer/ops.h"
@@ -12,7 +12,8 @@ typedef struct {
 
 static batch_t draw_batch(void *own, JsonObject *c, uint64_t step) {
     own_t *o = own;
-    const sequences_chances_t chances = {o->density, golden_number(c, "keep_input"), golden_number(c, "keep_past"), golden_number(c, "keep_state")};
+    const sequences_chances_t chances = {o->density, golden_number(c, "keep_input"),
+                                         golden_number(c, "keep_past"), golden_number(c, "keep_state")};
     sequences_draw(o->sequences, &chances, o->seed, step);
     return o->sequences->batch;
 }
@@ -20,7 +21,8 @@ static batch_t draw_batch(void *own, JsonObject *c, uint64_t step) {
 /* Returns how many. */
 static size_t read_frames(JsonObject *shape, const char *member, size_t *frames) {
     JsonArray *array = json_object_get_array_member(shape, member);
-    for (guint i = 0; i < json_array_get_length(array); i++) frames[i] = (size_t)json_array_get_int_element(array, i);
+    for (guint i = 0; i < json_array_get_length(array); i++)
+        frames[i] = (size_t)json_array_get_int_element(array, i);
     return json_array_get_length(array);
 }
 
@@ -47,7 +49,8 @@ static void read_sizes(model_config_t *config, JsonObject *shape) {
     sizes->n_lags = read_frames(shape, "lags", sizes->lags);
     sizes->n_profiles = read_frames(shape, "profiles", sizes->profiles);
     JsonArray *order = json_object_get_array_member(shape, "order");
-    for (guint i = 0; i < json_array_get_length(order); i++) sizes->order[i] = (uint8_t)json_array_get_int_element(order, i);
+    for (guint i = 0; i < json_array_get_length(order); i++)
+        sizes->order[i] = (uint8_t)json_array_get_int_element(order, i);
 }
 
 static void set_up(golden_t *golden, JsonObject *shape) {
@@ -64,7 +67,8 @@ static void set_up(golden_t *golden, JsonObject *shape) {
     golden->max_frames = sequences_frames(o->sequences);
     golden->scale = 1.0 / (double)golden->max_frames;
     golden->log_odds = g_new(double, model_cells(&golden->config));
-    for (size_t d = 0; d < model_cells(&golden->config); d++) golden->log_odds[d] = -2 + 0.25 * (double)(3 * d % 8);
+    for (size_t d = 0; d < model_cells(&golden->config); d++)
+        golden->log_odds[d] = -2 + 0.25 * (double)(3 * d % 8);
     golden->draw = draw_batch;
 }
 

@@ -1,4 +1,5 @@
-/* packing and gru: the kernels beside a plain twin, sequence by sequence, in double. (Gradients: double_sequence.c.) */
+/* packing and gru: the kernels beside a plain twin, sequence by sequence, in double. (Gradients:
+ * double_sequence.c.) */
 #include <glib.h>
 #include <math.h>
 #include <string.h>
@@ -32,7 +33,8 @@ static void test_packing(void) {
     };
     packing_t packing;
     packing_init(&packing, MAX_T);
-    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) { /* in one packing: what was there before must not matter */
+    for (size_t i = 0; i < G_N_ELEMENTS(cases);
+         i++) { /* in one packing: what was there before must not matter */
         size_t rows = 0;
         packing_make(&packing, cases[i].lengths, cases[i].B, cases[i].unit);
         g_assert_cmpuint(packing.B, ==, cases[i].B);
@@ -82,8 +84,9 @@ static recurrence_t *recurrence_new(size_t H, const uint32_t *frames, size_t B) 
 }
 
 static void recurrence_free(recurrence_t *r) {
-    void *const arrays[] = {r->U,  r->c,  r->h0,      r->x,        r->weight,    r->h,        r->dx,       r->dh0,
-                            r->dU, r->dc, r->plain_h, r->plain_dx, r->plain_dh0, r->plain_dU, r->plain_dc, r};
+    void *const arrays[] = {r->U,         r->c,        r->h0,       r->x,  r->weight,  r->h,
+                            r->dx,        r->dh0,      r->dU,       r->dc, r->plain_h, r->plain_dx,
+                            r->plain_dh0, r->plain_dU, r->plain_dc, r};
     packing_clear(&r->packing);
     for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) g_free(arrays[i]);
 }
@@ -104,7 +107,9 @@ static unit_t plain_unit(const recurrence_t *r, size_t t, size_t b, size_t i) {
     double hU[3] = {0};
     for (size_t j = 0; j < H; j++)
         for (size_t k = 0; k < 3; k++) hU[k] += before(r, t, b, j) * (double)r->U[j * 3 * H + k * H + i];
-    unit_t u = {.r = 1 / (1 + exp(-(double)x[i] - hU[0])), .g = 1 / (1 + exp(-(double)x[H + i] - hU[1])), .m = hU[2] + (double)r->c[i]};
+    unit_t u = {.r = 1 / (1 + exp(-(double)x[i] - hU[0])),
+                .g = 1 / (1 + exp(-(double)x[H + i] - hU[1])),
+                .m = hU[2] + (double)r->c[i]};
     u.n = tanh((double)x[2 * H + i] + u.r * u.m);
     return u;
 }
@@ -114,7 +119,8 @@ static void plain_forward(recurrence_t *r) {
         for (size_t b = 0; b < packing_count(&r->packing, t); b++)
             for (size_t i = 0; i < r->H; i++) {
                 const unit_t u = plain_unit(r, t, b, i);
-                r->plain_h[(r->packing.offset[t] + b) * r->H + i] = (1 - u.g) * u.n + u.g * before(r, t, b, i);
+                r->plain_h[(r->packing.offset[t] + b) * r->H + i] =
+                    (1 - u.g) * u.n + u.g * before(r, t, b, i);
             }
 }
 
@@ -130,8 +136,10 @@ static void plain_backward(recurrence_t *r) {
             for (size_t i = 0; i < H; i++) {
                 const unit_t u = plain_unit(r, t, b, i);
                 const double d = dh[i] + (double)r->weight[row * H + i];
-                const double dn = d * (1 - u.g) * (1 - u.n * u.n), dg = d * (before(r, t, b, i) - u.n) * u.g * (1 - u.g);
-                const double dr = dn * u.m * u.r * (1 - u.r), gates[3] = {dr, dg, dn}, by_U[3] = {dr, dg, dn * u.r};
+                const double dn = d * (1 - u.g) * (1 - u.n * u.n),
+                             dg = d * (before(r, t, b, i) - u.n) * u.g * (1 - u.g);
+                const double dr = dn * u.m * u.r * (1 - u.r), gates[3] = {dr, dg, dn},
+                             by_U[3] = {dr, dg, dn * u.r};
                 earlier[i] += d * u.g;
                 r->plain_dc[i] += by_U[2];
                 for (size_t k = 0; k < 3; k++) {
@@ -162,7 +170,8 @@ static void check_near(const real_t *x, const double *truth, size_t n, const cha
         norm += truth[i] * truth[i];
     }
     g_assert_cmpfloat(norm, >, 0);
-    if (!(sqrt(wrong / norm) < 1e-6)) g_test_fail_printf("%s differs from its plain twin by %g of its norm", name, sqrt(wrong / norm));
+    if (!(sqrt(wrong / norm) < 1e-6))
+        g_test_fail_printf("%s differs from its plain twin by %g of its norm", name, sqrt(wrong / norm));
 }
 
 static const uint32_t lengths[MAX_B] = {6, 6, 5, 5, 5, 3, 2, 1, 1};
@@ -170,7 +179,8 @@ static const uint32_t lengths[MAX_B] = {6, 6, 5, 5, 5, 3, 2, 1, 1};
 static void test_twin(void) {
     static const size_t sizes[] = {1, 5, 8, 16, 17, 33, 64};
     for (size_t k = 0; k < G_N_ELEMENTS(sizes); k++)
-        for (size_t n = 2; n < 2 * (MAX_B + 1); n++) { /* the longest n / 2 or the shortest: rows by fours and the rest; one frame in all */
+        for (size_t n = 2; n < 2 * (MAX_B + 1);
+             n++) { /* the longest n / 2 or the shortest: rows by fours and the rest; one frame in all */
             const size_t B = n / 2;
             g_autoptr(recurrence_t) r = recurrence_new(sizes[k], n % 2 ? lengths : lengths + MAX_B - B, B);
             gru_tape_t tape;
@@ -191,10 +201,12 @@ static void test_twin(void) {
 /* A tape that has seen a larger batch gives what a fresh one gives, to the bit. */
 static void test_tape(void) {
     enum { H = 19, SMALL = 3 };
-    g_autoptr(recurrence_t) large = recurrence_new(H, lengths, MAX_B), used = recurrence_new(H, lengths + 4, SMALL);
+    g_autoptr(recurrence_t) large = recurrence_new(H, lengths, MAX_B),
+                            used = recurrence_new(H, lengths + 4, SMALL);
     g_autoptr(recurrence_t) fresh = recurrence_new(H, lengths + 4, SMALL);
     gru_tape_t tape, clean;
-    g_assert_true(gru_tape_init(&tape, large->packing.rows, MAX_B, H) && gru_tape_init(&clean, fresh->packing.rows, SMALL, H));
+    g_assert_true(gru_tape_init(&tape, large->packing.rows, MAX_B, H) &&
+                  gru_tape_init(&clean, fresh->packing.rows, SMALL, H));
     run_kernels(large, &tape);
     run_kernels(used, &tape);
     run_kernels(fresh, &clean);

@@ -1,4 +1,5 @@
-/* Tests of preprocess/h5: round trips, equal bytes, refusal of damaged files, and what a failed write leaves behind. */
+/* Tests of preprocess/h5: round trips, equal bytes, refusal of damaged files, and what a failed write leaves
+ * behind. */
 #include "preprocess/h5.h"
 
 #include <glib/gstdio.h>
@@ -102,7 +103,8 @@ static void test_wrong_requests(void) {
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_assert_false(cases[i].done);
         g_assert_nonnull(cases[i].error);
-        if (!g_pattern_match_simple(cases[i].says, cases[i].error->message)) g_error("'%s' is not '%s'", cases[i].error->message, cases[i].says);
+        if (!g_pattern_match_simple(cases[i].says, cases[i].error->message))
+            g_error("'%s' is not '%s'", cases[i].error->message, cases[i].says);
         g_error_free(cases[i].error);
     }
 }
@@ -130,14 +132,16 @@ static void test_damaged(void) {
     write_sample("damaged.h5");
     g_assert_true(g_file_get_contents("damaged.h5", &bytes, &n, NULL));
     g_assert_true(g_file_set_contents("short.h5", bytes, (gssize)(n * 2 / 3), NULL));
-    assert_refused("short.h5", "short.h5: cannot open: the file is cut short (HDF5: truncated file*); copy it anew, or make it again");
+    assert_refused("short.h5", "short.h5: cannot open: the file is cut short (HDF5: truncated file*); copy "
+                               "it anew, or make it again");
     bytes[n / 2] ^= 0x10; /* amid the matrix: Fletcher-32 must see it */
     g_assert_true(g_file_set_contents("damaged.h5", bytes, (gssize)n, NULL));
     g_autoptr(h5_file_t) file = h5_file_open("damaged.h5", &error);
     g_assert_no_error(error);
     g_assert_false(h5_read_floats(file, "/weights/deep/w", values, ROWS, COLS, &error));
     g_assert_nonnull(error);
-    g_assert_nonnull(strstr(error->message, "damaged.h5: cannot read /weights/deep/w: the file is damaged (HDF5: "));
+    g_assert_nonnull(
+        strstr(error->message, "damaged.h5: cannot read /weights/deep/w: the file is damaged (HDF5: "));
 }
 
 /* Every single bit flip or cut of a small file is either refused or read; it never ends the process. */
@@ -146,7 +150,8 @@ static void test_any_damage(void) {
     gsize n = 0;
     h5_file_t *small = h5_file_create("small.h5", NULL);
     const float values[4] = {1, 2, 3, 4};
-    g_assert_true(h5_write_floats(small, "/w", values, 2, 2, NULL) && h5_write_string(small, "/", "name", "small", NULL));
+    g_assert_true(h5_write_floats(small, "/w", values, 2, 2, NULL) &&
+                  h5_write_string(small, "/", "name", "small", NULL));
     g_assert_true(h5_file_commit(small, NULL));
     g_assert_true(g_file_get_contents("small.h5", &bytes, &n, NULL));
     for (gsize i = 0; i < n; i += 7) {
@@ -157,7 +162,8 @@ static void test_any_damage(void) {
         g_autoptr(h5_file_t) file = h5_file_open("flipped.h5", NULL);
         if (!file) continue;
         g_autofree char *name = h5_read_string(file, "/", "name", NULL);
-        if (h5_read_floats(file, "/w", back, 2, 2, NULL)) g_assert_true(memcmp(back, values, sizeof values) == 0);
+        if (h5_read_floats(file, "/w", back, 2, 2, NULL))
+            g_assert_true(memcmp(back, values, sizeof values) == 0);
     }
 }
 

@@ -3,7 +3,8 @@
 
 #include <glib.h>
 
-static void assert_hash(const char *head, size_t head_bytes, const char *body, size_t body_bytes, const char *wanted) {
+static void assert_hash(const char *head, size_t head_bytes, const char *body, size_t body_bytes,
+                        const char *wanted) {
     char hex[HASH_HEX_BYTES];
     hash_sha256(head, head_bytes, body, body_bytes, hex);
     g_assert_cmpstr(hex, ==, wanted);

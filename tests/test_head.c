@@ -1,4 +1,5 @@
-/* The head's kernels beside its plain twin, and what a head must be: a distribution over frames that reads nothing it may not know. (Gradients: double_head.c.) */
+/* The head's kernels beside its plain twin, and what a head must be: a distribution over frames that reads
+ * nothing it may not know. (Gradients: double_head.c.) */
 #include <math.h>
 
 #include "tests/head_fixture.h"
@@ -7,12 +8,18 @@ static const struct {
     model_config_t config;
     double density;
 } cases[] = {
-    {HEAD_SHAPE(1, 1, 88, 64, 32, FEW_LAGS, 0), 0.05},          {HEAD_SHAPE(1, 2, 88, 16, 16, FEW_LAGS, 0), 0.15},
-    {HEAD_SHAPE(3, 2, 21, 24, 8, FEW_LAGS, 2, 0, 1), 0.3},      {HEAD_SHAPE(4, 1, 12, 5, 3, FEW_LAGS, 3, 1, 0, 2), 0.3},
-    {HEAD_SHAPE(2, 2, 3, 7, 9, FEW_LAGS, 1, 0), 0.7},           {HEAD_SHAPE(1, 1, 128, 17, 33, FEW_LAGS, 0), 0.1},
-    {HEAD_SHAPE(2, 2, 100, 32, 16, FEW_LAGS, 1, 0), 0.02},      {HEAD_SHAPE(1, 2, 1, 1, 1, FEW_LAGS, 0), 0.5},
-    {HEAD_SHAPE(1, 1, 88, 64, 32, MANY_LAGS, 0), 0.05},         {HEAD_SHAPE(3, 2, 21, 24, 8, MANY_LAGS, 2, 0, 1), 0.3},
-    {HEAD_SHAPE(2, 2, 30, 5, 6, FAR_LAGS, 1, 0), 0.2},          {HEAD_SHAPE(1, 1, 88, 64, 32, PROFILES, 0), 0.05},
+    {HEAD_SHAPE(1, 1, 88, 64, 32, FEW_LAGS, 0), 0.05},
+    {HEAD_SHAPE(1, 2, 88, 16, 16, FEW_LAGS, 0), 0.15},
+    {HEAD_SHAPE(3, 2, 21, 24, 8, FEW_LAGS, 2, 0, 1), 0.3},
+    {HEAD_SHAPE(4, 1, 12, 5, 3, FEW_LAGS, 3, 1, 0, 2), 0.3},
+    {HEAD_SHAPE(2, 2, 3, 7, 9, FEW_LAGS, 1, 0), 0.7},
+    {HEAD_SHAPE(1, 1, 128, 17, 33, FEW_LAGS, 0), 0.1},
+    {HEAD_SHAPE(2, 2, 100, 32, 16, FEW_LAGS, 1, 0), 0.02},
+    {HEAD_SHAPE(1, 2, 1, 1, 1, FEW_LAGS, 0), 0.5},
+    {HEAD_SHAPE(1, 1, 88, 64, 32, MANY_LAGS, 0), 0.05},
+    {HEAD_SHAPE(3, 2, 21, 24, 8, MANY_LAGS, 2, 0, 1), 0.3},
+    {HEAD_SHAPE(2, 2, 30, 5, 6, FAR_LAGS, 1, 0), 0.2},
+    {HEAD_SHAPE(1, 1, 88, 64, 32, PROFILES, 0), 0.05},
     {HEAD_SHAPE(4, 2, 40, 9, 5, AFTER_DRUMS, 3, 1, 0, 2), 0.1},
 };
 
@@ -68,11 +75,13 @@ static void test_hidden_past(void) {
     for (size_t k = 0; k < G_N_ELEMENTS(cases); k++) {
         const size_t rows = 27 * cases[k].config.sequence.n_lags;
         const uint8_t past[ROWS] = {0};
-        g_autoptr(fixture_t) hidden = fixture_new(&cases[k].config, cases[k].density), zeroed = fixture_new(&cases[k].config, cases[k].density);
+        g_autoptr(fixture_t) hidden = fixture_new(&cases[k].config, cases[k].density),
+                             zeroed = fixture_new(&cases[k].config, cases[k].density);
         double score[ROWS], train[ROWS], expected[ROWS];
         for (size_t i = 0; i < zeroed->table->len; i++) {
             const param_t *Q = &g_array_index(zeroed->table, param_t, i);
-            if (is_tied_weight(Q)) memset(zeroed->params + Q->offset, 0, rows * Q->cols * sizeof *zeroed->params);
+            if (is_tied_weight(Q))
+                memset(zeroed->params + Q->offset, 0, rows * Q->cols * sizeof *zeroed->params);
         }
         head_score(hidden->head, ROWS, rows_of(hidden), past, hidden->pre, score);
         head_train(hidden->head, ROWS, rows_of(hidden), past, hidden->pre, 1, train);
@@ -81,7 +90,8 @@ static void test_hidden_past(void) {
             g_assert_cmpfloat(train[r], ==, score[r]);
             g_assert_cmpfloat_with_epsilon(train[r], expected[r], 1e-6 * expected[r]);
         }
-        for (size_t i = 0; i < ROWS * hidden->columns; i++) g_assert_cmpfloat_with_epsilon((double)hidden->pre[i], (double)zeroed->pre[i], 1e-5);
+        for (size_t i = 0; i < ROWS * hidden->columns; i++)
+            g_assert_cmpfloat_with_epsilon((double)hidden->pre[i], (double)zeroed->pre[i], 1e-5);
         for (size_t i = 0; i < hidden->table->len; i++) {
             const param_t *Q = &g_array_index(hidden->table, param_t, i);
             for (size_t j = 0; is_tied_weight(Q) && j < Q->rows * Q->cols; j++) {
@@ -95,7 +105,8 @@ static void test_hidden_past(void) {
     }
 }
 
-/* Row r of Q is the feature that head.h says: with a weight there alone, a cell's logit is 1 where that bit is set and 0 where it is not. */
+/* Row r of Q is the feature that head.h says: with a weight there alone, a cell's logit is 1 where that bit
+ * is set and 0 where it is not. */
 static void test_features(void) {
     const size_t P = 40, p = 26, last = 2;
     const model_config_t config = HEAD_SHAPE(3, 1, 40, 1, 1, MANY_LAGS, 2, 0, 1);
@@ -108,8 +119,11 @@ static void test_features(void) {
     memset(f->pre, 0, f->columns * sizeof *f->pre);
     f->params[v->offset] = 1;
     for (size_t r = 0; r < Q->rows; r++) {
-        const size_t before = r < past ? config.sequence.lags[r / 27] : 0, group = r < own ? last : (r - own) / 27;
-        const size_t pitch = r < past ? p - 13 + r % 27 : r < own ? p - 24 + r - past : p - 13 + (r - own) % 27;
+        const size_t before = r < past ? config.sequence.lags[r / 27] : 0,
+                     group = r < own ? last : (r - own) / 27;
+        const size_t pitch = r < past  ? p - 13 + r % 27
+                             : r < own ? p - 24 + r - past
+                                       : p - 13 + (r - own) % 27;
         uint8_t *frame = f->frames[0] - before * f->bytes;
         real_t logits[3 * 40], with, without;
         f->params[Q->offset + r] = 1;
@@ -125,11 +139,13 @@ static void test_features(void) {
     }
 }
 
-/* A profile's row is the share that head.h says: three frames of one key and one of another in the last five; drums and what is longer ago do not count. */
+/* A profile's row is the share that head.h says: three frames of one key and one of another in the last five;
+ * drums and what is longer ago do not count. */
 static void test_profile(void) {
     enum { P = 40, CELL = 26, DRUMS = 1 };
     const model_config_t config = HEAD_SHAPE(2, 1, 40, 1, 1, AFTER_DRUMS, DRUMS, 0);
-    const double expected[2][12] = {{[1] = 3 * 0.75, [6] = 3 * 0.25}, {[1] = 3 * 0.6, [6] = 3 * 0.2, [11] = 3 * 0.2}}; /* besides - 3 / 12 */
+    const double expected[2][12] = {{[1] = 3 * 0.75, [6] = 3 * 0.25},
+                                    {[1] = 3 * 0.6, [6] = 3 * 0.2, [11] = 3 * 0.2}}; /* besides - 3 / 12 */
     g_autoptr(fixture_t) f = fixture_new(&config, 0);
     const param_t *profile = &g_array_index(f->table, param_t, f->table->len - 2), *v = profile + 1;
     g_assert_cmpuint(profile->rows, ==, 24);
@@ -151,7 +167,8 @@ static void test_profile(void) {
     }
 }
 
-/* Changing cells from the i-th drawn on leaves the logits up to the i-th as they are, and changes some after it. */
+/* Changing cells from the i-th drawn on leaves the logits up to the i-th as they are, and changes some after
+ * it. */
 static void test_causality(void) {
     for (size_t k = 1; k < 5; k++) {
         g_autoptr(fixture_t) f = fixture_new(&cases[k].config, cases[k].density);
@@ -173,7 +190,8 @@ static void test_causality(void) {
     }
 }
 
-/* Draws the rows one after the other, each given those drawn before; every bit must be what its rule says of the twin's logits of the whole frame. */
+/* Draws the rows one after the other, each given those drawn before; every bit must be what its rule says of
+ * the twin's logits of the whole frame. */
 static void check_draws(fixture_t *f, gboolean greedy) {
     g_autofree real_t *logits = g_new(real_t, f->D);
     g_autofree double *uniforms = g_new(double, f->D);
@@ -191,7 +209,8 @@ static void check_draws(fixture_t *f, gboolean greedy) {
             get(f, f->frames[r], i) ? set++ : unset++;
         }
         const size_t P = f->config.pitches, stride = (P + 7) / 8;
-        for (size_t i = stride - 1; P % 8 && i < f->bytes; i += stride) g_assert_cmpint(f->frames[r][i] >> P % 8, ==, 0);
+        for (size_t i = stride - 1; P % 8 && i < f->bytes; i += stride)
+            g_assert_cmpint(f->frames[r][i] >> P % 8, ==, 0);
     }
     g_assert_cmpuint(MIN(set, unset), >, 0);
 }
@@ -204,7 +223,8 @@ static void test_draw(void) {
     }
 }
 
-static const model_config_t tiny[] = {HEAD_SHAPE(2, 2, 2, 3, 3, FEW_LAGS, 1, 0), HEAD_SHAPE(1, 2, 4, 8, 4, FEW_LAGS, 0),
+static const model_config_t tiny[] = {HEAD_SHAPE(2, 2, 2, 3, 3, FEW_LAGS, 1, 0),
+                                      HEAD_SHAPE(1, 2, 4, 8, 4, FEW_LAGS, 0),
                                       HEAD_SHAPE(3, 1, 3, 4, 2, FEW_LAGS, 2, 0, 1)};
 
 /* All 2^D frames in place of row `row`, with their probabilities; those that are not canonical have 0. */
@@ -218,7 +238,8 @@ static double *new_probabilities(fixture_t *f, size_t row) {
             if (code >> i & 1) flip(f, frame, i);
         for (size_t i = 0; f->config.planes == 2 && i < f->D; i++) {
             if (i / f->config.pitches % 2 == PLANE_SOUNDING) continue;
-            const gboolean sounds = get(f, frame, i - f->config.pitches), sounded = get(f, frame - f->bytes, i - f->config.pitches);
+            const gboolean sounds = get(f, frame, i - f->config.pitches),
+                           sounded = get(f, frame - f->bytes, i - f->config.pitches);
             if (!(sounds && sounded) && get(f, frame, i) != sounds) canonical = FALSE;
         }
         double nll;
@@ -240,7 +261,8 @@ static void test_sum_of_probabilities(void) {
     }
 }
 
-/* Pearson's chi-square of drawn frames, those expected fewer than 5 times taken together, against its 99.99 % bound (Wilson & Hilferty 1931). */
+/* Pearson's chi-square of drawn frames, those expected fewer than 5 times taken together, against its 99.99 %
+ * bound (Wilson & Hilferty 1931). */
 static void check_frequencies(fixture_t *f, size_t row, double temperature, const double *probability) {
     enum { DRAWS = 20000 };
     g_autofree double *uniforms = g_new(double, f->D);
@@ -283,13 +305,17 @@ static void test_frequencies(void) {
 /* How many cells from the i-th drawn on end with the group or before a cell that is certain to be set. */
 static size_t count_open(const fixture_t *f, const real_t *logits, size_t i) {
     size_t n = 0;
-    while ((n == 0 || (i + n) % f->config.pitches != 0) && i + n < f->D && logits[cell_drawn(f, i + n)] < INFINITY) n++;
+    while ((n == 0 || (i + n) % f->config.pitches != 0) && i + n < f->D &&
+           logits[cell_drawn(f, i + n)] < INFINITY)
+        n++;
     return n;
 }
 
-/* Goes on in frame from the i-th cell drawn to the one behind the next to be set, or the end of its group, and multiplies the probability of that, as head_rule_t says
- * it, from the twin's logits of the frame as far as it is known there. */
-static size_t take_stretch(fixture_t *f, size_t row, const uint8_t *frame, size_t i, double temperature, double *probability) {
+/* Goes on in frame from the i-th cell drawn to the one behind the next to be set, or the end of its group,
+ * and multiplies the probability of that, as head_rule_t says it, from the twin's logits of the frame as far
+ * as it is known there. */
+static size_t take_stretch(fixture_t *f, size_t row, const uint8_t *frame, size_t i, double temperature,
+                           double *probability) {
     g_autofree real_t *logits = g_new(real_t, f->D);
     const uint8_t *before = f->frames[row] - f->bytes;
     memset(f->frames[row], 0, f->bytes);
@@ -351,7 +377,8 @@ static void test_temperature(void) {
 
 static void test_nan(void) {
     g_autoptr(fixture_t) f = fixture_new(&cases[0].config, cases[0].density);
-    const size_t D = f->D, A = f->config.sequence.nade, columns[] = {0, D - 1, D, D + A - 1, D + A, f->columns - 1};
+    const size_t D = f->D, A = f->config.sequence.nade,
+                 columns[] = {0, D - 1, D, D + A - 1, D + A, f->columns - 1};
     for (size_t i = 0; i < G_N_ELEMENTS(columns); i++) {
         g_autofree real_t *pre = g_memdup2(f->pre, ROWS * f->columns * sizeof *pre);
         double nll[ROWS];

@@ -1,4 +1,5 @@
-/* Keys: names, estimates of pieces whose key is known, intervals between keys, and transposition within the pitches of the grid. */
+/* Keys: names, estimates of pieces whose key is known, intervals between keys, and transposition within the
+ * pitches of the grid. */
 #include <string.h>
 
 #include "sampler/key.h"
@@ -12,10 +13,12 @@ static grid_t make_grid(const char *tracks) {
 }
 
 static void add_note(roll_t *roll, size_t track, int pitch, size_t first, size_t frames) {
-    for (size_t t = first; t < first + frames; t++) roll_set(roll, t, track, PLANE_SOUNDING, (size_t)(pitch - LOW));
+    for (size_t t = first; t < first + frames; t++)
+        roll_set(roll, t, track, PLANE_SOUNDING, (size_t)(pitch - LOW));
 }
 
-/* I IV V I of a key from pitch `tonic` on, four frames a chord, in all tracks that are no drums; drums play every frame. */
+/* I IV V I of a key from pitch `tonic` on, four frames a chord, in all tracks that are no drums; drums play
+ * every frame. */
 static roll_t *make_cadence(const grid_t *grid, int tonic, gboolean minor) {
     static const int roots[] = {0, 5, 7, 0};
     roll_t *roll = roll_new(4 * CHORD, (size_t)grid->n_tracks, (size_t)grid->pitches);
@@ -23,8 +26,10 @@ static roll_t *make_cadence(const grid_t *grid, int tonic, gboolean minor) {
         for (size_t c = 0; c < 4; c++) {
             const int third = minor && roots[c] != 7 ? 3 : 4; /* the dominant is major */
             const int chord[] = {tonic + roots[c], tonic + roots[c] + third, tonic + roots[c] + 7};
-            for (size_t i = 0; i < G_N_ELEMENTS(chord) && grid->roles[k] != ROLE_DRUMS; i++) add_note(roll, k, chord[i], c * CHORD, CHORD);
-            for (int i = 0; i < CHORD && grid->roles[k] == ROLE_DRUMS; i++) add_note(roll, k, 36 + i * 2, c * CHORD, CHORD);
+            for (size_t i = 0; i < G_N_ELEMENTS(chord) && grid->roles[k] != ROLE_DRUMS; i++)
+                add_note(roll, k, chord[i], c * CHORD, CHORD);
+            for (int i = 0; i < CHORD && grid->roles[k] == ROLE_DRUMS; i++)
+                add_note(roll, k, 36 + i * 2, c * CHORD, CHORD);
         }
     roll_make_canonical(roll);
     return roll;
@@ -42,15 +47,17 @@ static void test_text(void) {
         const char *text;
         int tonic;
         gboolean minor;
-    } good[] = {{"C", 0, FALSE},   {"Am", 9, TRUE},  {"F#m", 6, TRUE},      {"Bb", 10, FALSE},      {"b", 11, FALSE},  {"bb", 10, FALSE},
-                {"Cb", 11, FALSE}, {"B#", 0, FALSE}, {"eb minor", 3, TRUE}, {"G# major", 8, FALSE}, {"Dmin", 2, TRUE}, {"Gmaj", 7, FALSE}};
+    } good[] = {{"C", 0, FALSE},       {"Am", 9, TRUE},        {"F#m", 6, TRUE},  {"Bb", 10, FALSE},
+                {"b", 11, FALSE},      {"bb", 10, FALSE},      {"Cb", 11, FALSE}, {"B#", 0, FALSE},
+                {"eb minor", 3, TRUE}, {"G# major", 8, FALSE}, {"Dmin", 2, TRUE}, {"Gmaj", 7, FALSE}};
     for (size_t i = 0; i < G_N_ELEMENTS(good); i++) {
         musical_key_t key;
         g_assert_true(key_from_text(good[i].text, &key));
         g_assert_cmpint(key.tonic, ==, good[i].tonic);
         g_assert_cmpint(key.minor, ==, good[i].minor);
     }
-    static const char *const bad[] = {"", "H", "Cx", "C##", "mC", "Amm", "A minorish", "#", " C", "C dur", "1"};
+    static const char *const bad[] = {"",           "H", "Cx", "C##",   "mC", "Amm",
+                                      "A minorish", "#", " C", "C dur", "1"};
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
         musical_key_t key;
         g_assert_false(key_from_text(bad[i], &key));
@@ -66,7 +73,8 @@ static void test_estimate(void) {
                 g_autoptr(roll_t) roll = make_cadence(&grid, 55 + tonic, minor);
                 musical_key_t key = {.tonic = -1};
                 g_assert_true(key_estimate(roll, &grid, &key));
-                g_assert_cmpstr(key_to_text(key), ==, key_to_text((musical_key_t){.tonic = (55 + tonic) % 12, .minor = minor}));
+                g_assert_cmpstr(key_to_text(key), ==,
+                                key_to_text((musical_key_t){.tonic = (55 + tonic) % 12, .minor = minor}));
             }
     }
 }
@@ -141,7 +149,9 @@ static void test_transpose(void) {
                     for (int plane = 0; plane < ROLL_PLANES; plane++) {
                         g_assert_cmpint(roll_get(roll, t, 0, plane, p), ==, roll_get(before, t, 0, plane, p));
                         const int from = (int)p - semitones;
-                        g_assert_cmpint(roll_get(roll, t, 1, plane, p), ==, from >= 0 && from < 88 && roll_get(before, t, 1, plane, (size_t)from));
+                        g_assert_cmpint(roll_get(roll, t, 1, plane, p), ==,
+                                        from >= 0 && from < 88 &&
+                                            roll_get(before, t, 1, plane, (size_t)from));
                     }
         }
 }
@@ -160,7 +170,8 @@ static void test_range(void) {
     add_note(wide, 0, 22, 2, 2);
     add_note(wide, 0, 108, 4, 2);
     roll_make_canonical(wide);
-    g_assert_cmpint(key_transpose(wide, &grid, -2, &folded), ==, 10); /* one note leaves it at the top, two would at the bottom */
+    g_assert_cmpint(key_transpose(wide, &grid, -2, &folded), ==,
+                    10); /* one note leaves it at the top, two would at the bottom */
     g_assert_cmpuint(folded, ==, 1);
     g_assert_true(roll_get(wide, 4, 0, PLANE_ONSET, 106 - LOW));
     g_assert_true(roll_get(wide, 0, 0, PLANE_ONSET, 31 - LOW));

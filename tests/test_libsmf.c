@@ -1,5 +1,5 @@
-/* midi_parse() beside libsmf: of sound files both read the same notes. libsmf gives events; they are paired here by the plainest rule, which
- * holds for songs whose notes do not overlap. */
+/* midi_parse() beside libsmf: of sound files both read the same notes. libsmf gives events; they are paired
+ * here by the plainest rule, which holds for songs whose notes do not overlap. */
 #include <smf.h>
 #include <string.h>
 
@@ -31,7 +31,11 @@ static GArray *notes_of(const char *path) {
             }
             *at = 0;
             if ((data[0] & 0xF0) == 0x80 || data[2] == 0) continue;
-            note_t note = {.onset = event->time_pulses, .pitch = data[1], .velocity = data[2], .channel = channel, .track = (uint16_t)(track - 1)};
+            note_t note = {.onset = event->time_pulses,
+                           .pitch = data[1],
+                           .velocity = data[2],
+                           .channel = channel,
+                           .track = (uint16_t)(track - 1)};
             g_array_append_val(notes, note);
             *at = notes->len;
         }
@@ -80,7 +84,8 @@ static void test_sound_files(void) {
             const note_t *a = &g_array_index(ours->notes, note_t, k), *b = &g_array_index(theirs, note_t, k);
             g_assert_cmpint(a->onset, ==, b->onset);
             g_assert_cmpint(a->length, ==, b->length);
-            g_assert_true(a->pitch == b->pitch && a->velocity == b->velocity && a->channel == b->channel && a->track == b->track);
+            g_assert_true(a->pitch == b->pitch && a->velocity == b->velocity && a->channel == b->channel &&
+                          a->track == b->track);
         }
     }
 }

@@ -6,18 +6,28 @@
 
 #include "trainer/metrics.h"
 
-static const training_sums_t sums = {.windows = 4, .frames = 200, .segments = 50, .nll = 1200, .kl = 100, .auxiliary = 1600};
+static const training_sums_t sums = {
+    .windows = 4, .frames = 200, .segments = 50, .nll = 1200, .kl = 100, .auxiliary = 1600};
 static const training_sums_t plain = {.windows = 4, .frames = 200, .nll = 1200};
 
-/* A step and an epoch of a run in a new folder; returns the lines of metrics.jsonl as objects. Owner: caller. */
-static JsonArray *lines_of(model_kind_t kind, gboolean quiet, const training_sums_t *done, const evaluation_t *valid) {
+/* A step and an epoch of a run in a new folder; returns the lines of metrics.jsonl as objects. Owner: caller.
+ */
+static JsonArray *lines_of(model_kind_t kind, gboolean quiet, const training_sums_t *done,
+                           const evaluation_t *valid) {
     g_autoptr(GError) error = NULL;
-    g_autofree char *folder = g_dir_make_tmp("mpianist-metrics-XXXXXX", &error), *path = g_build_filename(folder, "metrics.jsonl", NULL),
-                    *text = NULL;
-    g_autoptr(metrics_t) metrics = metrics_open(folder, &(metrics_run_t){.kind = kind, .total_steps = 9, .epochs = 3, .quiet = quiet}, &error);
+    g_autofree char *folder = g_dir_make_tmp("mpianist-metrics-XXXXXX", &error),
+                    *path = g_build_filename(folder, "metrics.jsonl", NULL), *text = NULL;
+    g_autoptr(metrics_t) metrics = metrics_open(
+        folder, &(metrics_run_t){.kind = kind, .total_steps = 9, .epochs = 3, .quiet = quiet}, &error);
     g_assert_no_error(error);
-    metrics_step(metrics, &(metrics_step_t){.epoch = 1, .step = 1, .done = *done, .beta = 0.5, .free_bits = 2, .learning_rate = 0.1});
-    metrics_epoch(metrics, &(metrics_epoch_t){.whole = TRUE, .epoch = 1, .step = 1, .done = *done, .seconds = 2, .valid = valid, .best = TRUE});
+    metrics_step(
+        metrics,
+        &(metrics_step_t){
+            .epoch = 1, .step = 1, .done = *done, .beta = 0.5, .free_bits = 2, .learning_rate = 0.1});
+    metrics_epoch(
+        metrics,
+        &(metrics_epoch_t){
+            .whole = TRUE, .epoch = 1, .step = 1, .done = *done, .seconds = 2, .valid = valid, .best = TRUE});
     g_assert_true(metrics_flush(metrics, &error));
     g_assert_true(g_file_get_contents(path, &text, NULL, &error));
     g_auto(GStrv) lines = g_strsplit(g_strchomp(text), "\n", -1);
@@ -40,7 +50,14 @@ static void assert_none(JsonArray *lines, guint line, const char *name) {
 }
 
 static void test_dense(void) {
-    const evaluation_t valid = {.windows = 2, .frames = 80, .segments = 2, .nll = 40, .kl = 8, .objective = 50, .active_units = 3, .f1 = 0.25};
+    const evaluation_t valid = {.windows = 2,
+                                .frames = 80,
+                                .segments = 2,
+                                .nll = 40,
+                                .kl = 8,
+                                .objective = 50,
+                                .active_units = 3,
+                                .f1 = 0.25};
     g_autoptr(JsonArray) lines = lines_of(MODEL_DENSE, TRUE, &sums, &valid);
     assert_number(lines, 0, "windows", 4);
     assert_number(lines, 0, "loss", 312.5);
@@ -61,7 +78,13 @@ static void test_dense(void) {
 }
 
 static void test_sequence(void) {
-    const evaluation_t valid = {.windows = 2, .frames = 80, .segments = 20, .nll = 260, .kl = 30, .objective = 300, .active_units = 5};
+    const evaluation_t valid = {.windows = 2,
+                                .frames = 80,
+                                .segments = 20,
+                                .nll = 260,
+                                .kl = 30,
+                                .objective = 300,
+                                .active_units = 5};
     g_autoptr(JsonArray) lines = lines_of(MODEL_SEQUENCE, TRUE, &sums, &valid);
     assert_number(lines, 0, "sequences", 4);
     assert_number(lines, 0, "frames", 200);
@@ -89,8 +112,10 @@ static void test_sequence(void) {
 
 static void test_shown(void) {
     if (g_test_subprocess()) {
-        const evaluation_t window = {.windows = 2, .frames = 80, .segments = 2, .nll = 40, .kl = 8, .active_units = 3, .f1 = 0.25};
-        const evaluation_t piece = {.windows = 2, .frames = 80, .segments = 20, .nll = 260, .kl = 30, .active_units = 5};
+        const evaluation_t window = {
+            .windows = 2, .frames = 80, .segments = 2, .nll = 40, .kl = 8, .active_units = 3, .f1 = 0.25};
+        const evaluation_t piece = {
+            .windows = 2, .frames = 80, .segments = 20, .nll = 260, .kl = 30, .active_units = 5};
         const evaluation_t exact = {.windows = 2, .frames = 80, .nll = 260};
         json_array_unref(lines_of(MODEL_DENSE, FALSE, &sums, &window));
         json_array_unref(lines_of(MODEL_SEQUENCE, FALSE, &sums, &piece));
@@ -99,11 +124,14 @@ static void test_shown(void) {
     }
     g_test_trap_subprocess(NULL, 0, 0);
     g_test_trap_assert_passed();
-    g_test_trap_assert_stderr("*epoch 1/3: train 300.00 + 25.00 nats a window; valid 40.00 + 8.00 (1.000 + 0.200 a frame), 3 active units, F1 0.250, "
+    g_test_trap_assert_stderr("*epoch 1/3: train 300.00 + 25.00 nats a window; valid 40.00 + 8.00 (1.000 + "
+                              "0.200 a frame), 3 active units, F1 0.250, "
                               "best; * windows/s, 2.0 s\n*");
-    g_test_trap_assert_stderr("*epoch 1/3: train 6.000 + 0.500 nats a frame (KL 2.00 a segment); valid 6.500 + 0.750 (KL 3.00 a segment), "
+    g_test_trap_assert_stderr("*epoch 1/3: train 6.000 + 0.500 nats a frame (KL 2.00 a segment); valid 6.500 "
+                              "+ 0.750 (KL 3.00 a segment), "
                               "5 active units, best; * frames/s, 2.0 s\n*");
-    g_test_trap_assert_stderr("*epoch 1/3: train 6.000 nats a frame; valid 6.500, best; * frames/s, 2.0 s\n*");
+    g_test_trap_assert_stderr(
+        "*epoch 1/3: train 6.000 nats a frame; valid 6.500, best; * frames/s, 2.0 s\n*");
 }
 
 int main(int argc, char **argv) {

@@ -27,7 +27,8 @@ static void assert_note(const song_t *song, guint i, int pitch, int64_t onset, i
 }
 
 static void test_note_pairs(void) {
-    /* note-on, note-off; then running status, ended by velocity 0; the last one by a note-off of another velocity */
+    /* note-on, note-off; then running status, ended by velocity 0; the last one by a note-off of another
+     * velocity */
     g_autoptr(song_t) song = song_of(0, 96, "00 903C40 60 803C00  00 903E41 10 3E00 00 4042 20 804040" END);
     g_assert_cmpuint(song->notes->len, ==, 3);
     assert_note(song, 0, 60, 0, 96);
@@ -40,7 +41,8 @@ static void test_note_pairs(void) {
 }
 
 static void test_running_status_across_meta(void) {
-    g_autoptr(song_t) song = song_of(0, 96, "00 903C40 00 FF010161 10 3C00 05 F003010203 00 3E40 10 3E00" END);
+    g_autoptr(song_t) song =
+        song_of(0, 96, "00 903C40 00 FF010161 10 3C00 05 F003010203 00 3E40 10 3E00" END);
     g_assert_cmpuint(song->notes->len, ==, 2);
     assert_note(song, 0, 60, 0, 16);
     assert_note(song, 1, 62, 21, 16);
@@ -58,7 +60,8 @@ static void test_repeated_notes(void) {
     assert_note(twice, 0, 60, 0, 32);
     g_assert_cmpint(note_at(twice, 0)->velocity, ==, 0x50);
     /* the same pitch on two channels and on two tracks: notes of their own */
-    g_autoptr(song_t) apart = song_of(1, 96, "00 903C40 00 913C40 10 803C00 10 813C00" END, "08 903C40 30 803C00" END);
+    g_autoptr(song_t) apart =
+        song_of(1, 96, "00 903C40 00 913C40 10 803C00 10 813C00" END, "08 903C40 30 803C00" END);
     g_assert_cmpuint(apart->notes->len, ==, 3);
     assert_note(apart, 0, 60, 0, 16);
     assert_note(apart, 1, 60, 0, 32);
@@ -74,18 +77,21 @@ static void test_hanging_and_zero_length_notes(void) {
 
 static void test_trailing_silence(void) {
     /* the end-of-track event's own delta counts, of the longest track */
-    g_autoptr(song_t) song = song_of(1, 96, "00 903C40 60 803C00 8740 FF2F00", "00 903C40 60 803C00 00 FF2F00");
+    g_autoptr(song_t) song =
+        song_of(1, 96, "00 903C40 60 803C00 8740 FF2F00", "00 903C40 60 803C00 00 FF2F00");
     g_assert_cmpint(song->ticks, ==, 96 + 960);
     g_assert_cmpint(note_at(song, 1)->onset + note_at(song, 1)->length, ==, 96);
     /* so does time passed by events that are left out, and nothing after the end of track */
-    g_autoptr(song_t) sysex = song_of(0, 96, "00 903C40 60 803C00 10 F00101 10 FF060141 10 FF2F00 60 903C40 60 803C00");
+    g_autoptr(song_t) sysex =
+        song_of(0, 96, "00 903C40 60 803C00 10 F00101 10 FF060141 10 FF2F00 60 903C40 60 803C00");
     g_assert_cmpint(sysex->ticks, ==, 96 + 48);
     g_assert_cmpuint(sysex->notes->len, ==, 1);
 }
 
 static void test_format_0_channels_and_programs(void) {
-    g_autoptr(song_t) song =
-        song_of(0, 96, "00 C038 00 C121 00 903C40 00 912440 00 992440 30 802400 00 C040 00 803C00 00 913040 00 903E40 30 813000 00 803E00" END);
+    g_autoptr(song_t) song = song_of(0, 96,
+                                     "00 C038 00 C121 00 903C40 00 912440 00 992440 30 802400 00 C040 00 "
+                                     "803C00 00 913040 00 903E40 30 813000 00 803E00" END);
     static const int programs[][3] = {{0, 60, 56}, {1, 36, 33}, {9, 36, 0}, {0, 62, 64}, {1, 48, 33}};
     g_assert_cmpuint(song->notes->len, ==, 5);
     for (guint i = 0; i < 5; i++) {
@@ -99,7 +105,8 @@ static void test_format_0_channels_and_programs(void) {
 }
 
 static void test_meter_from_text(void) {
-    static const char *const refused[] = {"", "4", "4/", "/4", "0/4", "4/0", "4/3", "4/128", "100/4", "4/4x", "x4/4", "-3/4"};
+    static const char *const refused[] = {"",    "4",     "4/",    "/4",   "0/4",  "4/0",
+                                          "4/3", "4/128", "100/4", "4/4x", "x4/4", "-3/4"};
     meter_t meter = {.tick = 5, .numerator = 7, .denominator = 8};
     for (size_t i = 0; i < G_N_ELEMENTS(refused); i++) g_assert_false(meter_from_text(refused[i], &meter));
     g_assert_cmpint(meter.tick + meter.numerator + meter.denominator, ==, 20);
@@ -108,10 +115,12 @@ static void test_meter_from_text(void) {
 }
 
 static void test_tempo_and_meter(void) {
-    /* 120 for 96 ticks, 60 for 192; 3/4 for 96 ticks, then 6/8; tempo 0, meters 0/4 and 4/2^200 mean nothing */
-    g_autoptr(song_t) song =
-        song_of(1, 96, "00 FF510307A120 00 FF580403021808 60 FF51030F4240 00 FF580406031808 00 FF5103000000 00 FF580400021808 00 FF580404C81808" END,
-                "00 903C40 8220 803C00" END);
+    /* 120 for 96 ticks, 60 for 192; 3/4 for 96 ticks, then 6/8; tempo 0, meters 0/4 and 4/2^200 mean nothing
+     */
+    g_autoptr(song_t) song = song_of(1, 96,
+                                     "00 FF510307A120 00 FF580403021808 60 FF51030F4240 00 FF580406031808 00 "
+                                     "FF5103000000 00 FF580400021808 00 FF580404C81808" END,
+                                     "00 903C40 8220 803C00" END);
     g_assert_cmpuint(song->tempi->len, ==, 2);
     g_assert_cmpuint(song->meters->len, ==, 2);
     g_assert_cmpfloat(g_array_index(song->tempi, tempo_t, 0).bpm, ==, 120);
@@ -128,14 +137,16 @@ static void test_tempo_and_meter(void) {
     g_assert_cmpint(song_main_meter(silent).numerator, ==, 4);
     /* many tempi: the median over the ticks, not the one that lasts longest */
     silent->ticks = 100;
-    for (int i = 0; i < 10; i++) g_array_append_val(silent->tempi, ((tempo_t){.tick = i * 8, .bpm = i < 9 ? 100 + i : 30}));
+    for (int i = 0; i < 10; i++)
+        g_array_append_val(silent->tempi, ((tempo_t){.tick = i * 8, .bpm = i < 9 ? 100 + i : 30}));
     g_assert_cmpfloat(song_main_tempo(silent), ==, 102);
 }
 
 static void test_names_and_texts(void) {
     /* a Latin-1 name; only the first name holds; texts of the first track's tick 0 alone */
     g_autoptr(song_t) song =
-        song_of(1, 96, "00 FF010161 00 FF010162 00 FF0305 5370E57220 00 FF030141 01 FF010163" END, "00 FF010164 00 903C40 10 803C00" END);
+        song_of(1, 96, "00 FF010161 00 FF010162 00 FF0305 5370E57220 00 FF030141 01 FF010163" END,
+                "00 FF010164 00 903C40 10 803C00" END);
     g_assert_cmpuint(song->track_names->len, ==, 2);
     g_assert_cmpstr(song->track_names->pdata[0], ==, "Spår ");
     g_assert_cmpstr(song->track_names->pdata[1], ==, "");
@@ -145,9 +156,11 @@ static void test_names_and_texts(void) {
 }
 
 static void test_pedal(void) {
-    /* down 0 to 96 (values 64 and 127), up at 96: C released at 16 rings to 96; D is struck again at 64; E ends with the pedal; on channel 2 nothing rings */
-    g_autoptr(song_t) song =
-        song_of(0, 96, "00 B04040 00 B0407F 00 903C40 00 913C40 10 803C00 00 813C00 10 903E40 10 803E00 10 903E40 20 B0403F 00 803E00" END);
+    /* down 0 to 96 (values 64 and 127), up at 96: C released at 16 rings to 96; D is struck again at 64; E
+     * ends with the pedal; on channel 2 nothing rings */
+    g_autoptr(song_t) song = song_of(0, 96,
+                                     "00 B04040 00 B0407F 00 903C40 00 913C40 10 803C00 00 813C00 10 903E40 "
+                                     "10 803E00 10 903E40 20 B0403F 00 803E00" END);
     g_assert_cmpuint(song->pedals->len, ==, 3);
     song_apply_pedal(song);
     g_assert_cmpuint(song->pedals->len, ==, 0);
@@ -169,7 +182,8 @@ static void assert_refused(GByteArray *file, const char *pattern) {
     g_autoptr(GError) error = NULL;
     g_assert_null(midi_parse(file->data, file->len, &error));
     g_assert_error(error, MIDI_ERROR, MIDI_ERROR_FORMAT);
-    if (!g_regex_match_simple(pattern, error->message, 0, 0)) g_error("\"%s\" has no /%s/", error->message, pattern);
+    if (!g_regex_match_simple(pattern, error->message, 0, 0))
+        g_error("\"%s\" has no /%s/", error->message, pattern);
     g_byte_array_unref(file);
 }
 
@@ -191,15 +205,17 @@ static void test_sound_but_unusual_files(void) {
         const char *track;
         guint cut, left_out;
     } cases[] = {
-        {"00 F003010203 00 F70101 00 F702F301 00 903C40 10 803C00" END, 0, 0}, /* continued and escaped system exclusive messages */
-        {"00 F0030102F7 00 FF7F00 00 FF210100 00 903C40 10 803C00" END, 0, 0}, /* sequencer's own and port meta events */
-        {"00 903C40 10 803C00", 1, 0},                                         /* no end of track */
-        {"00 903C40 10 803C00 00 F4 00 B00740" END, 0, 1},                     /* a status that does not exist */
-        {"00 903C40 10 803C00 00 90F840" END, 0, 1},                           /* a status where data should be */
-        {"00 903C40 10 803C00 00 FF018F7F", 1, 0},                             /* longer than what is there */
-        {"00 903C40 10 803C00 FFFFFFFFFF 00 B00740" END, 0, 1},                /* no quantity has five bytes */
-        {"00 903C40 10 803C00 3C", 1, 0},                                      /* a delta and no event */
-        {"00 3C40 10 3C00 00 903C40 10 803C00" END, 0, 1},                     /* running status before any status */
+        {"00 F003010203 00 F70101 00 F702F301 00 903C40 10 803C00" END, 0,
+         0}, /* continued and escaped system exclusive messages */
+        {"00 F0030102F7 00 FF7F00 00 FF210100 00 903C40 10 803C00" END, 0,
+         0},                                                    /* sequencer's own and port meta events */
+        {"00 903C40 10 803C00", 1, 0},                          /* no end of track */
+        {"00 903C40 10 803C00 00 F4 00 B00740" END, 0, 1},      /* a status that does not exist */
+        {"00 903C40 10 803C00 00 90F840" END, 0, 1},            /* a status where data should be */
+        {"00 903C40 10 803C00 00 FF018F7F", 1, 0},              /* longer than what is there */
+        {"00 903C40 10 803C00 FFFFFFFFFF 00 B00740" END, 0, 1}, /* no quantity has five bytes */
+        {"00 903C40 10 803C00 3C", 1, 0},                       /* a delta and no event */
+        {"00 3C40 10 3C00 00 903C40 10 803C00" END, 0, 1},      /* running status before any status */
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(song_t) song = song_of(0, 96, cases[i].track);
@@ -210,8 +226,8 @@ static void test_sound_but_unusual_files(void) {
         g_assert_cmpuint(song->reading.events_left_out, ==, cases[i].left_out);
     }
     /* an empty track, a missing one, a chunk that is no track, a longer header */
-    GByteArray *file =
-        bytes_of("4D546864 00000008 0001 0004 0060 0000 4D54726B 00000000 58585858 00000002 ABCD 4D54726B 0000000C 00903C40 10803C00 " END);
+    GByteArray *file = bytes_of("4D546864 00000008 0001 0004 0060 0000 4D54726B 00000000 58585858 00000002 "
+                                "ABCD 4D54726B 0000000C 00903C40 10803C00 " END);
     g_autoptr(song_t) song = parse(file);
     g_assert_cmpuint(song->track_names->len, ==, 2);
     g_assert_cmpuint(song->reading.tracks_cut, ==, 3);
@@ -219,16 +235,18 @@ static void test_sound_but_unusual_files(void) {
 }
 
 static GByteArray *rich_file(void) {
-    return file_of(1, 480, "00 FF0103616263 00 FF510307A120 00 FF580404021808" END,
-                   "00 FF03054D454C4F59 00 C049 00 903C40 8340 3C00 00 3E40 8340 3E00 00 B0407F 00 F0027EF7 00 4000" END,
-                   "00 992440 10 892440 00 9924 40 10 2400" END, NULL);
+    return file_of(
+        1, 480, "00 FF0103616263 00 FF510307A120 00 FF580404021808" END,
+        "00 FF03054D454C4F59 00 C049 00 903C40 8340 3C00 00 3E40 8340 3E00 00 B0407F 00 F0027EF7 00 4000" END,
+        "00 992440 10 892440 00 9924 40 10 2400" END, NULL);
 }
 
 static void test_truncated_anywhere(void) {
     g_autoptr(GByteArray) file = rich_file();
     for (guint length = 0; length < file->len; length++) {
         g_autoptr(GError) error = NULL;
-        g_autofree uint8_t *bytes = g_memdup2(file->data, length); /* of its own size, so that reading past it shows under ASan */
+        g_autofree uint8_t *bytes =
+            g_memdup2(file->data, length); /* of its own size, so that reading past it shows under ASan */
         g_autoptr(song_t) song = midi_parse(bytes, length, &error);
         if (song)
             g_assert_cmpuint(song->reading.tracks_cut, >, 0);
@@ -251,8 +269,8 @@ static void test_random_damage(void) {
         g_assert_cmpint(song->ticks_per_beat, >, 0);
         for (guint k = 0; k < song->notes->len; k++) {
             const note_t *note = note_at(song, k);
-            g_assert_true(note->pitch < 128 && note->velocity > 0 && note->velocity < 128 && note->program < 128 &&
-                          note->track < song->track_names->len);
+            g_assert_true(note->pitch < 128 && note->velocity > 0 && note->velocity < 128 &&
+                          note->program < 128 && note->track < song->track_names->len);
             g_assert_true(note->onset >= 0 && note->length >= 0 && note->onset + note->length <= song->ticks);
         }
     }
@@ -264,11 +282,15 @@ static void test_random_damage(void) {
 static song_t *random_song(GRand *random) {
     song_t *song = song_new(g_rand_int_range(random, 1, 32768));
     int64_t at[3] = {0};
-    for (int track = 0; track < 3; track++) g_ptr_array_add(song->track_names, g_strdup_printf("track %d", track));
+    for (int track = 0; track < 3; track++)
+        g_ptr_array_add(song->track_names, g_strdup_printf("track %d", track));
     g_ptr_array_add(song->texts, g_strdup("seed 7"));
     for (int i = 0; i < 4; i++) {
-        g_array_append_val(song->tempi, ((tempo_t){.tick = 1000 * i, .bpm = 6e7 / g_rand_int_range(random, 100000, 2000000)}));
-        g_array_append_val(song->meters, ((meter_t){.tick = 1000 * i, .numerator = (uint8_t)(i + 1), .denominator = (uint8_t)(1 << i)}));
+        g_array_append_val(song->tempi, ((tempo_t){.tick = 1000 * i,
+                                                   .bpm = 6e7 / g_rand_int_range(random, 100000, 2000000)}));
+        g_array_append_val(
+            song->meters,
+            ((meter_t){.tick = 1000 * i, .numerator = (uint8_t)(i + 1), .denominator = (uint8_t)(1 << i)}));
         g_array_append_val(song->pedals, ((pedal_t){.tick = 1000 * i, .channel = 1, .down = i % 2 == 0}));
     }
     for (int i = 0; i < 100; i++) {
@@ -327,7 +349,8 @@ static void test_write_and_read(void) {
         g_assert_cmpuint(back->meters->len, ==, 4);
         g_assert_cmpuint(back->pedals->len, ==, 4);
         for (guint k = 0; k < 4; k++) {
-            g_assert_cmpfloat(g_array_index(back->tempi, tempo_t, k).bpm, ==, g_array_index(song->tempi, tempo_t, k).bpm);
+            g_assert_cmpfloat(g_array_index(back->tempi, tempo_t, k).bpm, ==,
+                              g_array_index(song->tempi, tempo_t, k).bpm);
             g_assert_cmpint(g_array_index(back->meters, meter_t, k).numerator, ==, (int)k + 1);
             g_assert_cmpint(g_array_index(back->meters, meter_t, k).denominator, ==, 1 << k);
             g_assert_cmpint(g_array_index(back->pedals, pedal_t, k).down, ==, k % 2 == 0);
@@ -357,7 +380,8 @@ static guint files_in(const char *folder) {
     return n;
 }
 
-/* A disk that is full after 100 bytes: the error names path and cause, the old file stands, and no temporary is left. */
+/* A disk that is full after 100 bytes: the error names path and cause, the old file stands, and no temporary
+ * is left. */
 static void test_full_disk(void) {
     g_autoptr(GRand) random = g_rand_new_with_seed(3);
     g_autoptr(song_t) small = song_new(96);

@@ -1,12 +1,19 @@
-/* The model as a whole: sizes and refusals, weight init, sums over parts of a batch, masks, forward against train, learning by heart. */
+/* The model as a whole: sizes and refusals, weight init, sums over parts of a batch, masks, forward against
+ * train, learning by heart. */
 #include <math.h>
 #include <string.h>
 
 #include "trainer/ops.h"
 #include "trainer/optimizer.h"
 
-static const model_config_t small = {
-    .kind = MODEL_DENSE, .window = 6, .tracks = 2, .planes = 2, .pitches = 12, .hidden = {24, 16}, .n_hidden = 2, .latent = 5};
+static const model_config_t small = {.kind = MODEL_DENSE,
+                                     .window = 6,
+                                     .tracks = 2,
+                                     .planes = 2,
+                                     .pitches = 12,
+                                     .hidden = {24, 16},
+                                     .n_hidden = 2,
+                                     .latent = 5};
 
 static model_t *new_model(const model_config_t *config, size_t max_B) {
     g_autoptr(GError) error = NULL;
@@ -31,7 +38,8 @@ static windows_t *new_windows(const model_config_t *config, size_t B, gboolean w
     w->bits = g_malloc0(bytes);
     w->valid = g_new0(uint32_t, B);
     w->eps = g_new0(real_t, B * config->latent);
-    for (size_t i = 0; i < 8 * bytes; i++) w->bits[i / 8] = (uint8_t)(w->bits[i / 8] | (rng_uniform(&rng, i) < 0.15) << i % 8);
+    for (size_t i = 0; i < 8 * bytes; i++)
+        w->bits[i / 8] = (uint8_t)(w->bits[i / 8] | (rng_uniform(&rng, i) < 0.15) << i % 8);
     for (size_t b = 0; b < B; b++) w->valid[b] = (uint32_t)(whole ? config->window : 1 + b % config->window);
     rng_normal(&noise, w->eps, B * config->latent);
     w->batch = (batch_t){.B = B, .bits = w->bits, .valid = w->valid, .eps = w->eps};
@@ -47,13 +55,17 @@ static void free_windows(windows_t *w) {
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(windows_t, free_windows)
 
 static batch_t part_of(const windows_t *w, const model_config_t *config, size_t first, size_t B) {
-    return (batch_t){.B = B, .bits = w->bits + first * model_window_bytes(config), .valid = w->valid + first, .eps = w->eps + first * config->latent};
+    return (batch_t){.B = B,
+                     .bits = w->bits + first * model_window_bytes(config),
+                     .valid = w->valid + first,
+                     .eps = w->eps + first * config->latent};
 }
 
 static void test_table(void) {
-    static const char *const names[] = {"encoder.0.weight", "encoder.0.bias", "encoder.1.weight", "encoder.1.bias",   "mu.weight",
-                                        "mu.bias",          "logvar.weight",  "logvar.bias",      "decoder.0.weight", "decoder.0.bias",
-                                        "decoder.1.weight", "decoder.1.bias", "output.weight",    "output.bias"};
+    static const char *const names[] = {
+        "encoder.0.weight", "encoder.0.bias", "encoder.1.weight", "encoder.1.bias",   "mu.weight",
+        "mu.bias",          "logvar.weight",  "logvar.bias",      "decoder.0.weight", "decoder.0.bias",
+        "decoder.1.weight", "decoder.1.bias", "output.weight",    "output.bias"};
     static const size_t rows[] = {288, 24, 16, 16, 5, 16, 24}, cols[] = {24, 16, 5, 5, 16, 24, 288};
     g_autoptr(model_t) model = new_model(&small, 2);
     size_t n, end = 0;
@@ -80,7 +92,8 @@ static void test_init(void) {
     g_autoptr(model_t) model = new_model(&small, 2), other = new_model(&small, 2);
     size_t n;
     const param_t *table = model_table(model, &n);
-    g_assert_cmpint(memcmp(model_params(model), model_params(other), model_size(model) * sizeof(real_t)), ==, 0);
+    g_assert_cmpint(memcmp(model_params(model), model_params(other), model_size(model) * sizeof(real_t)), ==,
+                    0);
     model_init(other, 4);
     for (size_t i = 0; i < n; i++) {
         const real_t *x = model_params(model) + table[i].offset;
@@ -92,8 +105,9 @@ static void test_init(void) {
             largest = fmax(largest, fabs((double)x[k]));
         }
         g_assert_cmpfloat(largest, <=, bound * (1 + 1e-6));
-        g_assert_cmpfloat(largest, >, bound * (count < 10 ? 0.4 : 0.8));                           /* fills the interval ... */
-        if (count > 300) g_assert_cmpfloat_with_epsilon(squares / (bound * bound), 1.0 / 3, 0.07); /* ... evenly */
+        g_assert_cmpfloat(largest, >, bound * (count < 10 ? 0.4 : 0.8)); /* fills the interval ... */
+        if (count > 300)
+            g_assert_cmpfloat_with_epsilon(squares / (bound * bound), 1.0 / 3, 0.07); /* ... evenly */
         g_assert_cmpint(memcmp(x, model_params(other) + table[i].offset, count * sizeof *x), !=, 0);
     }
 }
@@ -104,26 +118,79 @@ static void test_refusals(void) {
         size_t max_B;
         const char *names;
     } wrong[] = {
-        {{.window = 0, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 2}, 1, "*window*0*"},
-        {{.window = 1, .tracks = 0, .planes = 1, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 2}, 1, "*tracks*0*"},
-        {{.window = 1, .tracks = 1, .planes = 3, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 2}, 1, "*planes*3*"},
-        {{.window = 1, .tracks = 1, .planes = 1, .pitches = 129, .hidden = {4}, .n_hidden = 1, .latent = 2}, 1, "*pitches*129*"},
-        {{.window = 1, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {0}, .n_hidden = 0, .latent = 2}, 1, "*hidden layers*0*"},
-        {{.window = 1, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {4}, .n_hidden = 9, .latent = 2}, 1, "*hidden layers*9*"},
-        {{.window = 1, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {4, 0}, .n_hidden = 2, .latent = 2}, 1, "*hidden*0*"},
-        {{.window = 1, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 0}, 1, "*latent*0*"},
-        {{.window = 1, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 2}, 0, "*batch*0*"},
-        {{.window = 1, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 2, .loss = (loss_t)7}, 1, "*loss 7*"},
-        {{.kind = MODEL_KINDS, .window = 1, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 2}, 1, "*kind*"},
-        {{.window = 100000, .tracks = 8, .planes = 2, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 2}, 64, "*batch of 64*smaller*"},
-        {{.window = 100000, .tracks = 8, .planes = 2, .pitches = 88, .hidden = {1 << 20}, .n_hidden = 1, .latent = 2}, 1, "*MiB*smaller*"},
+        {{.window = 0, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 2},
+         1,
+         "*window*0*"},
+        {{.window = 1, .tracks = 0, .planes = 1, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 2},
+         1,
+         "*tracks*0*"},
+        {{.window = 1, .tracks = 1, .planes = 3, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 2},
+         1,
+         "*planes*3*"},
+        {{.window = 1, .tracks = 1, .planes = 1, .pitches = 129, .hidden = {4}, .n_hidden = 1, .latent = 2},
+         1,
+         "*pitches*129*"},
+        {{.window = 1, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {0}, .n_hidden = 0, .latent = 2},
+         1,
+         "*hidden layers*0*"},
+        {{.window = 1, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {4}, .n_hidden = 9, .latent = 2},
+         1,
+         "*hidden layers*9*"},
+        {{.window = 1, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {4, 0}, .n_hidden = 2, .latent = 2},
+         1,
+         "*hidden*0*"},
+        {{.window = 1, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 0},
+         1,
+         "*latent*0*"},
+        {{.window = 1, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 2},
+         0,
+         "*batch*0*"},
+        {{.window = 1,
+          .tracks = 1,
+          .planes = 1,
+          .pitches = 88,
+          .hidden = {4},
+          .n_hidden = 1,
+          .latent = 2,
+          .loss = (loss_t)7},
+         1,
+         "*loss 7*"},
+        {{.kind = MODEL_KINDS,
+          .window = 1,
+          .tracks = 1,
+          .planes = 1,
+          .pitches = 88,
+          .hidden = {4},
+          .n_hidden = 1,
+          .latent = 2},
+         1,
+         "*kind*"},
+        {{.window = 100000,
+          .tracks = 8,
+          .planes = 2,
+          .pitches = 88,
+          .hidden = {4},
+          .n_hidden = 1,
+          .latent = 2},
+         64,
+         "*batch of 64*smaller*"},
+        {{.window = 100000,
+          .tracks = 8,
+          .planes = 2,
+          .pitches = 88,
+          .hidden = {1 << 20},
+          .n_hidden = 1,
+          .latent = 2},
+         1,
+         "*MiB*smaller*"},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
         g_autoptr(GError) error = NULL;
         g_assert_null(model_new(&wrong[i].config, wrong[i].max_B, 0, &error));
         g_assert_nonnull(error);
         g_assert_true(error->domain == MODEL_ERROR);
-        if (!g_pattern_match_simple(wrong[i].names, error->message)) g_test_fail_printf("\"%s\" does not name %s", error->message, wrong[i].names);
+        if (!g_pattern_match_simple(wrong[i].names, error->message))
+            g_test_fail_printf("\"%s\" does not name %s", error->message, wrong[i].names);
     }
 }
 
@@ -136,11 +203,13 @@ static void test_parts(void) {
         g_autoptr(windows_t) w = new_windows(&config, B, FALSE);
         g_autoptr(model_t) whole = new_model(&config, B), parts = new_model(&config, B);
         model_losses_t all, part, sum = {0};
-        model_train(whole, &w->batch, &(model_objective_t){.beta = 0.5, .free_bits = 0.1, .scale = 1.0 / B}, &all);
+        model_train(whole, &w->batch, &(model_objective_t){.beta = 0.5, .free_bits = 0.1, .scale = 1.0 / B},
+                    &all);
         static const size_t cuts[] = {0, 1, 4, 9, 12};
         for (size_t i = 0; i + 1 < G_N_ELEMENTS(cuts); i++) {
             const batch_t batch = part_of(w, &config, cuts[i], cuts[i + 1] - cuts[i]);
-            model_train(parts, &batch, &(model_objective_t){.beta = 0.5, .free_bits = 0.1, .scale = 1.0 / B}, &part);
+            model_train(parts, &batch, &(model_objective_t){.beta = 0.5, .free_bits = 0.1, .scale = 1.0 / B},
+                        &part);
             sum.nll += part.nll;
             sum.kl += part.kl;
         }
@@ -166,17 +235,20 @@ static void test_masks(void) {
     model_losses_t a, b;
     for (size_t pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < B * model_window_bytes(&config); i++) {
-            const size_t window = i / model_window_bytes(&config), t = i % model_window_bytes(&config) / frame;
+            const size_t window = i / model_window_bytes(&config),
+                         t = i % model_window_bytes(&config) / frame;
             if (t >= w->valid[window])
                 w->bits[i] = pass ? 0xFF : 0;
             else if (i % 2)
                 w->bits[i] = (uint8_t)(pass ? w->bits[i] | 0xF8 : w->bits[i] & 0x07);
         }
-        model_train(pass ? dirty : clean, &w->batch, &(model_objective_t){.beta = 1, .free_bits = 0, .scale = 1}, pass ? &b : &a);
+        model_train(pass ? dirty : clean, &w->batch,
+                    &(model_objective_t){.beta = 1, .free_bits = 0, .scale = 1}, pass ? &b : &a);
     }
     g_assert_cmpfloat(a.nll, ==, b.nll);
     g_assert_cmpfloat(a.kl, ==, b.kl);
-    g_assert_cmpint(memcmp(model_gradient(clean), model_gradient(dirty), model_size(clean) * sizeof(real_t)), ==, 0);
+    g_assert_cmpint(memcmp(model_gradient(clean), model_gradient(dirty), model_size(clean) * sizeof(real_t)),
+                    ==, 0);
 }
 
 /* forward, encode, decode and reconstruction agree with train, to the bit. */
@@ -193,11 +265,13 @@ static void test_forward(void) {
     for (size_t b = 0; b < B; b++) sum_nll += nll[b], sum_kl += kl[b];
     g_assert_cmpfloat(sum_nll, ==, losses.nll);
     g_assert_cmpfloat(sum_kl, ==, losses.kl);
-    g_autofree real_t *z = g_memdup2(model_z(model), B * Z * sizeof(real_t)), *mu = g_memdup2(model_mu(model), B * Z * sizeof(real_t));
+    g_autofree real_t *z = g_memdup2(model_z(model), B * Z * sizeof(real_t)),
+                      *mu = g_memdup2(model_mu(model), B * Z * sizeof(real_t));
     g_autofree real_t *logvar = g_memdup2(model_logvar(model), B * Z * sizeof(real_t));
     g_autofree real_t *logits = g_memdup2(model_logits(model), B * D * sizeof(real_t));
     for (size_t i = 0; i < B * Z; i++)
-        g_assert_cmpfloat_with_epsilon((double)z[i], (double)mu[i] + exp(0.5 * (double)logvar[i]) * (double)w->eps[i], 1e-5);
+        g_assert_cmpfloat_with_epsilon(
+            (double)z[i], (double)mu[i] + exp(0.5 * (double)logvar[i]) * (double)w->eps[i], 1e-5);
     model_encode(model, &w->batch);
     g_assert_cmpint(memcmp(mu, model_mu(model), B * Z * sizeof(real_t)), ==, 0);
     model_decode(model, z, B);
@@ -227,7 +301,8 @@ static void scale_row(model_t *model, const char *name, size_t row, double by) {
     for (size_t i = 0; i < cols; i++) weights[i] = (real_t)(weights[i] * by);
 }
 
-/* Units that are silenced in all windows: as if what goes out from them were 0, and what goes out from the others divided by the rate. */
+/* Units that are silenced in all windows: as if what goes out from them were 0, and what goes out from the
+ * others divided by the rate. */
 static void test_dropout(void) {
     enum { B = 5 };
     const double rate = 0.75;
@@ -239,7 +314,8 @@ static void test_dropout(void) {
     for (size_t i = 0; i < B * units; i++) keep[i] = i % units % 3 != 1;
     for (size_t layer = 0; layer < 2 * n; layer++) {
         const gboolean last = layer % n == n - 1, encoder = layer < n;
-        g_autofree char *next = g_strdup_printf("%s.%zu.weight", encoder ? "encoder" : "decoder", layer % n + 1);
+        g_autofree char *next =
+            g_strdup_printf("%s.%zu.weight", encoder ? "encoder" : "decoder", layer % n + 1);
         for (size_t i = 0; i < small.hidden[encoder ? layer : 2 * n - 1 - layer]; i++, unit++) {
             const double by = keep[unit] ? 1 / rate : 0;
             scale_row(plain, !last ? next : encoder ? "mu.weight" : "output.weight", i, by);
@@ -272,7 +348,9 @@ static void test_not_finite(void) {
         const size_t cols = MIN(table[i].cols, G_N_ELEMENTS(saved));
         memcpy(saved, weight, cols * sizeof *saved);
         for (size_t k = 0; k < cols; k++) weight[k] = NAN;
-        for (size_t b = 0; b < 3; b++) w->bits[b * model_window_bytes(&small)] |= 1; /* row 0 of the first matrix acts where cell 0 sounds */
+        for (size_t b = 0; b < 3; b++)
+            w->bits[b * model_window_bytes(&small)] |=
+                1; /* row 0 of the first matrix acts where cell 0 sounds */
         model_losses_t losses;
         model_train(model, &w->batch, &(model_objective_t){.beta = 1, .free_bits = 0, .scale = 1}, &losses);
         g_assert_false(isfinite(losses.nll) && isfinite(losses.kl));
@@ -288,14 +366,16 @@ static void test_by_heart(void) {
     for (config.loss = LOSS_BCE; config.loss <= LOSS_MSE; config.loss++) {
         g_autoptr(windows_t) w = new_windows(&config, B, TRUE);
         g_autoptr(model_t) model = new_model(&config, B);
-        const optimizer_config_t adam = {.learning_rate = 5e-3, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8};
+        const optimizer_config_t adam = {
+            .learning_rate = 5e-3, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8};
         g_autoptr(optimizer_t) optimizer = optimizer_new(&adam, model_size(model));
         for (uint64_t step = 0; step < STEPS; step++) {
             const rng_t noise = rng_make(1, RNG_NOISE, step, 0);
             rng_normal(&noise, w->eps, B * config.latent);
             memset(model_gradient(model), 0, model_size(model) * sizeof(real_t));
             model_losses_t losses;
-            model_train(model, &w->batch, &(model_objective_t){.beta = 1e-3, .free_bits = 0, .scale = 1.0 / B}, &losses);
+            model_train(model, &w->batch,
+                        &(model_objective_t){.beta = 1e-3, .free_bits = 0, .scale = 1.0 / B}, &losses);
             optimizer_step(optimizer, model, adam.learning_rate);
         }
         double nll[B], sum = 0;
@@ -305,7 +385,8 @@ static void test_by_heart(void) {
         const size_t D = model_cells(&config), P = config.pitches, stride = (P + 7) / 8;
         for (size_t b = 0; b < B; b++) sum += nll[b];
         for (size_t i = 0; i < B * D; i++) {
-            const gboolean on = w->bits[i / P * stride + i % P / 8] >> (i % P % 8) & 1, guess = model_logits(model)[i] > 0;
+            const gboolean on = w->bits[i / P * stride + i % P / 8] >> (i % P % 8) & 1,
+                           guess = model_logits(model)[i] > 0;
             hit += (size_t)(on && guess);
             sounding += (size_t)on;
             predicted += (size_t)guess;

@@ -1,4 +1,5 @@
-/* Each layer beside its plain twin in double: over pitches that fill bytes and that do not, masks, far logits, NaN. (Gradients: double_gradients.c.) */
+/* Each layer beside its plain twin in double: over pitches that fill bytes and that do not, masks, far
+ * logits, NaN. (Gradients: double_gradients.c.) */
 #include <glib.h>
 #include <math.h>
 #include <string.h>
@@ -60,8 +61,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(windows_t, free_windows)
 static const struct {
     size_t B, T, planes, P;
     double density;
-} shapes[] = {{1, 1, 1, 1, 0.5},    {3, 4, 1, 5, 0.3},   {5, 7, 2, 8, 0.3},   {4, 3, 3, 12, 0.2}, {7, 30, 1, 88, 0.05},
-              {3, 100, 2, 48, 0.1}, {2, 9, 8, 128, 0.1}, {6, 5, 1, 127, 1.0}, {3, 5, 2, 88, 0.0}};
+} shapes[] = {{1, 1, 1, 1, 0.5},   {3, 4, 1, 5, 0.3},    {5, 7, 2, 8, 0.3},
+              {4, 3, 3, 12, 0.2},  {7, 30, 1, 88, 0.05}, {3, 100, 2, 48, 0.1},
+              {2, 9, 8, 128, 0.1}, {6, 5, 1, 127, 1.0},  {3, 5, 2, 88, 0.0}};
 
 /* || a - b || / || b ||; differences below the smallest floats do not count. */
 static double distance(const real_t *a, const double *b, size_t n) {
@@ -75,7 +77,8 @@ static double distance(const real_t *a, const double *b, size_t n) {
 
 static void test_list_active(void) {
     for (size_t k = 0; k < G_N_ELEMENTS(shapes); k++) {
-        g_autoptr(windows_t) w = new_windows(shapes[k].B, shapes[k].T, shapes[k].planes, shapes[k].P, shapes[k].density);
+        g_autoptr(windows_t) w =
+            new_windows(shapes[k].B, shapes[k].T, shapes[k].planes, shapes[k].P, shapes[k].density);
         g_autofree uint32_t *start = g_new(uint32_t, w->D + 1), *window = g_new(uint32_t, w->x.B * w->D + 1);
         ops_list_active(&w->x, start, window);
         uint32_t next = 0;
@@ -92,12 +95,15 @@ static void test_linear_bits(void) {
     static const size_t outputs[] = {1, 7, 16, 65};
     for (size_t k = 0; k < G_N_ELEMENTS(shapes) * G_N_ELEMENTS(outputs); k++) {
         const size_t s = k / G_N_ELEMENTS(outputs), N = outputs[k % G_N_ELEMENTS(outputs)];
-        g_autoptr(windows_t) w = new_windows(shapes[s].B, shapes[s].T, shapes[s].planes, shapes[s].P, shapes[s].density);
+        g_autoptr(windows_t) w =
+            new_windows(shapes[s].B, shapes[s].T, shapes[s].planes, shapes[s].P, shapes[s].density);
         const size_t B = w->x.B, D = w->D;
         g_autofree uint32_t *start = g_new(uint32_t, D + 1), *window = g_new(uint32_t, B * D + 1);
-        g_autofree real_t *W = new_normal(1, D * N, 1), *bias = new_normal(2, N, 1), *dy = new_normal(3, B * N, 1), *y = g_new(real_t, B * N);
+        g_autofree real_t *W = new_normal(1, D * N, 1), *bias = new_normal(2, N, 1),
+                          *dy = new_normal(3, B * N, 1), *y = g_new(real_t, B * N);
         g_autofree real_t *dW = new_normal(4, D * N, 1), *dbias = new_normal(5, N, 1);
-        g_autofree double *y2 = g_new0(double, B *N), *dW2 = g_new0(double, D *N), *dbias2 = g_new0(double, N);
+        g_autofree double *y2 = g_new0(double, B *N), *dW2 = g_new0(double, D *N),
+                          *dbias2 = g_new0(double, N);
         for (size_t i = 0; i < D * N; i++) dW2[i] = (double)dW[i]; /* gradients are added to what is there */
         for (size_t n = 0; n < N; n++) dbias2[n] = (double)dbias[n];
         for (size_t b = 0; b < B; b++)
@@ -105,7 +111,8 @@ static void test_linear_bits(void) {
                 y2[b * N + n] = (double)bias[n];
                 dbias2[n] += (double)dy[b * N + n];
                 for (size_t d = 0; d < D; d++)
-                    if (w->cells[b * D + d]) y2[b * N + n] += (double)W[d * N + n], dW2[d * N + n] += (double)dy[b * N + n];
+                    if (w->cells[b * D + d])
+                        y2[b * N + n] += (double)W[d * N + n], dW2[d * N + n] += (double)dy[b * N + n];
             }
         ops_list_active(&w->x, start, window);
         ops_linear_bits(start, window, W, bias, y, B, D, N);
@@ -120,9 +127,12 @@ static void test_linear(void) {
     static const size_t sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {64, 33, 17}, {2, 100, 300}};
     for (size_t k = 0; k < G_N_ELEMENTS(sizes); k++) {
         const size_t B = sizes[k][0], M = sizes[k][1], N = sizes[k][2];
-        g_autofree real_t *x = new_normal(1, B * M, 1), *W = new_normal(2, M * N, 1), *bias = new_normal(3, N, 1), *dy = new_normal(4, B * N, 1);
-        g_autofree real_t *y = g_new(real_t, B * N), *dx = g_new(real_t, B * M), *dW = new_normal(5, M * N, 1), *dbias = new_normal(6, N, 1);
-        g_autofree double *y2 = g_new0(double, B *N), *dx2 = g_new0(double, B *M), *dW2 = g_new0(double, M *N), *dbias2 = g_new0(double, N);
+        g_autofree real_t *x = new_normal(1, B * M, 1), *W = new_normal(2, M * N, 1),
+                          *bias = new_normal(3, N, 1), *dy = new_normal(4, B * N, 1);
+        g_autofree real_t *y = g_new(real_t, B * N), *dx = g_new(real_t, B * M),
+                          *dW = new_normal(5, M * N, 1), *dbias = new_normal(6, N, 1);
+        g_autofree double *y2 = g_new0(double, B *N), *dx2 = g_new0(double, B *M),
+                          *dW2 = g_new0(double, M *N), *dbias2 = g_new0(double, N);
         for (size_t i = 0; i < M * N; i++) dW2[i] = (double)dW[i];
         for (size_t n = 0; n < N; n++) dbias2[n] = (double)dbias[n];
         for (size_t b = 0; b < B; b++)
@@ -155,7 +165,8 @@ static void test_relu(void) {
 
 /* log(1 + exp(-|l|)) etc. by the library, one cell at a time. */
 static void plain_loss(gboolean mse, double l, int x, double *loss, double *gradient) {
-    const double e = exp(-fabs(l)), sigmoid = l >= 0 ? 1 / (1 + e) : e / (1 + e), rest = l >= 0 ? e / (1 + e) : 1 / (1 + e);
+    const double e = exp(-fabs(l)), sigmoid = l >= 0 ? 1 / (1 + e) : e / (1 + e),
+                 rest = l >= 0 ? e / (1 + e) : 1 / (1 + e);
     if (mse) {
         const double d = x ? -rest : sigmoid;
         *loss = d * d;
@@ -166,13 +177,16 @@ static void plain_loss(gboolean mse, double l, int x, double *loss, double *grad
     }
 }
 
-typedef void (*loss_fn)(const ops_bits_t *x, const real_t *logits, real_t *dlogits, double scale, double *nll);
+typedef void (*loss_fn)(const ops_bits_t *x, const real_t *logits, real_t *dlogits, double scale,
+                        double *nll);
 
 static void check_losses(size_t k, gboolean mse, double sigma) {
     const loss_fn loss = mse ? ops_mse_logits : ops_bce_logits;
-    g_autoptr(windows_t) w = new_windows(shapes[k].B, shapes[k].T, shapes[k].planes, shapes[k].P, shapes[k].density);
+    g_autoptr(windows_t) w =
+        new_windows(shapes[k].B, shapes[k].T, shapes[k].planes, shapes[k].P, shapes[k].density);
     const size_t B = w->x.B, D = w->D;
-    g_autofree real_t *logits = new_normal(k, B * D, sigma), *dlogits = g_new(real_t, B * D), *in_place = g_memdup2(logits, B * D * sizeof(real_t));
+    g_autofree real_t *logits = new_normal(k, B * D, sigma), *dlogits = g_new(real_t, B * D),
+                      *in_place = g_memdup2(logits, B * D * sizeof(real_t));
     g_autofree double *nll = g_new(double, B), *again = g_new(double, B), *gradient = g_new0(double, B *D);
     loss(&w->x, logits, dlogits, 0.5, nll);
     for (size_t b = 0; b < B; b++) {
@@ -202,7 +216,8 @@ static void test_losses(void) {
             for (gboolean mse = FALSE; mse <= TRUE; mse++) check_losses(k, mse, sigmas[i]);
 }
 
-/* Cell by cell over the whole range of logits: loss and gradient to 1e-6 of themselves, also where they are tiny. */
+/* Cell by cell over the whole range of logits: loss and gradient to 1e-6 of themselves, also where they are
+ * tiny. */
 static void test_loss_range(void) {
     for (double l = -86; l <= 86; l += 0.0137) {
         for (unsigned x = 0; x < 4; x++) {
@@ -229,7 +244,8 @@ static void test_loss_extremes(void) {
     double nll;
     ops_bce_logits(&x, logits, dlogits, 1, &nll);
     g_assert_cmpfloat_with_epsilon(nll, 2e4, 1e-2);
-    g_assert_true(dlogits[0] == 1 && fabsf((float)dlogits[1]) < 1e-30f && fabsf((float)dlogits[2]) < 1e-30f && dlogits[3] == -1);
+    g_assert_true(dlogits[0] == 1 && fabsf((float)dlogits[1]) < 1e-30f && fabsf((float)dlogits[2]) < 1e-30f &&
+                  dlogits[3] == -1);
     ops_mse_logits(&x, logits, dlogits, 1, &nll);
     g_assert_cmpfloat_with_epsilon(nll, 2, 1e-6);
     for (size_t i = 0; i < 4; i++) g_assert_true(fabsf((float)dlogits[i]) < 1e-30f);
@@ -253,7 +269,8 @@ static void test_kl(void) {
     g_assert_cmpfloat(kl[0], ==, 0);
     g_assert_cmpfloat_with_epsilon(kl[1], 0.5 * (1 + 4 + exp(1) - 1 - 1), 1e-12);
     g_assert_true(isnan(kl[2]));
-    const real_t near[] = {(real_t)1e-4}, none[] = {0}; /* no cancellation near the prior: exp(l) - 1 - l = l^2 / 2 */
+    const real_t near[] = {(real_t)1e-4},
+                 none[] = {0}; /* no cancellation near the prior: exp(l) - 1 - l = l^2 / 2 */
     ops_kl(none, near, kl, 1, 1);
     g_assert_cmpfloat_with_epsilon(kl[0] / 2.5e-9, 1, 1e-3);
 }
@@ -270,9 +287,11 @@ static void test_sample_latent(void) {
 
 /* OpenBLAS and BLIS have threads to set, others have not. */
 static void test_blas(void) {
-    const gboolean threaded = g_str_has_prefix(ops_describe_blas(), "OpenBLAS ") || g_str_has_prefix(ops_describe_blas(), "BLIS ");
+    const gboolean threaded =
+        g_str_has_prefix(ops_describe_blas(), "OpenBLAS ") || g_str_has_prefix(ops_describe_blas(), "BLIS ");
     for (int threads = 2; threads >= 0; threads--) { /* at least one */
-        g_autofree char *end = threaded ? g_strdup_printf("threads: %d", MAX(threads, 1)) : g_strdup("of one thread");
+        g_autofree char *end =
+            threaded ? g_strdup_printf("threads: %d", MAX(threads, 1)) : g_strdup("of one thread");
         ops_set_threads(threads);
         g_assert_true(g_str_has_suffix(ops_describe_blas(), end));
     }

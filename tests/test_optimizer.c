@@ -1,12 +1,18 @@
-/* Adam and AdamW beside a plain twin in double, the weights' average, clipping, refusal of gradients that are not finite, schedules against closed forms. PyTorch's own values:
- * test_golden.c. */
+/* Adam and AdamW beside a plain twin in double, the weights' average, clipping, refusal of gradients that are
+ * not finite, schedules against closed forms. PyTorch's own values: test_golden.c. */
 #include <math.h>
 #include <string.h>
 
 #include "trainer/optimizer.h"
 
-static const model_config_t small = {
-    .kind = MODEL_DENSE, .window = 3, .tracks = 1, .planes = 1, .pitches = 12, .hidden = {9}, .n_hidden = 1, .latent = 3};
+static const model_config_t small = {.kind = MODEL_DENSE,
+                                     .window = 3,
+                                     .tracks = 1,
+                                     .planes = 1,
+                                     .pitches = 12,
+                                     .hidden = {9},
+                                     .n_hidden = 1,
+                                     .latent = 3};
 
 static model_t *new_model(void) {
     model_t *model = model_new(&small, 1, 0, NULL);
@@ -62,14 +68,17 @@ static void test_against_twin(void) {
         for (uint64_t step = 0; step < 20; step++) {
             const double rate = config->learning_rate * (1 + (double)(step % 3)), size = step % 2 ? 3 : 0.1;
             const double norm = set_gradient(model, step, size);
-            const double clip = config->clip_norm > 0 && norm + 1e-6 > config->clip_norm ? config->clip_norm / (norm + 1e-6) : 1;
+            const double clip = config->clip_norm > 0 && norm + 1e-6 > config->clip_norm
+                                    ? config->clip_norm / (norm + 1e-6)
+                                    : 1;
             const double t = (double)step + 1, d = fmin(config->average, t / (t + 9));
             for (size_t i = 0; i < n; i++) {
                 const double g = clip * (double)model_gradient(model)[i];
                 m[i] = config->beta1 * m[i] + (1 - config->beta1) * g;
                 v[i] = config->beta2 * v[i] + (1 - config->beta2) * g * g;
                 if (decayed[i]) theta[i] -= rate * config->weight_decay * theta[i];
-                const double m_hat = m[i] / (1 - pow(config->beta1, t)), v_hat = v[i] / (1 - pow(config->beta2, t));
+                const double m_hat = m[i] / (1 - pow(config->beta1, t)),
+                             v_hat = v[i] / (1 - pow(config->beta2, t));
                 theta[i] -= rate * m_hat / (sqrt(v_hat) + config->epsilon);
                 average[i] = d * average[i] + (1 - d) * theta[i];
             }
@@ -83,7 +92,9 @@ static void test_against_twin(void) {
             m_wrong = fmax(m_wrong, fabs((double)optimizer->m[i] - m[i]));
             m_largest = fmax(m_largest, fabs(m[i]));
             largest = fmax(largest, fabs(theta[i]));
-            if (!used[i]) g_assert_cmpfloat(fabs((double)model_params(model)[i]) + fabs((double)optimizer->m[i]), ==, 0);
+            if (!used[i])
+                g_assert_cmpfloat(fabs((double)model_params(model)[i]) + fabs((double)optimizer->m[i]), ==,
+                                  0);
             if (!used[i] && optimizer->average) g_assert_cmpfloat((double)optimizer->average[i], ==, 0);
         }
         g_assert_true((optimizer->average != NULL) == (config->average > 0));
@@ -93,7 +104,8 @@ static void test_against_twin(void) {
     }
 }
 
-/* A gradient with a NaN or an infinity changes nothing at all; one whose square overflows float is clipped like any other. */
+/* A gradient with a NaN or an infinity changes nothing at all; one whose square overflows float is clipped
+ * like any other. */
 static void test_not_finite(void) {
     g_autoptr(model_t) model = new_model();
     const optimizer_config_t config = {1e-3, 0.9, 0.999, 1e-8, 0.1, 1, 0.9};
@@ -101,15 +113,19 @@ static void test_not_finite(void) {
     g_autoptr(optimizer_t) optimizer = optimizer_new(&config, n);
     set_gradient(model, 0, 1);
     optimizer_step(optimizer, model, 1e-3);
-    g_autofree real_t *theta = g_memdup2(model_params(model), bytes), *m = g_memdup2(optimizer->m, bytes), *v = g_memdup2(optimizer->v, bytes);
+    g_autofree real_t *theta = g_memdup2(model_params(model), bytes), *m = g_memdup2(optimizer->m, bytes),
+                      *v = g_memdup2(optimizer->v, bytes);
     g_autofree real_t *average = g_memdup2(optimizer->average, bytes);
     const real_t broken[] = {NAN, (real_t)INFINITY, (real_t)-INFINITY};
     for (size_t i = 0; i < G_N_ELEMENTS(broken); i++) {
         set_gradient(model, 1, 1);
         model_gradient(model)[5 + 40 * i] = broken[i];
         g_assert_false(isfinite(optimizer_step(optimizer, model, 1e-3)));
-        g_assert_true(optimizer->step == 1 && optimizer->averaged == 1 && memcmp(average, optimizer->average, bytes) == 0);
-        g_assert_cmpint(memcmp(theta, model_params(model), bytes) | memcmp(m, optimizer->m, bytes) | memcmp(v, optimizer->v, bytes), ==, 0);
+        g_assert_true(optimizer->step == 1 && optimizer->averaged == 1 &&
+                      memcmp(average, optimizer->average, bytes) == 0);
+        g_assert_cmpint(memcmp(theta, model_params(model), bytes) | memcmp(m, optimizer->m, bytes) |
+                            memcmp(v, optimizer->v, bytes),
+                        ==, 0);
     }
     set_gradient(model, 1, 1);
     model_gradient(model)[0] = 1e30f; /* its square is no float, but a double */
@@ -121,7 +137,8 @@ static void test_not_finite(void) {
 static void test_deterministic(void) {
     const optimizer_config_t config = {1e-3, 0.9, 0.999, 1e-8, 0.01, 0.5, 0};
     g_autoptr(model_t) a = new_model(), b = new_model();
-    g_autoptr(optimizer_t) first = optimizer_new(&config, model_size(a)), second = optimizer_new(&config, model_size(b));
+    g_autoptr(optimizer_t) first = optimizer_new(&config, model_size(a)),
+                           second = optimizer_new(&config, model_size(b));
     g_assert_cmpuint((uintptr_t)first->m % 64 + (uintptr_t)first->v % 64, ==, 0);
     for (uint64_t step = 0; step < 5; step++) {
         set_gradient(a, step, 1);
@@ -133,10 +150,12 @@ static void test_deterministic(void) {
 
 /* The average changes nothing in training; swapping it in and out gives back every bit of both. */
 static void test_average(void) {
-    const optimizer_config_t plain = {1e-3, 0.9, 0.999, 1e-8, 0.01, 0.5, 0}, averaging = {1e-3, 0.9, 0.999, 1e-8, 0.01, 0.5, 0.8};
+    const optimizer_config_t plain = {1e-3, 0.9, 0.999, 1e-8, 0.01, 0.5, 0},
+                             averaging = {1e-3, 0.9, 0.999, 1e-8, 0.01, 0.5, 0.8};
     g_autoptr(model_t) a = new_model(), b = new_model();
     const size_t bytes = model_size(a) * sizeof(real_t);
-    g_autoptr(optimizer_t) first = optimizer_new(&plain, model_size(a)), second = optimizer_new(&averaging, model_size(b));
+    g_autoptr(optimizer_t) first = optimizer_new(&plain, model_size(a)),
+                           second = optimizer_new(&averaging, model_size(b));
     g_autofree real_t *start = g_memdup2(model_params(b), bytes);
     optimizer_swap_average(second, b); /* none yet */
     g_assert_cmpint(memcmp(model_params(b), start, bytes), ==, 0);
@@ -145,13 +164,16 @@ static void test_average(void) {
         set_gradient(b, step, 1);
         optimizer_step(first, a, 1e-2);
         optimizer_step(second, b, 1e-2);
-        g_autofree real_t *theta = g_memdup2(model_params(b), bytes), *average = g_memdup2(second->average, bytes);
+        g_autofree real_t *theta = g_memdup2(model_params(b), bytes),
+                          *average = g_memdup2(second->average, bytes);
         g_assert_cmpint(memcmp(model_params(a), theta, bytes), ==, 0);
         g_assert_cmpint(memcmp(average, theta, bytes), !=, 0);
         optimizer_swap_average(second, b);
-        g_assert_true(memcmp(model_params(b), average, bytes) == 0 && memcmp(second->average, theta, bytes) == 0);
+        g_assert_true(memcmp(model_params(b), average, bytes) == 0 &&
+                      memcmp(second->average, theta, bytes) == 0);
         optimizer_swap_average(second, b);
-        g_assert_true(memcmp(model_params(b), theta, bytes) == 0 && memcmp(second->average, average, bytes) == 0);
+        g_assert_true(memcmp(model_params(b), theta, bytes) == 0 &&
+                      memcmp(second->average, average, bytes) == 0);
     }
     optimizer_swap_average(first, a); /* keeps none */
     g_assert_cmpint(memcmp(model_params(a), model_params(b), bytes), ==, 0);
@@ -163,13 +185,16 @@ static void test_schedule(void) {
     /* warm-up: 1/10, 2/10, ... of the peak, never 0 */
     for (int64_t step = 0; step < 10; step++)
         for (decay_t decay = DECAY_CONSTANT; decay <= DECAY_COSINE; decay++)
-            g_assert_cmpfloat_with_epsilon(optimizer_schedule(1, decay, step, 10, 110, 0.1), (double)(step + 1) / 10, 1e-15);
+            g_assert_cmpfloat_with_epsilon(optimizer_schedule(1, decay, step, 10, 110, 0.1),
+                                           (double)(step + 1) / 10, 1e-15);
     g_assert_cmpfloat(optimizer_schedule(1, DECAY_CONSTANT, 10, 10, 110, 0.1), ==, 1);
     /* cosine: peak, the middle, thirds (cos(60 degrees) = 1/2), the end and beyond */
     g_assert_cmpfloat_with_epsilon(optimizer_schedule(4, DECAY_COSINE, 10, 10, 130, 0.1), 4, 1e-12);
-    g_assert_cmpfloat_with_epsilon(optimizer_schedule(4, DECAY_COSINE, 50, 10, 130, 0.1), 4 * (0.1 + 0.9 * 0.75), 1e-12);
+    g_assert_cmpfloat_with_epsilon(optimizer_schedule(4, DECAY_COSINE, 50, 10, 130, 0.1),
+                                   4 * (0.1 + 0.9 * 0.75), 1e-12);
     g_assert_cmpfloat_with_epsilon(optimizer_schedule(4, DECAY_COSINE, 70, 10, 130, 0.1), 4 * 0.55, 1e-12);
-    g_assert_cmpfloat_with_epsilon(optimizer_schedule(4, DECAY_COSINE, 90, 10, 130, 0.1), 4 * (0.1 + 0.9 * 0.25), 1e-12);
+    g_assert_cmpfloat_with_epsilon(optimizer_schedule(4, DECAY_COSINE, 90, 10, 130, 0.1),
+                                   4 * (0.1 + 0.9 * 0.25), 1e-12);
     g_assert_cmpfloat_with_epsilon(optimizer_schedule(4, DECAY_COSINE, 130, 10, 130, 0.1), 0.4, 1e-12);
     g_assert_cmpfloat_with_epsilon(optimizer_schedule(4, DECAY_COSINE, 999, 10, 130, 0.1), 0.4, 1e-12);
     double last = 5;
@@ -180,7 +205,8 @@ static void test_schedule(void) {
     }
     /* runs shorter than their warm-up, and no steps at all */
     g_assert_cmpfloat_with_epsilon(optimizer_schedule(1, DECAY_COSINE, 4, 10, 5, 0.1), 0.5, 1e-15);
-    g_assert_true(isfinite(optimizer_schedule(1, DECAY_COSINE, 10, 10, 5, 0.1)) && isfinite(optimizer_schedule(1, DECAY_COSINE, 0, 0, 0, 0)));
+    g_assert_true(isfinite(optimizer_schedule(1, DECAY_COSINE, 10, 10, 5, 0.1)) &&
+                  isfinite(optimizer_schedule(1, DECAY_COSINE, 0, 0, 0, 0)));
 }
 
 int main(int argc, char **argv) {

@@ -1,5 +1,5 @@
-/* order: every sample once, groups that fit, a shuffle that keeps no trace of the corpus' order, and the same order as
- * ever where all is one group. */
+/* order: every sample once, groups that fit, a shuffle that keeps no trace of the corpus' order, and the same
+ * order as ever where all is one group. */
 #include <math.h>
 #include <string.h>
 
@@ -13,7 +13,10 @@ static size_t make_blocks(order_block_t *blocks, size_t n) {
     size_t bytes = 0;
     int64_t slots = 0;
     for (size_t i = 0; i < n; i++) {
-        blocks[i] = (order_block_t){.first_song = i, .n_songs = 1, .first_slot = slots, .slots = 1 + (int64_t)rng_below(&rng, 2 * i, 9)};
+        blocks[i] = (order_block_t){.first_song = i,
+                                    .n_songs = 1,
+                                    .first_slot = slots,
+                                    .slots = 1 + (int64_t)rng_below(&rng, 2 * i, 9)};
         blocks[i].bytes = (size_t)blocks[i].slots * (50 + rng_below(&rng, 2 * i + 1, 100));
         slots += blocks[i].slots;
         bytes += blocks[i].bytes;
@@ -38,7 +41,8 @@ static void test_one_group(void) {
         const rng_t rng = rng_make(7, RNG_SHUFFLE, (uint64_t)epoch, 0);
         order_plan(order, epoch);
         for (int64_t i = 0; i < order_samples(order); i++)
-            g_assert_cmpint(order_slot(order, i), ==, (int64_t)rng_permute(&rng, (uint64_t)i, (uint64_t)order_samples(order)));
+            g_assert_cmpint(order_slot(order, i), ==,
+                            (int64_t)rng_permute(&rng, (uint64_t)i, (uint64_t)order_samples(order)));
     }
 }
 
@@ -62,7 +66,9 @@ static void check_group(const order_t *order, size_t group, gboolean *seen) {
         g_assert_false(seen[slot]);
         seen[slot] = TRUE;
         size_t k = 0;
-        while (k < n && slot >= order_block(order, blocks[k])->first_slot + order_block(order, blocks[k])->slots) k++;
+        while (k < n &&
+               slot >= order_block(order, blocks[k])->first_slot + order_block(order, blocks[k])->slots)
+            k++;
         g_assert_true(k < n && slot >= order_block(order, blocks[k])->first_slot);
     }
 }
@@ -79,10 +85,12 @@ static void test_groups(void) {
         for (int64_t i = 0; i < order_samples(order); i++) g_assert_true(seen[i]);
         order_plan(copy, epoch + 3); /* planned in any sequence */
         order_plan(copy, epoch);
-        for (int64_t i = 0; i < order_samples(order); i++) g_assert_cmpint(order_slot(order, i), ==, order_slot(copy, i));
+        for (int64_t i = 0; i < order_samples(order); i++)
+            g_assert_cmpint(order_slot(order, i), ==, order_slot(copy, i));
         for (size_t n = 1; n < 400; n += 13)
             for (int64_t i = 0; i + (int64_t)n <= order_samples(order); i++)
-                g_assert_cmpuint(order_group_of(order, i + (int64_t)n - 1) - order_group_of(order, i), <, order_most_groups(order, n));
+                g_assert_cmpuint(order_group_of(order, i + (int64_t)n - 1) - order_group_of(order, i), <,
+                                 order_most_groups(order, n));
     }
     g_assert_cmpuint(order_most_groups(order, 2), ==, 2);
 }
@@ -126,7 +134,8 @@ static void test_shuffle(void) {
     }
     g_assert_cmpfloat(worst, <, 0.3); /* of blocks in 8 groups: standard deviation about 0.07 */
     g_assert_cmpfloat(fabs(mean), <, 0.02);
-    g_assert_cmpfloat(fabs(together / (EPOCHS * (BLOCKS - 1)) - 1.0 / GROUPS), <, 0.02); /* neighbours meet like any two */
+    g_assert_cmpfloat(fabs(together / (EPOCHS * (BLOCKS - 1)) - 1.0 / GROUPS), <,
+                      0.02); /* neighbours meet like any two */
     g_assert_cmpfloat(fabs(again / (EPOCHS * (BLOCKS - 1)) - 1.0 / GROUPS), <, 0.02);
     g_assert_cmpfloat(repeated, <, 3.0 * EPOCHS); /* of n: about one an epoch */
 }
@@ -144,8 +153,9 @@ static void test_seed(void) {
 
 /* One block larger than all others together: groups may be empty, and nothing is lost. */
 static void test_large_block(void) {
-    const order_block_t blocks[] = {
-        {.slots = 3, .bytes = 10}, {.first_slot = 3, .slots = 2, .bytes = 500}, {.first_slot = 5, .slots = 4, .bytes = 10}};
+    const order_block_t blocks[] = {{.slots = 3, .bytes = 10},
+                                    {.first_slot = 3, .slots = 2, .bytes = 500},
+                                    {.first_slot = 5, .slots = 4, .bytes = 10}};
     g_autoptr(order_t) order = order_new(blocks, G_N_ELEMENTS(blocks), 50, 7);
     for (int64_t epoch = 0; epoch < 10; epoch++) {
         gboolean seen[9] = {FALSE};

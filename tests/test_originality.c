@@ -1,4 +1,5 @@
-/* Passages planted in other material, near misses, what an event is, songs' ends, and random repetitive music against a search that tries everything. */
+/* Passages planted in other material, near misses, what an event is, songs' ends, and random repetitive music
+ * against a search that tries everything. */
 #include "sampler/originality.h"
 
 #include <string.h>
@@ -20,7 +21,8 @@ static grid_t grid_of(const char *tracks) {
 static void put(roll_t *roll, size_t track, size_t frame, size_t length, int pitch) {
     const size_t p = (size_t)(pitch - grid_default().pitch_low);
     roll_set(roll, frame, track, PLANE_ONSET, p);
-    for (size_t t = frame; t < MIN(frame + length, roll->frames); t++) roll_set(roll, t, track, PLANE_SOUNDING, p);
+    for (size_t t = frame; t < MIN(frame + length, roll->frames); t++)
+        roll_set(roll, t, track, PLANE_SOUNDING, p);
 }
 
 /* Each tone sounds for one frame: no two run into each other. */
@@ -136,7 +138,8 @@ static void test_events(void) {
     g_assert_cmpint(found.semitones, ==, -12);
 
     g_autoptr(originality_t) melody = originality_new((const roll_t *const *)rolls, 1, &grid, 1 << 0, NULL);
-    const passage_t of_melody = originality_find(melody, piece); /* tones 0, 2, 4 of the tune: no step of the song */
+    const passage_t of_melody =
+        originality_find(melody, piece); /* tones 0, 2, 4 of the tune: no step of the song */
     g_assert_cmpuint(of_melody.piece_events, ==, 3);
     g_assert_cmpuint(of_melody.events, ==, 0);
     roll_free(song);
@@ -168,14 +171,17 @@ static void test_ends(void) {
     for (size_t i = 0; i < 3; i++) roll_free(rolls[i]);
 }
 
-/* Steps and keys of few kinds, so that all repeats; the longest run of equal steps by trying every pair of places. */
+/* Steps and keys of few kinds, so that all repeats; the longest run of equal steps by trying every pair of
+ * places. */
 static size_t search(const tone_t *piece, size_t n, const tone_t *song, size_t m) {
     size_t longest = 0;
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < m; j++) {
             size_t k = 0;
-            while (i + k < n && j + k < m && piece[i + k].frame - piece[i].frame == song[j + k].frame - song[j].frame &&
-                   piece[i + k].pitch - piece[i].pitch == song[j + k].pitch - song[j].pitch && piece[i + k].above == song[j + k].above)
+            while (i + k < n && j + k < m &&
+                   piece[i + k].frame - piece[i].frame == song[j + k].frame - song[j].frame &&
+                   piece[i + k].pitch - piece[i].pitch == song[j + k].pitch - song[j].pitch &&
+                   piece[i + k].above == song[j + k].above)
                 k++;
             longest = MAX(longest, k);
         }
@@ -194,7 +200,8 @@ static void test_random(void) {
             size_t frame = 0;
             for (size_t k = 0; k < N; k++) {
                 frame += 2 + (size_t)(g_rand_int_range(random, 0, 4) == 0);
-                tones[i][k] = (tone_t){frame, C4 + 2 * g_rand_int_range(random, 0, 2), 7 * (g_rand_int_range(random, 0, 6) == 0)};
+                tones[i][k] = (tone_t){frame, C4 + 2 * g_rand_int_range(random, 0, 2),
+                                       7 * (g_rand_int_range(random, 0, 6) == 0)};
             }
             rolls[i] = roll_of(tones[i], N);
         }

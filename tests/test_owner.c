@@ -94,7 +94,8 @@ static void test_take_and_release(void) {
     g_assert_true(owner_check(owner, &error) && owner_check(other, &error) && owner_check(NULL, &error));
     g_assert_null(owner_take(folder, "x", &error));
     g_assert_error(error, OWNER_ERROR, OWNER_ERROR_TAKEN);
-    g_autofree char *wanted = g_strdup_printf("*: process %d on * writes here since *:*; wait for it, or choose another --output", (int)getpid());
+    g_autofree char *wanted = g_strdup_printf(
+        "*: process %d on * writes here since *:*; wait for it, or choose another --output", (int)getpid());
     g_assert_true(g_pattern_match_simple(wanted, error->message));
     owner_release(owner);
     owner_release(other);
@@ -156,7 +157,8 @@ static void test_alive_elsewhere(void) {
     g_assert_null(owner_take(folder, "x", &error));
     end_child(pid, fd);
     g_assert_error(error, OWNER_ERROR, OWNER_ERROR_TAKEN);
-    g_assert_true(g_pattern_match_simple("*: job 31 on h9 (pid 123) writes here since 2001-09-09 *; wait for it, *", error->message));
+    g_assert_true(g_pattern_match_simple(
+        "*: job 31 on h9 (pid 123) writes here since 2001-09-09 *; wait for it, *", error->message));
 }
 
 static void test_another_host(void) {
@@ -176,14 +178,16 @@ static void test_another_host(void) {
 }
 
 static void test_cut_off(void) {
-    g_autofree char *folder = new_folder(), *other = g_build_filename(folder, "other", NULL), *path = g_build_filename(folder, "x.owner", NULL);
+    g_autofree char *folder = new_folder(), *other = g_build_filename(folder, "other", NULL),
+                    *path = g_build_filename(folder, "x.owner", NULL);
     g_autoptr(GError) error = NULL;
     owner_t *owner = owner_take(folder, "x", NULL);
     g_assert_true(g_file_set_contents(other, H9, -1, NULL));
     g_assert_cmpint(rename(other, path), ==, 0);
     g_assert_false(owner_check(owner, &error));
     g_assert_error(error, OWNER_ERROR, OWNER_ERROR_LOST);
-    g_assert_true(g_pattern_match_simple("*: job 31 on h9 (pid 123) took over at *; it stops here *", error->message));
+    g_assert_true(
+        g_pattern_match_simple("*: job 31 on h9 (pid 123) took over at *; it stops here *", error->message));
     owner_release(owner);
     g_assert_true(g_file_test(path, G_FILE_TEST_EXISTS)); /* the other's */
 }
@@ -253,16 +257,21 @@ static void test_no_room(void) {
     setrlimit(RLIMIT_FSIZE, &old);
     g_assert_null(owner);
     g_assert_error(error, OWNER_ERROR, OWNER_ERROR_WRITE);
-    g_assert_true(g_pattern_match_simple("*/x.owner: cannot write: File too large; choose another --output, or free some space", error->message));
+    g_assert_true(g_pattern_match_simple(
+        "*/x.owner: cannot write: File too large; choose another --output, or free some space",
+        error->message));
     g_assert_cmpuint(count_files(folder), ==, 0);
 }
 
 static void test_temporary(void) {
-    g_autofree char *folder = new_folder(), *path = g_build_filename(folder, "name", NULL), *temporary = owner_temporary(path);
+    g_autofree char *folder = new_folder(), *path = g_build_filename(folder, "name", NULL),
+                    *temporary = owner_temporary(path);
     g_autofree char *wanted = g_strdup_printf("%s.*-%d.tmp", path, (int)getpid());
     g_assert_true(g_pattern_match_simple(wanted, temporary));
-    g_autofree char *other = g_build_filename(folder, "other.h-1.tmp", NULL), *kept = g_build_filename(folder, "name.kept", NULL);
-    for (int i = 0; i < 3; i++) g_assert_true(g_file_set_contents((const char *[]){temporary, other, kept}[i], "x", 1, NULL));
+    g_autofree char *other = g_build_filename(folder, "other.h-1.tmp", NULL),
+                    *kept = g_build_filename(folder, "name.kept", NULL);
+    for (int i = 0; i < 3; i++)
+        g_assert_true(g_file_set_contents((const char *[]){temporary, other, kept}[i], "x", 1, NULL));
     owner_sweep(folder, "name");
     g_assert_false(g_file_test(temporary, G_FILE_TEST_EXISTS));
     g_assert_true(g_file_test(other, G_FILE_TEST_EXISTS) && g_file_test(kept, G_FILE_TEST_EXISTS));

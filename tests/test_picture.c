@@ -1,4 +1,5 @@
-/* Pictures: their size and kind, one rectangle a note in the SVG, the same bytes every time, and odd rolls: empty, drums only, very long. */
+/* Pictures: their size and kind, one rectangle a note in the SVG, the same bytes every time, and odd rolls:
+ * empty, drums only, very long. */
 #include <math.h>
 #include <string.h>
 
@@ -24,7 +25,8 @@ static roll_t *make_roll(const grid_t *grid, size_t frames, size_t *notes) {
         }
     roll_make_canonical(roll);
     for (size_t k = 0; k < roll->tracks; k++) /* neighbours of one pitch stay two notes */
-        for (size_t t = 0; t + 4 <= frames; t += 4) roll_set(roll, t, k, PLANE_ONSET, 20 + (t * 5 + k * 7) % 30);
+        for (size_t t = 0; t + 4 <= frames; t += 4)
+            roll_set(roll, t, k, PLANE_ONSET, 20 + (t * 5 + k * 7) % 30);
     return roll;
 }
 
@@ -84,10 +86,13 @@ static void test_meters(void) {
     const tempo_change_t tempo = {0, 120};
     const meter_change_t meters[] = {{0, 1, 4}, {4, 4, 4}, {36, 3, 4}, {140, 6, 8}};
     g_autoptr(roll_t) roll = roll_new(176, 1, 88);
-    g_autoptr(timeline_t) timeline = timeline_from_rows(4, &tempo, 1, meters, G_N_ELEMENTS(meters)), one = timeline_new(4, 120, (meter_t){0, 4, 4});
+    g_autoptr(timeline_t) timeline = timeline_from_rows(4, &tempo, 1, meters, G_N_ELEMENTS(meters)),
+                          one = timeline_new(4, 120, (meter_t){0, 4, 4});
     g_autoptr(GBytes) changing = picture_roll(roll, &grid, timeline, "", PICTURE_SVG, NULL),
                       plain = picture_roll(roll, &grid, one, "", PICTURE_SVG, NULL);
-    const guint systems = 2, bars = 1 + 2 + 9 + 3; /* a box a system; 8.67 bars of 3/4, of which the last is cut short, are nine */
+    const guint systems = 2,
+                bars = 1 + 2 + 9 +
+                       3; /* a box a system; 8.67 bars of 3/4, of which the last is cut short, are nine */
     g_assert_cmpuint(count_in(plain, LINE), ==, 11 + systems);
     g_assert_cmpuint(count_in(changing, LINE), ==, bars + systems);
 }
@@ -123,7 +128,9 @@ static void test_same_bytes(void) {
         g_autoptr(GBytes) first = picture_roll(roll, &grid, four_four, "t", (picture_format_t)format, NULL);
         g_autoptr(GBytes) again = picture_roll(roll, &grid, four_four, "t", (picture_format_t)format, NULL);
         g_autoptr(GBytes) other = picture_roll(roll, &grid, four_four, "u", (picture_format_t)format, NULL);
-        if (format == PICTURE_PNG) g_assert_true(g_bytes_equal(first, again)); /* SVG: cairo's ids go on counting; tests/sampler.sh runs twice */
+        if (format == PICTURE_PNG)
+            g_assert_true(g_bytes_equal(
+                first, again)); /* SVG: cairo's ids go on counting; tests/sampler.sh runs twice */
         g_assert_false(g_bytes_equal(first, other));
     }
 }
@@ -180,7 +187,8 @@ static void test_sheet(void) {
             notes += more;
         }
         g_autoptr(GError) error = NULL;
-        g_autoptr(GBytes) svg = picture_sheet((roll_t *const *)rolls->pdata, labels, n, &grid, four_four, "sheet", PICTURE_SVG, &error);
+        g_autoptr(GBytes) svg = picture_sheet((roll_t *const *)rolls->pdata, labels, n, &grid, four_four,
+                                              "sheet", PICTURE_SVG, &error);
         g_assert_no_error(error);
         g_assert_cmpuint(count_in(svg, NOTE), ==, notes);
     }
@@ -203,12 +211,14 @@ static void test_curves(void) {
     g_assert_false(g_bytes_equal(both, one));
 }
 
-/* Pale steps behind, a legend of those that have a name alone, two discs a mark, and nothing drawn from one text's end to the next line. */
+/* Pale steps behind, a legend of those that have a name alone, two discs a mark, and nothing drawn from one
+ * text's end to the next line. */
 static void test_curve_styles(void) {
-    static const char PALE[] = "stroke-opacity(:|=\")0\\.25", STROKE[] = "stroke-width(:|=\")2[;\"]", DARK[] = "rgb\\(0%, ?22\\.5%, ?35%\\)",
-                      SAMPLE[] = "d=\"M [0-9.]+ 22 L [0-9.]+ 22 ?\"";
+    static const char PALE[] = "stroke-opacity(:|=\")0\\.25", STROKE[] = "stroke-width(:|=\")2[;\"]",
+                      DARK[] = "rgb\\(0%, ?22\\.5%, ?35%\\)", SAMPLE[] = "d=\"M [0-9.]+ 22 L [0-9.]+ 22 ?\"";
     const double x[] = {1, 2, 3, 4}, y[] = {5, 4, 3, 2};
-    const picture_curve_t curves[] = {{NULL, x, y, 4, CURVE_FAINT, 0}, {"a", x, y, 4, CURVE_LINE, 0}, {"b", x, y, 3, CURVE_MARKS, 0}};
+    const picture_curve_t curves[] = {
+        {NULL, x, y, 4, CURVE_FAINT, 0}, {"a", x, y, 4, CURVE_LINE, 0}, {"b", x, y, 3, CURVE_MARKS, 0}};
     g_autoptr(GBytes) line = picture_curves(curves + 1, 1, "t", "step", "nats", PICTURE_SVG, NULL);
     g_autoptr(GBytes) all = picture_curves(curves, 3, "t", "step", "nats", PICTURE_SVG, NULL);
     g_assert_cmpuint(count_in(line, PALE), ==, 0);

@@ -10,14 +10,16 @@ static char *notes_of(const song_t *song) {
     GString *text = g_string_new(NULL);
     for (guint i = 0; i < song->notes->len; i++) {
         const note_t *note = &g_array_index(song->notes, note_t, i);
-        g_string_append_printf(text, "%s%d@%" G_GINT64_FORMAT "+%" G_GINT64_FORMAT, i > 0 ? " " : "", note->pitch, note->onset, note->length);
+        g_string_append_printf(text, "%s%d@%" G_GINT64_FORMAT "+%" G_GINT64_FORMAT, i > 0 ? " " : "",
+                               note->pitch, note->onset, note->length);
     }
     return g_string_free(text, FALSE);
 }
 
 static song_t *read_file(GByteArray *file) {
     g_autoptr(GError) error = NULL;
-    g_autofree uint8_t *bytes = g_memdup2(file->data, file->len); /* of its own size, so that reading past it shows under ASan */
+    g_autofree uint8_t *bytes =
+        g_memdup2(file->data, file->len); /* of its own size, so that reading past it shows under ASan */
     song_t *song = midi_parse(bytes, file->len, &error);
     g_assert_no_error(error);
     g_byte_array_unref(file);
@@ -30,34 +32,45 @@ static void assert_notes(GByteArray *file, const char *notes, const char *about)
     if (strcmp(got, notes) != 0) g_error("%s: notes \"%s\", wanted \"%s\"", about, got, notes);
 }
 
-static void assert_left_out(GByteArray *file, const char *notes, guint left_out, guint cut, const char *about) {
+static void assert_left_out(GByteArray *file, const char *notes, guint left_out, guint cut,
+                            const char *about) {
     g_autoptr(song_t) song = read_file(g_byte_array_ref(file));
     assert_notes(file, notes, about);
     if (song->reading.events_left_out != left_out || song->reading.tracks_cut != cut)
-        g_error("%s: %u left out, %u cut, wanted %u and %u", about, song->reading.events_left_out, song->reading.tracks_cut, left_out, cut);
+        g_error("%s: %u left out, %u cut, wanted %u and %u", about, song->reading.events_left_out,
+                song->reading.tracks_cut, left_out, cut);
 }
 
 /* ---- which release ends which note ---- */
 
 static void test_pairing(void) {
     static const char *const cases[][3] = {
-        {"legato over one tick", "00 903C40 60 903C40 01 803C00 5F 903C40 01 803C00 60 803C00", "60@0+96 60@96+96 60@192+97"},
-        {"legato over an eighth of a beat", "00 903C40 60 903C40 0C 803C00 54 903C40 0C 803C00 60 803C00", "60@0+96 60@96+96 60@192+108"},
+        {"legato over one tick", "00 903C40 60 903C40 01 803C00 5F 903C40 01 803C00 60 803C00",
+         "60@0+96 60@96+96 60@192+97"},
+        {"legato over an eighth of a beat", "00 903C40 60 903C40 0C 803C00 54 903C40 0C 803C00 60 803C00",
+         "60@0+96 60@96+96 60@192+108"},
         {"legato by velocity 0", "00 903C40 60 903C40 01 903C00 60 903C00", "60@0+96 60@96+97"},
         {"a short note behind one without a release", "00 903C40 60 903C40 01 803C00", "60@0+96 60@96+1"},
         {"voices that strike together", "00 903C40 00 903C50 18 803C00 48 803C00", "60@0+96"},
         {"three of them", "00 903C40 00 903C50 00 903C50 18 803C00 18 803C00 30 803C00", "60@0+96"},
-        {"a voice inside another's note", "00 903C40 18 903C40 0C 803C00 0C 903C40 0C 803C00 30 803C00", "60@0+24 60@24+24 60@48+60"},
+        {"a voice inside another's note", "00 903C40 18 903C40 0C 803C00 0C 903C40 0C 803C00 30 803C00",
+         "60@0+24 60@24+24 60@48+60"},
         {"voices that overlap", "00 903C40 30 903C40 10 803C00 10 803C00", "60@0+48 60@48+32"},
-        {"struck twice, released once", "00 903C40 00 903C40 10 803C00 50 903C40 00 903C40 10 803C00", "60@0+16 60@96+16"},
+        {"struck twice, released once", "00 903C40 00 903C40 10 803C00 50 903C40 00 903C40 10 803C00",
+         "60@0+16 60@96+16"},
         {"a lost release", "00 903C40 60 903C40 18 803C00 48 903C40 18 803C00", "60@0+96 60@96+24 60@192+24"},
-        {"a lost release, and a panic 70 beats later", "00 903C40 60 903C40 18 803C00 48 903C40 18 803C00 B268 803C00", "60@0+96 60@96+24 60@192+24"},
+        {"a lost release, and a panic 70 beats later",
+         "00 903C40 60 903C40 18 803C00 48 903C40 18 803C00 B268 803C00", "60@0+96 60@96+24 60@192+24"},
         {"released twice", "00 903C40 10 803C00 00 803C00 20 903C40 10 803C00 08 803C00", "60@0+16 60@48+16"},
         {"released before it is struck", "00 803C00 00 903C40 8300 903C40 10 803C00", "60@0+0 60@384+16"},
-        {"the same among other notes", "00 903C40 10 903C00 50 903C00 00 903C40 60 903C40 10 903C00", "60@0+16 60@96+0 60@192+16"},
-        {"a run of such", "00 803C00 00 903C40 60 803C00 00 903C40 60 803C00 00 903C40", "60@0+0 60@96+0 60@192+0"},
-        {"a release before the first of legato notes", "00 803C00 00 903C40 60 803C00 00 903C40 60 803C00", "60@0+96 60@96+96"},
-        {"a release before each note", "00 803C00 00 903C40 50 803C00 10 803C00 00 903C40 50 803C00", "60@0+80 60@96+80"},
+        {"the same among other notes", "00 903C40 10 903C00 50 903C00 00 903C40 60 903C40 10 903C00",
+         "60@0+16 60@96+0 60@192+16"},
+        {"a run of such", "00 803C00 00 903C40 60 803C00 00 903C40 60 803C00 00 903C40",
+         "60@0+0 60@96+0 60@192+0"},
+        {"a release before the first of legato notes", "00 803C00 00 903C40 60 803C00 00 903C40 60 803C00",
+         "60@0+96 60@96+96"},
+        {"a release before each note", "00 803C00 00 903C40 50 803C00 10 803C00 00 903C40 50 803C00",
+         "60@0+80 60@96+80"},
         {"never released", "00 903C40 60 904040 10 804000 10 B00700", "60@0+128 64@96+16"},
         {"of no length", "00 903C40 00 803C00 60 904040 10 804000", "60@0+0 64@96+16"},
     };
@@ -82,12 +95,14 @@ static void test_swapped_drums(void) {
 static void test_all_notes_off(void) {
     for (int control = 119; control <= 127; control++) {
         gboolean ends = control != 119 && control != 121 && control != 122;
-        g_autofree char *own = g_strdup_printf("00 903C40 00 914040 30 B0%02X00 60 903E40 10 803E00 10 814000" END, control);
-        assert_notes(file_of(0, 96, own, NULL), ends ? "60@0+48 64@0+176 62@144+16" : "60@0+176 64@0+176 62@144+16", "all notes off");
+        g_autofree char *own =
+            g_strdup_printf("00 903C40 00 914040 30 B0%02X00 60 903E40 10 803E00 10 814000" END, control);
+        assert_notes(file_of(0, 96, own, NULL),
+                     ends ? "60@0+48 64@0+176 62@144+16" : "60@0+176 64@0+176 62@144+16", "all notes off");
         /* on another track of the channel; what begins with it goes on */
         g_autofree char *other = g_strdup_printf("00 B0%02X00 30 B0%02X00" END, control, control);
-        assert_notes(file_of(1, 96, "00 903C40 30 904040 30 803C00 00 804000" END, other, NULL), ends ? "60@0+48 64@48+48" : "60@0+96 64@48+48",
-                     "all notes off elsewhere");
+        assert_notes(file_of(1, 96, "00 903C40 30 904040 30 803C00 00 804000" END, other, NULL),
+                     ends ? "60@0+48 64@48+48" : "60@0+96 64@48+48", "all notes off elsewhere");
     }
     /* what lifts the pedal, too: 120 and 121; 123 leaves it */
     static const struct {
@@ -140,9 +155,10 @@ static void test_bad_events(void) {
         {"padded times", "8000 B00740 808000 B00740 80808000 B00740", 0},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *track = g_strconcat("00 903C40 60 803C40", cases[i].between, " 00 904040 60 804040" END, NULL);
-        assert_left_out(file_of(1, 96, track, "00 913040 60 813040 60 913240 60 813240" END, NULL), "60@0+96 48@0+96 64@96+96 50@192+96",
-                        cases[i].left_out, 0, cases[i].about);
+        g_autofree char *track =
+            g_strconcat("00 903C40 60 803C40", cases[i].between, " 00 904040 60 804040" END, NULL);
+        assert_left_out(file_of(1, 96, track, "00 913040 60 813040 60 913240 60 813240" END, NULL),
+                        "60@0+96 48@0+96 64@96+96 50@192+96", cases[i].left_out, 0, cases[i].about);
     }
 }
 
@@ -150,7 +166,8 @@ static void test_bad_events(void) {
  * ever more. */
 static void test_any_byte(void) {
     static const char *const notes[] = {"60@0", "62@", "64@", "65@", "67@", "69@", "71@", "72@"};
-    const char *const track = "00903C40 60803C40 00903E40 60803E40 00904040 60804040 00904140 60804140 00904340 60804340 00904540 60804540 "
+    const char *const track = "00903C40 60803C40 00903E40 60803E40 00904040 60804040 00904140 60804140 "
+                              "00904340 60804340 00904540 60804540 "
                               "00904740 60804740 00904840 60804840" END;
     g_autoptr(GByteArray) file = file_of(1, 96, track, "00913040 8300813040 00913240 60813240" END, NULL);
     guint changes = 0, more = 0;
@@ -160,7 +177,8 @@ static void test_any_byte(void) {
             changed->data[at] = (guint8)value;
             g_autoptr(song_t) song = read_file(g_byte_array_ref(changed));
             g_autofree char *got = notes_of(song), *padded = g_strconcat(" ", got, NULL);
-            if (!strstr(got, "48@0+384") || !strstr(got, "50@384+96")) g_error("byte %u as %02x: the other track is \"%s\"", at, value, got);
+            if (!strstr(got, "48@0+384") || !strstr(got, "50@384+96"))
+                g_error("byte %u as %02x: the other track is \"%s\"", at, value, got);
             guint lost = 0;
             for (size_t i = 0; i < G_N_ELEMENTS(notes); i++) {
                 g_autofree char *note = g_strconcat(" ", notes[i], NULL);
@@ -175,10 +193,13 @@ static void test_any_byte(void) {
 
 /* Real-time bytes before times, where a reader of sound files takes them for a part of the time. */
 static void test_realtime_before_times(void) {
-    assert_notes(file_of(0, 96, "F8 00 903C40 F8 30 F8 803C40 F8 00 903E40 F8 30 803E40 F8 00 FF2F00", NULL), "60@0+48 62@48+48", "clock");
-    assert_notes(file_of(0, 96, "00 903C40 30 80 FE 3C40 FE 00 903E40 30 803E40" END, NULL), "60@0+48 62@48+48", "active sensing");
+    assert_notes(file_of(0, 96, "F8 00 903C40 F8 30 F8 803C40 F8 00 903E40 F8 30 803E40 F8 00 FF2F00", NULL),
+                 "60@0+48 62@48+48", "clock");
+    assert_notes(file_of(0, 96, "00 903C40 30 80 FE 3C40 FE 00 903E40 30 803E40" END, NULL),
+                 "60@0+48 62@48+48", "active sensing");
     /* a rest of 15,360 ticks begins with such a byte, too */
-    assert_notes(file_of(0, 480, "00 903C40 30 803C40 F800 903E40 30 803E40" END, NULL), "60@0+48 62@15408+48", "a long rest");
+    assert_notes(file_of(0, 480, "00 903C40 30 803C40 F800 903E40 30 803E40" END, NULL),
+                 "60@0+48 62@15408+48", "a long rest");
 }
 
 static void test_running_status(void) {
@@ -201,9 +222,10 @@ static void test_tempi(void) {
     static const struct {
         const char *event;
         double bpm; /* 0: not believed */
-    } cases[] = {{"FF510307A120", 120},  {"FF510407A12000", 120}, {"FF51040007A120", 120}, {"FF5103000001", 0},
-                 {"FF5103000000", 0},    {"FF5103FFFFFF", 0},     {"FF51024E20", 0},       {"FF5100", 0},
-                 {"FF510300EA60", 1000}, {"FF510300EA5F", 0},     {"FF5103B71B00", 5},     {"FF5103B71B01", 0}};
+    } cases[] = {{"FF510307A120", 120}, {"FF510407A12000", 120}, {"FF51040007A120", 120},
+                 {"FF5103000001", 0},   {"FF5103000000", 0},     {"FF5103FFFFFF", 0},
+                 {"FF51024E20", 0},     {"FF5100", 0},           {"FF510300EA60", 1000},
+                 {"FF510300EA5F", 0},   {"FF5103B71B00", 5},     {"FF5103B71B01", 0}};
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *track = g_strconcat("00", cases[i].event, "00 903C40 10 803C00" END, NULL);
         g_autoptr(song_t) song = read_file(file_of(0, 96, track, NULL));
@@ -212,7 +234,8 @@ static void test_tempi(void) {
         g_assert_cmpuint(song->tempi->len, ==, cases[i].bpm > 0);
         g_assert_cmpuint(song->reading.tempi_left_out, ==, cases[i].bpm == 0);
         g_assert_cmpuint(song->reading.events_left_out, ==, 0);
-        if (cases[i].bpm > 0) g_assert_cmpfloat_with_epsilon(g_array_index(song->tempi, tempo_t, 0).bpm, cases[i].bpm, 1e-9);
+        if (cases[i].bpm > 0)
+            g_assert_cmpfloat_with_epsilon(g_array_index(song->tempi, tempo_t, 0).bpm, cases[i].bpm, 1e-9);
     }
 }
 
@@ -220,10 +243,12 @@ static void test_meters(void) {
     static const struct {
         const char *event;
         int numerator, denominator; /* 0: left out */
-    } cases[] = {{"FF580403021808", 3, 4}, {"FF58020302", 3, 4}, {"FF5803060318", 6, 8}, {"FF58050302180800", 3, 4},  {"FF580400021808", 0, 0},
-                 {"FF5804031E1808", 0, 0}, {"FF580103", 0, 0},   {"FF5800", 0, 0},       {"FF5804FF071808", 255, 128}};
+    } cases[] = {{"FF580403021808", 3, 4},   {"FF58020302", 3, 4},     {"FF5803060318", 6, 8},
+                 {"FF58050302180800", 3, 4}, {"FF580400021808", 0, 0}, {"FF5804031E1808", 0, 0},
+                 {"FF580103", 0, 0},         {"FF5800", 0, 0},         {"FF5804FF071808", 255, 128}};
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *track = g_strconcat("00", cases[i].event, "00 FF590100 00 FF5900 00 FF5903000101 00 903C40 10 803C00" END, NULL);
+        g_autofree char *track = g_strconcat(
+            "00", cases[i].event, "00 FF590100 00 FF5900 00 FF5903000101 00 903C40 10 803C00" END, NULL);
         g_autoptr(song_t) song = read_file(file_of(0, 96, track, NULL));
         g_test_message("%s", cases[i].event);
         g_assert_cmpuint(song->notes->len, ==, 1);
@@ -251,13 +276,18 @@ static void insert_hex(GByteArray *file, guint at, const char *hex) {
 enum { HEADER = 14, FIRST_AT = HEADER + 8, FIRST_BYTES = 20, SECOND = FIRST_AT + FIRST_BYTES };
 static const char *const BOTH = "60@0+96 48@0+96 62@96+96 50@96+96";
 
-static GByteArray *two_tracks(void) { return file_of(1, 96, FIRST END, "00 913040 60 813040 00 913240 60 813240" END, NULL); }
+static GByteArray *two_tracks(void) {
+    return file_of(1, 96, FIRST END, "00 913040 60 813040 00 913240 60 813240" END, NULL);
+}
 
 static void test_track_lengths(void) {
-    static const int64_t off[] = {1, 2, 3, 4, 5, 7, 8, 9, 27, 28, 29, 1000, 0x7FFFFFFF, -1, -2, -3, -4, -5, -10, -19, -20, 0xFFFFFFFF - FIRST_BYTES};
+    static const int64_t off[] = {
+        1,    2,          3,  4,  5,  7,  8,  9,   27,  28,  29,
+        1000, 0x7FFFFFFF, -1, -2, -3, -4, -5, -10, -19, -20, 0xFFFFFFFF - FIRST_BYTES};
     for (size_t i = 0; i < G_N_ELEMENTS(off); i++) {
         for (int track = 0; track < 2; track++) {
-            g_autofree char *about = g_strdup_printf("track %d is said to be %" G_GINT64_FORMAT " longer", track, off[i]);
+            g_autofree char *about =
+                g_strdup_printf("track %d is said to be %" G_GINT64_FORMAT " longer", track, off[i]);
             GByteArray *file = two_tracks();
             const uint32_t length = GUINT32_TO_BE((uint32_t)(FIRST_BYTES + off[i]));
             memcpy(file->data + (track == 0 ? HEADER : SECOND) + 4, &length, 4);
@@ -345,7 +375,9 @@ static void test_wrappers(void) {
     insert_hex(file, 0, "52494646 00000000 524D4944 64617461 00000000");
     assert_left_out(file, BOTH, 0, 0, "RIFF");
     file = two_tracks();
-    insert_hex(file, 0, "52494646 00000000 524D4944 4C495354 0E000000 494E464F 494E414D 01000000 4100 64617461 00000000");
+    insert_hex(
+        file, 0,
+        "52494646 00000000 524D4944 4C495354 0E000000 494E464F 494E414D 01000000 4100 64617461 00000000");
     insert_hex(file, file->len, "00 4C495354 04000000 494E464F");
     assert_left_out(file, BOTH, 0, 0, "RIFF with a list before and behind");
     file = two_tracks();
@@ -360,8 +392,10 @@ static void test_wrappers(void) {
 
 /* A text may say MTrk. */
 static void test_text_like_a_chunk(void) {
-    assert_left_out(file_of(1, 96, "00 FF010C 4D54726B 00000004 00FF2F00" FIRST END, NULL), "60@0+96 62@96+96", 0, 0, "a text like a track");
-    assert_left_out(file_of(1, 96, "00 FF0104 4D54726B" FIRST END, NULL), "60@0+96 62@96+96", 0, 0, "a text like a name");
+    assert_left_out(file_of(1, 96, "00 FF010C 4D54726B 00000004 00FF2F00" FIRST END, NULL),
+                    "60@0+96 62@96+96", 0, 0, "a text like a track");
+    assert_left_out(file_of(1, 96, "00 FF0104 4D54726B" FIRST END, NULL), "60@0+96 62@96+96", 0, 0,
+                    "a text like a name");
 }
 
 /* ---- times ---- */
@@ -369,8 +403,9 @@ static void test_text_like_a_chunk(void) {
 static void test_wild_times(void) {
     static const int beats[] = {1, 96, 32767};
     for (size_t i = 0; i < G_N_ELEMENTS(beats); i++) {
-        assert_notes(file_of(0, beats[i], "00 903C40 10 803C00 FFFFFF7F 903E40 10 803E00 FFFFFF7F FF2F00", NULL), "60@0+16 62@268435471+16",
-                     "wild times");
+        assert_notes(
+            file_of(0, beats[i], "00 903C40 10 803C00 FFFFFF7F 903E40 10 803E00 FFFFFF7F FF2F00", NULL),
+            "60@0+16 62@268435471+16", "wild times");
         g_autoptr(GString) track = g_string_new("00 903C40 10 803C00");
         for (int k = 0; k < 3; k++) g_string_append(track, "FFFFFF7F FF0100");
         g_string_append(track, "00 903E40 10 803E00" END);

@@ -1,5 +1,5 @@
-/* ring: the groups of any epoch are there once it has turned to them; reads that fail, and signals that come while it
- * waits. On one rank; tests/passes.sh has several. */
+/* ring: the groups of any epoch are there once it has turned to them; reads that fail, and signals that come
+ * while it waits. On one rank; tests/passes.sh has several. */
 #include "trainer/ring.h"
 
 #include <signal.h>
@@ -11,9 +11,10 @@
 
 enum { SONGS = 9, GROUPS = 3, SLOTS = 2 };
 
-static const spelled_song_t SONG_TABLE[SONGS] = {{250, SPLIT_TRAIN, 100, 3}, {5, SPLIT_TRAIN, 90, 3},   {32, SPLIT_TRAIN, 60, 4},
-                                                 {160, SPLIT_TRAIN, 140, 4}, {33, SPLIT_TRAIN, 120, 3}, {40, SPLIT_TRAIN, 60, 4},
-                                                 {90, SPLIT_TRAIN, 130, 4},  {41, SPLIT_TRAIN, 130, 4}, {67, SPLIT_TRAIN, 130, 4}};
+static const spelled_song_t SONG_TABLE[SONGS] = {
+    {250, SPLIT_TRAIN, 100, 3}, {5, SPLIT_TRAIN, 90, 3},   {32, SPLIT_TRAIN, 60, 4},
+    {160, SPLIT_TRAIN, 140, 4}, {33, SPLIT_TRAIN, 120, 3}, {40, SPLIT_TRAIN, 60, 4},
+    {90, SPLIT_TRAIN, 130, 4},  {41, SPLIT_TRAIN, 130, 4}, {67, SPLIT_TRAIN, 130, 4}};
 
 typedef struct {
     char *folder;
@@ -33,8 +34,11 @@ static void set_up(fixture_t *f) {
     f->bits = g_malloc(bytes);
     g_assert_true(shard_set_read(f->set, f->bits, NULL));
     for (size_t i = 0; i < SONGS; i++)
-        f->blocks[i] = (order_block_t){
-            .first_song = i, .n_songs = 1, .first_slot = (int64_t)i, .slots = 1, .bytes = (size_t)f->set->songs[i].frames * frame_bytes};
+        f->blocks[i] = (order_block_t){.first_song = i,
+                                       .n_songs = 1,
+                                       .first_slot = (int64_t)i,
+                                       .slots = 1,
+                                       .bytes = (size_t)f->set->songs[i].frames * frame_bytes};
     f->order = order_new(f->blocks, SONGS, bytes / GROUPS + 1, 5);
     g_assert_cmpuint(order_groups(f->order), ==, GROUPS);
     f->ring = ring_new(f->set, order_copy(f->order), SLOTS, &error);
@@ -56,8 +60,10 @@ static void assert_group(fixture_t *f, uint64_t group) {
     const uint32_t *blocks = order_group_blocks(f->order, group % GROUPS, &n);
     for (size_t i = 0; i < n; i++) {
         const order_block_t *block = order_block(f->order, blocks[i]);
-        const uint8_t *wanted = f->bits + (size_t)f->set->songs[block->first_song].first_frame * grid_frame_bytes(&f->set->grid);
-        g_assert_cmpint(memcmp(bits + order_block_offset(f->order, blocks[i], &of), wanted, block->bytes), ==, 0);
+        const uint8_t *wanted =
+            f->bits + (size_t)f->set->songs[block->first_song].first_frame * grid_frame_bytes(&f->set->grid);
+        g_assert_cmpint(memcmp(bits + order_block_offset(f->order, blocks[i], &of), wanted, block->bytes), ==,
+                        0);
     }
 }
 

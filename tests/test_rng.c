@@ -1,4 +1,5 @@
-/* Random numbers: Philox's published answers, the streams' independence, distributions with fixed seeds, permutations. */
+/* Random numbers: Philox's published answers, the streams' independence, distributions with fixed seeds,
+ * permutations. */
 #include <glib.h>
 #include <math.h>
 #include <string.h>
@@ -11,8 +12,12 @@ static void test_known_answers(void) {
         uint32_t counter[4], key[2], out[4];
     } known[] = {
         {{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
-        {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, {0xffffffff, 0xffffffff}, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-        {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}, {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+        {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff},
+         {0xffffffff, 0xffffffff},
+         {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+        {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+         {0xa4093822, 0x299f31d0},
+         {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(known); i++) {
         uint32_t out[4];
@@ -59,8 +64,10 @@ static void test_uniform(void) {
         last = u;
         bins[(size_t)(u * BINS)]++;
     }
-    for (size_t i = 0; i < BINS; i++) chi += pow((double)bins[i] - (double)COUNT / BINS, 2) / ((double)COUNT / BINS);
-    /* four standard deviations: 1 / sqrt(12 n), 1 / (12 sqrt(n)); chi squared with 49 degrees of freedom: 49 +- 4 sqrt(98) */
+    for (size_t i = 0; i < BINS; i++)
+        chi += pow((double)bins[i] - (double)COUNT / BINS, 2) / ((double)COUNT / BINS);
+    /* four standard deviations: 1 / sqrt(12 n), 1 / (12 sqrt(n)); chi squared with 49 degrees of freedom: 49
+     * +- 4 sqrt(98) */
     g_assert_cmpfloat_with_epsilon(sum / COUNT, 0.5, 4 / sqrt(12.0 * COUNT));
     g_assert_cmpfloat_with_epsilon(serial / COUNT, 0, 4 / (12 * sqrt(COUNT)));
     g_assert_cmpfloat_with_epsilon(chi, BINS - 1, 4 * sqrt(2.0 * (BINS - 1)));
@@ -95,9 +102,11 @@ static void test_below(void) {
         g_assert_cmpuint(value, <, 6);
         bins[value]++;
     }
-    for (size_t i = 0; i < 6; i++) g_assert_cmpfloat_with_epsilon((double)bins[i] / COUNT, 1.0 / 6, 4 * sqrt(5.0 / 36 / COUNT));
+    for (size_t i = 0; i < 6; i++)
+        g_assert_cmpfloat_with_epsilon((double)bins[i] / COUNT, 1.0 / 6, 4 * sqrt(5.0 / 36 / COUNT));
     for (size_t i = 0; i < 100; i++) g_assert_cmpuint(rng_below(&rng, i, 1), ==, 0);
-    /* n = 3/4 2^64: a quarter of the words is drawn again; without that the multiples of 3 would come twice */
+    /* n = 3/4 2^64: a quarter of the words is drawn again; without that the multiples of 3 would come twice
+     */
     size_t thirds[3] = {0};
     const uint64_t n = UINT64_C(3) << 62;
     for (size_t i = 0; i < COUNT; i++) {
@@ -105,7 +114,8 @@ static void test_below(void) {
         g_assert_cmpuint(value, <, n);
         thirds[value % 3]++;
     }
-    for (size_t i = 0; i < 3; i++) g_assert_cmpfloat_with_epsilon((double)thirds[i] / COUNT, 1.0 / 3, 4 * sqrt(2.0 / 9 / COUNT));
+    for (size_t i = 0; i < 3; i++)
+        g_assert_cmpfloat_with_epsilon((double)thirds[i] / COUNT, 1.0 / 3, 4 * sqrt(2.0 / 9 / COUNT));
 }
 
 static void test_normal(void) {
@@ -127,7 +137,8 @@ static void test_normal(void) {
     g_assert_cmpfloat_with_epsilon(moment[3], 0, 4 * sqrt(15) / root);
     g_assert_cmpfloat_with_epsilon(moment[4], 3, 4 * sqrt(96) / root);
     g_assert_cmpfloat_with_epsilon(pairs, 0, 4 / root);
-    g_assert_cmpfloat_with_epsilon((double)beyond_two / COUNT, erfc(sqrt(2)), 4 * sqrt(0.0455 * 0.9545) / root);
+    g_assert_cmpfloat_with_epsilon((double)beyond_two / COUNT, erfc(sqrt(2)),
+                                   4 * sqrt(0.0455 * 0.9545) / root);
     for (size_t n = 0; n < 8; n++) {
         memset(prefix, 0x55, 16 * sizeof(real_t));
         rng_normal(&rng, prefix, n);
@@ -137,7 +148,8 @@ static void test_normal(void) {
 }
 
 static void test_permute_bijective(void) {
-    static const uint64_t sizes[] = {1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 63, 64, 65, 100, 255, 256, 257, 1000, 1023, 1024, 1025, 4097, 65537};
+    static const uint64_t sizes[] = {1,  2,  3,   4,   5,   7,   8,    15,   16,   17,   31,   63,
+                                     64, 65, 100, 255, 256, 257, 1000, 1023, 1024, 1025, 4097, 65537};
     for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
         const uint64_t n = sizes[i];
         const rng_t rng = rng_make(7, RNG_SHUFFLE, i, 0);
@@ -157,7 +169,8 @@ static void test_permute_bijective(void) {
     }
 }
 
-/* Over epochs each index goes everywhere equally often, also for the smallest sizes, where the network has few bits. */
+/* Over epochs each index goes everywhere equally often, also for the smallest sizes, where the network has
+ * few bits. */
 static void test_permute_uniform(void) {
     static const uint64_t sizes[] = {2, 3, 5, 12, 16};
     enum { EPOCHS = 8000 };
@@ -183,7 +196,8 @@ static void test_permute_mixes(void) {
     double products = 0;
     size_t fixed = 0, same = 0;
     for (uint64_t i = 0; i + 1 < N; i++) {
-        const double a = (double)rng_permute(&one, i, N) / N - 0.5, b = (double)rng_permute(&one, i + 1, N) / N - 0.5;
+        const double a = (double)rng_permute(&one, i, N) / N - 0.5,
+                     b = (double)rng_permute(&one, i + 1, N) / N - 0.5;
         products += a * b;
         fixed += rng_permute(&one, i, N) == i;
         same += rng_permute(&one, i, N) == rng_permute(&two, i, N);

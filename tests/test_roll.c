@@ -24,7 +24,11 @@ static song_t *song_with(int64_t ticks) {
 }
 
 static void add_note(song_t *song, int channel, int pitch, int64_t onset, int64_t length) {
-    note_t note = {.onset = onset, .length = length, .pitch = (uint8_t)pitch, .velocity = 64, .channel = (uint8_t)channel};
+    note_t note = {.onset = onset,
+                   .length = length,
+                   .pitch = (uint8_t)pitch,
+                   .velocity = 64,
+                   .channel = (uint8_t)channel};
     g_array_append_val(song->notes, note);
     song_sort_notes(song);
 }
@@ -40,7 +44,8 @@ static roll_t *lay(song_t *song, const grid_t *grid, roll_counts_t *counts) {
 static void assert_line(const roll_t *roll, size_t track, size_t p, const char *expected) {
     g_autoptr(GString) line = g_string_new(NULL);
     for (size_t frame = 0; frame < roll->frames; frame++) {
-        gboolean sounding = roll_get(roll, frame, track, PLANE_SOUNDING, p), onset = roll_get(roll, frame, track, PLANE_ONSET, p);
+        gboolean sounding = roll_get(roll, frame, track, PLANE_SOUNDING, p),
+                 onset = roll_get(roll, frame, track, PLANE_ONSET, p);
         g_string_append_c(line, sounding ? (onset ? 'O' : '-') : (onset ? '?' : '.'));
     }
     g_assert_cmpstr(line->str, ==, expected);
@@ -75,7 +80,8 @@ static void test_tracks(void) {
         g_autoptr(GError) error = NULL;
         g_assert_false(grid_set_tracks(&grid, refused[i][0], &error));
         g_assert_error(error, ROLL_ERROR, ROLL_ERROR_TRACKS);
-        if (!strstr(error->message, refused[i][1])) g_error("\"%s\" lacks \"%s\"", error->message, refused[i][1]);
+        if (!strstr(error->message, refused[i][1]))
+            g_error("\"%s\" lacks \"%s\"", error->message, refused[i][1]);
     }
     g_assert_cmpint(grid.n_tracks, ==, 2); /* a refused text changes nothing */
     g_assert_cmpuint(grid_frame_bytes(&grid), ==, 2 * ROLL_PLANES * 11);
@@ -123,7 +129,8 @@ static void test_triplets(void) {
     assert_line(coarse, 0, 0, "OO-O"); /* 0, 1.33, 2.67 */
     grid.steps_per_beat = 1;
     g_autoptr(roll_t) one = lay(song, &grid, &counts);
-    assert_line(one, 0, 0, "OO"); /* two onsets in one frame are one; the last third lasts to frame 2 at least */
+    assert_line(one, 0, 0,
+                "OO"); /* two onsets in one frame are one; the last third lasts to frame 2 at least */
 }
 
 static void test_repeated_and_overlapping_notes(void) {
@@ -149,13 +156,15 @@ static void test_tempo_does_not_matter(void) {
     g_autoptr(song_t) song = song_with(4800);
     for (int i = 0; i < 10; i++) add_note(song, 0, 50 + i, 480 * i, 400);
     g_autoptr(roll_t) before = lay(song, &grid, &counts);
-    for (int i = 0; i < 10; i++) g_array_append_val(song->tempi, ((tempo_t){.tick = 480 * i, .bpm = 40 + 20 * i}));
+    for (int i = 0; i < 10; i++)
+        g_array_append_val(song->tempi, ((tempo_t){.tick = 480 * i, .bpm = 40 + 20 * i}));
     g_autoptr(roll_t) after = lay(song, &grid, &counts);
     assert_same_roll(before, after);
 }
 
 static void test_range(void) {
-    static const int pitches[] = {0, 40, 47, 48, 59, 60, 95, 96, 127}, folded[] = {48, 52, 59, 48, 59, 60, 95, 84, 91};
+    static const int pitches[] = {0, 40, 47, 48, 59, 60, 95, 96, 127},
+                     folded[] = {48, 52, 59, 48, 59, 60, 95, 84, 91};
     roll_counts_t counts;
     grid_t grid = grid_of("merged", 4, 48, 48);
     g_autoptr(song_t) song = song_with(9 * 120);
@@ -199,8 +208,9 @@ static void test_drums(void) {
     assert_line(apart, 1, 0, "O...");
 }
 
-/* Counter 67, melody 72, chords 60, bass 40, drums 36 by name, on a grid with the tracks of each line: in which track is each heard? The counter part is
- * told by its name only where it has a track; elsewhere it is one of the chords. */
+/* Counter 67, melody 72, chords 60, bass 40, drums 36 by name, on a grid with the tracks of each line: in
+ * which track is each heard? The counter part is told by its name only where it has a track; elsewhere it is
+ * one of the chords. */
 static void test_nearest_role(void) {
     static const struct {
         const char *tracks;
@@ -223,7 +233,8 @@ static void test_nearest_role(void) {
                  {"bass,drums", 0, 0, 0, 0, 1}};
     static const int pitch[] = {67, 72, 60, 40, 36};
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        const int expected[] = {cases[i].counter, cases[i].melody, cases[i].chords, cases[i].bass, cases[i].drums};
+        const int expected[] = {cases[i].counter, cases[i].melody, cases[i].chords, cases[i].bass,
+                                cases[i].drums};
         grid_t grid = grid_of(cases[i].tracks, 4, 21, 88);
         roll_counts_t counts;
         g_autoptr(song_t) song = song_new(TICKS);
@@ -241,7 +252,8 @@ static void test_nearest_role(void) {
         for (size_t k = 0; k < G_N_ELEMENTS(pitch); k++) {
             left_out += expected[k] < 0;
             for (int track = 0; track < grid.n_tracks; track++)
-                g_assert_cmpint(roll_get(roll, 0, (size_t)track, PLANE_ONSET, (size_t)(pitch[k] - 21)), ==, track == expected[k]);
+                g_assert_cmpint(roll_get(roll, 0, (size_t)track, PLANE_ONSET, (size_t)(pitch[k] - 21)), ==,
+                                track == expected[k]);
         }
         g_assert_cmpuint(counts.drums_left_out, ==, cases[i].drums < 0);
         g_assert_cmpuint(counts.drums_left_out + counts.role_left_out, ==, left_out);
@@ -290,7 +302,8 @@ static void test_refusals(void) {
 
 static roll_t *random_roll(GRand *random, const grid_t *grid, size_t frames) {
     roll_t *roll = roll_new(frames, (size_t)grid->n_tracks, (size_t)grid->pitches);
-    for (size_t i = 0; i < frames * grid_frame_bytes(grid); i++) roll->bits[i] = (uint8_t)(g_rand_int(random) & g_rand_int(random));
+    for (size_t i = 0; i < frames * grid_frame_bytes(grid); i++)
+        roll->bits[i] = (uint8_t)(g_rand_int(random) & g_rand_int(random));
     return roll;
 }
 
@@ -304,10 +317,10 @@ static void test_canonical(void) {
         for (size_t frame = 0; frame < 9; frame++)
             for (size_t track = 0; track < 2; track++)
                 for (size_t p = 0; p < 8 * roll->stride; p++) {
-                    gboolean heard =
-                        p < (size_t)pitches && (roll_get(raw, frame, track, PLANE_SOUNDING, p) || roll_get(raw, frame, track, PLANE_ONSET, p));
-                    gboolean start =
-                        heard && (roll_get(raw, frame, track, PLANE_ONSET, p) || frame == 0 || !roll_get(roll, frame - 1, track, PLANE_SOUNDING, p));
+                    gboolean heard = p < (size_t)pitches && (roll_get(raw, frame, track, PLANE_SOUNDING, p) ||
+                                                             roll_get(raw, frame, track, PLANE_ONSET, p));
+                    gboolean start = heard && (roll_get(raw, frame, track, PLANE_ONSET, p) || frame == 0 ||
+                                               !roll_get(roll, frame - 1, track, PLANE_SOUNDING, p));
                     g_assert_cmpint(roll_get(roll, frame, track, PLANE_SOUNDING, p), ==, heard);
                     g_assert_cmpint(roll_get(roll, frame, track, PLANE_ONSET, p), ==, start);
                 }
@@ -341,7 +354,8 @@ static void assert_clean(const song_t *song) {
 
 static void assert_round_trip(const roll_t *roll, const grid_t *grid) {
     roll_counts_t counts;
-    g_autoptr(timeline_t) timeline = timeline_new(grid->steps_per_beat, 90, (meter_t){.numerator = 6, .denominator = 8});
+    g_autoptr(timeline_t) timeline =
+        timeline_new(grid->steps_per_beat, 90, (meter_t){.numerator = 6, .denominator = 8});
     g_autoptr(song_t) song = roll_to_song(roll, grid, timeline);
     g_assert_cmpint(song->ticks_per_beat % (24 * grid->steps_per_beat), ==, 0);
     assert_clean(song);
@@ -356,9 +370,16 @@ static void assert_round_trip(const roll_t *roll, const grid_t *grid) {
 }
 
 static void test_roll_round_trip(void) {
-    static const char *const tracks[] = {"merged", "melody,chords,bass,drums", "melody,counter,chords", "drums,melody", "counter", "chords", "bass",
+    static const char *const tracks[] = {"merged",
+                                         "melody,chords,bass,drums",
+                                         "melody,counter,chords",
+                                         "drums,melody",
+                                         "counter",
+                                         "chords",
+                                         "bass",
                                          "drums"};
-    static const int steps[] = {1, 2, 4, 5, 7, 12, 24, 96}, ranges[][2] = {{21, 88}, {36, 48}, {60, 1}, {0, 128}};
+    static const int steps[] = {1, 2, 4, 5, 7, 12, 24, 96},
+                     ranges[][2] = {{21, 88}, {36, 48}, {60, 1}, {0, 128}};
     g_autoptr(GRand) random = g_rand_new_with_seed(2);
     for (size_t i = 0; i < G_N_ELEMENTS(tracks); i++)
         for (size_t s = 0; s < G_N_ELEMENTS(steps); s++)
@@ -380,10 +401,11 @@ static void test_song_round_trip(void) {
         g_autoptr(song_t) song = song_with(g_rand_int_range(random, 0, 20000));
         grid.fold_octaves = i % 5 == 0;
         for (int k = 0; k < 300; k++)
-            add_note(song, g_rand_int_range(random, 0, 16), g_rand_int_range(random, 0, 128), g_rand_int_range(random, 0, 10000),
-                     g_rand_int_range(random, 0, 2000));
+            add_note(song, g_rand_int_range(random, 0, 16), g_rand_int_range(random, 0, 128),
+                     g_rand_int_range(random, 0, 10000), g_rand_int_range(random, 0, 2000));
         g_autoptr(roll_t) roll = lay(song, &grid, &counts);
-        g_assert_cmpuint(counts.kept + counts.out_of_range + counts.drums_left_out + counts.role_left_out, ==, 300);
+        g_assert_cmpuint(counts.kept + counts.out_of_range + counts.drums_left_out + counts.role_left_out, ==,
+                         300);
         g_autoptr(roll_t) canonical = roll_new(roll->frames, roll->tracks, roll->pitches);
         memcpy(canonical->bits, roll->bits, roll->frames * grid_frame_bytes(&grid));
         roll_make_canonical(canonical);
@@ -415,7 +437,8 @@ static void test_shift(void) {
             roll_shift_plane(from->bits, to->bits, (size_t)pitches, semitones);
             for (int p = 0; p < 8 * (int)to->stride; p++) {
                 int source = p - semitones;
-                gboolean expected = p < pitches && source >= 0 && source < pitches && roll_get(from, 0, 0, PLANE_SOUNDING, (size_t)source);
+                gboolean expected = p < pitches && source >= 0 && source < pitches &&
+                                    roll_get(from, 0, 0, PLANE_SOUNDING, (size_t)source);
                 g_assert_cmpint(roll_get(to, 0, 0, PLANE_SOUNDING, (size_t)p), ==, expected);
             }
         }

@@ -1,5 +1,6 @@
-/* Latent vectors (prior, slerp, path, text) and the way from them to rolls: bits against the model's own logits, draws against their probabilities, cross-fading
- * against sums by hand, and sampled music through a MIDI file and back. */
+/* Latent vectors (prior, slerp, path, text) and the way from them to rolls: bits against the model's own
+ * logits, draws against their probabilities, cross-fading against sums by hand, and sampled music through a
+ * MIDI file and back. */
 #include <math.h>
 #include <string.h>
 
@@ -62,7 +63,8 @@ static void test_slerp(void) {
 
 /* Where the great circle is not defined. */
 static void test_slerp_odd(void) {
-    const real_t a[3] = {1, 2, 3}, twice[3] = {2, 4, 6}, near[3] = {1, 2, 3.0000005F}, back[3] = {-1, -2, -3}, zero[3] = {0};
+    const real_t a[3] = {1, 2, 3}, twice[3] = {2, 4, 6}, near[3] = {1, 2, 3.0000005F}, back[3] = {-1, -2, -3},
+                 zero[3] = {0};
     real_t z[3];
     latent_slerp(a, twice, 0.5, z, 3);
     for (size_t i = 0; i < 3; i++) g_assert_cmpfloat(fabs(z[i] - 1.5 * a[i]), <, 1e-5);
@@ -109,7 +111,8 @@ static void test_text(void) {
     g_assert_true(memcmp(z, back, sizeof z) == 0);
     g_assert_true(latent_from_text("1, 2 3\t4,5 ,6", back, Z, NULL));
     g_assert_cmpfloat(back[5], ==, 6);
-    const char *const bad[] = {"", "1,2,3,4,5", "1,2,3,4,5,6,7", "1,2,x,4,5,6", "1,2,nan,4,5,6", "1,2,inf,4,5,6", "1,2,3,4,5,1e999"};
+    const char *const bad[] = {
+        "", "1,2,3,4,5", "1,2,3,4,5,6,7", "1,2,x,4,5,6", "1,2,nan,4,5,6", "1,2,inf,4,5,6", "1,2,3,4,5,1e999"};
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
         g_autoptr(GError) error = NULL;
         g_assert_false(latent_from_text(bad[i], back, Z, &error));
@@ -121,7 +124,8 @@ static void test_text(void) {
 
 /* A model of tests/make_checkpoint.c in the working folder. */
 static sample_model_t *make_model(const char *arguments) {
-    g_autofree char *line = g_strdup_printf("%s/tests/make_checkpoint model.h5 %s", g_getenv("BUILD"), arguments);
+    g_autofree char *line =
+        g_strdup_printf("%s/tests/make_checkpoint model.h5 %s", g_getenv("BUILD"), arguments);
     g_autoptr(GError) error = NULL;
     int status = -1;
     g_assert_true(g_spawn_command_line_sync(line, NULL, NULL, &status, &error));
@@ -148,7 +152,8 @@ static void test_bits(void) {
             for (size_t k = 0; k < K; k++)
                 for (size_t p = 0; p < P; p++) {
                     const real_t *cell = logits + ((t * K + k) * L) * P + p;
-                    const gboolean sounds = 1 / (1 + exp(-cell[0])) >= 0.3, begins = L == 2 && 1 / (1 + exp(-cell[P])) >= 0.3;
+                    const gboolean sounds = 1 / (1 + exp(-cell[0])) >= 0.3,
+                                   begins = L == 2 && 1 / (1 + exp(-cell[P])) >= 0.3;
                     const gboolean before = t > 0 && roll_get(roll, t - 1, k, PLANE_SOUNDING, p);
                     g_assert_cmpint(roll_get(roll, t, k, PLANE_SOUNDING, p), ==, sounds || begins);
                     g_assert_cmpint(roll_get(roll, t, k, PLANE_ONSET, p), ==, begins || (sounds && !before));
@@ -159,7 +164,8 @@ static void test_bits(void) {
     }
 }
 
-/* Every cell by its probability: the count of ones within five deviations, and no onset drawn without its sound where it is the less likely. */
+/* Every cell by its probability: the count of ones within five deviations, and no onset drawn without its
+ * sound where it is the less likely. */
 static void test_draws(void) {
     g_autoptr(sample_model_t) model = make_model("--planes 1 --tracks merged --window 16 --bias -3");
     enum { T = 16, P = 88, Z = 4, N = 200 };
@@ -176,7 +182,8 @@ static void test_draws(void) {
     g_autoptr(roll_t) first = NULL;
     for (size_t n = 0; n < N; n++) {
         const sample_rule_t rule = {.threshold = 0.5, .draw = TRUE, .seed = 11, .index = n};
-        g_autoptr(roll_t) roll = sample_windows(model, z, 1, T, &rule), again = sample_windows(model, z, 1, T, &rule);
+        g_autoptr(roll_t) roll = sample_windows(model, z, 1, T, &rule),
+                          again = sample_windows(model, z, 1, T, &rule);
         const size_t bytes = T * ROLL_PLANES * roll->stride;
         g_assert_true(memcmp(roll->bits, again->bits, bytes) == 0);
         g_assert_true(first == NULL || memcmp(roll->bits, first->bits, bytes) != 0);
@@ -229,7 +236,8 @@ static void test_encode(void) {
         g_autoptr(roll_t) roll = roll_new(FRAMES, K, 88);
         for (size_t t = 0; t < FRAMES; t++) roll_set(roll, t, t % 2, PLANE_SOUNDING, t * 13 % 88);
         roll_make_canonical(roll);
-        g_autofree real_t *mu = sample_encode(model, roll, 0, WINDOWS), *late = sample_encode(model, roll, T, 1);
+        g_autofree real_t *mu = sample_encode(model, roll, 0, WINDOWS),
+                          *late = sample_encode(model, roll, T, 1);
         g_assert_true(memcmp(late, mu + Z, Z * sizeof(real_t)) == 0);
         for (size_t w = 0; w < WINDOWS; w++) {
             g_autofree uint8_t *bits = g_malloc0(T * K * L * stride);
@@ -237,11 +245,13 @@ static void test_encode(void) {
                 for (size_t k = 0; k < K; k++)
                     for (size_t l = 0; l < L; l++)
                         for (size_t p = 0; p < 88; p++)
-                            if (roll_get(roll, w * T + t, k, (int)l, p)) bits[((t * K + k) * L + l) * stride + p / 8] |= (uint8_t)(1 << p % 8);
+                            if (roll_get(roll, w * T + t, k, (int)l, p))
+                                bits[((t * K + k) * L + l) * stride + p / 8] |= (uint8_t)(1 << p % 8);
             const uint32_t valid = (uint32_t)MIN(T, FRAMES - w * T);
             const batch_t batch = {.B = 1, .bits = bits, .valid = &valid};
             model_encode(model->model, &batch);
-            for (size_t i = 0; i < Z; i++) g_assert_cmpfloat(fabs((double)model_mu(model->model)[i] - mu[w * Z + i]), <, 1e-4);
+            for (size_t i = 0; i < Z; i++)
+                g_assert_cmpfloat(fabs((double)model_mu(model->model)[i] - mu[w * Z + i]), <, 1e-4);
         }
         g_assert_cmpfloat(fabs((double)mu[0] - mu[Z]), >, 1e-3);
     }
@@ -255,10 +265,12 @@ static void test_hop(void) {
     } cases[] = {{100, {0, 4, 4}, 48}, {64, {0, 4, 4}, 32}, {64, {0, 3, 4}, 24}, {20, {0, 4, 4}, 8},
                  {7, {0, 4, 4}, 3},    {2, {0, 4, 4}, 1},   {1, {0, 4, 4}, 1}};
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        sample_model_t model = {.head = {.grid = grid_default(), .model = {.window = (size_t)cases[i].window}}};
+        sample_model_t model = {
+            .head = {.grid = grid_default(), .model = {.window = (size_t)cases[i].window}}};
         g_assert_cmpuint(sample_hop(&model, cases[i].meter), ==, cases[i].hop);
         for (size_t frames = 1; frames < 400; frames++) { /* just enough windows */
-            const size_t n = sample_overlapped_count(&model, cases[i].hop, frames), T = model.head.model.window;
+            const size_t n = sample_overlapped_count(&model, cases[i].hop, frames),
+                         T = model.head.model.window;
             g_assert_cmpuint((n - 1) * cases[i].hop + T, >=, frames);
             g_assert_true(n == 1 || (n - 2) * cases[i].hop + T < frames);
         }
@@ -279,7 +291,8 @@ static void test_overlapped(void) {
     size_t on = 0, faded = 0;
     model_decode(model->model, z, N);
     for (size_t w = 0; w < N; w++)
-        for (size_t t = 0; t < T && w * HOP + t < FRAMES; t++) /* rises 1/9, 2/9 ... 8/9 and falls again; the first and last half stand alone */
+        for (size_t t = 0; t < T && w * HOP + t < FRAMES;
+             t++) /* rises 1/9, 2/9 ... 8/9 and falls again; the first and last half stand alone */
             for (size_t p = 0; p < P; p++) {
                 const gboolean alone = (w == 0 && t < HOP) || (w == N - 1 && t >= HOP);
                 const double weight = alone ? 1 : (double)(t < HOP ? t + 1 : T - t) / 9;
@@ -295,13 +308,15 @@ static void test_overlapped(void) {
     g_assert_cmpuint(on, >, 20);
     g_assert_cmpuint(faded, >, 100);
 
-    g_autoptr(roll_t) apart = sample_overlapped(model, z, 2, T, 2 * T, &rule, NULL), joined = sample_windows(model, z, 2, 2 * T, &rule);
+    g_autoptr(roll_t) apart = sample_overlapped(model, z, 2, T, 2 * T, &rule, NULL),
+                      joined = sample_windows(model, z, 2, 2 * T, &rule);
     g_assert_true(memcmp(apart->bits, joined->bits, 2 * T * ROLL_PLANES * joined->stride) == 0);
 }
 
 /* Sampled bits, as music in a file, read as training data is read: the same bits. */
 static void test_round_trip(void) {
-    const char *const models[] = {"--tracks merged --planes 1", "--tracks melody,chords,bass,drums --planes 2",
+    const char *const models[] = {"--tracks merged --planes 1",
+                                  "--tracks melody,chords,bass,drums --planes 2",
                                   "--tracks bass,drums --planes 2 --window 50"};
     for (size_t m = 0; m < G_N_ELEMENTS(models); m++)
         for (int draw = 0; draw <= 1; draw++) {
@@ -312,7 +327,8 @@ static void test_round_trip(void) {
             latent_path(2, m, 1, 0.2, z, 3, Z);
             const sample_rule_t rule = {.threshold = 0.4, .draw = draw, .seed = 6, .index = 1};
             g_autoptr(roll_t) roll = sample_windows(model, z, 3, frames, &rule);
-            g_autoptr(timeline_t) timeline = timeline_new(grid->steps_per_beat, 93, (meter_t){0, 3, 4}), back_timeline = NULL;
+            g_autoptr(timeline_t) timeline = timeline_new(grid->steps_per_beat, 93, (meter_t){0, 3, 4}),
+                                  back_timeline = NULL;
             g_autoptr(song_t) song = roll_to_song(roll, grid, timeline);
             g_autoptr(GError) error = NULL;
             g_assert_true(midi_write(song, "round.mid", &error));
@@ -321,7 +337,8 @@ static void test_round_trip(void) {
             g_assert_no_error(error);
             g_assert_cmpuint(song->notes->len, >, 10);
             g_assert_cmpuint(back->frames, ==, frames);
-            g_assert_true(memcmp(back->bits, roll->bits, frames * roll->tracks * ROLL_PLANES * roll->stride) == 0);
+            g_assert_true(
+                memcmp(back->bits, roll->bits, frames * roll->tracks * ROLL_PLANES * roll->stride) == 0);
             g_assert_cmpfloat(fabs(entry.tempo_bpm - 93), <, 0.01);
             g_assert_cmpuint(entry.meter.numerator, ==, 3);
         }

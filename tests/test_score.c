@@ -1,4 +1,5 @@
-/* Figures of small rolls against values worked out by hand, tonal space, shuffled tracks, verdicts, and the JSON they are told in. */
+/* Figures of small rolls against values worked out by hand, tonal space, shuffled tracks, verdicts, and the
+ * JSON they are told in. */
 #include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
@@ -15,7 +16,9 @@ static grid_t grid_of(const char *tracks) {
     return grid;
 }
 
-static roll_t *roll_of(const grid_t *grid, size_t frames) { return roll_new(frames, (size_t)grid->n_tracks, (size_t)grid->pitches); }
+static roll_t *roll_of(const grid_t *grid, size_t frames) {
+    return roll_new(frames, (size_t)grid->n_tracks, (size_t)grid->pitches);
+}
 
 static void put(roll_t *roll, size_t track, size_t frame, size_t length, int pitch) {
     const size_t p = (size_t)(pitch - grid_default().pitch_low);
@@ -44,7 +47,8 @@ static void centroid_of(int pitch, double centroid[TONAL_DIMENSIONS]) {
 }
 
 static void test_tonal(void) {
-    double c[TONAL_DIMENSIONS], e[TONAL_DIMENSIONS], g[TONAL_DIMENSIONS], f_sharp[TONAL_DIMENSIONS], silence[TONAL_CLASSES] = {0};
+    double c[TONAL_DIMENSIONS], e[TONAL_DIMENSIONS], g[TONAL_DIMENSIONS], f_sharp[TONAL_DIMENSIONS],
+        silence[TONAL_CLASSES] = {0};
     centroid_of(60, c);
     centroid_of(64, e);
     centroid_of(67, g);
@@ -52,9 +56,10 @@ static void test_tonal(void) {
     const double expected[TONAL_DIMENSIONS] = {0, 1, 0, 1, 0, 0.5};
     for (int i = 0; i < TONAL_DIMENSIONS; i++) assert_near(c[i], expected[i]);
     assert_near(tonal_distance(c, c), 0);
-    assert_near(tonal_distance(c, e), sqrt(3.75));                   /* third turns of the first and last circle */
-    assert_near(tonal_distance(c, g), sqrt(2 - sqrt(3) + 2 + 0.75)); /* a twelfth turn, a quarter turn, a third turn */
-    assert_near(tonal_distance(c, f_sharp), sqrt(8));                /* half turns of the first two */
+    assert_near(tonal_distance(c, e), sqrt(3.75)); /* third turns of the first and last circle */
+    assert_near(tonal_distance(c, g),
+                sqrt(2 - sqrt(3) + 2 + 0.75));        /* a twelfth turn, a quarter turn, a third turn */
+    assert_near(tonal_distance(c, f_sharp), sqrt(8)); /* half turns of the first two */
     g_assert_false(tonal_centroid(silence, c));
     const double triad[TONAL_CLASSES] = {[0] = 1, [4] = 1, [7] = 1};
     double centre[TONAL_DIMENSIONS];
@@ -78,7 +83,7 @@ static void test_pitch(void) {
     g_autoptr(roll_t) roll = roll_of(&grid, 48);
     const int scale[] = {0, 2, 4, 5, 7, 9, 11};
     for (size_t i = 0; i < 4; i++) put(roll, 0, 4 * i, 4, C4 + scale[i]); /* four bars of four: two bits */
-    put(roll, 0, 16, 16, C4);                                             /* the next four: none; and four of silence */
+    put(roll, 0, 16, 16, C4); /* the next four: none; and four of silence */
     assert_near(figure(roll, &grid, 4, SCORE_PITCH_CLASS_ENTROPY), 1);
     assert_near(figure(roll, &grid, 4, SCORE_SCALE_CONSISTENCY), 1);
     assert_near(figure(roll, &grid, 4, SCORE_PITCH_RANGE), 5);
@@ -89,7 +94,8 @@ static void test_pitch(void) {
     assert_near(figure(chromatic, &grid, 4, SCORE_SCALE_CONSISTENCY), 7.0 / 8);
     put(chromatic, 0, 8, 1, C4 + 1);
     put(chromatic, 0, 9, 1, C4 + 1);
-    assert_near(figure(chromatic, &grid, 4, SCORE_SCALE_CONSISTENCY), 0.8); /* D major: D E F# G A B and both C# */
+    assert_near(figure(chromatic, &grid, 4, SCORE_SCALE_CONSISTENCY),
+                0.8); /* D major: D E F# G A B and both C# */
     assert_near(figure(chromatic, &grid, 4, SCORE_PITCH_RANGE), 18);
 }
 
@@ -105,7 +111,8 @@ static void test_groove(void) {
     assert_near(figure(roll, &grid, 4, SCORE_GROOVE), (0.75 + 1 + 0.75) / 3);
     g_assert_true(isnan(figure(roll, &grid, 16, SCORE_GROOVE))); /* one whole bar */
 
-    g_autoptr(roll_t) odd = roll_of(&grid, 10); /* bars of 2.5 frames begin at 0, 2, 5, 7 and are compared over two */
+    g_autoptr(roll_t) odd =
+        roll_of(&grid, 10); /* bars of 2.5 frames begin at 0, 2, 5, 7 and are compared over two */
     put(odd, 0, 0, 1, C4);
     put(odd, 0, 2, 1, C4);
     put(odd, 0, 6, 1, C4);
@@ -136,7 +143,8 @@ static void test_bars(void) {
     assert_near(figure(roll, &grid, 4, SCORE_NOTES_A_BAR), 2 * 4 / 18.0);
 }
 
-/* A bar of 1/4, two of 4/4 of which the second is cut to three beats, two of 3/4, half a bar of 6/8: each begins with a note, and some have a second one. */
+/* A bar of 1/4, two of 4/4 of which the second is cut to three beats, two of 3/4, half a bar of 6/8: each
+ * begins with a note, and some have a second one. */
 static void test_meters(void) {
     const grid_t grid = grid_of("melody,bass");
     g_autoptr(roll_t) roll = roll_of(&grid, 4 + 16 + 12 + 24 + 6);
@@ -151,7 +159,9 @@ static void test_meters(void) {
     assert_near(values[SCORE_NOTES_A_BAR], 8 / 5.5);
     assert_near(values[SCORE_EMPTY_BARS], 0);
     assert_near(values[SCORE_SILENT_TRACKS], 4.0 / 12);
-    assert_near(values[SCORE_GROOVE], 1 - 2.0 / 12); /* the two bars of 3/4 alone: the others have no whole neighbour of their meter */
+    assert_near(
+        values[SCORE_GROOVE],
+        1 - 2.0 / 12); /* the two bars of 3/4 alone: the others have no whole neighbour of their meter */
     timeline_set_meter(timeline, (meter_t){0, 4, 4});
     score_measure(roll, &grid, timeline, values);
     assert_near(values[SCORE_NOTES_A_BAR], 8 / (62 / 16.0));
@@ -238,7 +248,8 @@ static void test_shuffle(void) {
         g_assert_cmpuint(roll->frames, ==, frames);
         for (size_t k = 0; k < TRACKS; k++) {
             const size_t p = (size_t)(C4 - grid.pitch_low) + source[k];
-            g_assert_true(roll_get(roll, 0, k, PLANE_ONSET, p) && roll_get(roll, frames - 1, k, PLANE_SOUNDING, p));
+            g_assert_true(roll_get(roll, 0, k, PLANE_ONSET, p) &&
+                          roll_get(roll, frames - 1, k, PLANE_SOUNDING, p));
         }
         g_assert_false(roll_get(roll, 0, 0, PLANE_ONSET, (size_t)(C4 - grid.pitch_low) + source[1]));
     }
@@ -246,13 +257,15 @@ static void test_shuffle(void) {
         for (size_t i = 0; i < N; i++) g_assert_cmpuint(taken[k][i], ==, 1);
     g_assert_cmpuint(moved, >, 0);
     for (size_t i = 0; i < 2; i++) /* fewer songs than tracks: never with track 0's */
-        for (size_t k = 1; k < TRACKS; k++) g_assert_cmpuint(score_shuffle_source(2, i, k, 1), !=, score_shuffle_source(2, i, 0, 1));
+        for (size_t k = 1; k < TRACKS; k++)
+            g_assert_cmpuint(score_shuffle_source(2, i, k, 1), !=, score_shuffle_source(2, i, 0, 1));
     for (size_t i = 0; i < N; i++) roll_free(rolls[i]);
 }
 
 static void test_place(void) {
     const double numbers[] = {1, NAN, 3, 5};
-    const score_summary_t some = score_summarise(numbers, 4), one = score_summarise(numbers, 1), none = score_summarise(numbers + 1, 1);
+    const score_summary_t some = score_summarise(numbers, 4), one = score_summarise(numbers, 1),
+                          none = score_summarise(numbers + 1, 1);
     assert_near(some.mean, 3);
     assert_near(some.sd, 2);
     g_assert_cmpuint(some.n, ==, 3);
@@ -275,10 +288,13 @@ static void test_line(void) {
     line_close(line, '[');
     line_text(line, "nothing", NULL);
     line_close(line, '{');
-    g_assert_cmpstr(line->str, ==, "{\"a \\\"name\\\"\":\"b\\\\\\u000a\\u0009é\",\"list\":[0.1,null,7],\"nothing\":null}");
+    g_assert_cmpstr(line->str, ==,
+                    "{\"a \\\"name\\\"\":\"b\\\\\\u000a\\u0009é\",\"list\":[0.1,null,7],\"nothing\":null}");
     g_autoptr(JsonParser) parser = json_parser_new();
     g_assert_true(json_parser_load_from_data(parser, line->str, -1, NULL));
-    g_assert_cmpstr(json_object_get_string_member(json_node_get_object(json_parser_get_root(parser)), "a \"name\""), ==, "b\\\n\té");
+    g_assert_cmpstr(
+        json_object_get_string_member(json_node_get_object(json_parser_get_root(parser)), "a \"name\""), ==,
+        "b\\\n\té");
 }
 
 int main(int argc, char **argv) {

@@ -1,4 +1,5 @@
-/* The seam score: features of a small roll by hand, the yardstick and its distance by hand, and seams put into music that has none. */
+/* The seam score: features of a small roll by hand, the yardstick and its distance by hand, and seams put
+ * into music that has none. */
 #include "sampler/seam.h"
 
 #include <math.h>
@@ -31,7 +32,8 @@ static void test_features(void) {
         put(roll, 0, 6, 6, C4 + 4);
         put(roll, 1, 7, 1, 36); /* a drum is an onset and nothing else */
         seam_measure(roll, &grid, F, values);
-        const double onsets[F] = {0, 0, 1.0 / 3, 1.0 / 3}, held[F] = {1, 1, 2.0 / 3, 1}; /* of position 2: frames 2, 6, 10 */
+        const double onsets[F] = {0, 0, 1.0 / 3, 1.0 / 3},
+                     held[F] = {1, 1, 2.0 / 3, 1}; /* of position 2: frames 2, 6, 10 */
         const double harmony[F] = {0, 0, sqrt(3.75) / 3, 0}, jump[F] = {0, 0, 4.0 / 3, 0};
         for (size_t q = 0; q < F; q++) {
             assert_near(values[SEAM_ONSETS * F + q], onsets[q]);
@@ -86,7 +88,8 @@ static void test_score(void) {
     assert_near(seam.border, 2);
     assert_near(seam.inside, 0.5); /* of 0 and 1 */
     assert_near(seam.seam, 1.5);
-    g_assert_true(isnan(seam.at_border[SEAM_HARMONY]) && isnan(seam.at_border[SEAM_REGISTER]) && isnan(seam.at_inside[SEAM_REGISTER]));
+    g_assert_true(isnan(seam.at_border[SEAM_HARMONY]) && isnan(seam.at_border[SEAM_REGISTER]) &&
+                  isnan(seam.at_inside[SEAM_REGISTER]));
     assert_near(seam.at_inside[SEAM_HARMONY], 0);
 
     values[SEAM_ONSETS * F] = 1000;
@@ -95,8 +98,9 @@ static void test_score(void) {
     g_assert_true(isnan(seam_score(yardstick, values).seam));
 }
 
-/* Music with a pulse of four frames: chords that change at borders often, inside seldom. Copies of it whose chords never change inside, but always at borders, have a
- * seam; strange music without one (all notes twice as often) has none to speak of. */
+/* Music with a pulse of four frames: chords that change at borders often, inside seldom. Copies of it whose
+ * chords never change inside, but always at borders, have a seam; strange music without one (all notes twice
+ * as often) has none to speak of. */
 static roll_t *compose(GRand *random, double at_border, double inside) {
     enum { FRAMES = 200 };
     roll_t *roll = roll_new(FRAMES, 1, 88);
@@ -136,7 +140,8 @@ static void test_planted(void) {
     g_autoptr(seam_yardstick_t) yardstick = seam_yardstick_new(songs, SONGS, F);
     g_assert_cmpfloat(fabs(mean_seam(random, yardstick, 0.6, 0.2)), <, 0.25);
     g_assert_cmpfloat(mean_seam(random, yardstick, 0.95, 0.2), >, 1);
-    g_assert_cmpfloat(mean_seam(random, yardstick, 0.1, 0.2), >, 1); /* nothing ever changes at borders: a seam too */
+    g_assert_cmpfloat(mean_seam(random, yardstick, 0.1, 0.2), >,
+                      1); /* nothing ever changes at borders: a seam too */
     g_assert_cmpfloat(mean_seam(random, yardstick, 0.6, 0.5), <, 0);
 }
 

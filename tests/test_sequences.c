@@ -7,9 +7,10 @@
 
 enum { SONGS = 9, C = 32, ALIGN = 8, T_MOST = 300, CONTEXT = 4 };
 
-static const spelled_song_t SONG_TABLE[SONGS] = {{250, SPLIT_TRAIN, 100, 3}, {5, SPLIT_TRAIN, 90, 3},   {32, SPLIT_VALID, 60, 4},
-                                                 {16, SPLIT_TRAIN, 140, 4},  {33, SPLIT_TRAIN, 120, 3}, {40, SPLIT_TEST, 60, 4},
-                                                 {1, SPLIT_TRAIN, 130, 4},   {41, SPLIT_VALID, 130, 4}, {67, SPLIT_TRAIN, 130, 4}};
+static const spelled_song_t SONG_TABLE[SONGS] = {
+    {250, SPLIT_TRAIN, 100, 3}, {5, SPLIT_TRAIN, 90, 3},   {32, SPLIT_VALID, 60, 4},
+    {16, SPLIT_TRAIN, 140, 4},  {33, SPLIT_TRAIN, 120, 3}, {40, SPLIT_TEST, 60, 4},
+    {1, SPLIT_TRAIN, 130, 4},   {41, SPLIT_VALID, 130, 4}, {67, SPLIT_TRAIN, 130, 4}};
 
 static char *folder;
 
@@ -38,7 +39,8 @@ static gboolean is_silent(const uint8_t *bits, size_t n) {
     return TRUE;
 }
 
-/* Sequences are one stretch of one song, with the frames before it, silent before the song and after the stretch; returns the first frame. */
+/* Sequences are one stretch of one song, with the frames before it, silent before the song and after the
+ * stretch; returns the first frame. */
 static spelled_t read_sequence(const uint8_t *bits, size_t planes, size_t frames, size_t T) {
     const size_t frame_bytes = 2 * planes * STRIDE;
     const spelled_t first = spelled_read_frame(bits + CONTEXT * frame_bytes, planes);
@@ -57,8 +59,10 @@ static spelled_t read_sequence(const uint8_t *bits, size_t planes, size_t frames
 }
 
 /* Slot's sequence of an epoch in an array of its frames and `more`. */
-static spelled_t read_slot(const data_t *data, size_t planes, int64_t epoch, int64_t slot, size_t more, size_t *frames) {
-    const size_t T = data_sequence_frames(data, epoch, slot) + more, bytes = (CONTEXT + T) * 2 * planes * STRIDE;
+static spelled_t read_slot(const data_t *data, size_t planes, int64_t epoch, int64_t slot, size_t more,
+                           size_t *frames) {
+    const size_t T = data_sequence_frames(data, epoch, slot) + more,
+                 bytes = (CONTEXT + T) * 2 * planes * STRIDE;
     g_autofree uint8_t *bits = g_malloc(bytes);
     memset(bits, 0xff, bytes);
     *frames = data_sequence(data, epoch, slot, T, bits);
@@ -77,7 +81,8 @@ static void test_pieces(void) {
                 if ((int)SONG_TABLE[song].split != split) continue;
                 memset(bits, 0xff, (CONTEXT + T_MOST) * 2 * planes * STRIDE);
                 g_assert_cmpint(data_piece_frames(data, (split_t)split, piece), ==, SONG_TABLE[song].frames);
-                g_assert_cmpint(data_piece(data, (split_t)split, piece, T_MOST, bits), ==, SONG_TABLE[song].frames);
+                g_assert_cmpint(data_piece(data, (split_t)split, piece, T_MOST, bits), ==,
+                                SONG_TABLE[song].frames);
                 const spelled_t first = read_sequence(bits, planes, (size_t)SONG_TABLE[song].frames, T_MOST);
                 g_assert_cmpint(first.number, ==, 0);
                 g_assert_cmpint(first.song, ==, song);
@@ -117,7 +122,8 @@ static void test_whole(void) {
     data_free(data);
 }
 
-/* Chunks begin on whole segments, are C frames but where the song ends, come from every song in every epoch, and over many epochs show every frame. */
+/* Chunks begin on whole segments, are C frames but where the song ends, come from every song in every epoch,
+ * and over many epochs show every frame. */
 static void test_chunks(void) {
     enum { EPOCHS = 200 };
     data_t *data = load(C, 2, TRUE, -60, 60);
@@ -143,10 +149,13 @@ static void test_chunks(void) {
             high = MAX(high, first.shift);
         }
         for (int song = 0; song < SONGS; song++)
-            g_assert_cmpint(of_song[song], ==, SONG_TABLE[song].split == SPLIT_TRAIN ? (SONG_TABLE[song].frames + C - 1) / C : 0);
+            g_assert_cmpint(of_song[song], ==,
+                            SONG_TABLE[song].split == SPLIT_TRAIN ? (SONG_TABLE[song].frames + C - 1) / C
+                                                                  : 0);
     }
     for (int song = 0; song < SONGS; song++)
-        for (int64_t t = 0; t < SONG_TABLE[song].frames && SONG_TABLE[song].split == SPLIT_TRAIN; t++) g_assert_cmpint(seen[song][t], >, 0);
+        for (int64_t t = 0; t < SONG_TABLE[song].frames && SONG_TABLE[song].split == SPLIT_TRAIN; t++)
+            g_assert_cmpint(seen[song][t], >, 0);
     g_assert_cmpuint(inside, >, EPOCHS * 5);
     g_assert_cmpint(low, ==, -MARK);
     g_assert_cmpint(high, >=, 87 - SONG - 3);
@@ -168,7 +177,8 @@ static void test_grid(void) {
     data_free(data);
 }
 
-/* Two songs of 16 frames, pitch 40 but for the highest, 87, in the first frames: 8 of the first song, 4 of the second. Their second chunks see the 4 frames before. */
+/* Two songs of 16 frames, pitch 40 but for the highest, 87, in the first frames: 8 of the first song, 4 of
+ * the second. Their second chunks see the 4 frames before. */
 static void test_context_clamps(void) {
     GError *error = NULL;
     shard_set_t head = {.n_shards = 1, .options = (char *)"", .grid = grid_default()};
@@ -177,7 +187,8 @@ static void test_context_clamps(void) {
     uint8_t bits[32 * ROLL_PLANES * STRIDE] = {0}, chunk[(CONTEXT + 8) * STRIDE];
     for (int t = 0; t < 32; t++) {
         for (int plane = 0; plane < ROLL_PLANES; plane++)
-            spelled_set_bit(bits + (t * ROLL_PLANES + plane) * STRIDE, t < 8 || (t >= 16 && t < 20) ? 87 : 40);
+            spelled_set_bit(bits + (t * ROLL_PLANES + plane) * STRIDE,
+                            t < 8 || (t >= 16 && t < 20) ? 87 : 40);
     }
     songs[1] = songs[0];
     songs[1].first_frame = 16;
@@ -185,7 +196,12 @@ static void test_context_clamps(void) {
     g_autofree char *own = g_dir_make_tmp("test_sequences.XXXXXX", &error);
     g_assert_true(shard_write(own, &head, 0, songs, NULL, 2, bits, 32, 1, &error));
     g_assert_no_error(error);
-    data_t *data = load_from(own, &(data_config_t){.chunk = 8, .align = 8, .context = CONTEXT, .planes = 1, .transpose_low = 5, .transpose_high = 5});
+    data_t *data = load_from(own, &(data_config_t){.chunk = 8,
+                                                   .align = 8,
+                                                   .context = CONTEXT,
+                                                   .planes = 1,
+                                                   .transpose_low = 5,
+                                                   .transpose_high = 5});
     g_assert_cmpint(data_samples(data), ==, 4);
     for (int64_t slot = 0; slot < 4; slot++) {
         data_sequence(data, 0, slot, 8, chunk);
@@ -209,7 +225,8 @@ static void test_log_odds(void) {
         for (int64_t piece = 0; piece < data_pieces(data, SPLIT_TRAIN); piece++) {
             const size_t n = data_piece(data, SPLIT_TRAIN, piece, T_MOST, bits);
             for (size_t t = CONTEXT; t < CONTEXT + n; t++)
-                for (size_t i = 0; i < cells; i++) counts[i] += spelled_bit(bits + t * frame_bytes + i / 88 * STRIDE, (int)(i % 88));
+                for (size_t i = 0; i < cells; i++)
+                    counts[i] += spelled_bit(bits + t * frame_bytes + i / 88 * STRIDE, (int)(i % 88));
             frames += (double)n;
         }
         g_assert_true(data_log_odds(data, log_odds, NULL));

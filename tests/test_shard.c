@@ -1,4 +1,5 @@
-/* Tests of preprocess/shard and of the figures that info prints: a corpus written here is read back, whole or by runs of songs; version 1; full disks. What is refused: test_shard_refusals.c. */
+/* Tests of preprocess/shard and of the figures that info prints: a corpus written here is read back, whole or
+ * by runs of songs; version 1; full disks. What is refused: test_shard_refusals.c. */
 #include "preprocess/shard.h"
 
 #include <glib/gstdio.h>
@@ -47,7 +48,8 @@ static void check_round_trip(const char *tracks) {
         for (size_t n = 0; n <= SONGS - from; n++) {
             const size_t at = (size_t)set->songs[from].first_frame * grid_frame_bytes(&set->grid);
             size_t end = at;
-            for (size_t i = from; i < from + n; i++) end += (size_t)set->songs[i].frames * grid_frame_bytes(&set->grid);
+            for (size_t i = from; i < from + n; i++)
+                end += (size_t)set->songs[i].frames * grid_frame_bytes(&set->grid);
             memset(bits, 0xA5, bytes);
             g_assert_true(shard_set_read_songs(set, from, n, bits, &error));
             for (size_t i = 0; i < end - at; i++) g_assert_cmpint(bits[i], ==, byte_at(at + i));
@@ -69,9 +71,11 @@ static void test_round_trip(void) {
 static void test_same_bytes(void) {
     char *first = make_corpus("merged"), *second = make_corpus("merged");
     for (size_t i = 0; i < SHARDS; i++) {
-        g_autofree char *a = shard_name(first, i), *b = shard_name(second, i), *bytes_a = NULL, *bytes_b = NULL;
+        g_autofree char *a = shard_name(first, i), *b = shard_name(second, i), *bytes_a = NULL,
+                        *bytes_b = NULL;
         gsize n_a = 0, n_b = 0;
-        g_assert_true(g_file_get_contents(a, &bytes_a, &n_a, NULL) && g_file_get_contents(b, &bytes_b, &n_b, NULL));
+        g_assert_true(g_file_get_contents(a, &bytes_a, &n_a, NULL) &&
+                      g_file_get_contents(b, &bytes_b, &n_b, NULL));
         g_assert_cmpuint(n_a, ==, n_b);
         g_assert_true(memcmp(bytes_a, bytes_b, n_a) == 0);
     }
@@ -79,22 +83,26 @@ static void test_same_bytes(void) {
     remove_folder(second);
 }
 
-/* tests/golden/shard-v1 was written by the last program that wrote version 1: songs have one tempo and one meter, and nothing is verified. */
+/* tests/golden/shard-v1 was written by the last program that wrote version 1: songs have one tempo and one
+ * meter, and nothing is verified. */
 static void test_version_1(void) {
     static const struct {
         int64_t frames;
         double bpm;
         uint8_t numerator, denominator;
         const char *path;
-    } wanted[] = {{288, 120, 3, 4, "song-0000.mid"}, {240, 100, 6, 8, "song-0001.mid"}, {144, 120, 6, 8, "song-0002.mid"}};
+    } wanted[] = {{288, 120, 3, 4, "song-0000.mid"},
+                  {240, 100, 6, 8, "song-0001.mid"},
+                  {144, 120, 6, 8, "song-0002.mid"}};
     g_autoptr(GError) error = NULL;
     g_autofree char *folder = g_build_filename(g_getenv("SOURCE"), "tests/golden/shard-v1", NULL);
     g_autoptr(shard_set_t) set = shard_set_open(folder, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(set->n_songs, ==, G_N_ELEMENTS(wanted));
     for (size_t i = 0; i < set->n_songs; i++) {
-        g_autoptr(timeline_t) timeline = shard_set_timeline(set, i),
-                              one = timeline_new(4, wanted[i].bpm, (meter_t){0, wanted[i].numerator, wanted[i].denominator});
+        g_autoptr(timeline_t)
+            timeline = shard_set_timeline(set, i),
+            one = timeline_new(4, wanted[i].bpm, (meter_t){0, wanted[i].numerator, wanted[i].denominator});
         g_assert_cmpint(set->songs[i].frames, ==, wanted[i].frames);
         g_assert_cmpstr(set->songs[i].path, ==, wanted[i].path);
         assert_same_timeline(timeline, one);
@@ -102,7 +110,8 @@ static void test_version_1(void) {
     g_autofree uint8_t *bits = g_malloc0((size_t)set->frames * grid_frame_bytes(&set->grid));
     g_assert_true(shard_set_read(set, bits, &error));
     size_t sounding = 0;
-    for (size_t i = 0; i < (size_t)set->frames * grid_frame_bytes(&set->grid); i++) sounding += (size_t)__builtin_popcount(bits[i]);
+    for (size_t i = 0; i < (size_t)set->frames * grid_frame_bytes(&set->grid); i++)
+        sounding += (size_t)__builtin_popcount(bits[i]);
     g_assert_cmpuint(sounding, ==, 3319);
 }
 
@@ -141,7 +150,8 @@ static void test_full_disk(void) {
     remove_folder(folder);
 }
 
-/* Two tracks; train: key 3 sounds in 2 of 4 frames of track 0, key 87 in one of track 1; valid: key 3 in 1 of 2 frames; test: none. */
+/* Two tracks; train: key 3 sounds in 2 of 4 frames of track 0, key 87 in one of track 1; valid: key 3 in 1 of
+ * 2 frames; test: none. */
 static void write_counted(const char *folder) {
     g_autoptr(GError) error = NULL;
     shard_set_t head = make_head("melody,bass", 'c');
@@ -177,9 +187,12 @@ static void test_info(void) {
     g_test_trap_assert_passed();
     /* (count + 0.5) / (frames + 1): 2.5 / 5 for key 3, 1.5 / 5 for key 87, 0.5 / 5 for the other 174. */
     double still = 174 * log(0.9);
-    g_autofree char *train = g_strdup_printf("*train*  1  *  4  *  2  *0.750  *%.3f\n*", -log(0.5) - log(0.3) / 4 - log(0.7) * 3 / 4 - still);
-    g_autofree char *valid = g_strdup_printf("*valid*  1  *  2  *  1  *0.500  *%.3f\n*", -log(0.5) - log(0.7) - still);
-    g_test_trap_assert_stdout("*: 2 songs in 1 shard, corpus cccccccccccccccc\ngrid * 4 steps a beat, pitches 21 to 108 (88)\n*melody,bass\n*");
+    g_autofree char *train = g_strdup_printf("*train*  1  *  4  *  2  *0.750  *%.3f\n*",
+                                             -log(0.5) - log(0.3) / 4 - log(0.7) * 3 / 4 - still);
+    g_autofree char *valid =
+        g_strdup_printf("*valid*  1  *  2  *  1  *0.500  *%.3f\n*", -log(0.5) - log(0.7) - still);
+    g_test_trap_assert_stdout("*: 2 songs in 1 shard, corpus cccccccccccccccc\ngrid * 4 steps a beat, "
+                              "pitches 21 to 108 (88)\n*melody,bass\n*");
     g_test_trap_assert_stdout(train);
     g_test_trap_assert_stdout(valid);
     g_test_trap_assert_stdout("*test * 0  *  0  *  0  *  -\n*");

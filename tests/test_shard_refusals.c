@@ -1,4 +1,5 @@
-/* Tests of what preprocess/shard refuses: every way in which a folder is not one whole corpus, files that lie, rows that are not those that were written, and damage anywhere. */
+/* Tests of what preprocess/shard refuses: every way in which a folder is not one whole corpus, files that
+ * lie, rows that are not those that were written, and damage anywhere. */
 #include <math.h>
 
 #include "preprocess/h5.h"
@@ -27,7 +28,8 @@ static void test_incomplete(void) {
     assert_refused(g_dir_make_tmp("test_shard.XXXXXX", NULL), "*holds no shards; name the folder*");
     for (size_t i = 0; i < SHARDS; i++) {
         char *folder = make_corpus("merged");
-        g_autofree char *path = shard_name(folder, i), *says = g_strdup_printf("*shard-%05zu-of-%05d.h5: *missing; run *", i, SHARDS);
+        g_autofree char *path = shard_name(folder, i),
+                        *says = g_strdup_printf("*shard-%05zu-of-%05d.h5: *missing; run *", i, SHARDS);
         g_remove(path);
         assert_refused(folder, says);
     }
@@ -61,7 +63,8 @@ static void test_foreign(void) {
     assert_refused(folder, "*shard-00000-of-00003.h5: shard version 3, this program reads 1 to 2; *");
     static const char *const numbers[] = {"steps_per_beat", "pitch_low", "pitches", "shards", "shard"};
     for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
-        g_autofree char *says = g_strdup_printf("*shard-00000-of-00003.h5: attribute %s is -5; *", numbers[i]);
+        g_autofree char *says =
+            g_strdup_printf("*shard-00000-of-00003.h5: attribute %s is -5; *", numbers[i]);
         number = -5;
         folder = make_corpus("merged");
         set_attribute(folder, numbers[i], &number, H5T_NATIVE_INT64);
@@ -75,7 +78,8 @@ static void test_foreign(void) {
     folder = make_corpus("merged");
     g_autofree char *path = shard_name(folder, 0);
     h5_file_t *file = h5_file_create(path, &error);
-    g_assert_true(h5_write_string(file, "/", "format", "something else", &error) && h5_file_commit(file, &error));
+    g_assert_true(h5_write_string(file, "/", "format", "something else", &error) &&
+                  h5_file_commit(file, &error));
     assert_refused(folder, "*shard-00000-of-00003.h5: not a shard*");
     folder = make_corpus("merged");
     g_autofree char *text = shard_name(folder, 2);
@@ -83,8 +87,10 @@ static void test_foreign(void) {
     assert_refused(folder, "*shard-00002-of-00003.h5: *not an HDF5 file*");
 }
 
-/* Overwrites a member of all rows of a table of the first shard, by way of the HDF5 library: a file that is whole but for what it says. */
-static void set_member(const char *folder, const char *table, const char *member, const void *values, hid_t type) {
+/* Overwrites a member of all rows of a table of the first shard, by way of the HDF5 library: a file that is
+ * whole but for what it says. */
+static void set_member(const char *folder, const char *table, const char *member, const void *values,
+                       hid_t type) {
     g_autofree char *path = shard_name(folder, 0);
     g_auto(h5_id_t) file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
     g_auto(h5_id_t) dataset = H5Dopen2(file, table, H5P_DEFAULT);
@@ -135,7 +141,8 @@ static void test_lying_song(void) {
         set_member(folder, lies[i].table, lies[i].member, lies[i].values, H5T_NATIVE_INT64);
         assert_refused(folder, lies[i].says);
     }
-    const double infinite[10] = {INFINITY, 1, 1, 1, 1, 1, 1, 1, 1, 1}, none[10] = {1, 1, 1, 1, 1, 1, 1, 1, 1, NAN};
+    const double infinite[10] = {INFINITY, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+                 none[10] = {1, 1, 1, 1, 1, 1, 1, 1, 1, NAN};
     char *folder = make_corpus("merged");
     set_member(folder, "/tempi", "bpm", infinite, H5T_NATIVE_DOUBLE);
     assert_refused(folder, rows);
@@ -144,7 +151,8 @@ static void test_lying_song(void) {
     assert_refused(folder, rows);
 }
 
-/* Rows that are not those that were written, in a file that HDF5 finds whole: told with the song, by whoever reads that song. */
+/* Rows that are not those that were written, in a file that HDF5 finds whole: told with the song, by whoever
+ * reads that song. */
 static void test_checksum(void) {
     for (size_t song = 0; song < SONGS_EACH; song++) {
         g_autoptr(GError) error = NULL;
@@ -152,10 +160,11 @@ static void test_checksum(void) {
         g_autofree char *path = shard_name(folder, 0);
         g_autoptr(shard_set_t) set = shard_set_open(folder, &error);
         const size_t frame_bytes = grid_frame_bytes(&set->grid);
-        const hsize_t start[4] = {(hsize_t)(set->songs[song].first_frame + set->songs[song].frames - 1)}, count[4] = {1, 1, ROLL_PLANES, 11};
+        const hsize_t start[4] = {(hsize_t)(set->songs[song].first_frame + set->songs[song].frames - 1)},
+                      count[4] = {1, 1, ROLL_PLANES, 11};
         g_autofree uint8_t *bits = g_malloc((size_t)set->frames * frame_bytes);
-        h5_id_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), roll = H5Dopen2(file, "/roll", H5P_DEFAULT), space = H5Dget_space(roll),
-                row = H5Screate_simple(4, count, NULL);
+        h5_id_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), roll = H5Dopen2(file, "/roll", H5P_DEFAULT),
+                space = H5Dget_space(roll), row = H5Screate_simple(4, count, NULL);
         g_assert_cmpint(H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL), >=, 0);
         g_assert_cmpint(H5Dread(roll, H5T_NATIVE_UINT8, row, space, H5P_DEFAULT, bits), >=, 0);
         bits[7] ^= 16;
@@ -166,14 +175,16 @@ static void test_checksum(void) {
             g_assert_true(shard_set_read_songs(set, i, 1, bits, &error) == (i != song));
             g_clear_error(&error);
         }
-        g_autofree char *says = g_strdup_printf("*shard-00000-of-00003.h5: song folder/s?ng %zu.mid: its rows do not match their checksum; "
-                                                "preprocess again",
-                                                song);
+        g_autofree char *says = g_strdup_printf(
+            "*shard-00000-of-00003.h5: song folder/s?ng %zu.mid: its rows do not match their checksum; "
+            "preprocess again",
+            song);
         assert_refused(folder, says);
     }
 }
 
-/* Replaces the first shard's dataset by one of `rows` rows that were never written: as large as it claims, small on disk. */
+/* Replaces the first shard's dataset by one of `rows` rows that were never written: as large as it claims,
+ * small on disk. */
 static void claim_rows(const char *folder, const char *name, hsize_t rows, hid_t type) {
     g_autofree char *path = shard_name(folder, 0);
     const hsize_t size[4] = {rows, 1, ROLL_PLANES, 11}, chunk[4] = {1024, 1, ROLL_PLANES, 11};
@@ -187,7 +198,8 @@ static void claim_rows(const char *folder, const char *name, hsize_t rows, hid_t
 }
 
 static void test_lying_size(void) {
-    static const hsize_t sizes[] = {(hsize_t)1 << 20, (hsize_t)1 << 31, ((hsize_t)1 << 32) + 4, (hsize_t)1 << 62};
+    static const hsize_t sizes[] = {(hsize_t)1 << 20, (hsize_t)1 << 31, ((hsize_t)1 << 32) + 4,
+                                    (hsize_t)1 << 62};
     g_auto(h5_id_t) row = H5Tcreate(H5T_COMPOUND, sizeof(int64_t));
     H5Tinsert(row, "frames", 0, H5T_NATIVE_INT64);
     for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
@@ -196,8 +208,8 @@ static void test_lying_size(void) {
         assert_refused(folder, "*shard-00000-of-00003.h5: /songs is impossibly large; *");
         folder = make_corpus("merged");
         claim_rows(folder, "/roll", sizes[i], H5T_STD_U8LE);
-        assert_refused(folder,
-                       i == 0 ? "*shard-00000-of-00003.h5: /songs does not fit /roll; *" : "*shard-00000-of-00003.h5: /roll is impossibly large; *");
+        assert_refused(folder, i == 0 ? "*shard-00000-of-00003.h5: /songs does not fit /roll; *"
+                                      : "*shard-00000-of-00003.h5: /roll is impossibly large; *");
     }
 }
 
@@ -223,13 +235,15 @@ static void test_damaged(void) {
             continue;
         }
         g_assert_false(cut);
-        for (size_t b = 0; b < (size_t)set->frames * grid_frame_bytes(&set->grid); b++) g_assert_cmpint(bits[b], ==, byte_at(b));
+        for (size_t b = 0; b < (size_t)set->frames * grid_frame_bytes(&set->grid); b++)
+            g_assert_cmpint(bits[b], ==, byte_at(b));
     }
     g_assert_cmpuint(refused, >, 100);
     remove_folder(folder);
 }
 
-/* The same for every third byte of a small shard that is the whole corpus, so that no other shard's head stands beside it. */
+/* The same for every third byte of a small shard that is the whole corpus, so that no other shard's head
+ * stands beside it. */
 static void test_any_damage(void) {
     g_autofree char *bytes = NULL;
     gsize n = 0;
@@ -244,7 +258,8 @@ static void test_any_damage(void) {
     for (size_t i = 0; i < sizeof bits; i++) bits[i] = byte_at(i);
     char *folder = g_dir_make_tmp("test_shard.XXXXXX", NULL);
     g_autofree char *path = g_build_filename(folder, "shard-00000-of-00001.h5", NULL);
-    g_assert_true(shard_write(folder, &head, 0, &song, &timeline, 1, bits, 3, 1, &error) && g_file_get_contents(path, &bytes, &n, &error));
+    g_assert_true(shard_write(folder, &head, 0, &song, &timeline, 1, bits, 3, 1, &error) &&
+                  g_file_get_contents(path, &bytes, &n, &error));
     for (gsize i = 0; i < n; i += 3) {
         bytes[i] ^= (char)(1 << i % 8);
         g_assert_true(g_file_set_contents_full(path, bytes, (gssize)n, G_FILE_SET_CONTENTS_NONE, 0666, NULL));

@@ -26,7 +26,8 @@ static void fill_song(song_t *song, GRand *random, guint n, int tracks, int reac
     }
     for (guint i = 0; i < swaps && n > 0; i++) {
         note_t *a = &g_array_index(song->notes, note_t, (guint)g_rand_int_range(random, 0, (gint32)n));
-        note_t *b = &g_array_index(song->notes, note_t, (guint)g_rand_int_range(random, 0, (gint32)n)), kept = *a;
+        note_t *b = &g_array_index(song->notes, note_t, (guint)g_rand_int_range(random, 0, (gint32)n)),
+               kept = *a;
         *a = *b;
         *b = kept;
     }

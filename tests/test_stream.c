@@ -1,4 +1,5 @@
-/* The sequence model frame by frame beside its forward pass over whole pieces: posteriors, priors, likelihood; copying pieces; drawing then forcing. */
+/* The sequence model frame by frame beside its forward pass over whole pieces: posteriors, priors,
+ * likelihood; copying pieces; drawing then forcing. */
 #include "tests/sequence_pieces.h"
 #include "trainer/stream.h"
 #include "trainer/vae_sequence.h"
@@ -10,7 +11,9 @@ static stream_t *new_stream(model_t *model, size_t max_N) {
     return stream;
 }
 
-static void assert_near(double a, double b, double tolerance) { g_assert_cmpfloat(fabs(a - b), <=, tolerance * MAX(1, fabs(b))); }
+static void assert_near(double a, double b, double tolerance) {
+    g_assert_cmpfloat(fabs(a - b), <=, tolerance * MAX(1, fabs(b)));
+}
 
 static real_t *new_normal(size_t n, uint64_t sample) {
     real_t *values = g_new(real_t, n);
@@ -20,9 +23,12 @@ static real_t *new_normal(size_t n, uint64_t sample) {
 }
 
 /* One piece alone, forced with z = mu. */
-static void force_piece(stream_t *stream, const model_config_t *config, const uint8_t *bits, size_t T, double *nll, double *kl) {
-    const size_t Z = config->latent, S = config->sequence.segment, W = (T + S - 1) / S, bytes = model_frame_bytes(config);
-    g_autofree real_t *mu = g_new(real_t, W * Z), *logvar = g_new(real_t, W * Z), *prior_mu = g_new(real_t, Z), *prior_logvar = g_new(real_t, Z);
+static void force_piece(stream_t *stream, const model_config_t *config, const uint8_t *bits, size_t T,
+                        double *nll, double *kl) {
+    const size_t Z = config->latent, S = config->sequence.segment, W = (T + S - 1) / S,
+                 bytes = model_frame_bytes(config);
+    g_autofree real_t *mu = g_new(real_t, W * Z), *logvar = g_new(real_t, W * Z),
+                      *prior_mu = g_new(real_t, Z), *prior_logvar = g_new(real_t, Z);
     *nll = *kl = 0;
     if (Z) stream_encode(stream, bits, T, mu, logvar);
     stream_start(stream, 1);
@@ -60,7 +66,8 @@ static void check_forward(const model_config_t *config) {
 }
 
 static void test_forward(void) {
-    const model_config_t configs[] = {tracks_config, one_track_config(12, 1, 3), one_track_config(16, 7, 2), one_track_config(9, 4, 0)};
+    const model_config_t configs[] = {tracks_config, one_track_config(12, 1, 3), one_track_config(16, 7, 2),
+                                      one_track_config(9, 4, 0)};
     for (size_t i = 0; i < G_N_ELEMENTS(configs); i++) check_forward(&configs[i]);
 }
 
@@ -77,7 +84,8 @@ static void test_encode(void) {
     double distance = 0;
     stream_encode(stream, piece_bits(pieces, 0), frames[0], mu, logvar);
     for (size_t w = 0; w < W; w++) {
-        stream_encode(stream, piece_bits(pieces, 0) + w * S * pieces->frame_bytes, MIN(S, frames[0] - w * S), one_mu, one_logvar);
+        stream_encode(stream, piece_bits(pieces, 0) + w * S * pieces->frame_bytes, MIN(S, frames[0] - w * S),
+                      one_mu, one_logvar);
         for (size_t j = 0; j < Z; j++) {
             assert_near((double)mu[w * Z + j], (double)one_mu[j], 1e-5);
             assert_near((double)logvar[w * Z + j], (double)one_logvar[j], 1e-5);
@@ -87,7 +95,8 @@ static void test_encode(void) {
     g_assert_cmpfloat(distance, >, 1);
 }
 
-/* Pieces that went different ways, copied in the middle of a segment: each copy goes on as its parent does. */
+/* Pieces that went different ways, copied in the middle of a segment: each copy goes on as its parent does.
+ */
 static void test_select(void) {
     const model_config_t *config = &tracks_config;
     const uint32_t frames[] = {12, 12, 12}, parents[] = {2, 0, 0, 1};
@@ -104,15 +113,20 @@ static void test_select(void) {
         double nll[N], copies[COPIES];
         g_autofree real_t *z = new_normal(N * Z, t), *latents = g_new(real_t, COPIES * Z);
         if (t == 6) stream_select(copied, parents, COPIES);
-        for (size_t n = 0; n < COPIES; n++) memcpy(latents + n * Z, z + (apart ? parents[n] : n % N) * Z, Z * sizeof *z);
+        for (size_t n = 0; n < COPIES; n++)
+            memcpy(latents + n * Z, z + (apart ? parents[n] : n % N) * Z, Z * sizeof *z);
         if (t % S == 0) {
             stream_set_latent(whole, z);
             stream_set_latent(copied, latents);
         }
-        for (size_t n = 0; n < N; n++) memcpy(frame + n * pieces->frame_bytes, piece_bits(pieces, n) + t * pieces->frame_bytes, pieces->frame_bytes);
+        for (size_t n = 0; n < N; n++)
+            memcpy(frame + n * pieces->frame_bytes, piece_bits(pieces, n) + t * pieces->frame_bytes,
+                   pieces->frame_bytes);
         stream_force(whole, frame, FALSE, nll);
         for (size_t n = 0; n < COPIES; n++)
-            memcpy(frame + n * pieces->frame_bytes, piece_bits(pieces, apart ? parents[n] : n % N) + t * pieces->frame_bytes, pieces->frame_bytes);
+            memcpy(frame + n * pieces->frame_bytes,
+                   piece_bits(pieces, apart ? parents[n] : n % N) + t * pieces->frame_bytes,
+                   pieces->frame_bytes);
         stream_force(copied, frame, FALSE, copies);
         for (size_t n = 0; apart && n < COPIES; n++) assert_near(copies[n], nll[parents[n]], 1e-5);
     }
@@ -142,13 +156,15 @@ static void test_leave(void) {
 /* Drawn frames, given back, lead to the same states; and each cell of a greedy frame is the likelier one. */
 static void test_draw(void) {
     const model_config_t *config = &tracks_config;
-    const size_t Z = config->latent, S = config->sequence.segment, D = model_cells(config), bytes = model_frame_bytes(config);
+    const size_t Z = config->latent, S = config->sequence.segment, D = model_cells(config),
+                 bytes = model_frame_bytes(config);
     enum { N = 2, T = 24 };
     g_autoptr(model_t) model = new_sequence_model(config, N, 3);
     g_autoptr(stream_t) drawn = new_stream(model, N), forced = new_stream(model, N);
     g_autofree uint8_t *frames = g_malloc(N * bytes);
     g_autofree double *uniforms = g_new(double, D);
-    g_autofree real_t *a_mu = g_new(real_t, N * Z), *a_logvar = g_new(real_t, N * Z), *b_mu = g_new(real_t, N * Z), *b_logvar = g_new(real_t, N * Z);
+    g_autofree real_t *a_mu = g_new(real_t, N * Z), *a_logvar = g_new(real_t, N * Z),
+                      *b_mu = g_new(real_t, N * Z), *b_logvar = g_new(real_t, N * Z);
     const head_rule_t rules[N] = {{.temperature = 1}, {.uniforms = uniforms, .temperature = 1}};
     size_t set = 0;
     stream_start(drawn, N);
@@ -185,8 +201,8 @@ static void test_prior(void) {
     const sequence_net_t *net = model_sequence_net(model);
     for (size_t i = 0; i < net->H; i++) net->h0[i] = (real_t)(0.3 * (double)(i % 5) - 0.5);
     g_autoptr(stream_t) stream = new_stream(model, 3);
-    g_autofree real_t *mu = g_new(real_t, 3 * Z), *logvar = g_new(real_t, 3 * Z), *hidden = g_new(real_t, net->prior[0].outputs),
-                      *moments = g_new(real_t, 2 * Z);
+    g_autofree real_t *mu = g_new(real_t, 3 * Z), *logvar = g_new(real_t, 3 * Z),
+                      *hidden = g_new(real_t, net->prior[0].outputs), *moments = g_new(real_t, 2 * Z);
     sequence_mlp_forward(net->prior, net->h0, hidden, moments, 1);
     stream_start(stream, 3);
     stream_prior(stream, mu, logvar);

@@ -1,4 +1,5 @@
-/* Tests of preprocess/timeline: from songs, slices, joins and back into songs; bars of meters that change, of pickups, and of bars that are not whole frames; seconds. */
+/* Tests of preprocess/timeline: from songs, slices, joins and back into songs; bars of meters that change, of
+ * pickups, and of bars that are not whole frames; seconds. */
 #include "preprocess/timeline.h"
 
 #include <math.h>
@@ -7,7 +8,8 @@
 enum { BEAT = 480 };
 
 static void add_meter(song_t *song, int64_t tick, int numerator, int denominator) {
-    const meter_t meter = {.tick = tick, .numerator = (uint8_t)numerator, .denominator = (uint8_t)denominator};
+    const meter_t meter = {
+        .tick = tick, .numerator = (uint8_t)numerator, .denominator = (uint8_t)denominator};
     g_array_append_val(song->meters, meter);
 }
 
@@ -21,15 +23,17 @@ static char *text_of(const timeline_t *timeline) {
     GString *text = g_string_new(NULL);
     for (guint i = 0; i < timeline->meters->len; i++) {
         const meter_change_t *meter = &g_array_index(timeline->meters, meter_change_t, i);
-        g_string_append_printf(text, "%" G_GINT64_FORMAT ":%d/%d ", meter->frame, meter->numerator, meter->denominator);
+        g_string_append_printf(text, "%" G_GINT64_FORMAT ":%d/%d ", meter->frame, meter->numerator,
+                               meter->denominator);
     }
     g_string_append_c(text, '|');
     for (guint i = 0; i < timeline->tempi->len; i++) {
         const tempo_change_t *tempo = &g_array_index(timeline->tempi, tempo_change_t, i);
         g_string_append_printf(text, " %" G_GINT64_FORMAT ":%g", tempo->frame, tempo->bpm);
     }
-    g_assert_true(timeline_rows_valid((const tempo_change_t *)(void *)timeline->tempi->data, timeline->tempi->len,
-                                      (const meter_change_t *)(void *)timeline->meters->data, timeline->meters->len, INT64_MAX));
+    g_assert_true(timeline_rows_valid(
+        (const tempo_change_t *)(void *)timeline->tempi->data, timeline->tempi->len,
+        (const meter_change_t *)(void *)timeline->meters->data, timeline->meters->len, INT64_MAX));
     return g_string_free(text, FALSE);
 }
 
@@ -92,8 +96,8 @@ static timeline_t *make_timeline(int steps) {
 static void test_slices(void) {
     g_autoptr(timeline_t) timeline = make_timeline(4);
     assert_is(timeline, "0:1/4 4:4/4 36:3/4 68:6/8 | 0:120 40:60");
-    g_autoptr(timeline_t) head = timeline_slice(timeline, 0, 36), middle = timeline_slice(timeline, 20, 30), tail = timeline_slice(timeline, 68, 1),
-                          past = timeline_slice(timeline, 500, 8);
+    g_autoptr(timeline_t) head = timeline_slice(timeline, 0, 36), middle = timeline_slice(timeline, 20, 30),
+                          tail = timeline_slice(timeline, 68, 1), past = timeline_slice(timeline, 500, 8);
     assert_is(head, "0:1/4 4:4/4 | 0:120");
     assert_is(middle, "0:4/4 16:3/4 | 0:120 20:60");
     assert_is(tail, "0:6/8 | 0:60");
@@ -117,7 +121,8 @@ static void test_joins(void) {
         }
         g_autoptr(timeline_t) timeline = timeline_from_song(song, 4, 400);
         const int64_t cut = g_rand_int_range(random, 1, 399);
-        g_autoptr(timeline_t) head = timeline_slice(timeline, 0, cut), tail = timeline_slice(timeline, cut, 400 - cut);
+        g_autoptr(timeline_t) head = timeline_slice(timeline, 0, cut),
+                              tail = timeline_slice(timeline, cut, 400 - cut);
         timeline_append(head, cut, tail);
         g_assert_true(timeline_equal(head, timeline));
     }
@@ -140,13 +145,15 @@ static void test_bars(void) {
     g_assert_cmpfloat(timeline_bar_at(timeline, 12), ==, 1.5);
     g_assert_cmpfloat(timeline_bar_at(timeline, 98), ==, 8.5);
     g_assert_cmpfloat(timeline_bar_frame(timeline, 1006), ==, 68 + 12 * 1000);
-    g_autoptr(GArray) none = timeline_bars(timeline, 0), first = timeline_bars(timeline, 1), two = timeline_bars(timeline, 20);
+    g_autoptr(GArray) none = timeline_bars(timeline, 0), first = timeline_bars(timeline, 1),
+                      two = timeline_bars(timeline, 20);
     g_assert_cmpuint(none->len, ==, 0);
     g_assert_cmpuint(first->len, ==, 1);
     g_assert_cmpuint(two->len, ==, 2);
 }
 
-/* A bar of 3/8 is 4.5 frames where a beat is three: three bars before a change that lies on frame 14 in place of 13.5 are three bars. */
+/* A bar of 3/8 is 4.5 frames where a beat is three: three bars before a change that lies on frame 14 in place
+ * of 13.5 are three bars. */
 static void test_fractions(void) {
     for (int bars = 1; bars < 40; bars++) {
         g_autoptr(song_t) song = song_new(BEAT);
@@ -160,7 +167,8 @@ static void test_fractions(void) {
             g_assert_cmpfloat(timeline_bar_frame(timeline, (size_t)bars), ==, change);
             g_assert_cmpfloat(timeline_bar_at(timeline, change), ==, bars);
             g_assert_cmpfloat(timeline_bar_frame(timeline, (size_t)bars + 1), ==, change + 4 * steps);
-            g_assert_cmpfloat(timeline_bar_frame(timeline, 2 * (size_t)bars + 1), ==, 3 * bars * steps + 4 * steps);
+            g_assert_cmpfloat(timeline_bar_frame(timeline, 2 * (size_t)bars + 1), ==,
+                              3 * bars * steps + 4 * steps);
             g_autoptr(GArray) all = timeline_bars(timeline, 3 * bars * steps + 4 * steps);
             g_assert_cmpint((int)all->len, ==, 2 * bars + 1);
         }

@@ -1,5 +1,6 @@
-/* The sequence model as a whole: table, first values and refusals, sums over parts of a batch, what must not matter, a distribution over pieces that sums to 1, forward
- * against train. (Values: test_golden_sequence.c; gradients: double_sequence.c.) */
+/* The sequence model as a whole: table, first values and refusals, sums over parts of a batch, what must not
+ * matter, a distribution over pieces that sums to 1, forward against train. (Values: test_golden_sequence.c;
+ * gradients: double_sequence.c.) */
 #include <math.h>
 #include <string.h>
 
@@ -8,10 +9,12 @@
 #include "trainer/ops.h"
 #include "trainer/vae_sequence.h"
 
-static const sequences_chances_t dropout = {.density = 0.3, .keep_input = 0.8, .keep_past = 0.7, .keep_state = 0.6};
+static const sequences_chances_t dropout = {
+    .density = 0.3, .keep_input = 0.8, .keep_past = 0.7, .keep_state = 0.6};
 static const model_objective_t everything = {.beta = 0.6, .free_bits = 4, .auxiliary = 0.5, .scale = 0.1};
 
-static sequences_t *draw(const model_config_t *config, const uint32_t *valid, size_t B, size_t T, uint64_t step) {
+static sequences_t *draw(const model_config_t *config, const uint32_t *valid, size_t B, size_t T,
+                         uint64_t step) {
     sequences_t *s = sequences_new(config, valid, B, T);
     sequences_draw(s, &dropout, 23, step);
     return s;
@@ -100,7 +103,8 @@ static void test_start(void) {
     for (size_t i = 0; i < n; i++) g_assert_cmpfloat(bias[i], ==, 0);
     weights = find_values(model, "prior.1.weight", &n);
     for (size_t i = 0; i < n; i++) g_assert_cmpfloat(fabs((double)weights[i]), <=, 0.1001 / 3);
-    const real_t *const cells[] = {find_values(model, "head.output.bias", &n), find_values(model, "auxiliary.bias", &n)};
+    const real_t *const cells[] = {find_values(model, "head.output.bias", &n),
+                                   find_values(model, "auxiliary.bias", &n)};
     for (size_t d = 0; d < D; d++) {
         g_assert_cmpfloat_with_epsilon((double)cells[0][d], log_odds[d], 1e-6);
         g_assert_cmpfloat_with_epsilon((double)cells[1][d], log_odds[d], 1e-6);
@@ -109,13 +113,16 @@ static void test_start(void) {
 
 /* logvar is kept in [-8, 4] whatever the layers say; the divergence by its integral's closed form. */
 static void test_moments(void) {
-    static const real_t moments[] = {1, -2, 0, 30, /* logvar */ -20, 5, -8, 3.5f, /* the next row */ 0, 0, 0, 0, 4, 0, NAN, -7};
+    static const real_t moments[] = {
+        1, -2, 0, 30, /* logvar */ -20, 5, -8, 3.5f, /* the next row */ 0, 0, 0, 0, 4, 0, NAN, -7};
     static const real_t wanted[] = {-8, 4, -8, 3.5f, 4, 0, NAN, -7};
     real_t mu[8], logvar[8];
     sequence_split_moments(moments, mu, logvar, 2, 4);
     g_assert_cmpint(memcmp(mu, moments, 4 * sizeof *mu), ==, 0);
-    for (size_t i = 0; i < 8; i++) g_assert_true(logvar[i] == wanted[i] || (isnan(logvar[i]) && isnan(wanted[i])));
-    static const real_t mu_q[] = {1, -1, 0.5f, 0}, lv_q[] = {0, -2, 1, 2}, mu_p[] = {0, 1, 0.5f, 0}, lv_p[] = {0, 1, -1, 2};
+    for (size_t i = 0; i < 8; i++)
+        g_assert_true(logvar[i] == wanted[i] || (isnan(logvar[i]) && isnan(wanted[i])));
+    static const real_t mu_q[] = {1, -1, 0.5f, 0}, lv_q[] = {0, -2, 1, 2}, mu_p[] = {0, 1, 0.5f, 0},
+                        lv_p[] = {0, 1, -1, 2};
     double kl[2];
     sequence_kl(mu_q, lv_q, mu_p, lv_p, kl, 2, 2);
     g_assert_cmpfloat_with_epsilon(kl[0], 0.5 * (1 + (3 + (4 + exp(-2)) / exp(1) - 1)), 1e-12);
@@ -150,7 +157,8 @@ static void test_refusals(void) {
         memcpy((char *)&config + wrong[i].offset, &wrong[i].value, sizeof(size_t));
         g_assert_null(model_new(&config, 2, wrong[i].max_frames, &error));
         g_assert_error(error, MODEL_ERROR, MODEL_ERROR_SIZE);
-        if (!g_pattern_match_simple(wrong[i].names, error->message)) g_test_fail_printf("\"%s\" does not name %s", error->message, wrong[i].names);
+        if (!g_pattern_match_simple(wrong[i].names, error->message))
+            g_test_fail_printf("\"%s\" does not name %s", error->message, wrong[i].names);
     }
     g_autoptr(GError) error = NULL;
     model_config_t config = tracks_config;
@@ -179,7 +187,8 @@ static void test_parts(void) {
     static const uint32_t valid[B] = {13, 12, 9, 9, 8, 5, 4, 2, 1};
     static const size_t cuts[] = {0, 1, 4, 6, 9};
     g_autoptr(sequences_t) s = draw(&tracks_config, valid, B, 14, 0);
-    g_autoptr(model_t) whole = new_sequence_model(&tracks_config, B, 1), parts = new_sequence_model(&tracks_config, B, 1);
+    g_autoptr(model_t) whole = new_sequence_model(&tracks_config, B, 1),
+                       parts = new_sequence_model(&tracks_config, B, 1);
     model_losses_t all, part, sum = {0};
     model_train(whole, &s->batch, &everything, &all);
     for (size_t i = 0; i + 1 < G_N_ELEMENTS(cuts); i++) {
@@ -234,9 +243,11 @@ static void test_masks(void) {
                 uint8_t *byte = sequences_frame(dirty, b, t) + i;
                 *byte = t >= (int)valid[b] ? 0xFF : (uint8_t)(i % 2 ? *byte | 0xE0 : *byte);
             }
-        for (size_t i = ((valid[b] + 3) / 4) * Z; i < dirty->segments * Z; i++) dirty->eps[b * dirty->segments * Z + i] = NAN;
+        for (size_t i = ((valid[b] + 3) / 4) * Z; i < dirty->segments * Z; i++)
+            dirty->eps[b * dirty->segments * Z + i] = NAN;
         memset(dirty->keep_input + b * LONGER + valid[b], 1, LONGER - valid[b]);
-        memset(dirty->keep_past + b * dirty->segments + (valid[b] + 3) / 4, 1, dirty->segments - (valid[b] + 3) / 4);
+        memset(dirty->keep_past + b * dirty->segments + (valid[b] + 3) / 4, 1,
+               dirty->segments - (valid[b] + 3) / 4);
         memset(dirty->keep_state + (b * LONGER + valid[b]) * H, 1, (LONGER - valid[b]) * H);
     }
     check_same(model, &clean->batch, other, &dirty->batch);
@@ -250,7 +261,8 @@ static void test_scratch(void) {
         model_config_t config = tracks_config;
         config.latent = latent;
         g_autoptr(sequences_t) large = draw(&config, many, B, 20, 1), small = draw(&config, few, SMALL, 6, 2);
-        g_autoptr(model_t) used = new_sequence_model(&config, B, 1), fresh = new_sequence_model(&config, B, 1);
+        g_autoptr(model_t) used = new_sequence_model(&config, B, 1),
+                           fresh = new_sequence_model(&config, B, 1);
         model_losses_t losses;
         model_train(used, &large->batch, &everything, &losses);
         check_same(used, &small->batch, fresh, &small->batch);
@@ -278,26 +290,32 @@ static void test_forward(void) {
     model_forward(model, &s->batch, NULL, kl[2]);
     g_assert_cmpint(memcmp(nll[1], nll[2], sizeof nll[1]), ==, 0);
     g_assert_cmpint(memcmp(kl[1], kl[2], sizeof kl[1]), ==, 0);
-    for (size_t b = 0; b < B; b++) g_assert_cmpfloat(nll[0][b], !=, nll[1][b]); /* the latent reaches the cells */
+    for (size_t b = 0; b < B; b++)
+        g_assert_cmpfloat(nll[0][b], !=, nll[1][b]); /* the latent reaches the cells */
 }
 
-/* A piece's probability given its latents may depend on nothing but the latents and the past: then, and only then, the probabilities of all canonical pieces of a
- * length sum to 1. The posterior is made blind, or it would know the piece. */
+/* A piece's probability given its latents may depend on nothing but the latents and the past: then, and only
+ * then, the probabilities of all canonical pieces of a length sum to 1. The posterior is made blind, or it
+ * would know the piece. */
 static void check_sum(const model_config_t *config, size_t T, size_t pieces_wanted) {
     enum { B = 8 };
-    const size_t D = model_cells(config), P = config->pitches, stride = (P + 7) / 8, combinations = (size_t)1 << T * D;
+    const size_t D = model_cells(config), P = config->pitches, stride = (P + 7) / 8,
+                 combinations = (size_t)1 << T * D;
     uint32_t valid[B];
     for (size_t b = 0; b < B; b++) valid[b] = (uint32_t)T;
     g_autoptr(sequences_t) s = sequences_new(config, valid, B, T);
     g_autoptr(model_t) model = new_sequence_model(config, B, 3);
     if (config->latent) set_values(model, "posterior.1.weight", 0);
-    for (size_t b = 0; b < B; b++) memcpy(s->eps + b * s->segments * config->latent, s->eps, s->segments * config->latent * sizeof *s->eps);
+    for (size_t b = 0; b < B; b++)
+        memcpy(s->eps + b * s->segments * config->latent, s->eps,
+               s->segments * config->latent * sizeof *s->eps);
     double sum = 0, nll[B];
     size_t pieces = 0, filled = 0;
     for (size_t k = 0; k < combinations; k++) {
         uint8_t *first = sequences_frame(s, filled, 0);
         memset(first, 0, T * s->frame_bytes);
-        for (size_t i = 0; i < T * D; i++) first[i / P * stride + i % P / 8] |= (uint8_t)((k >> i & 1) << i % P % 8);
+        for (size_t i = 0; i < T * D; i++)
+            first[i / P * stride + i % P / 8] |= (uint8_t)((k >> i & 1) << i % P % 8);
         g_autofree uint8_t *drawn = g_memdup2(first, T * s->frame_bytes);
         for (size_t t = 0; t < T; t++) sequences_make_canonical(s, filled, (int)t);
         const size_t canonical = !memcmp(drawn, first, T * s->frame_bytes);
@@ -316,11 +334,14 @@ static void check_sum(const model_config_t *config, size_t T, size_t pieces_want
 }
 
 static void test_sum(void) {
-    model_config_t plain = one_track_config(3, 2, 0), latent = one_track_config(2, 2, 3), tracks = tracks_config;
+    model_config_t plain = one_track_config(3, 2, 0), latent = one_track_config(2, 2, 3),
+                   tracks = tracks_config;
     check_sum(&plain, 3, 512);
     check_sum(&latent, 5, 1024); /* a latent drawn in the middle, and one at the last frame */
     tracks.pitches = 2;
-    check_sum(&tracks, 2, 625); /* each of 4 keys: silent twice, struck then silent, held or struck again, silent then struck */
+    check_sum(
+        &tracks, 2,
+        625); /* each of 4 keys: silent twice, struck then silent, held or struck again, silent then struck */
 }
 
 /* A NaN in any parameter shows in the losses. */
@@ -338,7 +359,8 @@ static void test_not_finite(void) {
         model_losses_t losses;
         for (size_t j = 0; j < entries; j++) x[j] = (real_t)NAN;
         model_train(model, &s->batch, &everything, &losses);
-        if (isfinite(losses.nll) && isfinite(losses.kl) && isfinite(losses.auxiliary)) g_test_fail_printf("NaN in %s does not show", table[i].name);
+        if (isfinite(losses.nll) && isfinite(losses.kl) && isfinite(losses.auxiliary))
+            g_test_fail_printf("NaN in %s does not show", table[i].name);
         memcpy(x, saved, entries * sizeof *x);
         memset(model_gradient(model), 0, model_size(model) * sizeof *x);
         model_train(model, &s->batch, &everything, &losses); /* and leaves nothing behind */

@@ -1,4 +1,5 @@
-/* Tests of preprocess/worker: results of every size and order, every way a child can end, and what is left behind. */
+/* Tests of preprocess/worker: results of every size and order, every way a child can end, and what is left
+ * behind. */
 #include "preprocess/worker.h"
 
 #include <errno.h>
@@ -170,7 +171,8 @@ static void assert_result(GByteArray *result, const char *wanted) {
     g_byte_array_unref(result);
 }
 
-static void assert_fails(worker_fn fn, gpointer data, const worker_limits_t *limits, worker_error_t code, const char *says) {
+static void assert_fails(worker_fn fn, gpointer data, const worker_limits_t *limits, worker_error_t code,
+                         const char *says) {
     g_autoptr(GError) error = NULL;
     g_assert_null(worker_run(fn, data, "", limits, &error));
     g_assert_error(error, WORKER_ERROR, (gint)code);
@@ -184,7 +186,8 @@ static void test_results(void) {
     const guint sizes[] = {1, 65534, 65535, 65536, 65537, 8U << 20};
     for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
         guint size = sizes[i];
-        g_autoptr(GByteArray) wanted = g_byte_array_new(), result = worker_run(fill, &size, "", &LIMITS, &error);
+        g_autoptr(GByteArray) wanted = g_byte_array_new(),
+                              result = worker_run(fill, &size, "", &LIMITS, &error);
         fill(&size, "", wanted, NULL);
         g_assert_no_error(error);
         assert_bytes(result, wanted->data, wanted->len);
@@ -224,7 +227,8 @@ static void test_several(void) {
 static void test_failures(void) {
     assert_fails(refuse, "not a MIDI file", &LIMITS, WORKER_ERROR_FAILED, "not a MIDI file");
     assert_fails(refuse, "", &LIMITS, WORKER_ERROR_FAILED, "");
-    assert_fails(refuse, "Dvo\xc5\x99\xff", &LIMITS, WORKER_ERROR_FAILED, "Dvo\xc5\x99\xef\xbf\xbd"); /* made valid UTF-8 */
+    assert_fails(refuse, "Dvo\xc5\x99\xff", &LIMITS, WORKER_ERROR_FAILED,
+                 "Dvo\xc5\x99\xef\xbf\xbd"); /* made valid UTF-8 */
     assert_fails(refuse_silently, NULL, &LIMITS, WORKER_ERROR_FAILED, "failed without a message");
 }
 
@@ -239,9 +243,11 @@ static void test_crashes(void) {
                  {SIGINT, WORKER_ERROR_CRASHED, "crashed (SIGINT)"},
                  {SIGKILL, WORKER_ERROR_MEMORY, "was killed (SIGKILL)*; use fewer --jobs"}};
     signal(SIGINT, SIG_IGN); /* the parent's own business */
-    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) assert_fails(raise_signal, (gpointer)&cases[i].number, &LIMITS, cases[i].code, cases[i].says);
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
+        assert_fails(raise_signal, (gpointer)&cases[i].number, &LIMITS, cases[i].code, cases[i].says);
     signal(SIGINT, SIG_DFL);
-    assert_fails(abort_talking, "smf.c:7: Assertion \tfailed\x1b", &LIMITS, WORKER_ERROR_CRASHED, "crashed (SIGABRT): smf.c:7: Assertion  failed ");
+    assert_fails(abort_talking, "smf.c:7: Assertion \tfailed\x1b", &LIMITS, WORKER_ERROR_CRASHED,
+                 "crashed (SIGABRT): smf.c:7: Assertion  failed ");
     int status = 0;
     assert_fails(leave, &status, &LIMITS, WORKER_ERROR_CRASHED, "crashed (exit status 0)");
     status = 3;
@@ -283,7 +289,8 @@ static void test_timeout_among_others(void) {
     assert_result(finish(workers[1], NULL), "600");
 }
 
-/* The limit is on the function: one that was in time is not lost because the parent came late, or because its result is long. */
+/* The limit is on the function: one that was in time is not lost because the parent came late, or because its
+ * result is long. */
 static void test_late_parent(void) {
     const worker_limits_t limits = {.timeout_s = 0.2, .memory_bytes = LIMITS.memory_bytes};
     gate_t gate;
@@ -306,7 +313,8 @@ static void test_memory(void) {
         return;
     }
     assert_fails(devour, NULL, &limits, WORKER_ERROR_MEMORY, "needs more than 64 MiB; raise --file-memory");
-    assert_fails(devour_crumbs, NULL, &limits, WORKER_ERROR_MEMORY, "needs more than 64 MiB; raise --file-memory");
+    assert_fails(devour_crumbs, NULL, &limits, WORKER_ERROR_MEMORY,
+                 "needs more than 64 MiB; raise --file-memory");
     g_autoptr(GByteArray) result = worker_run(fill, &large, "", &limits, NULL);
     g_assert_nonnull(result);
 }
@@ -350,7 +358,8 @@ static void test_nothing_left(void) {
     assert_fails(refuse, "no", &LIMITS, WORKER_ERROR_FAILED, "no");
     assert_fails(raise_signal, &number, &LIMITS, WORKER_ERROR_CRASHED, "*");
     assert_fails(loop, NULL, &limits, WORKER_ERROR_TIMEOUT, "*");
-    g_assert_null(worker_run(close_and_loop, NULL, "", &LIMITS, NULL)); /* one whose end no pipe tells is ended at once */
+    g_assert_null(worker_run(close_and_loop, NULL, "", &LIMITS,
+                             NULL)); /* one whose end no pipe tells is ended at once */
     g_autoptr(GError) error = NULL;
     g_assert_null(finish(start(loop, NULL, &LIMITS, NULL), &error)); /* given up */
     g_assert_error(error, WORKER_ERROR, WORKER_ERROR_CRASHED);
@@ -374,7 +383,8 @@ static void test_cannot_start(void) {
         setrlimit(RLIMIT_NOFILE, &old);
         g_assert_null(worker);
         g_assert_error(error, WORKER_ERROR, WORKER_ERROR_FORK);
-        g_assert_cmpstr(error->message, ==, "cannot start a worker process: Too many open files; use fewer --jobs");
+        g_assert_cmpstr(error->message, ==,
+                        "cannot start a worker process: Too many open files; use fewer --jobs");
         g_clear_error(&error);
     }
     g_assert_cmpuint(count_fds(), ==, before);

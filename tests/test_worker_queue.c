@@ -121,7 +121,8 @@ static void test_one_process(void) {
 /* A path of any length, and results of all lengths in turn. */
 static void test_sizes(void) {
     g_autoptr(worker_t) worker = new_worker(&LIMITS);
-    static const char *const sizes[] = {"fill 0", "fill 1", "fill 65536", "fill 9000001", "fill 3", "fill 65535"};
+    static const char *const sizes[] = {"fill 0",       "fill 1", "fill 65536",
+                                        "fill 9000001", "fill 3", "fill 65535"};
     for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
         g_autoptr(GByteArray) result = order(worker, sizes[i], NULL);
         g_assert_cmpuint(result->len, ==, (guint)atoi(sizes[i] + 5));
@@ -137,7 +138,8 @@ static void test_queue(void) {
     enum { WORKERS = 3, TASKS = 60 };
     const worker_limits_t limits = {.timeout_s = 2, .memory_bytes = (size_t)64 << 20};
     static const char *const bad[] = {"crash", "die", "hang", "refuse it", "devour"};
-    static const worker_error_t codes[] = {WORKER_ERROR_CRASHED, WORKER_ERROR_MEMORY, WORKER_ERROR_TIMEOUT, WORKER_ERROR_FAILED, WORKER_ERROR_MEMORY};
+    static const worker_error_t codes[] = {WORKER_ERROR_CRASHED, WORKER_ERROR_MEMORY, WORKER_ERROR_TIMEOUT,
+                                           WORKER_ERROR_FAILED, WORKER_ERROR_MEMORY};
     const int kinds = (int)G_N_ELEMENTS(bad) - SANITIZED; /* AddressSanitizer's memory has no limit */
     worker_t *workers[WORKERS];
     int task[WORKERS], next = 0, done = 0;
@@ -238,7 +240,8 @@ static void test_cannot_start_again(void) {
     setrlimit(RLIMIT_NOFILE, &old);
     g_assert_null(none);
     g_assert_error(error, WORKER_ERROR, WORKER_ERROR_FORK);
-    g_assert_cmpstr(error->message, ==, "cannot start a worker process: Too many open files; use fewer --jobs");
+    g_assert_cmpstr(error->message, ==,
+                    "cannot start a worker process: Too many open files; use fewer --jobs");
     assert_says(worker, "say back", "back");
 }
 
@@ -265,7 +268,8 @@ static void assert_takes(worker_t *worker, const char *wanted) {
 /* Two tasks at once: what the first does is not the second one's business. */
 static void test_two_at_once(void) {
     const worker_limits_t limits = {.timeout_s = 0.5, .memory_bytes = (size_t)64 << 20};
-    static const char *const first[] = {"crash", "die", "hang", "refuse it", "poison crash", "poison hang", "leak 20"};
+    static const char *const first[] = {"crash",        "die",         "hang",   "refuse it",
+                                        "poison crash", "poison hang", "leak 20"};
     g_autoptr(worker_t) worker = new_worker(&limits);
     for (size_t i = 0; i < 2 * G_N_ELEMENTS(first); i++) {
         const char *task = first[i / 2];
@@ -291,7 +295,8 @@ static void test_many_at_once(void) {
     worker_t *workers[WORKERS];
     g_autoptr(GError) error = NULL;
     for (int i = 0; i < WORKERS; i++) workers[i] = new_worker(&LIMITS);
-    for (int i = 0; i < WORKERS * WORKER_TASKS; i++) g_assert_true(worker_give(workers[i % WORKERS], "pid", NULL));
+    for (int i = 0; i < WORKERS * WORKER_TASKS; i++)
+        g_assert_true(worker_give(workers[i % WORKERS], "pid", NULL));
     pid_t pids[WORKERS] = {0};
     gint64 start_us = g_get_monotonic_time();
     for (int taken = 0; taken < TASKS; taken++) {

@@ -1,5 +1,6 @@
-/* attributes: owns what the attributes of a segment are and how their vectors come about. Counting is by bytes of the packed bits. Refuses nothing: an attribute that
- * does not vary, or that the latents do not tell, has no vector. */
+/* attributes: owns what the attributes of a segment are and how their vectors come about. Counting is by
+ * bytes of the packed bits. Refuses nothing: an attribute that does not vary, or that the latents do not
+ * tell, has no vector. */
 #include "trainer/attributes.h"
 
 #include <math.h>
@@ -27,19 +28,23 @@ static gboolean has_track(const grid_t *grid, gboolean drums) {
     return FALSE;
 }
 
-gboolean attribute_exists(attribute_t attribute, const grid_t *grid) { return has_track(grid, attribute == ATTRIBUTE_DRUMS); }
+gboolean attribute_exists(attribute_t attribute, const grid_t *grid) {
+    return has_track(grid, attribute == ATTRIBUTE_DRUMS);
+}
 
 /* ---- counting ---- */
 
 typedef struct {
     size_t keys, frames; /* that sound, of all pitched tracks as one; frames in which any does */
-    size_t cells, sum;   /* of pitched tracks, each apart: keys that sound, frame by frame; their numbers added up */
-    size_t begun;        /* notes */
+    size_t cells,
+        sum;      /* of pitched tracks, each apart: keys that sound, frame by frame; their numbers added up */
+    size_t begun; /* notes */
     size_t strokes;
 } counts_t;
 
 /* Keys begun in a row of a frame; before: the row of the frame before. */
-static uint8_t onsets(const attribute_span_t *span, const uint8_t *row, const uint8_t *before, size_t stride, size_t i) {
+static uint8_t onsets(const attribute_span_t *span, const uint8_t *row, const uint8_t *before, size_t stride,
+                      size_t i) {
     if (span->planes == ROLL_PLANES) return row[stride * PLANE_ONSET + i];
     return (uint8_t)(row[i] & ~(before ? before[i] : 0));
 }
@@ -54,13 +59,15 @@ static void add_keys(uint8_t byte, size_t i, counts_t *counts) {
 /* Frame t of the span; before: the frame before it or NULL. */
 static void count_frame(const attribute_span_t *span, size_t t, const uint8_t *before, counts_t *counts) {
     const grid_t *grid = span->grid;
-    const size_t stride = ((size_t)grid->pitches + 7) / 8, row = span->planes * stride, tracks = (size_t)grid->n_tracks;
+    const size_t stride = ((size_t)grid->pitches + 7) / 8, row = span->planes * stride,
+                 tracks = (size_t)grid->n_tracks;
     const uint8_t *frame = span->bits + t * tracks * row;
     uint8_t merged[MAX_STRIDE] = {0};
     size_t keys = 0;
     for (size_t k = 0; k < tracks; k++) {
         for (size_t i = 0; i < stride; i++) {
-            const uint8_t sounding = frame[k * row + i], fresh = onsets(span, frame + k * row, before ? before + k * row : NULL, stride, i);
+            const uint8_t sounding = frame[k * row + i],
+                          fresh = onsets(span, frame + k * row, before ? before + k * row : NULL, stride, i);
             const size_t count = (size_t)__builtin_popcount(fresh);
             if (is_drums(grid, k)) {
                 counts->strokes += count;
@@ -83,7 +90,8 @@ gboolean attribute_measure(const attribute_span_t *span, double *values) {
     const size_t frame_bytes = (size_t)grid->n_tracks * span->planes * (((size_t)grid->pitches + 7) / 8);
     const double beats = (double)span->frames / (double)grid->steps_per_beat;
     counts_t counts = {0};
-    for (size_t t = 0; t < span->frames; t++) count_frame(span, t, t > 0 ? span->bits + (t - 1) * frame_bytes : span->before, &counts);
+    for (size_t t = 0; t < span->frames; t++)
+        count_frame(span, t, t > 0 ? span->bits + (t - 1) * frame_bytes : span->before, &counts);
     values[ATTRIBUTE_DENSITY] = (double)counts.begun / beats;
     values[ATTRIBUTE_REGISTER] = counts.cells > 0 ? grid->pitch_low + ratio(counts.sum, counts.cells) : 0;
     values[ATTRIBUTE_POLYPHONY] = ratio(counts.keys, counts.frames);
@@ -115,7 +123,9 @@ static parts_t parts_of(const attribute_moments_t *moments) {
 
 static double *new_doubles(size_t n, size_t Z, GError **error) {
     double *values = g_try_new0(double, n);
-    if (!values) g_set_error(error, MODEL_ERROR, MODEL_ERROR_MEMORY, "attributes: cannot allocate the products of %zu latent units", Z);
+    if (!values)
+        g_set_error(error, MODEL_ERROR, MODEL_ERROR_MEMORY,
+                    "attributes: cannot allocate the products of %zu latent units", Z);
     return values;
 }
 
@@ -126,7 +136,8 @@ gboolean attribute_moments_init(attribute_moments_t *moments, size_t Z, GError *
 
 void attribute_moments_clear(attribute_moments_t *moments) { g_clear_pointer(&moments->sums, g_free); }
 
-void attribute_moments_add(attribute_moments_t *moments, const real_t *mu, const real_t *logvar, const double *values, const double *changes) {
+void attribute_moments_add(attribute_moments_t *moments, const real_t *mu, const real_t *logvar,
+                           const double *values, const double *changes) {
     const size_t Z = moments->Z;
     const parts_t parts = parts_of(moments);
     parts.count[0]++;
@@ -197,7 +208,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(fit_t, fit_clear)
 static void choose(fit_t *fit, const parts_t *parts, const grid_t *grid) {
     const double count = parts->count[0];
     for (size_t a = 0; a < A; a++) {
-        const double change = parts->changes[a] / count, variance = parts->change_products[a * A + a] / count - change * change;
+        const double change = parts->changes[a] / count,
+                     variance = parts->change_products[a * A + a] / count - change * change;
         if (!attribute_exists((attribute_t)a, grid) || !(variance > 1e-9 * (1 + change * change))) continue;
         fit->kinds[fit->m] = (attribute_t)a;
         fit->mean[fit->m] = parts->values[a] / count;
@@ -212,12 +224,15 @@ static void read_latents(fit_t *fit, const parts_t *parts) {
     const double count = parts->count[0];
     for (size_t i = 0; i < Z; i++)
         for (size_t j = 0; j < Z; j++)
-            fit->covariance[i * Z + j] =
-                parts->mu_products[i * Z + j] / count - parts->mu[i] / count * (parts->mu[j] / count) + (i == j ? parts->variance[i] / count : 0);
+            fit->covariance[i * Z + j] = parts->mu_products[i * Z + j] / count -
+                                         parts->mu[i] / count * (parts->mu[j] / count) +
+                                         (i == j ? parts->variance[i] / count : 0);
     factorise(fit->covariance, Z);
     for (size_t a = 0; a < fit->m; a++) {
         double *cross = fit->cross + a * Z, *weights = fit->weights + a * Z;
-        for (size_t i = 0; i < Z; i++) cross[i] = (parts->cross[fit->kinds[a] * Z + i] / count - fit->change[a] * parts->mu[i] / count) / fit->sd[a];
+        for (size_t i = 0; i < Z; i++)
+            cross[i] = (parts->cross[fit->kinds[a] * Z + i] / count - fit->change[a] * parts->mu[i] / count) /
+                       fit->sd[a];
         memcpy(weights, cross, Z * sizeof *weights);
         solve(fit->covariance, Z, weights);
     }
@@ -229,9 +244,12 @@ static void relate(fit_t *fit, const parts_t *parts) {
     double related[A * A];
     for (size_t a = 0; a < m; a++) {
         for (size_t b = 0; b < m; b++) {
-            const double product = parts->change_products[fit->kinds[a] * A + fit->kinds[b]] / parts->count[0];
-            const double correlation = (product - fit->change[a] * fit->change[b]) / (fit->sd[a] * fit->sd[b]);
-            related[a * m + b] = dot(fit->weights + a * Z, fit->cross + b * Z, Z) + ATTRIBUTES_RIDGE * (a == b ? 1 + 1e-6 : correlation);
+            const double product =
+                parts->change_products[fit->kinds[a] * A + fit->kinds[b]] / parts->count[0];
+            const double correlation =
+                (product - fit->change[a] * fit->change[b]) / (fit->sd[a] * fit->sd[b]);
+            related[a * m + b] = dot(fit->weights + a * Z, fit->cross + b * Z, Z) +
+                                 ATTRIBUTES_RIDGE * (a == b ? 1 + 1e-6 : correlation);
             fit->inverse[a * m + b] = a == b;
         }
     }
@@ -255,14 +273,17 @@ static void add_vector(fit_t *fit, size_t a, attributes_t *attributes) {
     if (!(r2 >= ATTRIBUTES_LEAST_R2) || !(grows > 0)) return;
     const double scale = MIN(1 / grows, ATTRIBUTES_FARTHEST / length);
     attribute_info_t *info = &attributes->info[attributes->n];
-    *info = (attribute_info_t){.mean = fit->mean[a], .sd = fit->sd[a], .r2 = MIN(r2, 1), .reach = scale * grows};
+    *info =
+        (attribute_info_t){.mean = fit->mean[a], .sd = fit->sd[a], .r2 = MIN(r2, 1), .reach = scale * grows};
     g_strlcpy(info->name, attribute_name(fit->kinds[a]), sizeof info->name);
     g_strlcpy(info->unit, attribute_unit(fit->kinds[a]), sizeof info->unit);
-    for (size_t i = 0; i < Z; i++) attributes->vectors[attributes->n * Z + i] = (real_t)(scale * fit->vector[i]);
+    for (size_t i = 0; i < Z; i++)
+        attributes->vectors[attributes->n * Z + i] = (real_t)(scale * fit->vector[i]);
     attributes->n++;
 }
 
-gboolean attributes_fit(const attribute_moments_t *moments, const grid_t *grid, attributes_t *attributes, GError **error) {
+gboolean attributes_fit(const attribute_moments_t *moments, const grid_t *grid, attributes_t *attributes,
+                        GError **error) {
     const size_t Z = moments->Z, cells = A * Z;
     const parts_t parts = parts_of(moments);
     g_auto(fit_t) fit = {.Z = Z};

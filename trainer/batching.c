@@ -1,5 +1,6 @@
-/* batching: owns the order in which an epoch's sequences are trained on and how a batch is shared. Every rank computes it all alike from the same lengths. Memory is for
- * one epoch; planning another one replaces it. Refuses nothing. */
+/* batching: owns the order in which an epoch's sequences are trained on and how a batch is shared. Every rank
+ * computes it all alike from the same lengths. Memory is for one epoch; planning another one replaces it.
+ * Refuses nothing. */
 #include "trainer/batching.h"
 
 #include <stdlib.h>
@@ -40,17 +41,21 @@ static int compare_keys(const void *a, const void *b) {
 }
 
 /* Keys: complement of the length, then position. */
-void batching_sort(const uint32_t *sequences, size_t n, const uint32_t *frames, uint64_t *keys, uint32_t *sorted) {
+void batching_sort(const uint32_t *sequences, size_t n, const uint32_t *frames, uint64_t *keys,
+                   uint32_t *sorted) {
     for (size_t i = 0; i < n; i++) keys[i] = (uint64_t)~frames[sequences[i]] << 32 | i;
     if (n > 1) qsort(keys, n, sizeof *keys, compare_keys); /* not NULL then */
     for (size_t i = 0; i < n; i++) sorted[i] = sequences[(uint32_t)keys[i]];
 }
 
 /* Batches [first, end), sorted by length within pools. */
-static void plan_pools(batching_t *batching, const order_t *order, size_t first, size_t end, const uint32_t *frames) {
+static void plan_pools(batching_t *batching, const order_t *order, size_t first, size_t end,
+                       const uint32_t *frames) {
     for (size_t k = first; k < end; k += BATCHING_POOL) {
-        const size_t start = k * batching->batch, count = MIN(MIN(k + BATCHING_POOL, end) * batching->batch, batching->n) - start;
-        for (size_t i = 0; i < count; i++) batching->pool[i] = (uint32_t)order_slot(order, (int64_t)(start + i));
+        const size_t start = k * batching->batch,
+                     count = MIN(MIN(k + BATCHING_POOL, end) * batching->batch, batching->n) - start;
+        for (size_t i = 0; i < count; i++)
+            batching->pool[i] = (uint32_t)order_slot(order, (int64_t)(start + i));
         batching_sort(batching->pool, count, frames, batching->keys, batching->sequences + start);
     }
 }
@@ -59,10 +64,12 @@ void batching_plan(batching_t *batching, const order_t *order, const uint32_t *f
     const size_t groups = order_groups(order), batch = batching->batch;
     size_t next = 0; /* batch */
     for (size_t group = 0; group < groups; group++) {
-        const size_t end = (size_t)order_group_start(order, group + 1), whole = group + 1 < groups ? end / batch : batching->steps;
+        const size_t end = (size_t)order_group_start(order, group + 1),
+                     whole = group + 1 < groups ? end / batch : batching->steps;
         const rng_t rng = order_rng(order, group, ORDER_OF_BATCHES);
         if (next < whole) plan_pools(batching, order, next, whole, frames);
-        for (size_t k = next; k < whole; k++) batching->batches[k] = (uint32_t)(next + rng_permute(&rng, k - next, whole - next));
+        for (size_t k = next; k < whole; k++)
+            batching->batches[k] = (uint32_t)(next + rng_permute(&rng, k - next, whole - next));
         next = MAX(next, whole);
         if (group + 1 == groups || next * batch >= end) continue;
         plan_pools(batching, order, next, next + 1, frames); /* lies across */
@@ -79,7 +86,9 @@ const uint32_t *batching_step(const batching_t *batching, size_t step, size_t *n
     return batching->sequences + first;
 }
 
-int64_t batching_step_first(const batching_t *batching, size_t step) { return (int64_t)(batching->batches[step] * batching->batch); }
+int64_t batching_step_first(const batching_t *batching, size_t step) {
+    return (int64_t)(batching->batches[step] * batching->batch);
+}
 
 void batching_split(const uint32_t *frames, size_t n, size_t parts, uint32_t *part, uint64_t *load) {
     for (size_t p = 0; p < parts; p++) load[p] = 0;
@@ -92,4 +101,6 @@ void batching_split(const uint32_t *frames, size_t n, size_t parts, uint32_t *pa
     }
 }
 
-uint64_t batching_most(uint64_t total, uint64_t longest, size_t parts) { return (total + (parts - 1) * longest + parts - 1) / parts; }
+uint64_t batching_most(uint64_t total, uint64_t longest, size_t parts) {
+    return (total + (parts - 1) * longest + parts - 1) / parts;
+}

@@ -1,4 +1,5 @@
-/* batching: sequences of unequal length into batches of similar length, and a batch into parts of about equal frames. No MPI, no files. */
+/* batching: sequences of unequal length into batches of similar length, and a batch into parts of about equal
+ * frames. No MPI, no files. */
 #ifndef MPIANIST_TRAINER_BATCHING_H
 #define MPIANIST_TRAINER_BATCHING_H
 
@@ -30,9 +31,11 @@ const uint32_t *batching_step(const batching_t *batching, size_t step, size_t *n
 int64_t batching_step_first(const batching_t *batching, size_t step);
 
 /* sequences [n] to sorted [n], longest first by frames[sequence], ties in their order. keys [n]: scratch. */
-void batching_sort(const uint32_t *sequences, size_t n, const uint32_t *frames, uint64_t *keys, uint32_t *sorted);
-/* Sequences of frames [n], longest first, to parts 0 .. parts - 1: each to the part with the fewest frames so far, the first of several; part [n], load [parts] frames of
- * each. Parts differ by the longest sequence at most, and none has more than batching_most() (Graham 1969). A part keeps the order; it may stay empty. */
+void batching_sort(const uint32_t *sequences, size_t n, const uint32_t *frames, uint64_t *keys,
+                   uint32_t *sorted);
+/* Sequences of frames [n], longest first, to parts 0 .. parts - 1: each to the part with the fewest frames so
+ * far, the first of several; part [n], load [parts] frames of each. Parts differ by the longest sequence at
+ * most, and none has more than batching_most() (Graham 1969). A part keeps the order; it may stay empty. */
 void batching_split(const uint32_t *frames, size_t n, size_t parts, uint32_t *part, uint64_t *load);
 /* total / parts + (1 - 1 / parts) longest, rounded up. */
 uint64_t batching_most(uint64_t total, uint64_t longest, size_t parts);

@@ -1,6 +1,8 @@
-/* checkpoint: owns the checkpoint format, both ways. The head is a flat record of named attributes under one SHA-256, the weights and moments are matrices
- * under HDF5's checksums, so a flipped byte is noticed wherever it falls. Refuses other formats, later versions and other shapes. Which files of a run folder
- * stay, and what its links point at, is in checkpoint_folder.c; the vectors of attributes are in checkpoint_attributes.c. */
+/* checkpoint: owns the checkpoint format, both ways. The head is a flat record of named attributes under one
+ * SHA-256, the weights and moments are matrices under HDF5's checksums, so a flipped byte is noticed wherever
+ * it falls. Refuses other formats, later versions and other shapes. Which files of a run folder stay, and
+ * what its links point at, is in checkpoint_folder.c; the vectors of attributes are in
+ * checkpoint_attributes.c. */
 #include "trainer/checkpoint_file.h"
 
 #include <errno.h>
@@ -40,7 +42,7 @@ static const struct {
     size_t offset;
     int64_t since; /* version of the format */
 } fields[] = {
-#define FIELD(type, member)                                                                                                                          \
+#define FIELD(type, member)                                                                                  \
     { #member, type, offsetof(record_t, member), 1 }
     FIELD(FIELD_TEXT, model),
     FIELD(FIELD_TEXT, loss),
@@ -72,7 +74,7 @@ static const struct {
     FIELD(FIELD_INT, adam_step),
     FIELD(FIELD_DOUBLE, seconds),
 #undef FIELD
-#define FIELD(type, member)                                                                                                                          \
+#define FIELD(type, member)                                                                                  \
     { #member, type, offsetof(record_t, member), 2 }
     FIELD(FIELD_INT, averaged),
     FIELD(FIELD_DOUBLE, epoch_frames),
@@ -88,20 +90,26 @@ static const struct {
     FIELD(FIELD_INT, prior_hidden),
     FIELD(FIELD_INT, sketch_hidden),
 #undef FIELD
-#define FIELD(type, member)                                                                                                                          \
+#define FIELD(type, member)                                                                                  \
     { #member, type, offsetof(record_t, member), 3 }
     FIELD(FIELD_TEXT, lags),
 #undef FIELD
-#define FIELD(type, member)                                                                                                                          \
+#define FIELD(type, member)                                                                                  \
     { #member, type, offsetof(record_t, member), 4 }
     FIELD(FIELD_TEXT, profiles),
 #undef FIELD
 };
 
 /* Members of a record by the table's offset. */
-static char **text_at(record_t *record, size_t i) { return (char **)(void *)((char *)record + fields[i].offset); }
-static int64_t *int_at(record_t *record, size_t i) { return (int64_t *)(void *)((char *)record + fields[i].offset); }
-static double *double_at(record_t *record, size_t i) { return (double *)(void *)((char *)record + fields[i].offset); }
+static char **text_at(record_t *record, size_t i) {
+    return (char **)(void *)((char *)record + fields[i].offset);
+}
+static int64_t *int_at(record_t *record, size_t i) {
+    return (int64_t *)(void *)((char *)record + fields[i].offset);
+}
+static double *double_at(record_t *record, size_t i) {
+    return (double *)(void *)((char *)record + fields[i].offset);
+}
 
 static void record_clear(record_t *record) {
     for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
@@ -121,7 +129,9 @@ static char *record_checksum(record_t *record, int64_t version) {
         switch (fields[i].type) {
         case FIELD_TEXT: g_string_append(text, *text_at(record, i)); break;
         case FIELD_INT: g_string_append_printf(text, "%" G_GINT64_FORMAT, *int_at(record, i)); break;
-        case FIELD_DOUBLE: g_string_append(text, g_ascii_dtostr(number, sizeof number, *double_at(record, i))); break;
+        case FIELD_DOUBLE:
+            g_string_append(text, g_ascii_dtostr(number, sizeof number, *double_at(record, i)));
+            break;
         }
         g_string_append_c(text, '\n');
     }
@@ -132,9 +142,13 @@ static gboolean record_write(h5_file_t *file, record_t *record, GError **error) 
     for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
         gboolean written = FALSE;
         switch (fields[i].type) {
-        case FIELD_TEXT: written = h5_write_string(file, "/", fields[i].name, *text_at(record, i), error); break;
+        case FIELD_TEXT:
+            written = h5_write_string(file, "/", fields[i].name, *text_at(record, i), error);
+            break;
         case FIELD_INT: written = h5_write_int(file, "/", fields[i].name, *int_at(record, i), error); break;
-        case FIELD_DOUBLE: written = h5_write_double(file, "/", fields[i].name, *double_at(record, i), error); break;
+        case FIELD_DOUBLE:
+            written = h5_write_double(file, "/", fields[i].name, *double_at(record, i), error);
+            break;
         }
         if (!written) return FALSE;
     }
@@ -150,9 +164,13 @@ static gboolean record_read(h5_file_t *file, record_t *record, GError **error) {
         gboolean read = FALSE;
         if (fields[i].since > version) continue;
         switch (fields[i].type) {
-        case FIELD_TEXT: read = (*text_at(record, i) = h5_read_string(file, "/", fields[i].name, error)) != NULL; break;
+        case FIELD_TEXT:
+            read = (*text_at(record, i) = h5_read_string(file, "/", fields[i].name, error)) != NULL;
+            break;
         case FIELD_INT: read = h5_read_int(file, "/", fields[i].name, int_at(record, i), error); break;
-        case FIELD_DOUBLE: read = h5_read_double(file, "/", fields[i].name, double_at(record, i), error); break;
+        case FIELD_DOUBLE:
+            read = h5_read_double(file, "/", fields[i].name, double_at(record, i), error);
+            break;
         }
         if (!read) return FALSE;
     }
@@ -160,7 +178,8 @@ static gboolean record_read(h5_file_t *file, record_t *record, GError **error) {
     g_autofree char *computed = record_checksum(record, version);
     if (!stored || g_str_equal(stored, computed)) return stored != NULL;
     g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ,
-                "%s: cannot read checkpoint: its attributes do not match their checksum; the file is damaged, use an older checkpoint",
+                "%s: cannot read checkpoint: its attributes do not match their checksum; the file is "
+                "damaged, use an older checkpoint",
                 h5_file_path(file));
     return FALSE;
 }
@@ -175,7 +194,9 @@ static char *sizes_text(const size_t *sizes, size_t n) {
 /* "16,128", "0" where there are none, "" of the dense model; owner: caller. */
 static char *profiles_text(const model_config_t *model) {
     const sequence_sizes_t *sizes = &model->sequence;
-    return model->kind == MODEL_SEQUENCE && !sizes->n_profiles ? g_strdup("0") : sizes_text(sizes->profiles, sizes->n_profiles);
+    return model->kind == MODEL_SEQUENCE && !sizes->n_profiles
+               ? g_strdup("0")
+               : sizes_text(sizes->profiles, sizes->n_profiles);
 }
 
 static void record_from_head(record_t *record, const checkpoint_t *head, const optimizer_t *optimizer) {
@@ -266,17 +287,23 @@ static const char *sizes_from_record(model_config_t *model, const record_t *reco
         *sequence[i].size = (size_t)sequence[i].value;
     }
     if (!dense) {
-        if (!option_parse_lags(record->lags ? record->lags : LAGS_BEFORE_3, s->lags, &s->n_lags)) return "lags";
-        return option_parse_profiles(record->profiles ? record->profiles : PROFILES_BEFORE_4, s->profiles, &s->n_profiles) ? NULL : "profiles";
+        if (!option_parse_lags(record->lags ? record->lags : LAGS_BEFORE_3, s->lags, &s->n_lags))
+            return "lags";
+        return option_parse_profiles(record->profiles ? record->profiles : PROFILES_BEFORE_4, s->profiles,
+                                     &s->n_profiles)
+                   ? NULL
+                   : "profiles";
     }
     if (!in_range(record->window, 1, INT32_MAX)) return "window";
     model->window = (size_t)record->window;
     return option_parse_hidden(record->hidden, model->hidden, &model->n_hidden) ? NULL : "hidden";
 }
 
-/* The checked record as a head. Takes record->options. Returns NULL, or the name of the attribute whose value cannot be. */
+/* The checked record as a head. Takes record->options. Returns NULL, or the name of the attribute whose value
+ * cannot be. */
 static const char *head_from_record(checkpoint_t *head, record_t *record) {
-    const int kind = name_index(record->model, kind_name, MODEL_KINDS), loss = name_index(record->loss, loss_name, G_N_ELEMENTS(loss_names));
+    const int kind = name_index(record->model, kind_name, MODEL_KINDS),
+              loss = name_index(record->loss, loss_name, G_N_ELEMENTS(loss_names));
     unsigned numerator = 0, denominator = 0;
     if (kind < 0) return "model";
     if (loss < 0) return "loss";
@@ -293,7 +320,8 @@ static const char *head_from_record(checkpoint_t *head, record_t *record) {
     if (kind == MODEL_SEQUENCE) model_order_tracks(&head->model, &head->grid);
     if (strlen(record->corpus_id) >= sizeof head->corpus_id) return "corpus_id";
     if (!isfinite(record->tempo_bpm) || record->tempo_bpm <= 0) return "tempo_bpm";
-    if (sscanf(record->meter, "%3u/%3u", &numerator, &denominator) != 2 || !in_range(numerator, 1, 255) || !in_range(denominator, 1, 255))
+    if (sscanf(record->meter, "%3u/%3u", &numerator, &denominator) != 2 || !in_range(numerator, 1, 255) ||
+        !in_range(denominator, 1, 255))
         return "meter";
     if (record->epoch < 0) return "epoch";
     if (record->step < 0) return "step";
@@ -335,15 +363,17 @@ h5_file_t *checkpoint_file_open(const char *path, GError **error) {
     int64_t version;
     if (!format) return NULL;
     if (!g_str_equal(format, CHECKPOINT_FORMAT)) {
-        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_FORMAT,
-                    "%s: cannot read checkpoint: the file is a '%s'; give a file that %s wrote, such as best.h5", path, format,
-                    program_called("trainer"));
+        g_set_error(
+            error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_FORMAT,
+            "%s: cannot read checkpoint: the file is a '%s'; give a file that %s wrote, such as best.h5",
+            path, format, program_called("trainer"));
         return NULL;
     }
     if (!h5_read_int(file, "/", "version", &version, error)) return NULL;
     if (version < 1 || version > CHECKPOINT_VERSION) {
         g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_FORMAT,
-                    "%s: cannot read checkpoint: its format has version %" G_GINT64_FORMAT ", this program reads up to %d; use a later mpianist",
+                    "%s: cannot read checkpoint: its format has version %" G_GINT64_FORMAT
+                    ", this program reads up to %d; use a later mpianist",
                     path, version, CHECKPOINT_VERSION);
         return NULL;
     }
@@ -351,14 +381,16 @@ h5_file_t *checkpoint_file_open(const char *path, GError **error) {
 }
 
 /* optimizer: gets its counts of steps where not NULL. averaged: steps in the file's average. */
-static gboolean read_head(h5_file_t *file, checkpoint_t *head, optimizer_t *optimizer, int64_t *averaged, GError **error) {
+static gboolean read_head(h5_file_t *file, checkpoint_t *head, optimizer_t *optimizer, int64_t *averaged,
+                          GError **error) {
     g_auto(record_t) record = {0};
     *head = (checkpoint_t){0};
     if (!record_read(file, &record, error)) return FALSE;
     const char *wrong = head_from_record(head, &record);
     if (wrong) {
         g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_FORMAT,
-                    "%s: cannot read checkpoint: the value of attribute '%s' makes no sense; write it anew", h5_file_path(file), wrong);
+                    "%s: cannot read checkpoint: the value of attribute '%s' makes no sense; write it anew",
+                    h5_file_path(file), wrong);
         return FALSE;
     }
     if (optimizer) optimizer->step = record.adam_step;
@@ -374,7 +406,8 @@ gboolean checkpoint_read_head(const char *path, checkpoint_t *head, GError **err
 }
 
 /* Writes or reads every matrix of a block. */
-static gboolean transfer_block(h5_file_t *file, gboolean write, const char *group, real_t *block, const model_t *model, GError **error) {
+static gboolean transfer_block(h5_file_t *file, gboolean write, const char *group, real_t *block,
+                               const model_t *model, GError **error) {
     size_t n;
     const param_t *table = model_table(model, &n);
     for (size_t i = 0; i < n; i++) {
@@ -387,27 +420,35 @@ static gboolean transfer_block(h5_file_t *file, gboolean write, const char *grou
     return TRUE;
 }
 
-h5_file_t *checkpoint_file_create(const char *path, const checkpoint_t *head, model_t *model, const optimizer_t *optimizer, GError **error) {
+h5_file_t *checkpoint_file_create(const char *path, const checkpoint_t *head, model_t *model,
+                                  const optimizer_t *optimizer, GError **error) {
     g_auto(record_t) record;
     record_from_head(&record, head, optimizer);
     g_autoptr(h5_file_t) file = h5_file_create(path, error);
-    if (!file || !h5_write_string(file, "/", "format", CHECKPOINT_FORMAT, error) || !h5_write_int(file, "/", "version", CHECKPOINT_VERSION, error) ||
-        !h5_write_string(file, "/", "tool", "mpianist-trainer " MPIANIST_VERSION, error) || !record_write(file, &record, error) ||
+    if (!file || !h5_write_string(file, "/", "format", CHECKPOINT_FORMAT, error) ||
+        !h5_write_int(file, "/", "version", CHECKPOINT_VERSION, error) ||
+        !h5_write_string(file, "/", "tool", "mpianist-trainer " MPIANIST_VERSION, error) ||
+        !record_write(file, &record, error) ||
         !transfer_block(file, TRUE, "/weights", model_params(model), model, error) ||
-        !transfer_block(file, TRUE, "/adam/m", optimizer->m, model, error) || !transfer_block(file, TRUE, "/adam/v", optimizer->v, model, error) ||
-        (optimizer->averaged > 0 && !transfer_block(file, TRUE, "/average", optimizer->average, model, error)))
+        !transfer_block(file, TRUE, "/adam/m", optimizer->m, model, error) ||
+        !transfer_block(file, TRUE, "/adam/v", optimizer->v, model, error) ||
+        (optimizer->averaged > 0 &&
+         !transfer_block(file, TRUE, "/average", optimizer->average, model, error)))
         return NULL;
     return g_steal_pointer(&file);
 }
 
-gboolean checkpoint_write(const char *path, const checkpoint_t *head, model_t *model, const optimizer_t *optimizer, GError **error) {
+gboolean checkpoint_write(const char *path, const checkpoint_t *head, model_t *model,
+                          const optimizer_t *optimizer, GError **error) {
     h5_file_t *file = checkpoint_file_create(path, head, model, optimizer, error);
     return file && h5_file_commit(file, error);
 }
 
 /* FALSE with CHECKPOINT_ERROR_SHAPE set where the models differ: the first difference, with both values. */
-static gboolean check_shape(const char *path, const model_config_t *there, const model_config_t *here, GError **error) {
-    g_autofree char *hidden_there = sizes_text(there->hidden, there->n_hidden), *hidden_here = sizes_text(here->hidden, here->n_hidden);
+static gboolean check_shape(const char *path, const model_config_t *there, const model_config_t *here,
+                            GError **error) {
+    g_autofree char *hidden_there = sizes_text(there->hidden, there->n_hidden),
+                    *hidden_here = sizes_text(here->hidden, here->n_hidden);
     g_autofree char *lags_there = sizes_text(there->sequence.lags, there->sequence.n_lags),
                     *lags_here = sizes_text(here->sequence.lags, here->sequence.n_lags);
     g_autofree char *profiles_there = profiles_text(there), *profiles_here = profiles_text(here);
@@ -436,12 +477,17 @@ static gboolean check_shape(const char *path, const model_config_t *there, const
         {"sketch-hidden", NULL, NULL, there->sequence.sketch_hidden, here->sequence.sketch_hidden},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
-        if (parts[i].there == parts[i].here && g_strcmp0(parts[i].text_there, parts[i].text_here) == 0) continue;
-        g_autofree char *old = parts[i].text_there ? g_strdup(parts[i].text_there) : g_strdup_printf("%zu", parts[i].there);
-        g_autofree char *new = parts[i].text_here ? g_strdup(parts[i].text_here) : g_strdup_printf("%zu", parts[i].here);
+        if (parts[i].there == parts[i].here && g_strcmp0(parts[i].text_there, parts[i].text_here) == 0)
+            continue;
+        g_autofree char *old =
+            parts[i].text_there ? g_strdup(parts[i].text_there) : g_strdup_printf("%zu", parts[i].there);
+        g_autofree char *new =
+            parts[i].text_here ? g_strdup(parts[i].text_here) : g_strdup_printf("%zu", parts[i].here);
         gboolean of_data = g_str_equal(parts[i].name, "tracks") || g_str_equal(parts[i].name, "pitches");
-        g_autofree char *way_out = of_data ? g_strdup("preprocess the songs alike") : g_strdup_printf("use --%s %s", parts[i].name, old);
-        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_SHAPE, "%s: checkpoint has %s %s, the run asks for %s; %s or another --output", path,
+        g_autofree char *way_out = of_data ? g_strdup("preprocess the songs alike")
+                                           : g_strdup_printf("use --%s %s", parts[i].name, old);
+        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_SHAPE,
+                    "%s: checkpoint has %s %s, the run asks for %s; %s or another --output", path,
                     parts[i].name, old, new, way_out);
         return FALSE;
     }
@@ -449,10 +495,13 @@ static gboolean check_shape(const char *path, const model_config_t *there, const
 }
 
 /* Opens a checkpoint of a model of the same shape; the rest as read_head(). NULL with error set. */
-static h5_file_t *open_state(const char *path, const model_t *model, optimizer_t *optimizer, int64_t *averaged, GError **error) {
+static h5_file_t *open_state(const char *path, const model_t *model, optimizer_t *optimizer,
+                             int64_t *averaged, GError **error) {
     g_auto(checkpoint_t) head = {0};
     g_autoptr(h5_file_t) file = checkpoint_file_open(path, error);
-    if (!file || !read_head(file, &head, optimizer, averaged, error) || !check_shape(path, &head.model, model_config(model), error)) return NULL;
+    if (!file || !read_head(file, &head, optimizer, averaged, error) ||
+        !check_shape(path, &head.model, model_config(model), error))
+        return NULL;
     return g_steal_pointer(&file);
 }
 
@@ -460,16 +509,19 @@ gboolean checkpoint_read_state(const char *path, model_t *model, optimizer_t *op
     int64_t averaged = 0;
     g_autoptr(h5_file_t) file = open_state(path, model, optimizer, &averaged, error);
     if (!file || !transfer_block(file, FALSE, "/weights", model_params(model), model, error) ||
-        !transfer_block(file, FALSE, "/adam/m", optimizer->m, model, error) || !transfer_block(file, FALSE, "/adam/v", optimizer->v, model, error))
+        !transfer_block(file, FALSE, "/adam/m", optimizer->m, model, error) ||
+        !transfer_block(file, FALSE, "/adam/v", optimizer->v, model, error))
         return FALSE;
     optimizer->averaged = optimizer->average ? averaged : 0;
-    return optimizer->averaged == 0 || transfer_block(file, FALSE, "/average", optimizer->average, model, error);
+    return optimizer->averaged == 0 ||
+           transfer_block(file, FALSE, "/average", optimizer->average, model, error);
 }
 
 gboolean checkpoint_read_weights(const char *path, model_t *model, GError **error) {
     int64_t averaged = 0;
     g_autoptr(h5_file_t) file = open_state(path, model, NULL, &averaged, error);
-    return file && transfer_block(file, FALSE, averaged > 0 ? "/average" : "/weights", model_params(model), model, error);
+    return file && transfer_block(file, FALSE, averaged > 0 ? "/average" : "/weights", model_params(model),
+                                  model, error);
 }
 
 char *checkpoint_hash(const char *path, GError **error) {
@@ -477,12 +529,14 @@ char *checkpoint_hash(const char *path, GError **error) {
     guchar buffer[1 << 16];
     FILE *file = fopen(path, "rb");
     size_t n = 0;
-    while (file && (n = fread(buffer, 1, sizeof buffer, file)) > 0) g_checksum_update(checksum, buffer, (gssize)n);
+    while (file && (n = fread(buffer, 1, sizeof buffer, file)) > 0)
+        g_checksum_update(checksum, buffer, (gssize)n);
     gboolean failed = !file || ferror(file);
     int cause = errno;
     if (file) fclose(file);
     if (failed) {
-        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "%s: cannot read checkpoint: %s", path, g_strerror(cause));
+        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "%s: cannot read checkpoint: %s", path,
+                    g_strerror(cause));
         return NULL;
     }
     return g_strndup(g_checksum_get_string(checksum), 16);

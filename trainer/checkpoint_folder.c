@@ -1,5 +1,6 @@
-/* checkpoint_folder: owns the names in a run folder: numbered checkpoints, the links latest.h5 and best.h5, leftovers of killed writers. Refuses nothing; a
- * checkpoint that cannot be read is passed over with a warning where an older one can. */
+/* checkpoint_folder: owns the names in a run folder: numbered checkpoints, the links latest.h5 and best.h5,
+ * leftovers of killed writers. Refuses nothing; a checkpoint that cannot be read is passed over with a
+ * warning where an older one can. */
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -12,13 +13,17 @@
 
 static const char *const links[] = {"latest.h5", "best.h5"};
 
-char *checkpoint_path(const char *run, int64_t step) { return g_strdup_printf("%s/checkpoint-%08" G_GINT64_FORMAT ".h5", run, step); }
+char *checkpoint_path(const char *run, int64_t step) {
+    return g_strdup_printf("%s/checkpoint-%08" G_GINT64_FORMAT ".h5", run, step);
+}
 
 /* The step of "checkpoint-<digits>.h5", or -1. */
 static int64_t step_of(const char *name) {
     int length = 0;
     gint64 step;
-    if (sscanf(name, "checkpoint-%*[0-9]%n", &length) != 0 || length == 0 || !g_str_equal(name + length, ".h5")) return -1;
+    if (sscanf(name, "checkpoint-%*[0-9]%n", &length) != 0 || length == 0 ||
+        !g_str_equal(name + length, ".h5"))
+        return -1;
     g_autofree char *digits = g_strndup(name + strlen("checkpoint-"), (gsize)length - strlen("checkpoint-"));
     return g_ascii_string_to_signed(digits, 10, 0, G_MAXINT64, &step, NULL) ? step : -1;
 }
@@ -26,11 +31,13 @@ static int64_t step_of(const char *name) {
 /* What a writer of this module leaves behind where it is killed. */
 static gboolean is_leftover(const char *name) {
     return g_str_has_suffix(name, ".tmp") &&
-           (g_str_has_prefix(name, "checkpoint-") || g_str_has_prefix(name, ".latest") || g_str_has_prefix(name, ".best"));
+           (g_str_has_prefix(name, "checkpoint-") || g_str_has_prefix(name, ".latest") ||
+            g_str_has_prefix(name, ".best"));
 }
 
 static gboolean fail(GError **error, const char *path, const char *doing) {
-    g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "%s: cannot %s: %s", path, doing, g_strerror(errno));
+    g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "%s: cannot %s: %s", path, doing,
+                g_strerror(errno));
     return FALSE;
 }
 
@@ -45,7 +52,8 @@ static GPtrArray *list_checkpoints(const char *run, GPtrArray *leftovers, GError
     g_autoptr(GError) cause = NULL;
     g_autoptr(GDir) folder = g_dir_open(run, 0, &cause);
     if (!folder) {
-        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "%s: cannot list checkpoints: %s", run, program_cause(cause));
+        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "%s: cannot list checkpoints: %s", run,
+                    program_cause(cause));
         return NULL;
     }
     for (const char *name; (name = g_dir_read_name(folder));) {
@@ -105,7 +113,8 @@ static gboolean verify(const char *path, GError **error) {
     g_autoptr(model_t) model = model_new(&head.model, 1, 1, error);
     if (!model) return FALSE;
     g_autoptr(optimizer_t) optimizer = optimizer_new(&(optimizer_config_t){0}, model_size(model));
-    return checkpoint_read_state(path, model, optimizer, error) && checkpoint_read_weights(path, model, error);
+    return checkpoint_read_state(path, model, optimizer, error) &&
+           checkpoint_read_weights(path, model, error);
 }
 
 /* RUN/name where all of it can be read, else NULL with a warning. Owner: caller. */

@@ -1,6 +1,7 @@
-/* comm: owns MPI. One communicator for all ranks, one for the ranks of this host. MPI reports errors instead of aborting on its own, so that each one
- * names rank, host, file, line and MPI's text before the job ends. Counts are int in MPI: everything long goes in pieces. Refuses to start where
- * the launcher promised several ranks and MPI sees one. */
+/* comm: owns MPI. One communicator for all ranks, one for the ranks of this host. MPI reports errors instead
+ * of aborting on its own, so that each one names rank, host, file, line and MPI's text before the job ends.
+ * Counts are int in MPI: everything long goes in pieces. Refuses to start where the launcher promised several
+ * ranks and MPI sees one. */
 #include "trainer/comm.h"
 
 #include <limits.h>
@@ -13,10 +14,10 @@
 
 #include "preprocess/program.h"
 
-#define MPI_CHECK(call)                                                                                                                              \
-    do {                                                                                                                                             \
-        int code_ = (call);                                                                                                                          \
-        if (code_ != MPI_SUCCESS) abort_mpi(__FILE__, __LINE__, #call, code_);                                                                       \
+#define MPI_CHECK(call)                                                                                      \
+    do {                                                                                                     \
+        int code_ = (call);                                                                                  \
+        if (code_ != MPI_SUCCESS) abort_mpi(__FILE__, __LINE__, #call, code_);                               \
     } while (0)
 
 #define PIECE_BYTES        ((size_t)1 << 30) /* of a long broadcast */
@@ -34,7 +35,8 @@ static struct {
 } comm = {.rank = 0, .size = 1, .node_rank = 0, .node_size = 1, .node = MPI_COMM_NULL};
 
 void comm_abort(const char *file, int line, const char *message) {
-    fprintf(stderr, "mpianist: rank %d of %d on %s: %s:%d: %s; ending the job\n", comm.rank, comm.size, comm.host, file, line, message);
+    fprintf(stderr, "mpianist: rank %d of %d on %s: %s:%d: %s; ending the job\n", comm.rank, comm.size,
+            comm.host, file, line, message);
     fflush(NULL);
     MPI_Abort(MPI_COMM_WORLD, 1);
     abort();
@@ -55,8 +57,9 @@ static int64_t environment_number(const char *name) {
     return text && g_ascii_string_to_signed(text, 10, 0, INT_MAX, &value, NULL) ? value : -1;
 }
 
-/* A launcher that MPI does not understand starts N programs that each believe to be alone: they would train N times and write over each other. The first
- * variable found decides: an mpirun inside a SLURM job knows better than the job. */
+/* A launcher that MPI does not understand starts N programs that each believe to be alone: they would train N
+ * times and write over each other. The first variable found decides: an mpirun inside a SLURM job knows
+ * better than the job. */
 static gboolean check_launcher(GError **error) {
     static const struct {
         const char *size, *rank;
@@ -72,7 +75,8 @@ static gboolean check_launcher(GError **error) {
         const char *name = program_name();
         comm.rank = rank > 0 ? (int)rank : 0; /* so that one of them speaks */
         g_set_error(error, COMM_ERROR, COMM_ERROR_ALONE,
-                    "the launcher promises %" G_GINT64_FORMAT " ranks (%s) but MPI sees this one alone; start with `mpirun -n %" G_GINT64_FORMAT
+                    "the launcher promises %" G_GINT64_FORMAT
+                    " ranks (%s) but MPI sees this one alone; start with `mpirun -n %" G_GINT64_FORMAT
                     " %s ...` of the MPI that %s is linked with, or `srun --mpi=pmix -n %" G_GINT64_FORMAT
                     " %s ...`; for one rank on purpose: `mpirun -n 1 %s ...`",
                     promised, launchers[i].size, promised, name, name, promised, name, name);
@@ -83,17 +87,20 @@ static gboolean check_launcher(GError **error) {
 
 gboolean comm_init(int *argc, char ***argv, GError **error) {
     int provided = 0;
-    if (gethostname(comm.host, sizeof comm.host - 1) != 0) g_strlcpy(comm.host, "unknown host", sizeof comm.host);
+    if (gethostname(comm.host, sizeof comm.host - 1) != 0)
+        g_strlcpy(comm.host, "unknown host", sizeof comm.host);
     MPI_CHECK(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided));
     MPI_CHECK(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
     MPI_CHECK(MPI_Comm_rank(MPI_COMM_WORLD, &comm.rank));
     MPI_CHECK(MPI_Comm_size(MPI_COMM_WORLD, &comm.size));
-    MPI_CHECK(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, comm.rank, MPI_INFO_NULL, &comm.node));
+    MPI_CHECK(
+        MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, comm.rank, MPI_INFO_NULL, &comm.node));
     MPI_CHECK(MPI_Comm_set_errhandler(comm.node, MPI_ERRORS_RETURN));
     MPI_CHECK(MPI_Comm_rank(comm.node, &comm.node_rank));
     MPI_CHECK(MPI_Comm_size(comm.node, &comm.node_size));
     comm.windows = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-    if (provided < MPI_THREAD_FUNNELED) comm_abort(__FILE__, __LINE__, "this MPI allows no threads (MPI_THREAD_FUNNELED), which BLAS uses");
+    if (provided < MPI_THREAD_FUNNELED)
+        comm_abort(__FILE__, __LINE__, "this MPI allows no threads (MPI_THREAD_FUNNELED), which BLAS uses");
     return check_launcher(error);
 }
 
@@ -158,7 +165,8 @@ gboolean comm_agree_error(GError **error) {
     if (everywhere)
         g_set_error_literal(error, g_quark_from_string(domain), code, message);
     else
-        g_set_error(error, g_quark_from_string(domain), code, "rank %d of %d on %s: %s", lowest, comm.size, host, message);
+        g_set_error(error, g_quark_from_string(domain), code, "rank %d of %d on %s: %s", lowest, comm.size,
+                    host, message);
     return FALSE;
 }
 
@@ -180,7 +188,8 @@ void comm_sum_doubles(double *values, size_t n) {
 void comm_barrier(void) { MPI_CHECK(MPI_Barrier(MPI_COMM_WORLD)); }
 void comm_node_barrier(void) { MPI_CHECK(MPI_Barrier(comm.node)); }
 
-/* Where a host has too little room, Open MPI fails on the leader and leaves the other ranks waiting for it: so the leader looks first. */
+/* Where a host has too little room, Open MPI fails on the leader and leaves the other ranks waiting for it:
+ * so the leader looks first. */
 static void check_shared_room(size_t bytes, GError **error) {
     struct statvfs room;
     if (comm.node_rank != 0 || comm.node_size == 1 || statvfs(SHARED_FOLDER, &room) != 0) return;
@@ -205,7 +214,8 @@ void *comm_shared_alloc(size_t bytes, GError **error) {
     MPI_Aint size = comm.node_rank == 0 ? (MPI_Aint)MAX(bytes, 1) : 0;
     int code = MPI_Win_allocate_shared(size, 1, MPI_INFO_NULL, comm.node, &memory, window);
     if (code != MPI_SUCCESS)
-        g_set_error(&local, COMM_ERROR, COMM_ERROR_MEMORY, "cannot share %.1f MiB among the ranks of a host: MPI error %d; free memory there",
+        g_set_error(&local, COMM_ERROR, COMM_ERROR_MEMORY,
+                    "cannot share %.1f MiB among the ranks of a host: MPI error %d; free memory there",
                     (double)bytes / 1048576, code);
     if (!comm_agree_error(&local)) {
         if (code == MPI_SUCCESS) MPI_Win_free(window);

@@ -84,7 +84,8 @@ static void make_index(data_t *data) {
     data->window_bytes = config->window * data->sample_bytes;
     for (int split = 0; split < SPLIT_COUNT; split++) index_split(data, (split_t)split);
     make_blocks(data, group_bytes / ORDER_GROUP_BLOCKS);
-    data->order = order_new((order_block_t *)(void *)data->blocks->data, data->blocks->len, group_bytes, config->seed);
+    data->order =
+        order_new((order_block_t *)(void *)data->blocks->data, data->blocks->len, group_bytes, config->seed);
 }
 
 data_t *data_load(const char *folder, const data_config_t *config, GError **error) {
@@ -114,7 +115,9 @@ void data_free(data_t *data) {
 
 rolls_t *data_rolls(const data_t *data) { return data->rolls; }
 const shard_set_t *data_shards(const data_t *data) { return data->set; }
-int64_t data_windows(const data_t *data, split_t split) { return data->splits[split].first_slot[data->splits[split].n_songs]; }
+int64_t data_windows(const data_t *data, split_t split) {
+    return data->splits[split].first_slot[data->splits[split].n_songs];
+}
 int64_t data_samples(const data_t *data) { return data_windows(data, SPLIT_TRAIN); }
 int64_t data_frames(const data_t *data, split_t split) { return data->splits[split].frames; }
 
@@ -132,7 +135,8 @@ double data_median_tempo(const data_t *data) {
     return tempi[train->n_songs / 2];
 }
 
-/* Counts by numerator and denominator; of equally frequent meters the first in this order wins, whatever the songs' order. */
+/* Counts by numerator and denominator; of equally frequent meters the first in this order wins, whatever the
+ * songs' order. */
 meter_t data_main_meter(const data_t *data) {
     const split_index_t *train = &data->splits[SPLIT_TRAIN];
     g_autofree size_t *counts = g_new0(size_t, 256 * 256);
@@ -158,10 +162,12 @@ static void count_cells(const uint8_t *bits, size_t planes, size_t stride, size_
 
 /* Adds the set cells of a song to counts [cells]. */
 static void count_song(const data_t *data, const uint8_t *bits, int64_t frames, double *counts) {
-    const size_t tracks = (size_t)data->set->grid.n_tracks, planes = data->config.planes, pitches = (size_t)data->set->grid.pitches;
+    const size_t tracks = (size_t)data->set->grid.n_tracks, planes = data->config.planes,
+                 pitches = (size_t)data->set->grid.pitches;
     for (int64_t t = 0; t < frames; t++, bits += data->frame_bytes)
         for (size_t k = 0; k < tracks; k++)
-            count_cells(bits + k * ROLL_PLANES * data->stride, planes, data->stride, pitches, counts + k * planes * pitches);
+            count_cells(bits + k * ROLL_PLANES * data->stride, planes, data->stride, pitches,
+                        counts + k * planes * pitches);
 }
 
 static void count_block(const data_t *data, const order_block_t *block, double *counts) {
@@ -176,7 +182,8 @@ static void count_block(const data_t *data, const order_block_t *block, double *
 /* Each rank counts in its share of the blocks: counts are whole numbers, so that their sum is exact. */
 gboolean data_log_odds(const data_t *data, double *log_odds, GError **error) {
     const double frames = (double)data->splits[SPLIT_TRAIN].frames;
-    const size_t cells = (size_t)data->set->grid.n_tracks * data->config.planes * (size_t)data->set->grid.pitches;
+    const size_t cells =
+        (size_t)data->set->grid.n_tracks * data->config.planes * (size_t)data->set->grid.pitches;
     int64_t first = 0;
     const size_t mine = data_part((int64_t)order_blocks(data->order), comm_rank(), comm_size(), &first);
     memset(log_odds, 0, cells * sizeof *log_odds);
@@ -205,10 +212,13 @@ static size_t find_slot(const data_t *data, split_t split, int64_t slot, int64_t
 }
 
 /* Song k of a split, and its frames where they are in memory for training. */
-static const shard_song_t *song_of(const data_t *data, split_t split, size_t k) { return &data->set->songs[data->splits[split].songs[k]]; }
+static const shard_song_t *song_of(const data_t *data, split_t split, size_t k) {
+    return &data->set->songs[data->splits[split].songs[k]];
+}
 
 static const uint8_t *train_frames(const data_t *data, int64_t epoch, size_t k) {
-    return rolls_train_song(data->rolls, data->order, epoch, data->block_of[k], data->splits[SPLIT_TRAIN].songs[k]);
+    return rolls_train_song(data->rolls, data->order, epoch, data->block_of[k],
+                            data->splits[SPLIT_TRAIN].songs[k]);
 }
 
 /* Semitones that keep every sounding note of the frames inside the roll. */
@@ -219,7 +229,8 @@ static int clamp_transposition(const data_t *data, const uint8_t *frames, size_t
 }
 
 /* Frames [start, start + n) of a song's, transposed, to the planes that the model learns. */
-static void copy_frames(const data_t *data, const uint8_t *song, int64_t start, size_t n, int semitones, uint8_t *to) {
+static void copy_frames(const data_t *data, const uint8_t *song, int64_t start, size_t n, int semitones,
+                        uint8_t *to) {
     const grid_t *grid = &data->set->grid;
     size_t tracks = (size_t)grid->n_tracks, planes = data->config.planes, stride = data->stride;
     const uint8_t *from = song + (size_t)start * data->frame_bytes;
@@ -240,7 +251,8 @@ static void copy_frames(const data_t *data, const uint8_t *song, int64_t start, 
 }
 
 /* Frames of a song of n from start, at most a window of them, to a packed window; returns how many. */
-static uint32_t copy_window(const data_t *data, const uint8_t *song, int64_t n, int64_t start, int semitones, uint8_t *to) {
+static uint32_t copy_window(const data_t *data, const uint8_t *song, int64_t n, int64_t start, int semitones,
+                            uint8_t *to) {
     size_t frames = MIN(data->config.window, (size_t)(n - start)), done = frames * data->sample_bytes;
     copy_frames(data, song, start, frames, semitones, to);
     memset(to + done, 0, data->window_bytes - done);
@@ -251,7 +263,8 @@ static int draw_transposition(const data_t *data, int64_t epoch, int64_t slot) {
     const data_config_t *config = &data->config;
     if (config->transpose_high <= config->transpose_low) return config->transpose_low;
     rng_t rng = rng_make(config->seed, RNG_TRANSPOSE, (uint64_t)epoch, (uint64_t)slot);
-    return config->transpose_low + (int)rng_below(&rng, 0, (uint64_t)(config->transpose_high - config->transpose_low) + 1);
+    return config->transpose_low +
+           (int)rng_below(&rng, 0, (uint64_t)(config->transpose_high - config->transpose_low) + 1);
 }
 
 /* What a slot's start is moved by, in [0, n). */
@@ -266,12 +279,15 @@ const order_t *data_plan(const data_t *data, int64_t epoch) {
     return data->order;
 }
 
-gboolean data_turn(const data_t *data, int64_t epoch, int64_t first, size_t n, gboolean *stopped, GError **error) {
+gboolean data_turn(const data_t *data, int64_t epoch, int64_t first, size_t n, gboolean *stopped,
+                   GError **error) {
     const order_t *order = data_plan(data, epoch);
-    return rolls_turn(data->rolls, epoch, order_group_of(order, first), order_group_of(order, first + (int64_t)n - 1), stopped, error);
+    return rolls_turn(data->rolls, epoch, order_group_of(order, first),
+                      order_group_of(order, first + (int64_t)n - 1), stopped, error);
 }
 
-void data_train_batch(const data_t *data, int64_t epoch, int64_t first, size_t n, uint8_t *bits, uint32_t *valid) {
+void data_train_batch(const data_t *data, int64_t epoch, int64_t first, size_t n, uint8_t *bits,
+                      uint32_t *valid) {
     const int64_t window = (int64_t)data->config.window;
     const order_t *order = data_plan(data, epoch);
     for (size_t i = 0; i < n; i++) {
@@ -281,17 +297,20 @@ void data_train_batch(const data_t *data, int64_t epoch, int64_t first, size_t n
         int64_t start = number * window + draw_offset(data, epoch, slot, window);
         if (data->config.random_offsets) start = CLAMP(frames - window, 0, start);
         const int semitones = draw_transposition(data, epoch, slot);
-        valid[i] = copy_window(data, train_frames(data, epoch, k), frames, start, semitones, bits + i * data->window_bytes);
+        valid[i] = copy_window(data, train_frames(data, epoch, k), frames, start, semitones,
+                               bits + i * data->window_bytes);
     }
 }
 
-void data_grid_batch(const data_t *data, split_t split, int64_t first, size_t n, uint8_t *bits, uint32_t *valid) {
+void data_grid_batch(const data_t *data, split_t split, int64_t first, size_t n, uint8_t *bits,
+                     uint32_t *valid) {
     for (size_t i = 0; i < n; i++) {
         int64_t number = 0;
         const size_t k = find_slot(data, split, first + (int64_t)i, &number);
         const uint8_t *song = rolls_songs(data->rolls, data->splits[split].songs[k], 1);
         const int64_t start = number * (int64_t)data->config.window;
-        valid[i] = copy_window(data, song, song_of(data, split, k)->frames, start, 0, bits + i * data->window_bytes);
+        valid[i] =
+            copy_window(data, song, song_of(data, split, k)->frames, start, 0, bits + i * data->window_bytes);
     }
 }
 
@@ -306,7 +325,8 @@ static size_t find_sequence(const data_t *data, int64_t epoch, int64_t slot, int
     *frames = (size_t)song->frames;
     if (chunk == 0) return k;
     *start = (number * chunk + draw_offset(data, epoch, slot, chunk)) / align * align;
-    if (config->random_offsets) *start = MIN(*start, (MAX(song->frames - chunk, 0) + align - 1) / align * align);
+    if (config->random_offsets)
+        *start = MIN(*start, (MAX(song->frames - chunk, 0) + align - 1) / align * align);
     *frames = (size_t)MIN(chunk, song->frames - *start);
     return k;
 }
@@ -325,7 +345,8 @@ uint32_t data_sequence_most_frames(const data_t *data, int64_t slot) {
 }
 
 /* A song's frames [start, start + n) with those before them, and silence where there are none. */
-static void copy_sequence(const data_t *data, const uint8_t *song, int64_t start, size_t n, int semitones, size_t T, uint8_t *to) {
+static void copy_sequence(const data_t *data, const uint8_t *song, int64_t start, size_t n, int semitones,
+                          size_t T, uint8_t *to) {
     size_t before = MIN(data->config.context, (size_t)start), silent = data->config.context - before;
     memset(to, 0, silent * data->sample_bytes);
     copy_frames(data, song, start - (int64_t)before, before + n, semitones, to + silent * data->sample_bytes);
@@ -337,17 +358,21 @@ uint32_t data_sequence(const data_t *data, int64_t epoch, int64_t slot, size_t T
     size_t frames = 0;
     data_plan(data, epoch);
     const size_t k = find_sequence(data, epoch, slot, &start, &frames);
-    copy_sequence(data, train_frames(data, epoch, k), start, frames, draw_transposition(data, epoch, slot), T, bits);
+    copy_sequence(data, train_frames(data, epoch, k), start, frames, draw_transposition(data, epoch, slot), T,
+                  bits);
     return (uint32_t)frames;
 }
 
 int64_t data_pieces(const data_t *data, split_t split) { return (int64_t)data->splits[split].n_songs; }
 
-uint32_t data_piece_frames(const data_t *data, split_t split, int64_t piece) { return (uint32_t)song_of(data, split, (size_t)piece)->frames; }
+uint32_t data_piece_frames(const data_t *data, split_t split, int64_t piece) {
+    return (uint32_t)song_of(data, split, (size_t)piece)->frames;
+}
 
 uint32_t data_longest_piece(const data_t *data, split_t split) {
     uint32_t longest = 0;
-    for (int64_t piece = 0; piece < data_pieces(data, split); piece++) longest = MAX(longest, data_piece_frames(data, split, piece));
+    for (int64_t piece = 0; piece < data_pieces(data, split); piece++)
+        longest = MAX(longest, data_piece_frames(data, split, piece));
     return longest;
 }
 

@@ -25,16 +25,17 @@
 typedef struct {
     size_t window;  /* T; 0: sequences */
     size_t chunk;   /* C, frames, at least align; 0: whole pieces */
-    size_t align;   /* of chunks: frames a segment of the model, so that t mod S keeps its place in the song's meter */
+    size_t align;   /* of chunks: frames a segment of the model, so that t mod S keeps its place in the song's
+                       meter */
     size_t context; /* of sequences: frames before them that the model looks at, model_context() */
     size_t planes;  /* L */
     uint64_t seed;
     gboolean random_offsets;
-    size_t memory;      /* bytes of frames a host may hold, 0: all */
-    size_t batch;       /* samples a step of training, 0: nothing is trained */
-    size_t group_bytes; /* of the order, 0: ORDER_GROUP_BYTES */
-    int transpose_low,
-        transpose_high; /* semitones; a draw that would push a sounding note (also of the context) past the edge is clamped; drums stay */
+    size_t memory;                     /* bytes of frames a host may hold, 0: all */
+    size_t batch;                      /* samples a step of training, 0: nothing is trained */
+    size_t group_bytes;                /* of the order, 0: ORDER_GROUP_BYTES */
+    int transpose_low, transpose_high; /* semitones; a draw that would push a sounding note (also of the
+                                          context) past the edge is clamped; drums stay */
 } data_config_t;
 
 typedef struct data data_t;
@@ -60,16 +61,21 @@ meter_t data_main_meter(const data_t *data);
 const order_t *data_plan(const data_t *data, int64_t epoch);
 /* Waits until the songs of samples [first, first + n) of an epoch's order are in memory: those of earlier
  * groups go. Collective, the same on all ranks, as ring_turn() is. */
-gboolean data_turn(const data_t *data, int64_t epoch, int64_t first, size_t n, gboolean *stopped, GError **error);
-/* Samples [first, first + n) of an epoch's order, augmented, packed to bits [n, window bytes] and valid [n]. Allocates nothing. */
-void data_train_batch(const data_t *data, int64_t epoch, int64_t first, size_t n, uint8_t *bits, uint32_t *valid);
+gboolean data_turn(const data_t *data, int64_t epoch, int64_t first, size_t n, gboolean *stopped,
+                   GError **error);
+/* Samples [first, first + n) of an epoch's order, augmented, packed to bits [n, window bytes] and valid [n].
+ * Allocates nothing. */
+void data_train_batch(const data_t *data, int64_t epoch, int64_t first, size_t n, uint8_t *bits,
+                      uint32_t *valid);
 /* Grid windows [first, first + n) of a split in corpus order, as they are. */
-void data_grid_batch(const data_t *data, split_t split, int64_t first, size_t n, uint8_t *bits, uint32_t *valid);
+void data_grid_batch(const data_t *data, split_t split, int64_t first, size_t n, uint8_t *bits,
+                     uint32_t *valid);
 
 /* Frames of a slot's sequence in an epoch; the most that it has in any. */
 uint32_t data_sequence_frames(const data_t *data, int64_t epoch, int64_t slot);
 uint32_t data_sequence_most_frames(const data_t *data, int64_t slot);
-/* Writes it, augmented, to bits [context + T, K, L, stride], silence after its end, T at least its frames; returns them. Allocates nothing. */
+/* Writes it, augmented, to bits [context + T, K, L, stride], silence after its end, T at least its frames;
+ * returns them. Allocates nothing. */
 uint32_t data_sequence(const data_t *data, int64_t epoch, int64_t slot, size_t T, uint8_t *bits);
 
 /* Songs of a split in corpus order, whole, as they are, with silence before: as above. */

@@ -1,5 +1,6 @@
-/* elementary: exp, log(1 + e), logistic and tanh without branches or calls, for loops that the compiler turns into vectors. In double, for the
- * gradient checks, the library's. Inline, because a call would end the vector. */
+/* elementary: exp, log(1 + e), logistic and tanh without branches or calls, for loops that the compiler turns
+ * into vectors. In double, for the gradient checks, the library's. Inline, because a call would end the
+ * vector. */
 #ifndef MPIANIST_TRAINER_ELEMENTARY_H
 #define MPIANIST_TRAINER_ELEMENTARY_H
 
@@ -15,7 +16,8 @@
 ELEMENTARY real_t exp_negative(real_t x) { return exp(x); }
 ELEMENTARY real_t log1p_unit(real_t e) { return log1p(e); }
 #else
-/* exp(x), x <= 0: 2^n exp(r), |r| <= ln(2) / 2; polynomial and split of ln(2) from Cephes' expf; 2 ulp. Below -87: exp(-87), a normal number still. */
+/* exp(x), x <= 0: 2^n exp(r), |r| <= ln(2) / 2; polynomial and split of ln(2) from Cephes' expf; 2 ulp. Below
+ * -87: exp(-87), a normal number still. */
 ELEMENTARY float exp_negative(float x) {
     x = x < -87.0f ? -87.0f : x;
     const float round = 0x1.8p23f, shifted = x * 1.44269504f + round; /* n in the lowest bits */
@@ -35,7 +37,8 @@ ELEMENTARY float exp_negative(float x) {
     return p * power;
 }
 
-/* log(1 + e), 0 <= e <= 1: 2 artanh(s), s = e / (2 + e) <= 1/3: the series to s^13, the rest below 2e-8 of it; exact for small e. */
+/* log(1 + e), 0 <= e <= 1: 2 artanh(s), s = e / (2 + e) <= 1/3: the series to s^13, the rest below 2e-8 of
+ * it; exact for small e. */
 ELEMENTARY float log1p_unit(float e) {
     const float s = e / (2.0f + e), q = s * s;
     float p = 1.0f / 13.0f;

@@ -1,5 +1,6 @@
-/* evaluate: owns the figures by which models are compared: bound, active units, notes found. Sums are double and merge over ranks: variances by Chan, Golub &
- * LeVeque 1979, the importance-weighted bound by a running log-sum-exp. Refuses empty splits and data on another grid than the model's. */
+/* evaluate: owns the figures by which models are compared: bound, active units, notes found. Sums are double
+ * and merge over ranks: variances by Chan, Golub & LeVeque 1979, the importance-weighted bound by a running
+ * log-sum-exp. Refuses empty splits and data on another grid than the model's. */
 #include "trainer/evaluate.h"
 
 #include <math.h>
@@ -24,8 +25,8 @@ struct evaluator {
     real_t *eps, *mu, *logvar, *z; /* [max_B, Z] */
     double *nll, *kl;              /* [max_B] */
     double *log_max, *log_sum;     /* [max_B] running log-sum-exp of the importance weights */
-    double *mean, *m2;             /* [Z] of mu over this rank's windows: mean, sum of squared distances from it */
-    double *merged;                /* [2 Z] scratch of merging */
+    double *mean, *m2; /* [Z] of mu over this rank's windows: mean, sum of squared distances from it */
+    double *merged;    /* [2 Z] scratch of merging */
 };
 
 /* Sums that ranks add up. All fit a double exactly or are sums of doubles anyway. */
@@ -59,8 +60,10 @@ evaluator_t *evaluator_new(const model_config_t *config, size_t max_B, int draws
 
 void evaluator_free(evaluator_t *evaluator) {
     if (!evaluator) return;
-    void *buffers[] = {evaluator->bits, evaluator->valid, evaluator->eps,     evaluator->mu,      evaluator->logvar, evaluator->z,     evaluator->nll,
-                       evaluator->kl,   evaluator->mean,  evaluator->log_max, evaluator->log_sum, evaluator->m2,     evaluator->merged};
+    void *buffers[] = {evaluator->bits,   evaluator->valid,   evaluator->eps,     evaluator->mu,
+                       evaluator->logvar, evaluator->z,       evaluator->nll,     evaluator->kl,
+                       evaluator->mean,   evaluator->log_max, evaluator->log_sum, evaluator->m2,
+                       evaluator->merged};
     for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
     g_free(evaluator);
 }
@@ -86,7 +89,8 @@ static void add_means(evaluator_t *evaluator, double n, size_t B) {
     }
 }
 
-/* Compares the logits last computed (positive: probability > 0.5) with the sounding plane, valid frames only. */
+/* Compares the logits last computed (positive: probability > 0.5) with the sounding plane, valid frames only.
+ */
 static void count_cells(const evaluator_t *evaluator, const real_t *logits, size_t B, sums_t *sums) {
     const model_config_t *c = &evaluator->config;
     size_t stride = (c->pitches + 7) / 8, hits = 0, found = 0, sounding = 0;
@@ -110,8 +114,10 @@ static void count_cells(const evaluator_t *evaluator, const real_t *logits, size
     sums->misses += (double)(sounding - hits);
 }
 
-/* log w = log p(x | z) + log p(z) - log q(z | x) for each draw z = mu + exp(logvar / 2) eps; constants of both normal densities cancel. */
-static void add_bound(evaluator_t *evaluator, model_t *model, const batch_t *batch, uint64_t seed, int64_t first, sums_t *sums) {
+/* log w = log p(x | z) + log p(z) - log q(z | x) for each draw z = mu + exp(logvar / 2) eps; constants of
+ * both normal densities cancel. */
+static void add_bound(evaluator_t *evaluator, model_t *model, const batch_t *batch, uint64_t seed,
+                      int64_t first, sums_t *sums) {
     size_t B = batch->B, Z = evaluator->config.latent;
     for (size_t b = 0; b < B; b++) {
         evaluator->log_max[b] = -INFINITY;
@@ -120,7 +126,8 @@ static void add_bound(evaluator_t *evaluator, model_t *model, const batch_t *bat
     for (int k = 0; k < evaluator->draws; k++) {
         draw_noise(evaluator, seed, k, first, B);
         for (size_t i = 0; i < B * Z; i++)
-            evaluator->z[i] = (real_t)((double)evaluator->mu[i] + exp((double)evaluator->logvar[i] / 2) * (double)evaluator->eps[i]);
+            evaluator->z[i] = (real_t)((double)evaluator->mu[i] +
+                                       exp((double)evaluator->logvar[i] / 2) * (double)evaluator->eps[i]);
         model_decode(model, evaluator->z, B);
         model_reconstruction(model, batch, evaluator->nll);
         for (size_t b = 0; b < B; b++) {
@@ -137,11 +144,12 @@ static void add_bound(evaluator_t *evaluator, model_t *model, const batch_t *bat
             }
         }
     }
-    for (size_t b = 0; b < B; b++) sums->iwae -= evaluator->log_max[b] + log(evaluator->log_sum[b] / evaluator->draws);
+    for (size_t b = 0; b < B; b++)
+        sums->iwae -= evaluator->log_max[b] + log(evaluator->log_sum[b] / evaluator->draws);
 }
 
-static void add_pass(evaluator_t *evaluator, model_t *model, const data_t *data, split_t split, uint64_t seed, double beta, double free_bits,
-                     int64_t first, size_t B, sums_t *sums) {
+static void add_pass(evaluator_t *evaluator, model_t *model, const data_t *data, split_t split, uint64_t seed,
+                     double beta, double free_bits, int64_t first, size_t B, sums_t *sums) {
     size_t Z = evaluator->config.latent;
     data_grid_batch(data, split, first, B, evaluator->bits, evaluator->valid);
     draw_noise(evaluator, seed, 0, first, B);
@@ -162,13 +170,15 @@ static void add_pass(evaluator_t *evaluator, model_t *model, const data_t *data,
     if (evaluator->draws > 0) add_bound(evaluator, model, &batch, seed, first, sums);
 }
 
-/* Latent units whose mu varies over all ranks' windows: n var = sum over ranks of [m2_r + n_r (mean_r - mean)^2]. */
+/* Latent units whose mu varies over all ranks' windows: n var = sum over ranks of [m2_r + n_r (mean_r -
+ * mean)^2]. */
 static int count_active(evaluator_t *evaluator, double windows, double all_windows) {
     size_t Z = evaluator->config.latent;
     double *mean = evaluator->merged, *m2 = evaluator->merged + Z;
     for (size_t j = 0; j < Z; j++) mean[j] = windows * evaluator->mean[j] / all_windows;
     comm_sum_doubles(mean, Z);
-    for (size_t j = 0; j < Z; j++) m2[j] = evaluator->m2[j] + windows * (evaluator->mean[j] - mean[j]) * (evaluator->mean[j] - mean[j]);
+    for (size_t j = 0; j < Z; j++)
+        m2[j] = evaluator->m2[j] + windows * (evaluator->mean[j] - mean[j]) * (evaluator->mean[j] - mean[j]);
     comm_sum_doubles(m2, Z);
     int active = 0;
     for (size_t j = 0; j < Z; j++) active += m2[j] / all_windows > EVALUATE_ACTIVE_VARIANCE;
@@ -184,8 +194,8 @@ int evaluate_active_units(const double *moments, double n, size_t Z) {
     return active;
 }
 
-gboolean evaluator_run(evaluator_t *evaluator, model_t *model, const data_t *data, split_t split, uint64_t seed, double beta, double free_bits,
-                       evaluation_t *result) {
+gboolean evaluator_run(evaluator_t *evaluator, model_t *model, const data_t *data, split_t split,
+                       uint64_t seed, double beta, double free_bits, evaluation_t *result) {
     size_t Z = evaluator->config.latent;
     int64_t windows = data_windows(data, split), first = 0;
     int64_t mine = (int64_t)data_part(windows, comm_rank(), comm_size(), &first);
@@ -226,7 +236,8 @@ gboolean evaluator_run(evaluator_t *evaluator, model_t *model, const data_t *dat
 static gboolean check_bounds(const options_t *options, const model_config_t *config, GError **error) {
     const char *problem = NULL;
     if (config->kind == MODEL_SEQUENCE && options->iwae > 0)
-        problem = "--iwae: %s is a sequence model, whose draws must be weighed segment by segment; take --particles K";
+        problem = "--iwae: %s is a sequence model, whose draws must be weighed segment by segment; take "
+                  "--particles K";
     else if (config->kind == MODEL_DENSE && options->particles > 0)
         problem = "--particles: %s is a dense model, whose windows have one latent each; take --iwae K";
     else if (options->iwae > 0 && config->loss != LOSS_BCE)
@@ -236,10 +247,12 @@ static gboolean check_bounds(const options_t *options, const model_config_t *con
     return FALSE;
 }
 
-static gboolean check_songs(const options_t *options, const data_t *data, const split_t *splits, size_t n, GError **error) {
+static gboolean check_songs(const options_t *options, const data_t *data, const split_t *splits, size_t n,
+                            GError **error) {
     for (size_t i = 0; i < n; i++) {
         if (data_frames(data, splits[i]) > 0) continue;
-        g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE, "%s: holds no %s songs; see `%s --info %s`, or take another --split", options->data,
+        g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE,
+                    "%s: holds no %s songs; see `%s --info %s`, or take another --split", options->data,
                     split_name(splits[i]), program_called("preprocess"), options->data);
         return FALSE;
     }
@@ -253,32 +266,40 @@ static gboolean agree_printed(GError *local, GError **error) {
     return FALSE;
 }
 
-static gboolean run_dense(const options_t *options, const checkpoint_t *head, model_t *model, const data_t *data, split_t split, GError **error) {
+static gboolean run_dense(const options_t *options, const checkpoint_t *head, model_t *model,
+                          const data_t *data, split_t split, GError **error) {
     g_autoptr(evaluator_t) evaluator = evaluator_new(&head->model, EVALUATE_BATCH, options->iwae);
     evaluation_t result;
-    if (!evaluator_run(evaluator, model, data, split, (uint64_t)options->seed, options->beta, options->free_bits, &result)) return FALSE;
+    if (!evaluator_run(evaluator, model, data, split, (uint64_t)options->seed, options->beta,
+                       options->free_bits, &result))
+        return FALSE;
     GError *local = NULL;
     if (comm_rank() == 0) evaluation_print(options, head, split, &result, &local);
     return agree_printed(local, error);
 }
 
-static gboolean run_sequence(const options_t *options, const checkpoint_t *head, model_t *model, const data_t *data, split_t split, GError **error) {
+static gboolean run_sequence(const options_t *options, const checkpoint_t *head, model_t *model,
+                             const data_t *data, split_t split, GError **error) {
     sequence_evaluation_t result;
-    if (!evaluate_sequence(model, data, split, (uint64_t)options->seed, options->particles, options->quiet, &result, error)) return FALSE;
+    if (!evaluate_sequence(model, data, split, (uint64_t)options->seed, options->particles, options->quiet,
+                           &result, error))
+        return FALSE;
     GError *local = NULL;
     if (comm_rank() == 0) evaluation_print_sequence(options, head, split, &result, &local);
     return agree_printed(local, error);
 }
 
-static gboolean run_splits(const options_t *options, const checkpoint_t *head, model_t *model, const data_t *data, const split_t *splits, size_t n,
-                           GError **error) {
+static gboolean run_splits(const options_t *options, const checkpoint_t *head, model_t *model,
+                           const data_t *data, const split_t *splits, size_t n, GError **error) {
     for (size_t i = 0; i < n; i++) {
         GError *cause = NULL;
         if (head->model.kind == MODEL_SEQUENCE ? run_sequence(options, head, model, data, splits[i], &cause)
                                                : run_dense(options, head, model, data, splits[i], &cause))
             continue;
         if (!cause) rolls_agree(data_rolls(data), &cause);
-        if (!cause) g_set_error(&cause, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "stopped by a signal before the evaluation was done");
+        if (!cause)
+            g_set_error(&cause, OPTIONS_ERROR, OPTIONS_ERROR_FILE,
+                        "stopped by a signal before the evaluation was done");
         g_propagate_error(error, cause);
         return FALSE;
     }
@@ -301,14 +322,17 @@ int evaluate_run(const options_t *options, GError **error) {
     if (!data) return EXIT_ERROR;
     GError *local = NULL;
     g_autoptr(model_t) model = NULL;
-    gboolean done = run_check_grid(options->evaluate, &head, &data_shards(data)->grid, error) && check_songs(options, data, splits, n, error);
+    gboolean done = run_check_grid(options->evaluate, &head, &data_shards(data)->grid, error) &&
+                    check_songs(options, data, splits, n, error);
     if (done) {
-        const gboolean dense = head.model.kind == MODEL_DENSE; /* the sequence model's pieces go through streams */
+        const gboolean dense =
+            head.model.kind == MODEL_DENSE; /* the sequence model's pieces go through streams */
         model = model_new(&head.model, dense ? EVALUATE_BATCH : 1, 1, &local);
         done = comm_agree_error(&local);
         if (!done) g_propagate_error(error, local);
     }
-    done = done && run_read_weights(options->evaluate, model, error) && run_splits(options, &head, model, data, splits, n, error);
+    done = done && run_read_weights(options->evaluate, model, error) &&
+           run_splits(options, &head, model, data, splits, n, error);
     data_free(data);
     return done ? EXIT_DONE : EXIT_ERROR;
 }

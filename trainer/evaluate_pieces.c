@@ -1,4 +1,5 @@
-/* evaluate_pieces: owns which pieces of a split are this rank's and how they fill passes: the same at every run, so found once. Sums are double. Refuses nothing. */
+/* evaluate_pieces: owns which pieces of a split are this rank's and how they fill passes: the same at every
+ * run, so found once. Sums are double. Refuses nothing. */
 #include "trainer/evaluate_pieces.h"
 
 #include "trainer/batching.h"
@@ -26,19 +27,23 @@ typedef struct {
     double failed; /* ranks that could not read a piece */
 } sums_t;
 
-static size_t segments_of(const piece_evaluator_t *evaluator, size_t frames) { return (frames + evaluator->S - 1) / evaluator->S; }
+static size_t segments_of(const piece_evaluator_t *evaluator, size_t frames) {
+    return (frames + evaluator->S - 1) / evaluator->S;
+}
 
 /* This rank's pieces and their frames, longest first. */
 static void choose_pieces(piece_evaluator_t *evaluator) {
     const size_t all = (size_t)data_pieces(evaluator->data, evaluator->split), ranks = (size_t)comm_size();
-    g_autofree uint32_t *pieces = g_new(uint32_t, all), *frames = g_new(uint32_t, all), *sorted = g_new(uint32_t, all), *part = g_new(uint32_t, all);
+    g_autofree uint32_t *pieces = g_new(uint32_t, all), *frames = g_new(uint32_t, all),
+                        *sorted = g_new(uint32_t, all), *part = g_new(uint32_t, all);
     g_autofree uint64_t *keys = g_new(uint64_t, all), *load = g_new(uint64_t, ranks);
     for (size_t i = 0; i < all; i++) {
         pieces[i] = (uint32_t)i;
         frames[i] = data_piece_frames(evaluator->data, evaluator->split, (int64_t)i);
     }
     batching_sort(pieces, all, frames, keys, sorted);
-    for (size_t i = 0; i < all; i++) frames[i] = data_piece_frames(evaluator->data, evaluator->split, sorted[i]);
+    for (size_t i = 0; i < all; i++)
+        frames[i] = data_piece_frames(evaluator->data, evaluator->split, sorted[i]);
     batching_split(frames, all, ranks, part, load);
     for (size_t i = 0; i < all; i++) {
         if (part[i] != (uint32_t)comm_rank()) continue;
@@ -65,7 +70,8 @@ static void fill_passes(piece_evaluator_t *evaluator, size_t max_B, size_t max_f
 static void allocate_pass(piece_evaluator_t *evaluator) {
     size_t B = 0, frames = 0, segments = 0;
     for (size_t i = 0; i < evaluator->n_passes; i++) {
-        const size_t count = evaluator->first[i + 1] - evaluator->first[i], T = evaluator->valid[evaluator->first[i]];
+        const size_t count = evaluator->first[i + 1] - evaluator->first[i],
+                     T = evaluator->valid[evaluator->first[i]];
         B = MAX(B, count);
         frames = MAX(frames, count * (evaluator->context + T));
         segments = MAX(segments, count * segments_of(evaluator, T));
@@ -77,7 +83,8 @@ static void allocate_pass(piece_evaluator_t *evaluator) {
     evaluator->moments = g_new(double, 2 * evaluator->Z);
 }
 
-piece_evaluator_t *piece_evaluator_new(const data_t *data, split_t split, const model_config_t *config, size_t max_B, size_t max_frames) {
+piece_evaluator_t *piece_evaluator_new(const data_t *data, split_t split, const model_config_t *config,
+                                       size_t max_B, size_t max_frames) {
     piece_evaluator_t *evaluator = g_new0(piece_evaluator_t, 1);
     const size_t all = (size_t)data_pieces(data, split);
     evaluator->data = data;
@@ -113,15 +120,23 @@ static void add_means(piece_evaluator_t *evaluator, const model_t *model) {
     }
 }
 
-static void add_pass(piece_evaluator_t *evaluator, model_t *model, size_t pass, uint64_t seed, double beta, double free_bits, sums_t *sums) {
-    const size_t first = evaluator->first[pass], B = evaluator->first[pass + 1] - first, T = evaluator->valid[first], W = segments_of(evaluator, T);
+static void add_pass(piece_evaluator_t *evaluator, model_t *model, size_t pass, uint64_t seed, double beta,
+                     double free_bits, sums_t *sums) {
+    const size_t first = evaluator->first[pass], B = evaluator->first[pass + 1] - first,
+                 T = evaluator->valid[first], W = segments_of(evaluator, T);
     for (size_t b = 0; b < B; b++) {
         const uint32_t piece = evaluator->pieces[first + b];
-        data_piece(evaluator->data, evaluator->split, piece, T, evaluator->bits + b * (evaluator->context + T) * evaluator->frame_bytes);
+        data_piece(evaluator->data, evaluator->split, piece, T,
+                   evaluator->bits + b * (evaluator->context + T) * evaluator->frame_bytes);
         const rng_t rng = rng_make(seed, RNG_EVALUATE, 0, piece);
         if (evaluator->eps) rng_normal(&rng, evaluator->eps + b * W * evaluator->Z, W * evaluator->Z);
     }
-    const batch_t batch = {.B = B, .T = T, .bits = evaluator->bits, .valid = evaluator->valid + first, .eps = evaluator->eps, .keep_rate = 1};
+    const batch_t batch = {.B = B,
+                           .T = T,
+                           .bits = evaluator->bits,
+                           .valid = evaluator->valid + first,
+                           .eps = evaluator->eps,
+                           .keep_rate = 1};
     model_forward(model, &batch, evaluator->nll, evaluator->kl);
     add_means(evaluator, model);
     for (size_t b = 0; b < B; b++) {
@@ -135,7 +150,8 @@ static void add_pass(piece_evaluator_t *evaluator, model_t *model, size_t pass, 
     }
 }
 
-gboolean piece_evaluator_run(piece_evaluator_t *evaluator, model_t *model, uint64_t seed, double beta, double free_bits, evaluation_t *result) {
+gboolean piece_evaluator_run(piece_evaluator_t *evaluator, model_t *model, uint64_t seed, double beta,
+                             double free_bits, evaluation_t *result) {
     sums_t sums = {0};
     for (size_t j = 0; j < 2 * evaluator->Z; j++) evaluator->moments[j] = 0;
     for (size_t pass = 0; pass < evaluator->most_passes; pass++) { /* as often on every rank */

@@ -1,5 +1,6 @@
-/* evaluate_sequence: owns the pieces of a split while they are evaluated: their groups, their way to the ranks and the sums. A piece's figures stay apart until all
- * ranks have them, and are added up in corpus order. Refuses nothing: callers see to it that there are pieces. */
+/* evaluate_sequence: owns the pieces of a split while they are evaluated: their groups, their way to the
+ * ranks and the sums. A piece's figures stay apart until all ranks have them, and are added up in corpus
+ * order. Refuses nothing: callers see to it that there are pieces. */
 #include "trainer/evaluate_sequence.h"
 
 #include "preprocess/progress.h"
@@ -33,7 +34,9 @@ static int longest_first(const void *a, const void *b, void *data) {
     return frames[i] != frames[j] ? (frames[i] < frames[j] ? 1 : -1) : (i > j) - (i < j);
 }
 
-static size_t group_size(const job_t *job, size_t group) { return MIN(FIGURES_PIECES, job->n - group * FIGURES_PIECES); }
+static size_t group_size(const job_t *job, size_t group) {
+    return MIN(FIGURES_PIECES, job->n - group * FIGURES_PIECES);
+}
 
 static void deal(job_t *job) {
     const size_t ranks = (size_t)comm_size();
@@ -70,7 +73,8 @@ static void job_start(job_t *job, const model_config_t *config, gboolean quiet) 
 static void job_end(job_t *job) {
     progress_end(&job->progress);
     figures_free(job->figures);
-    void *const buffers[] = {job->frames, job->order, job->first_segment, job->rank, job->load, job->results, job->moments, job->bits};
+    void *const buffers[] = {job->frames, job->order,   job->first_segment, job->rank,
+                             job->load,   job->results, job->moments,       job->bits};
     for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
 }
 
@@ -78,7 +82,8 @@ static void job_end(job_t *job) {
 static gboolean tick(size_t rows, void *context) {
     job_t *job = context;
     job->done += (double)rows;
-    const double share = job->done / ((double)job->load[comm_rank()] * (double)figures_rows_a_frame(job->figures));
+    const double share =
+        job->done / ((double)job->load[comm_rank()] * (double)figures_rows_a_frame(job->figures));
     progress_show(&job->progress, (size_t)(share * (double)job->all_frames), job->all_frames);
     return stop_signal() == 0;
 }
@@ -98,7 +103,9 @@ static gboolean run_group(job_t *job, size_t group) {
     for (size_t i = 0; i < n; i++) {
         const uint32_t T = job->frames[order[i]];
         data_piece(job->data, job->split, order[i], T, bits);
-        pieces[i] = (figures_piece_t){.bits = bits + job->context * job->frame_bytes, .frames = T, .segment = job->first_segment[order[i]]};
+        pieces[i] = (figures_piece_t){.bits = bits + job->context * job->frame_bytes,
+                                      .frames = T,
+                                      .segment = job->first_segment[order[i]]};
         bits += (job->context + T) * job->frame_bytes;
     }
     if (!figures_run(job->figures, pieces, n, results, job->moments, tick, job)) return FALSE;
@@ -125,7 +132,8 @@ static gboolean run_groups(job_t *job) {
 static sequence_notes_t notes_of(const figures_cells_t *cells) {
     return (sequence_notes_t){.precision = cells->hits / MAX(1, cells->hits + cells->false_alarms),
                               .recall = cells->hits / MAX(1, cells->hits + cells->misses),
-                              .f1 = 2 * cells->hits / MAX(1, 2 * cells->hits + cells->false_alarms + cells->misses)};
+                              .f1 = 2 * cells->hits /
+                                    MAX(1, 2 * cells->hits + cells->false_alarms + cells->misses)};
 }
 
 static void add_result(figures_result_t *sum, const figures_result_t *piece) {
@@ -150,8 +158,8 @@ static void add_up(const job_t *job, int particles, sequence_evaluation_t *resul
                                       .floor = notes_of(&sum.floor)};
 }
 
-gboolean evaluate_sequence(model_t *model, const data_t *data, split_t split, uint64_t seed, int particles, gboolean quiet,
-                           sequence_evaluation_t *result, GError **error) {
+gboolean evaluate_sequence(model_t *model, const data_t *data, split_t split, uint64_t seed, int particles,
+                           gboolean quiet, sequence_evaluation_t *result, GError **error) {
     GError *local = NULL;
     job_t job = {.data = data, .split = split};
     job_start(&job, model_config(model), quiet);

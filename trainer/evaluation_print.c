@@ -1,4 +1,5 @@
-/* evaluation_print: owns how the figures of --evaluate look. Numbers in JSON by name, null where there is none. */
+/* evaluation_print: owns how the figures of --evaluate look. Numbers in JSON by name, null where there is
+ * none. */
 #include "trainer/evaluation_print.h"
 
 #include <errno.h>
@@ -46,7 +47,8 @@ static JsonBuilder *begin(const options_t *options, const checkpoint_t *head, sp
 
 gboolean evaluation_print_line(const char *text, GError **error) {
     if (puts(text) >= 0 && fflush(stdout) == 0) return TRUE;
-    g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "standard output: cannot write: %s", g_strerror(errno));
+    g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "standard output: cannot write: %s",
+                g_strerror(errno));
     return FALSE;
 }
 
@@ -57,10 +59,14 @@ static gboolean end(JsonBuilder *builder, GError **error) {
     return evaluation_print_line(text, error);
 }
 
-static gboolean print_json(const options_t *options, const checkpoint_t *head, split_t split, const evaluation_t *e, GError **error) {
+static gboolean print_json(const options_t *options, const checkpoint_t *head, split_t split,
+                           const evaluation_t *e, GError **error) {
     const double per_frame = (double)e->windows / (double)e->frames;
     g_autoptr(JsonBuilder) builder = begin(options, head, split);
-    const count_t counts[] = {{"windows", e->windows}, {"frames", e->frames}, {"active_units", e->active_units}, {"draws", e->draws}};
+    const count_t counts[] = {{"windows", e->windows},
+                              {"frames", e->frames},
+                              {"active_units", e->active_units},
+                              {"draws", e->draws}};
     const number_t losses[] = {{"nll", e->nll},
                                {"kl", e->kl},
                                {"loss", e->nll + e->kl},
@@ -76,35 +82,42 @@ static gboolean print_json(const options_t *options, const checkpoint_t *head, s
     return end(builder, error);
 }
 
-static void print_table(const options_t *options, const model_config_t *config, split_t split, const evaluation_t *e) {
+static void print_table(const options_t *options, const model_config_t *config, split_t split,
+                        const evaluation_t *e) {
     const double per_frame = (double)e->windows / (double)e->frames;
     const char *kind = config->loss == LOSS_MSE ? "squared error" : "reconstruction, nats";
-    g_printerr("%s on %s: %" G_GINT64_FORMAT " %s, %" G_GINT64_FORMAT " %s\n", options->evaluate, split_name(split), e->windows,
-               g_dngettext(NULL, "window", "windows", (gulong)e->windows), e->frames, g_dngettext(NULL, "frame", "frames", (gulong)e->frames));
+    g_printerr("%s on %s: %" G_GINT64_FORMAT " %s, %" G_GINT64_FORMAT " %s\n", options->evaluate,
+               split_name(split), e->windows, g_dngettext(NULL, "window", "windows", (gulong)e->windows),
+               e->frames, g_dngettext(NULL, "frame", "frames", (gulong)e->frames));
     g_printerr("%-28s %12s %12s\n", "", "a window", "a frame");
     g_printerr("%-28s %12.4f %12.4f\n", kind, e->nll, e->nll * per_frame);
     g_printerr("%-28s %12.4f %12.4f\n", "KL divergence, nats", e->kl, e->kl * per_frame);
     g_printerr("%-28s %12.4f %12.4f\n", "sum (-ELBO)", e->nll + e->kl, (e->nll + e->kl) * per_frame);
     if (e->draws > 0) {
-        g_autofree char *name = g_strdup_printf("bound of %d %s (IWAE)", e->draws, g_dngettext(NULL, "draw", "draws", (gulong)e->draws));
+        g_autofree char *name = g_strdup_printf("bound of %d %s (IWAE)", e->draws,
+                                                g_dngettext(NULL, "draw", "draws", (gulong)e->draws));
         g_printerr("%-28s %12.4f %12.4f\n", name, e->iwae, e->iwae * per_frame);
     }
     g_printerr("%-28s %12d of %zu\n", "active latent units", e->active_units, config->latent);
     g_printerr("notes at 0.5: precision %.4f, recall %.4f, F1 %.4f\n", e->precision, e->recall, e->f1);
 }
 
-gboolean evaluation_print(const options_t *options, const checkpoint_t *head, split_t split, const evaluation_t *evaluation, GError **error) {
+gboolean evaluation_print(const options_t *options, const checkpoint_t *head, split_t split,
+                          const evaluation_t *evaluation, GError **error) {
     const gboolean written = print_json(options, head, split, evaluation, error);
     if (!options->quiet) print_table(options, &head->model, split, evaluation);
     return written;
 }
 
-static gboolean print_sequence_json(const options_t *options, const checkpoint_t *head, split_t split, const sequence_evaluation_t *e,
-                                    GError **error) {
+static gboolean print_sequence_json(const options_t *options, const checkpoint_t *head, split_t split,
+                                    const sequence_evaluation_t *e, GError **error) {
     g_autoptr(JsonBuilder) builder = begin(options, head, split);
     const gboolean latent = head->model.latent > 0;
-    const count_t counts[] = {
-        {"pieces", e->pieces}, {"frames", e->frames}, {"segments", e->segments}, {"active_units", e->active_units}, {"particles", e->particles}};
+    const count_t counts[] = {{"pieces", e->pieces},
+                              {"frames", e->frames},
+                              {"segments", e->segments},
+                              {"active_units", e->active_units},
+                              {"particles", e->particles}};
     const number_t losses[] = {{"nll_per_frame", e->nll},
                                {"kl_per_frame", e->kl},
                                {"loss_per_frame", e->nll + e->kl},
@@ -123,30 +136,37 @@ static gboolean print_sequence_json(const options_t *options, const checkpoint_t
     return end(builder, error);
 }
 
-static void print_sequence_table(const options_t *options, const model_config_t *config, split_t split, const sequence_evaluation_t *e) {
+static void print_sequence_table(const options_t *options, const model_config_t *config, split_t split,
+                                 const sequence_evaluation_t *e) {
     const double per_segment = (double)e->frames / (double)e->segments;
-    g_printerr("%s on %s: %" G_GINT64_FORMAT " %s, %" G_GINT64_FORMAT " %s, %" G_GINT64_FORMAT " %s\n", options->evaluate, split_name(split),
-               e->pieces, g_dngettext(NULL, "piece", "pieces", (gulong)e->pieces), e->frames, g_dngettext(NULL, "frame", "frames", (gulong)e->frames),
-               e->segments, g_dngettext(NULL, "segment", "segments", (gulong)e->segments));
+    g_printerr("%s on %s: %" G_GINT64_FORMAT " %s, %" G_GINT64_FORMAT " %s, %" G_GINT64_FORMAT " %s\n",
+               options->evaluate, split_name(split), e->pieces,
+               g_dngettext(NULL, "piece", "pieces", (gulong)e->pieces), e->frames,
+               g_dngettext(NULL, "frame", "frames", (gulong)e->frames), e->segments,
+               g_dngettext(NULL, "segment", "segments", (gulong)e->segments));
     g_printerr("%-28s %12s %12s\n", "", "a segment", "a frame");
-    g_printerr("%-28s %12.4f %12.4f\n", config->latent > 0 ? "reconstruction, nats" : "-log-likelihood, nats", e->nll * per_segment, e->nll);
+    g_printerr("%-28s %12.4f %12.4f\n", config->latent > 0 ? "reconstruction, nats" : "-log-likelihood, nats",
+               e->nll * per_segment, e->nll);
     if (config->latent > 0) {
         g_printerr("%-28s %12.4f %12.4f\n", "KL divergence, nats", e->kl * per_segment, e->kl);
         g_printerr("%-28s %12.4f %12.4f\n", "sum (-ELBO)", (e->nll + e->kl) * per_segment, e->nll + e->kl);
     }
     if (e->particles > 0) {
-        g_autofree char *name = g_strdup_printf("bound of %d %s", e->particles, g_dngettext(NULL, "particle", "particles", (gulong)e->particles));
+        g_autofree char *name = g_strdup_printf(
+            "bound of %d %s", e->particles, g_dngettext(NULL, "particle", "particles", (gulong)e->particles));
         g_printerr("%-28s %12.4f %12.4f\n", name, e->bound * per_segment, e->bound);
     }
     if (config->latent == 0) return;
     g_printerr("%-28s %12d of %zu\n", "active latent units", e->active_units, config->latent);
     g_printerr("%-28s %12s %12s %12s\n", "pieces from latents alone", "precision", "recall", "F1");
-    g_printerr("%-28s %12.4f %12.4f %12.4f\n", "latents of the piece", e->rebuilt.precision, e->rebuilt.recall, e->rebuilt.f1);
-    g_printerr("%-28s %12.4f %12.4f %12.4f\n", "latents of the prior (floor)", e->floor.precision, e->floor.recall, e->floor.f1);
+    g_printerr("%-28s %12.4f %12.4f %12.4f\n", "latents of the piece", e->rebuilt.precision,
+               e->rebuilt.recall, e->rebuilt.f1);
+    g_printerr("%-28s %12.4f %12.4f %12.4f\n", "latents of the prior (floor)", e->floor.precision,
+               e->floor.recall, e->floor.f1);
 }
 
-gboolean evaluation_print_sequence(const options_t *options, const checkpoint_t *head, split_t split, const sequence_evaluation_t *evaluation,
-                                   GError **error) {
+gboolean evaluation_print_sequence(const options_t *options, const checkpoint_t *head, split_t split,
+                                   const sequence_evaluation_t *evaluation, GError **error) {
     const gboolean written = print_sequence_json(options, head, split, evaluation, error);
     if (!options->quiet) print_sequence_table(options, &head->model, split, evaluation);
     return written;

@@ -1,5 +1,6 @@
-/* figures: owns the passes over pieces: forced along the true frames once and with particles, and left to itself with the latents alone. Pieces go side by side through
- * one stream, so that products of matrices have many rows; the shortest leave first. Weights are logarithms in double. */
+/* figures: owns the passes over pieces: forced along the true frames once and with particles, and left to
+ * itself with the latents alone. Pieces go side by side through one stream, so that products of matrices have
+ * many rows; the shortest leave first. Weights are logarithms in double. */
 #include "trainer/figures.h"
 
 #include <math.h>
@@ -8,7 +9,12 @@
 #include "trainer/stream.h"
 #include "trainer/vae_sequence.h"
 
-enum { PARTICLE_ROWS = 256, REBUILT = 0, FLOOR = 1, PATHS = 2 }; /* PARTICLE_ROWS: pieces are taken together up to so many particles */
+enum {
+    PARTICLE_ROWS = 256,
+    REBUILT = 0,
+    FLOOR = 1,
+    PATHS = 2
+}; /* PARTICLE_ROWS: pieces are taken together up to so many particles */
 
 struct figures {
     const model_config_t *config;
@@ -17,15 +23,16 @@ struct figures {
     uint64_t seed;
     stream_t *stream;
     size_t max_segments, first[FIGURES_PIECES]; /* room in mu and logvar; where a piece's begin */
-    real_t *mu, *logvar;                        /* [max_segments, Z]: posterior of the pieces' segments, one piece after the other */
-    real_t *prior_mu, *prior_logvar, *eps, *z;  /* [rows, Z] */
-    double *nll, *log_w;                        /* [rows]: of a frame; of the particle since it was last resampled */
-    uint8_t *frames;                            /* [rows, frame bytes] */
-    uint32_t *parents;                          /* [rows] */
+    real_t *mu, *logvar; /* [max_segments, Z]: posterior of the pieces' segments, one piece after the other */
+    real_t *prior_mu, *prior_logvar, *eps, *z; /* [rows, Z] */
+    double *nll, *log_w; /* [rows]: of a frame; of the particle since it was last resampled */
+    uint8_t *frames;     /* [rows, frame bytes] */
+    uint32_t *parents;   /* [rows] */
     head_rule_t greedy[PATHS * FIGURES_PIECES];
 };
 
-/* A pass over pieces side by side, `rows` rows each: piece i has rows [i rows, (i + 1) rows) of the stream. */
+/* A pass over pieces side by side, `rows` rows each: piece i has rows [i rows, (i + 1) rows) of the stream.
+ */
 typedef struct {
     figures_t *figures;
     const figures_piece_t *pieces;
@@ -60,15 +67,18 @@ figures_t *figures_new(model_t *model, int particles, uint64_t seed, GError **er
 void figures_free(figures_t *figures) {
     if (!figures) return;
     stream_free(figures->stream);
-    void *const buffers[] = {figures->mu, figures->logvar, figures->prior_mu, figures->prior_logvar, figures->eps,
-                             figures->z,  figures->nll,    figures->log_w,    figures->frames,       figures->parents};
+    void *const buffers[] = {figures->mu,     figures->logvar, figures->prior_mu, figures->prior_logvar,
+                             figures->eps,    figures->z,      figures->nll,      figures->log_w,
+                             figures->frames, figures->parents};
     for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
     g_free(figures);
 }
 
 size_t figures_rows_a_frame(const figures_t *figures) { return figures->Z ? 1 + PATHS + figures->K : 1; }
 
-static size_t segments_of(const figures_t *figures, const figures_piece_t *piece) { return (piece->frames + figures->S - 1) / figures->S; }
+static size_t segments_of(const figures_t *figures, const figures_piece_t *piece) {
+    return (piece->frames + figures->S - 1) / figures->S;
+}
 
 /* Posteriors of all pieces, and their means to moments. */
 static void encode(figures_t *figures, const figures_piece_t *pieces, size_t n, double *moments) {
@@ -102,7 +112,8 @@ static void walk_start(walk_t *walk) {
     stream_start(walk->figures->stream, walk->n * walk->rows);
 }
 
-/* TRUE where there is another frame: finished pieces have left then. FALSE at the end, or where tick said to stop. */
+/* TRUE where there is another frame: finished pieces have left then. FALSE at the end, or where tick said to
+ * stop. */
 static gboolean walk_on(walk_t *walk) {
     const size_t before = walk->n, S = walk->figures->S;
     while (walk->n > 0 && walk->pieces[walk->n - 1].frames <= walk->t) walk->n--;
@@ -118,9 +129,13 @@ static gboolean walk_on(walk_t *walk) {
     return !walk->stopped;
 }
 
-static gboolean begins_segment(const walk_t *walk) { return walk->figures->Z > 0 && walk->t % walk->figures->S == 0; }
+static gboolean begins_segment(const walk_t *walk) {
+    return walk->figures->Z > 0 && walk->t % walk->figures->S == 0;
+}
 /* Where the posterior of piece i's segment under way stands in mu and logvar. */
-static size_t posterior_at(const walk_t *walk, size_t i) { return (walk->first[i] + walk->t / walk->figures->S) * walk->figures->Z; }
+static size_t posterior_at(const walk_t *walk, size_t i) {
+    return (walk->first[i] + walk->t / walk->figures->S) * walk->figures->Z;
+}
 
 /* Each row's latent from the posterior of its piece's segment, and the prior there. */
 static void draw_latents(walk_t *walk) {
@@ -128,11 +143,13 @@ static void draw_latents(walk_t *walk) {
     const size_t Z = figures->Z;
     for (size_t row = 0; row < walk->n * walk->rows; row++) {
         const size_t i = row / walk->rows, at = posterior_at(walk, i);
-        const rng_t rng = rng_make(figures->seed, RNG_EVALUATE, row % walk->rows, walk->pieces[i].segment + walk->t / figures->S);
+        const rng_t rng = rng_make(figures->seed, RNG_EVALUATE, row % walk->rows,
+                                   walk->pieces[i].segment + walk->t / figures->S);
         rng_normal(&rng, figures->eps + row * Z, Z);
         for (size_t j = 0; j < Z; j++)
             figures->z[row * Z + j] =
-                (real_t)((double)figures->mu[at + j] + exp((double)figures->logvar[at + j] / 2) * (double)figures->eps[row * Z + j]);
+                (real_t)((double)figures->mu[at + j] +
+                         exp((double)figures->logvar[at + j] / 2) * (double)figures->eps[row * Z + j]);
     }
     stream_prior(figures->stream, figures->prior_mu, figures->prior_logvar);
     stream_set_latent(figures->stream, figures->z);
@@ -156,7 +173,8 @@ static void add_likelihood(walk_t *walk) {
             for (size_t i = 0; i < walk->n; i++) {
                 const size_t at = posterior_at(walk, i), row = i * figures->Z;
                 double kl;
-                sequence_kl(figures->mu + at, figures->logvar + at, figures->prior_mu + row, figures->prior_logvar + row, &kl, 1, figures->Z);
+                sequence_kl(figures->mu + at, figures->logvar + at, figures->prior_mu + row,
+                            figures->prior_logvar + row, &kl, 1, figures->Z);
                 walk->results[i].kl += kl;
             }
         }
@@ -172,8 +190,10 @@ static double log_ratio(const walk_t *walk, size_t row) {
     double sum = 0;
     for (size_t j = 0; j < figures->Z; j++) {
         const size_t at = row * figures->Z + j;
-        const double eps = (double)figures->eps[at], distance = (double)figures->z[at] - (double)figures->prior_mu[at];
-        sum += (double)logvar[j] + eps * eps - (double)figures->prior_logvar[at] - distance * distance * exp(-(double)figures->prior_logvar[at]);
+        const double eps = (double)figures->eps[at],
+                     distance = (double)figures->z[at] - (double)figures->prior_mu[at];
+        sum += (double)logvar[j] + eps * eps - (double)figures->prior_logvar[at] -
+               distance * distance * exp(-(double)figures->prior_logvar[at]);
     }
     return sum / 2;
 }
@@ -191,8 +211,10 @@ static double log_mean(const double *log_w, size_t K, double *effective) {
     return most + log(sum / (double)K);
 }
 
-/* Systematic resampling (Carpenter et al. 1999): particle j's parent is where (j + u) / K falls among the cumulative weights. */
-static void resample(const double *log_w, size_t K, double log_mean_w, double u, uint32_t first, uint32_t *parents) {
+/* Systematic resampling (Carpenter et al. 1999): particle j's parent is where (j + u) / K falls among the
+ * cumulative weights. */
+static void resample(const double *log_w, size_t K, double log_mean_w, double u, uint32_t first,
+                     uint32_t *parents) {
     double cumulative = exp(log_w[0] - log_mean_w); /* K in all */
     uint32_t parent = 0;
     for (size_t j = 0; j < K; j++) {
@@ -233,20 +255,23 @@ static void add_bound(walk_t *walk) {
         force_frame(walk);
         for (size_t row = 0; row < rows; row++) figures->log_w[row] -= figures->nll[row];
         for (size_t i = 0; i < walk->n; i++)
-            if (walk->pieces[i].frames == walk->t + 1) walk->results[i].bound -= log_mean(figures->log_w + i * K, K, NULL);
+            if (walk->pieces[i].frames == walk->t + 1)
+                walk->results[i].bound -= log_mean(figures->log_w + i * K, K, NULL);
         if ((walk->t + 1) % figures->S == 0) resample_pieces(walk);
     }
 }
 
 /* Sounding planes of a true and a drawn frame; bits past the last pitch do not count. */
-static void count_cells(const model_config_t *config, const uint8_t *truth, const uint8_t *drawn, figures_cells_t *cells) {
+static void count_cells(const model_config_t *config, const uint8_t *truth, const uint8_t *drawn,
+                        figures_cells_t *cells) {
     const size_t stride = (config->pitches + 7) / 8;
     const unsigned last = 0xFFU >> (8 * stride - config->pitches);
     int hits = 0, found = 0, sounding = 0;
     for (size_t k = 0; k < config->tracks; k++) {
         const size_t plane = (k * config->planes + PLANE_SOUNDING) * stride;
         for (size_t i = 0; i < stride; i++) {
-            const unsigned mask = i + 1 < stride ? 0xFFU : last, a = truth[plane + i] & mask, b = drawn[plane + i] & mask;
+            const unsigned mask = i + 1 < stride ? 0xFFU : last, a = truth[plane + i] & mask,
+                           b = drawn[plane + i] & mask;
             hits += __builtin_popcount(a & b);
             found += __builtin_popcount(b);
             sounding += __builtin_popcount(a);
@@ -257,7 +282,8 @@ static void count_cells(const model_config_t *config, const uint8_t *truth, cons
     cells->misses += sounding - hits;
 }
 
-/* Two greedy paths a piece that never see it: latents at the posterior's means, and at the means of the prior that the path itself leads to. */
+/* Two greedy paths a piece that never see it: latents at the posterior's means, and at the means of the prior
+ * that the path itself leads to. */
 static void add_rebuilt(walk_t *walk) {
     figures_t *figures = walk->figures;
     const size_t Z = figures->Z, bytes = figures->frame_bytes;
@@ -265,23 +291,31 @@ static void add_rebuilt(walk_t *walk) {
         if (begins_segment(walk)) {
             stream_prior(figures->stream, figures->z, figures->prior_logvar);
             for (size_t i = 0; i < walk->n; i++)
-                memcpy(figures->z + (i * PATHS + REBUILT) * Z, figures->mu + posterior_at(walk, i), Z * sizeof *figures->z);
+                memcpy(figures->z + (i * PATHS + REBUILT) * Z, figures->mu + posterior_at(walk, i),
+                       Z * sizeof *figures->z);
             stream_set_latent(figures->stream, figures->z);
         }
         stream_draw(figures->stream, figures->greedy, figures->frames);
         for (size_t i = 0; i < walk->n; i++) {
-            const uint8_t *truth = walk->pieces[i].bits + walk->t * bytes, *drawn = figures->frames + i * PATHS * bytes;
+            const uint8_t *truth = walk->pieces[i].bits + walk->t * bytes,
+                          *drawn = figures->frames + i * PATHS * bytes;
             count_cells(figures->config, truth, drawn + REBUILT * bytes, &walk->results[i].rebuilt);
             count_cells(figures->config, truth, drawn + FLOOR * bytes, &walk->results[i].floor);
         }
     }
 }
 
-gboolean figures_run(figures_t *figures, const figures_piece_t *pieces, size_t n, figures_result_t *results, double *moments, figures_tick_t tick,
-                     void *context) {
+gboolean figures_run(figures_t *figures, const figures_piece_t *pieces, size_t n, figures_result_t *results,
+                     double *moments, figures_tick_t tick, void *context) {
     g_assert(n >= 1 && n <= FIGURES_PIECES);
-    const walk_t all = {
-        .figures = figures, .pieces = pieces, .first = figures->first, .results = results, .n = n, .rows = 1, .tick = tick, .context = context};
+    const walk_t all = {.figures = figures,
+                        .pieces = pieces,
+                        .first = figures->first,
+                        .results = results,
+                        .n = n,
+                        .rows = 1,
+                        .tick = tick,
+                        .context = context};
     memset(results, 0, n * sizeof *results);
     if (figures->Z) encode(figures, pieces, n, moments);
     walk_t walk = all;

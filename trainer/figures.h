@@ -1,8 +1,10 @@
-/* figures: what a sequence model makes of whole pieces: likelihood, KL divergence, particle bound, notes rebuilt from latents alone. Several pieces side by side. Local, no
- * MPI, no files. Noise depends on (seed, segment, particle) alone: a piece's figures do not depend on its company but by rounding.
+/* figures: what a sequence model makes of whole pieces: likelihood, KL divergence, particle bound, notes
+ * rebuilt from latents alone. Several pieces side by side. Local, no MPI, no files. Noise depends on (seed,
+ * segment, particle) alone: a piece's figures do not depend on its company but by rounding.
  *
- * The particle bound draws K latents of each segment from the posterior, weighs each particle by p(frames | z, past) p(z | past) / q(z | segment), and resamples at
- * segment ends where the effective sample size falls under K / 2, systematically: sum of log mean weights (Maddison et al. 2017, FIVO; Le et al. 2018; Naesseth
+ * The particle bound draws K latents of each segment from the posterior, weighs each particle by p(frames |
+ * z, past) p(z | past) / q(z | segment), and resamples at segment ends where the effective sample size falls
+ * under K / 2, systematically: sum of log mean weights (Maddison et al. 2017, FIVO; Le et al. 2018; Naesseth
  * et al. 2018). K = 1: one draw's estimate of the ELBO. */
 #ifndef MPIANIST_TRAINER_FIGURES_H
 #define MPIANIST_TRAINER_FIGURES_H
@@ -24,10 +26,12 @@ typedef struct {
 
 /* Of a piece, nats. All doubles: ranks add them up. */
 typedef struct {
-    double nll, kl;          /* one draw of each segment's latent: nll + kl estimates -ELBO; without a latent nll is exact and kl 0 */
-    double bound;            /* -log of the particle bound; without a latent nll; 0 where there are no particles */
-    figures_cells_t rebuilt; /* greedily from the posterior means, never shown the true past; without a latent none */
-    figures_cells_t floor;   /* the same from the prior's means along the generated past */
+    double nll, kl; /* one draw of each segment's latent: nll + kl estimates -ELBO; without a latent nll is
+                       exact and kl 0 */
+    double bound;   /* -log of the particle bound; without a latent nll; 0 where there are no particles */
+    figures_cells_t
+        rebuilt; /* greedily from the posterior means, never shown the true past; without a latent none */
+    figures_cells_t floor; /* the same from the prior's means along the generated past */
 } figures_result_t;
 
 typedef struct figures figures_t;
@@ -35,16 +39,18 @@ typedef struct figures figures_t;
 /* Called now and then with the rows (frames of a piece or particle) done since the last call; FALSE stops. */
 typedef gboolean (*figures_tick_t)(size_t rows, void *context);
 
-/* particles: K, 0: no particle bound. NULL with MODEL_ERROR_MEMORY set. Owner: caller; the model must outlive it. */
+/* particles: K, 0: no particle bound. NULL with MODEL_ERROR_MEMORY set. Owner: caller; the model must outlive
+ * it. */
 figures_t *figures_new(model_t *model, int particles, uint64_t seed, GError **error);
 void figures_free(figures_t *figures);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(figures_t, figures_free)
 
 /* Rows that a frame of a piece costs: what the ticks add up to. */
 size_t figures_rows_a_frame(const figures_t *figures);
-/* Of n pieces, 1..FIGURES_PIECES, longest first. Adds each unit's sum of posterior means over their segments, and sum of squares, to moments [2, Z]. FALSE where
- * tick said to stop: results and moments are then part done. tick may be NULL. */
-gboolean figures_run(figures_t *figures, const figures_piece_t *pieces, size_t n, figures_result_t *results, double *moments, figures_tick_t tick,
-                     void *context);
+/* Of n pieces, 1..FIGURES_PIECES, longest first. Adds each unit's sum of posterior means over their segments,
+ * and sum of squares, to moments [2, Z]. FALSE where tick said to stop: results and moments are then part
+ * done. tick may be NULL. */
+gboolean figures_run(figures_t *figures, const figures_piece_t *pieces, size_t n, figures_result_t *results,
+                     double *moments, figures_tick_t tick, void *context);
 
 #endif

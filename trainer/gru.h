@@ -1,8 +1,11 @@
-/* gru: a gated recurrent unit (Cho et al. 2014, in the form of cuDNN and PyTorch) over packed sequences (trainer/packing.h), with its gradient.
+/* gru: a gated recurrent unit (Cho et al. 2014, in the form of cuDNN and PyTorch) over packed sequences
+ * (trainer/packing.h), with its gradient.
  *
- *     r = logistic(x_r + h U_r)    g = logistic(x_g + h U_g)    n = tanh(x_n + r (h U_n + c))    h' = (1 - g) n + g h
+ *     r = logistic(x_r + h U_r)    g = logistic(x_g + h U_g)    n = tanh(x_n + r (h U_n + c))    h' = (1 - g)
+ * n + g h
  *
- * The caller projects its inputs: x [rows, 3 H], gates in the order r, g, n, biases of the inputs included. */
+ * The caller projects its inputs: x [rows, 3 H], gates in the order r, g, n, biases of the inputs included.
+ */
 #ifndef MPIANIST_TRAINER_GRU_H
 #define MPIANIST_TRAINER_GRU_H
 
@@ -30,10 +33,14 @@ typedef struct {
 int gru_tape_init(gru_tape_t *tape, size_t max_rows, size_t max_B, size_t H);
 void gru_tape_clear(gru_tape_t *tape);
 
-/* h [rows, H] from x and the states before the first frame, h0 [B, H] (B: sequences). Reverse: the caller orders the rows of x. */
-void gru_forward(const gru_t *gru, const packing_t *packing, const real_t *h0, const real_t *x, real_t *h, gru_tape_t *tape);
-/* dh [rows, H]: d loss / d h from elsewhere; overwritten. Writes dx [rows, 3 H] and dh0 [B, H]; adds to dU and dc. */
-void gru_backward(const gru_t *gru, const packing_t *packing, real_t *dh, real_t *dx, real_t *dh0, gru_tape_t *tape);
+/* h [rows, H] from x and the states before the first frame, h0 [B, H] (B: sequences). Reverse: the caller
+ * orders the rows of x. */
+void gru_forward(const gru_t *gru, const packing_t *packing, const real_t *h0, const real_t *x, real_t *h,
+                 gru_tape_t *tape);
+/* dh [rows, H]: d loss / d h from elsewhere; overwritten. Writes dx [rows, 3 H] and dh0 [B, H]; adds to dU
+ * and dc. */
+void gru_backward(const gru_t *gru, const packing_t *packing, real_t *dh, real_t *dx, real_t *dh0,
+                  gru_tape_t *tape);
 
 /* One step of N rows outside training: h [N, H] in place from x [N, 3 H]; scratch [N, 7 H]. */
 void gru_step(const gru_t *gru, size_t N, const real_t *x, real_t *h, real_t *scratch);

@@ -1,5 +1,6 @@
-/* head: owns the parameters, loss and gradient. A group's loss and gradient are computed while its pre-activations are in first-level cache. Frames that are not
- * canonical are not refused: certain cells cost nothing whatever they hold. */
+/* head: owns the parameters, loss and gradient. A group's loss and gradient are computed while its
+ * pre-activations are in first-level cache. Frames that are not canonical are not refused: certain cells cost
+ * nothing whatever they hold. */
 #include "trainer/head.h"
 
 #include <math.h>
@@ -24,10 +25,12 @@ void head_lay_out(const model_config_t *config, GArray *table) {
     for (size_t g = 0; g < count_groups(config); g++) {
         const size_t features = walk_features(config->sequence.n_lags, g);
         g_snprintf(name, sizeof name, "head.tied.%zu", g);
-        model_add_param(table, name, "weight", features, Q, (param_init_t){.bound = 1 / sqrt((double)features)});
+        model_add_param(table, name, "weight", features, Q,
+                        (param_init_t){.bound = 1 / sqrt((double)features)});
         if (walk_has_profile(config, g)) {
             const size_t classes = config->sequence.n_profiles * PITCH_CLASSES;
-            model_add_param(table, name, "profile", classes, Q, (param_init_t){.bound = 1 / sqrt((double)(features + classes))});
+            model_add_param(table, name, "profile", classes, Q,
+                            (param_init_t){.bound = 1 / sqrt((double)(features + classes))});
         }
         model_add_param(table, name, "output", 1, Q, (param_init_t){.bound = 1 / sqrt((double)Q)});
     }
@@ -42,13 +45,15 @@ static void find_params(head_t *head, const model_config_t *config, const model_
         group_t *group = &head->groups[g];
         g_snprintf(name, sizeof name, "head.tied.%zu", g);
         group->Q = model_find_param(blocks, name, "weight", &group->dQ);
-        if (walk_has_profile(config, g)) group->profile = model_find_param(blocks, name, "profile", &group->dprofile);
+        if (walk_has_profile(config, g))
+            group->profile = model_find_param(blocks, name, "profile", &group->dprofile);
         group->v = model_find_param(blocks, name, "output", &group->dv);
     }
 }
 
 static gboolean new_blocks(head_t *head, GError **error) {
-    const size_t A = head->A, Q = head->Q, P = head->P, steps = head->D + 1, classes = PITCH_CLASSES * (head->n_profiles + Q);
+    const size_t A = head->A, Q = head->Q, P = head->P, steps = head->D + 1,
+                 classes = PITCH_CLASSES * (head->n_profiles + Q);
     if (!(head->tables = model_new_block(2 * head->table_size, "the head's tables", error)) ||
         !(head->hidden = model_new_block(2 * steps * A, "the head's hidden units", error)) ||
         !(head->u = model_new_block(P * Q + 2 * P + A + classes, "the head's cells", error)))
@@ -93,7 +98,8 @@ head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GEr
     head->cells = g_new0(size_t, head->D);
     head->patches = g_new0(patch_t, walk_max_patches(head));
     head->stretches = g_new0(stretch_t, head->P + 1);
-    for (size_t g = 0; g < head->n_groups; g++) head->table_size += walk_table_rows(head->n_lags, g) * head->Q;
+    for (size_t g = 0; g < head->n_groups; g++)
+        head->table_size += walk_table_rows(head->n_lags, g) * head->Q;
     if (!new_blocks(head, error)) {
         head_free(head);
         return NULL;
@@ -136,7 +142,8 @@ static void forward_part(head_t *head, const part_t *part, size_t g, const real_
     head_tied(head->u, group->v, head->logits, n, Q);
     for (size_t i = 0; i < part->n_stretches; i++) {
         const stretch_t s = head->stretches[i];
-        head_nade(head->V + (group->cell + s.first) * A, head->hidden + s.step * A, head->logits + (s.first - part->first), s.n, A);
+        head_nade(head->V + (group->cell + s.first) * A, head->hidden + s.step * A,
+                  head->logits + (s.first - part->first), s.n, A);
     }
 }
 
@@ -154,7 +161,8 @@ static double part_losses(head_t *head, const part_t *part, double scale) {
     negate_set(head, part);
     head_losses(head->logits, head->loss, scale, walk_cells(part));
     negate_set(head, part);
-    for (pitches_t certain = pitches_below(part->end) & ~pitches_below(part->first) & ~part->unsure; certain;) {
+    for (pitches_t certain = pitches_below(part->end) & ~pitches_below(part->first) & ~part->unsure;
+         certain;) {
         const size_t i = pitches_take(&certain) - part->first;
         head->logits[i] = head->loss[i] = 0;
     }
@@ -175,7 +183,8 @@ static void backward_part(head_t *head, const part_t *part, size_t g, real_t *dp
     for (size_t i = 0; i < part->n_stretches; i++) {
         const stretch_t s = head->stretches[i];
         const size_t row = (group->cell + s.first) * A, at = s.step * A;
-        head_nade_backward(head->logits + (s.first - part->first), head->V + row, head->hidden + at, head->dV + row, head->dhidden + at, s.n, A);
+        head_nade_backward(head->logits + (s.first - part->first), head->V + row, head->hidden + at,
+                           head->dV + row, head->dhidden + at, s.n, A);
     }
 }
 
@@ -183,12 +192,15 @@ static void backward_part(head_t *head, const part_t *part, size_t g, real_t *dp
 static void backward_steps(head_t *head, real_t *da) {
     const size_t A = head->A;
     memset(da, 0, A * sizeof *da);
-    for (size_t k = head->step; k > 0; k--) head_step_backward(head->hidden + k * A, head->dhidden + k * A, da, head->dW + head->cells[k - 1] * A, A);
+    for (size_t k = head->step; k > 0; k--)
+        head_step_backward(head->hidden + k * A, head->dhidden + k * A, da, head->dW + head->cells[k - 1] * A,
+                           A);
     head_step_backward(head->hidden, head->dhidden, da, NULL, A);
 }
 
 /* Nats of a row; where dpre, which may be pre, is not NULL, the gradient too. */
-static double run_row(head_t *head, const uint8_t *frame, gboolean past, const real_t *pre, real_t *dpre, double scale) {
+static double run_row(head_t *head, const uint8_t *frame, gboolean past, const real_t *pre, real_t *dpre,
+                      double scale) {
     double nll = 0;
     walk_begin_row(head, frame, pre);
     for (size_t g = 0; g < head->n_groups; g++) {
@@ -205,12 +217,15 @@ static double run_row(head_t *head, const uint8_t *frame, gboolean past, const r
 
 static size_t count_columns(const head_t *head) { return walk_tied_column(head, head->n_groups); }
 
-void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past, const real_t *pre, double *nll) {
+void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past,
+                const real_t *pre, double *nll) {
     walk_make_tables(head);
-    for (size_t r = 0; r < rows; r++) nll[r] = run_row(head, frames[r], !past || past[r], pre + r * count_columns(head), NULL, 1);
+    for (size_t r = 0; r < rows; r++)
+        nll[r] = run_row(head, frames[r], !past || past[r], pre + r * count_columns(head), NULL, 1);
 }
 
-void head_train(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past, real_t *pre, double scale, double *nll) {
+void head_train(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past, real_t *pre,
+                double scale, double *nll) {
     walk_make_tables(head);
     memset(head->tables + head->table_size, 0, head->table_size * sizeof *head->tables);
     for (size_t r = 0; r < rows; r++) {
@@ -234,7 +249,8 @@ static double plain_profile(const head_t *head, size_t i, size_t key, const uint
         for (size_t p = 0; p < head->P; p++) {
             double sounds = 0;
             for (size_t g = 0; g < head->n_groups; g++)
-                if (head->groups[g].profile) sounds = MAX(sounds, feature(head, g, frame - back * head->frame_bytes, (ptrdiff_t)p));
+                if (head->groups[g].profile)
+                    sounds = MAX(sounds, feature(head, g, frame - back * head->frame_bytes, (ptrdiff_t)p));
             total += sounds;
             if (p % PITCH_CLASSES == key % PITCH_CLASSES) count += sounds;
         }
@@ -242,43 +258,53 @@ static double plain_profile(const head_t *head, size_t i, size_t key, const uint
     return total > 0 ? PROFILE_SCALE * (count / total - 1.0 / PITCH_CLASSES) : 0;
 }
 
-static double tied_unit(const head_t *head, size_t g, ptrdiff_t p, size_t q, const uint8_t *frame, const real_t *pre) {
+static double tied_unit(const head_t *head, size_t g, ptrdiff_t p, size_t q, const uint8_t *frame,
+                        const real_t *pre) {
     const group_t *group = &head->groups[g];
     const real_t *row = group->Q + q; /* of the features in turn */
-    double u = (double)pre[walk_tied_column(head, g) + q] + (double)head->p[(group->cell + (size_t)p) * head->Q + q];
+    double u =
+        (double)pre[walk_tied_column(head, g) + q] + (double)head->p[(group->cell + (size_t)p) * head->Q + q];
     for (size_t i = 0; i < head->n_lags; i++)
         for (ptrdiff_t d = -REACH; d <= REACH; d++, row += head->Q)
             u += feature(head, g, frame - head->lags[i] * head->frame_bytes, p + d) * (double)*row;
     for (ptrdiff_t d = -BELOW; d < 0; d++, row += head->Q) u += feature(head, g, frame, p + d) * (double)*row;
     for (size_t h = 0; h < g; h++)
-        for (ptrdiff_t d = -REACH; d <= REACH; d++, row += head->Q) u += feature(head, h, frame, p + d) * (double)*row;
+        for (ptrdiff_t d = -REACH; d <= REACH; d++, row += head->Q)
+            u += feature(head, h, frame, p + d) * (double)*row;
     row = group->profile ? group->profile + q : NULL;
     for (size_t i = 0; row && i < head->n_profiles; i++)
-        for (size_t s = 0; s < PITCH_CLASSES; s++, row += head->Q) u += plain_profile(head, i, (size_t)p + s, frame) * (double)*row;
+        for (size_t s = 0; s < PITCH_CLASSES; s++, row += head->Q)
+            u += plain_profile(head, i, (size_t)p + s, frame) * (double)*row;
     return u < 0 ? 0 : u;
 }
 
-static double nade_unit(const head_t *head, size_t g, size_t p, size_t j, const uint8_t *frame, const real_t *pre) {
+static double nade_unit(const head_t *head, size_t g, size_t p, size_t j, const uint8_t *frame,
+                        const real_t *pre) {
     double a = (double)pre[head->D + j];
     for (size_t h = 0; h <= g; h++)
         for (size_t s = 0; s < (h < g ? head->P : p); s++)
-            a += feature(head, h, frame, (ptrdiff_t)s) * (double)head->W[(head->groups[h].cell + s) * head->A + j];
+            a += feature(head, h, frame, (ptrdiff_t)s) *
+                 (double)head->W[(head->groups[h].cell + s) * head->A + j];
     return 1 / (1 + exp(-a));
 }
 
 static double plain_logit(const head_t *head, size_t g, size_t p, const uint8_t *frame, const real_t *pre) {
     const size_t cell = head->groups[g].cell + p;
     if (head->groups[g].onset) {
-        const double sounds = feature(head, g - 1, frame, (ptrdiff_t)p), sounded = feature(head, g - 1, frame - head->frame_bytes, (ptrdiff_t)p);
+        const double sounds = feature(head, g - 1, frame, (ptrdiff_t)p),
+                     sounded = feature(head, g - 1, frame - head->frame_bytes, (ptrdiff_t)p);
         if (sounds == 0 || sounded == 0) return sounds == 0 ? -INFINITY : INFINITY;
     }
     double logit = (double)pre[cell];
-    for (size_t j = 0; j < head->A; j++) logit += (double)head->V[cell * head->A + j] * nade_unit(head, g, p, j, frame, pre);
-    for (size_t q = 0; q < head->Q; q++) logit += (double)head->groups[g].v[q] * tied_unit(head, g, (ptrdiff_t)p, q, frame, pre);
+    for (size_t j = 0; j < head->A; j++)
+        logit += (double)head->V[cell * head->A + j] * nade_unit(head, g, p, j, frame, pre);
+    for (size_t q = 0; q < head->Q; q++)
+        logit += (double)head->groups[g].v[q] * tied_unit(head, g, (ptrdiff_t)p, q, frame, pre);
     return logit;
 }
 
 void head_logits(head_t *head, const uint8_t *frame, const real_t *pre, real_t *logits) {
     for (size_t g = 0; g < head->n_groups; g++)
-        for (size_t p = 0; p < head->P; p++) logits[head->groups[g].cell + p] = (real_t)plain_logit(head, g, p, frame, pre);
+        for (size_t p = 0; p < head->P; p++)
+            logits[head->groups[g].cell + p] = (real_t)plain_logit(head, g, p, frame, pre);
 }

@@ -4,8 +4,10 @@
 
 #include "trainer/head_walk.h"
 
-/* Fills in the logits of the group's cells from `first` to `last`, given that those between are silent; pre-activations are up to date. */
-static void next_logits(head_t *head, const part_t *part, size_t g, size_t first, size_t last, const real_t *pre) {
+/* Fills in the logits of the group's cells from `first` to `last`, given that those between are silent;
+ * pre-activations are up to date. */
+static void next_logits(head_t *head, const part_t *part, size_t g, size_t first, size_t last,
+                        const real_t *pre) {
     const size_t cell = head->groups[g].cell + first, n = last + 1 - first;
     memcpy(head->logits, pre + cell, n * sizeof *pre);
     head_tied(head->u + (first - part->first) * head->Q, head->groups[g].v, head->logits, n, head->Q);
@@ -13,19 +15,21 @@ static void next_logits(head_t *head, const part_t *part, size_t g, size_t first
 }
 
 /* The lowest of the cells to be set, or P: each in turn by its own probability. */
-static size_t next_set(head_t *head, const part_t *part, size_t g, pitches_t cells, const real_t *pre, const head_rule_t *rule) {
+static size_t next_set(head_t *head, const part_t *part, size_t g, pitches_t cells, const real_t *pre,
+                       const head_rule_t *rule) {
     while (cells) {
         const size_t p = pitches_take(&cells);
         next_logits(head, part, g, p, p, pre);
         const double logit = (double)head->logits[0];
-        if (rule->uniforms ? rule->uniforms[head->groups[g].cell + p] < 1 / (1 + exp(-logit)) : logit > 0) return p;
+        if (rule->uniforms ? rule->uniforms[head->groups[g].cell + p] < 1 / (1 + exp(-logit)) : logit > 0)
+            return p;
     }
     return head->P;
 }
 
 /* The same at a temperature: see head_rule_t. before: pitches that sounded in the frame before. */
-static size_t next_tempered(head_t *head, const part_t *part, size_t g, pitches_t cells, pitches_t before, const real_t *pre,
-                            const head_rule_t *rule) {
+static size_t next_tempered(head_t *head, const part_t *part, size_t g, pitches_t cells, pitches_t before,
+                            const real_t *pre, const head_rule_t *rule) {
     const size_t first = pitches_lowest(cells);
     double silence = 0, share[2] = {0}, highest[2] = {-INFINITY, -INFINITY}, sum[2] = {0},
            weights[OPS_MAX_PITCHES]; /* silence, weights: logarithms at first */
@@ -56,20 +60,24 @@ static size_t next_tempered(head_t *head, const part_t *part, size_t g, pitches_
     return next;
 }
 
-static pitches_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t *frame, const real_t *pre, const head_rule_t *rule) {
+static pitches_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t *frame, const real_t *pre,
+                           const head_rule_t *rule) {
     const group_t *group = &head->groups[g];
     const pitches_t certain = group->onset ? head->now[g - 1] & ~part->unsure : 0;
     const pitches_t before = group->onset ? 0 : walk_read(head, g, frame - head->frame_bytes);
     const gboolean tempered = rule->uniforms && (rule->temperature < 1 || rule->temperature > 1);
     pitches_t now = 0;
-    head_begin_tied(head->p + (group->cell + part->first) * head->Q, pre + walk_tied_column(head, g), head->u, walk_cells(part), head->Q);
+    head_begin_tied(head->p + (group->cell + part->first) * head->Q, pre + walk_tied_column(head, g), head->u,
+                    walk_cells(part), head->Q);
     walk_add_profile(head, part, g);
     head_scatter(head->patches, part->n_patches, group->table, head->u);
     for (pitches_t left = part->unsure | certain; left;) {
         const size_t stop = left & certain ? pitches_lowest(left & certain) : head->P;
         const pitches_t cells = left & pitches_below(stop);
         size_t p = head->P;
-        if (cells) p = tempered ? next_tempered(head, part, g, cells, before, pre, rule) : next_set(head, part, g, cells, pre, rule);
+        if (cells)
+            p = tempered ? next_tempered(head, part, g, cells, before, pre, rule)
+                         : next_set(head, part, g, cells, pre, rule);
         p = MIN(p, stop);
         if (p == head->P) break;
         left &= ~pitches_below(p + 1);

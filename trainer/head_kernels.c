@@ -1,5 +1,6 @@
-/* head_kernels: owns the head's inner loops. Rows of A or Q are short and stay in first-level cache, so loops run along them, whole row after whole row: blocks of columns
- * with sums of their own were measured at half the speed. Scalar products run in LANES; sizes that are multiples of it are the fast ones. */
+/* head_kernels: owns the head's inner loops. Rows of A or Q are short and stay in first-level cache, so loops
+ * run along them, whole row after whole row: blocks of columns with sums of their own were measured at half
+ * the speed. Scalar products run in LANES; sizes that are multiples of it are the fast ones. */
 #include "trainer/head_kernels.h"
 
 #include "trainer/elementary.h"
@@ -13,21 +14,24 @@ OPS_WIDE void head_add(const real_t *restrict from, real_t *restrict to, size_t 
     for (size_t i = 0; i < n; i++) to[i] += from[i];
 }
 
-OPS_WIDE void head_scatter(const patch_t *restrict patches, size_t n_patches, const real_t *restrict table, real_t *restrict u) {
+OPS_WIDE void head_scatter(const patch_t *restrict patches, size_t n_patches, const real_t *restrict table,
+                           real_t *restrict u) {
     for (size_t i = 0; i < n_patches; i++) {
         const patch_t patch = patches[i];
         for (size_t j = 0; j < patch.n; j++) u[patch.to + j] += table[patch.from + j];
     }
 }
 
-OPS_WIDE void head_gather(const patch_t *restrict patches, size_t n_patches, const real_t *restrict du, real_t *restrict dtable) {
+OPS_WIDE void head_gather(const patch_t *restrict patches, size_t n_patches, const real_t *restrict du,
+                          real_t *restrict dtable) {
     for (size_t i = 0; i < n_patches; i++) {
         const patch_t patch = patches[i];
         for (size_t j = 0; j < patch.n; j++) dtable[patch.from + j] += du[patch.to + j];
     }
 }
 
-OPS_WIDE void head_begin_tied(const real_t *restrict p, const real_t *restrict shared, real_t *restrict u, size_t n, size_t Q) {
+OPS_WIDE void head_begin_tied(const real_t *restrict p, const real_t *restrict shared, real_t *restrict u,
+                              size_t n, size_t Q) {
     for (size_t i = 0; i < n; i++)
         for (size_t q = 0; q < Q; q++) u[i * Q + q] = p[i * Q + q] + shared[q];
 }
@@ -40,7 +44,8 @@ INLINE real_t sum_lanes(real_t *lane) {
     return lane[0];
 }
 
-OPS_WIDE void head_tied(const real_t *restrict u, const real_t *restrict v, real_t *restrict logits, size_t n, size_t Q) {
+OPS_WIDE void head_tied(const real_t *restrict u, const real_t *restrict v, real_t *restrict logits, size_t n,
+                        size_t Q) {
     for (size_t i = 0; i < n; i++, u += Q) {
         real_t lane[LANES] = {0};
         size_t q = 0;
@@ -51,8 +56,9 @@ OPS_WIDE void head_tied(const real_t *restrict u, const real_t *restrict v, real
     }
 }
 
-OPS_WIDE void head_tied_backward(const real_t *restrict dlogits, const real_t *restrict v, real_t *restrict u, real_t *restrict dv,
-                                 real_t *restrict dp, real_t *restrict dshared, size_t n, size_t Q) {
+OPS_WIDE void head_tied_backward(const real_t *restrict dlogits, const real_t *restrict v, real_t *restrict u,
+                                 real_t *restrict dv, real_t *restrict dp, real_t *restrict dshared, size_t n,
+                                 size_t Q) {
     for (size_t i = 0; i < n; i++, u += Q, dp += Q) {
         for (size_t q = 0; q < Q; q++) {
             const real_t du = u[q] > 0 ? dlogits[i] * v[q] : 0;
@@ -64,18 +70,23 @@ OPS_WIDE void head_tied_backward(const real_t *restrict dlogits, const real_t *r
     }
 }
 
-OPS_WIDE void head_profile(const real_t *restrict profile, const real_t *restrict K, real_t *restrict by_class, size_t n, size_t Q) {
+OPS_WIDE void head_profile(const real_t *restrict profile, const real_t *restrict K,
+                           real_t *restrict by_class, size_t n, size_t Q) {
     for (size_t i = 0; i < n; i++, profile += PITCH_CLASSES, K += PITCH_CLASSES * Q)
-        for (size_t s = 0; s < PITCH_CLASSES; s++) /* outside: sums that follow each other would wait for each other */
+        for (size_t s = 0; s < PITCH_CLASSES;
+             s++) /* outside: sums that follow each other would wait for each other */
             for (size_t c = 0; c < PITCH_CLASSES; c++)
-                for (size_t q = 0; q < Q; q++) by_class[c * Q + q] += profile[(c + s) % PITCH_CLASSES] * K[s * Q + q];
+                for (size_t q = 0; q < Q; q++)
+                    by_class[c * Q + q] += profile[(c + s) % PITCH_CLASSES] * K[s * Q + q];
 }
 
-OPS_WIDE void head_profile_backward(const real_t *restrict profile, const real_t *restrict by_class, real_t *restrict dK, size_t n, size_t Q) {
+OPS_WIDE void head_profile_backward(const real_t *restrict profile, const real_t *restrict by_class,
+                                    real_t *restrict dK, size_t n, size_t Q) {
     for (size_t i = 0; i < n; i++, profile += PITCH_CLASSES, dK += PITCH_CLASSES * Q)
         for (size_t c = 0; c < PITCH_CLASSES; c++)
             for (size_t s = 0; s < PITCH_CLASSES; s++)
-                for (size_t q = 0; q < Q; q++) dK[s * Q + q] += profile[(c + s) % PITCH_CLASSES] * by_class[c * Q + q];
+                for (size_t q = 0; q < Q; q++)
+                    dK[s * Q + q] += profile[(c + s) % PITCH_CLASSES] * by_class[c * Q + q];
 }
 
 OPS_WIDE void head_step(const real_t *restrict W, real_t *restrict a, real_t *restrict hidden, size_t A) {
@@ -83,7 +94,8 @@ OPS_WIDE void head_step(const real_t *restrict W, real_t *restrict a, real_t *re
     for (size_t j = 0; j < A; j++) hidden[j] = logistic(a[j]);
 }
 
-OPS_WIDE void head_nade(const real_t *restrict V, const real_t *restrict hidden, real_t *restrict logits, size_t n, size_t A) {
+OPS_WIDE void head_nade(const real_t *restrict V, const real_t *restrict hidden, real_t *restrict logits,
+                        size_t n, size_t A) {
     for (size_t i = 0; i < n; i++, V += A) {
         real_t lane[LANES] = {0};
         size_t j = 0;
@@ -94,8 +106,9 @@ OPS_WIDE void head_nade(const real_t *restrict V, const real_t *restrict hidden,
     }
 }
 
-OPS_WIDE void head_nade_backward(const real_t *restrict dlogits, const real_t *restrict V, const real_t *restrict hidden, real_t *restrict dV,
-                                 real_t *restrict dhidden, size_t n, size_t A) {
+OPS_WIDE void head_nade_backward(const real_t *restrict dlogits, const real_t *restrict V,
+                                 const real_t *restrict hidden, real_t *restrict dV, real_t *restrict dhidden,
+                                 size_t n, size_t A) {
     for (size_t i = 0; i < n; i++, V += A, dV += A) {
         for (size_t j = 0; j < A; j++) {
             dhidden[j] += dlogits[i] * V[j];
@@ -104,7 +117,8 @@ OPS_WIDE void head_nade_backward(const real_t *restrict dlogits, const real_t *r
     }
 }
 
-OPS_WIDE void head_step_backward(const real_t *restrict hidden, const real_t *restrict dhidden, real_t *restrict da, real_t *restrict dW, size_t A) {
+OPS_WIDE void head_step_backward(const real_t *restrict hidden, const real_t *restrict dhidden,
+                                 real_t *restrict da, real_t *restrict dW, size_t A) {
     for (size_t j = 0; j < A; j++) da[j] += dhidden[j] * hidden[j] * (1 - hidden[j]);
     for (size_t j = 0; dW && j < A; j++) dW[j] += da[j];
 }

@@ -1,6 +1,8 @@
-/* head_walk: owns the tables. A group's table holds what one set bit adds to the cells around it, the lowest first, which is Q with each window upside down. Lags go in
- * banks: what a pitch adds that sounded at some of a bank's lags is one patch. So there are WINDOW rows for each set of a bank's lags at which the bit is set, WINDOW for each
- * group drawn before, BELOW for the group itself. Profiles are dense, so they have no table: what they add is the same for all cells of a pitch class. */
+/* head_walk: owns the tables. A group's table holds what one set bit adds to the cells around it, the lowest
+ * first, which is Q with each window upside down. Lags go in banks: what a pitch adds that sounded at some of
+ * a bank's lags is one patch. So there are WINDOW rows for each set of a bank's lags at which the bit is set,
+ * WINDOW for each group drawn before, BELOW for the group itself. Profiles are dense, so they have no table:
+ * what they add is the same for all cells of a pitch class. */
 #include "trainer/head_walk.h"
 
 #include <string.h>
@@ -22,7 +24,8 @@ size_t walk_max_patches(const head_t *head) { return head->P * (head->n_groups +
 
 /* table = Q upside down. */
 static void turn(const real_t *Q, real_t *table, size_t rows, size_t units) {
-    for (size_t r = 0; r < rows; r++) memcpy(table + (rows - 1 - r) * units, Q + r * units, units * sizeof *Q);
+    for (size_t r = 0; r < rows; r++)
+        memcpy(table + (rows - 1 - r) * units, Q + r * units, units * sizeof *Q);
 }
 
 static void turn_back(const real_t *dtable, real_t *dQ, size_t rows, size_t units) {
@@ -33,16 +36,20 @@ void walk_make_tables(head_t *head) {
     const size_t Q = head->Q, window = WINDOW * Q;
     for (size_t g = 0; g < head->n_groups; g++) {
         const group_t *group = &head->groups[g];
-        for (size_t i = 0; i < head->n_lags; i++) turn(group->Q + i * window, group->table + lag_row(i) * Q, WINDOW, Q);
+        for (size_t i = 0; i < head->n_lags; i++)
+            turn(group->Q + i * window, group->table + lag_row(i) * Q, WINDOW, Q);
         for (size_t i = 0; i < count_banks(head->n_lags) * BANK_SETS; i++) {
-            const size_t bank = i / BANK_SETS, set = i % BANK_SETS + 1, others = set & (set - 1), first = set - others;
+            const size_t bank = i / BANK_SETS, set = i % BANK_SETS + 1, others = set & (set - 1),
+                         first = set - others;
             if (!others) continue;
             real_t *sum = group->table + lag_set_row(bank, set) * Q;
             memcpy(sum, group->table + lag_set_row(bank, others) * Q, window * sizeof *sum);
             head_add(group->table + lag_set_row(bank, first) * Q, sum, window);
         }
         turn(group->Q + head->n_lags * window, group->table + below_row(head->n_lags, g) * Q, BELOW, Q);
-        for (size_t h = 0; h < g; h++) turn(group->Q + walk_features(head->n_lags, h) * Q, group->table + across_row(head->n_lags, h) * Q, WINDOW, Q);
+        for (size_t h = 0; h < g; h++)
+            turn(group->Q + walk_features(head->n_lags, h) * Q,
+                 group->table + across_row(head->n_lags, h) * Q, WINDOW, Q);
     }
 }
 
@@ -51,15 +58,21 @@ void walk_add_table_gradients(head_t *head) {
     for (size_t g = 0; g < head->n_groups; g++) {
         const group_t *group = &head->groups[g];
         for (size_t i = count_banks(head->n_lags) * BANK_SETS; i > 0; i--) {
-            const size_t bank = (i - 1) / BANK_SETS, set = (i - 1) % BANK_SETS + 1, others = set & (set - 1), first = set - others;
+            const size_t bank = (i - 1) / BANK_SETS, set = (i - 1) % BANK_SETS + 1, others = set & (set - 1),
+                         first = set - others;
             if (!others) continue;
-            head_add(group->dtable + lag_set_row(bank, set) * Q, group->dtable + lag_set_row(bank, others) * Q, window);
-            head_add(group->dtable + lag_set_row(bank, set) * Q, group->dtable + lag_set_row(bank, first) * Q, window);
+            head_add(group->dtable + lag_set_row(bank, set) * Q,
+                     group->dtable + lag_set_row(bank, others) * Q, window);
+            head_add(group->dtable + lag_set_row(bank, set) * Q, group->dtable + lag_set_row(bank, first) * Q,
+                     window);
         }
-        for (size_t i = 0; i < head->n_lags; i++) turn_back(group->dtable + lag_row(i) * Q, group->dQ + i * window, WINDOW, Q);
-        turn_back(group->dtable + below_row(head->n_lags, g) * Q, group->dQ + head->n_lags * window, BELOW, Q);
+        for (size_t i = 0; i < head->n_lags; i++)
+            turn_back(group->dtable + lag_row(i) * Q, group->dQ + i * window, WINDOW, Q);
+        turn_back(group->dtable + below_row(head->n_lags, g) * Q, group->dQ + head->n_lags * window, BELOW,
+                  Q);
         for (size_t h = 0; h < g; h++)
-            turn_back(group->dtable + across_row(head->n_lags, h) * Q, group->dQ + walk_features(head->n_lags, h) * Q, WINDOW, Q);
+            turn_back(group->dtable + across_row(head->n_lags, h) * Q,
+                      group->dQ + walk_features(head->n_lags, h) * Q, WINDOW, Q);
     }
 }
 
@@ -75,9 +88,12 @@ static void count_classes(head_t *head, const uint8_t *frame) {
     size_t counts[PITCH_CLASSES] = {0}, total = 0, back = 1;
     for (size_t i = 0; i < head->n_profiles; i++) {
         for (; back <= head->profiles[i]; back++)
-            for (pitches_t left = sounding_keys(head, frame - back * head->frame_bytes); left; total++) counts[pitches_take(&left) % PITCH_CLASSES]++;
+            for (pitches_t left = sounding_keys(head, frame - back * head->frame_bytes); left; total++)
+                counts[pitches_take(&left) % PITCH_CLASSES]++;
         for (size_t c = 0; c < PITCH_CLASSES; c++)
-            head->profile[i * PITCH_CLASSES + c] = total ? (real_t)(PROFILE_SCALE * ((double)counts[c] / (double)total - 1.0 / PITCH_CLASSES)) : 0;
+            head->profile[i * PITCH_CLASSES + c] =
+                total ? (real_t)(PROFILE_SCALE * ((double)counts[c] / (double)total - 1.0 / PITCH_CLASSES))
+                      : 0;
     }
 }
 
@@ -87,7 +103,8 @@ void walk_add_profile(head_t *head, const part_t *part, size_t g) {
     memset(head->by_class, 0, PITCH_CLASSES * head->Q * sizeof *head->by_class);
     head_profile(head->profile, group->profile, head->by_class, head->n_profiles, head->Q);
     for (size_t p = part->first; p < part->end; p++)
-        head_add(head->by_class + p % PITCH_CLASSES * head->Q, head->u + (p - part->first) * head->Q, head->Q);
+        head_add(head->by_class + p % PITCH_CLASSES * head->Q, head->u + (p - part->first) * head->Q,
+                 head->Q);
 }
 
 void walk_profile_backward(head_t *head, const part_t *part, size_t g) {
@@ -95,7 +112,8 @@ void walk_profile_backward(head_t *head, const part_t *part, size_t g) {
     if (!group->profile || !part->unsure) return;
     memset(head->by_class, 0, PITCH_CLASSES * head->Q * sizeof *head->by_class);
     for (size_t p = part->first; p < part->end; p++)
-        head_add(head->u + (p - part->first) * head->Q, head->by_class + p % PITCH_CLASSES * head->Q, head->Q);
+        head_add(head->u + (p - part->first) * head->Q, head->by_class + p % PITCH_CLASSES * head->Q,
+                 head->Q);
     head_profile_backward(head->profile, head->by_class, group->dprofile, head->n_profiles, head->Q);
 }
 
@@ -109,15 +127,18 @@ void walk_begin_row(head_t *head, const uint8_t *frame, const real_t *pre) {
 
 /* Onsets that are free given the sounding plane: of a pitch that sounded before and does now. */
 static pitches_t unsure_cells(const head_t *head, size_t g, const uint8_t *frame) {
-    return head->groups[g].onset ? head->now[g - 1] & walk_read(head, g - 1, frame - head->frame_bytes) : pitches_below(head->P);
+    return head->groups[g].onset ? head->now[g - 1] & walk_read(head, g - 1, frame - head->frame_bytes)
+                                 : pitches_below(head->P);
 }
 
 /* A set bit's rows of the table, from `row`, belong to the cells from `lowest` on. */
 static void add_patch(head_t *head, part_t *part, size_t row, size_t rows, ptrdiff_t lowest) {
-    const ptrdiff_t first = MAX(lowest, (ptrdiff_t)part->first), end = MIN(lowest + (ptrdiff_t)rows, (ptrdiff_t)part->end);
+    const ptrdiff_t first = MAX(lowest, (ptrdiff_t)part->first),
+                    end = MIN(lowest + (ptrdiff_t)rows, (ptrdiff_t)part->end);
     if (first >= end) return;
     const size_t Q = head->Q, skipped = (size_t)(first - lowest);
-    head->patches[part->n_patches++] = (patch_t){(row + skipped) * Q, ((size_t)first - part->first) * Q, (size_t)(end - first) * Q};
+    head->patches[part->n_patches++] =
+        (patch_t){(row + skipped) * Q, ((size_t)first - part->first) * Q, (size_t)(end - first) * Q};
 }
 
 static void add_bank(head_t *head, part_t *part, size_t g, size_t bank, const uint8_t *frame) {
@@ -137,10 +158,12 @@ part_t walk_begin_part(head_t *head, size_t g, const uint8_t *frame, gboolean pa
     if (!part.unsure) return part;
     part.first = pitches_lowest(part.unsure);
     part.end = pitches_highest(part.unsure) + 1;
-    for (size_t bank = 0; past && bank < count_banks(head->n_lags); bank++) add_bank(head, &part, g, bank, frame);
+    for (size_t bank = 0; past && bank < count_banks(head->n_lags); bank++)
+        add_bank(head, &part, g, bank, frame);
     for (size_t h = 0; h < g; h++)
         for (pitches_t left = head->now[h]; left;)
-            add_patch(head, &part, across_row(head->n_lags, h), WINDOW, (ptrdiff_t)pitches_take(&left) - REACH);
+            add_patch(head, &part, across_row(head->n_lags, h), WINDOW,
+                      (ptrdiff_t)pitches_take(&left) - REACH);
     return part;
 }
 

@@ -1,6 +1,7 @@
-/* head_walk: the head's state, and what scoring, training and drawing share: the walk over the cells of a row. Frames are sparse, so nothing is done for silent features:
- * each set bit adds one patch of a table, its rows of Q for the cells around it, to the pre-activations of a group; logistic(a) is computed once after each set bit.
- * Private to head.c, head_walk.c and head_draw.c; letters as in trainer/head.h. */
+/* head_walk: the head's state, and what scoring, training and drawing share: the walk over the cells of a
+ * row. Frames are sparse, so nothing is done for silent features: each set bit adds one patch of a table, its
+ * rows of Q for the cells around it, to the pre-activations of a group; logistic(a) is computed once after
+ * each set bit. Private to head.c, head_walk.c and head_draw.c; letters as in trainer/head.h. */
 #ifndef MPIANIST_TRAINER_HEAD_WALK_H
 #define MPIANIST_TRAINER_HEAD_WALK_H
 
@@ -9,7 +10,8 @@
 #include "trainer/pitches.h"
 
 enum { REACH = 13, WINDOW = 2 * REACH + 1, BELOW = 24 };
-/* Shares of pitch classes sum to one: a class's is 0 to about 1/3, 1/12 on average. Less that, three times as much is of the size of the other features, bits of 0 and 1. */
+/* Shares of pitch classes sum to one: a class's is 0 to about 1/3, 1/12 on average. Less that, three times as
+ * much is of the size of the other features, bits of 0 and 1. */
 #define PROFILE_SCALE 3.0
 
 /* One (track, plane). */
@@ -43,13 +45,14 @@ struct head {
     real_t *tables;  /* [2, table_size]: of all groups, then their gradients */
     size_t table_size;
     /* Of the row at hand: */
-    pitches_t *now;           /* [groups] */
-    real_t *u;                /* [P, Q] pre-activations of the tied network */
-    real_t *logits, *loss;    /* [P] */
-    real_t *profile;          /* [profiles, PITCH_CLASSES] */
-    real_t *by_class;         /* [PITCH_CLASSES, Q] what a group's profile adds to the cells of each class; or its gradient */
-    real_t *a;                /* [A] */
-    size_t step, *cells;      /* set bits so far; [D] their cells */
+    pitches_t *now;        /* [groups] */
+    real_t *u;             /* [P, Q] pre-activations of the tied network */
+    real_t *logits, *loss; /* [P] */
+    real_t *profile;       /* [profiles, PITCH_CLASSES] */
+    real_t *by_class;    /* [PITCH_CLASSES, Q] what a group's profile adds to the cells of each class; or its
+                            gradient */
+    real_t *a;           /* [A] */
+    size_t step, *cells; /* set bits so far; [D] their cells */
     real_t *hidden, *dhidden; /* [D + 1, A]: logistic(a) after so many set bits */
     patch_t *patches;
     stretch_t *stretches;
@@ -60,13 +63,18 @@ static inline size_t walk_features(size_t n_lags, size_t g) { return (n_lags + g
 /* Cells of a part that are computed. */
 static inline size_t walk_cells(const part_t *part) { return part->end - part->first; }
 /* Where pre has C o + q of a group. */
-static inline size_t walk_tied_column(const head_t *head, size_t g) { return head->D + head->A + g * head->Q; }
+static inline size_t walk_tied_column(const head_t *head, size_t g) {
+    return head->D + head->A + g * head->Q;
+}
 /* The pitches that a frame sets in a group. */
-static inline pitches_t walk_read(const head_t *head, size_t g, const uint8_t *frame) { return pitches_read(frame + head->groups[g].byte, head->P); }
+static inline pitches_t walk_read(const head_t *head, size_t g, const uint8_t *frame) {
+    return pitches_read(frame + head->groups[g].byte, head->P);
+}
 
 /* Whether a group, the g-th drawn, has a profile: sound of a pitched track. */
 static inline gboolean walk_has_profile(const model_config_t *config, size_t g) {
-    return config->sequence.n_profiles > 0 && g / config->planes >= config->sequence.drums && g % config->planes == PLANE_SOUNDING;
+    return config->sequence.n_profiles > 0 && g / config->planes >= config->sequence.drums &&
+           g % config->planes == PLANE_SOUNDING;
 }
 
 /* Rows of a group's table; patches that a part may have. */
@@ -78,9 +86,11 @@ void walk_add_table_gradients(head_t *head);
 
 /* Begins a row: no bit is set yet; pitch classes are counted in the frames before. */
 void walk_begin_row(head_t *head, const uint8_t *frame, const real_t *pre);
-/* Begins a group: what is known before its own cells are. head->now holds the groups before it; past: whether the frames at the lags are. */
+/* Begins a group: what is known before its own cells are. head->now holds the groups before it; past: whether
+ * the frames at the lags are. */
 part_t walk_begin_part(head_t *head, size_t g, const uint8_t *frame, gboolean past);
-/* Pre-activations u of a part's cells += what the group's profile says of them; and, where u is their gradient, the gradient of its weights += . */
+/* Pre-activations u of a part's cells += what the group's profile says of them; and, where u is their
+ * gradient, the gradient of its weights += . */
 void walk_add_profile(head_t *head, const part_t *part, size_t g);
 void walk_profile_backward(head_t *head, const part_t *part, size_t g);
 /* Goes on past pitch p of the group, which is set. */

@@ -1,4 +1,5 @@
-/* trainer: trains a variational autoencoder on a corpus, or evaluates a checkpoint or gives it vectors of attributes, on all ranks that the launcher starts. */
+/* trainer: trains a variational autoencoder on a corpus, or evaluates a checkpoint or gives it vectors of
+ * attributes, on all ranks that the launcher starts. */
 #include <stdio.h>
 #include <string.h>
 
@@ -17,11 +18,13 @@ static gboolean set_threads(const options_t *options, GError **error) {
     if (!threads_find(&threads, error)) return FALSE;
     if (options->threads > 0)
         ops_set_threads(options->threads);
-    else if (!g_getenv("OPENBLAS_NUM_THREADS") && !g_getenv("BLIS_NUM_THREADS") && !g_getenv("OMP_NUM_THREADS"))
+    else if (!g_getenv("OPENBLAS_NUM_THREADS") && !g_getenv("BLIS_NUM_THREADS") &&
+             !g_getenv("OMP_NUM_THREADS"))
         ops_set_threads(threads.threads);
     if (threads.idle > 0 && comm_rank() == 0 && !options->quiet)
-        g_printerr("binding leaves %d %s of a host idle: start with `mpirun --bind-to none` or more ranks to use them\n", threads.idle,
-                   g_dngettext(NULL, "core", "cores", (gulong)threads.idle));
+        g_printerr("binding leaves %d %s of a host idle: start with `mpirun --bind-to none` or more ranks to "
+                   "use them\n",
+                   threads.idle, g_dngettext(NULL, "core", "cores", (gulong)threads.idle));
     return TRUE;
 }
 
@@ -29,7 +32,8 @@ static gboolean set_threads(const options_t *options, GError **error) {
 static gboolean check_same_options(const options_t *options, GError **error) {
     g_autofree char *text = options_to_text(options);
     if (comm_same(g_str_hash(text))) return TRUE;
-    g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "the ranks read different options; give all hosts the same --config file and run folder");
+    g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE,
+                "the ranks read different options; give all hosts the same --config file and run folder");
     return FALSE;
 }
 
@@ -53,7 +57,8 @@ int main(int argc, char **argv) {
     program_start();
     stop_catch_signals();
     const gboolean joined = comm_init(&argc, &argv, &error);
-    stop_catch_signals(); /* again: MPICH takes SIGUSR1 for its own, and one process without mpirun then waits for ever (4.0) */
+    stop_catch_signals(); /* again: MPICH takes SIGUSR1 for its own, and one process without mpirun then waits
+                             for ever (4.0) */
     int status = joined ? run(&argc, &argv, &error) : EXIT_ERROR;
     if (error && comm_rank() == 0) program_say("%s\n", error->message);
     comm_finalize();

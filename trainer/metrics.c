@@ -1,5 +1,6 @@
-/* metrics: owns metrics.jsonl and what a run shows on standard error. Lines are numbers under fixed names, written without allocating; json-glib reads them
- * back when a resumed run cuts what came after its checkpoint. */
+/* metrics: owns metrics.jsonl and what a run shows on standard error. Lines are numbers under fixed names,
+ * written without allocating; json-glib reads them back when a resumed run cuts what came after its
+ * checkpoint. */
 #include "trainer/metrics.h"
 
 #include <errno.h>
@@ -59,13 +60,16 @@ static gboolean cut_lines(const char *path, int64_t step, int64_t epoch, GError 
         g_autoptr(GError) cause = NULL;
         g_autoptr(GMappedFile) mapped = g_mapped_file_new(path, FALSE, &cause);
         if (!mapped) {
-            g_set_error(error, METRICS_ERROR, METRICS_ERROR_WRITE, "%s: cannot read: %s; make it readable", path, program_cause(cause));
+            g_set_error(error, METRICS_ERROR, METRICS_ERROR_WRITE, "%s: cannot read: %s; make it readable",
+                        path, program_cause(cause));
             return FALSE;
         }
-        keep = length_to_keep(g_mapped_file_get_contents(mapped), g_mapped_file_get_length(mapped), step, epoch);
+        keep =
+            length_to_keep(g_mapped_file_get_contents(mapped), g_mapped_file_get_length(mapped), step, epoch);
     }
     if (truncate(path, (off_t)keep) == 0) return TRUE;
-    g_set_error(error, METRICS_ERROR, METRICS_ERROR_WRITE, "%s: cannot cut lines past step %" G_GINT64_FORMAT ": %s; make it writable", path, step,
+    g_set_error(error, METRICS_ERROR, METRICS_ERROR_WRITE,
+                "%s: cannot cut lines past step %" G_GINT64_FORMAT ": %s; make it writable", path, step,
                 g_strerror(errno));
     return FALSE;
 }
@@ -75,7 +79,8 @@ metrics_t *metrics_open(const char *folder, const metrics_run_t *run, GError **e
     if (!cut_lines(path, run->step, run->epoch, error)) return NULL;
     FILE *file = fopen(path, "ae");
     if (!file) {
-        g_set_error(error, METRICS_ERROR, METRICS_ERROR_WRITE, "%s: cannot open for writing: %s; name another --output", path, g_strerror(errno));
+        g_set_error(error, METRICS_ERROR, METRICS_ERROR_WRITE,
+                    "%s: cannot open for writing: %s; name another --output", path, g_strerror(errno));
         return NULL;
     }
     metrics_t *metrics = g_new0(metrics_t, 1);
@@ -117,7 +122,8 @@ gboolean metrics_flush(metrics_t *metrics, GError **error) {
     if (fflush(metrics->file) != 0 && !metrics->failed) metrics->failed = errno;
     metrics->last_flushed = g_get_monotonic_time();
     if (!metrics->failed) return TRUE;
-    g_set_error(error, METRICS_ERROR, METRICS_ERROR_WRITE, "%s: cannot write: %s; make room, then go on with --resume auto", metrics->path,
+    g_set_error(error, METRICS_ERROR, METRICS_ERROR_WRITE,
+                "%s: cannot write: %s; make room, then go on with --resume auto", metrics->path,
                 g_strerror(metrics->failed));
     return FALSE;
 }
@@ -126,7 +132,9 @@ static gboolean is_dense(const metrics_t *metrics) { return metrics->run.kind ==
 
 /* What losses are means over. */
 static const char *item(const metrics_t *metrics) { return is_dense(metrics) ? "window" : "frame"; }
-static double items_of(const metrics_t *metrics, const training_sums_t *sums) { return is_dense(metrics) ? sums->windows : sums->frames; }
+static double items_of(const metrics_t *metrics, const training_sums_t *sums) {
+    return is_dense(metrics) ? sums->windows : sums->frames;
+}
 
 /* Of this session. */
 static double items_per_second(const metrics_t *metrics, gint64 now) {
@@ -140,12 +148,15 @@ static void show_progress(metrics_t *metrics, const metrics_step_t *step, double
     double done = run->total_steps > 0 ? MIN(1.0, (double)step->step / (double)run->total_steps) : 0;
     for (int i = 0; i < BAR_CELLS; i++) bar[i] = i < (int)(done * BAR_CELLS) ? '#' : '.';
     double elapsed = (double)(now - metrics->start) / G_USEC_PER_SEC;
-    int64_t left = (int64_t)(elapsed / (double)(step->step - run->step) * (double)(run->total_steps - step->step));
-    snprintf(eta, sizeof eta, "%" G_GINT64_FORMAT ":%02d:%02d", left / 3600, (int)(left / 60 % 60), (int)(left % 60));
+    int64_t left =
+        (int64_t)(elapsed / (double)(step->step - run->step) * (double)(run->total_steps - step->step));
+    snprintf(eta, sizeof eta, "%" G_GINT64_FORMAT ":%02d:%02d", left / 3600, (int)(left / 60 % 60),
+             (int)(left % 60));
     fprintf(stderr,
-            "\r\033[Kepoch %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT " [%s] step %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT
-            ", loss %.4g nats a %s, %.0f %ss/s, ETA %s",
-            step->epoch, run->epochs, bar, step->step, run->total_steps, loss, item(metrics), items_per_second(metrics, now), item(metrics), eta);
+            "\r\033[Kepoch %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT " [%s] step %" G_GINT64_FORMAT
+            "/%" G_GINT64_FORMAT ", loss %.4g nats a %s, %.0f %ss/s, ETA %s",
+            step->epoch, run->epochs, bar, step->step, run->total_steps, loss, item(metrics),
+            items_per_second(metrics, now), item(metrics), eta);
     fflush(stderr);
     metrics->shown = TRUE;
     metrics->last_shown = now;
@@ -183,15 +194,20 @@ void metrics_step(metrics_t *metrics, const metrics_step_t *step) {
     write_number(metrics, "gradient_norm", step->gradient_norm);
     write_number(metrics, "step_ms", step->step_ms);
     write_number(metrics, "sum_ms", step->sum_ms);
-    write_number(metrics, is_dense(metrics) ? "windows_per_second" : "frames_per_second", items_per_second(metrics, now));
+    write_number(metrics, is_dense(metrics) ? "windows_per_second" : "frames_per_second",
+                 items_per_second(metrics, now));
     write_text(metrics, "}\n");
     if ((double)(now - metrics->last_flushed) > FLUSH_EVERY_S * G_USEC_PER_SEC) metrics_flush(metrics, NULL);
     show_progress(metrics, step, loss, now);
 }
 
-static double frames_per_window(const evaluation_t *valid) { return (double)valid->frames / (double)valid->windows; }
+static double frames_per_window(const evaluation_t *valid) {
+    return (double)valid->frames / (double)valid->windows;
+}
 
-static double valid_kl_per_segment(const evaluation_t *valid) { return valid->kl * (double)valid->windows / (double)valid->segments; }
+static double valid_kl_per_segment(const evaluation_t *valid) {
+    return valid->kl * (double)valid->windows / (double)valid->segments;
+}
 
 static void write_validation(metrics_t *metrics, const evaluation_t *valid) {
     const double frames = frames_per_window(valid), items = is_dense(metrics) ? 1 : frames;
@@ -213,8 +229,9 @@ static void show_dense(const training_sums_t *sums, const evaluation_t *valid) {
     fprintf(stderr, "train %.2f + %.2f nats a window", sums->nll / sums->windows, sums->kl / sums->windows);
     if (!valid) return;
     const double frames = frames_per_window(valid);
-    fprintf(stderr, "; valid %.2f + %.2f (%.3f + %.3f a frame), %d active %s, F1 %.3f", valid->nll, valid->kl, valid->nll / frames,
-            valid->kl / frames, valid->active_units, g_dngettext(NULL, "unit", "units", (gulong)valid->active_units), valid->f1);
+    fprintf(stderr, "; valid %.2f + %.2f (%.3f + %.3f a frame), %d active %s, F1 %.3f", valid->nll, valid->kl,
+            valid->nll / frames, valid->kl / frames, valid->active_units,
+            g_dngettext(NULL, "unit", "units", (gulong)valid->active_units), valid->f1);
 }
 
 /* Without a latent: the reconstruction alone. */
@@ -228,7 +245,8 @@ static void show_sequence(const training_sums_t *sums, const evaluation_t *valid
     const double frames = frames_per_window(valid);
     fprintf(stderr, "; valid %.3f", valid->nll / frames);
     if (latent)
-        fprintf(stderr, " + %.3f (KL %.2f a segment), %d active %s", valid->kl / frames, valid_kl_per_segment(valid), valid->active_units,
+        fprintf(stderr, " + %.3f (KL %.2f a segment), %d active %s", valid->kl / frames,
+                valid_kl_per_segment(valid), valid->active_units,
                 g_dngettext(NULL, "unit", "units", (gulong)valid->active_units));
 }
 
@@ -246,10 +264,11 @@ void metrics_epoch(metrics_t *metrics, const metrics_epoch_t *epoch) {
     metrics_flush(metrics, NULL);
     if (metrics->run.quiet) return;
     clear_line(metrics);
-    fprintf(stderr, "epoch %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT "%s: ", epoch->epoch, metrics->run.epochs, epoch->whole ? "" : " (part)");
+    fprintf(stderr, "epoch %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT "%s: ", epoch->epoch, metrics->run.epochs,
+            epoch->whole ? "" : " (part)");
     (is_dense(metrics) ? show_dense : show_sequence)(sums, epoch->valid);
-    fprintf(stderr, "%s; %.0f %ss/s, %.1f s\n", epoch->best ? ", best" : "", items_per_second(metrics, g_get_monotonic_time()), item(metrics),
-            epoch->seconds);
+    fprintf(stderr, "%s; %.0f %ss/s, %.1f s\n", epoch->best ? ", best" : "",
+            items_per_second(metrics, g_get_monotonic_time()), item(metrics), epoch->seconds);
 }
 
 void metrics_say(metrics_t *metrics, const char *format, ...) {

@@ -1,5 +1,6 @@
-/* model: what all kinds of network share. Owns the parameter and gradient blocks and the table, and, of kinds that are VAEs of windows, the objective: latent, losses,
- * logits; dispatches the rest to the kind (trainer/model_kind.h). Refuses sizes that BLAS's 32-bit sizes or memory cannot hold. */
+/* model: what all kinds of network share. Owns the parameter and gradient blocks and the table, and, of kinds
+ * that are VAEs of windows, the objective: latent, losses, logits; dispatches the rest to the kind
+ * (trainer/model_kind.h). Refuses sizes that BLAS's 32-bit sizes or memory cannot hold. */
 #include "trainer/model.h"
 
 #include <math.h>
@@ -12,7 +13,8 @@
 
 enum { ALIGN_BYTES = 64, ALIGN_ELEMENTS = 16, MAX_SIDE = 1 << 20 };
 
-static const model_kind_ops_t *const kinds[MODEL_KINDS] = {[MODEL_DENSE] = &vae_dense_kind, [MODEL_SEQUENCE] = &vae_sequence_kind};
+static const model_kind_ops_t *const kinds[MODEL_KINDS] = {
+    [MODEL_DENSE] = &vae_dense_kind, [MODEL_SEQUENCE] = &vae_sequence_kind};
 
 struct model {
     model_config_t config;
@@ -37,7 +39,9 @@ size_t model_cells(const model_config_t *config) {
     return (is_dense(config) ? config->window : 1) * config->tracks * config->planes * config->pitches;
 }
 
-size_t model_frame_bytes(const model_config_t *config) { return config->tracks * config->planes * ((config->pitches + 7) / 8); }
+size_t model_frame_bytes(const model_config_t *config) {
+    return config->tracks * config->planes * ((config->pitches + 7) / 8);
+}
 
 size_t model_window_bytes(const model_config_t *config) { return config->window * model_frame_bytes(config); }
 
@@ -56,7 +60,8 @@ size_t model_context(const model_config_t *config) {
 }
 
 void model_order_tracks(model_config_t *config, const grid_t *grid) {
-    static const role_t order[] = {ROLE_DRUMS, ROLE_BASS, ROLE_CHORDS, ROLE_COUNTER, ROLE_MELODY, ROLE_MERGED};
+    static const role_t order[] = {ROLE_DRUMS,   ROLE_BASS,   ROLE_CHORDS,
+                                   ROLE_COUNTER, ROLE_MELODY, ROLE_MERGED};
     size_t n = 0;
     memset(config->sequence.order, 0, sizeof config->sequence.order);
     config->sequence.drums = 0;
@@ -66,12 +71,14 @@ void model_order_tracks(model_config_t *config, const grid_t *grid) {
             if (grid->roles[k] == order[i]) config->sequence.order[n++] = (uint8_t)k;
 }
 
-void model_add_param(GArray *table, const char *name, const char *part, size_t rows, size_t cols, param_init_t init) {
+void model_add_param(GArray *table, const char *name, const char *part, size_t rows, size_t cols,
+                     param_init_t init) {
     param_t param = {.rows = rows, .cols = cols, .decay = rows > 1, .init = init};
     g_snprintf(param.name, sizeof param.name, "%s.%s", name, part);
     if (table->len) {
         const param_t *last = &g_array_index(table, param_t, table->len - 1);
-        param.offset = (last->offset + last->rows * last->cols + ALIGN_ELEMENTS - 1) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
+        param.offset =
+            (last->offset + last->rows * last->cols + ALIGN_ELEMENTS - 1) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
     }
     g_array_append_val(table, param);
 }
@@ -90,7 +97,8 @@ static const param_t *find_param(const model_blocks_t *blocks, const char *name,
     return NULL;
 }
 
-real_t *model_find_param(const model_blocks_t *blocks, const char *name, const char *part, real_t **gradient) {
+real_t *model_find_param(const model_blocks_t *blocks, const char *name, const char *part,
+                         real_t **gradient) {
     const param_t *param = find_param(blocks, name, part);
     g_assert(param);
     *gradient = blocks->gradient + param->offset;
@@ -109,38 +117,47 @@ void linear_forward(const linear_t *layer, const real_t *x, real_t *y, size_t B)
     ops_linear(x, layer->W, layer->bias, y, B, layer->inputs, layer->outputs);
 }
 
-void linear_backward(const linear_t *layer, const real_t *x, const real_t *dy, real_t *dx, int add_dx, size_t B) {
-    ops_linear_backward(x, layer->W, dy, dx, add_dx, layer->dW, layer->dbias, B, layer->inputs, layer->outputs);
+void linear_backward(const linear_t *layer, const real_t *x, const real_t *dy, real_t *dx, int add_dx,
+                     size_t B) {
+    ops_linear_backward(x, layer->W, dy, dx, add_dx, layer->dW, layer->dbias, B, layer->inputs,
+                        layer->outputs);
 }
 
 gboolean model_check_range(const char *what, size_t value, size_t lowest, size_t highest, GError **error) {
     if (value >= lowest && value <= highest) return TRUE;
-    g_set_error(error, MODEL_ERROR, MODEL_ERROR_SIZE, "model: %s is %zu; it must be from %zu to %zu", what, value, lowest, highest);
+    g_set_error(error, MODEL_ERROR, MODEL_ERROR_SIZE, "model: %s is %zu; it must be from %zu to %zu", what,
+                value, lowest, highest);
     return FALSE;
 }
 
 static gboolean check_config(const model_config_t *config, size_t max_B, size_t max_frames, GError **error) {
     if ((unsigned)config->kind >= MODEL_KINDS || config->loss > LOSS_MSE) {
-        g_set_error(error, MODEL_ERROR, MODEL_ERROR_SIZE, "model: kind %d or loss %d is unknown to this version", (int)config->kind,
+        g_set_error(error, MODEL_ERROR, MODEL_ERROR_SIZE,
+                    "model: kind %d or loss %d is unknown to this version", (int)config->kind,
                     (int)config->loss);
         return FALSE;
     }
-    return model_check_range("tracks", config->tracks, 1, MODEL_MAX_TRACKS, error) && model_check_range("planes", config->planes, 1, 2, error) &&
+    return model_check_range("tracks", config->tracks, 1, MODEL_MAX_TRACKS, error) &&
+           model_check_range("planes", config->planes, 1, 2, error) &&
            model_check_range("pitches", config->pitches, 1, OPS_MAX_PITCHES, error) &&
-           model_check_range("batch (sequences a pass)", max_B, 1, MAX_SIDE, error) && kinds[config->kind]->check(config, max_B, max_frames, error);
+           model_check_range("batch (sequences a pass)", max_B, 1, MAX_SIDE, error) &&
+           kinds[config->kind]->check(config, max_B, max_frames, error);
 }
 
 real_t *model_new_block(size_t n, const char *what, GError **error) {
     real_t *block = ops_new_block(n);
     if (!block)
-        g_set_error(error, MODEL_ERROR, MODEL_ERROR_MEMORY, "model: cannot allocate %.0f MiB for %s; choose smaller layers, windows or batches",
+        g_set_error(error, MODEL_ERROR, MODEL_ERROR_MEMORY,
+                    "model: cannot allocate %.0f MiB for %s; choose smaller layers, windows or batches",
                     (double)n * sizeof(real_t) / 0x1p20, what);
     return block;
 }
 
 static void new_latents(model_t *model, size_t max_B) {
-    real_t **const latents[] = {&model->mu, &model->logvar, &model->z, &model->dmu, &model->dlogvar, &model->dz};
-    for (size_t i = 0; i < G_N_ELEMENTS(latents); i++) *latents[i] = g_aligned_alloc0(max_B * model->config.latent, sizeof(real_t), ALIGN_BYTES);
+    real_t **const latents[] = {&model->mu,  &model->logvar,  &model->z,
+                                &model->dmu, &model->dlogvar, &model->dz};
+    for (size_t i = 0; i < G_N_ELEMENTS(latents); i++)
+        *latents[i] = g_aligned_alloc0(max_B * model->config.latent, sizeof(real_t), ALIGN_BYTES);
     model->nll = g_new0(double, max_B);
     model->kl = g_new0(double, max_B);
     model->kl_weight = g_new0(double, max_B);
@@ -155,14 +172,18 @@ model_t *model_new(const model_config_t *config, size_t max_B, size_t max_frames
     model->table = g_array_new(FALSE, FALSE, sizeof(param_t));
     model->kind->lay_out(config, model->table);
     const param_t *last = &g_array_index(model->table, param_t, model->table->len - 1);
-    model->size = (last->offset + last->rows * last->cols + ALIGN_ELEMENTS - 1) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
+    model->size =
+        (last->offset + last->rows * last->cols + ALIGN_ELEMENTS - 1) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
     if (!(model->params = model_new_block(model->size, "the weights", error)) ||
         !(model->gradient = model_new_block(model->size, "the gradient", error)) ||
-        (is_dense(config) && !(model->logits = model_new_block(max_B * model_cells(config), "a batch's cells", error))))
+        (is_dense(config) &&
+         !(model->logits = model_new_block(max_B * model_cells(config), "a batch's cells", error))))
         return NULL;
     if (is_dense(config)) new_latents(model, max_B);
-    const model_blocks_t blocks = {
-        .table = &g_array_index(model->table, param_t, 0), .n = model->table->len, .params = model->params, .gradient = model->gradient};
+    const model_blocks_t blocks = {.table = &g_array_index(model->table, param_t, 0),
+                                   .n = model->table->len,
+                                   .params = model->params,
+                                   .gradient = model->gradient};
     model->state = model->kind->create(config, &blocks, max_B, max_frames, error);
     return model->state ? g_steal_pointer(&model) : NULL;
 }
@@ -221,7 +242,8 @@ void model_init_log_odds(model_t *model, const double *log_odds) {
 
 static ops_bits_t batch_bits(const model_t *model, const batch_t *batch) {
     const model_config_t *config = &model->config;
-    return (ops_bits_t){batch->B, config->window, config->tracks * config->planes, config->pitches, batch->bits, batch->valid};
+    return (ops_bits_t){batch->B,        config->window, config->tracks * config->planes,
+                        config->pitches, batch->bits,    batch->valid};
 }
 
 /* nll[B] of the logits; turns them into dlogits where train. */
@@ -234,7 +256,9 @@ static void reconstruction(model_t *model, const batch_t *batch, gboolean train,
         ops_mse_logits(&x, model->logits, dlogits, scale, nll);
 }
 
-static model_dropout_t batch_dropout(const batch_t *batch) { return (model_dropout_t){batch->keep_hidden, batch->keep_rate}; }
+static model_dropout_t batch_dropout(const batch_t *batch) {
+    return (model_dropout_t){batch->keep_hidden, batch->keep_rate};
+}
 
 static void forward_to_logits(model_t *model, const batch_t *batch) {
     const model_dropout_t dropout = batch_dropout(batch);
@@ -243,7 +267,8 @@ static void forward_to_logits(model_t *model, const batch_t *batch) {
     model->kind->decode(model->state, model->z, &dropout, model->logits, batch->B);
 }
 
-void model_train(model_t *model, const batch_t *batch, const model_objective_t *objective, model_losses_t *losses) {
+void model_train(model_t *model, const batch_t *batch, const model_objective_t *objective,
+                 model_losses_t *losses) {
     const size_t B = batch->B, Z = model->config.latent;
     const model_dropout_t dropout = batch_dropout(batch);
     if (model->kind->train) {
@@ -287,4 +312,6 @@ void model_decode(model_t *model, const real_t *z, size_t B) {
     model->kind->decode(model->state, z, &(model_dropout_t){0}, model->logits, B);
 }
 
-void model_reconstruction(model_t *model, const batch_t *batch, double *nll) { reconstruction(model, batch, FALSE, 1, nll); }
+void model_reconstruction(model_t *model, const batch_t *batch, double *nll) {
+    reconstruction(model, batch, FALSE, 1, nll);
+}

@@ -1,5 +1,7 @@
-/* noise: owns the arrays of random numbers that a batch points to. A window is drawn for like a sequence of one frame. Only true frames are drawn; what stands after a sequence's end is left from earlier batches.
- * Dropout takes 16 bits a unit, so that one call of Philox decides eight. Refuses nothing: rates come checked. */
+/* noise: owns the arrays of random numbers that a batch points to. A window is drawn for like a sequence of
+ * one frame. Only true frames are drawn; what stands after a sequence's end is left from earlier batches.
+ * Dropout takes 16 bits a unit, so that one call of Philox decides eight. Refuses nothing: rates come
+ * checked. */
 #include "trainer/noise.h"
 
 #include <math.h>
@@ -53,8 +55,10 @@ static void draw_units(const rng_t *rng, uint32_t threshold, uint8_t *keep, size
         uint8_t *to = keep + done;
         rng_bits(rng, done / LANES, words, (units + LANES - 1) / LANES);
         for (size_t i = 0; i < whole; i++)
-            for (size_t lane = 0; lane < LANES; lane++) to[i * LANES + lane] = (words[i] >> (16 * lane) & 0xFFFF) >= threshold;
-        for (size_t i = whole * LANES; i < units; i++) to[i] = (words[whole] >> (16 * (i % LANES)) & 0xFFFF) >= threshold;
+            for (size_t lane = 0; lane < LANES; lane++)
+                to[i * LANES + lane] = (words[i] >> (16 * lane) & 0xFFFF) >= threshold;
+        for (size_t i = whole * LANES; i < units; i++)
+            to[i] = (words[whole] >> (16 * (i % LANES)) & 0xFFFF) >= threshold;
     }
 }
 
@@ -62,18 +66,21 @@ void noise_draw(noise_t *noise, uint64_t seed, uint64_t epoch, const uint64_t *s
     const size_t T = noise->windows ? 1 : batch->T, W = (T + noise->S - 1) / noise->S;
     g_assert(batch->B <= noise->max_B && batch->B * T <= noise->max_cells);
     for (size_t b = 0; b < batch->B; b++) {
-        const size_t frames = noise->windows ? 1 : batch->valid[b], segments = (frames + noise->S - 1) / noise->S;
+        const size_t frames = noise->windows ? 1 : batch->valid[b],
+                     segments = (frames + noise->S - 1) / noise->S;
         if (noise->eps) {
             const rng_t rng = rng_make(seed, RNG_NOISE, epoch, samples[b]);
             rng_normal(&rng, noise->eps + b * W * noise->Z, segments * noise->Z);
         }
         if (noise->keep_input) {
             const rng_t rng = rng_make(seed, RNG_INPUT_DROPOUT, epoch, samples[b]);
-            for (size_t t = 0; t < frames; t++) noise->keep_input[b * T + t] = rng_uniform(&rng, t) >= noise->input_dropout;
+            for (size_t t = 0; t < frames; t++)
+                noise->keep_input[b * T + t] = rng_uniform(&rng, t) >= noise->input_dropout;
         }
         if (noise->keep_past) {
             const rng_t rng = rng_make(seed, RNG_LAG_DROPOUT, epoch, samples[b]);
-            for (size_t w = 0; w < segments; w++) noise->keep_past[b * W + w] = rng_uniform(&rng, w) >= noise->lag_dropout;
+            for (size_t w = 0; w < segments; w++)
+                noise->keep_past[b * W + w] = rng_uniform(&rng, w) >= noise->lag_dropout;
         }
         if (noise->keep_units) {
             const rng_t rng = rng_make(seed, RNG_DROPOUT, epoch, samples[b]);

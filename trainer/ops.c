@@ -1,5 +1,6 @@
-/* ops: the arithmetic of all layers. The only file that calls BLAS. Loops are written so that the compiler vectorises them without -ffast-math:
- * element-wise over arrays that do not overlap, sums in lanes of fixed number and order. Refuses nothing: sizes are the caller's care. */
+/* ops: the arithmetic of all layers. The only file that calls BLAS. Loops are written so that the compiler
+ * vectorises them without -ffast-math: element-wise over arrays that do not overlap, sums in lanes of fixed
+ * number and order. Refuses nothing: sizes are the caller's care. */
 #include "trainer/ops.h"
 
 #include <cblas.h>
@@ -17,7 +18,8 @@
 #define GEMM cblas_sgemm
 #endif
 
-/* What OpenBLAS and BLIS have beyond cblas.h; null where the program is loaded with another BLAS than these, which Debian lets its users choose. */
+/* What OpenBLAS and BLIS have beyond cblas.h; null where the program is loaded with another BLAS than these,
+ * which Debian lets its users choose. */
 #define WEAK __attribute__((weak))
 WEAK extern void openblas_set_num_threads(int threads);
 WEAK extern int openblas_get_num_threads(void);
@@ -26,7 +28,10 @@ WEAK extern void bli_thread_set_num_threads(int64_t threads);
 WEAK extern int64_t bli_thread_get_num_threads(void);
 WEAK extern char *bli_info_get_version_str(void);
 
-enum { CHUNK = 1024, LANES = 16 }; /* cells that the losses take at a time (in first-level cache); partial sums */
+enum {
+    CHUNK = 1024,
+    LANES = 16
+}; /* cells that the losses take at a time (in first-level cache); partial sums */
 
 void ops_list_active(const ops_bits_t *x, uint32_t *start, uint32_t *window) {
     const size_t stride = (x->P + 7) / 8, D = x->T * x->planes * x->P;
@@ -67,9 +72,10 @@ OPS_WIDE static void add_columns(real_t *restrict sum, const real_t *restrict y,
         for (size_t n = 0; n < N; n++) sum[n] += y[b * N + n];
 }
 
-/* Both directions go through the rows of W once, in order: W is larger than the cache, the rows of y and dy stay in it. */
-OPS_WIDE static void add_sounding_rows(const uint32_t *restrict start, const uint32_t *restrict window, const real_t *restrict W, real_t *restrict y,
-                                       size_t D, size_t N) {
+/* Both directions go through the rows of W once, in order: W is larger than the cache, the rows of y and dy
+ * stay in it. */
+OPS_WIDE static void add_sounding_rows(const uint32_t *restrict start, const uint32_t *restrict window,
+                                       const real_t *restrict W, real_t *restrict y, size_t D, size_t N) {
     for (size_t d = 0; d < D; d++) {
         const real_t *row = W + d * N;
         for (size_t i = start[d]; i < start[d + 1]; i++) {
@@ -79,8 +85,9 @@ OPS_WIDE static void add_sounding_rows(const uint32_t *restrict start, const uin
     }
 }
 
-OPS_WIDE static void add_to_sounding_rows(const uint32_t *restrict start, const uint32_t *restrict window, const real_t *restrict dy,
-                                          real_t *restrict dW, size_t D, size_t N) {
+OPS_WIDE static void add_to_sounding_rows(const uint32_t *restrict start, const uint32_t *restrict window,
+                                          const real_t *restrict dy, real_t *restrict dW, size_t D,
+                                          size_t N) {
     for (size_t d = 0; d < D; d++) {
         real_t *restrict row = dW + d * N;
         for (size_t i = start[d]; i < start[d + 1]; i++) {
@@ -90,34 +97,41 @@ OPS_WIDE static void add_to_sounding_rows(const uint32_t *restrict start, const 
     }
 }
 
-void ops_linear_bits(const uint32_t *start, const uint32_t *window, const real_t *W, const real_t *bias, real_t *y, size_t B, size_t D, size_t N) {
+void ops_linear_bits(const uint32_t *start, const uint32_t *window, const real_t *W, const real_t *bias,
+                     real_t *y, size_t B, size_t D, size_t N) {
     fill_rows(y, bias, B, N);
     add_sounding_rows(start, window, W, y, D, N);
 }
 
-void ops_linear_bits_backward(const uint32_t *start, const uint32_t *window, const real_t *dy, real_t *dW, real_t *dbias, size_t B, size_t D,
-                              size_t N) {
+void ops_linear_bits_backward(const uint32_t *start, const uint32_t *window, const real_t *dy, real_t *dW,
+                              real_t *dbias, size_t B, size_t D, size_t N) {
     add_columns(dbias, dy, B, N);
     add_to_sounding_rows(start, window, dy, dW, D, N);
 }
 
-void ops_linear(const real_t *x, const real_t *W, const real_t *bias, real_t *y, size_t B, size_t M, size_t N) {
+void ops_linear(const real_t *x, const real_t *W, const real_t *bias, real_t *y, size_t B, size_t M,
+                size_t N) {
     const int b = (int)B, m = (int)M, n = (int)N;
     if (bias) fill_rows(y, bias, B, N);
     GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, b, n, m, 1, x, m, W, n, bias ? 1 : 0, y, n);
 }
 
 void ops_add_product(const real_t *x, size_t ldx, const real_t *W, real_t *y, size_t B, size_t M, size_t N) {
-    GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)B, (int)N, (int)M, 1, x, (int)ldx, W, (int)N, 1, y, (int)N);
+    GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)B, (int)N, (int)M, 1, x, (int)ldx, W, (int)N, 1, y,
+         (int)N);
 }
 
-void ops_add_product_backward(const real_t *x, size_t ldx, const real_t *W, const real_t *dy, real_t *dx, real_t *dW, size_t B, size_t M, size_t N) {
-    GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, (int)M, (int)N, (int)B, 1, x, (int)ldx, dy, (int)N, 1, dW, (int)N);
-    if (dx) GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, (int)B, (int)M, (int)N, 1, dy, (int)N, W, (int)N, 1, dx, (int)ldx);
+void ops_add_product_backward(const real_t *x, size_t ldx, const real_t *W, const real_t *dy, real_t *dx,
+                              real_t *dW, size_t B, size_t M, size_t N) {
+    GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, (int)M, (int)N, (int)B, 1, x, (int)ldx, dy, (int)N, 1, dW,
+         (int)N);
+    if (dx)
+        GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, (int)B, (int)M, (int)N, 1, dy, (int)N, W, (int)N, 1, dx,
+             (int)ldx);
 }
 
-void ops_linear_backward(const real_t *x, const real_t *W, const real_t *dy, real_t *dx, int add_dx, real_t *dW, real_t *dbias, size_t B, size_t M,
-                         size_t N) {
+void ops_linear_backward(const real_t *x, const real_t *W, const real_t *dy, real_t *dx, int add_dx,
+                         real_t *dW, real_t *dbias, size_t B, size_t M, size_t N) {
     const int b = (int)B, m = (int)M, n = (int)N;
     if (dbias) add_columns(dbias, dy, B, N);
     GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, m, n, b, 1, x, m, dy, n, 1, dW, n);
@@ -145,7 +159,8 @@ void ops_sample_latent(const real_t *mu, const real_t *logvar, const real_t *eps
     for (size_t i = 0; i < n; i++) z[i] = eps ? (real_t)(mu[i] + exp(0.5 * logvar[i]) * eps[i]) : mu[i];
 }
 
-void ops_sample_latent_backward(const real_t *logvar, const real_t *eps, const real_t *dz, real_t *dmu, real_t *dlogvar, size_t n) {
+void ops_sample_latent_backward(const real_t *logvar, const real_t *eps, const real_t *dz, real_t *dmu,
+                                real_t *dlogvar, size_t n) {
     for (size_t i = 0; i < n; i++) {
         dmu[i] = dz[i];
         dlogvar[i] = eps ? (real_t)(0.5 * exp(0.5 * logvar[i]) * eps[i] * dz[i]) : 0;
@@ -155,12 +170,14 @@ void ops_sample_latent_backward(const real_t *logvar, const real_t *eps, const r
 void ops_kl(const real_t *mu, const real_t *logvar, double *kl, size_t B, size_t Z) {
     for (size_t b = 0; b < B; b++) {
         double sum = 0;
-        for (size_t i = b * Z; i < (b + 1) * Z; i++) sum += (double)mu[i] * mu[i] + expm1(logvar[i]) - logvar[i];
+        for (size_t i = b * Z; i < (b + 1) * Z; i++)
+            sum += (double)mu[i] * mu[i] + expm1(logvar[i]) - logvar[i];
         kl[b] = 0.5 * sum;
     }
 }
 
-void ops_kl_backward(const real_t *mu, const real_t *logvar, const double *weight, real_t *dmu, real_t *dlogvar, size_t B, size_t Z) {
+void ops_kl_backward(const real_t *mu, const real_t *logvar, const double *weight, real_t *dmu,
+                     real_t *dlogvar, size_t B, size_t Z) {
     for (size_t b = 0; b < B; b++) {
         for (size_t i = b * Z; i < (b + 1) * Z; i++) {
             dmu[i] += (real_t)(weight[b] * mu[i]);
@@ -169,12 +186,14 @@ void ops_kl_backward(const real_t *mu, const real_t *logvar, const double *weigh
     }
 }
 
-/* Losses and gradients of n <= CHUNK cells. With s = l where x = 0 and -l where x = 1, both losses are those of a silent cell at logit s: no
- * difference of near-equal numbers is ever taken. e = exp(-|s|); sigmoid(s) = 1 / (1 + e) or e / (1 + e). */
-typedef void (*cells_fn)(const uint8_t *x, const real_t *logits, real_t scale, real_t *loss, real_t *gradient, size_t n);
+/* Losses and gradients of n <= CHUNK cells. With s = l where x = 0 and -l where x = 1, both losses are those
+ * of a silent cell at logit s: no difference of near-equal numbers is ever taken. e = exp(-|s|); sigmoid(s) =
+ * 1 / (1 + e) or e / (1 + e). */
+typedef void (*cells_fn)(const uint8_t *x, const real_t *logits, real_t scale, real_t *loss, real_t *gradient,
+                         size_t n);
 
-OPS_WIDE static void bce_cells(const uint8_t *restrict x, const real_t *restrict logits, real_t scale, real_t *restrict loss,
-                               real_t *restrict gradient, size_t n) {
+OPS_WIDE static void bce_cells(const uint8_t *restrict x, const real_t *restrict logits, real_t scale,
+                               real_t *restrict loss, real_t *restrict gradient, size_t n) {
     for (size_t i = 0; i < n; i++) {
         const real_t sign = (real_t)(1 - 2 * (int)x[i]), s = sign * logits[i], positive = s < 0 ? 0 : s;
         const real_t e = exp_negative(s - 2 * positive), upper = s < 0 ? e : 1;
@@ -183,8 +202,8 @@ OPS_WIDE static void bce_cells(const uint8_t *restrict x, const real_t *restrict
     }
 }
 
-OPS_WIDE static void mse_cells(const uint8_t *restrict x, const real_t *restrict logits, real_t scale, real_t *restrict loss,
-                               real_t *restrict gradient, size_t n) {
+OPS_WIDE static void mse_cells(const uint8_t *restrict x, const real_t *restrict logits, real_t scale,
+                               real_t *restrict loss, real_t *restrict gradient, size_t n) {
     for (size_t i = 0; i < n; i++) {
         const real_t sign = (real_t)(1 - 2 * (int)x[i]), s = sign * logits[i], positive = s < 0 ? 0 : s;
         const real_t e = exp_negative(s - 2 * positive), upper = s < 0 ? e : 1;
@@ -208,12 +227,14 @@ OPS_WIDE static double sum_cells(const real_t *restrict loss, size_t n) {
 static void unpack_row(const uint8_t *bits, size_t P, uint8_t *x) {
     for (size_t p = 0; p < P; p += 8) {
         const uint64_t spread = bits[p / 8] * UINT64_C(0x0101010101010101) & UINT64_C(0x8040201008040201);
-        const uint64_t cells = GUINT64_TO_LE((spread + UINT64_C(0x7F7F7F7F7F7F7F7F)) >> 7 & UINT64_C(0x0101010101010101));
+        const uint64_t cells =
+            GUINT64_TO_LE((spread + UINT64_C(0x7F7F7F7F7F7F7F7F)) >> 7 & UINT64_C(0x0101010101010101));
         memcpy(x + p, &cells, sizeof cells);
     }
 }
 
-static void loss_logits(cells_fn cells, const ops_bits_t *x, const real_t *logits, real_t *dlogits, double scale, double *nll) {
+static void loss_logits(cells_fn cells, const ops_bits_t *x, const real_t *logits, real_t *dlogits,
+                        double scale, double *nll) {
     const size_t stride = (x->P + 7) / 8, rows = x->T * x->planes, D = rows * x->P, chunk_rows = CHUNK / x->P;
     uint8_t targets[CHUNK + 8];
     real_t loss[CHUNK], gradient[CHUNK];
@@ -223,7 +244,8 @@ static void loss_logits(cells_fn cells, const ops_bits_t *x, const real_t *logit
         nll[b] = 0;
         for (size_t row = 0; row < counted; row += chunk_rows) {
             const size_t taken = MIN(chunk_rows, counted - row), n = taken * x->P, at = b * D + row * x->P;
-            for (size_t r = 0; r < taken; r++) unpack_row(bits + (row + r) * stride, x->P, targets + r * x->P);
+            for (size_t r = 0; r < taken; r++)
+                unpack_row(bits + (row + r) * stride, x->P, targets + r * x->P);
             cells(targets, logits + at, (real_t)scale, loss, gradient, n);
             nll[b] += sum_cells(loss, n);
             if (dlogits) memcpy(dlogits + at, gradient, n * sizeof *gradient);
@@ -247,7 +269,9 @@ real_t *ops_new_block(size_t n) {
     const size_t bytes = n * sizeof(real_t);
     if (posix_memalign(&block, bytes < HUGE_PAGE ? CACHE_LINE : HUGE_PAGE, bytes)) return NULL;
 #ifdef MADV_HUGEPAGE
-    if (bytes >= HUGE_PAGE) (void)madvise(block, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* a wish: refused where there are none */
+    if (bytes >= HUGE_PAGE)
+        (void)madvise(block, bytes / HUGE_PAGE * HUGE_PAGE,
+                      MADV_HUGEPAGE); /* a wish: refused where there are none */
 #endif
     return memset(block, 0, bytes);
 }
@@ -263,9 +287,11 @@ const char *ops_describe_blas(void) {
     static char text[128];
     if (openblas_get_config) {
         g_auto(GStrv) words = g_strsplit(openblas_get_config(), " ", 3); /* name, version, how it was built */
-        g_snprintf(text, sizeof text, "%s %s, %s kernels, threads: %d", words[0], words[1], openblas_get_corename(), openblas_get_num_threads());
+        g_snprintf(text, sizeof text, "%s %s, %s kernels, threads: %d", words[0], words[1],
+                   openblas_get_corename(), openblas_get_num_threads());
     } else if (bli_info_get_version_str) {
-        g_snprintf(text, sizeof text, "BLIS %s, threads: %d", bli_info_get_version_str(), (int)bli_thread_get_num_threads());
+        g_snprintf(text, sizeof text, "BLIS %s, threads: %d", bli_info_get_version_str(),
+                   (int)bli_thread_get_num_threads());
     } else {
         g_snprintf(text, sizeof text, "BLAS of one thread");
     }

@@ -1,5 +1,6 @@
-/* optimizer: Adam and AdamW. Owns the moments and the average. Every operation is rounded alike on every processor (no contraction, sums in lanes of fixed
- * number), so that replicas on unlike hosts stay equal to the bit. */
+/* optimizer: Adam and AdamW. Owns the moments and the average. Every operation is rounded alike on every
+ * processor (no contraction, sums in lanes of fixed number), so that replicas on unlike hosts stay equal to
+ * the bit. */
 #include "trainer/optimizer.h"
 
 #include <math.h>
@@ -17,7 +18,8 @@ optimizer_t *optimizer_new(const optimizer_config_t *config, size_t n) {
     optimizer->v = ops_new_block(n);
     if (config->average > 0) optimizer->average = ops_new_block(n);
     if (!optimizer->m || !optimizer->v || (config->average > 0 && !optimizer->average))
-        g_error("optimizer: cannot allocate %d x %zu MiB for Adam's moments and the average", config->average > 0 ? 3 : 2, n * sizeof(real_t) >> 20);
+        g_error("optimizer: cannot allocate %d x %zu MiB for Adam's moments and the average",
+                config->average > 0 ? 3 : 2, n * sizeof(real_t) >> 20);
     return optimizer;
 }
 
@@ -29,11 +31,13 @@ void optimizer_free(optimizer_t *optimizer) {
     g_free(optimizer);
 }
 
-double optimizer_schedule(double peak, decay_t decay, int64_t step, int64_t warmup_steps, int64_t total_steps, double final_fraction) {
+double optimizer_schedule(double peak, decay_t decay, int64_t step, int64_t warmup_steps, int64_t total_steps,
+                          double final_fraction) {
     if (step < warmup_steps) return peak * (double)(step + 1) / (double)warmup_steps;
     if (decay == DECAY_CONSTANT) return peak;
     const int64_t span = MAX(total_steps - warmup_steps, 1), done = MIN(step - warmup_steps, span);
-    return peak * (final_fraction + (1 - final_fraction) * 0.5 * (1 + cos(G_PI * (double)done / (double)span)));
+    return peak *
+           (final_fraction + (1 - final_fraction) * 0.5 * (1 + cos(G_PI * (double)done / (double)span)));
 }
 
 OPS_WIDE static double squared_norm(const real_t *restrict g, size_t n) {
@@ -48,13 +52,15 @@ OPS_WIDE static double squared_norm(const real_t *restrict g, size_t n) {
 
 /* The step's factors, in the precision that the loop runs in. */
 typedef struct {
-    real_t clip, keep, beta1, one_minus_beta1, beta2, one_minus_beta2, rate, root_correction, epsilon, average, one_minus_average;
+    real_t clip, keep, beta1, one_minus_beta1, beta2, one_minus_beta2, rate, root_correction, epsilon,
+        average, one_minus_average;
 } factors_t;
 
-/* theta <- keep theta - rate m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon), rate = lr / (1 - beta1^t), keep = 1 - lr weight_decay. average: NULL, or as in
- * optimizer.h. */
-static inline __attribute__((always_inline)) void update_each(real_t *restrict theta, const real_t *restrict gradient, real_t *restrict m,
-                                                              real_t *restrict v, real_t *restrict average, size_t n, const factors_t *factors) {
+/* theta <- keep theta - rate m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon), rate = lr / (1 - beta1^t), keep = 1
+ * - lr weight_decay. average: NULL, or as in optimizer.h. */
+static inline __attribute__((always_inline)) void
+update_each(real_t *restrict theta, const real_t *restrict gradient, real_t *restrict m, real_t *restrict v,
+            real_t *restrict average, size_t n, const factors_t *factors) {
     const factors_t f = *factors;
     for (size_t i = 0; i < n; i++) {
         const real_t g = gradient[i] * f.clip;
@@ -70,13 +76,14 @@ static inline __attribute__((always_inline)) void update_each(real_t *restrict t
     }
 }
 
-OPS_WIDE static void update(real_t *restrict theta, const real_t *restrict gradient, real_t *restrict m, real_t *restrict v, size_t n,
-                            const factors_t *factors) {
+OPS_WIDE static void update(real_t *restrict theta, const real_t *restrict gradient, real_t *restrict m,
+                            real_t *restrict v, size_t n, const factors_t *factors) {
     update_each(theta, gradient, m, v, NULL, n, factors);
 }
 
-OPS_WIDE static void update_averaged(real_t *restrict theta, const real_t *restrict gradient, real_t *restrict m, real_t *restrict v,
-                                     real_t *restrict average, size_t n, const factors_t *factors) {
+OPS_WIDE static void update_averaged(real_t *restrict theta, const real_t *restrict gradient,
+                                     real_t *restrict m, real_t *restrict v, real_t *restrict average,
+                                     size_t n, const factors_t *factors) {
     update_each(theta, gradient, m, v, average, n, factors);
 }
 
@@ -99,7 +106,8 @@ double optimizer_step(optimizer_t *optimizer, model_t *model, double learning_ra
     const double norm = sqrt(squared_norm(gradient, optimizer->n));
     if (!isfinite(norm)) return norm;
     optimizer->step++;
-    const double clip = config->clip_norm > 0 ? config->clip_norm / (norm + 1e-6) : 1; /* as torch.nn.utils.clip_grad_norm_ */
+    const double clip =
+        config->clip_norm > 0 ? config->clip_norm / (norm + 1e-6) : 1; /* as torch.nn.utils.clip_grad_norm_ */
     const double t = (double)optimizer->step;
     factors_t factors = {
         .clip = (real_t)MIN(clip, 1),
@@ -113,7 +121,8 @@ double optimizer_step(optimizer_t *optimizer, model_t *model, double learning_ra
     };
     if (optimizer->average) {
         if (optimizer->averaged == 0) memcpy(optimizer->average, params, optimizer->n * sizeof *params);
-        const double before = (double)optimizer->averaged++, d = MIN(config->average, (1 + before) / (10 + before));
+        const double before = (double)optimizer->averaged++,
+                     d = MIN(config->average, (1 + before) / (10 + before));
         factors.average = (real_t)d;
         factors.one_minus_average = (real_t)(1 - d);
     }
@@ -124,7 +133,8 @@ double optimizer_step(optimizer_t *optimizer, model_t *model, double learning_ra
         factors.keep = (real_t)(table[i].decay ? 1 - learning_rate * config->weight_decay : 1);
         const size_t entries = table[i].rows * table[i].cols;
         if (optimizer->average)
-            update_averaged(params + at, gradient + at, optimizer->m + at, optimizer->v + at, optimizer->average + at, entries, &factors);
+            update_averaged(params + at, gradient + at, optimizer->m + at, optimizer->v + at,
+                            optimizer->average + at, entries, &factors);
         else
             update(params + at, gradient + at, optimizer->m + at, optimizer->v + at, entries, &factors);
     }

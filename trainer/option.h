@@ -1,5 +1,6 @@
-/* option: one row of the table of run options: its type, default, range and help, and its value's way from text into options_t and back. Private to
- * options.c, which makes flags, --help and run.ini of it. No function here reads a file or uses the locale. */
+/* option: one row of the table of run options: its type, default, range and help, and its value's way from
+ * text into options_t and back. Private to options.c, which makes flags, --help and run.ini of it. No
+ * function here reads a file or uses the locale. */
 #ifndef MPIANIST_TRAINER_OPTION_H
 #define MPIANIST_TRAINER_OPTION_H
 
@@ -8,7 +9,14 @@
 typedef enum { OPTION_FLAG, OPTION_INT, OPTION_INT64, OPTION_REAL, OPTION_CHOICE, OPTION_TEXT } option_type_t;
 
 /* The groups of --help; GROUP_MODEL and those after it are also the groups of run.ini. */
-typedef enum { GROUP_RUN, GROUP_EVALUATION, GROUP_MODEL, GROUP_TRAINING, GROUP_KEEPING, GROUP_COUNT } option_group_t;
+typedef enum {
+    GROUP_RUN,
+    GROUP_EVALUATION,
+    GROUP_MODEL,
+    GROUP_TRAINING,
+    GROUP_KEEPING,
+    GROUP_COUNT
+} option_group_t;
 
 typedef struct {
     const char *name;
@@ -33,11 +41,13 @@ const char *option_group_name(option_group_t group);
 
 /* NULL where there is none. */
 const option_t *option_find(const char *name);
-/* The known name that a mistyped one means: one that begins with it (three letters or more), else the nearest where edits change about a third of it at most; of those
- * in run.ini or of all. NULL where none is near. */
+/* The known name that a mistyped one means: one that begins with it (three letters or more), else the nearest
+ * where edits change about a third of it at most; of those in run.ini or of all. NULL where none is near. */
 const char *option_nearest_name(const char *name, gboolean in_file);
-/* Reads text into the option's member. FALSE with OPTIONS_ERROR_USAGE set, led by label (where the text stood): the member is unchanged. */
-gboolean option_set(options_t *options, const option_t *option, const char *text, const char *label, GError **error);
+/* Reads text into the option's member. FALSE with OPTIONS_ERROR_USAGE set, led by label (where the text
+ * stood): the member is unchanged. */
+gboolean option_set(options_t *options, const option_t *option, const char *text, const char *label,
+                    GError **error);
 /* The member as text that option_set() reads back to the same bits; owner: caller. */
 char *option_get(const options_t *options, const option_t *option);
 /* "1..8", "0 or more"; NULL of an option that is no number. Owner: caller. */
@@ -47,8 +57,8 @@ gboolean option_refuse(const option_t *option, const char *label, const char *te
 /* Position of text among a choice's values, or -1. */
 int option_choice_index(const option_t *option, const char *text);
 
-/* Texts with a grammar of their own: "valid,test", "256,128", "1,2,4", "0" or "16,128", "-5,6", "500 steps" or "10 minutes", "500" steps or "60 %" of the run's (share, else 0). FALSE where text is
- * none. */
+/* Texts with a grammar of their own: "valid,test", "256,128", "1,2,4", "0" or "16,128", "-5,6", "500 steps"
+ * or "10 minutes", "500" steps or "60 %" of the run's (share, else 0). FALSE where text is none. */
 gboolean option_parse_splits(const char *text, split_t splits[SPLIT_COUNT], size_t *n);
 gboolean option_parse_hidden(const char *text, size_t sizes[MODEL_MAX_HIDDEN], size_t *n);
 gboolean option_parse_lags(const char *text, size_t lags[MODEL_MAX_LAGS], size_t *n);

@@ -1,5 +1,6 @@
-/* options: every run option once: name, type, default, range, help. The table in options.c feeds the flags (GOption), the key file (run.ini, GKeyFile), --help with live
- * defaults and ranges, and the copy kept in checkpoints. Order of precedence: defaults < --preset < --config file < flags. No MPI. */
+/* options: every run option once: name, type, default, range, help. The table in options.c feeds the flags
+ * (GOption), the key file (run.ini, GKeyFile), --help with live defaults and ranges, and the copy kept in
+ * checkpoints. Order of precedence: defaults < --preset < --config file < flags. No MPI. */
 #ifndef MPIANIST_TRAINER_OPTIONS_H
 #define MPIANIST_TRAINER_OPTIONS_H
 
@@ -25,15 +26,16 @@ typedef struct {
     gboolean quiet, version;
 
     /* model */
-    char *model;                                                                                    /* "dense", "sequence" */
-    int window;                                                                                     /* T, frames; dense */
-    char *hidden;                                                                                   /* "256,128,64"; dense */
-    int latent;                                                                                     /* sequence: 0 for none */
-    char *loss;                                                                                     /* bce, mse; dense */
-    char *planes;                                                                                   /* sounding, both */
-    char *lags;                                                                                     /* "1,2,4"; sequence */
-    char *profiles;                                                                                 /* "16,128", "0": none; sequence */
-    int segment, state, encoder, sketch, nade, tied, posterior_hidden, prior_hidden, sketch_hidden; /* sequence: sequence_sizes_t */
+    char *model;    /* "dense", "sequence" */
+    int window;     /* T, frames; dense */
+    char *hidden;   /* "256,128,64"; dense */
+    int latent;     /* sequence: 0 for none */
+    char *loss;     /* bce, mse; dense */
+    char *planes;   /* sounding, both */
+    char *lags;     /* "1,2,4"; sequence */
+    char *profiles; /* "16,128", "0": none; sequence */
+    int segment, state, encoder, sketch, nade, tied, posterior_hidden, prior_hidden,
+        sketch_hidden; /* sequence: sequence_sizes_t */
 
     /* training */
     int64_t seed;
@@ -63,10 +65,11 @@ typedef struct {
     int early_stopping;                         /* epochs without a better validation loss, 0: never */
     int shuffle_kib;                            /* KiB of the data that are shuffled together */
     int bucket_kib;                             /* gradient averaging */
-    int threads;                                /* BLAS threads a rank, 0: cores this rank may use divided fairly */
+    int threads; /* BLAS threads a rank, 0: cores this rank may use divided fairly */
 
     /* keeping */
-    char *checkpoint_every; /* "500" or "500 steps", "10 minutes", "0": only at epoch ends with a better validation and at the end */
+    char *checkpoint_every; /* "500" or "500 steps", "10 minutes", "0": only at epoch ends with a better
+                               validation and at the end */
     int keep;               /* numbered checkpoints that stay */
     int validate_every;     /* epochs */
 } options_t;
@@ -75,21 +78,25 @@ typedef struct {
 GQuark options_error_quark(void);
 typedef enum { OPTIONS_ERROR_USAGE, OPTIONS_ERROR_FILE } options_error_t;
 
-/* From the command line. NULL with error set: OPTIONS_ERROR_USAGE (exit 2) for an unknown or missing option or a value out of its range, whether from a flag
- * or a file; OPTIONS_ERROR_FILE for a file that cannot be read. On --help or --version prints it to standard output (only where print is TRUE: rank 0), sets *help
- * and returns the options unchecked. With --resume, the resumed run's run.ini (in RUN, or beside the named checkpoint)
- * stands between the defaults and --preset, so that a run goes on as it was begun. Owner:
- * caller. Local and the same on all ranks, but for reading --config and run.ini: agree afterwards. */
+/* From the command line. NULL with error set: OPTIONS_ERROR_USAGE (exit 2) for an unknown or missing option
+ * or a value out of its range, whether from a flag or a file; OPTIONS_ERROR_FILE for a file that cannot be
+ * read. On --help or --version prints it to standard output (only where print is TRUE: rank 0), sets *help
+ * and returns the options unchecked. With --resume, the resumed run's run.ini (in RUN, or beside the named
+ * checkpoint) stands between the defaults and --preset, so that a run goes on as it was begun. Owner: caller.
+ * Local and the same on all ranks, but for reading --config and run.ini: agree afterwards. */
 options_t *options_parse(int *argc, char ***argv, gboolean print, gboolean *help, GError **error);
 void options_free(options_t *options);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(options_t, options_free)
 
-/* All model, training and keeping options as key-file text: run.ini's content. The same text in every locale; numbers read back to the same bits. Owner: caller. */
+/* All model, training and keeping options as key-file text: run.ini's content. The same text in every locale;
+ * numbers read back to the same bits. Owner: caller. */
 char *options_to_text(const options_t *options);
-/* The inverse (a checkpoint's stored options): defaults, then text; what to do stays unset. source names the text in errors. NULL with error set. Owner: caller. */
+/* The inverse (a checkpoint's stored options): defaults, then text; what to do stays unset. source names the
+ * text in errors. NULL with error set. Owner: caller. */
 options_t *options_from_text(const char *text, const char *source, GError **error);
 /* The model that the options ask for on a grid. FALSE with error set. */
-gboolean options_model_config(const options_t *options, const grid_t *grid, model_config_t *config, GError **error);
+gboolean options_model_config(const options_t *options, const grid_t *grid, model_config_t *config,
+                              GError **error);
 /* The optimizer that they ask for. */
 optimizer_config_t options_optimizer_config(const options_t *options);
 /* Frames before a sequence that come with it, model_context(). */
@@ -100,6 +107,7 @@ gboolean options_splits(const options_t *options, split_t splits[SPLIT_COUNT], s
 /* --checkpoint-every: one of steps, minutes is 0. */
 gboolean options_checkpoint_every(const options_t *options, int64_t *steps, double *minutes, GError **error);
 /* Steps of --beta-steps and --free-bits-steps in a run of total_steps. */
-gboolean options_spans(const options_t *options, int64_t total_steps, int64_t *beta_steps, int64_t *free_bits_steps, GError **error);
+gboolean options_spans(const options_t *options, int64_t total_steps, int64_t *beta_steps,
+                       int64_t *free_bits_steps, GError **error);
 
 #endif

@@ -41,23 +41,29 @@ order_t *order_new(const order_block_t *blocks, size_t n, size_t group_bytes, ui
     return order;
 }
 
-order_t *order_copy(const order_t *order) { return order_new(order->blocks, order->n, order->wanted_bytes, order->seed); }
+order_t *order_copy(const order_t *order) {
+    return order_new(order->blocks, order->n, order->wanted_bytes, order->seed);
+}
 
 void order_free(order_t *order) {
     if (!order) return;
-    void *const buffers[] = {order->group_of, order->offset, order->dealt, order->dealt_start, order->first, order->next, order->filled};
+    void *const buffers[] = {order->group_of, order->offset, order->dealt, order->dealt_start,
+                             order->first,    order->next,   order->filled};
     for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
     g_free(order);
 }
 
-int64_t order_samples(const order_t *order) { return order->n ? order->blocks[order->n - 1].first_slot + order->blocks[order->n - 1].slots : 0; }
+int64_t order_samples(const order_t *order) {
+    return order->n ? order->blocks[order->n - 1].first_slot + order->blocks[order->n - 1].slots : 0;
+}
 size_t order_groups(const order_t *order) { return order->groups; }
 
 size_t order_block_bytes(const order_t *order) { return order->largest; }
 
 /* deal() begins a group's blocks in a stretch of bytes / groups bytes; the last of them may go beyond. */
 size_t order_group_bytes(const order_t *order) {
-    return order->groups == 1 ? (size_t)order->bytes : (size_t)(order->bytes / order->groups) + 1 + order->largest;
+    return order->groups == 1 ? (size_t)order->bytes
+                              : (size_t)(order->bytes / order->groups) + 1 + order->largest;
 }
 
 /* All groups between the first and the last are whole. The fewest samples of a group: its least bytes of
@@ -65,7 +71,8 @@ size_t order_group_bytes(const order_t *order) {
 size_t order_most_groups(const order_t *order, size_t n) {
     const double least_bytes = (double)order->bytes / (double)order->groups - (double)order->largest;
     double density = INFINITY;
-    for (size_t i = 0; i < order->n; i++) density = MIN(density, (double)order->blocks[i].slots / (double)order->blocks[i].bytes);
+    for (size_t i = 0; i < order->n; i++)
+        density = MIN(density, (double)order->blocks[i].slots / (double)order->blocks[i].bytes);
     const double fewest = least_bytes * density;
     if (n < 2 || order->groups == 1) return 1;
     return fewest < 1 ? order->groups : MIN(order->groups, 2 + (size_t)((double)(n - 2) / fewest));
@@ -105,10 +112,13 @@ void order_plan(order_t *order, int64_t epoch) {
         order->offset[i] = order->filled[group];
         order->filled[group] += order->blocks[i].bytes;
     }
-    for (size_t i = 0; i < order->n; i++) order->dealt_start[i + 1] = order->dealt_start[i] + order->blocks[order->dealt[i]].slots;
+    for (size_t i = 0; i < order->n; i++)
+        order->dealt_start[i + 1] = order->dealt_start[i] + order->blocks[order->dealt[i]].slots;
 }
 
-int64_t order_group_start(const order_t *order, size_t group) { return order->dealt_start[order->first[group]]; }
+int64_t order_group_start(const order_t *order, size_t group) {
+    return order->dealt_start[order->first[group]];
+}
 
 size_t order_group_of(const order_t *order, int64_t i) {
     size_t low = 0, high = order->groups;

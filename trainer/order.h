@@ -13,8 +13,9 @@
 #include "trainer/rng.h"
 
 /* Part of what the order is: other values are another order. */
-#define ORDER_GROUP_BYTES  ((size_t)64 << 20) /* packed frames of a group, at most but for one block */
-#define ORDER_GROUP_BLOCKS 64                 /* of a group's bytes in a block, at most but for a longer song: one of so many parts */
+#define ORDER_GROUP_BYTES ((size_t)64 << 20) /* packed frames of a group, at most but for one block */
+#define ORDER_GROUP_BLOCKS                                                                                   \
+    64 /* of a group's bytes in a block, at most but for a longer song: one of so many parts */
 
 typedef struct {
     size_t first_song, n_songs; /* of the corpus */

@@ -3,7 +3,9 @@
 
 #include <glib.h>
 
-void packing_init(packing_t *packing, size_t max_T) { *packing = (packing_t){.max_T = max_T, .offset = g_new0(uint32_t, max_T + 1)}; }
+void packing_init(packing_t *packing, size_t max_T) {
+    *packing = (packing_t){.max_T = max_T, .offset = g_new0(uint32_t, max_T + 1)};
+}
 
 void packing_clear(packing_t *packing) { g_clear_pointer(&packing->offset, g_free); }
 

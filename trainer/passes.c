@@ -1,4 +1,5 @@
-/* passes: owns the arrays of a pass (bits, lengths, noise) and which samples are this rank's. Refuses nothing: train has checked that each rank can have a sample. */
+/* passes: owns the arrays of a pass (bits, lengths, noise) and which samples are this rank's. Refuses
+ * nothing: train has checked that each rank can have a sample. */
 #include "trainer/passes.h"
 
 #include <stdlib.h>
@@ -47,7 +48,8 @@ static uint32_t *longest_sequences(const data_t *data) {
     return frames;
 }
 
-/* Of sequences: whichever meet in a batch. The first of a batch go to a part each, so that a part has all but the others' first at most. */
+/* Of sequences: whichever meet in a batch. The first of a batch go to a part each, so that a part has all but
+ * the others' first at most. */
 passes_sizes_t passes_sizes(const data_t *data, model_kind_t kind, const passes_config_t *config) {
     const size_t ranks = (size_t)comm_size(), batch = config->batch, accumulate = config->accumulate;
     if (kind != MODEL_SEQUENCE) {
@@ -59,7 +61,8 @@ passes_sizes_t passes_sizes(const data_t *data, model_kind_t kind, const passes_
     for (size_t i = 0; i < batch; i++) total += frames[i];
     const size_t of_rank = batch > ranks ? batch - ranks + 1 : 1;
     return (passes_sizes_t){.B = of_rank > accumulate ? of_rank - accumulate + 1 : 1,
-                            .frames = batching_most(batching_most(total, frames[0], ranks), frames[0], accumulate)};
+                            .frames =
+                                batching_most(batching_most(total, frames[0], ranks), frames[0], accumulate)};
 }
 
 static void create_windows(passes_t *passes, const model_config_t *model) {
@@ -111,7 +114,8 @@ void passes_free(passes_t *passes) {
 }
 
 static gboolean begin_windows(passes_t *passes, int64_t step, passes_step_t *global, GError **error) {
-    const int64_t batch = (int64_t)passes->config.batch, first = step * batch, n = MIN(batch, data_samples(passes->data) - first);
+    const int64_t batch = (int64_t)passes->config.batch, first = step * batch,
+                  n = MIN(batch, data_samples(passes->data) - first);
     int64_t offset = 0;
     *global = (passes_step_t){.samples = n, .scale = 1.0 / (double)n};
     const size_t mine = data_part(n, comm_rank(), comm_size(), &offset);
@@ -132,7 +136,8 @@ static const batch_t *next_windows(passes_t *passes) {
 
 static void plan_epoch(passes_t *passes, int64_t epoch) {
     const int64_t samples = data_samples(passes->data);
-    for (int64_t slot = 0; slot < samples; slot++) passes->frames[slot] = data_sequence_frames(passes->data, epoch, slot);
+    for (int64_t slot = 0; slot < samples; slot++)
+        passes->frames[slot] = data_sequence_frames(passes->data, epoch, slot);
     batching_plan(passes->order, data_plan(passes->data, epoch), passes->frames);
 }
 
@@ -154,7 +159,8 @@ static gboolean begin_sequences(passes_t *passes, int64_t step, passes_step_t *g
     look_up_lengths(passes, passes->mine, passes->n_mine);
     batching_split(passes->lengths, passes->n_mine, passes->config.accumulate, passes->pass_of, passes->load);
     *global = (passes_step_t){.samples = (int64_t)n, .scale = 1.0 / (double)frames};
-    return data_turn(passes->data, passes->epoch, batching_step_first(passes->order, (size_t)step), n, &global->stopped, error);
+    return data_turn(passes->data, passes->epoch, batching_step_first(passes->order, (size_t)step), n,
+                     &global->stopped, error);
 }
 
 static const batch_t *next_sequences(passes_t *passes) {
@@ -167,7 +173,8 @@ static const batch_t *next_sequences(passes_t *passes) {
     batch->T = passes->frames[passes->samples[0]];
     for (size_t b = 0; b < batch->B; b++) {
         uint8_t *bits = passes->bits + b * (passes->context + batch->T) * passes->frame_bytes;
-        passes->valid[b] = data_sequence(passes->data, passes->epoch, (int64_t)passes->samples[b], batch->T, bits);
+        passes->valid[b] =
+            data_sequence(passes->data, passes->epoch, (int64_t)passes->samples[b], batch->T, bits);
     }
     noise_draw(passes->noise, passes->config.seed, (uint64_t)passes->epoch, passes->samples, batch);
     return batch;
@@ -176,7 +183,10 @@ static const batch_t *next_sequences(passes_t *passes) {
 gboolean passes_begin(passes_t *passes, int64_t epoch, int64_t step, passes_step_t *global, GError **error) {
     if (passes->sequences && passes->epoch != epoch) plan_epoch(passes, epoch);
     passes->epoch = epoch;
-    return passes->sequences ? begin_sequences(passes, step, global, error) : begin_windows(passes, step, global, error);
+    return passes->sequences ? begin_sequences(passes, step, global, error)
+                             : begin_windows(passes, step, global, error);
 }
 
-const batch_t *passes_next(passes_t *passes) { return passes->sequences ? next_sequences(passes) : next_windows(passes); }
+const batch_t *passes_next(passes_t *passes) {
+    return passes->sequences ? next_sequences(passes) : next_windows(passes);
+}

@@ -1,7 +1,9 @@
-/* passes: what a rank computes of a step: its part of the global batch, as batches that the model can hold. Every rank knows the whole batch's size, so that each scales its loss alike.
+/* passes: what a rank computes of a step: its part of the global batch, as batches that the model can hold.
+ * Every rank knows the whole batch's size, so that each scales its loss alike.
  *
- * Windows (dense): sample i of a step goes to a rank by data_part(), noise by its place in the epoch. Sequences: the order of batching.h, made at the epoch's first step, also of a
- * run resumed inside it; ranks get about equal frames, passes again; noise and dropout by the sequence's slot. A rank may have no pass. */
+ * Windows (dense): sample i of a step goes to a rank by data_part(), noise by its place in the epoch.
+ * Sequences: the order of batching.h, made at the epoch's first step, also of a run resumed inside it; ranks
+ * get about equal frames, passes again; noise and dropout by the sequence's slot. A rank may have no pass. */
 #ifndef MPIANIST_TRAINER_PASSES_H
 #define MPIANIST_TRAINER_PASSES_H
 
@@ -23,7 +25,8 @@ typedef struct {
 } passes_sizes_t;
 passes_sizes_t passes_sizes(const data_t *data, model_kind_t kind, const passes_config_t *config);
 
-/* Buffers for any step of any epoch. Local; ends the program where memory does not suffice, as GLib does. data must outlive it. Owner: caller. */
+/* Buffers for any step of any epoch. Local; ends the program where memory does not suffice, as GLib does.
+ * data must outlive it. Owner: caller. */
 passes_t *passes_new(const data_t *data, const model_config_t *model, const passes_config_t *config);
 void passes_free(passes_t *passes);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(passes_t, passes_free)

@@ -1,4 +1,5 @@
-/* pitches: a set of pitches of one track and plane, as the bits of one number; read from and written to packed rows (preprocess/roll.h). Inline: a row is 16 bytes. */
+/* pitches: a set of pitches of one track and plane, as the bits of one number; read from and written to
+ * packed rows (preprocess/roll.h). Inline: a row is 16 bytes. */
 #ifndef MPIANIST_TRAINER_PITCHES_H
 #define MPIANIST_TRAINER_PITCHES_H
 

@@ -1,4 +1,5 @@
-/* real: the floating-point type of the model's code: float, or double in the build that checks gradients (make CONFIG=double). */
+/* real: the floating-point type of the model's code: float, or double in the build that checks gradients
+ * (make CONFIG=double). */
 #ifndef MPIANIST_TRAINER_REAL_H
 #define MPIANIST_TRAINER_REAL_H
 

@@ -68,10 +68,12 @@ static gboolean wait_for_room(ring_t *ring, uint64_t group) {
     return goes_on;
 }
 
-static gboolean read_block(ring_t *ring, uint64_t group, const order_block_t *block, size_t offset, GError **error) {
+static gboolean read_block(ring_t *ring, uint64_t group, const order_block_t *block, size_t offset,
+                           GError **error) {
     uint8_t *bits = ring->memory + (group % ring->slots) * ring->group_bytes + offset;
     if (shard_set_read_songs(ring->set, block->first_song, block->n_songs, bits, error)) return TRUE;
-    g_prefix_error(error, "reading song %s and %zu after it: ", ring->set->songs[block->first_song].path, block->n_songs - 1);
+    g_prefix_error(error, "reading song %s and %zu after it: ", ring->set->songs[block->first_song].path,
+                   block->n_songs - 1);
     return FALSE;
 }
 
@@ -83,7 +85,9 @@ static gboolean read_group(ring_t *ring, uint64_t group, GError **error) {
     const uint32_t *blocks = order_group_blocks(ring->order, in_epoch, &n);
     for (size_t i = 0; i < n; i++) {
         const size_t offset = order_block_offset(ring->order, blocks[i], &in_epoch);
-        if (!wait_for_room(ring, group) || !read_block(ring, group, order_block(ring->order, blocks[i]), offset, error)) return FALSE;
+        if (!wait_for_room(ring, group) ||
+            !read_block(ring, group, order_block(ring->order, blocks[i]), offset, error))
+            return FALSE;
     }
     return TRUE;
 }
@@ -154,7 +158,9 @@ gboolean ring_turn(ring_t *ring, uint64_t first, uint64_t last, gboolean *stoppe
     return TRUE;
 }
 
-uint64_t ring_groups_before(const ring_t *ring, int64_t epoch) { return (uint64_t)epoch * order_groups(ring->order); }
+uint64_t ring_groups_before(const ring_t *ring, int64_t epoch) {
+    return (uint64_t)epoch * order_groups(ring->order);
+}
 
 const uint8_t *ring_group(const ring_t *ring, uint64_t group) {
     g_assert(group >= ring->first && group < ring->end);

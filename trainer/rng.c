@@ -1,7 +1,9 @@
-/* rng: counter-based random numbers. Owns the layout of Philox's counter; keeps no state, so that any rank can compute any number.
+/* rng: counter-based random numbers. Owns the layout of Philox's counter; keeps no state, so that any rank
+ * can compute any number.
  *
- * Counter of 128 bits:  element / 2 : 40 | attempt : 8 | sample : 40 | purpose : 8 | epoch : 32.   Key of 64 bits: the seed.
- * One call gives 128 random bits, which two neighbouring elements share. No two draws of one seed share a counter. */
+ * Counter of 128 bits:  element / 2 : 40 | attempt : 8 | sample : 40 | purpose : 8 | epoch : 32.   Key of 64
+ * bits: the seed. One call gives 128 random bits, which two neighbouring elements share. No two draws of one
+ * seed share a counter. */
 #include "trainer/rng.h"
 
 #include <glib.h>
@@ -25,7 +27,9 @@ void rng_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4
 
 /* The 64-bit words of elements 2 * pair and 2 * pair + 1. */
 static void draw_pair(const rng_t *rng, uint64_t pair, uint32_t attempt, uint64_t word[2]) {
-    const uint32_t counter[4] = {(uint32_t)pair, (uint32_t)(pair >> 32 & 0xFF) | (attempt & 0xFF) << 8 | (uint32_t)(rng->sample & 0xFFFF) << 16,
+    const uint32_t counter[4] = {(uint32_t)pair,
+                                 (uint32_t)(pair >> 32 & 0xFF) | (attempt & 0xFF) << 8 |
+                                     (uint32_t)(rng->sample & 0xFFFF) << 16,
                                  (uint32_t)(rng->sample >> 16 & 0xFFFFFF) | rng->purpose << 24, rng->epoch};
     const uint32_t key[2] = {(uint32_t)rng->seed, (uint32_t)(rng->seed >> 32)};
     uint32_t out[4];
@@ -58,7 +62,8 @@ void rng_bits(const rng_t *rng, uint64_t first, uint64_t *out, size_t n) {
 double rng_uniform(const rng_t *rng, uint64_t element) { return to_uniform(draw(rng, element, 0)); }
 
 uint64_t rng_below(const rng_t *rng, uint64_t element, uint64_t n) {
-    /* Lemire 2019: the high half of word * n; words in the first 2^64 mod n of a residue would be one too many, and are drawn again. */
+    /* Lemire 2019: the high half of word * n; words in the first 2^64 mod n of a residue would be one too
+     * many, and are drawn again. */
     const uint64_t excess = -n % n;
     unsigned __int128 product;
     uint32_t attempt = 0;
@@ -71,7 +76,8 @@ void rng_normal(const rng_t *rng, real_t *out, size_t n) {
     for (size_t i = 0; i < n; i += 2) {
         uint64_t word[2];
         draw_pair(rng, i / 2, 0, word);
-        const double radius = sqrt(-2.0 * log1p(-to_uniform(word[0]))), angle = 2.0 * G_PI * to_uniform(word[1]);
+        const double radius = sqrt(-2.0 * log1p(-to_uniform(word[0]))),
+                     angle = 2.0 * G_PI * to_uniform(word[1]);
         out[i] = (real_t)(radius * cos(angle));
         if (i + 1 < n) out[i + 1] = (real_t)(radius * sin(angle));
     }

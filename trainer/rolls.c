@@ -50,8 +50,9 @@ static gboolean share_head(rolls_t *rolls, const char *folder, const shard_set_t
     comm_broadcast(rolls->set.options, head.options_bytes);
     if (set && (strcmp(set->corpus_id, head.corpus_id) != 0 || set->n_shards != head.n_shards))
         g_set_error(&local, SHARD_ERROR, SHARD_ERROR_MIXED,
-                    "%s: holds corpus %.12s here but %.12s on rank 0's host; give every host the same folder, or copy it there", folder,
-                    set->corpus_id, head.corpus_id);
+                    "%s: holds corpus %.12s here but %.12s on rank 0's host; give every host the same "
+                    "folder, or copy it there",
+                    folder, set->corpus_id, head.corpus_id);
     if (!comm_agree_error(&local)) {
         g_propagate_error(error, local);
         return FALSE;
@@ -74,7 +75,8 @@ rolls_t *rolls_open(const char *folder, GError **error) {
     }
     rolls_t *rolls = g_new0(rolls_t, 1);
     if (share_head(rolls, folder, set, error)) {
-        const size_t songs_bytes = rolls->set.n_songs * sizeof(shard_song_t), files_bytes = rolls->set.n_shards * sizeof(shard_file_t);
+        const size_t songs_bytes = rolls->set.n_songs * sizeof(shard_song_t),
+                     files_bytes = rolls->set.n_shards * sizeof(shard_file_t);
         rolls->frame_bytes = grid_frame_bytes(&rolls->set.grid);
         rolls->set.songs = comm_shared_alloc(songs_bytes + files_bytes, error);
         rolls->set.files = (shard_file_t *)(rolls->set.songs ? rolls->set.songs + rolls->set.n_songs : NULL);
@@ -109,8 +111,8 @@ static size_t all_bytes(const rolls_t *rolls) { return (size_t)rolls->set.frames
 
 char *rolls_describe(const rolls_t *rolls) {
     if (rolls->bits) return NULL;
-    return g_strdup_printf("%.0f of %.0f MiB in memory, what comes next is read ahead", (double)rolls->resident / MIB,
-                           (double)all_bytes(rolls) / MIB);
+    return g_strdup_printf("%.0f of %.0f MiB in memory, what comes next is read ahead",
+                           (double)rolls->resident / MIB, (double)all_bytes(rolls) / MIB);
 }
 
 static gboolean read_all(rolls_t *rolls, GError **error) {
@@ -125,12 +127,15 @@ static gboolean read_all(rolls_t *rolls, GError **error) {
 
 /* The ring takes all the memory it may have: the further ahead it reads, the longer a disk may be slow. */
 static gboolean make_ring(rolls_t *rolls, const order_t *order, size_t memory, size_t batch, GError **error) {
-    const size_t all = all_bytes(rolls), group_bytes = order_group_bytes(order), needed = MAX(2, order_most_groups(order, batch));
+    const size_t all = all_bytes(rolls), group_bytes = order_group_bytes(order),
+                 needed = MAX(2, order_most_groups(order, batch));
     const size_t slots = MIN(memory / group_bytes, MAX(needed, order_groups(order)));
     if (slots < needed) {
         g_set_error(error, ROLLS_ERROR, ROLLS_ERROR_MEMORY,
-                    "--data-memory: %.0f MiB are too little for a step's songs and the next ones; give %.0f or more, or 0 for all %.0f MiB of %s",
-                    (double)memory / MIB, ceil((double)MIN(needed * group_bytes, all) / MIB), ceil((double)all / MIB), rolls->set.folder);
+                    "--data-memory: %.0f MiB are too little for a step's songs and the next ones; give %.0f "
+                    "or more, or 0 for all %.0f MiB of %s",
+                    (double)memory / MIB, ceil((double)MIN(needed * group_bytes, all) / MIB),
+                    ceil((double)all / MIB), rolls->set.folder);
         return FALSE;
     }
     rolls->resident = slots * group_bytes;
@@ -141,25 +146,29 @@ static gboolean make_ring(rolls_t *rolls, const order_t *order, size_t memory, s
 gboolean rolls_fill(rolls_t *rolls, const order_t *order, size_t memory, size_t batch, GError **error) {
     if (memory == 0 || all_bytes(rolls) <= memory) return read_all(rolls, error);
     size_t most = order_block_bytes(order);
-    for (size_t i = 0; i < rolls->set.n_songs; i++) most = MAX(most, (size_t)rolls->set.songs[i].frames * rolls->frame_bytes);
+    for (size_t i = 0; i < rolls->set.n_songs; i++)
+        most = MAX(most, (size_t)rolls->set.songs[i].frames * rolls->frame_bytes);
     rolls->some = g_malloc(most);
     return batch == 0 || order_samples(order) == 0 || make_ring(rolls, order, memory, batch, error);
 }
 
-gboolean rolls_turn(rolls_t *rolls, int64_t epoch, size_t first, size_t last, gboolean *stopped, GError **error) {
+gboolean rolls_turn(rolls_t *rolls, int64_t epoch, size_t first, size_t last, gboolean *stopped,
+                    GError **error) {
     *stopped = FALSE;
     if (!rolls->ring) return TRUE;
     const uint64_t before = ring_groups_before(rolls->ring, epoch);
     return ring_turn(rolls->ring, before + first, before + last, stopped, error);
 }
 
-const uint8_t *rolls_train_song(const rolls_t *rolls, const order_t *order, int64_t epoch, size_t block, size_t song) {
+const uint8_t *rolls_train_song(const rolls_t *rolls, const order_t *order, int64_t epoch, size_t block,
+                                size_t song) {
     const shard_song_t *songs = rolls->set.songs;
     if (rolls->bits) return rolls->bits + (size_t)songs[song].first_frame * rolls->frame_bytes;
     size_t group = 0;
     const size_t offset = order_block_offset(order, block, &group);
     const int64_t frames = songs[song].first_frame - songs[order_block(order, block)->first_song].first_frame;
-    return ring_group(rolls->ring, ring_groups_before(rolls->ring, epoch) + group) + offset + (size_t)frames * rolls->frame_bytes;
+    return ring_group(rolls->ring, ring_groups_before(rolls->ring, epoch) + group) + offset +
+           (size_t)frames * rolls->frame_bytes;
 }
 
 const uint8_t *rolls_songs(rolls_t *rolls, size_t first, size_t n) {
@@ -171,7 +180,8 @@ const uint8_t *rolls_songs(rolls_t *rolls, size_t first, size_t n) {
     rolls->n = n;
     if (shard_set_read_songs(&rolls->set, first, n, rolls->some, &error)) return rolls->some;
     rolls->n = 0;
-    memset(rolls->some, 0, (size_t)(last->first_frame + last->frames - songs[first].first_frame) * rolls->frame_bytes);
+    memset(rolls->some, 0,
+           (size_t)(last->first_frame + last->frames - songs[first].first_frame) * rolls->frame_bytes);
     g_prefix_error(&error, "reading song %s and %zu after it: ", songs[first].path, n - 1);
     if (rolls->failure)
         g_error_free(error);

@@ -28,9 +28,11 @@ gboolean rolls_fill(rolls_t *rolls, const order_t *order, size_t memory, size_t 
 char *rolls_describe(const rolls_t *rolls);
 
 /* See ring_turn(), in groups of an epoch of the order. Nothing to do where all frames are in memory. */
-gboolean rolls_turn(rolls_t *rolls, int64_t epoch, size_t first, size_t last, gboolean *stopped, GError **error);
+gboolean rolls_turn(rolls_t *rolls, int64_t epoch, size_t first, size_t last, gboolean *stopped,
+                    GError **error);
 /* The frames of a song of a block of a group that rolls_turn() turned to. order: planned for that epoch. */
-const uint8_t *rolls_train_song(const rolls_t *rolls, const order_t *order, int64_t epoch, size_t block, size_t song);
+const uint8_t *rolls_train_song(const rolls_t *rolls, const order_t *order, int64_t epoch, size_t block,
+                                size_t song);
 /* The frames of any song, or of n songs from the first on (those of a block at most), valid until the next
  * call. Where they cannot be read they are silent, and rolls_agree() will tell. */
 const uint8_t *rolls_songs(rolls_t *rolls, size_t first, size_t n);

@@ -1,4 +1,5 @@
-/* schedule: owns the way from options to a step's learning rate and weights. Refuses nothing that the options have let through. */
+/* schedule: owns the way from options to a step's learning rate and weights. Refuses nothing that the options
+ * have let through. */
 #include "trainer/schedule.h"
 
 gboolean schedule_init(schedule_t *schedule, const options_t *options, int64_t total_steps, GError **error) {
@@ -9,7 +10,8 @@ gboolean schedule_init(schedule_t *schedule, const options_t *options, int64_t t
 
 double schedule_rate(const schedule_t *schedule, int64_t step) {
     const options_t *options = schedule->options;
-    return optimizer_schedule(options->learning_rate, schedule->decay, step, options->warmup_steps, schedule->total_steps, options->final_rate);
+    return optimizer_schedule(options->learning_rate, schedule->decay, step, options->warmup_steps,
+                              schedule->total_steps, options->final_rate);
 }
 
 static double line(double start, double end, int64_t step, int64_t steps) {
@@ -18,8 +20,9 @@ static double line(double start, double end, int64_t step, int64_t steps) {
 
 model_objective_t schedule_objective(const schedule_t *schedule, int64_t step, double scale) {
     const options_t *options = schedule->options;
-    return (model_objective_t){.beta = line(options->beta_start, options->beta, step, schedule->beta_steps),
-                               .free_bits = line(options->free_bits_start, options->free_bits, step, schedule->free_bits_steps),
-                               .auxiliary = options->auxiliary,
-                               .scale = scale};
+    return (model_objective_t){
+        .beta = line(options->beta_start, options->beta, step, schedule->beta_steps),
+        .free_bits = line(options->free_bits_start, options->free_bits, step, schedule->free_bits_steps),
+        .auxiliary = options->auxiliary,
+        .scale = scale};
 }

@@ -1,4 +1,5 @@
-/* schedule: what changes from step to step of a run: learning rate, KL weight, free bits. Of the step alone, so that a resumed run goes on alike. No MPI, no files. */
+/* schedule: what changes from step to step of a run: learning rate, KL weight, free bits. Of the step alone,
+ * so that a resumed run goes on alike. No MPI, no files. */
 #ifndef MPIANIST_TRAINER_SCHEDULE_H
 #define MPIANIST_TRAINER_SCHEDULE_H
 

@@ -1,5 +1,7 @@
-/* sequence_train: owns the activations of a batch and the order of the passes. Rows are packed (trainer/packing.h): a row a frame, and a row a segment, sequence
- * by sequence within each time; nothing is padded but the last segment of a sequence, with silence, for the encoder. Only the recurrences go step by step. */
+/* sequence_train: owns the activations of a batch and the order of the passes. Rows are packed
+ * (trainer/packing.h): a row a frame, and a row a segment, sequence by sequence within each time; nothing is
+ * padded but the last segment of a sequence, with silence, for the encoder. Only the recurrences go step by
+ * step. */
 #include "trainer/sequence_train.h"
 
 #include <math.h>
@@ -16,8 +18,8 @@ typedef struct {
     const uint8_t **frame;              /* [rows] where each row's frame lies in the batch */
     uint8_t *past;                      /* [rows] whether the head sees the frames at its lags */
     uint8_t *before, *targets;          /* [rows, frame bytes]: x_(t-1) as the decoder's GRU sees it; x_t */
-    uint8_t *clean;                     /* [S segments, frame bytes]: the encoder's frames, by time within the segment */
-    uint32_t *start, *active;           /* ops_list_active() of before */
+    uint8_t *clean; /* [S segments, frame bytes]: the encoder's frames, by time within the segment */
+    uint32_t *start, *active; /* ops_list_active() of before */
     uint32_t *clean_start, *clean_active;
 
     real_t *x, *h, *h0, *dh, *dh0; /* [rows, 3 H], [rows, H], [B, H], ... */
@@ -49,7 +51,8 @@ static real_t *new_block(sequence_train_t *s, size_t rows, size_t cols) {
 
 static gboolean new_latent_blocks(sequence_train_t *s) {
     const sequence_net_t *net = &s->net;
-    const size_t N = s->max_segments, clean = N * net->S, E = net->E, Z = net->Z, SU = net->S * net->U, R = s->max_rows;
+    const size_t N = s->max_segments, clean = N * net->S, E = net->E, Z = net->Z, SU = net->S * net->U,
+                 R = s->max_rows;
     gboolean ok = TRUE;
     for (size_t i = 0; i < DIRECTIONS; i++) {
         s->encoder_x[i] = new_block(s, clean, GATES * E);
@@ -83,7 +86,8 @@ static gboolean new_latent_blocks(sequence_train_t *s) {
                             {&s->eps, Z},
                             {&s->u, SU},
                             {&s->du, SU}};
-    for (size_t i = 0; i < G_N_ELEMENTS(by_segment); i++) *by_segment[i].block = new_block(s, N, by_segment[i].cols);
+    for (size_t i = 0; i < G_N_ELEMENTS(by_segment); i++)
+        *by_segment[i].block = new_block(s, N, by_segment[i].cols);
     s->u_rows = new_block(s, R, net->U);
     s->du_rows = new_block(s, R, net->U);
     s->auxiliary = new_block(s, R, net->D);
@@ -116,7 +120,8 @@ static gboolean new_frame_blocks(sequence_train_t *s) {
     return gru_tape_init(&s->tape, R, s->max_B, H);
 }
 
-void *sequence_train_create(const model_config_t *config, const model_blocks_t *blocks, size_t max_B, size_t max_frames, GError **error) {
+void *sequence_train_create(const model_config_t *config, const model_blocks_t *blocks, size_t max_B,
+                            size_t max_frames, GError **error) {
     sequence_train_t *s = g_new0(sequence_train_t, 1);
     s->max_B = max_B;
     s->max_rows = max_frames;
@@ -139,10 +144,10 @@ void *sequence_train_create(const model_config_t *config, const model_blocks_t *
     if (config->latent) ok &= new_latent_blocks(s);
     for (size_t i = 0; i < s->n_blocks; i++) ok &= s->blocks[i] != NULL;
     if (ok) return s;
-    g_set_error(
-        error, MODEL_ERROR, MODEL_ERROR_MEMORY,
-        "model: cannot allocate the activations of %zu frames a pass; choose smaller layers, a smaller batch, shorter --chunk or more accumulation",
-        max_frames);
+    g_set_error(error, MODEL_ERROR, MODEL_ERROR_MEMORY,
+                "model: cannot allocate the activations of %zu frames a pass; choose smaller layers, a "
+                "smaller batch, shorter --chunk or more accumulation",
+                max_frames);
     sequence_train_destroy(s);
     return NULL;
 }
@@ -154,8 +159,9 @@ void sequence_train_destroy(void *state) {
     for (size_t i = 0; i < DIRECTIONS; i++) gru_tape_clear(&s->encoder_tape[i]);
     packing_t *const packings[] = {&s->frames, &s->segments, &s->within};
     for (size_t i = 0; i < G_N_ELEMENTS(packings); i++) packing_clear(packings[i]);
-    void *const arrays[] = {s->valid,       s->frame,        s->past, s->before,    s->targets,     s->clean, s->start,        s->active,
-                            s->clean_start, s->clean_active, s->kl,   s->kl_weight, s->sequence_kl, s->nll,   s->auxiliary_nll};
+    void *const arrays[] = {s->valid, s->frame,     s->past,        s->before,      s->targets,
+                            s->clean, s->start,     s->active,      s->clean_start, s->clean_active,
+                            s->kl,    s->kl_weight, s->sequence_kl, s->nll,         s->auxiliary_nll};
     for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) g_free(arrays[i]);
     sequence_net_clear(&s->net);
     g_free(s);
@@ -163,9 +169,13 @@ void sequence_train_destroy(void *state) {
 
 void sequence_train_init(void *state) { sequence_net_start(&((sequence_train_t *)state)->net); }
 
-void sequence_train_init_log_odds(void *state, const double *log_odds) { sequence_net_start_log_odds(&((sequence_train_t *)state)->net, log_odds); }
+void sequence_train_init_log_odds(void *state, const double *log_odds) {
+    sequence_net_start_log_odds(&((sequence_train_t *)state)->net, log_odds);
+}
 
-const sequence_net_t *sequence_train_net(const void *state) { return &((const sequence_train_t *)state)->net; }
+const sequence_net_t *sequence_train_net(const void *state) {
+    return &((const sequence_train_t *)state)->net;
+}
 
 const real_t *sequence_train_means(const void *state, size_t *n) {
     const sequence_train_t *s = state;
@@ -176,7 +186,12 @@ const real_t *sequence_train_means(const void *state, size_t *n) {
 /* Frames packed, of one cell row each, for ops. */
 static ops_bits_t as_rows(const sequence_train_t *s, const uint8_t *bits, size_t rows) {
     const model_config_t *config = &s->net.config;
-    return (ops_bits_t){.B = rows, .T = 1, .planes = config->tracks * config->planes, .P = config->pitches, .bits = bits, .valid = s->valid};
+    return (ops_bits_t){.B = rows,
+                        .T = 1,
+                        .planes = config->tracks * config->planes,
+                        .P = config->pitches,
+                        .bits = bits,
+                        .valid = s->valid};
 }
 
 /* ---- what a batch looks like as rows ---- */
@@ -250,9 +265,11 @@ static void encode(sequence_train_t *s) {
     const size_t S = net->S, E = net->E, N = s->segments.rows;
     for (size_t i = 0; i < DIRECTIONS; i++) {
         const linear_t *input = &net->encoder_input[i];
-        ops_linear_bits(s->clean_start, s->clean_active, input->W, input->bias, s->encoder_x[i], S * N, net->D, GATES * E);
+        ops_linear_bits(s->clean_start, s->clean_active, input->W, input->bias, s->encoder_x[i], S * N,
+                        net->D, GATES * E);
         if (i == 1) reverse_blocks(s->encoder_x[i], S, N * GATES * E);
-        gru_forward(&net->encoder[i], &s->within, s->encoder_zero, s->encoder_x[i], s->encoder_h[i], &s->encoder_tape[i]);
+        gru_forward(&net->encoder[i], &s->within, s->encoder_zero, s->encoder_x[i], s->encoder_h[i],
+                    &s->encoder_tape[i]);
         const real_t *last = s->encoder_h[i] + (S - 1) * N * E;
         for (size_t n = 0; n < N; n++) memcpy(s->e + (2 * n + i) * E, last + n * E, E * sizeof *s->e);
     }
@@ -268,10 +285,12 @@ static void encode_backward(sequence_train_t *s) {
         const linear_t *input = &net->encoder_input[i];
         real_t *dh = s->encoder_h[i], *dx = s->encoder_x[i];
         memset(dh, 0, (S - 1) * N * E * sizeof *dh);
-        for (size_t n = 0; n < N; n++) memcpy(dh + ((S - 1) * N + n) * E, s->de + (2 * n + i) * E, E * sizeof *dh);
+        for (size_t n = 0; n < N; n++)
+            memcpy(dh + ((S - 1) * N + n) * E, s->de + (2 * n + i) * E, E * sizeof *dh);
         gru_backward(&net->encoder[i], &s->within, dh, dx, s->encoder_dzero, &s->encoder_tape[i]);
         if (i == 1) reverse_blocks(dx, S, N * GATES * E);
-        ops_linear_bits_backward(s->clean_start, s->clean_active, dx, input->dW, input->dbias, S * N, net->D, GATES * E);
+        ops_linear_bits_backward(s->clean_start, s->clean_active, dx, input->dW, input->dbias, S * N, net->D,
+                                 GATES * E);
     }
 }
 
@@ -282,7 +301,8 @@ static void spread_sketch(sequence_train_t *s, gboolean back) {
     const size_t S = s->net.S, U = s->net.U;
     for (size_t t = 0; t < s->frames.T; t++) {
         for (size_t b = 0; b < packing_count(&s->frames, t); b++) {
-            const size_t at = ((s->segments.offset[t / S] + b) * S + t % S) * U, row = (s->frames.offset[t] + b) * U;
+            const size_t at = ((s->segments.offset[t / S] + b) * S + t % S) * U,
+                         row = (s->frames.offset[t] + b) * U;
             if (back)
                 memcpy(s->du + at, s->du_rows + row, U * sizeof *s->du);
             else
@@ -341,7 +361,9 @@ static void decode_backward(sequence_train_t *s) {
         for (size_t row = s->frames.offset[t]; row < s->frames.offset[t + 1]; row++)
             for (size_t i = 0; i < X; i++) dphase[i] += s->x[row * X + i];
     }
-    if (net->U) ops_add_product_backward(s->u_rows, net->U, net->from_sketch.W, s->x, s->du_rows, net->from_sketch.dW, R, net->U, X);
+    if (net->U)
+        ops_add_product_backward(s->u_rows, net->U, net->from_sketch.W, s->x, s->du_rows, net->from_sketch.dW,
+                                 R, net->U, X);
 }
 
 /* ---- prior and divergence ---- */
@@ -361,7 +383,8 @@ static void measure_kl(sequence_train_t *s) {
     sequence_kl(s->mu_q, s->lv_q, s->mu_p, s->lv_p, s->kl, s->segments.rows, s->net.Z);
     for (size_t b = 0; b < s->frames.B; b++) s->sequence_kl[b] = 0;
     for (size_t w = 0; w < s->segments.T; w++)
-        for (size_t b = 0; b < packing_count(&s->segments, w); b++) s->sequence_kl[b] += s->kl[s->segments.offset[w] + b];
+        for (size_t b = 0; b < packing_count(&s->segments, w); b++)
+            s->sequence_kl[b] += s->kl[s->segments.offset[w] + b];
 }
 
 /* Weight of each segment's KL: none where its sequence has fewer free bits than it may. */
@@ -376,7 +399,9 @@ static void weigh_kl(sequence_train_t *s, const batch_t *batch, const model_obje
 }
 
 /* d / d clamp(raw). */
-static real_t through_clamp(real_t raw, double gradient) { return raw < SEQUENCE_LOGVAR_MIN || raw > SEQUENCE_LOGVAR_MAX ? 0 : (real_t)gradient; }
+static real_t through_clamp(real_t raw, double gradient) {
+    return raw < SEQUENCE_LOGVAR_MIN || raw > SEQUENCE_LOGVAR_MAX ? 0 : (real_t)gradient;
+}
 
 /* d KL / d the prior's moments, on to the states before the segments. */
 static void prior_backward(sequence_train_t *s) {
@@ -384,13 +409,16 @@ static void prior_backward(sequence_train_t *s) {
     for (size_t n = 0; n < s->segments.rows; n++) {
         for (size_t i = 0; i < Z; i++) {
             const size_t at = n * Z + i, mean = 2 * n * Z + i, spread = mean + Z;
-            const double precision = exp(-(double)s->lv_p[at]), distance = (double)s->mu_q[at] - (double)s->mu_p[at];
+            const double precision = exp(-(double)s->lv_p[at]),
+                         distance = (double)s->mu_q[at] - (double)s->mu_p[at];
             const double ratio = exp((double)s->lv_q[at]) * precision, weight = s->kl_weight[n];
             s->dmoments_p[mean] = (real_t)(-weight * distance * precision);
-            s->dmoments_p[spread] = through_clamp(s->moments_p[spread], weight * 0.5 * (1 - distance * distance * precision - ratio));
+            s->dmoments_p[spread] = through_clamp(
+                s->moments_p[spread], weight * 0.5 * (1 - distance * distance * precision - ratio));
         }
     }
-    sequence_mlp_backward(s->net.prior, s->starts, s->hidden_p, s->dhidden, s->dmoments_p, s->dstarts, 0, s->segments.rows);
+    sequence_mlp_backward(s->net.prior, s->starts, s->hidden_p, s->dhidden, s->dmoments_p, s->dstarts, 0,
+                          s->segments.rows);
 }
 
 /* dz and d KL / d the posterior's moments. */
@@ -399,9 +427,12 @@ static void posterior_backward(sequence_train_t *s, const batch_t *batch) {
     for (size_t n = 0; n < s->segments.rows; n++) {
         for (size_t i = 0; i < Z; i++) {
             const size_t at = n * Z + i, mean = 2 * n * Z + i, spread = mean + Z;
-            const double precision = exp(-(double)s->lv_p[at]), distance = (double)s->mu_q[at] - (double)s->mu_p[at];
-            const double ratio = exp((double)s->lv_q[at]) * precision, weight = s->kl_weight[n], dz = (double)s->dz[at];
-            const double noise = batch->eps ? 0.5 * exp(0.5 * (double)s->lv_q[at]) * (double)s->eps[at] * dz : 0;
+            const double precision = exp(-(double)s->lv_p[at]),
+                         distance = (double)s->mu_q[at] - (double)s->mu_p[at];
+            const double ratio = exp((double)s->lv_q[at]) * precision, weight = s->kl_weight[n],
+                         dz = (double)s->dz[at];
+            const double noise =
+                batch->eps ? 0.5 * exp(0.5 * (double)s->lv_q[at]) * (double)s->eps[at] * dz : 0;
             s->dmoments_q[mean] = (real_t)(dz + weight * distance * precision);
             s->dmoments_q[spread] = through_clamp(s->moments_q[spread], noise + weight * 0.5 * (ratio - 1));
         }
@@ -457,7 +488,8 @@ static double auxiliary_loss(sequence_train_t *s, double scale) {
     return sum(s->auxiliary_nll, R);
 }
 
-void sequence_train_train(void *state, const batch_t *batch, const model_objective_t *objective, model_losses_t *losses) {
+void sequence_train_train(void *state, const batch_t *batch, const model_objective_t *objective,
+                          model_losses_t *losses) {
     sequence_train_t *s = state;
     const sequence_net_t *net = &s->net;
     forward_to_head(s, batch);
@@ -469,7 +501,8 @@ void sequence_train_train(void *state, const batch_t *batch, const model_objecti
     if (net->Z) {
         losses->kl = sum(s->kl, s->segments.rows);
         losses->segments = (double)s->segments.rows;
-        if (objective->auxiliary > 0) losses->auxiliary = auxiliary_loss(s, objective->scale * objective->auxiliary);
+        if (objective->auxiliary > 0)
+            losses->auxiliary = auxiliary_loss(s, objective->scale * objective->auxiliary);
         weigh_kl(s, batch, objective);
         prior_backward(s); /* before the decoder's, whose states it starts from */
     }
@@ -488,7 +521,8 @@ void sequence_train_forward(void *state, const batch_t *batch, double *nll, doub
         head_score(s->net.head, s->frames.rows, s->frame, s->past, s->pre, s->nll);
         for (size_t b = 0; b < batch->B; b++) nll[b] = 0;
         for (size_t t = 0; t < s->frames.T; t++)
-            for (size_t b = 0; b < packing_count(&s->frames, t); b++) nll[b] += s->nll[s->frames.offset[t] + b];
+            for (size_t b = 0; b < packing_count(&s->frames, t); b++)
+                nll[b] += s->nll[s->frames.offset[t] + b];
     }
     for (size_t b = 0; kl && b < batch->B; b++) kl[b] = s->net.Z ? s->sequence_kl[b] : 0;
 }

@@ -19,7 +19,8 @@ void snapshot_free(snapshot_t *snapshot) {
     g_free(snapshot);
 }
 
-void snapshot_take(snapshot_t *snapshot, const checkpoint_t *head, model_t *model, const optimizer_t *optimizer) {
+void snapshot_take(snapshot_t *snapshot, const checkpoint_t *head, model_t *model,
+                   const optimizer_t *optimizer) {
     size_t bytes = model_size(model) * sizeof(real_t);
     snapshot->head = *head;
     memcpy(model_params(snapshot->model), model_params(model), bytes);

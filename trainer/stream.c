@@ -1,5 +1,6 @@
-/* stream: owns what the sequence model carries from frame to frame outside training: states, sketches of the segment under way, the last frames; and the encoder's
- * buffers, for ENCODE_SEGMENTS segments at a time, so that a piece may have any length. The layers are the model's. Refuses nothing: calls out of order are the
+/* stream: owns what the sequence model carries from frame to frame outside training: states, sketches of the
+ * segment under way, the last frames; and the encoder's buffers, for ENCODE_SEGMENTS segments at a time, so
+ * that a piece may have any length. The layers are the model's. Refuses nothing: calls out of order are the
  * caller's mistake. */
 #include "trainer/stream.h"
 
@@ -38,7 +39,9 @@ struct stream {
     real_t *e, *encoder_hidden, *encoded; /* [ENCODE_SEGMENTS, 2 E], [.., hidden], [.., 2 Z] */
 };
 
-static gboolean new_block(real_t **block, size_t n, const char *what, GError **error) { return (*block = model_new_block(n, what, error)) != NULL; }
+static gboolean new_block(real_t **block, size_t n, const char *what, GError **error) {
+    return (*block = model_new_block(n, what, error)) != NULL;
+}
 
 static gboolean new_encoder(stream_t *stream, GError **error) {
     const sequence_net_t *net = stream->net;
@@ -47,12 +50,14 @@ static gboolean new_encoder(stream_t *stream, GError **error) {
     stream->lengths = g_new(uint32_t, ENCODE_SEGMENTS);
     for (size_t w = 0; w < ENCODE_SEGMENTS; w++) stream->lengths[w] = (uint32_t)net->S;
     if (!gru_tape_init(&stream->tape, rows, ENCODE_SEGMENTS, net->E)) {
-        g_set_error(error, MODEL_ERROR, MODEL_ERROR_MEMORY,
-                    "model: cannot allocate the encoder's states; choose a smaller encoder or shorter segments");
+        g_set_error(
+            error, MODEL_ERROR, MODEL_ERROR_MEMORY,
+            "model: cannot allocate the encoder's states; choose a smaller encoder or shorter segments");
         return FALSE;
     }
     const char *what = "the encoder";
-    return new_block(&stream->encoder_x, rows * GATES * net->E, what, error) && new_block(&stream->encoder_h, rows * net->E, what, error) &&
+    return new_block(&stream->encoder_x, rows * GATES * net->E, what, error) &&
+           new_block(&stream->encoder_h, rows * net->E, what, error) &&
            new_block(&stream->encoder_start, ENCODE_SEGMENTS * net->E, what, error) &&
            new_block(&stream->e, ENCODE_SEGMENTS * 2 * net->E, what, error) &&
            new_block(&stream->encoder_hidden, ENCODE_SEGMENTS * net->posterior[0].outputs, what, error) &&
@@ -72,16 +77,19 @@ stream_t *stream_new(model_t *model, size_t max_N, GError **error) {
     for (int i = 0; i < 2; i++) {
         carried_t *carried = i ? &stream->other : &stream->now;
         carried->frames = g_malloc0(max_N * stream->slots * stream->frame_bytes);
-        if (!new_block(&carried->h, max_N * net->H, what, error) || (net->Z && !new_block(&carried->u, max_N * net->S * net->U, what, error)))
+        if (!new_block(&carried->h, max_N * net->H, what, error) ||
+            (net->Z && !new_block(&carried->u, max_N * net->S * net->U, what, error)))
             return NULL;
     }
-    if (!new_block(&stream->x, max_N * GATES * net->H, what, error) || !new_block(&stream->scratch, max_N * STEP_SCRATCH * net->H, what, error) ||
-        !new_block(&stream->o, max_N * (net->H + net->U), what, error) || !new_block(&stream->pre, max_N * stream->columns, what, error))
+    if (!new_block(&stream->x, max_N * GATES * net->H, what, error) ||
+        !new_block(&stream->scratch, max_N * STEP_SCRATCH * net->H, what, error) ||
+        !new_block(&stream->o, max_N * (net->H + net->U), what, error) ||
+        !new_block(&stream->pre, max_N * stream->columns, what, error))
         return NULL;
     if (net->Z) {
         const size_t hidden = MAX(net->prior[0].outputs, net->sketch[0].outputs);
-        if (!new_block(&stream->hidden, max_N * hidden, what, error) || !new_block(&stream->moments, max_N * 2 * net->Z, what, error) ||
-            !new_encoder(stream, error))
+        if (!new_block(&stream->hidden, max_N * hidden, what, error) ||
+            !new_block(&stream->moments, max_N * 2 * net->Z, what, error) || !new_encoder(stream, error))
             return NULL;
     }
     return g_steal_pointer(&stream);
@@ -89,10 +97,11 @@ stream_t *stream_new(model_t *model, size_t max_N, GError **error) {
 
 void stream_free(stream_t *stream) {
     if (!stream) return;
-    real_t *const blocks[] = {stream->now.h,     stream->now.u,     stream->other.h,       stream->other.u, stream->x,
-                              stream->scratch,   stream->o,         stream->pre,           stream->hidden,  stream->moments,
-                              stream->encoder_x, stream->encoder_h, stream->encoder_start, stream->e,       stream->encoder_hidden,
-                              stream->encoded};
+    real_t *const blocks[] = {
+        stream->now.h,     stream->now.u,     stream->other.h,       stream->other.u, stream->x,
+        stream->scratch,   stream->o,         stream->pre,           stream->hidden,  stream->moments,
+        stream->encoder_x, stream->encoder_h, stream->encoder_start, stream->e,       stream->encoder_hidden,
+        stream->encoded};
     for (size_t i = 0; i < G_N_ELEMENTS(blocks); i++) free(blocks[i]);
     g_free(stream->now.frames);
     g_free(stream->other.frames);
@@ -117,7 +126,8 @@ void stream_start(stream_t *stream, size_t N) {
 size_t stream_frames(const stream_t *stream) { return stream->t; }
 
 void stream_select(stream_t *stream, const uint32_t *parents, size_t N) {
-    const size_t H = stream->net->H, sketch = stream->net->S * stream->net->U, piece = stream->slots * stream->frame_bytes;
+    const size_t H = stream->net->H, sketch = stream->net->S * stream->net->U,
+                 piece = stream->slots * stream->frame_bytes;
     const carried_t from = stream->now, to = stream->other;
     gboolean stays = N <= stream->N;
     g_assert(N >= 1 && N <= stream->max_N);
@@ -147,7 +157,8 @@ void stream_set_latent(stream_t *stream, const real_t *z) {
 }
 
 /* y [N] += the rows of W [cells, N] that the frame sets; bits past the last pitch do not count. */
-OPS_WIDE static void add_cells(const model_config_t *config, const uint8_t *frame, const real_t *restrict W, real_t *restrict y, size_t N) {
+OPS_WIDE static void add_cells(const model_config_t *config, const uint8_t *frame, const real_t *restrict W,
+                               real_t *restrict y, size_t N) {
     const size_t P = config->pitches, stride = (P + 7) / 8, rows = config->tracks * config->planes;
     for (size_t r = 0; r < rows; r++, frame += stride) {
         for (size_t i = 0; i < stride; i++) {
@@ -162,7 +173,9 @@ OPS_WIDE static void add_cells(const model_config_t *config, const uint8_t *fram
 }
 
 /* Of a piece: frame i of those kept, the oldest first; the current one. */
-static uint8_t *slot(const stream_t *stream, size_t n, size_t i) { return stream->now.frames + (n * stream->slots + i) * stream->frame_bytes; }
+static uint8_t *slot(const stream_t *stream, size_t n, size_t i) {
+    return stream->now.frames + (n * stream->slots + i) * stream->frame_bytes;
+}
 
 static uint8_t *current(const stream_t *stream, size_t n) { return slot(stream, n, stream->slots - 1); }
 
@@ -174,19 +187,24 @@ static void advance(stream_t *stream, gboolean output) {
     for (size_t i = 0; i < wide; i++) stream->base[i] = net->input.bias[i] + net->phase.W[phase * wide + i];
     for (size_t n = 0; n < N; n++) {
         memcpy(stream->x + n * wide, stream->base, wide * sizeof *stream->x);
-        add_cells(&net->config, current(stream, n) - stream->frame_bytes, net->input.W, stream->x + n * wide, wide);
-        if (U) memcpy(stream->o + n * (H + U) + H, stream->now.u + (n * net->S + phase) * U, U * sizeof *stream->o);
+        add_cells(&net->config, current(stream, n) - stream->frame_bytes, net->input.W, stream->x + n * wide,
+                  wide);
+        if (U)
+            memcpy(stream->o + n * (H + U) + H, stream->now.u + (n * net->S + phase) * U,
+                   U * sizeof *stream->o);
     }
     if (U) ops_add_product(stream->o + H, H + U, net->from_sketch.W, stream->x, N, U, wide);
     gru_step(&net->decoder, N, stream->x, stream->now.h, stream->scratch);
     if (!output) return;
-    for (size_t n = 0; n < N; n++) memcpy(stream->o + n * (H + U), stream->now.h + n * H, H * sizeof *stream->o);
+    for (size_t n = 0; n < N; n++)
+        memcpy(stream->o + n * (H + U), stream->now.h + n * H, H * sizeof *stream->o);
     linear_forward(&net->output, stream->o, stream->pre, N);
 }
 
 /* The current frame becomes the last one. */
 static void pass_on(stream_t *stream) {
-    for (size_t n = 0; n < stream->N; n++) memmove(slot(stream, n, 0), slot(stream, n, 1), (stream->slots - 1) * stream->frame_bytes);
+    for (size_t n = 0; n < stream->N; n++)
+        memmove(slot(stream, n, 0), slot(stream, n, 1), (stream->slots - 1) * stream->frame_bytes);
     stream->t++;
     if (stream->t % stream->net->S == 0) stream->has_latent = FALSE;
 }
@@ -212,7 +230,8 @@ void stream_draw(stream_t *stream, const head_rule_t *rules, uint8_t *frames) {
     pass_on(stream);
 }
 
-/* One direction of the encoder over W segments whose frames, T in all, begin at bits: its last state to its half of e. */
+/* One direction of the encoder over W segments whose frames, T in all, begin at bits: its last state to its
+ * half of e. */
 static void encode_direction(stream_t *stream, int direction, const uint8_t *bits, size_t T, size_t W) {
     const sequence_net_t *net = stream->net;
     const size_t S = net->S, E = net->E, wide = GATES * E;
@@ -225,9 +244,11 @@ static void encode_direction(stream_t *stream, int direction, const uint8_t *bit
             if (frame < T) add_cells(&net->config, bits + frame * stream->frame_bytes, input->W, x, wide);
         }
     }
-    gru_forward(&net->encoder[direction], &stream->packing, stream->encoder_start, stream->encoder_x, stream->encoder_h, &stream->tape);
+    gru_forward(&net->encoder[direction], &stream->packing, stream->encoder_start, stream->encoder_x,
+                stream->encoder_h, &stream->tape);
     for (size_t w = 0; w < W; w++)
-        memcpy(stream->e + (2 * w + (size_t)direction) * E, stream->encoder_h + ((S - 1) * W + w) * E, E * sizeof *stream->e);
+        memcpy(stream->e + (2 * w + (size_t)direction) * E, stream->encoder_h + ((S - 1) * W + w) * E,
+               E * sizeof *stream->e);
 }
 
 void stream_encode(stream_t *stream, const uint8_t *bits, size_t T, real_t *mu, real_t *logvar) {

@@ -1,5 +1,6 @@
-/* threads: owns the count of cores. Ranks of a host tell each other their cores through shared memory; what the job may use on the host is read from the
- * launcher's own affinity mask (the parent process), which binding leaves alone. */
+/* threads: owns the count of cores. Ranks of a host tell each other their cores through shared memory; what
+ * the job may use on the host is read from the launcher's own affinity mask (the parent process), which
+ * binding leaves alone. */
 #include "trainer/threads.h"
 
 #include <sched.h>
@@ -10,10 +11,13 @@
 
 /* The number of a CPU's core: its lowest hardware thread. The CPU itself where the system does not tell. */
 static int core_of(int cpu) {
-    g_autofree char *path = g_strdup_printf("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
+    g_autofree char *path =
+        g_strdup_printf("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
     g_autofree char *list = NULL;
     int first = cpu;
-    if (!g_file_get_contents(path, &list, NULL, NULL) || sscanf(list, "%d", &first) != 1 || first < 0 || first >= CPU_SETSIZE) return cpu;
+    if (!g_file_get_contents(path, &list, NULL, NULL) || sscanf(list, "%d", &first) != 1 || first < 0 ||
+        first >= CPU_SETSIZE)
+        return cpu;
     return first;
 }
 

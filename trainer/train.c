@@ -1,6 +1,7 @@
-/* train: owns the loop: which step comes next, what it sums over ranks, when a run validates, keeps, and ends. Where training stands is all in one
- * checkpoint_t, so that a resumed run goes on in the middle of an epoch. What ranks must agree on in a step travels with the losses, in one sum. Refuses data and
- * rank counts that no step can be made of. */
+/* train: owns the loop: which step comes next, what it sums over ranks, when a run validates, keeps, and
+ * ends. Where training stands is all in one checkpoint_t, so that a resumed run goes on in the middle of an
+ * epoch. What ranks must agree on in a step travels with the losses, in one sum. Refuses data and rank counts
+ * that no step can be made of. */
 #include "trainer/train.h"
 
 #include <math.h>
@@ -18,7 +19,8 @@
 #include "trainer/stop.h"
 
 #define VALIDATION_BATCH 16 /* windows or pieces a pass, at least */
-#define BEST_INTERVAL_S  20 /* a best epoch goes to disk when the last write is so old; until then it waits in memory */
+#define BEST_INTERVAL_S                                                                                      \
+    20 /* a best epoch goes to disk when the last write is so old; until then it waits in memory */
 
 G_DEFINE_QUARK(mpianist_train_error, train_error)
 
@@ -65,28 +67,36 @@ static gboolean is_sequence(const options_t *options) { return g_str_equal(optio
 static char *describe_samples(const trainer_t *t) {
     const options_t *options = t->options;
     const gulong n = (gulong)t->samples;
-    if (!is_sequence(options)) return g_strdup_printf("%lu train %s of %d frames", n, g_dngettext(NULL, "window", "windows", n), options->window);
-    if (options->chunk == 0) return g_strdup_printf("%lu train %s", n, g_dngettext(NULL, "piece", "pieces", n));
-    return g_strdup_printf("%lu train %s of up to %d frames", n, g_dngettext(NULL, "chunk", "chunks", n), options->chunk);
+    if (!is_sequence(options))
+        return g_strdup_printf("%lu train %s of %d frames", n, g_dngettext(NULL, "window", "windows", n),
+                               options->window);
+    if (options->chunk == 0)
+        return g_strdup_printf("%lu train %s", n, g_dngettext(NULL, "piece", "pieces", n));
+    return g_strdup_printf("%lu train %s of up to %d frames", n, g_dngettext(NULL, "chunk", "chunks", n),
+                           options->chunk);
 }
 
 static gboolean check_sizes(const trainer_t *t, GError **error) {
     const options_t *options = t->options;
     if (t->samples == 0) {
-        g_set_error(error, TRAIN_ERROR, TRAIN_ERROR_DATA, "%s: holds no train songs; preprocess more songs, or another --split", options->data);
+        g_set_error(error, TRAIN_ERROR, TRAIN_ERROR_DATA,
+                    "%s: holds no train songs; preprocess more songs, or another --split", options->data);
         return FALSE;
     }
     if (t->samples < options->batch) {
         g_autofree char *samples = describe_samples(t);
         g_set_error(error, TRAIN_ERROR, TRAIN_ERROR_DATA,
-                    "%s: has %s, fewer than one batch of %d; take --batch %" G_GINT64_FORMAT " or less, a smaller --%s, or more songs", options->data,
-                    samples, options->batch, t->samples, is_sequence(options) ? "chunk" : "window");
+                    "%s: has %s, fewer than one batch of %d; take --batch %" G_GINT64_FORMAT
+                    " or less, a smaller --%s, or more songs",
+                    options->data, samples, options->batch, t->samples,
+                    is_sequence(options) ? "chunk" : "window");
         return FALSE;
     }
     if (comm_size() > options->batch) {
-        g_set_error(error, TRAIN_ERROR, TRAIN_ERROR_DATA,
-                    "%d ranks for a --batch of %d: some would have nothing to do; start %d at most, or raise --batch", comm_size(), options->batch,
-                    options->batch);
+        g_set_error(
+            error, TRAIN_ERROR, TRAIN_ERROR_DATA,
+            "%d ranks for a --batch of %d: some would have nothing to do; start %d at most, or raise --batch",
+            comm_size(), options->batch, options->batch);
         return FALSE;
     }
     return TRUE;
@@ -96,13 +106,15 @@ static gboolean check_sizes(const trainer_t *t, GError **error) {
 static gboolean allocate(trainer_t *t, const model_config_t *config, GError **error) {
     const options_t *options = t->options;
     GError *local = NULL;
-    const passes_config_t passes = {
-        .batch = (size_t)options->batch,
-        .accumulate = (size_t)options->accumulate,
-        .seed = (uint64_t)options->seed,
-        .rates = {.input_dropout = options->input_dropout, .lag_dropout = options->lag_dropout, .dropout = options->dropout}};
+    const passes_config_t passes = {.batch = (size_t)options->batch,
+                                    .accumulate = (size_t)options->accumulate,
+                                    .seed = (uint64_t)options->seed,
+                                    .rates = {.input_dropout = options->input_dropout,
+                                              .lag_dropout = options->lag_dropout,
+                                              .dropout = options->dropout}};
     const passes_sizes_t sizes = passes_sizes(t->data, config->kind, &passes);
-    const size_t max_B = MAX(sizes.B, VALIDATION_BATCH), max_frames = MAX(sizes.frames, data_longest_piece(t->data, SPLIT_VALID));
+    const size_t max_B = MAX(sizes.B, VALIDATION_BATCH),
+                 max_frames = MAX(sizes.frames, data_longest_piece(t->data, SPLIT_VALID));
     t->model = model_new(config, max_B, max_frames, &local);
     if (!comm_agree_error(&local)) {
         g_propagate_error(error, local);
@@ -140,14 +152,18 @@ static void new_head(trainer_t *t, const model_config_t *config) {
 static gboolean resume(trainer_t *t, const char *path, GError **error) {
     const shard_set_t *set = data_shards(t->data);
     g_auto(checkpoint_t) head = {0};
-    if (!run_read_head(path, &head, error) || !run_check_options(path, &head, t->options, error)) return FALSE;
+    if (!run_read_head(path, &head, error) || !run_check_options(path, &head, t->options, error))
+        return FALSE;
     if (strcmp(head.corpus_id, set->corpus_id) != 0) {
         g_set_error(error, TRAIN_ERROR, TRAIN_ERROR_DATA,
-                    "%s: was trained on corpus %.12s, %s holds corpus %.12s; give the same --data, or name another --output", path, head.corpus_id,
-                    t->options->data, set->corpus_id);
+                    "%s: was trained on corpus %.12s, %s holds corpus %.12s; give the same --data, or name "
+                    "another --output",
+                    path, head.corpus_id, t->options->data, set->corpus_id);
         return FALSE;
     }
-    if (!run_check_grid(path, &head, &set->grid, error) || !run_read_state(path, t->model, t->optimizer, error)) return FALSE;
+    if (!run_check_grid(path, &head, &set->grid, error) ||
+        !run_read_state(path, t->model, t->optimizer, error))
+        return FALSE;
     t->head.epoch = head.epoch;
     t->head.step = head.step;
     t->head.epoch_step = head.epoch_step;
@@ -162,7 +178,8 @@ static gboolean resume(trainer_t *t, const char *path, GError **error) {
 }
 
 static gboolean init_model(trainer_t *t, GError **error) {
-    g_autofree double *log_odds = g_new(double, t->head.model.tracks * t->head.model.planes * t->head.model.pitches);
+    g_autofree double *log_odds =
+        g_new(double, t->head.model.tracks * t->head.model.planes * t->head.model.pitches);
     if (!data_log_odds(t->data, log_odds, error)) return FALSE;
     model_init(t->model, t->head.seed);
     model_init_log_odds(t->model, log_odds);
@@ -193,14 +210,17 @@ static gboolean open_run(trainer_t *t, const model_config_t *config, GError **er
     }
     if (t->metrics) {
         g_autofree char *samples = describe_samples(t);
-        metrics_say(t->metrics, "%s: %s, %" G_GINT64_FORMAT " %s of %d an epoch, %zu weights, %d %s", options->data, samples, t->steps_per_epoch,
-                    g_dngettext(NULL, "step", "steps", (gulong)t->steps_per_epoch), options->batch, model_size(t->model), comm_size(),
+        metrics_say(t->metrics, "%s: %s, %" G_GINT64_FORMAT " %s of %d an epoch, %zu weights, %d %s",
+                    options->data, samples, t->steps_per_epoch,
+                    g_dngettext(NULL, "step", "steps", (gulong)t->steps_per_epoch), options->batch,
+                    model_size(t->model), comm_size(),
                     g_dngettext(NULL, "rank", "ranks", (gulong)comm_size()));
         g_autofree char *memory = rolls_describe(data_rolls(t->data));
         if (memory) metrics_say(t->metrics, "%s: %s", options->data, memory);
         if (path) metrics_say(t->metrics, "%s: going on after step %" G_GINT64_FORMAT, path, t->head.step);
         if (data_pieces(t->data, SPLIT_VALID) == 0)
-            metrics_say(t->metrics, "%s: holds no valid songs: the training loss decides what is best", options->data);
+            metrics_say(t->metrics, "%s: holds no valid songs: the training loss decides what is best",
+                        options->data);
     }
     return TRUE;
 }
@@ -215,7 +235,8 @@ static gboolean prepare(trainer_t *t, GError **error) {
                                  .memory = (size_t)options->data_memory << 20,
                                  .batch = (size_t)options->batch,
                                  .group_bytes = (size_t)options->shuffle_kib << 10,
-                                 .random_offsets = is_sequence(options) || strcmp(options->offsets, "random") == 0};
+                                 .random_offsets =
+                                     is_sequence(options) || strcmp(options->offsets, "random") == 0};
     model_config_t config;
     if (!options_context(options, &data_config.context, error) ||
         !options_transpose_range(options, &data_config.transpose_low, &data_config.transpose_high, error) ||
@@ -230,7 +251,8 @@ static gboolean prepare(trainer_t *t, GError **error) {
     t->steps_per_epoch = (t->samples + options->batch - 1) / options->batch;
     t->total_steps = t->steps_per_epoch * options->epochs;
     if (options->max_steps > 0) t->total_steps = MIN(t->total_steps, options->max_steps);
-    return schedule_init(&t->schedule, options, t->total_steps, error) && allocate(t, &config, error) && open_run(t, &config, error);
+    return schedule_init(&t->schedule, options, t->total_steps, error) && allocate(t, &config, error) &&
+           open_run(t, &config, error);
 }
 
 /* Gradient and plain losses of this rank's passes. */
@@ -262,29 +284,40 @@ static gboolean save_best(trainer_t *t, GError **error) {
     if (!t->best_waits) return TRUE;
     t->best_waits = FALSE;
     const checkpoint_t *head = t->best ? &t->best->head : NULL;
-    return flush_metrics(t, error) && run_write_checkpoint(t->options->output, head, t->best ? t->best->model : NULL,
-                                                           t->best ? t->best->optimizer : NULL, t->options->keep, TRUE, error);
+    return flush_metrics(t, error) &&
+           run_write_checkpoint(t->options->output, head, t->best ? t->best->model : NULL,
+                                t->best ? t->best->optimizer : NULL, t->options->keep, TRUE, error);
 }
 
-/* Sets the error of a step that is not finite. bad: on this rank. The same on all ranks. A best state that waits in memory is kept first: it was good. */
+/* Sets the error of a step that is not finite. bad: on this rank. The same on all ranks. A best state that
+ * waits in memory is kept first: it was good. */
 static void fail_not_finite(trainer_t *t, gboolean bad, const char *what, GError **error) {
     int culprit = comm_size() - (int)comm_max(bad ? comm_size() - comm_rank() : 0);
     if (t->best_waits && save_best(t, NULL)) t->saved_step = t->best_step;
     g_autofree char *where = culprit < comm_size() ? g_strdup_printf(" on rank %d", culprit) : g_strdup("");
     g_autofree char *kept = t->saved_step >= 0 ? checkpoint_path(t->options->output, t->saved_step) : NULL;
     g_set_error(error, TRAIN_ERROR, TRAIN_ERROR_NOT_FINITE,
-                "step %" G_GINT64_FORMAT ": the %s is not finite%s; lower --learning-rate or set --clip; %s%s", t->head.step + 1, what, where,
+                "step %" G_GINT64_FORMAT
+                ": the %s is not finite%s; lower --learning-rate or set --clip; %s%s",
+                t->head.step + 1, what, where,
                 kept ? "the last good checkpoint is " : "no checkpoint was written before", kept ? kept : "");
 }
 
-static gboolean loss_is_finite(const training_sums_t *sums) { return isfinite(sums->nll + sums->kl + sums->auxiliary) != 0; }
+static gboolean loss_is_finite(const training_sums_t *sums) {
+    return isfinite(sums->nll + sums->kl + sums->auxiliary) != 0;
+}
 
-/* Writes a checkpoint of the state as it is, and before it the best one that waits; best: that is the state. */
+/* Writes a checkpoint of the state as it is, and before it the best one that waits; best: that is the state.
+ */
 static gboolean save(trainer_t *t, gboolean best, GError **error) {
     if (best) t->best_waits = FALSE;
-    if (!save_best(t, error) || !flush_metrics(t, error) || !run_check_weights(t->options->output, &t->head, t->model, error)) return FALSE;
+    if (!save_best(t, error) || !flush_metrics(t, error) ||
+        !run_check_weights(t->options->output, &t->head, t->model, error))
+        return FALSE;
     t->head.seconds = t->earlier_seconds + seconds_since(t->start);
-    if (!run_write_checkpoint(t->options->output, &t->head, t->model, t->optimizer, t->options->keep, best, error)) return FALSE;
+    if (!run_write_checkpoint(t->options->output, &t->head, t->model, t->optimizer, t->options->keep, best,
+                              error))
+        return FALSE;
     t->saved_step = t->head.step;
     t->last_save = g_get_monotonic_time();
     t->unsaved = t->checkpoint_due = FALSE;
@@ -295,17 +328,20 @@ static gboolean save(trainer_t *t, gboolean best, GError **error) {
 static gboolean fail_to_read(trainer_t *t, GError **error) {
     if (t->unsaved) save(t, FALSE, NULL);
     g_autofree char *kept = t->saved_step >= 0 ? checkpoint_path(t->options->output, t->saved_step) : NULL;
-    g_prefix_error(error, "after step %" G_GINT64_FORMAT ", %s%s: ", t->head.step, kept ? "kept in " : "with no checkpoint", kept ? kept : "");
+    g_prefix_error(error, "after step %" G_GINT64_FORMAT ", %s%s: ", t->head.step,
+                   kept ? "kept in " : "with no checkpoint", kept ? kept : "");
     return FALSE;
 }
 
-/* One optimizer step, or none where a signal came first. sums: over all ranks. FALSE with an error: the same. */
+/* One optimizer step, or none where a signal came first. sums: over all ranks. FALSE with an error: the same.
+ */
 static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
     const options_t *options = t->options;
     checkpoint_t *head = &t->head;
     gint64 start = g_get_monotonic_time();
     passes_step_t global;
-    if (!passes_begin(t->passes, head->epoch, head->epoch_step, &global, error)) return fail_to_read(t, error);
+    if (!passes_begin(t->passes, head->epoch, head->epoch_step, &global, error))
+        return fail_to_read(t, error);
     *sums = (step_sums_t){.signal = global.stopped || stop_signal() != 0};
     if (global.stopped) return TRUE;
     const model_objective_t objective = schedule_objective(&t->schedule, head->step, global.scale);
@@ -313,7 +349,8 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
         sums->deadline = stop_deadline_near();
         sums->out_of_time = options->max_minutes > 0 && seconds_since(t->start) >= options->max_minutes * 60;
         sums->best_due = seconds_since(t->last_save) >= BEST_INTERVAL_S;
-        sums->checkpoint_due = t->checkpoint_minutes > 0 && seconds_since(t->last_save) >= t->checkpoint_minutes * 60;
+        sums->checkpoint_due =
+            t->checkpoint_minutes > 0 && seconds_since(t->last_save) >= t->checkpoint_minutes * 60;
     }
     compute_gradient(t, &objective, &sums->done);
     gboolean bad = !loss_is_finite(&sums->done);
@@ -333,7 +370,8 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
     }
     head->step++;
     head->epoch_step++;
-    for (size_t i = 0; i < sizeof sums->done / sizeof(double); i++) ((double *)&head->so_far)[i] += ((double *)&sums->done)[i];
+    for (size_t i = 0; i < sizeof sums->done / sizeof(double); i++)
+        ((double *)&head->so_far)[i] += ((double *)&sums->done)[i];
     t->best_due = sums->best_due > 0;
     t->unsaved = TRUE;
     if (t->metrics)
@@ -349,7 +387,8 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
     return TRUE;
 }
 
-/* Keeps the state as the best so far in memory: writing each of many quick epochs would take longer than training them. */
+/* Keeps the state as the best so far in memory: writing each of many quick epochs would take longer than
+ * training them. */
 static gboolean hold_best(trainer_t *t, GError **error) {
     if (!run_check_weights(t->options->output, &t->head, t->model, error)) return FALSE;
     t->head.seconds = t->earlier_seconds + seconds_since(t->start);
@@ -359,14 +398,18 @@ static gboolean hold_best(trainer_t *t, GError **error) {
     return TRUE;
 }
 
-static gboolean at_max_steps(const trainer_t *t) { return t->options->max_steps > 0 && t->head.step >= t->options->max_steps; }
+static gboolean at_max_steps(const trainer_t *t) {
+    return t->options->max_steps > 0 && t->head.step >= t->options->max_steps;
+}
 
 /* The weights' average is validated, where there is one. FALSE: a signal came, or see rolls_agree(). */
 static gboolean validate(trainer_t *t, evaluation_t *valid) {
     const double beta = t->options->beta, free_bits = t->options->free_bits;
     optimizer_swap_average(t->optimizer, t->model);
-    const gboolean done = t->piece_evaluator ? piece_evaluator_run(t->piece_evaluator, t->model, t->head.seed, beta, free_bits, valid)
-                                             : evaluator_run(t->evaluator, t->model, t->data, SPLIT_VALID, t->head.seed, beta, free_bits, valid);
+    const gboolean done = t->piece_evaluator ? piece_evaluator_run(t->piece_evaluator, t->model, t->head.seed,
+                                                                   beta, free_bits, valid)
+                                             : evaluator_run(t->evaluator, t->model, t->data, SPLIT_VALID,
+                                                             t->head.seed, beta, free_bits, valid);
     optimizer_swap_average(t->optimizer, t->model);
     return done;
 }
@@ -377,15 +420,17 @@ static double training_loss(const trainer_t *t) {
     return (sums->nll + t->options->beta * sums->kl) / sums->windows;
 }
 
-/* Validates where due, reports the epoch, and keeps the model where it is the best so far. last: the run ends here; where that is inside the epoch, the epoch
- * is not counted as done. *stopped: a signal came meanwhile and nothing has changed. */
+/* Validates where due, reports the epoch, and keeps the model where it is the best so far. last: the run ends
+ * here; where that is inside the epoch, the epoch is not counted as done. *stopped: a signal came meanwhile
+ * and nothing has changed. */
 static gboolean finish_epoch(trainer_t *t, gboolean last, gboolean *stopped, GError **error) {
     const options_t *options = t->options;
     checkpoint_t *head = &t->head;
     evaluation_t valid = {0};
     int64_t epoch = head->epoch + 1;
     gboolean whole = head->epoch_step == t->steps_per_epoch;
-    gboolean due = last || epoch % options->validate_every == 0 || epoch >= options->epochs || at_max_steps(t);
+    gboolean due =
+        last || epoch % options->validate_every == 0 || epoch >= options->epochs || at_max_steps(t);
     gboolean validates = due && data_pieces(t->data, SPLIT_VALID) > 0;
     *stopped = validates && !validate(t, &valid);
     if (*stopped) return rolls_agree(data_rolls(t->data), error) || fail_to_read(t, error);
@@ -417,7 +462,8 @@ static gboolean finish_epoch(trainer_t *t, gboolean last, gboolean *stopped, GEr
 static gboolean stopped_improving(const trainer_t *t) {
     const options_t *options = t->options;
     const checkpoint_t *head = &t->head;
-    return options->early_stopping > 0 && head->epoch_step == 0 && head->epoch % options->validate_every == 0 && head->best_epoch > 0 &&
+    return options->early_stopping > 0 && head->epoch_step == 0 &&
+           head->epoch % options->validate_every == 0 && head->best_epoch > 0 &&
            head->epoch - head->best_epoch >= options->early_stopping;
 }
 
@@ -442,17 +488,21 @@ static gboolean loop(trainer_t *t, stop_t *why, GError **error) {
             *why = STOP_AGAIN;
         else if (sums.out_of_time > 0)
             *why = STOP_DONE;
-        if (sums.checkpoint_due > 0 || (t->checkpoint_steps > 0 && head->step % t->checkpoint_steps == 0)) t->checkpoint_due = TRUE;
+        if (sums.checkpoint_due > 0 || (t->checkpoint_steps > 0 && head->step % t->checkpoint_steps == 0))
+            t->checkpoint_due = TRUE;
         gboolean ended = head->epoch_step == t->steps_per_epoch; /* finish_epoch() keeps what is due then */
         if (t->checkpoint_due && !ended && *why == GO_ON && !save(t, FALSE, error)) return FALSE;
     }
     return TRUE;
 }
 
-/* Validates an epoch that a run ends in, and keeps the last state. One that is to be submitted again hurries: it only keeps. */
+/* Validates an epoch that a run ends in, and keeps the last state. One that is to be submitted again hurries:
+ * it only keeps. */
 static gboolean finish(trainer_t *t, stop_t *why, GError **error) {
     gboolean stopped = FALSE;
-    if (*why == STOP_DONE && t->head.step > t->first_step && t->head.epoch_step > 0 && !finish_epoch(t, TRUE, &stopped, error)) return FALSE;
+    if (*why == STOP_DONE && t->head.step > t->first_step && t->head.epoch_step > 0 &&
+        !finish_epoch(t, TRUE, &stopped, error))
+        return FALSE;
     if (stopped) *why = STOP_AGAIN;
     if (t->best_waits && t->best_step == t->head.step) return save(t, TRUE, error);
     return !t->unsaved || save(t, FALSE, error);
@@ -464,14 +514,18 @@ static void close_run(trainer_t *t, stop_t why) {
     double seconds = seconds_since(t->start), peak_mib = (double)comm_max(usage.ru_maxrss) / 1024;
     int64_t steps = t->head.step - t->first_step;
     if (!t->metrics) return;
-    g_autofree char *kept = t->saved_step >= 0 ? checkpoint_path(t->options->output, t->saved_step) : g_strdup("no checkpoint");
-    if (why == STOP_AGAIN) metrics_say(t->metrics, "stopped early; submit the same command with --resume auto to go on");
-    if (steps == 0) metrics_say(t->metrics, "nothing left to do: raise --epochs, --max-steps or --early-stopping to train on");
+    g_autofree char *kept =
+        t->saved_step >= 0 ? checkpoint_path(t->options->output, t->saved_step) : g_strdup("no checkpoint");
+    if (why == STOP_AGAIN)
+        metrics_say(t->metrics, "stopped early; submit the same command with --resume auto to go on");
+    if (steps == 0)
+        metrics_say(t->metrics,
+                    "nothing left to do: raise --epochs, --max-steps or --early-stopping to train on");
     metrics_say(t->metrics,
                 "mpianist trainer " MPIANIST_VERSION ": %s at step %" G_GINT64_FORMAT ", %" G_GINT64_FORMAT
                 " %s in %.1f s on %d %s, %.0f MiB a rank at most",
-                kept, t->head.step, steps, g_dngettext(NULL, "step", "steps", (gulong)steps), seconds, comm_size(),
-                g_dngettext(NULL, "rank", "ranks", (gulong)comm_size()), peak_mib);
+                kept, t->head.step, steps, g_dngettext(NULL, "step", "steps", (gulong)steps), seconds,
+                comm_size(), g_dngettext(NULL, "rank", "ranks", (gulong)comm_size()), peak_mib);
 }
 
 static void clear(trainer_t *t) {
@@ -487,7 +541,10 @@ static void clear(trainer_t *t) {
 }
 
 int train_run(const options_t *options, GError **error) {
-    trainer_t t = {.options = options, .start = g_get_monotonic_time(), .last_save = g_get_monotonic_time(), .saved_step = -1};
+    trainer_t t = {.options = options,
+                   .start = g_get_monotonic_time(),
+                   .last_save = g_get_monotonic_time(),
+                   .saved_step = -1};
     stop_t why = GO_ON;
     gboolean done = prepare(&t, error);
     if (done) {

@@ -1,10 +1,11 @@
-/* vae_dense: the seed's dense VAE. Owns the order of its layers and their activations; the arithmetic is in ops, the objective in model. The first
- * layer reads bits and never sees an unpacked window. */
+/* vae_dense: the seed's dense VAE. Owns the order of its layers and their activations; the arithmetic is in
+ * ops, the objective in model. The first layer reads bits and never sees an unpacked window. */
 #include "trainer/vae_dense.h"
 
 enum { MAX_SIDE = 1 << 20 };
 
-/* All arrays of activations are [max_B, outputs of their layer]; gradients of activations share two buffers of the widest hidden layer. */
+/* All arrays of activations are [max_B, outputs of their layer]; gradients of activations share two buffers
+ * of the widest hidden layer. */
 typedef struct {
     size_t n;            /* hidden layers a side */
     size_t cells, units; /* units: model_dropout_units() */
@@ -45,12 +46,14 @@ static gboolean check(const model_config_t *config, size_t max_B, size_t max_fra
     }
     if ((double)max_B * (double)widest <= (double)INT32_MAX) return TRUE;
     g_set_error(error, MODEL_ERROR, MODEL_ERROR_SIZE,
-                "model: a batch of %zu windows of %zu cells is too large; choose a smaller batch, a shorter window or more accumulation", max_B,
-                model_cells(config));
+                "model: a batch of %zu windows of %zu cells is too large; choose a smaller batch, a shorter "
+                "window or more accumulation",
+                max_B, model_cells(config));
     return FALSE;
 }
 
-static void *create(const model_config_t *config, const model_blocks_t *blocks, size_t max_B, size_t max_frames, GError **error) {
+static void *create(const model_config_t *config, const model_blocks_t *blocks, size_t max_B,
+                    size_t max_frames, GError **error) {
     (void)max_frames;
     (void)error;
     vae_dense_t *vae = g_new0(vae_dense_t, 1);
@@ -92,7 +95,8 @@ static void destroy(void *state) {
 }
 
 /* Hidden layers are silenced by `first`, their place among all that dropout may silence. */
-static void activate(const vae_dense_t *vae, real_t *y, const model_dropout_t *dropout, size_t first, size_t B, size_t N) {
+static void activate(const vae_dense_t *vae, real_t *y, const model_dropout_t *dropout, size_t first,
+                     size_t B, size_t N) {
     ops_relu(y, B * N);
     if (dropout->keep) ops_dropout(y, dropout->keep + first, vae->units, (real_t)(1 / dropout->rate), B, N);
 }
@@ -103,13 +107,15 @@ static void activate_backward(const real_t *y, real_t *dy, const model_dropout_t
     if (dropout->keep) ops_scale(dy, (real_t)(1 / dropout->rate), n);
 }
 
-static void encode(void *state, const ops_bits_t *x, const model_dropout_t *dropout, real_t *mu, real_t *logvar) {
+static void encode(void *state, const ops_bits_t *x, const model_dropout_t *dropout, real_t *mu,
+                   real_t *logvar) {
     vae_dense_t *vae = state;
     size_t unit = 0;
     const linear_t *first = &vae->encoder[0];
     const size_t B = x->B;
     ops_list_active(x, vae->start, vae->window);
-    ops_linear_bits(vae->start, vae->window, first->W, first->bias, vae->encoded[0], B, first->inputs, first->outputs);
+    ops_linear_bits(vae->start, vae->window, first->W, first->bias, vae->encoded[0], B, first->inputs,
+                    first->outputs);
     activate(vae, vae->encoded[0], dropout, unit, B, first->outputs);
     for (size_t i = 1; i < vae->n; i++) {
         unit += vae->encoder[i - 1].outputs;
@@ -131,7 +137,8 @@ static void decode(void *state, const real_t *z, const model_dropout_t *dropout,
     linear_forward(&vae->output, vae->decoded[vae->n - 1], logits, B);
 }
 
-static void decode_backward(void *state, const real_t *z, const model_dropout_t *dropout, const real_t *dlogits, real_t *dz, size_t B) {
+static void decode_backward(void *state, const real_t *z, const model_dropout_t *dropout,
+                            const real_t *dlogits, real_t *dz, size_t B) {
     vae_dense_t *vae = state;
     real_t *dy = vae->dwide[0], *dx = vae->dwide[1];
     linear_backward(&vae->output, vae->decoded[vae->n - 1], dlogits, dy, 0, B);
@@ -144,7 +151,8 @@ static void decode_backward(void *state, const real_t *z, const model_dropout_t 
     }
 }
 
-static void encode_backward(void *state, const model_dropout_t *dropout, const real_t *dmu, const real_t *dlogvar, size_t B) {
+static void encode_backward(void *state, const model_dropout_t *dropout, const real_t *dmu,
+                            const real_t *dlogvar, size_t B) {
     vae_dense_t *vae = state;
     const linear_t *first = &vae->encoder[0];
     real_t *dy = vae->dwide[0], *dx = vae->dwide[1];
@@ -158,7 +166,8 @@ static void encode_backward(void *state, const model_dropout_t *dropout, const r
         dx = swap;
     }
     activate_backward(vae->encoded[0], dy, dropout, B * first->outputs);
-    ops_linear_bits_backward(vae->start, vae->window, dy, first->dW, first->dbias, B, first->inputs, first->outputs);
+    ops_linear_bits_backward(vae->start, vae->window, dy, first->dW, first->dbias, B, first->inputs,
+                             first->outputs);
 }
 
 const model_kind_ops_t vae_dense_kind = {

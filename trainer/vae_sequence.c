@@ -1,5 +1,5 @@
-/* vae_sequence: owns the layers of the sequence model: their table, names and first values, and the small functions that training and streaming share. Refuses sizes
- * that cannot be. */
+/* vae_sequence: owns the layers of the sequence model: their table, names and first values, and the small
+ * functions that training and streaming share. Refuses sizes that cannot be. */
 #include "trainer/vae_sequence.h"
 
 #include <math.h>
@@ -33,17 +33,20 @@ static gboolean check(const model_config_t *config, size_t max_B, size_t max_fra
         {"frames a pass", max_frames, 1, INT32_MAX},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(ranges); i++)
-        if (!model_check_range(ranges[i].what, ranges[i].value, ranges[i].lowest, ranges[i].highest, error)) return FALSE;
+        if (!model_check_range(ranges[i].what, ranges[i].value, ranges[i].lowest, ranges[i].highest, error))
+            return FALSE;
     if (config->loss != LOSS_BCE) {
-        g_set_error(error, MODEL_ERROR, MODEL_ERROR_SIZE, "model: the sequence model has a likelihood, no squared error; use --loss bce");
+        g_set_error(error, MODEL_ERROR, MODEL_ERROR_SIZE,
+                    "model: the sequence model has a likelihood, no squared error; use --loss bce");
         return FALSE;
     }
     const size_t rows = max_frames + max_B * sizes->segment;
     const size_t widest = MAX(head_columns(config), MAX(4 * sizes->state, sizes->segment * sizes->sketch));
     if ((double)rows * (double)widest <= MAX_ELEMENTS) return TRUE;
     g_set_error(error, MODEL_ERROR, MODEL_ERROR_SIZE,
-                "model: a pass of %zu frames with %zu values each is too large; choose a smaller batch, shorter --chunk or more accumulation", rows,
-                widest);
+                "model: a pass of %zu frames with %zu values each is too large; choose a smaller batch, "
+                "shorter --chunk or more accumulation",
+                rows, widest);
     return FALSE;
 }
 
@@ -68,7 +71,8 @@ static void add_latent_layers(const model_config_t *config, GArray *table) {
     model_add_linear(table, "sketch.0", Z, sizes->sketch_hidden);
     model_add_linear(table, "sketch.1", sizes->sketch_hidden, sizes->segment * U);
     model_add_linear(table, "auxiliary", U, D);
-    model_add_param(table, "decoder.sketch", "weight", U, GATES * sizes->state, (param_init_t){.bound = 1.0 / sqrt((double)sizes->state)});
+    model_add_param(table, "decoder.sketch", "weight", U, GATES * sizes->state,
+                    (param_init_t){.bound = 1.0 / sqrt((double)sizes->state)});
 }
 
 static void lay_out(const model_config_t *config, GArray *table) {
@@ -76,7 +80,8 @@ static void lay_out(const model_config_t *config, GArray *table) {
     const size_t H = sizes->state, U = config->latent ? sizes->sketch : 0;
     if (config->latent) add_latent_layers(config, table);
     add_gru(table, "decoder.input", "decoder", model_cells(config), H);
-    model_add_param(table, "decoder.phase", "weight", sizes->segment, GATES * H, (param_init_t){.bound = 1.0 / sqrt((double)H)});
+    model_add_param(table, "decoder.phase", "weight", sizes->segment, GATES * H,
+                    (param_init_t){.bound = 1.0 / sqrt((double)H)});
     model_add_param(table, "decoder.start", "state", 1, H, (param_init_t){0});
     model_add_linear(table, "head.output", H + U, head_columns(config));
     head_lay_out(config, table);
@@ -93,7 +98,8 @@ static gru_t find_gru(const model_blocks_t *blocks, const char *name) {
     return gru;
 }
 
-gboolean sequence_net_init(sequence_net_t *net, const model_config_t *config, const model_blocks_t *blocks, GError **error) {
+gboolean sequence_net_init(sequence_net_t *net, const model_config_t *config, const model_blocks_t *blocks,
+                           GError **error) {
     const sequence_sizes_t *sizes = &config->sequence;
     *net = (sequence_net_t){.config = *config,
                             .Z = config->latent,
@@ -108,7 +114,8 @@ gboolean sequence_net_init(sequence_net_t *net, const model_config_t *config, co
         net->encoder[0] = find_gru(blocks, "encoder.forward");
         net->encoder[1] = find_gru(blocks, "encoder.backward");
         linear_t *const pairs[] = {net->posterior, net->prior, net->sketch};
-        static const char *const names[][2] = {{"posterior.0", "posterior.1"}, {"prior.0", "prior.1"}, {"sketch.0", "sketch.1"}};
+        static const char *const names[][2] = {
+            {"posterior.0", "posterior.1"}, {"prior.0", "prior.1"}, {"sketch.0", "sketch.1"}};
         for (size_t i = 0; i < G_N_ELEMENTS(pairs); i++)
             for (size_t j = 0; j < 2; j++) pairs[i][j] = model_find_linear(blocks, names[i][j]);
         net->auxiliary = model_find_linear(blocks, "auxiliary");
@@ -155,15 +162,16 @@ void sequence_mlp_forward(const linear_t layers[2], const real_t *x, real_t *hid
     linear_forward(&layers[1], hidden, y, B);
 }
 
-void sequence_mlp_backward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *dhidden, const real_t *dy, real_t *dx, int add_dx,
-                           size_t B) {
+void sequence_mlp_backward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *dhidden,
+                           const real_t *dy, real_t *dx, int add_dx, size_t B) {
     const size_t n = B * layers[0].outputs;
     linear_backward(&layers[1], hidden, dy, dhidden, 0, B);
     for (size_t i = 0; i < n; i++) dhidden[i] *= 1 - hidden[i] * hidden[i];
     linear_backward(&layers[0], x, dhidden, dx, add_dx, B);
 }
 
-void sequence_sketch_forward(const sequence_net_t *net, const real_t *z, real_t *hidden, real_t *u, size_t B) {
+void sequence_sketch_forward(const sequence_net_t *net, const real_t *z, real_t *hidden, real_t *u,
+                             size_t B) {
     sequence_mlp_forward(net->sketch, z, hidden, u, B);
     tanh_rows(u, B * net->S * net->U);
 }
@@ -173,25 +181,33 @@ void sequence_split_moments(const real_t *moments, real_t *mu, real_t *logvar, s
         memcpy(mu + b * Z, moments + 2 * b * Z, Z * sizeof *mu);
         for (size_t i = 0; i < Z; i++) {
             const real_t raw = moments[(2 * b + 1) * Z + i];
-            logvar[b * Z + i] = raw < SEQUENCE_LOGVAR_MIN ? SEQUENCE_LOGVAR_MIN : raw > SEQUENCE_LOGVAR_MAX ? SEQUENCE_LOGVAR_MAX : raw;
+            logvar[b * Z + i] = raw < SEQUENCE_LOGVAR_MIN   ? SEQUENCE_LOGVAR_MIN
+                                : raw > SEQUENCE_LOGVAR_MAX ? SEQUENCE_LOGVAR_MAX
+                                                            : raw;
         }
     }
 }
 
-void sequence_kl(const real_t *mu_q, const real_t *lv_q, const real_t *mu_p, const real_t *lv_p, double *kl, size_t B, size_t Z) {
+void sequence_kl(const real_t *mu_q, const real_t *lv_q, const real_t *mu_p, const real_t *lv_p, double *kl,
+                 size_t B, size_t Z) {
     for (size_t b = 0; b < B; b++) {
         double sum = 0;
         for (size_t i = b * Z; i < (b + 1) * Z; i++) {
-            const double distance = (double)mu_q[i] - (double)mu_p[i], gap = (double)lv_q[i] - (double)lv_p[i];
+            const double distance = (double)mu_q[i] - (double)mu_p[i],
+                         gap = (double)lv_q[i] - (double)lv_p[i];
             sum += distance * distance * exp(-(double)lv_p[i]) + expm1(gap) - gap;
         }
         kl[b] = 0.5 * sum;
     }
 }
 
-const sequence_net_t *model_sequence_net(const model_t *model) { return sequence_train_net(model_state(model)); }
+const sequence_net_t *model_sequence_net(const model_t *model) {
+    return sequence_train_net(model_state(model));
+}
 
-const real_t *model_segment_means(const model_t *model, size_t *n) { return sequence_train_means(model_state(model), n); }
+const real_t *model_segment_means(const model_t *model, size_t *n) {
+    return sequence_train_means(model_state(model), n);
+}
 
 const model_kind_ops_t vae_sequence_kind = {
     .name = "sequence",

@@ -1,14 +1,18 @@
-/* vae_sequence: a VAE that writes music frame by frame. Frames x_1 .. x_T of a piece, S to a segment, one latent z a segment:
+/* vae_sequence: a VAE that writes music frame by frame. Frames x_1 .. x_T of a piece, S to a segment, one
+ * latent z a segment:
  *
- *     encoder    e = a GRU's last state in each direction over the segment's frames; mu, logvar = W2 tanh(W1 e + b1) + b2, logvar in [-8, 4]; z = mu + exp(logvar / 2) eps
- *     prior      the same form from the decoder's state h before the segment's first frame: the decoder itself goes on with a piece
- *     sketch     u_1 .. u_S = tanh(tanh(z A + a) B + b), features of the segment's frames
- *     decoder    a GRU over the whole piece from a learned state: input x_(t-1) (hidden whole by input dropout), t mod S, u_t
- *     head       o = dropout(h_t), u_t; the frame's cells given o, each other and the frames before (trainer/head.h), these hidden in whole segments by lag dropout
- *     auxiliary  binary cross-entropy of u_t W + b against x_t, in training only: it keeps the latent useful
+ *     encoder    e = a GRU's last state in each direction over the segment's frames; mu, logvar = W2 tanh(W1
+ * e + b1) + b2, logvar in [-8, 4]; z = mu + exp(logvar / 2) eps prior      the same form from the decoder's
+ * state h before the segment's first frame: the decoder itself goes on with a piece sketch     u_1 .. u_S =
+ * tanh(tanh(z A + a) B + b), features of the segment's frames decoder    a GRU over the whole piece from a
+ * learned state: input x_(t-1) (hidden whole by input dropout), t mod S, u_t head       o = dropout(h_t),
+ * u_t; the frame's cells given o, each other and the frames before (trainer/head.h), these hidden in whole
+ * segments by lag dropout auxiliary  binary cross-entropy of u_t W + b against x_t, in training only: it
+ * keeps the latent useful
  *
- * GRU as in trainer/gru.h; z ~ N(prior); KL between two diagonal normals (Kingma & Welling 2014, appendix B). latent 0: no encoder, prior, sketch and auxiliary:
- * an autoregressive model, RNN-NADE (Boulanger-Lewandowski et al. 2012). */
+ * GRU as in trainer/gru.h; z ~ N(prior); KL between two diagonal normals (Kingma & Welling 2014, appendix B).
+ * latent 0: no encoder, prior, sketch and auxiliary: an autoregressive model, RNN-NADE (Boulanger-Lewandowski
+ * et al. 2012). */
 #ifndef MPIANIST_TRAINER_VAE_SEQUENCE_H
 #define MPIANIST_TRAINER_VAE_SEQUENCE_H
 
@@ -18,7 +22,8 @@
 #define SEQUENCE_LOGVAR_MIN (-8)
 #define SEQUENCE_LOGVAR_MAX 4
 
-/* All layers, pointing into the model's blocks. Where latent is 0 only input, phase, decoder, h0, output and head are there. */
+/* All layers, pointing into the model's blocks. Where latent is 0 only input, phase, decoder, h0, output and
+ * head are there. */
 typedef struct {
     model_config_t config;
     size_t Z, S, H, E, U, D;   /* U = 0 where latent is 0 */
@@ -38,16 +43,19 @@ typedef struct {
 } sequence_net_t;
 
 /* FALSE with MODEL_ERROR_MEMORY set. */
-gboolean sequence_net_init(sequence_net_t *net, const model_config_t *config, const model_blocks_t *blocks, GError **error);
+gboolean sequence_net_init(sequence_net_t *net, const model_config_t *config, const model_blocks_t *blocks,
+                           GError **error);
 void sequence_net_clear(sequence_net_t *net);
 
-/* tanh between two layers: y [B, outputs of the second]; hidden [B, outputs of the first] is kept for the gradient. */
+/* tanh between two layers: y [B, outputs of the second]; hidden [B, outputs of the first] is kept for the
+ * gradient. */
 void sequence_mlp_forward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *y, size_t B);
 /* dy [B, ...] to dx [B, inputs] (added to where add_dx); dhidden: scratch of hidden's shape. */
-void sequence_mlp_backward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *dhidden, const real_t *dy, real_t *dx, int add_dx,
-                           size_t B);
+void sequence_mlp_backward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *dhidden,
+                           const real_t *dy, real_t *dx, int add_dx, size_t B);
 
-/* First values that the table cannot say: logvar of the posterior at -3, narrow; a prior near N(0, 1); biases at the log-odds [D]. */
+/* First values that the table cannot say: logvar of the posterior at -3, narrow; a prior near N(0, 1); biases
+ * at the log-odds [D]. */
 void sequence_net_start(const sequence_net_t *net);
 void sequence_net_start_log_odds(const sequence_net_t *net, const double *log_odds);
 
@@ -57,11 +65,13 @@ void sequence_sketch_forward(const sequence_net_t *net, const real_t *z, real_t 
 /* [B, 2 Z] to mu and logvar [B, Z], logvar clamped. */
 void sequence_split_moments(const real_t *moments, real_t *mu, real_t *logvar, size_t B, size_t Z);
 /* KL( N(mu_q, e^lv_q) || N(mu_p, e^lv_p) ) of each row, nats. */
-void sequence_kl(const real_t *mu_q, const real_t *lv_q, const real_t *mu_p, const real_t *lv_p, double *kl, size_t B, size_t Z);
+void sequence_kl(const real_t *mu_q, const real_t *lv_q, const real_t *mu_p, const real_t *lv_p, double *kl,
+                 size_t B, size_t Z);
 
 /* The net of a model of this kind. */
 const sequence_net_t *model_sequence_net(const model_t *model);
-/* mu [n, Z] of all n segments of the last model_forward() or model_train(), in no order that means something; NULL without a latent. Valid until the next. */
+/* mu [n, Z] of all n segments of the last model_forward() or model_train(), in no order that means something;
+ * NULL without a latent. Valid until the next. */
 const real_t *model_segment_means(const model_t *model, size_t *n);
 
 extern const model_kind_ops_t vae_sequence_kind;

@@ -1,4 +1,5 @@
-/* Linked into programs of the sanitizer build: MPI's modules stay loaded to the end, so that tests/leaks.supp can name them in reports of leaks. */
+/* Linked into programs of the sanitizer build: MPI's modules stay loaded to the end, so that tests/leaks.supp
+ * can name them in reports of leaks. */
 int dlclose(void *handle);
 
 int dlclose(void *handle) {

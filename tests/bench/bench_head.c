@@ -1,5 +1,6 @@
-/* Times the head on one thread: microseconds a row (a frame) of its training pass, its score, a draw and its plain twin, over voices that move by chance. Not a test.
- * make build/release/tests/bench/bench_head && build/release/tests/bench/bench_head [seconds a figure] */
+/* Times the head on one thread: microseconds a row (a frame) of its training pass, its score, a draw and its
+ * plain twin, over voices that move by chance. Not a test. make build/release/tests/bench/bench_head &&
+ * build/release/tests/bench/bench_head [seconds a figure] */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,10 @@ static void fill_frames(const model_config_t *config, double move, uint8_t *bits
             size_t pitch = 0;
             for (size_t t = 0; t < context + ROWS; t++) {
                 const gboolean moves = t == 0 || rng_uniform(&rng, element++) < move;
-                if (moves) pitch = rng_uniform(&rng, element) < 0.1 ? SIZE_MAX : 15 + 10 * voice + (size_t)rng_below(&rng, element + 1, 15);
+                if (moves)
+                    pitch = rng_uniform(&rng, element) < 0.1
+                                ? SIZE_MAX
+                                : 15 + 10 * voice + (size_t)rng_below(&rng, element + 1, 15);
                 element += 2;
                 if (pitch == SIZE_MAX) continue;
                 uint8_t *byte = bits + (t * config->tracks + k) * row + pitch / 8;
@@ -62,31 +66,36 @@ static double fastest(bench_t *b, void (*call)(bench_t *), size_t rows, double s
 }
 
 static void run(size_t K, size_t L, double move, double seconds) {
-    const model_config_t config = {.kind = MODEL_SEQUENCE,
-                                   .tracks = K,
-                                   .planes = L,
-                                   .pitches = 88,
-                                   .sequence = {.nade = 64, .tied = 32, .lags = {1, 2, 4}, .n_lags = 3, .order = {0, 1, 2, 3}}};
+    const model_config_t config = {
+        .kind = MODEL_SEQUENCE,
+        .tracks = K,
+        .planes = L,
+        .pitches = 88,
+        .sequence = {.nade = 64, .tied = 32, .lags = {1, 2, 4}, .n_lags = 3, .order = {0, 1, 2, 3}}};
     g_autoptr(GArray) table = g_array_new(FALSE, FALSE, sizeof(param_t));
     head_lay_out(&config, table);
     const param_t *last = &g_array_index(table, param_t, table->len - 1);
-    const size_t size = last->offset + last->rows * last->cols, columns = head_columns(&config), bytes = model_frame_bytes(&config),
-                 context = model_context(&config);
+    const size_t size = last->offset + last->rows * last->cols, columns = head_columns(&config),
+                 bytes = model_frame_bytes(&config), context = model_context(&config);
     real_t *params = ops_new_block(size), *gradient = ops_new_block(size);
     g_autofree uint8_t *bits = g_malloc0((context + ROWS) * bytes);
-    bench_t b = {.columns = columns, .pre = ops_new_block(ROWS * columns), .scratch = ops_new_block(ROWS * columns)};
+    bench_t b = {
+        .columns = columns, .pre = ops_new_block(ROWS * columns), .scratch = ops_new_block(ROWS * columns)};
     const rng_t rng = rng_make(1, RNG_NOISE, 0, 0);
     rng_normal(&rng, params, size);
     rng_normal(&rng, b.pre, ROWS * columns);
     for (size_t i = 0; i < size; i++) params[i] *= 0.05f;
-    for (size_t i = 0; i < ROWS * columns; i++) b.pre[i] -= i % columns < columns - 64 ? 3 : 0; /* sparse draws */
+    for (size_t i = 0; i < ROWS * columns; i++)
+        b.pre[i] -= i % columns < columns - 64 ? 3 : 0; /* sparse draws */
     fill_frames(&config, move, bits);
     for (size_t r = 0; r < ROWS; r++) b.frames[r] = bits + (context + r) * bytes;
     b.drawn = bits + (context + ROWS - 1) * bytes;
-    b.head = head_new(&config, &(model_blocks_t){&g_array_index(table, param_t, 0), table->len, params, gradient}, NULL);
-    printf("tracks %zu, planes %zu, voices move %3.0f %% of frames: train %6.2f, score %6.2f, draw %6.2f, plain twin %8.0f us a row\n", K, L,
-           100 * move, fastest(&b, train, ROWS, seconds), fastest(&b, score, ROWS, seconds), fastest(&b, draw, 100, seconds),
-           fastest(&b, plain, 1, seconds));
+    b.head = head_new(
+        &config, &(model_blocks_t){&g_array_index(table, param_t, 0), table->len, params, gradient}, NULL);
+    printf("tracks %zu, planes %zu, voices move %3.0f %% of frames: train %6.2f, score %6.2f, draw %6.2f, "
+           "plain twin %8.0f us a row\n",
+           K, L, 100 * move, fastest(&b, train, ROWS, seconds), fastest(&b, score, ROWS, seconds),
+           fastest(&b, draw, 100, seconds), fastest(&b, plain, 1, seconds));
     head_free(b.head);
     free(params);
     free(gradient);

@@ -1,10 +1,14 @@
-/* bench_step STEPS [options of trainer] --data BATCH --output CHECKPOINT: times training steps of the model that the options ask for, on one thread. Not a test:
- * tests/bench/against_pytorch.py builds the batch and runs it.
+/* bench_step STEPS [options of trainer] --data BATCH --output CHECKPOINT: times training steps of the model
+ * that the options ask for, on one thread. Not a test: tests/bench/against_pytorch.py builds the batch and
+ * runs it.
  *
- * STEPS 0 writes the first weights to CHECKPOINT and reads no BATCH. Else a JSON line is printed: `checks`, losses, norm of gradient and of the average of the weights of the first
- * steps, with the noise of BATCH; then, each step with noise of its own, `step_ms`, and the median of what the gradient takes of it; milliseconds of processor time.
+ * STEPS 0 writes the first weights to CHECKPOINT and reads no BATCH. Else a JSON line is printed: `checks`,
+ * losses, norm of gradient and of the average of the weights of the first steps, with the noise of BATCH;
+ * then, each step with noise of its own, `step_ms`, and the median of what the gradient takes of it;
+ * milliseconds of processor time.
  *
- * BATCH, little-endian, arrays as in batch_t: uint32 T, uint32 valid, float32 eps, uint8 bits and, of the sequence model, uint8 keep_input and keep_state. */
+ * BATCH, little-endian, arrays as in batch_t: uint32 T, uint32 valid, float32 eps, uint8 bits and, of the
+ * sequence model, uint8 keep_input and keep_state. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +36,9 @@ typedef struct {
     uint64_t *samples;
 } bench_t;
 
-static int compare(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
+static int compare(const void *a, const void *b) {
+    return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
+}
 
 static double median(double *x, size_t n) {
     qsort(x, n, sizeof *x, compare);
@@ -48,7 +54,8 @@ static const void *take(const char **at, size_t bytes) {
 
 /* Returns the frames that count. */
 static size_t read_batch(bench_t *bench, GError **error) {
-    const size_t B = (size_t)bench->options->batch, Z = bench->config.latent, S = bench->config.sequence.segment;
+    const size_t B = (size_t)bench->options->batch, Z = bench->config.latent,
+                 S = bench->config.sequence.segment;
     gsize length;
     if (!g_file_get_contents(bench->options->data, &bench->file, &length, error)) return 0;
     const char *at = bench->file;
@@ -56,14 +63,16 @@ static size_t read_batch(bench_t *bench, GError **error) {
     batch_t *batch = &bench->batch;
     *batch = (batch_t){.B = B, .T = T, .valid = take(&at, B * sizeof(uint32_t)), .keep_rate = 1};
     batch->eps = take(&at, B * (bench->sequence ? (T + S - 1) / S : 1) * Z * sizeof(float));
-    batch->bits = take(&at, B * ((bench->sequence ? model_context(&bench->config) : 0) + T) * model_frame_bytes(&bench->config));
+    batch->bits = take(&at, B * ((bench->sequence ? model_context(&bench->config) : 0) + T) *
+                                model_frame_bytes(&bench->config));
     if (bench->sequence) {
         batch->keep_input = take(&at, B * T);
         batch->keep_state = take(&at, B * T * bench->config.sequence.state);
         batch->keep_rate = 1 - bench->options->dropout;
     }
     if (at != bench->file + length) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s: %zu bytes, %zu expected", bench->options->data, length, (size_t)(at - bench->file));
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s: %zu bytes, %zu expected",
+                    bench->options->data, length, (size_t)(at - bench->file));
         return 0;
     }
     size_t frames = 0;
@@ -87,7 +96,10 @@ static gboolean set_up(bench_t *bench, size_t frames, GError **error) {
     else
         bench->eps = g_new(real_t, B * bench->config.latent);
     const double scale = 1.0 / (double)(bench->sequence ? frames : B);
-    bench->objective = (model_objective_t){.beta = options->beta, .free_bits = options->free_bits, .auxiliary = options->auxiliary, .scale = scale};
+    bench->objective = (model_objective_t){.beta = options->beta,
+                                           .free_bits = options->free_bits,
+                                           .auxiliary = options->auxiliary,
+                                           .scale = scale};
     return TRUE;
 }
 
@@ -101,7 +113,8 @@ static void clear(bench_t *bench) {
 }
 
 static gboolean write_start(const bench_t *bench, const grid_t *grid, GError **error) {
-    g_auto(checkpoint_t) head = {.model = bench->config, .grid = *grid, .tempo_bpm = 120, .meter = {0, 4, 4}, .best = INFINITY};
+    g_auto(checkpoint_t) head = {
+        .model = bench->config, .grid = *grid, .tempo_bpm = 120, .meter = {0, 4, 4}, .best = INFINITY};
     head.options = options_to_text(bench->options);
     memset(head.corpus_id, '0', sizeof head.corpus_id - 1);
     return checkpoint_write(bench->options->output, &head, bench->model, bench->optimizer, error);
@@ -125,7 +138,9 @@ static model_losses_t compute_gradient(bench_t *bench) {
     return losses;
 }
 
-static double update(bench_t *bench) { return optimizer_step(bench->optimizer, bench->model, bench->options->learning_rate); }
+static double update(bench_t *bench) {
+    return optimizer_step(bench->optimizer, bench->model, bench->options->learning_rate);
+}
 
 static double norm_of(const real_t *x, size_t n) {
     double squares = 0;
@@ -138,8 +153,10 @@ static void print_checks(bench_t *bench) {
     for (int i = 0; i < CHECKS; i++) {
         const model_losses_t losses = compute_gradient(bench);
         const double norm = update(bench);
-        printf("%s{\"nll\": %.9g, \"kl\": %.9g, \"auxiliary\": %.9g, \"norm\": %.9g", i ? ", " : "", losses.nll, losses.kl, losses.auxiliary, norm);
-        if (bench->optimizer->average) printf(", \"average\": %.9g", norm_of(bench->optimizer->average, bench->optimizer->n));
+        printf("%s{\"nll\": %.9g, \"kl\": %.9g, \"auxiliary\": %.9g, \"norm\": %.9g", i ? ", " : "",
+               losses.nll, losses.kl, losses.auxiliary, norm);
+        if (bench->optimizer->average)
+            printf(", \"average\": %.9g", norm_of(bench->optimizer->average, bench->optimizer->n));
         printf("}");
     }
 }

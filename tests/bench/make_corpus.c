@@ -37,7 +37,8 @@ static void put_track(GByteArray *out, GRand *random, guint beats, guint8 channe
 /* The bytes of file `number`. Owner: caller. */
 static GByteArray *make_file(guint32 number) {
     const guint32 kind = number % 100;
-    const gboolean copy = number >= 100 && kind >= 10 && kind < 13, transposed = number >= 100 && kind >= 13 && kind < 16;
+    const gboolean copy = number >= 100 && kind >= 10 && kind < 13,
+                   transposed = number >= 100 && kind >= 13 && kind < 16;
     const guint32 source = copy || transposed ? number - 50 : number;
     g_autoptr(GRand) random = g_rand_new_with_seed(source);
     const guint beats = 4 * (guint)g_rand_int_range(random, 4, 17);
@@ -51,7 +52,8 @@ static GByteArray *make_file(guint32 number) {
 }
 
 static gboolean write_file(const char *folder, guint32 number) {
-    g_autofree char *inner = g_strdup_printf("%s/%03u", folder, number / FOLDER_FILES), *path = g_strdup_printf("%s/%06u.mid", inner, number);
+    g_autofree char *inner = g_strdup_printf("%s/%03u", folder, number / FOLDER_FILES),
+                    *path = g_strdup_printf("%s/%06u.mid", inner, number);
     if (number % FOLDER_FILES == 0) g_mkdir_with_parents(inner, 0777);
     g_autoptr(GByteArray) bytes = make_file(number);
     FILE *file = fopen(path, "w");

@@ -50,8 +50,10 @@ LINK     := $(CC) $(OPTIMIZE) $(LDFLAGS)
 # One short line a file; V=1 shows the commands.
 quiet = $(if $(V),,@echo '  $(1) $@' &&)
 
-objects = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(1)/main.c,$(wildcard $(1)/*.c)))
+# The objects of folders and of the folders in them, but main.o.
+objects = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c,$(foreach folder,$(1),$(wildcard $(folder)/*.c $(folder)/*/*.c))))
 LIBPREPROCESS := $(BUILD)/libpreprocess.a
+LIBMODEL      := $(BUILD)/libmodel.a
 LIBTRAINER    := $(BUILD)/libtrainer.a
 LIBSAMPLER    := $(BUILD)/libsampler.a
 PROGRAMS      := $(addprefix $(BIN)/,preprocess trainer sampler)
@@ -72,56 +74,61 @@ $(BUILD)/%.o: %.c $(VENDORS)
 	$(call quiet,CC) $(COMPILE) -c -o $@ $<
 
 # Their results go through the averaging of gradients, so ranks stay equal however they round: multiply and add may be one instruction.
-$(addprefix $(BUILD)/trainer/,gru.o): COMPILE += -ffp-contract=fast
+$(BUILD)/trainer/model/gru.o: COMPILE += -ffp-contract=fast
 
 $(LIBPREPROCESS): $(call objects,preprocess)
-$(LIBTRAINER): $(call objects,trainer)
+# The model and its file are all of the trainer that the sampler links.
+$(LIBMODEL): $(call objects,trainer/model trainer/checkpoint)
+$(LIBTRAINER): $(filter-out $(call objects,trainer/model trainer/checkpoint),$(call objects,trainer))
 $(LIBSAMPLER): $(call objects,sampler)
 $(BUILD)/lib%.a:
 	@rm -f $@
 	$(call quiet,AR) $(AR) rcs $@ $^
 
 # In the sanitizer build MPI's modules stay loaded to the end, so that reports of leaks can name them.
-KEEP_MODULES := $(if $(filter asan,$(CONFIG)),$(BUILD)/tests/asan/keep_modules.o)
+KEEP_MODULES := $(if $(filter asan,$(CONFIG)),$(BUILD)/tests/helpers/keep_modules.o)
 
 # Each program links its own archive and those it may call: an upward call fails here.
 $(BIN)/preprocess: $(BUILD)/preprocess/main.o $(LIBPREPROCESS)
 	@mkdir -p $(@D)
 	$(call quiet,LD) $(LINK) -o $@ $^ $(PREPROCESS_LIBS)
-$(BIN)/trainer: $(BUILD)/trainer/main.o $(KEEP_MODULES) $(LIBTRAINER) $(LIBPREPROCESS)
+$(BIN)/trainer: $(BUILD)/trainer/main.o $(KEEP_MODULES) $(LIBTRAINER) $(LIBMODEL) $(LIBPREPROCESS)
 	@mkdir -p $(@D)
 	$(call quiet,LD) $(LINK) -o $@ $^ $(TRAINER_LIBS)
-$(BIN)/sampler: $(BUILD)/sampler/main.o $(LIBSAMPLER) $(LIBTRAINER) $(LIBPREPROCESS)
+$(BIN)/sampler: $(BUILD)/sampler/main.o $(LIBSAMPLER) $(LIBMODEL) $(LIBPREPROCESS)
 	@mkdir -p $(@D)
 	$(call quiet,LD) $(LINK) -o $@ $^ $(SAMPLER_LIBS)
 
-# Tests: tests/test_*.c are GLib tests, tests/mpi_*.c programs that tests/*.sh run under mpirun, tests/make_*.c make test material.
-TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/double_%.c,$(wildcard tests/*.c)))
-TEST_SCRIPTS  := $(filter-out tests/%lib.sh,$(wildcard tests/*.sh))
-DOUBLE_TESTS  := $(patsubst tests/%.c,build/double/tests/%,$(wildcard tests/double_*.c))
+# Tests: C files of unit/ and golden/ are GLib tests, those of ranks/ programs that its scripts run under mpirun, those of
+# helpers/ make test material; gradients/ is built in double precision.
+TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(filter-out %/keep_modules.c,$(foreach folder,unit golden ranks helpers,$(wildcard tests/$(folder)/*.c))))
+TEST_SCRIPTS  := $(wildcard tests/programs/*.sh tests/ranks/*.sh)
+BENCHES       := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+DOUBLE_TESTS  := $(patsubst %.c,build/double/%,$(wildcard tests/gradients/*.c))
 
-$(BUILD)/tests/%: $(BUILD)/tests/%.o $(KEEP_MODULES) $(LIBSAMPLER) $(LIBTRAINER) $(LIBPREPROCESS)
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(KEEP_MODULES) $(LIBSAMPLER) $(LIBTRAINER) $(LIBMODEL) $(LIBPREPROCESS)
 	$(call quiet,LD) $(LINK) -o $@ $^ $(TRAINER_LIBS) $(SAMPLER_LIBS)
 
-$(BUILD)/tests/test_libsmf: $(BUILD)/tests/test_libsmf.o $(KEEP_MODULES) $(LIBPREPROCESS)
+$(BUILD)/tests/unit/test_libsmf: $(BUILD)/tests/unit/test_libsmf.o $(KEEP_MODULES) $(LIBPREPROCESS)
 	$(call quiet,LD) $(LINK) -o $@ $^ $(SMF_LIBS) $(PREPROCESS_LIBS)
 
 # The model's code in double precision, for central differences.
-DOUBLE_OBJECTS := $(addprefix build/double/trainer/,rng.o ops.o model.o vae_dense.o vae_sequence.o sequence_train.o packing.o gru.o head.o head_walk.o head_draw.o head_kernels.o optimizer.o)
+DOUBLE_OBJECTS := $(addprefix build/double/trainer/model/,rng.o layers.o model.o vae_dense.o sequence_net.o vae_sequence.o packing.o gru.o head.o head_internal.o \
+                  head_draw.o head_kernels.o optimizer.o)
 ifeq ($(CONFIG),double)
-$(DOUBLE_TESTS): build/double/tests/%: build/double/tests/%.o $(DOUBLE_OBJECTS)
+$(DOUBLE_TESTS): build/double/%: build/double/%.o $(DOUBLE_OBJECTS)
 	$(call quiet,LD) $(LINK) -o $@ $^ $(BLAS_LIBS) $(GLIB_LIBS) -lm
 .PHONY: double-tests
 double-tests: $(DOUBLE_TESTS)
 endif
 
 .PHONY: tests
-tests: programs $(TEST_PROGRAMS)
+tests: programs $(TEST_PROGRAMS) $(BENCHES)
 	@$(MAKE) --no-print-directory CONFIG=double BUILD=build/double double-tests
 
-## check: build and pass every test (TESTS='tests/x.sh ...' picks some)
+## check: build and pass every test (TESTS='tests/unit/test_roll.c ...' picks some)
 .PHONY: check
-TESTS ?= $(sort $(wildcard tests/test_*.c) $(wildcard tests/double_*.c) $(TEST_SCRIPTS))
+TESTS ?= $(sort $(wildcard tests/unit/*.c tests/golden/*.c tests/gradients/*.c) $(TEST_SCRIPTS))
 check: tests
 	@./deps build check demo
 	BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) SOURCE=$(CURDIR) CONFIG=$(CONFIG) prove --timer --exec tests/tap $(TESTS)
@@ -207,7 +214,7 @@ uninstall:
 ## format: lay out the sources by .clang-format
 .PHONY: format
 format:
-	clang-format -i $(wildcard */*.c */*.h */*/*.c */*/*.h)
+	clang-format -i $(wildcard $(addprefix */,*.c *.h */*.c */*.h))
 
 ## clean: remove build/
 .PHONY: clean
@@ -223,4 +230,4 @@ help:
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
--include $(wildcard $(BUILD)/*/*.d)
+-include $(wildcard $(addprefix $(BUILD)/,*/*.d */*/*.d))

@@ -3,10 +3,8 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
+#include "preprocess/common/program.h"
 #include "preprocess/options.h"
-#include "preprocess/program.h"
-
-enum { EXIT_DONE = 0, EXIT_ERROR = 1, EXIT_USAGE = 2 };
 
 static int fail(const GError *error, int status) {
     program_say("%s\n", error->message);

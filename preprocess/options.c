@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#include "preprocess/part.h"
-#include "preprocess/program.h"
-#include "preprocess/word.h"
+#include "preprocess/common/program.h"
+#include "preprocess/common/typo.h"
+#include "preprocess/corpus/part.h"
 
 G_DEFINE_QUARK(mpianist_preprocess_options_error, preprocess_options_error)
 
@@ -118,7 +118,7 @@ static gboolean check(preprocess_options_t *options, const raw_t *raw, GError **
 }
 
 preprocess_options_t *preprocess_options_parse(int argc, char *const *argv, GError **error) {
-    g_auto(GStrv) words = word_split_numbers(argc, argv);
+    g_auto(GStrv) words = typo_split_numbers(argc, argv);
     g_autoptr(preprocess_options_t) options = defaults();
     corpus_options_t *corpus = &options->corpus;
     layout_t *layout = &corpus->layout;

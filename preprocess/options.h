@@ -2,7 +2,7 @@
 #ifndef MPIANIST_PREPROCESS_OPTIONS_H
 #define MPIANIST_PREPROCESS_OPTIONS_H
 
-#include "preprocess/corpus.h"
+#include "preprocess/corpus/corpus.h"
 
 typedef struct {
     corpus_options_t corpus;

@@ -1,8 +1,8 @@
 /* sampler: checkpoint -> music. The command line to one verb; exit status 0 done, 1 error, 2 bad usage. */
 #include <signal.h>
 
-#include "preprocess/program.h"
-#include "sampler/verbs.h"
+#include "preprocess/common/program.h"
+#include "sampler/command/verbs.h"
 
 int main(int argc, char **argv) {
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write(), as a full disk is */
@@ -10,8 +10,8 @@ int main(int argc, char **argv) {
     program_start();
     g_autoptr(GError) error = NULL;
     g_autoptr(cli_t) cli = cli_parse(argc, argv, &error);
-    if (cli != NULL && verbs_run(cli, &error)) return 0;
-    if (error == NULL) return 0; /* --help, --version */
+    if (cli != NULL && verbs_run(cli, &error)) return EXIT_DONE;
+    if (error == NULL) return EXIT_DONE; /* --help, --version */
     program_say("%s\n", error->message);
-    return error->domain == CLI_ERROR ? 2 : 1;
+    return error->domain == CLI_ERROR ? EXIT_USAGE : EXIT_ERROR;
 }

@@ -3,13 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "preprocess/program.h"
-#include "trainer/attributes_run.h"
-#include "trainer/comm.h"
-#include "trainer/evaluate.h"
-#include "trainer/ops.h"
-#include "trainer/stop.h"
-#include "trainer/threads.h"
+#include "preprocess/common/program.h"
+#include "trainer/evaluate/evaluate.h"
+#include "trainer/evaluate/fit_attributes.h"
+#include "trainer/model/layers.h"
+#include "trainer/parallel/comm.h"
+#include "trainer/parallel/stop.h"
+#include "trainer/parallel/threads.h"
 #include "trainer/train.h"
 
 /* Leaves BLAS as the user's environment has it where that says something. */
@@ -17,10 +17,10 @@ static gboolean set_threads(const options_t *options, GError **error) {
     threads_t threads;
     if (!threads_find(&threads, error)) return FALSE;
     if (options->threads > 0)
-        ops_set_threads(options->threads);
+        layers_set_threads(options->threads);
     else if (!g_getenv("OPENBLAS_NUM_THREADS") && !g_getenv("BLIS_NUM_THREADS") &&
              !g_getenv("OMP_NUM_THREADS"))
-        ops_set_threads(threads.threads);
+        layers_set_threads(threads.threads);
     if (threads.idle > 0 && comm_rank() == 0 && !options->quiet)
         g_printerr("binding leaves %d %s of a host idle: start with `mpirun --bind-to none` or more ranks to "
                    "use them\n",

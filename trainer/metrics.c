@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "preprocess/program.h"
+#include "preprocess/common/program.h"
 
 #define SHOW_EVERY_S  0.1
 #define FLUSH_EVERY_S 1.0

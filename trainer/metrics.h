@@ -3,20 +3,22 @@
  *
  * metrics.jsonl holds one JSON object a line, "kind" first. Losses are means in nats a window, of the
  * sequence model in nats a frame; where the name says so, a frame or a segment (one latent). What has no
- * value (no latent, no number) is null. step:        epoch, step, windows (sequence: sequences, frames), loss
- * (nll + beta kl), nll, kl, nll_per_frame, kl_per_frame, beta, free_bits, learning_rate, gradient_norm,
- * step_ms, sum_ms (of step_ms, in averaging gradients), windows_per_second (sequence: frames_per_second);
- * and, of the sequence model, kl_per_segment, auxiliary_per_frame epoch:       epoch (ended, from 1), step,
- * windows (sequence: sequences, frames), nll, kl, seconds, best; sequence: kl_per_segment,
- * auxiliary_per_frame; and, where validated, valid_windows (sequence: valid_pieces), valid_loss (nll + beta
- * max(kl, free bits)), valid_nll, valid_kl, valid_nll_per_frame, valid_kl_per_frame, active_units; dense:
- * precision, recall, f1; sequence: valid_kl_per_segment validation:  as epoch, of a run that ended inside an
- * epoch */
+ * value (no latent, no number) is null.
+ *   step:        epoch, step, windows (sequence: sequences, frames), loss (nll + beta kl), nll, kl,
+ *                nll_per_frame, kl_per_frame, beta, free_bits, learning_rate, gradient_norm, step_ms,
+ *                sum_ms (of step_ms, in averaging gradients), windows_per_second (sequence:
+ *                frames_per_second); and, of the sequence model, kl_per_segment, auxiliary_per_frame
+ *   epoch:       epoch (ended, from 1), step, windows (sequence: sequences, frames), nll, kl, seconds, best;
+ *                sequence: kl_per_segment, auxiliary_per_frame; and, where validated, valid_windows
+ *                (sequence: valid_pieces), valid_loss (nll + beta max(kl, free bits)), valid_nll, valid_kl,
+ *                valid_nll_per_frame, valid_kl_per_frame, active_units; dense: precision, recall, f1;
+ *                sequence: valid_kl_per_segment
+ *   validation:  as epoch, of a run that ended inside an epoch */
 #ifndef MPIANIST_TRAINER_METRICS_H
 #define MPIANIST_TRAINER_METRICS_H
 
-#include "trainer/checkpoint.h"
-#include "trainer/evaluate.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/evaluate/evaluate.h"
 
 typedef struct {
     model_kind_t kind;

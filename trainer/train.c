@@ -8,15 +8,16 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "trainer/comm.h"
-#include "trainer/data.h"
-#include "trainer/evaluate_pieces.h"
+#include "preprocess/common/program.h"
+#include "trainer/checkpoint/snapshot.h"
+#include "trainer/data/data.h"
+#include "trainer/data/rank_batches.h"
+#include "trainer/evaluate/validate.h"
 #include "trainer/metrics.h"
-#include "trainer/passes.h"
-#include "trainer/run.h"
-#include "trainer/schedule.h"
-#include "trainer/snapshot.h"
-#include "trainer/stop.h"
+#include "trainer/parallel/comm.h"
+#include "trainer/parallel/stop.h"
+#include "trainer/run/run.h"
+#include "trainer/run/schedule.h"
 
 #define VALIDATION_BATCH 16 /* windows or pieces a pass, at least */
 #define BEST_INTERVAL_S                                                                                      \
@@ -31,7 +32,7 @@ typedef struct {
     data_t *data;
     model_t *model;
     optimizer_t *optimizer;
-    passes_t *passes;
+    rank_batches_t *passes;
     evaluator_t *evaluator;             /* dense, NULL else */
     piece_evaluator_t *piece_evaluator; /* sequence, NULL else */
     metrics_t *metrics;                 /* rank 0, NULL on others */
@@ -106,13 +107,13 @@ static gboolean check_sizes(const trainer_t *t, GError **error) {
 static gboolean allocate(trainer_t *t, const model_config_t *config, GError **error) {
     const options_t *options = t->options;
     GError *local = NULL;
-    const passes_config_t passes = {.batch = (size_t)options->batch,
-                                    .accumulate = (size_t)options->accumulate,
-                                    .seed = (uint64_t)options->seed,
-                                    .rates = {.input_dropout = options->input_dropout,
-                                              .lag_dropout = options->lag_dropout,
-                                              .dropout = options->dropout}};
-    const passes_sizes_t sizes = passes_sizes(t->data, config->kind, &passes);
+    const rank_batches_config_t passes = {.batch = (size_t)options->batch,
+                                          .accumulate = (size_t)options->accumulate,
+                                          .seed = (uint64_t)options->seed,
+                                          .rates = {.input_dropout = options->input_dropout,
+                                                    .lag_dropout = options->lag_dropout,
+                                                    .dropout = options->dropout}};
+    const rank_batches_sizes_t sizes = rank_batches_sizes(t->data, config->kind, &passes);
     const size_t max_B = MAX(sizes.B, VALIDATION_BATCH),
                  max_frames = MAX(sizes.frames, data_longest_piece(t->data, SPLIT_VALID));
     t->model = model_new(config, max_B, max_frames, &local);
@@ -127,7 +128,7 @@ static gboolean allocate(trainer_t *t, const model_config_t *config, GError **er
         g_propagate_error(error, local);
         return FALSE;
     }
-    t->passes = passes_new(t->data, config, &passes);
+    t->passes = rank_batches_new(t->data, config, &passes);
     if (is_sequence(options))
         t->piece_evaluator = piece_evaluator_new(t->data, SPLIT_VALID, config, max_B, max_frames);
     else
@@ -258,7 +259,7 @@ static gboolean prepare(trainer_t *t, GError **error) {
 /* Gradient and plain losses of this rank's passes. */
 static void compute_gradient(trainer_t *t, const model_objective_t *objective, training_sums_t *sums) {
     memset(model_gradient(t->model), 0, model_size(t->model) * sizeof(real_t));
-    for (const batch_t *batch; (batch = passes_next(t->passes));) {
+    for (const batch_t *batch; (batch = rank_batches_next(t->passes));) {
         model_losses_t losses = {0};
         model_train(t->model, batch, objective, &losses);
         sums->windows += (double)batch->B;
@@ -339,8 +340,8 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
     const options_t *options = t->options;
     checkpoint_t *head = &t->head;
     gint64 start = g_get_monotonic_time();
-    passes_step_t global;
-    if (!passes_begin(t->passes, head->epoch, head->epoch_step, &global, error))
+    rank_batches_step_t global;
+    if (!rank_batches_begin(t->passes, head->epoch, head->epoch_step, &global, error))
         return fail_to_read(t, error);
     *sums = (step_sums_t){.signal = global.stopped || stop_signal() != 0};
     if (global.stopped) return TRUE;
@@ -530,7 +531,7 @@ static void close_run(trainer_t *t, stop_t why) {
 
 static void clear(trainer_t *t) {
     metrics_close(t->metrics);
-    passes_free(t->passes);
+    rank_batches_free(t->passes);
     evaluator_free(t->evaluator);
     piece_evaluator_free(t->piece_evaluator);
     snapshot_free(t->best);

@@ -2,10 +2,7 @@
 #ifndef MPIANIST_TRAINER_TRAIN_H
 #define MPIANIST_TRAINER_TRAIN_H
 
-#include "trainer/options.h"
-
-/* Exit statuses (sysexits' EX_TEMPFAIL for "submit again"). */
-enum { EXIT_DONE = 0, EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_STOPPED_EARLY = 75 };
+#include "trainer/run/options.h"
 
 #define TRAIN_ERROR train_error_quark()
 GQuark train_error_quark(void);

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "preprocess/shard.h"
-#include "sampler/compose.h"
-#include "sampler/sample.h"
+#include "preprocess/shard/shard.h"
+#include "sampler/make/compose.h"
+#include "sampler/make/sample.h"
 
 enum { NEW_FRAMES = 128 };
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "tests/bench/processor.h"
-#include "trainer/head.h"
+#include "trainer/model/head.h"
 
 enum { ROWS = 400, VOICES = 5 };
 
@@ -77,10 +77,11 @@ static void run(size_t K, size_t L, double move, double seconds) {
     const param_t *last = &g_array_index(table, param_t, table->len - 1);
     const size_t size = last->offset + last->rows * last->cols, columns = head_columns(&config),
                  bytes = model_frame_bytes(&config), context = model_context(&config);
-    real_t *params = ops_new_block(size), *gradient = ops_new_block(size);
+    real_t *params = layers_new_block(size), *gradient = layers_new_block(size);
     g_autofree uint8_t *bits = g_malloc0((context + ROWS) * bytes);
-    bench_t b = {
-        .columns = columns, .pre = ops_new_block(ROWS * columns), .scratch = ops_new_block(ROWS * columns)};
+    bench_t b = {.columns = columns,
+                 .pre = layers_new_block(ROWS * columns),
+                 .scratch = layers_new_block(ROWS * columns)};
     const rng_t rng = rng_make(1, RNG_NOISE, 0, 0);
     rng_normal(&rng, params, size);
     rng_normal(&rng, b.pre, ROWS * columns);

@@ -15,10 +15,10 @@
 #include <string.h>
 
 #include "tests/bench/processor.h"
-#include "trainer/checkpoint.h"
-#include "trainer/noise.h"
-#include "trainer/ops.h"
-#include "trainer/options.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/data/noise.h"
+#include "trainer/model/layers.h"
+#include "trainer/run/options.h"
 
 enum { CHECKS = 3, WARM_UP = 5 };
 
@@ -149,7 +149,7 @@ static double norm_of(const real_t *x, size_t n) {
 }
 
 static void print_checks(bench_t *bench) {
-    printf("{\"blas\": \"%s\", \"checks\": [", ops_describe_blas());
+    printf("{\"blas\": \"%s\", \"checks\": [", layers_describe_blas());
     for (int i = 0; i < CHECKS; i++) {
         const model_losses_t losses = compute_gradient(bench);
         const double norm = update(bench);
@@ -197,7 +197,7 @@ int main(int argc, char **argv) {
     const size_t steps = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
     char **rest = argv + MIN(argc - 1, 1);
     argc = MAX(argc - 1, 1);
-    ops_set_threads(1);
+    layers_set_threads(1);
     g_autoptr(options_t) options = options_parse(&argc, &rest, TRUE, &help, &error);
     if (help) return 0;
     bench_t bench = {.options = options};

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "preprocess/shard.h"
+#include "preprocess/shard/shard.h"
 
 enum { SHARD_FRAMES = 1 << 20, SONG_LEAST = 1024, SONG_MOST = 3072, VOICES = 6 };
 

@@ -3,7 +3,7 @@
  * compares. */
 #include <stdio.h>
 
-#include "preprocess/midi.h"
+#include "preprocess/midi/midi.h"
 
 static gboolean print_notes(const char *path) {
     g_autoptr(GError) error = NULL;

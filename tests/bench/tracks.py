@@ -2,7 +2,7 @@
 
     python3 tests/bench/tracks.py CHECKPOINT SHARDS [--split test] [--pieces 50] [--bars 32] [--temperature 1] [--seed 1]
 
-Draws new pieces from a sequence model's checkpoint and prints tonal distance and shared onsets between their tracks (sampler/score.h) beside those of the shards'
+Draws new pieces from a sequence model's checkpoint and prints tonal distance and shared onsets between their tracks (sampler/score/score.h) beside those of the shards'
 held-out songs, and of both with their tracks shuffled: each track from another piece. `sampler score` says what the pieces are nearer to, the songs or the songs
 shuffled. That alone would praise noise, which has all pitches in all tracks; so "fit" says how much of the songs' own gap between whole and shuffled the pieces have, too:
 0 where their tracks do not heed each other, 1 where they do as in real songs. Other figures follow, to see what the pieces are like otherwise.

@@ -2,7 +2,7 @@
 """Golden values of the dense VAE, computed by PyTorch in float64. Run: `make golden` (PYTHON=... with torch and numpy installed).
 
 Writes seed.json (the seed's model, 8800-256-128-64-16) and small.json (a model small enough to keep every value) beside this file;
-tests/test_golden.c reads them, so tests need no PyTorch. Weights, bits and noise are not stored: both sides draw them from Philox 4x32-10
+tests/golden/test_golden.c reads them, so tests need no PyTorch. Weights, bits and noise are not stored: both sides draw them from Philox 4x32-10
 (implemented here a second time, from the paper), with weights and noise rounded to float32 first. Per case, for three optimizer steps on three batches:
 losses and gradient norms; per tensor the gradient of the first step and the weights after the third, as
 
@@ -41,7 +41,7 @@ def philox(counter, key):
 
 
 def uniform(purpose, epoch, sample, n):
-    """Elements 0..n-1 of a stream: trainer/rng.c's counter is element / 2 : 40 | attempt : 8 | sample : 40 | purpose : 8 | epoch : 32."""
+    """Elements 0..n-1 of a stream: trainer/model/rng.c's counter is element / 2 : 40 | attempt : 8 | sample : 40 | purpose : 8 | epoch : 32."""
     pair = np.arange((n + 1) // 2, dtype=np.uint64)
     word = lambda value: np.full(pair.shape, value, dtype=np.uint64)
     counter = (pair & LOW32, (pair >> np.uint64(32)) | word((sample & 0xFFFF) << 16), word(sample >> 16 | purpose << 24), word(epoch))

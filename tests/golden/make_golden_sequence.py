@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Golden values of the sequence model, computed by PyTorch in float64 from the equations of trainer/vae_sequence.h, head.h, gru.h and model.h: plain and dense, a
+"""Golden values of the sequence model, computed by PyTorch in float64 from the equations of trainer/model/vae_sequence.h, head.h, gru.h and model.h: plain and dense, a
 sequence at a time, a frame at a time. Run: `make golden`.
 
-Writes sequence*.json beside this file; tests/test_golden_sequence.c reads them. What is stored, and how the two sides draw the same weights, bits and noise: make_golden.py.
+Writes sequence*.json beside this file; tests/golden/test_golden_sequence.c reads them. What is stored, and how the two sides draw the same weights, bits and noise: make_golden.py.
 """
 
 import math

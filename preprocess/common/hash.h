@@ -1,0 +1,13 @@
+/* hash: SHA-256 of whole files and rolls, by which duplicates are told and splits are chosen. */
+#ifndef MPIANIST_PREPROCESS_COMMON_HASH_H
+#define MPIANIST_PREPROCESS_COMMON_HASH_H
+
+#include <stddef.h>
+
+#define HASH_HEX_BYTES 65
+
+/* SHA-256 of head, then body (either may be empty), as 64 hexadecimal digits and a zero. */
+void hash_sha256(const void *head, size_t head_bytes, const void *body, size_t body_bytes,
+                 char hex[HASH_HEX_BYTES]);
+
+#endif

@@ -1,0 +1,434 @@
+/* owner: marks of who writes in a folder. Owns what a mark says, when an owner counts as gone, and temporary
+ * names. Trusts no lock and no host's clock: ages are differences of times that the folder's own file system
+ * gave. */
+#include "preprocess/common/owner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+G_DEFINE_QUARK(mpianist_owner_error, owner_error)
+
+enum { MARK_BYTES = 1024 };
+#define BEAT_S     1.0  /* between two touches */
+#define WATCH_S    2.5  /* so long a mark is watched before its owner may count as gone */
+#define PATIENCE_S 60.0 /* an owner on another host that has not touched its mark for so long is gone */
+
+/* A mark as it was found. */
+typedef struct {
+    char text[MARK_BYTES];
+    dev_t device;
+    ino_t inode;
+    double touched_s; /* by the file system's clock */
+} mark_t;
+
+struct owner {
+    char *folder, *path, *text;
+    int fd; /* of the mark */
+    dev_t device;
+    ino_t inode;
+    double heard_s; /* since when its last touch is, monotonic */
+    GMutex lock;    /* of all from fd on */
+    GCond changed;
+    gboolean beating, stopping;
+    gint doubt; /* atomic: the thread did not find the mark */
+    GThread *beat;
+};
+
+static gboolean fail(GError **error, const char *path, const char *doing) {
+    const int cause = errno;
+    g_autofree char *shown = g_filename_display_name(path);
+    g_set_error(error, OWNER_ERROR, OWNER_ERROR_WRITE,
+                "%s: cannot %s: %s; choose another --output, or free some space", shown, doing,
+                g_strerror(cause));
+    return FALSE;
+}
+
+/* Goes on while the host sleeps, and while this process is stopped. */
+static double now_s(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* ---- who ---- */
+
+/* Host names with what may stand in a file's name. */
+static char *host_name(void) {
+    char *name = g_strdup(g_get_host_name());
+    char now[256] = "";
+    if (gethostname(now, sizeof now - 1) == 0 && now[0]) { /* GLib's is that of the first call */
+        g_free(name);
+        name = g_strdup(now);
+    }
+    return g_strcanon(name, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS ".-", '_');
+}
+
+/* PATH.HOST-PID.tmp of a process on this host. */
+static char *temporary_of(const char *path, pid_t pid) {
+    g_autofree char *host = host_name();
+    return g_strdup_printf("%s.%.32s-%d.tmp", path, host, (int)pid);
+}
+
+/* When a process was started, in the kernel's ticks; 0 where it is gone. */
+static guint64 process_start(gint64 pid) {
+    g_autofree char *path = g_strdup_printf("/proc/%" G_GINT64_FORMAT "/stat", pid), *text = NULL;
+    unsigned long long start = 0;
+    char state = '\0';
+    if (!g_file_get_contents(path, &text, NULL, NULL))
+        return g_file_test("/proc/self", G_FILE_TEST_EXISTS) || kill((pid_t)pid, 0) != 0 ? 0 : 1;
+    const char *after = strrchr(text, ')'); /* names may hold anything */
+    if (!after ||
+        sscanf(after, ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+               &state, &start) != 2)
+        return 1;
+    return state == 'Z' || state == 'X' ? 0 : start;
+}
+
+/* What tells one kernel's processes from another's, and those of its containers. */
+static char *kernel_name(void) {
+    g_autofree char *boot = NULL, *space = g_file_read_link("/proc/self/ns/pid", NULL);
+    if (!g_file_get_contents("/proc/sys/kernel/random/boot_id", &boot, NULL, NULL)) boot = g_strdup("");
+    return g_strdup_printf("%s %s", g_strstrip(boot), space ? space : "");
+}
+
+/* "31", "30_2" of an array; "" outside SLURM. */
+static char *job_name(void) {
+    const char *job = g_getenv("SLURM_JOB_ID"), *array = g_getenv("SLURM_ARRAY_JOB_ID"),
+               *task = g_getenv("SLURM_ARRAY_TASK_ID");
+    return array && task ? g_strdup_printf("%s_%s", array, task) : g_strdup(job ? job : "");
+}
+
+static char *own_text(void) {
+    g_autoptr(GKeyFile) file = g_key_file_new();
+    g_autofree char *host = host_name(), *kernel = kernel_name(), *job = job_name();
+    const char *restart = g_getenv("SLURM_RESTART_COUNT");
+    g_key_file_set_string(file, "owner", "host", host);
+    g_key_file_set_int64(file, "owner", "pid", getpid());
+    g_key_file_set_uint64(file, "owner", "started", process_start(getpid()));
+    g_key_file_set_string(file, "owner", "kernel", kernel);
+    g_key_file_set_string(file, "owner", "job", job);
+    g_key_file_set_string(file, "owner", "restart", restart ? restart : "0");
+    g_key_file_set_int64(file, "owner", "since", g_get_real_time() / G_USEC_PER_SEC);
+    return g_key_file_to_data(file, NULL, NULL);
+}
+
+/* "job 31 on h1 (pid 123)". Owner: caller. */
+static char *describe(const char *text, const char *what) {
+    g_autoptr(GKeyFile) file = g_key_file_new();
+    if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, NULL))
+        return g_strdup_printf("a process that does not say its name %s", what);
+    g_autofree char *host = g_key_file_get_string(file, "owner", "host", NULL),
+                    *job = g_key_file_get_string(file, "owner", "job", NULL);
+    const gint64 pid = g_key_file_get_int64(file, "owner", "pid", NULL),
+                 since_s = g_key_file_get_int64(file, "owner", "since", NULL);
+    g_autoptr(GDateTime) since = g_date_time_new_from_unix_local(since_s);
+    const gboolean today = g_get_real_time() / G_USEC_PER_SEC - since_s < 12 * 3600;
+    g_autofree char *when =
+        since ? g_date_time_format(since, today ? "%H:%M" : "%Y-%m-%d %H:%M") : g_strdup("?");
+    g_autofree char *who =
+        job && *job ? g_strdup_printf("job %s on %s (pid %" G_GINT64_FORMAT ")", job, host ? host : "?", pid)
+                    : g_strdup_printf("process %" G_GINT64_FORMAT " on %s", pid, host ? host : "?");
+    return g_strdup_printf("%s %s %s", who, what, when);
+}
+
+typedef enum { LIFE_THERE, LIFE_GONE, LIFE_ELSEWHERE } life_t;
+
+/* Of the process that a mark names. ELSEWHERE: on another host, or in another container, and so not to be
+ * seen from here. */
+static life_t life_of(const char *text) {
+    g_autoptr(GKeyFile) file = g_key_file_new();
+    if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, NULL)) return LIFE_ELSEWHERE;
+    g_autofree char *host = g_key_file_get_string(file, "owner", "host", NULL),
+                    *kernel = g_key_file_get_string(file, "owner", "kernel", NULL);
+    g_autofree char *here = host_name(), *this_kernel = kernel_name();
+    if (g_strcmp0(host, here) != 0 || g_strcmp0(kernel, this_kernel) != 0) return LIFE_ELSEWHERE;
+    const guint64 start = process_start(g_key_file_get_int64(file, "owner", "pid", NULL));
+    return start != 0 && start == g_key_file_get_uint64(file, "owner", "started", NULL) ? LIFE_THERE
+                                                                                        : LIFE_GONE;
+}
+
+/* ---- marks ---- */
+
+/* Opens a file anew, since network disks then ask the server. FALSE with errno set. */
+static gboolean read_mark(const char *path, mark_t *mark) {
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return FALSE;
+    ssize_t n = read(fd, mark->text, sizeof mark->text - 1);
+    const gboolean good = n >= 0 && fstat(fd, &status) == 0;
+    const int cause = errno;
+    close(fd);
+    errno = cause;
+    if (!good) return FALSE;
+    mark->text[n] = '\0';
+    mark->device = status.st_dev;
+    mark->inode = status.st_ino;
+    mark->touched_s = (double)status.st_mtim.tv_sec + 1e-9 * (double)status.st_mtim.tv_nsec;
+    return TRUE;
+}
+
+/* Opens `path`, whose name nobody else uses, with the text of a mark. -1 with errno set. */
+static int write_text(const char *path, int flags, const char *text) {
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | flags, 0666);
+    if (fd < 0) return -1;
+    const ssize_t n = write(fd, text, strlen(text));
+    if (n == (ssize_t)strlen(text)) return fd;
+    const int cause = n < 0 ? errno : ENOSPC;
+    close(fd);
+    unlink(path);
+    errno = cause;
+    return -1;
+}
+
+/* Gives the file `temporary` the name `path` too, where that is free. Network disks may say that it failed
+ * where it did not: two names are the proof. Disks without links make the mark itself, whose text then comes
+ * a moment later. -1: errno, EEXIST where another was first; else an open mark. */
+static int place(const char *temporary, int fd, const char *path, const char *text) {
+    struct stat status;
+    const int linked = link(temporary, path), cause = errno;
+    if (linked == 0 || (fstat(fd, &status) == 0 && status.st_nlink == 2)) return dup(fd);
+    if (cause == EEXIST) return errno = cause, -1;
+    return write_text(path, O_EXCL, text);
+}
+
+/* Moves the mark of an owner that is gone out of the way. What was moved is looked at: where another was
+ * quicker, it is his, and goes back. */
+static void push_aside(const char *path, const mark_t *gone) {
+    g_autofree char *name = g_strconcat(path, ".gone", NULL), *aside = owner_temporary(name);
+    mark_t moved;
+    if (rename(path, aside) != 0) return;
+    const gboolean taken = read_mark(aside, &moved) && strcmp(moved.text, gone->text) != 0;
+    if (taken && link(aside, path) != 0) g_debug("%s: its owner makes it again, when it looks", path);
+    unlink(aside);
+}
+
+/* ---- the beat ---- */
+
+/* Calls nothing that allocates: the process forks. */
+static void touch(owner_t *owner) {
+    struct stat status;
+    int fd = open(owner->path, O_RDONLY | O_CLOEXEC);
+    const gboolean own =
+        fd >= 0 && fstat(fd, &status) == 0 && status.st_ino == owner->inode && status.st_dev == owner->device;
+    if (fd >= 0) close(fd);
+    if (own && futimens(owner->fd, NULL) == 0)
+        owner->heard_s = now_s();
+    else
+        g_atomic_int_set(&owner->doubt, 1);
+}
+
+static gpointer beat(gpointer data) {
+    owner_t *owner = data;
+    g_mutex_lock(&owner->lock);
+    owner->beating = TRUE;
+    g_cond_signal(&owner->changed);
+    while (!owner->stopping) {
+        const gint64 next = g_get_monotonic_time() + (gint64)(BEAT_S * G_USEC_PER_SEC);
+        while (!owner->stopping && g_cond_wait_until(&owner->changed, &owner->lock, next)) {
+        }
+        if (!owner->stopping) touch(owner);
+    }
+    g_mutex_unlock(&owner->lock);
+    return NULL;
+}
+
+/* Signals are the main thread's. A thread that begins allocates, so it has begun before this process may
+ * fork: a child in which the allocator is locked for ever would hang. */
+static gboolean start_beat(owner_t *owner) {
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    owner->beat = g_thread_try_new("owner", beat, owner, NULL);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    g_mutex_lock(&owner->lock);
+    while (owner->beat && !owner->beating) g_cond_wait(&owner->changed, &owner->lock);
+    g_mutex_unlock(&owner->lock);
+    return owner->beat != NULL;
+}
+
+/* ---- take, check, release ---- */
+
+/* The mark is this process' own, open as fd. */
+static void become(owner_t *owner, int fd) {
+    struct stat status = {0};
+    fstat(fd, &status);
+    if (owner->fd >= 0) close(owner->fd);
+    owner->fd = fd;
+    owner->device = status.st_dev;
+    owner->inode = status.st_ino;
+    owner->heard_s = now_s();
+    g_atomic_int_set(&owner->doubt, 0);
+}
+
+/* Whether the owner of this mark is gone; where that cannot be told yet, waits a little. *first: the mark
+ * when it was seen first, *since_s: when that was. */
+static life_t judge(const mark_t *mark, mark_t *first, double *since_s, int clock_fd) {
+    struct stat status = {0};
+    const life_t life = life_of(mark->text);
+    if (life != LIFE_ELSEWHERE) return life;
+    if (*since_s == 0 || strcmp(first->text, mark->text) != 0) {
+        *first = *mark;
+        *since_s = now_s();
+    }
+    if (mark->touched_s != first->touched_s) return LIFE_THERE;
+    futimens(clock_fd, NULL);
+    fstat(clock_fd, &status);
+    const double age_s =
+        (double)status.st_mtim.tv_sec + 1e-9 * (double)status.st_mtim.tv_nsec - mark->touched_s;
+    if (age_s > PATIENCE_S && now_s() - *since_s > WATCH_S) return LIFE_GONE;
+    g_usleep(G_USEC_PER_SEC / 10);
+    return LIFE_ELSEWHERE;
+}
+
+/* Makes the mark, however long that takes. An open mark, or -1 with error set. */
+static int contend(const owner_t *owner, const char *temporary, int fd, GError **error) {
+    mark_t mark, first;
+    double since_s = 0;
+    for (;;) {
+        int own = place(temporary, fd, owner->path, owner->text);
+        if (own >= 0) return own;
+        if (errno != EEXIST) return fail(error, owner->path, "write"), -1;
+        if (!read_mark(owner->path, &mark)) {
+            if (errno == ENOENT) continue; /* given back just now */
+            return fail(error, owner->path, "read"), -1;
+        }
+        const life_t life = judge(&mark, &first, &since_s, fd);
+        if (life == LIFE_GONE) push_aside(owner->path, &mark);
+        if (life != LIFE_THERE) continue;
+        g_autofree char *who = describe(mark.text, "writes here since"),
+                        *shown = g_filename_display_name(owner->folder);
+        g_set_error(error, OWNER_ERROR, OWNER_ERROR_TAKEN, "%s: %s; wait for it, or choose another --output",
+                    shown, who);
+        return -1;
+    }
+}
+
+/* As contend(), with the temporary that it needs. */
+static int make_mark(const owner_t *owner, GError **error) {
+    g_autofree char *temporary = owner_temporary(owner->path);
+    int fd = write_text(temporary, O_TRUNC, owner->text);
+    if (fd < 0) return fail(error, owner->path, "write"), -1;
+    int own = contend(owner, temporary, fd, error);
+    unlink(temporary);
+    close(fd);
+    return own;
+}
+
+static void owner_free(owner_t *owner) {
+    if (owner->fd >= 0) close(owner->fd);
+    g_mutex_clear(&owner->lock);
+    g_cond_clear(&owner->changed);
+    g_free(owner->folder);
+    g_free(owner->path);
+    g_free(owner->text);
+    g_free(owner);
+}
+
+/* Whether a contender's temporary is that of one who was killed: by its text, or where that was not written
+ * yet by its name. */
+static gboolean is_leftover(const owner_t *owner, const char *path) {
+    mark_t mark;
+    if (!read_mark(path, &mark)) return FALSE;
+    if (mark.text[0]) return life_of(mark.text) == LIFE_GONE;
+    const char *dash = strrchr(path, '-');
+    const int pid = dash ? atoi(dash + 1) : 0;
+    g_autofree char *here = temporary_of(owner->path, pid);
+    return strcmp(path, here) == 0 && process_start(pid) == 0;
+}
+
+static void sweep_marks(const owner_t *owner) {
+    g_autofree char *prefix = g_path_get_basename(owner->path);
+    g_autoptr(GDir) dir = g_dir_open(owner->folder, 0, NULL);
+    for (const char *name; dir && (name = g_dir_read_name(dir));) {
+        g_autofree char *path = g_strdup_printf("%s/%s", owner->folder, name);
+        if (g_str_has_prefix(name, prefix) && g_str_has_suffix(name, ".tmp") && is_leftover(owner, path))
+            unlink(path);
+    }
+}
+
+owner_t *owner_take(const char *folder, const char *name, GError **error) {
+    owner_t *owner = g_new0(owner_t, 1);
+    owner->folder = g_strdup(folder);
+    owner->path = g_strdup_printf("%s/%s.owner", folder, name);
+    owner->text = own_text();
+    owner->fd = -1;
+    g_mutex_init(&owner->lock);
+    g_cond_init(&owner->changed);
+    int fd = make_mark(owner, error);
+    if (fd < 0) return owner_free(owner), NULL;
+    become(owner, fd);
+    if (!start_beat(owner)) {
+        fail(error, owner->path, "keep up");
+        return owner_release(owner), NULL;
+    }
+    sweep_marks(owner);
+    return owner;
+}
+
+/* The mark is not where it was, or not the file that it was. */
+static gboolean look_closer(owner_t *owner, GError **error) {
+    mark_t mark;
+    g_mutex_lock(&owner->lock);
+    gboolean there = read_mark(owner->path, &mark), good = there && strcmp(mark.text, owner->text) == 0;
+    const double silence_s = now_s() - owner->heard_s;
+    if (good) {
+        g_atomic_int_set(&owner->doubt, 0);
+        owner->inode = mark.inode;
+        owner->device = mark.device;
+    } else if (!there && errno == ENOENT &&
+               silence_s < WATCH_S) { /* too short for another to take over: one who took it for an older mark
+                                         moved it */
+        int fd = make_mark(owner, error);
+        good = fd >= 0;
+        if (good) become(owner, fd);
+    } else {
+        g_autofree char *shown = g_filename_display_name(owner->folder);
+        g_autofree char *who =
+            there ? describe(mark.text, "took over at") : g_strdup("the mark of who writes here is gone");
+        g_set_error(error, OWNER_ERROR, OWNER_ERROR_LOST,
+                    "%s: %s, when this process had not been heard of for %.0f s; it stops here and leaves "
+                    "the rest to others",
+                    shown, who, silence_s);
+    }
+    g_mutex_unlock(&owner->lock);
+    return good;
+}
+
+gboolean owner_check(owner_t *owner, GError **error) {
+    struct stat status;
+    if (!owner) return TRUE;
+    if (!g_atomic_int_get(&owner->doubt) && stat(owner->path, &status) == 0 &&
+        status.st_ino == owner->inode && status.st_dev == owner->device)
+        return TRUE;
+    return look_closer(owner, error);
+}
+
+void owner_release(owner_t *owner) {
+    mark_t mark;
+    if (!owner) return;
+    g_mutex_lock(&owner->lock);
+    owner->stopping = TRUE;
+    g_cond_signal(&owner->changed);
+    g_mutex_unlock(&owner->lock);
+    if (owner->beat) g_thread_join(owner->beat);
+    if (read_mark(owner->path, &mark) && strcmp(mark.text, owner->text) == 0) unlink(owner->path);
+    owner_free(owner);
+}
+
+char *owner_temporary(const char *path) { return temporary_of(path, getpid()); }
+
+void owner_sweep(const char *folder, const char *prefix) {
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    for (const char *name; dir && (name = g_dir_read_name(dir));) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        if (g_str_has_prefix(name, prefix) && g_str_has_suffix(name, ".tmp")) unlink(path);
+    }
+}

@@ -1,0 +1,36 @@
+/* typo: owns the edit distance of short names, and numbers attached to one-letter flags. */
+#include "preprocess/common/typo.h"
+
+#include <string.h>
+
+size_t typo_distance(const char *a, const char *b) {
+    size_t row[64], n = MIN(strlen(b), G_N_ELEMENTS(row) - 1);
+    for (size_t j = 0; j <= n; j++) row[j] = j;
+    for (size_t i = 1; a[i - 1]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            size_t substituted = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            row[j] = MIN(substituted, MIN(row[j], row[j - 1]) + 1);
+        }
+    }
+    return row[n];
+}
+
+char **typo_split_numbers(int argc, char *const *argv) {
+    g_autoptr(GPtrArray) words = g_ptr_array_new();
+    gboolean flags = TRUE;
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i];
+        flags = flags && strcmp(word, "--") != 0;
+        if (flags && word[0] == '-' && g_ascii_isalpha(word[1]) &&
+            (g_ascii_isdigit(word[2]) || word[2] == '.')) {
+            g_ptr_array_add(words, g_strndup(word, 2));
+            word += 2;
+        }
+        g_ptr_array_add(words, g_strdup(word));
+    }
+    g_ptr_array_add(words, NULL);
+    return (char **)g_ptr_array_free(g_steal_pointer(&words), FALSE);
+}

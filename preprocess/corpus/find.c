@@ -1,0 +1,200 @@
+/* find: walks folders for MIDI files. Owns which endings count, the order, and what a path says of its split;
+ * refuses names that are not there. A folder is entered once however many links lead to it, so that a loop of
+ * links ends. */
+#include "preprocess/corpus/find.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <string.h>
+
+#include "preprocess/common/program.h"
+
+G_DEFINE_QUARK(mpianist_find_error, find_error)
+
+/* Where a file lies, whatever its name: one that was reached twice is there twice. */
+typedef struct {
+    guint64 device, inode;
+    guint32 file; /* index in found */
+} place_t;
+
+typedef struct {
+    GArray *found;       /* of found_t */
+    GArray *places;      /* of place_t, for those that could be looked at */
+    GHashTable *entered; /* "device:inode" of folders */
+    GStringChunk *text;
+} search_t;
+
+static gboolean is_midi_name(const char *name) {
+    static const char *const endings[] = {".mid", ".midi", ".kar", ".rmi"};
+    g_autofree char *lower = g_ascii_strdown(name, -1);
+    for (size_t i = 0; i < G_N_ELEMENTS(endings); i++) {
+        if (g_str_has_suffix(lower, endings[i])) return TRUE;
+    }
+    return FALSE;
+}
+
+/* FALSE where this folder was entered before. */
+static gboolean enter(search_t *search, const GStatBuf *status) {
+    char *key = g_strdup_printf("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT, (guint64)status->st_dev,
+                                (guint64)status->st_ino);
+    return g_hash_table_add(search->entered, key);
+}
+
+/* The innermost folder of the path that is named as a split. */
+static gboolean split_of_path(const char *path, split_t *split) {
+    g_auto(GStrv) parts = g_strsplit(path, "/", -1);
+    for (int i = (int)g_strv_length(parts) - 2; i >= 0; i--) {
+        if (split_from_name(strcmp(parts[i], "validation") == 0 ? "valid" : parts[i], split)) return TRUE;
+    }
+    return FALSE;
+}
+
+/* status: NULL where the file cannot be looked at. */
+static void add_file(search_t *search, const char *path, size_t name_at, const GStatBuf *status) {
+    found_t found = {.path = g_string_chunk_insert(search->text, path), .bytes = -1, .changed_ns = -1};
+    found.name = found.path + name_at;
+    found.has_split = split_of_path(path, &found.split);
+    if (status) {
+        const place_t place = {(guint64)status->st_dev, (guint64)status->st_ino, search->found->len};
+        g_array_append_val(search->places, place);
+        found.bytes = status->st_size;
+        found.changed_ns =
+            (gint64)status->st_mtim.tv_sec * G_GINT64_CONSTANT(1000000000) + status->st_mtim.tv_nsec;
+    }
+    g_array_append_val(search->found, found);
+}
+
+static int by_bytes(gconstpointer a, gconstpointer b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+/* Below `path`; files are named by their paths from byte name_at on. Dangling links and other things that
+ * cannot be looked at are files that fail in their turn, with a row of the report; a folder that cannot be
+ * opened is an error. */
+static gboolean walk(search_t *search, const char *path, size_t name_at, GError **error) {
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(GDir) folder = g_dir_open(path, 0, &cause);
+    if (!folder) {
+        g_autofree char *shown = g_filename_display_name(path);
+        g_set_error(error, FIND_ERROR, FIND_ERROR_READ,
+                    "%s: cannot read this folder: %s; make it readable, or leave it out", shown,
+                    program_cause(cause));
+        return FALSE;
+    }
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    for (const char *name; (name = g_dir_read_name(folder));) g_ptr_array_add(names, g_strdup(name));
+    g_ptr_array_sort(names, by_bytes);
+    for (guint i = 0; i < names->len; i++) {
+        g_autofree char *child = g_build_filename(path, names->pdata[i], NULL);
+        GStatBuf status;
+        gboolean there = g_stat(child, &status) == 0;
+        if (there && S_ISDIR(status.st_mode)) {
+            if (enter(search, &status) && !walk(search, child, name_at, error)) return FALSE;
+        } else if (is_midi_name(names->pdata[i])) {
+            add_file(search, child, name_at, there ? &status : NULL);
+        }
+    }
+    return TRUE;
+}
+
+/* Files of a folder that was named alone go by their names below it; else the folder's name as it was given
+ * tells them apart. */
+static gboolean add_input(search_t *search, const char *input, gboolean alone, GError **error) {
+    GStatBuf status;
+    if (g_stat(input, &status) != 0) {
+        int cause = errno;
+        g_autofree char *shown = g_filename_display_name(input);
+        g_set_error(error, FIND_ERROR, FIND_ERROR_MISSING,
+                    "%s: cannot read: %s; name MIDI files or folders of them", shown, g_strerror(cause));
+        return FALSE;
+    }
+    if (!S_ISDIR(status.st_mode)) return add_file(search, input, 0, &status), TRUE;
+    g_autofree char *below =
+        g_build_filename(input, "x", NULL); /* as walk() joins them: without a second slash */
+    return !enter(search, &status) || walk(search, input, alone ? strlen(below) - 1 : 0, error);
+}
+
+/* Appends the lines of a list of files to inputs. */
+static gboolean read_list(const char *list, GPtrArray *inputs, GError **error) {
+    const char *path = strcmp(list, "-") == 0 ? "/dev/stdin" : list;
+    g_autofree char *text = NULL;
+    gsize length = 0;
+    GError *local = NULL;
+    if (!g_file_get_contents(path, &text, &length, &local)) {
+        g_set_error(error, FIND_ERROR, FIND_ERROR_READ,
+                    "%s: cannot read the list of files: %s; give a text file, one name a line, or -", list,
+                    program_cause(local));
+        g_error_free(local);
+        return FALSE;
+    }
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        if (g_str_has_suffix(*line, "\r")) (*line)[strlen(*line) - 1] = '\0';
+        if (**line) g_ptr_array_add(inputs, g_strdup(*line));
+    }
+    return TRUE;
+}
+
+static int by_place(gconstpointer a, gconstpointer b) {
+    const place_t *first = a, *second = b;
+    if (first->device != second->device) return first->device < second->device ? -1 : 1;
+    if (first->inode != second->inode) return first->inode < second->inode ? -1 : 1;
+    return first->file < second->file ? -1 : 1;
+}
+
+/* Of files that were reached more than once only the first stays. */
+static void drop_repeated(search_t *search) {
+    g_array_sort(search->places, by_place);
+    for (guint i = 1; i < search->places->len; i++) {
+        const place_t *place = &g_array_index(search->places, place_t, i), *before = place - 1;
+        if (place->device == before->device && place->inode == before->inode)
+            g_array_index(search->found, found_t, place->file).path = NULL;
+    }
+    guint kept = 0;
+    for (guint i = 0; i < search->found->len; i++) {
+        const found_t *found = &g_array_index(search->found, found_t, i);
+        if (found->path) g_array_index(search->found, found_t, kept++) = *found;
+    }
+    g_array_set_size(search->found, kept);
+}
+
+static int by_name(gconstpointer a, gconstpointer b) {
+    const found_t *first = a, *second = b;
+    int order = strcmp(first->name, second->name);
+    return order ? order : strcmp(first->path, second->path);
+}
+
+static gboolean search_all(search_t *search, char *const *inputs, const char *list, GError **error) {
+    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(g_free);
+    for (; inputs && *inputs; inputs++) g_ptr_array_add(all, g_strdup(*inputs));
+    if (list && !read_list(list, all, error)) return FALSE;
+    for (guint i = 0; i < all->len; i++) {
+        if (!add_input(search, all->pdata[i], all->len == 1, error)) return FALSE;
+    }
+    if (search->found->len > 0) return TRUE;
+    g_autofree char *shown =
+        all->len == 1 ? g_filename_display_name(all->pdata[0]) : g_strdup("the folders named");
+    g_set_error(error, FIND_ERROR, FIND_ERROR_NONE,
+                "no MIDI file (.mid, .midi, .kar, .rmi) in %s; name another folder, or files", shown);
+    return FALSE;
+}
+
+found_list_t *find_files(char *const *inputs, const char *list, GError **error) {
+    g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(found_t)),
+                      places = g_array_new(FALSE, FALSE, sizeof(place_t));
+    g_autoptr(GHashTable) entered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(found_list_t) result = g_new0(found_list_t, 1);
+    result->text = g_string_chunk_new(1 << 16);
+    search_t search = {found, places, entered, result->text};
+    if (!search_all(&search, inputs, list, error)) return NULL;
+    drop_repeated(&search);
+    g_array_sort(found, by_name);
+    result->n = found->len;
+    result->files = (found_t *)(void *)g_array_free(g_steal_pointer(&found), FALSE);
+    return g_steal_pointer(&result);
+}
+
+void found_list_free(found_list_t *list) {
+    if (!list) return;
+    g_free(list->files);
+    g_string_chunk_free(list->text);
+    g_free(list);
+}

@@ -1,0 +1,122 @@
+/* info: what a folder of shards holds, in figures: the song table summed by split, bits counted, and the loss
+ * of a model that knows each key's frequency and nothing else. Any trained model should end below that. Owns
+ * no format; refuses a folder that is not one whole corpus (shard.c). */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "preprocess/corpus/corpus.h"
+
+typedef struct {
+    int64_t songs, frames;
+    int64_t notes[ROLL_MAX_TRACKS];         /* onsets, by track */
+    int64_t sounding[ROLL_MAX_TRACKS][128]; /* frames in which a key sounds, by track */
+} split_figures_t;
+
+/* Adds the bits set of one plane of one frame to counts [8 * stride]; pitches are at most 128, so no byte
+ * reaches past the array. */
+static void count_bits(const uint8_t *plane, size_t stride, int64_t counts[128]) {
+    for (size_t i = 0; i < stride; i++) {
+        for (unsigned byte = plane[i]; byte; byte &= byte - 1) counts[8 * i + (size_t)__builtin_ctz(byte)]++;
+    }
+}
+
+static void count_song(const uint8_t *bits, int64_t frames, const grid_t *grid, split_figures_t *figures) {
+    size_t tracks = (size_t)grid->n_tracks, stride = grid_frame_bytes(grid) / (tracks * ROLL_PLANES);
+    figures->songs++;
+    figures->frames += frames;
+    for (int64_t frame = 0; frame < frames; frame++) {
+        for (size_t track = 0; track < tracks; track++, bits += ROLL_PLANES * stride) {
+            count_bits(bits + PLANE_SOUNDING * stride, stride, figures->sounding[track]);
+            for (size_t i = 0; i < stride; i++)
+                figures->notes[track] += __builtin_popcount(bits[PLANE_ONSET * stride + i]);
+        }
+    }
+}
+
+/* Nats a frame that independent keys cost, each Bernoulli with p = (count + 0.5) / (frames + 1) of the train
+ * split, summed over keys and tracks. NAN where there is nothing to fit on or to measure. */
+static double bernoulli_baseline(const split_figures_t *train, const split_figures_t *split,
+                                 const grid_t *grid) {
+    double nats = 0;
+    if (train->frames == 0 || split->frames == 0) return NAN;
+    for (int track = 0; track < grid->n_tracks; track++) {
+        for (int key = 0; key < grid->pitches; key++) {
+            double p = ((double)train->sounding[track][key] + 0.5) / ((double)train->frames + 1);
+            double on = (double)split->sounding[track][key];
+            nats -= on * log(p) + ((double)split->frames - on) * log1p(-p);
+        }
+    }
+    return nats / (double)split->frames;
+}
+
+static int64_t sum_notes(const split_figures_t *figures) {
+    int64_t notes = 0;
+    for (int track = 0; track < ROLL_MAX_TRACKS; track++) notes += figures->notes[track];
+    return notes;
+}
+
+static double mean_polyphony(const split_figures_t *figures) {
+    int64_t sounding = 0;
+    for (int track = 0; track < ROLL_MAX_TRACKS; track++) {
+        for (int key = 0; key < 128; key++) sounding += figures->sounding[track][key];
+    }
+    return figures->frames ? (double)sounding / (double)figures->frames : 0;
+}
+
+static void print_figures(const shard_set_t *set, const split_figures_t figures[SPLIT_COUNT]) {
+    const grid_t *grid = &set->grid;
+    g_autofree char *tracks = grid_tracks_string(grid);
+    g_autofree char *folder = g_filename_display_name(set->folder);
+    printf("%s: %zu %s in %zu %s, corpus %.16s\n", folder, set->n_songs,
+           g_dngettext(NULL, "song", "songs", set->n_songs), set->n_shards,
+           g_dngettext(NULL, "shard", "shards", set->n_shards), set->corpus_id);
+    printf("grid     %d %s a beat, pitches %d to %d (%d)%s%s\n", grid->steps_per_beat,
+           g_dngettext(NULL, "step", "steps", (gulong)grid->steps_per_beat), grid->pitch_low,
+           grid->pitch_low + grid->pitches - 1, grid->pitches,
+           grid->fold_octaves ? ", folded by octaves" : "",
+           grid->sustain_pedal ? ", sustain pedal applied" : "");
+    printf("tracks   %s\noptions  %s\n\n", tracks, set->options);
+    printf("split     songs      frames       notes  notes at once  baseline, nats a frame\n");
+    for (int split = 0; split < SPLIT_COUNT; split++) {
+        const split_figures_t *row = &figures[split];
+        double baseline = bernoulli_baseline(&figures[SPLIT_TRAIN], row, grid);
+        g_autofree char *nats = isnan(baseline) ? g_strdup("-") : g_strdup_printf("%.3f", baseline);
+        printf("%-5s  %8" G_GINT64_FORMAT "  %10" G_GINT64_FORMAT "  %10" G_GINT64_FORMAT "  %13.3f  %22s\n",
+               split_name((split_t)split), row->songs, row->frames, sum_notes(row), mean_polyphony(row),
+               nats);
+    }
+    if (grid->n_tracks == 1) return;
+    printf("\ntrack    notes of train, valid, test\n");
+    for (int track = 0; track < grid->n_tracks; track++) {
+        printf("%-7s", role_name(grid->roles[track]));
+        for (int split = 0; split < SPLIT_COUNT; split++)
+            printf("  %10" G_GINT64_FORMAT, figures[split].notes[track]);
+        putchar('\n');
+    }
+}
+
+gboolean corpus_info(const char *folder, GError **error) {
+    g_autoptr(shard_set_t) set = shard_set_open(folder, error);
+    if (!set) return FALSE;
+    size_t frame_bytes = grid_frame_bytes(&set->grid);
+    g_autofree uint8_t *bits = g_try_malloc((size_t)set->frames * frame_bytes);
+    if (!bits) {
+        g_set_error(error, SHARD_ERROR, SHARD_ERROR_READ,
+                    "%s: not enough memory for %" G_GINT64_FORMAT " frames of %zu bytes", folder, set->frames,
+                    frame_bytes);
+        return FALSE;
+    }
+    if (!shard_set_read(set, bits, error)) return FALSE;
+    g_autofree split_figures_t *figures = g_new0(split_figures_t, SPLIT_COUNT);
+    for (size_t i = 0; i < set->n_songs; i++) {
+        const shard_song_t *song = &set->songs[i];
+        count_song(bits + (size_t)song->first_frame * frame_bytes, song->frames, &set->grid,
+                   &figures[song->split]);
+    }
+    print_figures(set, figures);
+    if (fflush(stdout) == 0 && !ferror(stdout)) return TRUE;
+    g_set_error(error, SHARD_ERROR, SHARD_ERROR_WRITE, "standard output: cannot write: %s",
+                g_strerror(errno));
+    return FALSE;
+}

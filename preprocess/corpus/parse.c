@@ -1,0 +1,96 @@
+/* parse: owns which worker reads which file, and when. The order in which records reach the spool is that of
+ * the workers; nobody may depend on it. */
+#include "preprocess/corpus/parse.h"
+
+#include <string.h>
+
+#include "preprocess/common/progress.h"
+
+typedef struct {
+    const corpus_options_t *options;
+    const found_list_t *files;
+    row_t *rows;
+    guint16 part;
+    const char *layout;
+    parsed_cache_t *spool;
+    owner_t *owner;
+} parse_t;
+
+/* The workers, and the rows of the files that each has, in order. */
+typedef struct {
+    worker_t *worker[64];
+    size_t rows[64][WORKER_TASKS], tasks[64];
+    size_t busy; /* the first so many have a file */
+    size_t next; /* row that was not looked at yet */
+} pool_t;
+#define POOL_MAX G_N_ELEMENTS(((pool_t *)NULL)->worker)
+
+/* Gives a worker the next file that the spool does not know yet, if there is one. */
+static gboolean give_file(const parse_t *parse, pool_t *pool, size_t which, GError **error) {
+    for (; pool->next < parse->files->n; pool->next++) {
+        const row_t *row = &parse->rows[pool->next];
+        if (row->part != parse->part || row->at != 0) continue;
+        if (!worker_give(pool->worker[which], parse->files->files[pool->next].path, error)) return FALSE;
+        pool->rows[which][pool->tasks[which]++] = pool->next++;
+        return TRUE;
+    }
+    return TRUE;
+}
+
+/* The worker has no file any more, and there is none for it: the last busy one takes its place. */
+static void retire(pool_t *pool, size_t which) {
+    size_t last = --pool->busy;
+    worker_t *worker = pool->worker[which];
+    pool->worker[which] = pool->worker[last];
+    pool->worker[last] = worker;
+    pool->tasks[which] = pool->tasks[last];
+    memcpy(pool->rows[which], pool->rows[last], sizeof pool->rows[which]);
+}
+
+/* Takes one worker's entry and gives it another file before it keeps that entry. */
+static gboolean collect(const parse_t *parse, pool_t *pool, GError **error) {
+    g_autoptr(GByteArray) bits = NULL;
+    size_t which = worker_wait_any(pool->worker, pool->busy), i = pool->rows[which][0];
+    song_file_t entry;
+    gint64 at = 0;
+    if (!song_file_take(pool->worker[which], &entry, &bits, error)) return FALSE;
+    pool->tasks[which]--;
+    memmove(pool->rows[which], pool->rows[which] + 1, sizeof pool->rows[which] - sizeof pool->rows[which][0]);
+    if (!give_file(parse, pool, which, error)) return FALSE;
+    if (pool->tasks[which] == 0) retire(pool, which);
+    const digest_t key = parsed_cache_key(&parse->files->files[i], parse->layout);
+    if (!owner_check(parse->owner, error) ||
+        !parsed_cache_add(parse->spool, &key, &entry,
+                          parse->options->dry_run && !parse->options->parts ? NULL : bits, &at, error))
+        return FALSE;
+    rows_take(&parse->rows[i], &entry, at);
+    return TRUE;
+}
+
+/* A file for each worker, then another one for each. */
+static gboolean give_first(const parse_t *parse, pool_t *pool, size_t jobs, GError **error) {
+    for (size_t i = 0; i < jobs * WORKER_TASKS; i++)
+        if (!give_file(parse, pool, i % jobs, error)) return FALSE;
+    while (pool->busy < jobs && pool->tasks[pool->busy] > 0) pool->busy++;
+    return TRUE;
+}
+
+gboolean parse_files(const corpus_options_t *options, const found_list_t *files, row_t *rows, guint16 part,
+                     const char *layout, parsed_cache_t *spool, owner_t *owner, GError **error) {
+    const parse_t parse = {options, files, rows, part, layout, spool, owner};
+    const size_t wanted = rows_missing(rows, files->n, part);
+    progress_t progress = progress_start("files", options->quiet);
+    const size_t jobs = MIN((size_t)options->jobs, POOL_MAX);
+    pool_t pool = {.busy = 0};
+    size_t done = 0;
+    for (size_t i = 0; i < jobs; i++)
+        pool.worker[i] = song_file_worker_new(&options->layout, &options->limits);
+    gboolean good = give_first(&parse, &pool, jobs, error);
+    while (good && pool.busy > 0) {
+        good = collect(&parse, &pool, error);
+        progress_show(&progress, ++done, wanted);
+    }
+    for (size_t i = 0; i < jobs; i++) worker_free(pool.worker[i]);
+    progress_end(&progress);
+    return good;
+}

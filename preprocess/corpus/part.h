@@ -1,0 +1,45 @@
+/* part: a corpus in parts, parsed by runs of their own and joined by a last one. Which files a part takes,
+ * what its file says that it is, and what keeps parts from being joined.
+ *
+ * A part under way is DIR/preprocess-part-00003-of-00008.spool; once it is complete, sealed and on disk, it
+ * is ...00008.part. */
+#ifndef MPIANIST_PREPROCESS_CORPUS_PART_H
+#define MPIANIST_PREPROCESS_CORPUS_PART_H
+
+#include "preprocess/corpus/rows.h"
+
+enum { PART_MOST = 4096 };
+
+#define PART_ERROR part_error_quark()
+GQuark part_error_quark(void);
+typedef enum { PART_ERROR_UNFIT, PART_ERROR_WRITE } part_error_t;
+
+/* Sets each row's part, so that the sizes of any two parts' files differ by the largest file at most. */
+void part_deal(const found_list_t *files, guint16 parts, row_t *rows);
+
+/* Part `part` (from 0) of `parts`; ending: "spool" or "part". Owner: caller. */
+char *part_path(const char *folder, guint16 part, guint16 parts, const char *ending);
+
+/* What all parts of a corpus have in common, as text: the options, and a hash of the names, sizes and times
+ * of all files in their order. Owner: caller. */
+char *part_identity(const found_list_t *files, const char *options);
+/* The seal of one part of it. Owner: caller. */
+char *part_seal(const char *identity, guint16 part, guint16 parts);
+
+/* How many parts those in a folder are of; 0 where there are none. FALSE with error set where they are of
+ * several kinds. */
+gboolean part_count(const char *folder, guint16 *parts, GError **error);
+/* Opens all parts for reading and takes up their records. spools: [parts], owner: caller, also on failure.
+ * FALSE with error set: all that is missing or does not fit, and the way out. */
+gboolean part_open_all(const char *folder, guint16 parts, const char *identity, const found_list_t *files,
+                       row_t *rows, const char *layout, parsed_cache_t **spools, GError **error);
+
+/* A join leaves FOLDER/preprocess.joined, what it joined, so that a join or a part that comes late knows that
+ * nothing is left to do. FALSE with error set. */
+gboolean part_mark_joined(const char *folder, const char *identity, guint16 parts, GError **error);
+/* Before the shards become others. */
+gboolean part_forget_joined(const char *folder, GError **error);
+/* Whether the shards stand, joined from so many parts of this identity; from any number where parts is 0. */
+gboolean part_is_joined(const char *folder, const char *identity, guint16 parts);
+
+#endif

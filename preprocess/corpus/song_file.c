@@ -1,0 +1,201 @@
+/* song_file: one input file's way from bytes to roll, inside a worker, and its result's way out. Owns the
+ * hashes that tell duplicates; refuses files that are not worth a worker (too large to be music). */
+#include "preprocess/corpus/song_file.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "preprocess/common/hash.h"
+#include "preprocess/common/program.h"
+
+enum { MAX_FILE_BYTES = 64 << 20 };
+
+/* Used where one file is read for its own sake. */
+static const worker_limits_t single_limits = {.timeout_s = 60, .memory_bytes = (size_t)2 << 30};
+
+static void drop(song_file_t *entry, const char *reason) {
+    g_autofree char *text = g_utf8_make_valid(reason, -1);
+    const char *end = NULL;
+    entry->kept = FALSE;
+    g_strlcpy(entry->reason, text, SONG_FILE_REASON_BYTES);
+    g_utf8_validate(entry->reason, -1, &end); /* the cut may go through a character */
+    entry->reason[end - entry->reason] = '\0';
+}
+
+static size_t bytes_of(const roll_t *roll) {
+    return roll->frames * roll->tracks * ROLL_PLANES * roll->stride;
+}
+
+/* SHA-256 of a roll's size and bits. */
+static void hash_roll(const roll_t *roll, const uint8_t *bits, char *hex) {
+    const guint64 size[3] = {GUINT64_TO_LE(roll->frames), GUINT64_TO_LE(roll->tracks),
+                             GUINT64_TO_LE(roll->pitches)};
+    hash_sha256(size, sizeof size, bits, bytes_of(roll), hex);
+}
+
+/* Moves planes down by `by` bits, where those are clear at the bottom of each: then the planes can move as
+ * one row of bits, since nothing falls from one into the one before it. */
+static void move_down(const uint8_t *from, uint8_t *to, size_t bytes, size_t by) {
+    const size_t whole = by / 8, part = by % 8;
+    for (size_t i = 0; i + whole + 1 < bytes; i++)
+        to[i] = (uint8_t)(from[i + whole] >> part | from[i + whole + 1] << (8 - part));
+    to[bytes - whole - 1] = (uint8_t)(from[bytes - 1] >> part);
+    memset(to + bytes - whole, 0, whole);
+}
+
+/* Of the roll as low as it goes. */
+static void hash_shape(const roll_t *roll, const grid_t *grid, char *hex) {
+    const size_t track_bytes = ROLL_PLANES * roll->stride;
+    int lowest = 0, highest = 0;
+    gboolean drums = FALSE;
+    if (!roll_pitch_range(roll->bits, roll->frames, grid, &lowest, &highest)) lowest = 0;
+    for (int track = 0; track < grid->n_tracks; track++) drums |= grid->roles[track] == ROLE_DRUMS;
+    g_autofree uint8_t *shifted = g_malloc(bytes_of(roll));
+    for (size_t at = 0, step = drums ? track_bytes : bytes_of(roll); at < bytes_of(roll); at += step) {
+        if (grid->roles[at / track_bytes % roll->tracks] == ROLE_DRUMS)
+            memcpy(shifted + at, roll->bits + at, step);
+        else
+            move_down(roll->bits + at, shifted + at, step, (size_t)lowest);
+    }
+    hash_roll(roll, shifted, hex);
+}
+
+static size_t count_bits(const uint8_t *bytes, size_t n) {
+    size_t sum = 0;
+    uint64_t word;
+    for (; n >= sizeof word; n -= sizeof word, bytes += sizeof word) {
+        memcpy(&word, bytes, sizeof word);
+        if (word) sum += (size_t)__builtin_popcountll(word);
+    }
+    for (; n > 0; n--, bytes++)
+        if (*bytes) sum += (size_t)__builtin_popcount(*bytes);
+    return sum;
+}
+
+static void count_notes(const roll_t *roll, size_t *notes) {
+    const uint8_t *onsets = roll->bits + PLANE_ONSET * roll->stride;
+    for (size_t frame = 0; frame < roll->frames; frame++)
+        for (size_t track = 0; track < roll->tracks; track++, onsets += ROLL_PLANES * roll->stride)
+            notes[track] += count_bits(onsets, roll->stride);
+}
+
+/* What follows the entry of a kept file: the rows of its timeline, and the roll's bytes. */
+static void append_music(GByteArray *music, const timeline_t *timeline, const roll_t *roll) {
+    const GArray *tempi = timeline->tempi, *meters = timeline->meters;
+    g_byte_array_append(music, (const guint8 *)tempi->data, tempi->len * (guint)sizeof(tempo_change_t));
+    g_byte_array_append(music, (const guint8 *)meters->data, meters->len * (guint)sizeof(meter_change_t));
+    g_byte_array_append(music, roll->bits, (guint)bytes_of(roll));
+}
+
+/* Lays a file's bytes on the grid: the entry filled in and, where it is kept, its music. */
+static void lay_out(const char *bytes, gsize length, const layout_t *layout, song_file_t *entry,
+                    GByteArray *music) {
+    const grid_t *grid = &layout->grid;
+    g_autoptr(GError) error = NULL;
+    hash_sha256(NULL, 0, bytes, length, entry->sha256);
+    g_autoptr(song_t) song = midi_parse(bytes, length, &error);
+    if (!song) return drop(entry, error->message);
+    if (layout->meter.numerator != 0) {
+        g_array_set_size(song->meters, 0);
+        g_array_append_val(song->meters, layout->meter);
+    }
+    entry->reading = song->reading;
+    g_autoptr(roll_t) roll = roll_from_song(song, grid, &layout->cut, &entry->counts, &error);
+    entry->tempo_bpm = song_main_tempo(song);
+    entry->meter = song_main_meter(song);
+    if (!roll) return drop(entry, error->message);
+    g_autoptr(timeline_t) timeline = timeline_from_song(song, grid->steps_per_beat, (int64_t)roll->frames);
+    entry->kept = TRUE;
+    entry->frames = (int64_t)roll->frames;
+    count_notes(roll, entry->notes);
+    hash_roll(roll, roll->bits, entry->content);
+    hash_shape(roll, grid, entry->shape);
+    entry->tempi = timeline->tempi->len;
+    entry->meters = timeline->meters->len;
+    append_music(music, timeline, roll);
+}
+
+/* In the worker: the entry, then its music. */
+static gboolean read_in_worker(gpointer data, const char *path, GByteArray *out, GError **error) {
+    const layout_t *layout = data;
+    song_file_t entry = {0};
+    struct stat status;
+    const int missing = stat(path, &status) != 0 ? errno : 0;
+    if (missing || !S_ISREG(status.st_mode)) { /* to open a pipe would wait for its writer */
+        drop(&entry, missing ? g_strerror(missing) : "not a regular file");
+        g_byte_array_append(out, (const guint8 *)&entry, sizeof entry);
+        return TRUE;
+    }
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, &cause);
+    if (!file) {
+        g_set_error_literal(error, cause->domain, cause->code, program_cause(cause));
+        return FALSE;
+    }
+    gsize length = g_mapped_file_get_length(file);
+    g_autoptr(GByteArray) music = g_byte_array_new();
+    if (length > MAX_FILE_BYTES)
+        drop(&entry, "larger than 64 MiB: not a song");
+    else if (length == 0)
+        drop(&entry, "empty file");
+    else
+        lay_out(g_mapped_file_get_contents(file), length, layout, &entry, music);
+    g_byte_array_append(out, (const guint8 *)&entry, sizeof entry);
+    g_byte_array_append(out, music->data, music->len);
+    return TRUE;
+}
+
+worker_t *song_file_worker_new(const layout_t *layout, const worker_limits_t *limits) {
+    return worker_new(read_in_worker, (gpointer)layout, limits);
+}
+
+gboolean song_file_take(worker_t *worker, song_file_t *entry, GByteArray **music, GError **error) {
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(GByteArray) result = worker_take(worker, &cause);
+    *music = NULL;
+    if (g_error_matches(cause, WORKER_ERROR, WORKER_ERROR_FORK)) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
+    if (!result || result->len < sizeof *entry) {
+        memset(entry, 0, sizeof *entry);
+        drop(entry, cause ? cause->message : "the worker gave no result");
+        return TRUE;
+    }
+    memcpy(entry, result->data, sizeof *entry);
+    if (!entry->kept) return TRUE;
+    g_byte_array_remove_range(result, 0, sizeof *entry);
+    *music = g_steal_pointer(&result);
+    return TRUE;
+}
+
+size_t song_file_timeline_bytes(const song_file_t *entry) {
+    return entry->tempi * sizeof(tempo_change_t) + entry->meters * sizeof(meter_change_t);
+}
+
+timeline_t *song_file_timeline(const song_file_t *entry, int steps_per_beat, const uint8_t *music) {
+    const tempo_change_t *tempi = (const void *)music;
+    return timeline_from_rows(steps_per_beat, tempi, entry->tempi, (const void *)(tempi + entry->tempi),
+                              entry->meters);
+}
+
+roll_t *song_file_read_roll(const char *path, const grid_t *grid, song_file_t *entry, timeline_t **timeline,
+                            GError **error) {
+    g_autoptr(GByteArray) music = NULL;
+    const layout_t layout = {.grid = *grid, .cut = cut_default()};
+    g_autoptr(worker_t) worker = song_file_worker_new(&layout, &single_limits);
+    if (!worker_give(worker, path, error)) return NULL;
+    worker_wait_any(&worker, 1);
+    if (!song_file_take(worker, entry, &music, error)) return NULL;
+    if (!music) {
+        g_autofree char *shown = g_filename_display_name(path);
+        g_set_error(error, WORKER_ERROR, WORKER_ERROR_FAILED, "%s: cannot use this song: %s", shown,
+                    entry->reason);
+        return NULL;
+    }
+    *timeline = song_file_timeline(entry, grid->steps_per_beat, music->data);
+    roll_t *roll = roll_new((size_t)entry->frames, (size_t)grid->n_tracks, (size_t)grid->pitches);
+    memcpy(roll->bits, music->data + song_file_timeline_bytes(entry), roll->frames * grid_frame_bytes(grid));
+    return roll;
+}

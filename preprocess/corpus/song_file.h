@@ -1,0 +1,55 @@
+/* song_file: what becomes of one input file: parsed in a worker, laid on the grid, hashed; or dropped with a
+ * reason. */
+#ifndef MPIANIST_PREPROCESS_CORPUS_SONG_FILE_H
+#define MPIANIST_PREPROCESS_CORPUS_SONG_FILE_H
+
+#include "preprocess/corpus/worker.h"
+#include "preprocess/roll/roll.h"
+
+#define SONG_FILE_REASON_BYTES 192
+
+/* Plain bytes: it travels through pipes and the spool as it is. */
+typedef struct {
+    gboolean kept;
+    char reason[SONG_FILE_REASON_BYTES]; /* why not kept, UTF-8; "" where kept */
+    char sha256[65];                     /* of the file; "" where it could not be read */
+    char content[65];                    /* SHA-256 of the canonical roll */
+    char shape[65]; /* the same for the roll transposed as low as it goes (drums stay): equal for transposed
+                       copies */
+    int64_t frames;
+    roll_counts_t counts;
+    size_t notes[ROLL_MAX_TRACKS]; /* onsets in the roll, by track */
+    double tempo_bpm;
+    meter_t meter;
+    guint tempi, meters; /* rows of its timeline; 0 where not kept */
+    midi_reading_t reading;
+} song_file_t;
+
+/* How files are laid on the grid. */
+typedef struct {
+    grid_t grid;
+    cut_t cut;
+    meter_t meter; /* takes the place of the files' meters; numerator 0: does not */
+} layout_t;
+
+/* A worker that reads files: worker_give() it their paths, one after the other, song_file_take() what became
+ * of each. layout must outlive it. */
+worker_t *song_file_worker_new(const layout_t *layout, const worker_limits_t *limits);
+
+/* The entry of the file that the worker was given. *music: where kept, the bytes of its timeline and of its
+ * roll, one after the other (owner: caller, g_byte_array_unref()), else NULL. A file that cannot be read, is
+ * no MIDI file, crashes, hangs or takes too much memory is an entry that is not kept. FALSE with error set
+ * only where no process could be started (WORKER_ERROR_FORK). */
+gboolean song_file_take(worker_t *worker, song_file_t *entry, GByteArray **music, GError **error);
+
+/* How many of those bytes are the timeline's, and the timeline that they are. Owner: caller. */
+size_t song_file_timeline_bytes(const song_file_t *entry);
+timeline_t *song_file_timeline(const song_file_t *entry, int steps_per_beat, const uint8_t *music);
+
+/* All of that for a single file, which must be kept: its roll as training data has it by default, its entry
+ * (for the main tempo and meter) and its timeline. NULL with error set: path and cause. Owner of both:
+ * caller. */
+roll_t *song_file_read_roll(const char *path, const grid_t *grid, song_file_t *entry, timeline_t **timeline,
+                            GError **error);
+
+#endif

@@ -1,0 +1,28 @@
+/* cut: notes that hang and silences that mean nothing, cut to whole bars. */
+#ifndef MPIANIST_PREPROCESS_ROLL_CUT_H
+#define MPIANIST_PREPROCESS_ROLL_CUT_H
+
+#include "preprocess/midi/midi.h"
+
+#define CUT_MAX_BARS 100000 /* the most that may be asked for */
+
+/* How long a note and a silence may be, in bars; 0: as long as the file says. */
+typedef struct {
+    int max_note, max_silence;
+} cut_t;
+
+/* 64 and 16 bars: longer than those of the published sets of piano rolls (38 and 13.4). */
+cut_t cut_default(void);
+
+/* Ends each note after so many bars, by the meters in force while it sounds (bars >= 1), and sets cut [notes]
+ * TRUE for those that were longer. */
+void cut_notes(song_t *song, int bars, gboolean *cut);
+
+/* Takes whole bars, from bar line to bar line, out of each silence of more than so many (bars >= 1):
+ * before the first note, between notes, after the last, of those notes that sound [notes] (NULL: all).
+ * What stays is at most as many, less than two bars fewer, and what follows keeps its place in its bar.
+ * Tempi, meters and pedals of a part that is taken out move to where it was; the last one of them holds
+ * there. Returns how many bars were taken out. */
+int64_t cut_silences(song_t *song, int bars, const gboolean *sounds);
+
+#endif

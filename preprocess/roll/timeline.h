@@ -1,0 +1,74 @@
+/* timeline: a song's tempi and meters in frames of the grid: where they change, and where bars begin.
+ *
+ * A bar begins at frame 0, wherever the meter changes, and every bar of the meter in force after that; so
+ * the bar before a change may be cut short, and a pickup is a bar of its own meter. Bars of some meters are
+ * not a whole number of frames. The last tempo and the last meter are in force for ever. */
+#ifndef MPIANIST_PREPROCESS_ROLL_TIMELINE_H
+#define MPIANIST_PREPROCESS_ROLL_TIMELINE_H
+
+#include "preprocess/midi/midi.h"
+
+/* From this frame on. */
+typedef struct {
+    int64_t frame;
+    double bpm; /* quarter notes a minute, > 0 */
+} tempo_change_t;
+
+typedef struct {
+    int64_t frame;
+    uint8_t numerator, denominator; /* as in meter_t */
+} meter_change_t;
+
+/* Both lists: ascending frames, the first 0, each unlike the one before; never empty. */
+typedef struct {
+    int steps_per_beat; /* frames a quarter note */
+    GArray *tempi;      /* tempo_change_t */
+    GArray *meters;     /* meter_change_t */
+} timeline_t;
+
+/* One tempo and one meter for ever. Owner: caller, timeline_free(). */
+timeline_t *timeline_new(int steps_per_beat, double bpm, meter_t meter);
+/* From rows [n] that are as above. */
+timeline_t *timeline_from_rows(int steps_per_beat, const tempo_change_t *tempi, size_t n_tempi,
+                               const meter_change_t *meters, size_t n_meters);
+/* A song's, of so many frames: changes go to the nearest frame, halves up, as notes do; of several within a
+ * frame the last one counts, and what changes nothing is left out. Before a file's first tempo and meter,
+ * MIDI's own are in force: 120 and 4/4. */
+timeline_t *timeline_from_song(const song_t *song, int steps_per_beat, int64_t frames);
+void timeline_free(timeline_t *timeline);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(timeline_t, timeline_free)
+
+/* Takes the place of all tempi or meters. */
+void timeline_set_tempo(timeline_t *timeline, double bpm);
+void timeline_set_meter(timeline_t *timeline, meter_t meter);
+
+/* What is in force in so many frames from `first` on, which is frame 0 of the result, and the beginning of a
+ * bar. Owner: caller. */
+timeline_t *timeline_slice(const timeline_t *timeline, int64_t first, int64_t frames);
+/* From `frame` on, which is no earlier than the last change, all is as in `next` from its frame 0 on. */
+void timeline_append(timeline_t *timeline, int64_t frame, const timeline_t *next);
+gboolean timeline_equal(const timeline_t *a, const timeline_t *b);
+/* Puts the tempi and meters into a song without any, in ticks. */
+void timeline_to_song(const timeline_t *timeline, song_t *song);
+
+typedef struct {
+    double frame;  /* at which it begins; not always whole */
+    double frames; /* of a whole bar of its meter, at least 1; the bar is shorter where the meter changes
+                      within it */
+    meter_change_t meter;
+} bar_t;
+
+/* The bars that begin before frame `frames`, in order. Owner: caller. */
+GArray *timeline_bars(const timeline_t *timeline, int64_t frames);
+/* The frame at which a bar begins, counted from 0. There is always a next bar: the last meter goes on. */
+double timeline_bar_frame(const timeline_t *timeline, size_t bar);
+/* Bars before a frame: whole ones, and the share of the one in which it lies. */
+double timeline_bar_at(const timeline_t *timeline, double frame);
+/* Seconds that so many frames last. */
+double timeline_seconds(const timeline_t *timeline, int64_t frames);
+
+/* Are the rows as above, for a song of so many frames? What is read from a file is asked. */
+gboolean timeline_rows_valid(const tempo_change_t *tempi, size_t n_tempi, const meter_change_t *meters,
+                             size_t n_meters, int64_t frames);
+
+#endif

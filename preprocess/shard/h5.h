@@ -1,0 +1,70 @@
+/* h5: checked HDF5 handles, attributes, and atomic file replacement. Owns nothing of any format; the only
+ * module, with its callers' .c files, that includes hdf5.h. HDF5's own error printing is off: causes reach
+ * the caller as GError text. */
+#ifndef MPIANIST_PREPROCESS_SHARD_H5_H
+#define MPIANIST_PREPROCESS_SHARD_H5_H
+
+#include <glib.h>
+#include <hdf5.h>
+#include <stdint.h>
+
+#define H5_ERROR h5_error_quark()
+GQuark h5_error_quark(void);
+typedef enum { H5_ERROR_OPEN, H5_ERROR_READ, H5_ERROR_WRITE, H5_ERROR_FORMAT } h5_error_t;
+
+/* Any HDF5 identifier, closed at the end of its scope: g_auto(h5_id_t) space = H5Screate(...). */
+typedef hid_t h5_id_t;
+void h5_release(hid_t id);
+G_DEFINE_AUTO_CLEANUP_FREE_FUNC(h5_id_t, h5_release, H5I_INVALID_HID)
+
+/* An open file. Writing: the file grows in memory and h5_file_commit() puts it in its place by way of a
+ * temporary (owner_temporary()), so HDF5 itself never meets a full disk, which it does not survive. The same
+ * calls always give the same bytes: no times are stored. All functions are local. While a thread has a file
+ * open, another thread that opens one waits: HDF5 is not made for several threads. What else a thread asks of
+ * HDF5 it asks with a file open. */
+typedef struct h5_file h5_file_t;
+
+/* Opens for reading, without HDF5 file locks (they fail on network disks). NULL with error set: path and
+ * cause. */
+h5_file_t *h5_file_open(const char *path, GError **error);
+/* Creates path's temporary. NULL with error set. */
+h5_file_t *h5_file_create(const char *path, GError **error);
+/* Flush, close, fsync, rename to path, fsync of the folder. Frees file. FALSE with error set: the old file at
+ * path is then untouched and the temporary removed. Disk full is reported by name and never leaves a
+ * half-written file under path. */
+gboolean h5_file_commit(h5_file_t *file, GError **error);
+/* Closes; removes the temporary of an uncommitted write. NULL is allowed. */
+void h5_file_close(h5_file_t *file);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(h5_file_t, h5_file_close)
+hid_t h5_file_id(const h5_file_t *file);
+const char *h5_file_path(const h5_file_t *file);
+
+/* A rename is on disk once its folder is: makes sure of that. FALSE with errno set. */
+gboolean h5_sync_folder_of(const char *path);
+
+/* Attributes of the object at `object` ("/" for the root); writing replaces one of that name. Readers check
+ * type class and size; strings are UTF-8 of fixed length (numpy bytes in h5py), owner: caller. */
+gboolean h5_write_int(h5_file_t *file, const char *object, const char *name, int64_t value, GError **error);
+gboolean h5_write_double(h5_file_t *file, const char *object, const char *name, double value, GError **error);
+gboolean h5_write_string(h5_file_t *file, const char *object, const char *name, const char *value,
+                         GError **error);
+gboolean h5_read_int(h5_file_t *file, const char *object, const char *name, int64_t *value, GError **error);
+gboolean h5_read_double(h5_file_t *file, const char *object, const char *name, double *value, GError **error);
+char *h5_read_string(h5_file_t *file, const char *object, const char *name, GError **error);
+/* The type of such a string of so many bytes, at least 1. Fixed lengths lie under the object header's
+ * checksum; variable ones lie in a heap that has none, where one flipped bit makes HDF5 read outside its
+ * memory. Owner: caller (H5Tclose()). */
+hid_t h5_string_type(size_t length);
+
+/* A whole float32 matrix [rows, cols], both >= 1, at `name` ("/weights/x"; parent groups are made). Chunks of
+ * whole rows of about 1 MiB, each with a Fletcher-32 checksum. The reader refuses another shape or type. */
+gboolean h5_write_floats(h5_file_t *file, const char *name, const float *values, size_t rows, size_t cols,
+                         GError **error);
+gboolean h5_read_floats(h5_file_t *file, const char *name, float *values, size_t rows, size_t cols,
+                        GError **error);
+
+/* Sets error from HDF5's error stack, or errno where that is empty: "PATH: cannot DOING: CAUSE", the cause in
+ * plain words before HDF5's own. Returns FALSE. */
+gboolean h5_fail(GError **error, h5_error_t code, const char *path, const char *doing);
+
+#endif

@@ -1,0 +1,104 @@
+/* shard: the HDF5 shard format: layout, version, writer and reader. docs/formats.md describes the file for
+ * other programs.
+ *
+ * A corpus is a folder of shard-00000-of-0000n.h5 files with one corpus id. Each holds whole songs:
+ *   /roll    [frames, tracks, 2, stride] uint8, chunked by frames, Fletcher-32, deflate
+ *            (layout: preprocess/roll/roll.h)
+ *   /songs   [songs] compound: first_frame, frames, tempo_bpm, meter_numerator, meter_denominator, split,
+ *            sha256, path, crc32, first_tempo, tempi, first_meter, meters
+ *   /tempi   [changes] compound: frame, bpm
+ *   /meters  [changes] compound: frame, numerator, denominator: the songs' maps, one after the other
+ *   root attributes: format, version, steps_per_beat, pitch_low, pitches, tracks, options, corpus_id, shard,
+ *            shards, tool */
+#ifndef MPIANIST_PREPROCESS_SHARD_SHARD_H
+#define MPIANIST_PREPROCESS_SHARD_SHARD_H
+
+#include "preprocess/common/owner.h"
+#include "preprocess/roll/roll.h"
+
+#define SHARD_FORMAT  "mpianist-shard"
+#define SHARD_VERSION 2 /* version 1, which has no checksums and no maps, is read, too */
+
+typedef enum { SPLIT_TRAIN, SPLIT_VALID, SPLIT_TEST, SPLIT_COUNT } split_t;
+const char *split_name(split_t split);
+/* FALSE where name is none of train, valid, test. */
+gboolean split_from_name(const char *name, split_t *split);
+
+#define SHARD_PATH_BYTES 1024
+
+typedef struct {
+    int64_t first_frame; /* in its shard's /roll; in a shard_set_t: in the whole corpus */
+    int64_t frames;
+    double tempo_bpm;                           /* the main one */
+    uint8_t meter_numerator, meter_denominator; /* the main ones */
+    uint8_t split;                              /* split_t */
+    char sha256[65];                            /* of the source file, hexadecimal */
+    char path[SHARD_PATH_BYTES]; /* of the source file, relative to the folder named on the command line,
+                                    UTF-8 */
+    uint32_t crc32;              /* of its rows of /roll; 0 in version 1, where nothing is verified */
+    int64_t first_tempo, tempi, first_meter,
+        meters; /* its rows of /tempi and /meters; in a shard_set_t: of its tempi and meters */
+} shard_song_t;
+
+/* One file of a corpus. */
+typedef struct {
+    int64_t version;
+    size_t end_song; /* one past its last song, in corpus order */
+} shard_file_t;
+
+typedef struct {
+    grid_t grid;
+    char corpus_id[65]; /* SHA-256 over grid, options and all songs */
+    char *options;      /* the preprocess options, as text */
+    size_t n_shards;
+    size_t n_songs;
+    shard_file_t *files; /* [n_shards] */
+    shard_song_t *songs; /* [n_songs], in corpus order */
+    GArray *
+        tempi; /* tempo_change_t of all songs, one song after the other; frames count from the song's first */
+    GArray *meters; /* meter_change_t */
+    int64_t frames; /* over all shards */
+    char *folder;
+    owner_t *owner; /* while it is written: must still be the owner when a shard takes its name; or NULL */
+} shard_set_t;
+
+#define SHARD_ERROR shard_error_quark()
+GQuark shard_error_quark(void);
+typedef enum {
+    SHARD_ERROR_READ,
+    SHARD_ERROR_WRITE,
+    SHARD_ERROR_FORMAT,
+    SHARD_ERROR_MIXED,
+    SHARD_ERROR_MISSING,
+    SHARD_ERROR_NONE
+} shard_error_t;
+
+/* Writes shard `shard` of `shards` to folder, atomically (temporary, flush, fsync, rename, fsync of the
+ * folder). bits: the songs' frames one after the other; songs[i].first_frame counts in it. timelines
+ * [n_songs], or NULL where each song has the one tempo and meter of its row. What songs say of checksums and
+ * maps is not looked at. `threads` (>= 1) compress, which does not change the file. FALSE with error set:
+ * file and cause (a full disk by name). */
+gboolean shard_write(const char *folder, const shard_set_t *head, size_t shard, const shard_song_t *songs,
+                     timeline_t *const *timelines, size_t n_songs, const uint8_t *bits, int64_t frames,
+                     int threads, GError **error);
+
+/* The corpus id of one shard file; NULL where it is none that can be read. Owner: caller. */
+char *shard_corpus_id(const char *path);
+
+/* Reads the headers and song tables of all shards of a folder and checks that they are one whole corpus: same
+ * corpus id, grid and count, none missing, none corrupt. NULL with error set, naming the file, the cause and
+ * the way out. Local. Owner: caller. */
+shard_set_t *shard_set_open(const char *folder, GError **error);
+/* Reads the frames of songs first_song to first_song + n - 1, in the order of set->songs, to bits, and
+ * verifies each song's checksum. FALSE with error set: the file, the cause and, where rows are not what was
+ * written, the song. */
+gboolean shard_set_read_songs(const shard_set_t *set, size_t first_song, size_t n, uint8_t *bits,
+                              GError **error);
+/* Of all songs: set->frames * grid_frame_bytes() bytes. */
+gboolean shard_set_read(const shard_set_t *set, uint8_t *bits, GError **error);
+/* The tempi and meters of a song. Owner: caller. */
+timeline_t *shard_set_timeline(const shard_set_t *set, size_t song);
+void shard_set_free(shard_set_t *set);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(shard_set_t, shard_set_free)
+
+#endif

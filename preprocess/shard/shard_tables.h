@@ -1,0 +1,31 @@
+/* shard_tables: the tables of a shard beside /roll, and what all its datasets share. Private to shard.c. */
+#ifndef MPIANIST_PREPROCESS_SHARD_SHARD_TABLES_H
+#define MPIANIST_PREPROCESS_SHARD_SHARD_TABLES_H
+
+#include "preprocess/shard/h5.h"
+#include "preprocess/shard/shard.h"
+
+enum { SHARD_DEFLATE_LEVEL = 5 };
+
+/* Both return FALSE. Sets a SHARD_ERROR: "PATH: CAUSE", where the cause ends with the way out; of a damaged
+ * file it is added. */
+gboolean shard_fail(GError **error, shard_error_t code, const char *path, const char *cause);
+gboolean shard_fail_damaged(GError **error, const char *path, const char *what);
+
+/* Makes a compressed, checksummed dataset. Negative with error set. Owner: caller. */
+hid_t shard_dataset_make(h5_file_t *file, const char *name, hid_t type, int rank, const hsize_t *size,
+                         const hsize_t *chunk, GError **error);
+/* Opens a dataset of so many dimensions; their sizes to size. The same. */
+hid_t shard_dataset_open(h5_file_t *file, const char *name, int rank, hsize_t *size, GError **error);
+
+/* Writes /songs, /tempi and /meters, with the checksums of bits, which so many threads make: see
+ * shard_write(). FALSE with error set. */
+gboolean shard_tables_write(h5_file_t *file, const grid_t *grid, const shard_song_t *songs,
+                            timeline_t *const *timelines, size_t n_songs, const uint8_t *bits, int threads,
+                            GError **error);
+/* Appends the songs of a file of so many frames to songs (shard_song_t), their tempi and meters to the set's;
+ * their rows count in the set then. FALSE with error set. */
+gboolean shard_tables_read(h5_file_t *file, int64_t version, int64_t frames, shard_set_t *set, GArray *songs,
+                           GError **error);
+
+#endif

@@ -1,0 +1,89 @@
+/* cli: the sampler's command line: verbs, options with live defaults and ranges, help. One table drives
+ * parsing, range checks and --help. */
+#ifndef MPIANIST_SAMPLER_COMMAND_CLI_H
+#define MPIANIST_SAMPLER_COMMAND_CLI_H
+
+#include "sampler/make/key.h"
+#include "sampler/show/audio.h"
+#include "sampler/show/picture.h"
+#include "trainer/model/model.h"
+
+typedef enum {
+    VERB_PRIOR,
+    VERB_SONG,
+    VERB_CONTINUE,
+    VERB_RECONSTRUCT,
+    VERB_VARY,
+    VERB_INTERPOLATE,
+    VERB_TRAVERSE,
+    VERB_CURVES,
+    VERB_SCORE,
+    VERB_COUNT
+} verb_t;
+
+typedef struct {
+    verb_t verb;
+    guint64 given; /* bit i: the command line has option_at(i) of cli_option.h */
+    int kind;      /* of the model, as cli_option.h counts them; cli_fit() sets it */
+    char **files;  /* what the verb works on, NULL-terminated */
+    guint n_files;
+    char *checkpoint;
+    char **latents;   /* --latent: decode these instead of draws; NULL: none given */
+    int count, first; /* how many results, and the number of the first, from 1 */
+    gint64 seed;
+    double temperature;
+    double threshold;    /* probability from which a cell sounds */
+    gboolean density;    /* as many cells as the model expects instead */
+    gboolean draw;       /* --sample: Bernoulli draws instead; cli_fit() sets it where it is the default */
+    gboolean greedy;     /* --greedy */
+    int steps;           /* interpolate, traverse */
+    int dim;             /* traverse: feature, from 0; -1: not given */
+    int bar;             /* where in the song its part starts, from 1 */
+    int bars;            /* of the piece, to add, or of the song's part; -1: all */
+    int keep;            /* continue: bars of the song; -1: all */
+    gboolean only_new;   /* continue: without the song */
+    gboolean morph;      /* interpolate: one piece */
+    double amount;       /* vary */
+    char **more, **less; /* names of attributes; NULL: none */
+    double strength;     /* of each of them */
+    char *key;           /* as given; NULL: as it comes */
+    musical_key_t wanted_key;
+    double correlation; /* song: of neighbouring windows */
+    double tempo_bpm;   /* 0: the song's, or the checkpoint's */
+    char *output;       /* folder */
+    picture_format_t picture;
+    audio_format_t audio;
+    char *soundfont; /* NULL: search */
+    gboolean quiet, version;
+    char *corpus, *originality; /* score: folders of shards; NULL: not given */
+    char *split;                /* score: a split_name(), "test" where NULL */
+    char *meter;                /* score: as given; NULL: not given */
+    meter_t bar_meter;          /* score: takes the place of the pieces' meters; numerator 0: not given */
+    char *tracks;               /* score, without shards: as grid_set_tracks() reads them; NULL: all roles */
+    int steps_per_beat;         /* the same; -1: not given */
+    int seam;                   /* score: frames from border to border; -1: not asked for */
+} cli_t;
+
+#define CLI_ERROR cli_error_quark()
+GQuark cli_error_quark(void);
+typedef enum { CLI_ERROR_USAGE } cli_error_t;
+
+/* Parses `argc`, `argv` (left unchanged). NULL with CLI_ERROR_USAGE set on bad usage: what was wrong and the
+ * way out. NULL without an error where --help or
+ * --version was asked for and has been printed to standard output. Owner: caller. */
+cli_t *cli_parse(int argc, char **argv, GError **error);
+/* Once the model is known: what the verb and the options given mean for its kind, and the defaults that
+ * depend on it. FALSE with CLI_ERROR_USAGE set where there is no meaning: says why, and what there is
+ * instead. */
+gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error);
+/* Sets CLI_ERROR_USAGE. Returns FALSE. */
+gboolean cli_fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* Adds "option: value" for each option that decides on what is made, defaults too, once cli_fit() is done:
+ * with the draws and the songs all it takes to make a file again. */
+void cli_add_texts(const cli_t *cli, GPtrArray *texts);
+void cli_free(cli_t *cli);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(cli_t, cli_free)
+
+const char *verb_name(verb_t verb);
+
+#endif

@@ -1,0 +1,12 @@
+/* verbs: what the sampler can do, one function behind all. */
+#ifndef MPIANIST_SAMPLER_COMMAND_VERBS_H
+#define MPIANIST_SAMPLER_COMMAND_VERBS_H
+
+#include "sampler/command/cli.h"
+
+/* Does what the command line asks for, which it completes by cli_fit(). FALSE with error set, CLI_ERROR_USAGE
+ * where the command line does not go with the checkpoint or the song: file, cause, way out; files already
+ * printed on standard output stay. */
+gboolean verbs_run(cli_t *cli, GError **error);
+
+#endif

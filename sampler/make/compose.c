@@ -1,0 +1,187 @@
+/* Owns the loop over a piece's frames: which latents, which frames are given, which are drawn, by which
+ * random numbers. Refuses nothing: the caller has checked the model's kind and the grid.
+ *
+ * One piece at a time: BLAS rounds a row by itself unlike the same row among others, and a piece must not
+ * depend on what is made beside it. */
+#include "sampler/make/compose.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "trainer/model/stream.h"
+
+enum { CANDIDATES = 64 }; /* latents of a segment that is given in part */
+
+struct compose {
+    const model_config_t *config;
+    stream_t *stream;
+    size_t S, Z, D, frame_bytes, stride;
+    real_t *mu, *logvar, *z; /* [CANDIDATES, Z] */
+    double *nll;             /* [CANDIDATES] */
+    uint32_t *parents;       /* [CANDIDATES] */
+    double *uniforms;        /* [D] */
+    uint8_t *frame;          /* [frame_bytes] */
+};
+
+compose_t *compose_new(model_t *model, GError **error) {
+    g_autoptr(compose_t) compose = g_new0(compose_t, 1);
+    const model_config_t *config = compose->config = model_config(model);
+    compose->S = config->sequence.segment;
+    compose->Z = config->latent;
+    compose->D = model_cells(config);
+    compose->frame_bytes = model_frame_bytes(config);
+    compose->stride = (config->pitches + 7) / 8;
+    compose->mu = g_new(real_t, CANDIDATES * compose->Z);
+    compose->logvar = g_new(real_t, CANDIDATES * compose->Z);
+    compose->z = g_new(real_t, CANDIDATES * compose->Z);
+    compose->nll = g_new(double, CANDIDATES);
+    compose->parents = g_new0(uint32_t, CANDIDATES);
+    compose->uniforms = g_new(double, compose->D);
+    compose->frame = g_malloc(compose->frame_bytes);
+    compose->stream = stream_new(model, CANDIDATES, error);
+    return compose->stream == NULL ? NULL : g_steal_pointer(&compose);
+}
+
+void compose_free(compose_t *compose) {
+    if (compose == NULL) return;
+    g_clear_pointer(&compose->stream, stream_free);
+    g_free(compose->mu);
+    g_free(compose->logvar);
+    g_free(compose->z);
+    g_free(compose->nll);
+    g_free(compose->parents);
+    g_free(compose->uniforms);
+    g_free(compose->frame);
+    g_free(compose);
+}
+
+size_t compose_segments(const compose_t *compose, size_t frames) {
+    return (frames + compose->S - 1) / compose->S;
+}
+
+/* A frame of a roll as the model has it, [K, L, stride], from [K, ROLL_PLANES, stride]; and back. */
+static void pack_frame(const compose_t *compose, const roll_t *roll, size_t t, uint8_t *frame) {
+    const size_t used = compose->config->planes * compose->stride;
+    for (size_t k = 0; k < roll->tracks; k++)
+        memcpy(frame + k * used, roll->bits + (t * roll->tracks + k) * ROLL_PLANES * compose->stride, used);
+}
+
+static void unpack_frame(const compose_t *compose, const uint8_t *frame, roll_t *roll, size_t t) {
+    const size_t used = compose->config->planes * compose->stride;
+    for (size_t k = 0; k < roll->tracks; k++)
+        memcpy(roll->bits + (t * roll->tracks + k) * ROLL_PLANES * compose->stride, frame + k * used, used);
+}
+
+real_t *compose_encode(compose_t *compose, const roll_t *roll, size_t first, size_t frames) {
+    const size_t n = compose_segments(compose, frames) * compose->Z;
+    real_t *mu = g_new(real_t, n);
+    g_autofree real_t *logvar = g_new(real_t, n);
+    g_autofree uint8_t *bits = g_malloc(frames * compose->frame_bytes);
+    for (size_t t = 0; t < frames; t++) pack_frame(compose, roll, first + t, bits + t * compose->frame_bytes);
+    stream_encode(compose->stream, bits, frames, mu, logvar);
+    return mu;
+}
+
+/* Latents of the segment that begins now. */
+static void choose_latent(compose_t *compose, const compose_piece_t *piece) {
+    const compose_latents_t *latents = &piece->latents;
+    const size_t Z = compose->Z, w = stream_frames(compose->stream) / compose->S;
+    const rng_t rng = rng_make(piece->seed, RNG_PRIOR, 1 + piece->index, w);
+    stream_prior(compose->stream, compose->mu, compose->logvar);
+    rng_normal(&rng, compose->z, Z);
+    for (size_t i = 0; i < Z; i++) {
+        const gboolean centred = latents->centres != NULL && w < latents->segments;
+        const double mu = compose->mu[i], sd = exp(compose->logvar[i] / 2),
+                     centre = centred ? latents->centres[w * Z + i] : mu;
+        const double middle = latents->keep * centre + (1 - latents->keep) * mu;
+        const double shift =
+            (latents->shift != NULL ? latents->shift[i] : 0) + (i == latents->feature ? latents->by : 0);
+        compose->z[i] = (real_t)(middle + sd * (latents->noise * compose->z[i] + shift));
+    }
+    stream_set_latent(compose->stream, compose->z);
+}
+
+/* ---- the frames that are given ---- */
+
+static void force_frame(compose_t *compose, const compose_piece_t *piece, double *nll) {
+    pack_frame(compose, piece->given, stream_frames(compose->stream), compose->frame);
+    stream_force(compose->stream, compose->frame, TRUE, nll);
+    if (piece->tick != NULL) piece->tick(piece->tick_data);
+}
+
+/* One of the candidates by its weight exp(-nll), or the best. */
+static uint32_t choose_candidate(const double *nll, double uniform, gboolean best) {
+    size_t least = 0, chosen = 0;
+    double total = 0;
+    for (size_t i = 1; i < CANDIDATES; i++) least = nll[i] < nll[least] ? i : least;
+    if (best) return (uint32_t)least;
+    for (size_t i = 0; i < CANDIDATES; i++) total += exp(nll[least] - nll[i]);
+    for (double sum = exp(nll[least] - nll[0]); sum <= uniform * total && chosen + 1 < CANDIDATES;)
+        sum += exp(nll[least] - nll[++chosen]);
+    return (uint32_t)chosen;
+}
+
+/* The segment that is given in part: its frames, and a latent that they make probable. */
+static void force_part(compose_t *compose, const compose_piece_t *piece) {
+    const size_t Z = compose->Z, w = stream_frames(compose->stream) / compose->S;
+    const rng_t candidates = rng_make(0, RNG_PRIOR, 0, w),
+                choice = rng_make(piece->seed, RNG_RESAMPLE, 1 + piece->index, w);
+    double nll[CANDIDATES] = {0};
+    memset(compose->parents, 0, CANDIDATES * sizeof *compose->parents);
+    stream_select(compose->stream, compose->parents, CANDIDATES);
+    stream_prior(compose->stream, compose->mu, compose->logvar);
+    rng_normal(&candidates, compose->z, CANDIDATES * Z);
+    for (size_t i = 0; i < CANDIDATES * Z; i++)
+        compose->z[i] = (real_t)(compose->mu[i] + exp(compose->logvar[i] / 2) * compose->z[i]);
+    stream_set_latent(compose->stream, compose->z);
+    while (stream_frames(compose->stream) < piece->given_frames) {
+        force_frame(compose, piece, compose->nll);
+        for (size_t i = 0; i < CANDIDATES; i++) nll[i] += compose->nll[i];
+    }
+    const gboolean best = !piece->draw || piece->temperature <= 0;
+    compose->parents[0] = choose_candidate(nll, rng_uniform(&choice, 0), best);
+    stream_select(compose->stream, compose->parents, 1);
+}
+
+static void force_given(compose_t *compose, const compose_piece_t *piece) {
+    const size_t S = compose->S, frames = piece->given_frames;
+    g_autofree real_t *mu = compose->Z > 0 ? compose_encode(compose, piece->given, 0, frames) : NULL;
+    for (size_t t = 0; t < frames; t = stream_frames(compose->stream)) {
+        if (compose->Z > 0 && t % S == 0 && t + S > frames) {
+            force_part(compose, piece);
+            continue;
+        }
+        if (compose->Z > 0 && t % S == 0) stream_set_latent(compose->stream, mu + t / S * compose->Z);
+        force_frame(compose, piece, NULL);
+    }
+}
+
+/* ---- the frames that are new ---- */
+
+static void draw_frame(compose_t *compose, const compose_piece_t *piece) {
+    const gboolean draw = piece->draw && piece->temperature > 0;
+    const head_rule_t rule = {.uniforms = draw ? compose->uniforms : NULL,
+                              .temperature = draw ? piece->temperature : 1};
+    const rng_t rng = rng_make(piece->seed, RNG_DECODE, 0, piece->index);
+    const size_t first = stream_frames(compose->stream) * compose->D;
+    for (size_t i = 0; i < compose->D && draw; i++) compose->uniforms[i] = rng_uniform(&rng, first + i);
+    stream_draw(compose->stream, &rule, compose->frame);
+    if (piece->tick != NULL) piece->tick(piece->tick_data);
+}
+
+roll_t *compose_piece(compose_t *compose, const compose_piece_t *piece) {
+    roll_t *roll = roll_new(piece->frames, compose->config->tracks, compose->config->pitches);
+    stream_start(compose->stream, 1);
+    if (piece->given_frames > 0) {
+        force_given(compose, piece);
+        memcpy(roll->bits, piece->given->bits,
+               piece->given_frames * roll->tracks * ROLL_PLANES * roll->stride);
+    }
+    for (size_t t = piece->given_frames; t < piece->frames; t++) {
+        if (compose->Z > 0 && t % compose->S == 0) choose_latent(compose, piece);
+        draw_frame(compose, piece);
+        unpack_frame(compose, compose->frame, roll, t);
+    }
+    roll_make_canonical(roll);
+    return roll;
+}

@@ -1,0 +1,58 @@
+/* compose: the sequence model as a maker of music: pieces of any length, frame by frame, state carried from
+ * start to end. Rolls and latents; no options, no files.
+ *
+ * Letters as in trainer/model/model.h: S frames a segment, W segments, Z latent, D cells a frame. */
+#ifndef MPIANIST_SAMPLER_MAKE_COMPOSE_H
+#define MPIANIST_SAMPLER_MAKE_COMPOSE_H
+
+#include "preprocess/roll/roll.h"
+#include "trainer/model/model.h"
+
+typedef struct compose compose_t;
+
+/* model: of kind MODEL_SEQUENCE; must outlive it. NULL with error set (memory). Owner: caller. */
+compose_t *compose_new(model_t *model, GError **error);
+void compose_free(compose_t *compose);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(compose_t, compose_free)
+
+/* Segments of so many frames: ceil(frames / S). */
+size_t compose_segments(const compose_t *compose, size_t frames);
+/* Posterior means [W, Z] of frames first, first + 1, ... of roll (of the model's grid, first + frames <=
+ * roll->frames), the last segment filled up with silence. Z >= 1. Owner: caller. */
+real_t *compose_encode(compose_t *compose, const roll_t *roll, size_t first, size_t frames);
+
+/* How each segment's latent is made from its learned prior N(mu, sd^2), which knows what the piece has been
+ * so far: z = keep * centre + (1 - keep) * mu + sd * (noise * eps + shift) and feature `feature` is moved by
+ * `by` * sd more. So noise 1 alone draws from the prior; centres with keep 1 are decoded; a variation is
+ * between them: keep = sqrt(1 - a^2), noise = a. */
+typedef struct {
+    const real_t *centres; /* [segments, Z]; NULL: mu */
+    size_t segments;       /* of centres; those after them have mu */
+    double keep, noise;
+    const real_t *shift; /* [Z], in sd; NULL: none */
+    size_t feature;
+    double by;
+} compose_latents_t;
+
+/* A piece. Its random numbers depend on (seed, index) alone: the latents of segment w on RNG_PRIOR, epoch 1 +
+ * index, sample w; cell i of frame t on RNG_DECODE, sample index, element t D + i. So a longer piece begins
+ * with the shorter one. */
+typedef struct {
+    size_t frames; /* >= 1 */
+    uint64_t seed, index;
+    gboolean draw;      /* each cell by its probability; else the likelier */
+    double temperature; /* of draws: head_rule_t; 0: as where nothing is drawn */
+    compose_latents_t latents;
+    const roll_t *given;      /* NULL: none */
+    size_t given_frames;      /* the piece's first frames are given's, bit by bit: <= frames */
+    void (*tick)(void *data); /* called after each frame where not NULL */
+    void *tick_data;
+} compose_piece_t;
+
+/* The piece, canonical. Whole segments that are given have their posterior means as latents. Of one given in
+ * part the posterior is not known: 64 latents drawn from the prior (the same for every seed) are weighed by
+ * how probable they make the frames given, and one is drawn by its weight, or the best where temperature is 0
+ * (sampling and importance resampling; Rubin 1988). Owner: caller. */
+roll_t *compose_piece(compose_t *compose, const compose_piece_t *piece);
+
+#endif

@@ -1,0 +1,31 @@
+/* key: the key of a piece, and a piece in another key. Drums have no pitch and stay as they are. */
+#ifndef MPIANIST_SAMPLER_MAKE_KEY_H
+#define MPIANIST_SAMPLER_MAKE_KEY_H
+
+#include "preprocess/roll/roll.h"
+
+typedef struct {
+    int tonic; /* pitch class, 0 = C */
+    gboolean minor;
+} musical_key_t;
+
+/* "C", "Am", "F#m", "Bb", "eb minor". FALSE where it is none. */
+gboolean key_from_text(const char *text, musical_key_t *key);
+/* In its usual spelling: "Eb", "G#m". Static text. */
+const char *key_to_text(musical_key_t key);
+
+/* The key whose profile of a listener's ratings correlates best with how long each pitch class sounds
+ * (Krumhansl & Kessler 1982; Krumhansl 1990, "Cognitive foundations of musical pitch", chapter 4). FALSE, key
+ * untouched, where all pitch classes sound alike, as in silence. */
+gboolean key_estimate(const roll_t *roll, const grid_t *grid, musical_key_t *key);
+
+/* Semitones, -6 to 5, from one key to another; where one is major and the other minor, to the other's
+ * relative key: C major is as good as A minor. */
+int key_interval(musical_key_t from, musical_key_t to);
+
+/* Transposes a canonical roll in place by that interval, or the same an octave lower or higher where fewer
+ * notes leave the pitches of the grid: the semitones that were taken. Notes that still do move in by octaves;
+ * where they meet others they become one; *folded counts them. */
+int key_transpose(roll_t *roll, const grid_t *grid, int interval, size_t *folded);
+
+#endif

@@ -1,0 +1,214 @@
+/* Owns what is written: names, text events, the order MIDI, picture, sound. Files appear whole or not at all;
+ * an existing file of the same name is replaced. */
+#include "sampler/make/result.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "preprocess/common/program.h"
+#include "sampler/make/latent.h"
+#include "sampler/show/audio.h"
+
+G_DEFINE_QUARK(result_error, result_error)
+
+gboolean result_make_folder(const cli_t *cli, GError **error) {
+    if (g_mkdir_with_parents(cli->output, 0777) == 0 && g_access(cli->output, W_OK) == 0) return TRUE;
+    g_set_error(error, RESULT_ERROR, RESULT_ERROR_WRITE,
+                "%s: cannot write to this folder: %s; give another --output", cli->output, g_strerror(errno));
+    return FALSE;
+}
+
+void result_add_text(GPtrArray *texts, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    g_ptr_array_add(texts, g_strdup_vprintf(format, arguments));
+    va_end(arguments);
+}
+
+GPtrArray *result_texts(const result_writer_t *writer, size_t index) {
+    const cli_t *cli = writer->cli;
+    GPtrArray *texts = g_ptr_array_new_with_free_func(g_free);
+    result_add_text(texts, "tool: mpianist-sampler %s", MPIANIST_VERSION);
+    result_add_text(texts, "verb: %s", verb_name(cli->verb));
+    result_add_text(texts, "checkpoint: %s", writer->model->hash);
+    if (index > 0) result_add_text(texts, "result: %zu", index);
+    cli_add_texts(cli, texts);
+    const gboolean dense = writer->model->head.model.kind == MODEL_DENSE;
+    if (!dense)
+        result_add_text(texts, "draws: %s", cli->draw ? "bernoulli" : "greedy");
+    else if (cli->draw)
+        result_add_text(texts, "draws: bernoulli");
+    else if (cli->density)
+        result_add_text(texts, "threshold: density");
+    else
+        result_add_text(texts, "threshold: %.10g", cli->threshold);
+    return texts;
+}
+
+void result_add_latents(GPtrArray *texts, const real_t *z, size_t n, size_t Z) {
+    for (size_t i = 0; i < n; i++) {
+        g_autofree char *text = latent_to_text(z + i * Z, Z);
+        if (n == 1)
+            result_add_text(texts, "latent: %s", text);
+        else
+            result_add_text(texts, "latent %zu: %s", i + 1, text);
+    }
+}
+
+void result_add_given(GPtrArray *texts, const real_t *z, size_t Z) {
+    g_autofree char *text = latent_to_text(z, Z);
+    result_add_text(texts, "given: %s", text);
+}
+
+static char *path_of(const cli_t *cli, const char *name, const char *ending) {
+    g_autofree char *file = g_strconcat(name, ending, NULL);
+    return g_build_filename(cli->output, file, NULL);
+}
+
+/* Written whole: print its path at once, so that what stands there is known even where a later file fails. */
+static gboolean print_path(const char *path, GError **error) {
+    if (puts(path) >= 0 && fflush(stdout) == 0) return TRUE;
+    g_set_error(error, RESULT_ERROR, RESULT_ERROR_WRITE, "standard output: cannot print the path %s: %s",
+                path, g_strerror(errno));
+    return FALSE;
+}
+
+gboolean result_write_picture(const cli_t *cli, const char *name, GBytes *picture, GError **error) {
+    if (picture == NULL) return FALSE;
+    g_autofree char *path = path_of(cli, name, cli->picture == PICTURE_SVG ? ".svg" : ".png");
+    g_autoptr(GError) cause = NULL;
+    gsize length;
+    const char *bytes = g_bytes_get_data(picture, &length);
+    const gboolean ok =
+        g_file_set_contents_full(path, bytes, (gssize)length,
+                                 G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0666, &cause);
+    g_bytes_unref(picture);
+    if (ok) return print_path(path, error);
+    g_set_error(error, RESULT_ERROR, RESULT_ERROR_WRITE,
+                "%s: cannot write: %s; make room or give another --output", path, program_cause(cause));
+    return FALSE;
+}
+
+static const char *const sound_endings[] = {
+    [AUDIO_NONE] = "", [AUDIO_WAV] = ".wav", [AUDIO_FLAC] = ".flac", [AUDIO_OGG] = ".ogg"};
+
+/* A step of an earlier interpolation may be where the next begins: its file is not replaced by the new one.
+ */
+static gboolean spare_songs(const cli_t *cli, const char *path, GError **error) {
+    GStatBuf target, song;
+    if (g_stat(path, &target) != 0) return TRUE;
+    for (guint i = 0; i < cli->n_files; i++)
+        if (g_stat(cli->files[i], &song) == 0 && song.st_dev == target.st_dev && song.st_ino == target.st_ino)
+            return cli_fail(error, "%s: would be replaced, but it is a song given; give another --output",
+                            path);
+    return TRUE;
+}
+
+char *result_meters_text(const timeline_t *timeline) {
+    enum { MOST = 4 };
+    g_autoptr(GString) text = g_string_new(NULL);
+    int shown = 0;
+    for (guint i = 0; i < timeline->meters->len && shown <= MOST; i++) {
+        const meter_change_t *meter = &g_array_index(timeline->meters, meter_change_t, i);
+        gboolean before = FALSE;
+        for (guint k = 0; k < i && !before; k++) {
+            const meter_change_t *other = &g_array_index(timeline->meters, meter_change_t, k);
+            before = other->numerator == meter->numerator && other->denominator == meter->denominator;
+        }
+        if (before) continue;
+        if (++shown > MOST)
+            g_string_append(text, " and others");
+        else
+            g_string_append_printf(text, "%s%d/%d", shown > 1 ? ", " : "", meter->numerator,
+                                   meter->denominator);
+    }
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+/* "120 bpm", or "60 to 120 bpm". Owner: caller. */
+static char *tempi_text(const timeline_t *timeline) {
+    double slowest = INFINITY, fastest = 0;
+    for (guint i = 0; i < timeline->tempi->len; i++) {
+        const double bpm = g_array_index(timeline->tempi, tempo_change_t, i).bpm;
+        slowest = fmin(slowest, bpm);
+        fastest = fmax(fastest, bpm);
+    }
+    return slowest < fastest ? g_strdup_printf("%.4g to %.4g bpm", slowest, fastest)
+                             : g_strdup_printf("%.4g bpm", slowest);
+}
+
+/* A line about the piece; a hint where it is silent. */
+static void say_piece(const result_writer_t *writer, const char *midi, size_t notes, size_t frames,
+                      const timeline_t *timeline) {
+    const cli_t *cli = writer->cli;
+    const double bars = timeline_bar_at(timeline, (double)frames);
+    g_autofree char *meters = result_meters_text(timeline), *tempi = tempi_text(timeline);
+    if (notes == 0 && writer->model->head.model.kind == MODEL_SEQUENCE)
+        program_say("warning: %s has no notes: the model has written silence; try %s\n", midi,
+                    cli->draw ? "another --seed or --temperature" : "--sample");
+    else if (notes == 0)
+        program_say("warning: %s has no notes: no key reaches the threshold; try --density, --sample or "
+                    "--threshold %.2g\n",
+                    midi, cli->threshold / 2);
+    else if (!cli->quiet)
+        program_say("%s: %zu note%s, %.4g bar%s of %s, %s\n", midi, notes, notes == 1 ? "" : "s", bars,
+                    bars == 1 ? "" : "s", meters, tempi);
+}
+
+/* MIDI and sound. */
+static gboolean write_music(const result_writer_t *writer, const char *name, const char *title,
+                            const roll_t *roll, const timeline_t *timeline, const GPtrArray *texts,
+                            GError **error) {
+    const cli_t *cli = writer->cli;
+    g_autofree char *midi = path_of(cli, name, ".mid"),
+                    *sound = path_of(cli, name, sound_endings[cli->audio]);
+    g_autoptr(song_t) song = roll_to_song(roll, &writer->model->head.grid, timeline);
+    for (guint i = 0; i < texts->len; i++) g_ptr_array_add(song->texts, g_strdup(texts->pdata[i]));
+    if (!spare_songs(cli, midi, error) || !midi_write(song, midi, error) || !print_path(midi, error))
+        return FALSE;
+    say_piece(writer, midi, song->notes->len, roll->frames, timeline);
+    if (writer->soundfont == NULL) return TRUE;
+    const double seconds = timeline_seconds(timeline, (int64_t)roll->frames);
+    return audio_render(midi, writer->soundfont, seconds, title, cli->audio, sound, error) &&
+           print_path(sound, error);
+}
+
+gboolean result_write(const result_writer_t *writer, const char *name, const char *title, const roll_t *roll,
+                      const timeline_t *timeline, const GPtrArray *texts, GError **error) {
+    const cli_t *cli = writer->cli;
+    g_autoptr(timeline_t) own = timeline_slice(timeline, 0, (int64_t)roll->frames);
+    if (!write_music(writer, name, title, roll, own, texts, error)) return FALSE;
+    if (!cli->picture) return TRUE;
+    return result_write_picture(
+        cli, name, picture_roll(roll, &writer->model->head.grid, own, title, cli->picture, error), error);
+}
+
+/* Rolls end to end, each beginning with a bar, at a multiple of `frames`. */
+static roll_t *join_rolls(roll_t *const *rolls, size_t n, size_t frames) {
+    roll_t *whole = roll_new(n * frames, rolls[0]->tracks, rolls[0]->pitches);
+    const size_t frame_bytes = whole->tracks * ROLL_PLANES * whole->stride;
+    for (size_t i = 0; i < n; i++)
+        memcpy(whole->bits + i * frames * frame_bytes, rolls[i]->bits, rolls[i]->frames * frame_bytes);
+    roll_make_canonical(whole);
+    return whole;
+}
+
+gboolean result_write_sheet(const result_writer_t *writer, const char *name, const char *title,
+                            roll_t *const *rolls, char *const *labels, size_t n, const timeline_t *timeline,
+                            const GPtrArray *texts, GError **error) {
+    const cli_t *cli = writer->cli;
+    const grid_t *grid = &writer->model->head.grid;
+    const size_t bars = (size_t)ceil(timeline_bar_at(timeline, (double)rolls[0]->frames) - 1e-9),
+                 frames = (size_t)ceil(timeline_bar_frame(timeline, bars) - 1e-9);
+    g_autoptr(roll_t) whole = join_rolls(rolls, n, frames);
+    g_autoptr(timeline_t) own = timeline_slice(timeline, 0, (int64_t)rolls[0]->frames),
+                          all = timeline_slice(own, 0, (int64_t)frames);
+    for (size_t i = 1; i < n; i++) timeline_append(all, (int64_t)(i * frames), own);
+    if (!write_music(writer, name, title, whole, all, texts, error)) return FALSE;
+    if (!cli->picture) return TRUE;
+    return result_write_picture(
+        cli, name, picture_sheet(rolls, labels, n, grid, timeline, title, cli->picture, error), error);
+}

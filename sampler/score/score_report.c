@@ -1,0 +1,202 @@
+/* Owns what is compared with what. Refuses a corpus without songs in the split that is asked for, and two
+ * corpora of different grids. */
+#include "sampler/score/score_report.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "preprocess/common/program.h"
+#include "sampler/score/score_result.h"
+
+G_DEFINE_QUARK(score_report_error, score_report_error)
+
+/* ---- figures ---- */
+
+static score_table_t table_new(const grid_t *grid, size_t n) {
+    const size_t figures = score_count(grid);
+    return (score_table_t){.n = n, .figures = figures, .values = g_new(double, n *figures)};
+}
+
+static void measure_one(score_table_t *table, size_t i, const roll_t *roll, const grid_t *grid,
+                        const timeline_t *timeline, double *scratch) {
+    score_measure(roll, grid, timeline, scratch);
+    for (size_t f = 0; f < table->figures; f++) table->values[f * table->n + i] = scratch[f];
+}
+
+static score_table_t measure_set(const score_set_t *set) {
+    score_table_t table = table_new(&set->grid, set->n);
+    g_autofree double *scratch = g_new(double, table.figures);
+    for (size_t i = 0; i < set->n; i++)
+        measure_one(&table, i, set->pieces[i].roll, &set->grid, set->pieces[i].timeline, scratch);
+    return table;
+}
+
+static roll_t **rolls_of(const score_set_t *set) {
+    roll_t **rolls = g_new(roll_t *, set->n);
+    for (size_t i = 0; i < set->n; i++) rolls[i] = set->pieces[i].roll;
+    return rolls;
+}
+
+static score_table_t measure_shuffled(const score_set_t *set, uint64_t seed) {
+    if (set->n < 2 || set->grid.n_tracks < 2) return table_new(&set->grid, 0);
+    score_table_t table = table_new(&set->grid, set->n);
+    g_autofree double *scratch = g_new(double, table.figures);
+    g_autofree roll_t **rolls = rolls_of(set);
+    for (size_t i = 0; i < set->n; i++) {
+        g_autoptr(roll_t) roll = score_shuffle(rolls, set->n, i, seed);
+        measure_one(&table, i, roll, &set->grid,
+                    set->pieces[score_shuffle_source(set->n, i, 0, seed)].timeline, scratch);
+    }
+    return table;
+}
+
+/* ---- seams ---- */
+
+/* [n][SEAM_FEATURES][frames] */
+static double *measure_seams(const score_set_t *set, size_t frames) {
+    double *values = g_new(double, set->n *SEAM_FEATURES *frames);
+    for (size_t i = 0; i < set->n; i++)
+        seam_measure(set->pieces[i].roll, &set->grid, frames, values + i * SEAM_FEATURES * frames);
+    return values;
+}
+
+static seam_t *score_seams(const seam_yardstick_t *yardstick, const double *values, size_t n) {
+    seam_t *seams = g_new(seam_t, n);
+    for (size_t i = 0; i < n; i++)
+        seams[i] = seam_score(yardstick, values + i * SEAM_FEATURES * yardstick->frames);
+    return seams;
+}
+
+static void find_seams(score_result_t *result) {
+    const size_t frames = result->seam_frames, songs = result->real->n;
+    if (songs < SEAM_LEAST_SONGS)
+        program_say("warning: %s: --seam: %zu song%s in split %s %s too few to tell how much songs differ: "
+                    "seams mean little; take %d or more\n",
+                    result->corpus, songs, songs == 1 ? "" : "s", result->split, songs == 1 ? "is" : "are",
+                    SEAM_LEAST_SONGS);
+    g_autofree double *of_pieces = measure_seams(result->pieces, frames),
+                      *of_real = measure_seams(result->real, frames);
+    g_autoptr(seam_yardstick_t) yardstick = seam_yardstick_new(of_real, result->real->n, frames);
+    result->seams = score_seams(yardstick, of_pieces, result->pieces->n);
+    result->real_seams = score_seams(yardstick, of_real, result->real->n);
+}
+
+/* ---- originality ---- */
+
+static passage_t *find_passages(const originality_t *originality, const score_set_t *set) {
+    passage_t *passages = g_new(passage_t, set->n);
+    for (size_t i = 0; i < set->n; i++) passages[i] = originality_find(originality, set->pieces[i].roll);
+    return passages;
+}
+
+static gboolean add_voice(score_result_t *result, const char *name, guint tracks, GError **error) {
+    g_autofree roll_t **rolls = rolls_of(result->train);
+    g_autoptr(originality_t) originality =
+        originality_new((const roll_t *const *)rolls, result->train->n, &result->train->grid, tracks, error);
+    if (originality == NULL) return FALSE;
+    result->voices[result->n_voices++] = (score_voice_t){
+        .name = name,
+        .of_pieces = find_passages(originality, result->pieces),
+        .of_held = result->held != NULL ? find_passages(originality, result->held) : NULL,
+    };
+    return TRUE;
+}
+
+/* All pitched tracks as one, and each alone where there are several. */
+static gboolean find_voices(score_result_t *result, GError **error) {
+    const grid_t *grid = &result->train->grid;
+    int pitched = 0;
+    if (!add_voice(result, "all", G_MAXUINT, error)) return FALSE;
+    for (int k = 0; k < grid->n_tracks; k++) pitched += grid->roles[k] != ROLE_DRUMS;
+    for (int k = 0; pitched > 1 && k < grid->n_tracks; k++)
+        if (grid->roles[k] != ROLE_DRUMS && !add_voice(result, role_name(grid->roles[k]), 1u << k, error))
+            return FALSE;
+    return TRUE;
+}
+
+/* ---- what is read ---- */
+
+static grid_t grid_of_files(const cli_t *cli) {
+    grid_t grid = grid_default();
+    if (cli->steps_per_beat > 0) grid.steps_per_beat = cli->steps_per_beat;
+    grid_set_tracks(&grid, cli->tracks != NULL ? cli->tracks : "melody,chords,bass,drums",
+                    NULL); /* checked: cli_parse() */
+    return grid;
+}
+
+/* A split that must have songs. */
+static score_set_t *open_split(const char *folder, const char *split, GError **error) {
+    split_t which = SPLIT_TEST;
+    split_from_name(split, &which);
+    g_autoptr(score_set_t) set = score_set_open(folder, which, error);
+    if (set == NULL || set->n > 0) return g_steal_pointer(&set);
+    g_set_error(error, SCORE_REPORT_ERROR, SCORE_REPORT_ERROR_SPLIT,
+                "%s: has no songs in split %s; give another --split", folder, split);
+    return NULL;
+}
+
+/* The training songs, and held-out ones as their yardstick. */
+static gboolean open_training(score_result_t *result, GError **error) {
+    split_t split = SPLIT_TEST;
+    split_from_name(result->split, &split);
+    if ((result->train = open_split(result->originality, split_name(SPLIT_TRAIN), error)) == NULL)
+        return FALSE;
+    if (result->real != NULL && !score_set_same_grid(&result->real->grid, &result->train->grid)) {
+        g_set_error(error, SCORE_REPORT_ERROR, SCORE_REPORT_ERROR_GRID,
+                    "%s: lies on another grid than %s; give --corpus and --originality shards of one "
+                    "preprocess command",
+                    result->originality, result->corpus);
+        return FALSE;
+    }
+    if (split == SPLIT_TRAIN) return TRUE;
+    if (result->real != NULL && strcmp(result->corpus, result->originality) == 0)
+        result->held = result->real;
+    else if ((result->held = result->own_held = score_set_open(result->originality, split, error)) == NULL)
+        return FALSE;
+    if (result->held->n == 0) result->held = NULL;
+    return TRUE;
+}
+
+static gboolean read_all(score_result_t *result, const cli_t *cli, GError **error) {
+    if (result->corpus != NULL && (result->real = open_split(result->corpus, result->split, error)) == NULL)
+        return FALSE;
+    if (result->originality != NULL && !open_training(result, error)) return FALSE;
+    const grid_t grid = result->real != NULL    ? result->real->grid
+                        : result->train != NULL ? result->train->grid
+                                                : grid_of_files(cli);
+    result->pieces = score_set_read(cli->files, &grid, error);
+    if (result->pieces == NULL) return FALSE;
+    if (cli->bar_meter.numerator == 0) return TRUE;
+    score_set_t *const sets[] = {result->pieces, result->real};
+    for (size_t i = 0; i < G_N_ELEMENTS(sets); i++)
+        if (sets[i] != NULL) score_set_use_meter(sets[i], cli->bar_meter);
+    return TRUE;
+}
+
+/* ---- the verb ---- */
+
+gboolean score_report(const cli_t *cli, GError **error) {
+    g_auto(score_result_t) result = {
+        .corpus = cli->corpus,
+        .originality = cli->originality,
+        .split = cli->split != NULL ? cli->split : split_name(SPLIT_TEST),
+        .seam_frames = cli->seam > 0 ? (size_t)cli->seam : 0,
+    };
+    if (!read_all(&result, cli, error)) return FALSE;
+    result.of_pieces = measure_set(result.pieces);
+    if (result.real != NULL) {
+        result.of_real = measure_set(result.real);
+        result.of_shuffled = measure_shuffled(result.real, (uint64_t)cli->seed);
+    }
+    if (result.seam_frames > 0) find_seams(&result);
+    if (result.train != NULL && !find_voices(&result, error)) return FALSE;
+    g_autofree char *json = score_result_json(&result);
+    if (puts(json) < 0 || fflush(stdout) != 0) {
+        g_set_error(error, SCORE_REPORT_ERROR, SCORE_REPORT_ERROR_WRITE,
+                    "standard output: cannot print the figures: %s", g_strerror(errno));
+        return FALSE;
+    }
+    if (!cli->quiet) score_result_show(&result);
+    return TRUE;
+}

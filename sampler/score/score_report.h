@@ -1,0 +1,33 @@
+/* score_report: the verb score: figures of MIDI files, beside those of a corpus' real songs, as one line of
+ * JSON on standard output and a table on standard error. */
+#ifndef MPIANIST_SAMPLER_SCORE_SCORE_REPORT_H
+#define MPIANIST_SAMPLER_SCORE_SCORE_REPORT_H
+
+#include "sampler/command/cli.h"
+
+#define SCORE_REPORT_ERROR score_report_error_quark()
+GQuark score_report_error_quark(void);
+typedef enum {
+    SCORE_REPORT_ERROR_SPLIT,
+    SCORE_REPORT_ERROR_GRID,
+    SCORE_REPORT_ERROR_WRITE
+} score_report_error_t;
+
+/* Does what the command line asks for. The line:
+ *   {"pieces": n, "skipped": n, "grid": {...}, "corpus": DIR, "split": NAME, "songs": n,
+ *    "figures": {NAME: {"mean", "sd", "n", "real": {"mean", "sd", "n"}, "shuffled": {the same}, "place",
+ * "nearer"}, ...}, "seam": {"frames", "mean", "sd", "n", "real": {"mean", "sd", "n"}, "border", "inside",
+ *             "features": {NAME: {"border", "inside"}, ...}},
+ *    "originality": {"corpus": DIR, "songs": n, "split": NAME, "held_out": n,
+ *                    "passages": {"all" or TRACK: {"events": {"mean", "median", "most"}, "beats": {...},
+ * "share": {...}, "real": {the same}}, ...}}, "files": [{"file", "frames", "bars", "meter", "tempo_bpm",
+ * "figures": {NAME: value, ...}, "seam", "passages": {"all" or TRACK: {"events", "notes", "frames", "beats",
+ * "share", "first", "song", "song_first", "semitones"}, ...}}, ...]} Figures and place:
+ * sampler/score/score.h; nearer is "real", "shuffled" or null. Seam: sampler/score/seam.h; border and inside
+ * are means over pieces, those of features with their signs. Passages: sampler/score/originality.h; share: of
+ * the piece's events. What was not asked for is left out; what is not defined is null. FALSE with error set:
+ * file or option, cause, way out.
+ */
+gboolean score_report(const cli_t *cli, GError **error);
+
+#endif

@@ -1,0 +1,57 @@
+/* score_result: all that the verb score has found out, and how it is told. Filled in by score_report.c. */
+#ifndef MPIANIST_SAMPLER_SCORE_SCORE_RESULT_H
+#define MPIANIST_SAMPLER_SCORE_SCORE_RESULT_H
+
+#include "sampler/score/originality.h"
+#include "sampler/score/score.h"
+#include "sampler/score/score_set.h"
+#include "sampler/score/seam.h"
+
+/* Figures of n pieces: figure f of piece i is values[f * n + i]. */
+typedef struct {
+    size_t n, figures;
+    double *values;
+} score_table_t;
+
+/* Passages shared with the training songs, by pitched tracks read as one ("all") or by one track. */
+typedef struct {
+    const char *name;
+    passage_t *of_pieces, *of_held; /* [pieces->n], [held->n] or NULL */
+} score_voice_t;
+
+typedef struct {
+    const char *corpus, *originality; /* folders; NULL: not asked for */
+    const char *split;
+    size_t seam_frames; /* 0: not asked for */
+
+    score_set_t *pieces; /* what is scored */
+    score_set_t *real;   /* the split's songs in corpus; NULL without */
+    score_table_t of_pieces, of_real, of_shuffled;
+
+    seam_t *seams, *real_seams; /* [pieces->n], [real->n] */
+
+    score_set_t *train;      /* in originality; NULL without */
+    const score_set_t *held; /* the split's songs there; NULL where the split has none or is train */
+    score_set_t *own_held;   /* the same, where it is not `real` */
+    size_t n_voices;
+    score_voice_t voices[1 + ROLL_MAX_TRACKS];
+} score_result_t;
+
+/* Frees what the result owns: all but corpus, originality and split. */
+void score_result_clear(score_result_t *result);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(score_result_t, score_result_clear)
+
+score_summary_t score_table_summary(const score_table_t *table, size_t figure);
+
+/* Of n numbers, none of them NaN; NaN where there are none. */
+typedef struct {
+    double mean, median, most;
+} score_spread_t;
+score_spread_t score_spread(const double *values, size_t n);
+
+/* The line of JSON that sampler/score/score_report.h describes, without its line end. Owner: caller. */
+char *score_result_json(const score_result_t *result);
+/* The table, to standard error. */
+void score_result_show(const score_result_t *result);
+
+#endif

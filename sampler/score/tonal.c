@@ -1,0 +1,38 @@
+/* Owns the tonal space of Harte et al. Refuses nothing; silence has no centroid. */
+#include "sampler/score/tonal.h"
+
+#include <math.h>
+
+size_t tonal_add_plane(const uint8_t *plane, const grid_t *grid, double chroma[TONAL_CLASSES]) {
+    size_t keys = 0;
+    for (int i = 0; i < (grid->pitches + 7) / 8; i++) {
+        for (unsigned bits = plane[i]; bits != 0; bits &= bits - 1, keys++)
+            chroma[(grid->pitch_low + 8 * i + __builtin_ctz(bits)) % TONAL_CLASSES] += 1;
+    }
+    return keys;
+}
+
+gboolean tonal_centroid(const double chroma[TONAL_CLASSES], double centroid[TONAL_DIMENSIONS]) {
+    static const double radius[] = {1, 1, 0.5},
+                        turn[] = {7 * M_PI / 6, 3 * M_PI / 2,
+                                  2 * M_PI / 3}; /* a semitone's angle on each circle */
+    double sum = 0;
+    for (int c = 0; c < TONAL_CLASSES; c++) sum += chroma[c];
+    if (sum <= 0) return FALSE;
+    for (int circle = 0; circle < TONAL_DIMENSIONS / 2; circle++) {
+        double x = 0, y = 0;
+        for (int c = 0; c < TONAL_CLASSES; c++) {
+            x += chroma[c] * sin(c * turn[circle]);
+            y += chroma[c] * cos(c * turn[circle]);
+        }
+        centroid[2 * circle] = radius[circle] * x / sum;
+        centroid[2 * circle + 1] = radius[circle] * y / sum;
+    }
+    return TRUE;
+}
+
+double tonal_distance(const double a[TONAL_DIMENSIONS], const double b[TONAL_DIMENSIONS]) {
+    double sum = 0;
+    for (int i = 0; i < TONAL_DIMENSIONS; i++) sum += (a[i] - b[i]) * (a[i] - b[i]);
+    return sqrt(sum);
+}

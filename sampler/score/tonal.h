@@ -1,0 +1,21 @@
+/* tonal: chroma and tonal centroids: how far apart two sets of sounding notes are in harmony. */
+#ifndef MPIANIST_SAMPLER_SCORE_TONAL_H
+#define MPIANIST_SAMPLER_SCORE_TONAL_H
+
+#include "preprocess/roll/roll.h"
+
+enum { TONAL_CLASSES = 12, TONAL_DIMENSIONS = 6 };
+
+/* Adds the keys of a plane [ceil(pitches / 8)] to chroma [12], 1 a key, by pitch class (0 = C). Returns how
+ * many keys there are. */
+size_t tonal_add_plane(const uint8_t *plane, const grid_t *grid, double chroma[TONAL_CLASSES]);
+
+/* Tonal centroid of a chroma vector: the mean place of its notes on the circles of fifths (radius 1), minor
+ * thirds (1) and major thirds (0.5). FALSE, centroid untouched, where chroma is all zero. Harte, Sandler &
+ * Gasser 2006, "Detecting harmonic change in musical audio", equations 1 and 2. */
+gboolean tonal_centroid(const double chroma[TONAL_CLASSES], double centroid[TONAL_DIMENSIONS]);
+
+/* Euclidean distance of two centroids, 0 to 3. The same, equation 3. */
+double tonal_distance(const double a[TONAL_DIMENSIONS], const double b[TONAL_DIMENSIONS]);
+
+#endif

@@ -1,8 +1,0 @@
-/* Linked into programs of the sanitizer build: MPI's modules stay loaded to the end, so that tests/leaks.supp
- * can name them in reports of leaks. */
-int dlclose(void *handle);
-
-int dlclose(void *handle) {
-    (void)handle;
-    return 0;
-}

@@ -1,0 +1,41 @@
+/* checkpoint_state FILE: where a checkpoint stands, and SHA-256 of its weights and optimizer state: what
+ * tests compare instead of files, which also hold times. */
+#include <stdio.h>
+
+#include "trainer/checkpoint/checkpoint.h"
+
+static void print_hash(const char *name, const real_t *values, size_t n) {
+    g_autofree char *hash =
+        g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)values, n * sizeof *values);
+    printf("%s %s\n", name, hash);
+}
+
+int main(int argc, char **argv) {
+    GError *error = NULL;
+    g_auto(checkpoint_t) head = {0};
+    if (argc != 2 || !checkpoint_read_head(argv[1], &head, &error)) {
+        fprintf(stderr, "checkpoint_state: %s\n", error ? error->message : "wants a FILE");
+        return 1;
+    }
+    g_autoptr(model_t) model = model_new(&head.model, 1, 1, &error);
+    g_autoptr(optimizer_t) optimizer =
+        model ? optimizer_new(&(optimizer_config_t){.average = 0.5}, model_size(model)) : NULL;
+    if (!model || !checkpoint_read_state(argv[1], model, optimizer, &error)) {
+        fprintf(stderr, "checkpoint_state: %s\n", error->message);
+        return 1;
+    }
+    printf("epoch %" G_GINT64_FORMAT " step %" G_GINT64_FORMAT " in epoch %" G_GINT64_FORMAT
+           " windows %.0f\n",
+           head.epoch, head.step, head.epoch_step, head.so_far.windows);
+    printf("sums %a %a %a %a %a\n", head.so_far.nll, head.so_far.kl, head.so_far.frames, head.so_far.segments,
+           head.so_far.auxiliary);
+    print_hash("weights", model_params(model), model_size(model));
+    print_hash("m", optimizer->m, optimizer->n);
+    print_hash("v", optimizer->v, optimizer->n);
+    printf("averaged %" G_GINT64_FORMAT "\n", optimizer->averaged);
+    print_hash("average", optimizer->average, optimizer->n);
+    g_auto(attributes_t) attributes = {0};
+    if (checkpoint_read_attributes(argv[1], &attributes, NULL))
+        print_hash("attributes", attributes.vectors, attributes.n * attributes.Z);
+    return 0;
+}

@@ -1,0 +1,13 @@
+# shellcheck shell=bash
+# Sourced by tests of preprocess that is disturbed: what it is run with, and what must hold whenever it ends.
+. "$SOURCE/tests/helpers/lib.sh"
+preprocess=$BIN/preprocess
+options=(--quiet --jobs 2 --shard-frames 3000 --tracks 'melody,chords,bass,drums')
+
+# all_whole FOLDER: each file that has its final name holds what an undisturbed run's does, in whole/.
+all_whole() {
+    local file
+    for file in "$1"/shard-*.h5 "$1"/report.tsv; do
+        [ ! -e "$file" ] || cmp "$file" "whole/${file##*/}" || return 1
+    done
+}

@@ -1,0 +1,102 @@
+/* sequences: batches of the sequence model for tests, drawn from Philox: canonical frames
+ * (preprocess/roll/roll.h) of unequal sequences with noise and dropout. tests/golden/make_golden_sequence.py
+ * draws the same. */
+#ifndef MPIANIST_TESTS_HELPERS_SEQUENCES_H
+#define MPIANIST_TESTS_HELPERS_SEQUENCES_H
+
+#include <string.h>
+
+#include "trainer/model/model.h"
+
+typedef struct {
+    model_config_t config;
+    size_t frame_bytes, context, segments; /* segments: of T frames */
+    batch_t batch;                         /* points to what follows */
+    uint8_t *bits, *keep_input, *keep_past, *keep_state;
+    uint32_t *valid;
+    real_t *eps;
+} sequences_t;
+
+/* Chances: of a cell before it is made canonical, of an input frame, the past of a segment and a unit of the
+ * state to be kept; 1: no dropout. */
+typedef struct {
+    double density, keep_input, keep_past, keep_state;
+} sequences_chances_t;
+
+static inline sequences_t *sequences_new(const model_config_t *config, const uint32_t *valid, size_t B,
+                                         size_t T) {
+    sequences_t *s = g_new0(sequences_t, 1);
+    s->config = *config;
+    s->frame_bytes = model_frame_bytes(config);
+    s->context = model_context(config);
+    s->segments = (T + config->sequence.segment - 1) / config->sequence.segment;
+    s->bits = g_malloc0(B * (s->context + T) * s->frame_bytes);
+    s->valid = g_memdup2(valid, B * sizeof *valid);
+    s->eps = g_new0(real_t, B * s->segments * config->latent + 1);
+    s->keep_input = g_new0(uint8_t, B * T);
+    s->keep_past = g_new0(uint8_t, B * s->segments);
+    s->keep_state = g_new0(uint8_t, B * T * config->sequence.state);
+    s->batch = (batch_t){.B = B, .T = T, .bits = s->bits, .valid = s->valid, .eps = s->eps};
+    return s;
+}
+
+static inline void sequences_free(sequences_t *s) {
+    void *const arrays[] = {s->bits, s->valid, s->eps, s->keep_input, s->keep_past, s->keep_state, s};
+    for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) g_free(arrays[i]);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(sequences_t, sequences_free)
+
+static inline size_t sequences_frames(const sequences_t *s) {
+    size_t frames = 0;
+    for (size_t b = 0; b < s->batch.B; b++) frames += s->valid[b];
+    return frames;
+}
+
+/* Frame t of sequence b, t from -context. */
+static inline uint8_t *sequences_frame(const sequences_t *s, size_t b, int t) {
+    return s->bits + ((s->context + s->batch.T) * b + (size_t)((int)s->context + t)) * s->frame_bytes;
+}
+
+/* An onset needs its sound, and sound after silence begins with one. */
+static inline void sequences_make_canonical(const sequences_t *s, size_t b, int t) {
+    const size_t stride = (s->config.pitches + 7) / 8;
+    uint8_t *frame = sequences_frame(s, b, t);
+    const uint8_t *before = frame - s->frame_bytes;
+    for (size_t i = 0; s->config.planes == 2 && i < s->frame_bytes; i++)
+        if (i / stride % 2 == PLANE_ONSET)
+            frame[i] = (uint8_t)(frame[i - stride] &
+                                 (frame[i] | (uint8_t) ~(t == -(int)s->context ? 0 : before[i - stride])));
+}
+
+/* Every second sequence begins its song: silence before. Silence after each sequence's end. */
+static inline void sequences_draw(sequences_t *s, const sequences_chances_t *chances, uint64_t seed,
+                                  uint64_t step) {
+    const size_t B = s->batch.B, T = s->batch.T, P = s->config.pitches, H = s->config.sequence.state,
+                 D = model_cells(&s->config), Z = s->config.latent;
+    memset(s->bits, 0, B * (s->context + T) * s->frame_bytes);
+    for (size_t b = 0; b < B; b++) {
+        const rng_t bits = rng_make(seed, RNG_DECODE, step, b), noise = rng_make(seed, RNG_NOISE, step, b);
+        const rng_t input = rng_make(seed, RNG_INPUT_DROPOUT, step, b),
+                    past = rng_make(seed, RNG_LAG_DROPOUT, step, b);
+        const rng_t state = rng_make(seed, RNG_DROPOUT, step, b);
+        for (size_t i = b % 2 ? 0 : s->context * D; i < (s->context + s->valid[b]) * D; i++)
+            if (rng_uniform(&bits, i) < chances->density)
+                sequences_frame(s, b,
+                                (int)(i / D) - (int)s->context)[i % D / P * ((P + 7) / 8) + i % P / 8] |=
+                    (uint8_t)(1 << i % P % 8);
+        for (int t = -(int)s->context; t < (int)s->valid[b]; t++) sequences_make_canonical(s, b, t);
+        rng_normal(&noise, s->eps + b * s->segments * Z, s->segments * Z);
+        for (size_t i = 0; i < s->valid[b]; i++)
+            s->keep_input[b * T + i] = rng_uniform(&input, i) < chances->keep_input;
+        for (size_t w = 0; w < s->segments; w++)
+            s->keep_past[b * s->segments + w] = rng_uniform(&past, w) < chances->keep_past;
+        for (size_t i = 0; i < s->valid[b] * H; i++)
+            s->keep_state[b * T * H + i] = rng_uniform(&state, i) < chances->keep_state;
+    }
+    s->batch.keep_input = chances->keep_input < 1 ? s->keep_input : NULL;
+    s->batch.keep_past = chances->keep_past < 1 ? s->keep_past : NULL;
+    s->batch.keep_state = chances->keep_state < 1 ? s->keep_state : NULL;
+    s->batch.keep_rate = chances->keep_state;
+}
+
+#endif

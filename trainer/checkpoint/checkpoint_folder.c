@@ -1,0 +1,138 @@
+/* checkpoint_folder: owns the names in a run folder: numbered checkpoints, the links latest.h5 and best.h5,
+ * leftovers of killed writers. Refuses nothing; a checkpoint that cannot be read is passed over with a
+ * warning where an older one can. */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "preprocess/common/program.h"
+#include "trainer/checkpoint/checkpoint.h"
+
+static const char *const links[] = {"latest.h5", "best.h5"};
+
+char *checkpoint_path(const char *run, int64_t step) {
+    return g_strdup_printf("%s/checkpoint-%08" G_GINT64_FORMAT ".h5", run, step);
+}
+
+/* The step of "checkpoint-<digits>.h5", or -1. */
+static int64_t step_of(const char *name) {
+    int length = 0;
+    gint64 step;
+    if (sscanf(name, "checkpoint-%*[0-9]%n", &length) != 0 || length == 0 ||
+        !g_str_equal(name + length, ".h5"))
+        return -1;
+    g_autofree char *digits = g_strndup(name + strlen("checkpoint-"), (gsize)length - strlen("checkpoint-"));
+    return g_ascii_string_to_signed(digits, 10, 0, G_MAXINT64, &step, NULL) ? step : -1;
+}
+
+/* What a writer of this module leaves behind where it is killed. */
+static gboolean is_leftover(const char *name) {
+    return g_str_has_suffix(name, ".tmp") &&
+           (g_str_has_prefix(name, "checkpoint-") || g_str_has_prefix(name, ".latest") ||
+            g_str_has_prefix(name, ".best"));
+}
+
+static gboolean fail(GError **error, const char *path, const char *doing) {
+    g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "%s: cannot %s: %s", path, doing,
+                g_strerror(errno));
+    return FALSE;
+}
+
+static int compare_steps(gconstpointer a, gconstpointer b) {
+    int64_t first = step_of(*(char *const *)a), second = step_of(*(char *const *)b);
+    return (first < second) - (first > second);
+}
+
+/* Names of the numbered checkpoints, newest first, and of leftovers. NULL with error set. */
+static GPtrArray *list_checkpoints(const char *run, GPtrArray *leftovers, GError **error) {
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(GDir) folder = g_dir_open(run, 0, &cause);
+    if (!folder) {
+        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "%s: cannot list checkpoints: %s", run,
+                    program_cause(cause));
+        return NULL;
+    }
+    for (const char *name; (name = g_dir_read_name(folder));) {
+        if (step_of(name) >= 0) g_ptr_array_add(names, g_strdup(name));
+        if (leftovers && is_leftover(name)) g_ptr_array_add(leftovers, g_strdup(name));
+    }
+    g_ptr_array_sort(names, compare_steps);
+    return g_steal_pointer(&names);
+}
+
+gboolean checkpoint_link(const char *run, const char *link, const char *target, GError **error) {
+    g_autofree char *path = g_build_filename(run, link, NULL);
+    g_autofree char *temporary = g_strdup_printf("%s/.%s.tmp", run, link);
+    unlink(temporary);
+    if (symlink(target, temporary) != 0) return fail(error, path, "point it at a checkpoint");
+    if (rename(temporary, path) == 0) return TRUE;
+    fail(error, path, "point it at a checkpoint");
+    unlink(temporary);
+    return FALSE;
+}
+
+static gboolean is_linked(char *const targets[G_N_ELEMENTS(links)], const char *name) {
+    for (size_t i = 0; i < G_N_ELEMENTS(links); i++)
+        if (g_strcmp0(targets[i], name) == 0) return TRUE;
+    return FALSE;
+}
+
+/* What RUN/<links[i]> points at, or NULL. Owner: caller. */
+static char *link_target(const char *run, size_t i) {
+    g_autofree char *path = g_build_filename(run, links[i], NULL);
+    g_autofree char *target = g_file_read_link(path, NULL);
+    return target ? g_path_get_basename(target) : NULL;
+}
+
+static gboolean remove_file(const char *run, const char *name, GError **error) {
+    g_autofree char *path = g_build_filename(run, name, NULL);
+    return unlink(path) == 0 || errno == ENOENT || fail(error, path, "remove it");
+}
+
+gboolean checkpoint_prune(const char *run, int keep, GError **error) {
+    g_autoptr(GPtrArray) leftovers = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) names = list_checkpoints(run, leftovers, error);
+    if (!names) return FALSE;
+    g_autofree char *latest = link_target(run, 0), *best = link_target(run, 1);
+    char *const targets[G_N_ELEMENTS(links)] = {latest, best};
+    for (guint i = (guint)MAX(keep, 0); i < names->len; i++)
+        if (!is_linked(targets, names->pdata[i]) && !remove_file(run, names->pdata[i], error)) return FALSE;
+    for (guint i = 0; i < leftovers->len; i++)
+        if (!remove_file(run, leftovers->pdata[i], error)) return FALSE;
+    return TRUE;
+}
+
+/* Reads all of a checkpoint. FALSE with error set. */
+static gboolean verify(const char *path, GError **error) {
+    g_auto(checkpoint_t) head = {0};
+    if (!checkpoint_read_head(path, &head, error)) return FALSE;
+    g_autoptr(model_t) model = model_new(&head.model, 1, 1, error);
+    if (!model) return FALSE;
+    g_autoptr(optimizer_t) optimizer = optimizer_new(&(optimizer_config_t){0}, model_size(model));
+    return checkpoint_read_state(path, model, optimizer, error) &&
+           checkpoint_read_weights(path, model, error);
+}
+
+/* RUN/name where all of it can be read, else NULL with a warning. Owner: caller. */
+static char *verified(const char *run, const char *name) {
+    g_autofree char *path = g_build_filename(run, name, NULL);
+    g_autoptr(GError) error = NULL;
+    if (verify(path, &error)) return g_steal_pointer(&path);
+    g_warning("%s; looking for an older checkpoint", error->message);
+    return NULL;
+}
+
+char *checkpoint_find_latest(const char *run, GError **error) {
+    if (!g_file_test(run, G_FILE_TEST_EXISTS)) return NULL;
+    g_autoptr(GPtrArray) names = list_checkpoints(run, NULL, error);
+    if (!names) return NULL;
+    g_autofree char *latest = link_target(run, 0);
+    char *path = latest && step_of(latest) >= 0 ? verified(run, latest) : NULL;
+    for (guint i = 0; i < names->len && !path; i++)
+        if (g_strcmp0(names->pdata[i], latest) != 0) path = verified(run, names->pdata[i]);
+    return path;
+}

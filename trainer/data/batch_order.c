@@ -1,0 +1,106 @@
+/* batch_order: owns the order in which an epoch's sequences are trained on and how a batch is shared. Every
+ * rank computes it all alike from the same lengths. Memory is for one epoch; planning another one replaces
+ * it. Refuses nothing. */
+#include "trainer/data/batch_order.h"
+
+#include <stdlib.h>
+
+struct batching {
+    size_t n, batch, steps;
+    uint32_t *sequences; /* [n]: batch k is [k batch, (k + 1) batch) */
+    uint32_t *batches;   /* [steps] */
+    uint64_t *keys;      /* [pool] scratch */
+    uint32_t *pool;      /* [pool] in random order */
+};
+
+batch_order_t *batch_order_new(size_t n, size_t batch) {
+    batch_order_t *batching = g_new0(batch_order_t, 1);
+    const size_t pool = MIN(n, batch * BATCH_ORDER_POOL);
+    batching->n = n;
+    batching->batch = batch;
+    batching->steps = (n + batch - 1) / batch;
+    batching->sequences = g_new0(uint32_t, n);
+    batching->batches = g_new0(uint32_t, batching->steps);
+    batching->keys = g_new0(uint64_t, pool);
+    batching->pool = g_new0(uint32_t, pool);
+    return batching;
+}
+
+void batch_order_free(batch_order_t *batching) {
+    if (!batching) return;
+    g_free(batching->sequences);
+    g_free(batching->batches);
+    g_free(batching->keys);
+    g_free(batching->pool);
+    g_free(batching);
+}
+
+static int compare_keys(const void *a, const void *b) {
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Keys: complement of the length, then position. */
+void batch_order_sort(const uint32_t *sequences, size_t n, const uint32_t *frames, uint64_t *keys,
+                      uint32_t *sorted) {
+    for (size_t i = 0; i < n; i++) keys[i] = (uint64_t)~frames[sequences[i]] << 32 | i;
+    if (n > 1) qsort(keys, n, sizeof *keys, compare_keys); /* not NULL then */
+    for (size_t i = 0; i < n; i++) sorted[i] = sequences[(uint32_t)keys[i]];
+}
+
+/* Batches [first, end), sorted by length within pools. */
+static void plan_pools(batch_order_t *batching, const order_t *order, size_t first, size_t end,
+                       const uint32_t *frames) {
+    for (size_t k = first; k < end; k += BATCH_ORDER_POOL) {
+        const size_t start = k * batching->batch,
+                     count = MIN(MIN(k + BATCH_ORDER_POOL, end) * batching->batch, batching->n) - start;
+        for (size_t i = 0; i < count; i++)
+            batching->pool[i] = (uint32_t)order_slot(order, (int64_t)(start + i));
+        batch_order_sort(batching->pool, count, frames, batching->keys, batching->sequences + start);
+    }
+}
+
+void batch_order_plan(batch_order_t *batching, const order_t *order, const uint32_t *frames) {
+    const size_t groups = order_groups(order), batch = batching->batch;
+    size_t next = 0; /* batch */
+    for (size_t group = 0; group < groups; group++) {
+        const size_t end = (size_t)order_group_start(order, group + 1),
+                     whole = group + 1 < groups ? end / batch : batching->steps;
+        const rng_t rng = order_rng(order, group, ORDER_OF_BATCHES);
+        if (next < whole) plan_pools(batching, order, next, whole, frames);
+        for (size_t k = next; k < whole; k++)
+            batching->batches[k] = (uint32_t)(next + rng_permute(&rng, k - next, whole - next));
+        next = MAX(next, whole);
+        if (group + 1 == groups || next * batch >= end) continue;
+        plan_pools(batching, order, next, next + 1, frames); /* lies across */
+        batching->batches[next] = (uint32_t)next;
+        next++;
+    }
+}
+
+size_t batch_order_steps(const batch_order_t *batching) { return batching->steps; }
+
+const uint32_t *batch_order_step(const batch_order_t *batching, size_t step, size_t *n) {
+    const size_t first = batching->batches[step] * batching->batch;
+    *n = MIN(batching->batch, batching->n - first);
+    return batching->sequences + first;
+}
+
+int64_t batch_order_step_first(const batch_order_t *batching, size_t step) {
+    return (int64_t)(batching->batches[step] * batching->batch);
+}
+
+void batch_order_split(const uint32_t *frames, size_t n, size_t parts, uint32_t *part, uint64_t *load) {
+    for (size_t p = 0; p < parts; p++) load[p] = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t least = 0;
+        for (size_t p = 1; p < parts; p++)
+            if (load[p] < load[least]) least = p;
+        part[i] = (uint32_t)least;
+        load[least] += frames[i];
+    }
+}
+
+uint64_t batch_order_most(uint64_t total, uint64_t longest, size_t parts) {
+    return (total + (parts - 1) * longest + parts - 1) / parts;
+}

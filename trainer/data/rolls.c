@@ -1,0 +1,199 @@
+/* rolls: owns one copy a host of the songs and of the frames that are in memory. Refuses hosts that see
+ * different corpora, and limits that no step could be made under. */
+#include "trainer/data/rolls.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "trainer/data/ring.h"
+#include "trainer/parallel/comm.h"
+
+#define MIB 1048576.0
+
+G_DEFINE_QUARK(mpianist_rolls_error, rolls_error)
+
+struct rolls {
+    shard_set_t set; /* songs and files are shared; tempi and meters stay empty */
+    size_t frame_bytes;
+    uint8_t *bits;   /* shared: all frames; NULL where they are streamed */
+    ring_t *ring;    /* of the groups that training needs; NULL where nothing streams or is trained */
+    size_t resident; /* bytes of the ring */
+    uint8_t *some;   /* where frames are streamed: those that rolls_songs() read last, this rank's */
+    size_t first, n; /* of which songs; n 0: none */
+    GError *failure; /* the first that rolls_songs() met since rolls_agree() */
+};
+
+/* What a rank needs to know of the corpus before it can map the songs. */
+typedef struct {
+    grid_t grid;
+    char corpus_id[65];
+    uint64_t n_shards, n_songs, options_bytes;
+    int64_t frames;
+} head_t;
+
+/* Rank 0's view of the corpus to every rank; a host whose leader read another one is an error. set: NULL but
+ * on the leaders of hosts. */
+static gboolean share_head(rolls_t *rolls, const char *folder, const shard_set_t *set, GError **error) {
+    GError *local = NULL;
+    head_t head = {0};
+    if (comm_rank() == 0) {
+        head.grid = set->grid;
+        g_strlcpy(head.corpus_id, set->corpus_id, sizeof head.corpus_id);
+        head.n_shards = set->n_shards;
+        head.n_songs = set->n_songs;
+        head.frames = set->frames;
+        head.options_bytes = set->options ? strlen(set->options) : 0;
+    }
+    comm_broadcast(&head, sizeof head);
+    rolls->set.options = g_malloc0(head.options_bytes + 1);
+    if (comm_rank() == 0 && set->options) memcpy(rolls->set.options, set->options, head.options_bytes);
+    comm_broadcast(rolls->set.options, head.options_bytes);
+    if (set && (strcmp(set->corpus_id, head.corpus_id) != 0 || set->n_shards != head.n_shards))
+        g_set_error(&local, SHARD_ERROR, SHARD_ERROR_MIXED,
+                    "%s: holds corpus %.12s here but %.12s on rank 0's host; give every host the same "
+                    "folder, or copy it there",
+                    folder, set->corpus_id, head.corpus_id);
+    if (!comm_agree_error(&local)) {
+        g_propagate_error(error, local);
+        return FALSE;
+    }
+    rolls->set.grid = head.grid;
+    memcpy(rolls->set.corpus_id, head.corpus_id, sizeof head.corpus_id);
+    rolls->set.n_shards = head.n_shards;
+    rolls->set.n_songs = head.n_songs;
+    rolls->set.frames = head.frames;
+    rolls->set.folder = g_strdup(folder);
+    return TRUE;
+}
+
+rolls_t *rolls_open(const char *folder, GError **error) {
+    GError *local = NULL;
+    g_autoptr(shard_set_t) set = comm_node_rank() == 0 ? shard_set_open(folder, &local) : NULL;
+    if (!comm_agree_error(&local)) {
+        g_propagate_error(error, local);
+        return NULL;
+    }
+    rolls_t *rolls = g_new0(rolls_t, 1);
+    if (share_head(rolls, folder, set, error)) {
+        const size_t songs_bytes = rolls->set.n_songs * sizeof(shard_song_t),
+                     files_bytes = rolls->set.n_shards * sizeof(shard_file_t);
+        rolls->frame_bytes = grid_frame_bytes(&rolls->set.grid);
+        rolls->set.songs = comm_shared_alloc(songs_bytes + files_bytes, error);
+        rolls->set.files = (shard_file_t *)(rolls->set.songs ? rolls->set.songs + rolls->set.n_songs : NULL);
+        if (set && rolls->set.songs) {
+            memcpy(rolls->set.songs, set->songs, songs_bytes);
+            memcpy(rolls->set.files, set->files, files_bytes);
+        }
+    }
+    if (rolls->set.songs) {
+        comm_node_barrier();
+        return rolls;
+    }
+    rolls_free(rolls);
+    return NULL;
+}
+
+void rolls_free(rolls_t *rolls) {
+    if (!rolls) return;
+    ring_free(rolls->ring);
+    comm_shared_free(rolls->bits);
+    comm_shared_free(rolls->set.songs);
+    g_free(rolls->some);
+    g_clear_error(&rolls->failure);
+    g_free(rolls->set.options);
+    g_free(rolls->set.folder);
+    g_free(rolls);
+}
+
+const shard_set_t *rolls_set(const rolls_t *rolls) { return &rolls->set; }
+
+static size_t all_bytes(const rolls_t *rolls) { return (size_t)rolls->set.frames * rolls->frame_bytes; }
+
+char *rolls_describe(const rolls_t *rolls) {
+    if (rolls->bits) return NULL;
+    return g_strdup_printf("%.0f of %.0f MiB in memory, what comes next is read ahead",
+                           (double)rolls->resident / MIB, (double)all_bytes(rolls) / MIB);
+}
+
+static gboolean read_all(rolls_t *rolls, GError **error) {
+    GError *local = NULL;
+    rolls->bits = comm_shared_alloc(all_bytes(rolls), error);
+    if (!rolls->bits) return FALSE;
+    if (comm_node_rank() == 0) shard_set_read(&rolls->set, rolls->bits, &local);
+    if (comm_agree_error(&local)) return TRUE;
+    g_propagate_error(error, local);
+    return FALSE;
+}
+
+/* The ring takes all the memory it may have: the further ahead it reads, the longer a disk may be slow. */
+static gboolean make_ring(rolls_t *rolls, const order_t *order, size_t memory, size_t batch, GError **error) {
+    const size_t all = all_bytes(rolls), group_bytes = order_group_bytes(order),
+                 needed = MAX(2, order_most_groups(order, batch));
+    const size_t slots = MIN(memory / group_bytes, MAX(needed, order_groups(order)));
+    if (slots < needed) {
+        g_set_error(error, ROLLS_ERROR, ROLLS_ERROR_MEMORY,
+                    "--data-memory: %.0f MiB are too little for a step's songs and the next ones; give %.0f "
+                    "or more, or 0 for all %.0f MiB of %s",
+                    (double)memory / MIB, ceil((double)MIN(needed * group_bytes, all) / MIB),
+                    ceil((double)all / MIB), rolls->set.folder);
+        return FALSE;
+    }
+    rolls->resident = slots * group_bytes;
+    rolls->ring = ring_new(&rolls->set, order_copy(order), slots, error);
+    return rolls->ring != NULL;
+}
+
+gboolean rolls_fill(rolls_t *rolls, const order_t *order, size_t memory, size_t batch, GError **error) {
+    if (memory == 0 || all_bytes(rolls) <= memory) return read_all(rolls, error);
+    size_t most = order_block_bytes(order);
+    for (size_t i = 0; i < rolls->set.n_songs; i++)
+        most = MAX(most, (size_t)rolls->set.songs[i].frames * rolls->frame_bytes);
+    rolls->some = g_malloc(most);
+    return batch == 0 || order_samples(order) == 0 || make_ring(rolls, order, memory, batch, error);
+}
+
+gboolean rolls_turn(rolls_t *rolls, int64_t epoch, size_t first, size_t last, gboolean *stopped,
+                    GError **error) {
+    *stopped = FALSE;
+    if (!rolls->ring) return TRUE;
+    const uint64_t before = ring_groups_before(rolls->ring, epoch);
+    return ring_turn(rolls->ring, before + first, before + last, stopped, error);
+}
+
+const uint8_t *rolls_train_song(const rolls_t *rolls, const order_t *order, int64_t epoch, size_t block,
+                                size_t song) {
+    const shard_song_t *songs = rolls->set.songs;
+    if (rolls->bits) return rolls->bits + (size_t)songs[song].first_frame * rolls->frame_bytes;
+    size_t group = 0;
+    const size_t offset = order_block_offset(order, block, &group);
+    const int64_t frames = songs[song].first_frame - songs[order_block(order, block)->first_song].first_frame;
+    return ring_group(rolls->ring, ring_groups_before(rolls->ring, epoch) + group) + offset +
+           (size_t)frames * rolls->frame_bytes;
+}
+
+const uint8_t *rolls_songs(rolls_t *rolls, size_t first, size_t n) {
+    const shard_song_t *songs = rolls->set.songs, *last = &songs[first + n - 1];
+    if (rolls->bits) return rolls->bits + (size_t)songs[first].first_frame * rolls->frame_bytes;
+    if (rolls->first == first && rolls->n == n) return rolls->some;
+    GError *error = NULL;
+    rolls->first = first;
+    rolls->n = n;
+    if (shard_set_read_songs(&rolls->set, first, n, rolls->some, &error)) return rolls->some;
+    rolls->n = 0;
+    memset(rolls->some, 0,
+           (size_t)(last->first_frame + last->frames - songs[first].first_frame) * rolls->frame_bytes);
+    g_prefix_error(&error, "reading song %s and %zu after it: ", songs[first].path, n - 1);
+    if (rolls->failure)
+        g_error_free(error);
+    else
+        rolls->failure = error;
+    return rolls->some;
+}
+
+gboolean rolls_failed(const rolls_t *rolls) { return rolls->failure != NULL; }
+
+gboolean rolls_agree(rolls_t *rolls, GError **error) {
+    if (comm_agree_error(&rolls->failure)) return TRUE;
+    g_propagate_error(error, g_steal_pointer(&rolls->failure));
+    return FALSE;
+}

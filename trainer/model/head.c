@@ -1,0 +1,310 @@
+/* head: owns the parameters, loss and gradient. A group's loss and gradient are computed while its
+ * pre-activations are in first-level cache. Frames that are not canonical are not refused: certain cells cost
+ * nothing whatever they hold. */
+#include "trainer/model/head.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "trainer/model/head_internal.h"
+
+static size_t count_groups(const model_config_t *config) { return config->tracks * config->planes; }
+
+size_t head_columns(const model_config_t *config) {
+    return model_cells(config) + config->sequence.nade + count_groups(config) * config->sequence.tied;
+}
+
+void head_lay_out(const model_config_t *config, GArray *table) {
+    const size_t D = model_cells(config), A = config->sequence.nade, Q = config->sequence.tied;
+    const param_init_t normal = {.sd = 0.05};
+    char name[32];
+    model_add_param(table, "head.nade", "weight", D, A, normal);
+    model_add_param(table, "head.nade", "output", D, A, normal);
+    model_add_param(table, "head.tied", "pitch", D, Q, normal);
+    for (size_t g = 0; g < count_groups(config); g++) {
+        const size_t features = walk_features(config->sequence.n_lags, g);
+        g_snprintf(name, sizeof name, "head.tied.%zu", g);
+        model_add_param(table, name, "weight", features, Q,
+                        (param_init_t){.bound = 1 / sqrt((double)features)});
+        if (walk_has_profile(config, g)) {
+            const size_t classes = config->sequence.n_profiles * PITCH_CLASSES;
+            model_add_param(table, name, "profile", classes, Q,
+                            (param_init_t){.bound = 1 / sqrt((double)(features + classes))});
+        }
+        model_add_param(table, name, "output", 1, Q, (param_init_t){.bound = 1 / sqrt((double)Q)});
+    }
+}
+
+static void find_params(head_t *head, const model_config_t *config, const model_blocks_t *blocks) {
+    char name[32];
+    head->W = model_find_param(blocks, "head.nade", "weight", &head->dW);
+    head->V = model_find_param(blocks, "head.nade", "output", &head->dV);
+    head->p = model_find_param(blocks, "head.tied", "pitch", &head->dp);
+    for (size_t g = 0; g < head->n_groups; g++) {
+        group_t *group = &head->groups[g];
+        g_snprintf(name, sizeof name, "head.tied.%zu", g);
+        group->Q = model_find_param(blocks, name, "weight", &group->dQ);
+        if (walk_has_profile(config, g))
+            group->profile = model_find_param(blocks, name, "profile", &group->dprofile);
+        group->v = model_find_param(blocks, name, "output", &group->dv);
+    }
+}
+
+static gboolean new_blocks(head_t *head, GError **error) {
+    const size_t A = head->A, Q = head->Q, P = head->P, steps = head->D + 1,
+                 classes = PITCH_CLASSES * (head->n_profiles + Q);
+    if (!(head->tables = model_new_block(2 * head->table_size, "the head's tables", error)) ||
+        !(head->hidden = model_new_block(2 * steps * A, "the head's hidden units", error)) ||
+        !(head->u = model_new_block(P * Q + 2 * P + A + classes, "the head's cells", error)))
+        return FALSE;
+    head->dhidden = head->hidden + steps * A;
+    head->logits = head->u + P * Q;
+    head->loss = head->logits + P;
+    head->a = head->loss + P;
+    head->profile = head->a + A;
+    head->by_class = head->profile + head->n_profiles * PITCH_CLASSES;
+    return TRUE;
+}
+
+static void place_groups(head_t *head, const model_config_t *config) {
+    real_t *table = head->tables;
+    for (size_t g = 0; g < head->n_groups; g++) {
+        const size_t track = config->sequence.order[g / config->planes], plane = g % config->planes;
+        group_t *group = &head->groups[g];
+        group->cell = (track * config->planes + plane) * head->P;
+        group->byte = (track * config->planes + plane) * ((head->P + 7) / 8);
+        group->onset = plane == PLANE_ONSET;
+        group->table = table;
+        group->dtable = table + head->table_size;
+        table += walk_table_rows(head->n_lags, g) * head->Q;
+    }
+}
+
+head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GError **error) {
+    head_t *head = g_new0(head_t, 1);
+    head->D = model_cells(config);
+    head->A = config->sequence.nade;
+    head->Q = config->sequence.tied;
+    head->P = config->pitches;
+    head->n_groups = count_groups(config);
+    head->frame_bytes = model_frame_bytes(config);
+    head->n_lags = config->sequence.n_lags;
+    memcpy(head->lags, config->sequence.lags, sizeof head->lags);
+    head->n_profiles = config->sequence.n_profiles;
+    memcpy(head->profiles, config->sequence.profiles, sizeof head->profiles);
+    head->groups = g_new0(group_t, head->n_groups);
+    head->now = g_new0(pitch_set_t, head->n_groups);
+    head->cells = g_new0(size_t, head->D);
+    head->patches = g_new0(patch_t, walk_max_patches(head));
+    head->stretches = g_new0(stretch_t, head->P + 1);
+    for (size_t g = 0; g < head->n_groups; g++)
+        head->table_size += walk_table_rows(head->n_lags, g) * head->Q;
+    if (!new_blocks(head, error)) {
+        head_free(head);
+        return NULL;
+    }
+    place_groups(head, config);
+    find_params(head, config, blocks);
+    return head;
+}
+
+void head_free(head_t *head) {
+    if (!head) return;
+    real_t *const blocks[] = {head->tables, head->hidden, head->u};
+    void *const arrays[] = {head->groups, head->now, head->cells, head->patches, head->stretches};
+    for (size_t i = 0; i < G_N_ELEMENTS(blocks); i++) free(blocks[i]);
+    for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) g_free(arrays[i]);
+    g_free(head);
+}
+
+/* Takes the group's set bits in turn, and notes the stretches between them. */
+static void walk_part(head_t *head, part_t *part, size_t g) {
+    size_t first = part->first;
+    for (pitch_set_t left = part->now;;) {
+        const size_t set = left ? pitch_set_take(&left) : head->P, end = MIN(set + 1, part->end);
+        if (first < end) {
+            head->stretches[part->n_stretches++] = (stretch_t){first, end - first, head->step};
+            first = end;
+        }
+        if (set == head->P) return;
+        walk_take(head, part, g, set);
+    }
+}
+
+static void forward_part(head_t *head, const part_t *part, size_t g, const real_t *pre) {
+    const group_t *group = &head->groups[g];
+    const size_t A = head->A, Q = head->Q, n = walk_cells(part), cell = group->cell + part->first;
+    memcpy(head->logits, pre + cell, n * sizeof *pre);
+    head_begin_tied(head->p + cell * Q, pre + walk_tied_column(head, g), head->u, n, Q);
+    walk_add_profile(head, part, g);
+    head_scatter(head->patches, part->n_patches, group->table, head->u);
+    head_tied(head->u, group->v, head->logits, n, Q);
+    for (size_t i = 0; i < part->n_stretches; i++) {
+        const stretch_t s = head->stretches[i];
+        head_nade(head->V + (group->cell + s.first) * A, head->hidden + s.step * A,
+                  head->logits + (s.first - part->first), s.n, A);
+    }
+}
+
+/* A set cell's loss is that of a silent one at the negated logit. */
+static void negate_set(head_t *head, const part_t *part) {
+    for (pitch_set_t left = part->now & part->unsure; left;) {
+        real_t *logit = &head->logits[pitch_set_take(&left) - part->first];
+        *logit = -*logit;
+    }
+}
+
+/* The part's nats; turns its logits into their gradient. */
+static double part_losses(head_t *head, const part_t *part, double scale) {
+    double sum = 0;
+    negate_set(head, part);
+    head_losses(head->logits, head->loss, scale, walk_cells(part));
+    negate_set(head, part);
+    for (pitch_set_t certain = pitch_set_below(part->end) & ~pitch_set_below(part->first) & ~part->unsure;
+         certain;) {
+        const size_t i = pitch_set_take(&certain) - part->first;
+        head->logits[i] = head->loss[i] = 0;
+    }
+    for (size_t i = 0; i < walk_cells(part); i++) sum += (double)head->loss[i];
+    return sum;
+}
+
+static void backward_part(head_t *head, const part_t *part, size_t g, real_t *dpre) {
+    const group_t *group = &head->groups[g];
+    const size_t A = head->A, Q = head->Q, n = walk_cells(part), cell = group->cell + part->first;
+    real_t *dshared = dpre + walk_tied_column(head, g);
+    memset(dpre + group->cell, 0, head->P * sizeof *dpre);
+    memcpy(dpre + cell, head->logits, n * sizeof *dpre);
+    memset(dshared, 0, Q * sizeof *dshared);
+    head_tied_backward(head->logits, group->v, head->u, group->dv, head->dp + cell * Q, dshared, n, Q);
+    head_gather(head->patches, part->n_patches, head->u, group->dtable);
+    walk_profile_backward(head, part, g);
+    for (size_t i = 0; i < part->n_stretches; i++) {
+        const stretch_t s = head->stretches[i];
+        const size_t row = (group->cell + s.first) * A, at = s.step * A;
+        head_nade_backward(head->logits + (s.first - part->first), head->V + row, head->hidden + at,
+                           head->dV + row, head->dhidden + at, s.n, A);
+    }
+}
+
+/* a after step k is c and the rows of W of k set bits. */
+static void backward_steps(head_t *head, real_t *da) {
+    const size_t A = head->A;
+    memset(da, 0, A * sizeof *da);
+    for (size_t k = head->step; k > 0; k--)
+        head_step_backward(head->hidden + k * A, head->dhidden + k * A, da, head->dW + head->cells[k - 1] * A,
+                           A);
+    head_step_backward(head->hidden, head->dhidden, da, NULL, A);
+}
+
+/* Nats of a row; where dpre, which may be pre, is not NULL, the gradient too. */
+static double run_row(head_t *head, const uint8_t *frame, gboolean past, const real_t *pre, real_t *dpre,
+                      double scale) {
+    double nll = 0;
+    walk_begin_row(head, frame, pre);
+    for (size_t g = 0; g < head->n_groups; g++) {
+        part_t part = walk_begin_part(head, g, frame, past);
+        head->now[g] = part.now = walk_read(head, g, frame);
+        walk_part(head, &part, g);
+        forward_part(head, &part, g, pre);
+        nll += part_losses(head, &part, scale);
+        if (dpre) backward_part(head, &part, g, dpre);
+    }
+    if (dpre) backward_steps(head, dpre + head->D);
+    return nll;
+}
+
+static size_t count_columns(const head_t *head) { return walk_tied_column(head, head->n_groups); }
+
+void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past,
+                const real_t *pre, double *nll) {
+    walk_make_tables(head);
+    for (size_t r = 0; r < rows; r++)
+        nll[r] = run_row(head, frames[r], !past || past[r], pre + r * count_columns(head), NULL, 1);
+}
+
+void head_train(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past, real_t *pre,
+                double scale, double *nll) {
+    walk_make_tables(head);
+    memset(head->tables + head->table_size, 0, head->table_size * sizeof *head->tables);
+    for (size_t r = 0; r < rows; r++) {
+        real_t *row = pre + r * count_columns(head);
+        nll[r] = run_row(head, frames[r], !past || past[r], row, row, scale);
+    }
+    walk_add_table_gradients(head);
+}
+
+/* The plain twin. */
+
+static double feature(const head_t *head, size_t g, const uint8_t *frame, ptrdiff_t p) {
+    if (p < 0 || p >= (ptrdiff_t)head->P) return 0;
+    return frame[head->groups[g].byte + (size_t)p / 8] >> p % 8 & 1;
+}
+
+/* Of pitch class `key` mod 12 in the i-th profile of the frames before. */
+static double plain_profile(const head_t *head, size_t i, size_t key, const uint8_t *frame) {
+    double count = 0, total = 0;
+    for (size_t back = 1; back <= head->profiles[i]; back++) {
+        for (size_t p = 0; p < head->P; p++) {
+            double sounds = 0;
+            for (size_t g = 0; g < head->n_groups; g++)
+                if (head->groups[g].profile)
+                    sounds = MAX(sounds, feature(head, g, frame - back * head->frame_bytes, (ptrdiff_t)p));
+            total += sounds;
+            if (p % PITCH_CLASSES == key % PITCH_CLASSES) count += sounds;
+        }
+    }
+    return total > 0 ? PROFILE_SCALE * (count / total - 1.0 / PITCH_CLASSES) : 0;
+}
+
+static double tied_unit(const head_t *head, size_t g, ptrdiff_t p, size_t q, const uint8_t *frame,
+                        const real_t *pre) {
+    const group_t *group = &head->groups[g];
+    const real_t *row = group->Q + q; /* of the features in turn */
+    double u =
+        (double)pre[walk_tied_column(head, g) + q] + (double)head->p[(group->cell + (size_t)p) * head->Q + q];
+    for (size_t i = 0; i < head->n_lags; i++)
+        for (ptrdiff_t d = -REACH; d <= REACH; d++, row += head->Q)
+            u += feature(head, g, frame - head->lags[i] * head->frame_bytes, p + d) * (double)*row;
+    for (ptrdiff_t d = -BELOW; d < 0; d++, row += head->Q) u += feature(head, g, frame, p + d) * (double)*row;
+    for (size_t h = 0; h < g; h++)
+        for (ptrdiff_t d = -REACH; d <= REACH; d++, row += head->Q)
+            u += feature(head, h, frame, p + d) * (double)*row;
+    row = group->profile ? group->profile + q : NULL;
+    for (size_t i = 0; row && i < head->n_profiles; i++)
+        for (size_t s = 0; s < PITCH_CLASSES; s++, row += head->Q)
+            u += plain_profile(head, i, (size_t)p + s, frame) * (double)*row;
+    return u < 0 ? 0 : u;
+}
+
+static double nade_unit(const head_t *head, size_t g, size_t p, size_t j, const uint8_t *frame,
+                        const real_t *pre) {
+    double a = (double)pre[head->D + j];
+    for (size_t h = 0; h <= g; h++)
+        for (size_t s = 0; s < (h < g ? head->P : p); s++)
+            a += feature(head, h, frame, (ptrdiff_t)s) *
+                 (double)head->W[(head->groups[h].cell + s) * head->A + j];
+    return 1 / (1 + exp(-a));
+}
+
+static double plain_logit(const head_t *head, size_t g, size_t p, const uint8_t *frame, const real_t *pre) {
+    const size_t cell = head->groups[g].cell + p;
+    if (head->groups[g].onset) {
+        const double sounds = feature(head, g - 1, frame, (ptrdiff_t)p),
+                     sounded = feature(head, g - 1, frame - head->frame_bytes, (ptrdiff_t)p);
+        if (sounds == 0 || sounded == 0) return sounds == 0 ? -INFINITY : INFINITY;
+    }
+    double logit = (double)pre[cell];
+    for (size_t j = 0; j < head->A; j++)
+        logit += (double)head->V[cell * head->A + j] * nade_unit(head, g, p, j, frame, pre);
+    for (size_t q = 0; q < head->Q; q++)
+        logit += (double)head->groups[g].v[q] * tied_unit(head, g, (ptrdiff_t)p, q, frame, pre);
+    return logit;
+}
+
+void head_logits(head_t *head, const uint8_t *frame, const real_t *pre, real_t *logits) {
+    for (size_t g = 0; g < head->n_groups; g++)
+        for (size_t p = 0; p < head->P; p++)
+            logits[head->groups[g].cell + p] = (real_t)plain_logit(head, g, p, frame, pre);
+}

@@ -1,0 +1,69 @@
+/* head: the probability of a frame's cells, given what the network knows (its columns of `pre`) and the
+ * frames before: one cell after the other, each given those already known. NADE (Larochelle & Murray 2011;
+ * Boulanger-Lewandowski et al. 2012) plus a small network whose weights all pitches share:
+ *
+ *     logit_i = b_i + V_i . logistic(a_i) + v . relu(sum of Q rows of the set features of i + C o + p_i + q)
+ *     a_first = c, a_next = a_i + x_i W_i
+ *
+ * Cells i = (track, plane, pitch); a group is a (track, plane). Groups go in the order config.sequence.order
+ * of tracks, sounding before onset; within a group from the lowest pitch. W, V [D, A] and p [D, Q units] are
+ * a cell's own; Q, q, v are its group's own. Features of cell (k, l, p), in this order of rows of Q; silence
+ * past the edges:
+ *     own group: pitches p - 13 .. p + 13 of the frame at each lag before, config.sequence.lags in turn;
+ * pitches p - 24 .. p - 1 of this frame each other group that comes before in the order, in that order:
+ * pitches p - 13 .. p + 13 of this frame Sound of pitched tracks has profiles besides, with rows of their
+ * own: for each of config.sequence.profiles in turn, of the pitch classes of p, p + 1, .. p + 11 the share
+ * that they have in what sounded in the last so many frames (a key that two tracks play counts once), less 1
+ * / 12, times 3; 0 after silence. They tell the key of a piece. In a roll an onset needs its sound, and sound
+ * after silence begins with one (preprocess/roll/roll.h): such cells of the onset plane are certain. They
+ * cost nothing, are not learned, and are drawn so.
+ *
+ * A row is one frame. pre [rows, head_columns()] holds, of each row: b + bias [D, in cell order], c [A], C o
+ * + q [groups in drawing order, Q units]: one product of matrices by the caller, whose layer is
+ * "head.output". Where a loss has no row to stand on, NaN in pre gives NaN out. */
+#ifndef MPIANIST_TRAINER_MODEL_HEAD_H
+#define MPIANIST_TRAINER_MODEL_HEAD_H
+
+#include "trainer/model/model_kind.h"
+
+typedef struct head head_t;
+
+/* Columns of pre: D + A + groups * Q. */
+size_t head_columns(const model_config_t *config);
+/* Appends the head's own parameters: "head.nade.weight" W and "head.nade.output" V [D, A], normal with
+ * deviation 0.05; "head.tied.pitch" p [D, Q], the same; for each group G in drawing order "head.tied.G" with
+ * parts "weight" Q [features, Q] (uniform, 1 / sqrt(features)), where it has profiles "profile" [12 profiles,
+ * Q] (uniform, 1 / sqrt(features + 12 profiles)), and "output" v [1, Q] (uniform, 1 / sqrt(Q)). */
+void head_lay_out(const model_config_t *config, GArray *table);
+/* NULL with MODEL_ERROR_MEMORY set. Not to be used by two threads at a time. Owner: caller. */
+head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GError **error);
+void head_free(head_t *head);
+
+/* frames [rows]: each row's packed frame [K, L, ceil(P / 8)], with the model_context() frames before it
+ * standing before it in memory. past [rows]: 0 where a row does not see those at its lags (their features are
+ * silent; profiles stay); NULL: all rows do. nll [rows]: nats. */
+void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past,
+                const real_t *pre, double *nll);
+/* The same in one pass with the gradient of scale * sum of nll: turns pre into d loss / d pre and adds to the
+ * gradients of the head's own parameters. */
+void head_train(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past, real_t *pre,
+                double scale, double *nll);
+/* Logits [D] of one row given all of its frame (of certain cells: -INFINITY or INFINITY). The plain twin of
+ * the kernels: no sparse sums, no vectors. */
+void head_logits(head_t *head, const uint8_t *frame, const real_t *pre, real_t *logits);
+
+/* How head_draw() decides cells. At temperature 1 a cell is set where its uniform is below logistic(logit).
+ * Other temperatures change which notes there are, not how many: of a group's cells from the lowest, the next
+ * to be set is none, one that sounded in the frame before, or another one, with the model's probabilities of
+ * these three; which one of its kind, by the model's probabilities to the power of 1 / temperature. To divide
+ * logits by a temperature below 1 would silence music: that some note begins is often likely where each
+ * single one is not. */
+typedef struct {
+    const double *uniforms; /* [D] in [0, 1); NULL: greedy, set where logit > 0 */
+    double temperature;     /* > 0; greedy: does not matter */
+} head_rule_t;
+
+/* Writes the row's frame, cell by cell, reading the model_context() frames before it. */
+void head_draw(head_t *head, uint8_t *frame, const real_t *pre, const head_rule_t *rule);
+
+#endif

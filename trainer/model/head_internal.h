@@ -1,0 +1,99 @@
+/* head_internal: the head's state, and what scoring, training and drawing share: the walk over the cells of a
+ * row. Frames are sparse, so nothing is done for silent features: each set bit adds one patch of a table, its
+ * rows of Q for the cells around it, to the pre-activations of a group; logistic(a) is computed once after
+ * each set bit. Private to head.c, head_internal.c and head_draw.c; letters as in trainer/model/head.h. */
+#ifndef MPIANIST_TRAINER_MODEL_HEAD_INTERNAL_H
+#define MPIANIST_TRAINER_MODEL_HEAD_INTERNAL_H
+
+#include "trainer/model/head.h"
+#include "trainer/model/head_kernels.h"
+#include "trainer/model/pitch_set.h"
+
+enum { REACH = 13, WINDOW = 2 * REACH + 1, BELOW = 24 };
+/* Shares of pitch classes sum to one: a class's is 0 to about 1/3, 1/12 on average. Less that, three times as
+ * much is of the size of the other features, bits of 0 and 1. */
+#define PROFILE_SCALE 3.0
+
+/* One (track, plane). */
+typedef struct {
+    size_t cell, byte; /* its first in cell order, its first in a frame */
+    gboolean onset;
+    const real_t *Q, *v, *profile; /* profile: NULL where the group has none */
+    real_t *dQ, *dv, *dprofile;
+    real_t *table, *dtable; /* see walk_make_tables() */
+} group_t;
+
+/* Cells that share logistic(a): n from `first`, after `step` set bits. */
+typedef struct {
+    size_t first, n, step;
+} stretch_t;
+
+/* A group's part of one row. */
+typedef struct {
+    pitch_set_t now, unsure;       /* unsure: cells that are not certain; */
+    size_t first, end;             /* all lie in first .. end - 1: nothing is computed for others */
+    size_t n_patches, n_stretches; /* of head->patches, head->stretches */
+} part_t;
+
+struct head {
+    size_t D, A, Q, P, n_groups, frame_bytes;
+    size_t lags[MODEL_MAX_LAGS], n_lags;
+    size_t profiles[MODEL_MAX_PROFILES], n_profiles;
+    const real_t *W, *V, *p;
+    real_t *dW, *dV, *dp;
+    group_t *groups; /* in drawing order */
+    real_t *tables;  /* [2, table_size]: of all groups, then their gradients */
+    size_t table_size;
+    /* Of the row at hand: */
+    pitch_set_t *now;      /* [groups] */
+    real_t *u;             /* [P, Q] pre-activations of the tied network */
+    real_t *logits, *loss; /* [P] */
+    real_t *profile;       /* [profiles, PITCH_CLASSES] */
+    real_t *by_class;    /* [PITCH_CLASSES, Q] what a group's profile adds to the cells of each class; or its
+                            gradient */
+    real_t *a;           /* [A] */
+    size_t step, *cells; /* set bits so far; [D] their cells */
+    real_t *hidden, *dhidden; /* [D + 1, A]: logistic(a) after so many set bits */
+    patch_t *patches;
+    stretch_t *stretches;
+};
+
+/* Features of the g-th group drawn: rows of its Q. */
+static inline size_t walk_features(size_t n_lags, size_t g) { return (n_lags + g) * WINDOW + BELOW; }
+/* Cells of a part that are computed. */
+static inline size_t walk_cells(const part_t *part) { return part->end - part->first; }
+/* Where pre has C o + q of a group. */
+static inline size_t walk_tied_column(const head_t *head, size_t g) {
+    return head->D + head->A + g * head->Q;
+}
+/* The pitches that a frame sets in a group. */
+static inline pitch_set_t walk_read(const head_t *head, size_t g, const uint8_t *frame) {
+    return pitch_set_read(frame + head->groups[g].byte, head->P);
+}
+
+/* Whether a group, the g-th drawn, has a profile: sound of a pitched track. */
+static inline gboolean walk_has_profile(const model_config_t *config, size_t g) {
+    return config->sequence.n_profiles > 0 && g / config->planes >= config->sequence.drums &&
+           g % config->planes == PLANE_SOUNDING;
+}
+
+/* Rows of a group's table; patches that a part may have. */
+size_t walk_table_rows(size_t n_lags, size_t g);
+size_t walk_max_patches(const head_t *head);
+/* Brings the tables up to date with the parameters; adds the tables' gradients to the parameters'. */
+void walk_make_tables(head_t *head);
+void walk_add_table_gradients(head_t *head);
+
+/* Begins a row: no bit is set yet; pitch classes are counted in the frames before. */
+void walk_begin_row(head_t *head, const uint8_t *frame, const real_t *pre);
+/* Begins a group: what is known before its own cells are. head->now holds the groups before it; past: whether
+ * the frames at the lags are. */
+part_t walk_begin_part(head_t *head, size_t g, const uint8_t *frame, gboolean past);
+/* Pre-activations u of a part's cells += what the group's profile says of them; and, where u is their
+ * gradient, the gradient of its weights += . */
+void walk_add_profile(head_t *head, const part_t *part, size_t g);
+void walk_profile_backward(head_t *head, const part_t *part, size_t g);
+/* Goes on past pitch p of the group, which is set. */
+void walk_take(head_t *head, part_t *part, size_t g, size_t p);
+
+#endif

@@ -1,0 +1,27 @@
+/* packing: sequences of unequal length side by side without padding. Rows go by time, then by sequence: row
+ * offset[t] + b is frame t of sequence b. Sequences are sorted by length, longest first, so that those under
+ * way at t are 0 .. count(t) - 1, and a step of a recurrent layer is one block of rows. */
+#ifndef MPIANIST_TRAINER_MODEL_PACKING_H
+#define MPIANIST_TRAINER_MODEL_PACKING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    size_t B, T, rows; /* sequences, frames of the longest, frames in all */
+    size_t max_T;
+    uint32_t *offset; /* [max_T + 1]; offset[T] = rows */
+} packing_t;
+
+/* Room for sequences of at most max_T frames. Owner: caller, packing_clear(). */
+void packing_init(packing_t *packing, size_t max_T);
+void packing_clear(packing_t *packing);
+/* Of lengths [B], descending, each 1..max_T; every length is first divided by `unit`, rounding up (1: frames,
+ * S: segments). Allocates nothing. */
+void packing_make(packing_t *packing, const uint32_t *lengths, size_t B, size_t unit);
+/* Sequences under way at t < T. */
+static inline size_t packing_count(const packing_t *packing, size_t t) {
+    return packing->offset[t + 1] - packing->offset[t];
+}
+
+#endif

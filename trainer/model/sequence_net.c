@@ -1,0 +1,201 @@
+/* sequence_net: owns the layers of the sequence model: their table, names and first values, and the small
+ * functions that training and streaming share. Refuses sizes that cannot be. */
+#include "trainer/model/sequence_net.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "trainer/model/fast_math.h"
+
+enum { MAX_UNITS = 1 << 16, MAX_SEGMENT = 1 << 12, GATES = 3 };
+#define MAX_ELEMENTS     ((double)INT32_MAX) /* of an array, for BLAS */
+#define POSTERIOR_LOGVAR (-3)                /* where logvar starts: latents that say something */
+#define POSTERIOR_SCALE  0.3
+#define PRIOR_SCALE      0.1
+
+gboolean sequence_net_check(const model_config_t *config, size_t max_B, size_t max_frames, GError **error) {
+    const sequence_sizes_t *sizes = &config->sequence;
+    const struct {
+        const char *what;
+        size_t value, lowest, highest;
+    } ranges[] = {
+        {"segment (frames)", sizes->segment, 1, MAX_SEGMENT},
+        {"state size", sizes->state, 1, MAX_UNITS},
+        {"encoder size", sizes->encoder, 1, MAX_UNITS},
+        {"sketch size", sizes->sketch, 1, MAX_UNITS},
+        {"NADE size", sizes->nade, 1, MAX_UNITS},
+        {"tied size", sizes->tied, 1, MAX_UNITS},
+        {"posterior's hidden size", sizes->posterior_hidden, 1, MAX_UNITS},
+        {"prior's hidden size", sizes->prior_hidden, 1, MAX_UNITS},
+        {"sketch's hidden size", sizes->sketch_hidden, 1, MAX_UNITS},
+        {"latent size", config->latent, 0, MAX_UNITS},
+        {"frames a pass", max_frames, 1, INT32_MAX},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(ranges); i++)
+        if (!model_check_range(ranges[i].what, ranges[i].value, ranges[i].lowest, ranges[i].highest, error))
+            return FALSE;
+    if (config->loss != LOSS_BCE) {
+        g_set_error(error, MODEL_ERROR, MODEL_ERROR_SIZE,
+                    "model: the sequence model has a likelihood, no squared error; use --loss bce");
+        return FALSE;
+    }
+    const size_t rows = max_frames + max_B * sizes->segment;
+    const size_t widest = MAX(head_columns(config), MAX(4 * sizes->state, sizes->segment * sizes->sketch));
+    if ((double)rows * (double)widest <= MAX_ELEMENTS) return TRUE;
+    g_set_error(error, MODEL_ERROR, MODEL_ERROR_SIZE,
+                "model: a pass of %zu frames with %zu values each is too large; choose a smaller batch, "
+                "shorter --chunk or more accumulation",
+                rows, widest);
+    return FALSE;
+}
+
+/* PyTorch starts all of a GRU uniform in 1 / sqrt(units). */
+static void add_gru(GArray *table, const char *input, const char *name, size_t inputs, size_t H) {
+    const param_init_t init = {.bound = 1.0 / sqrt((double)H)};
+    model_add_param(table, input, "weight", inputs, GATES * H, init);
+    model_add_param(table, input, "bias", 1, GATES * H, init);
+    model_add_param(table, name, "weight", H, GATES * H, init);
+    model_add_param(table, name, "bias", 1, H, init);
+}
+
+static void add_latent_layers(const model_config_t *config, GArray *table) {
+    const sequence_sizes_t *sizes = &config->sequence;
+    const size_t Z = config->latent, U = sizes->sketch, D = model_cells(config);
+    add_gru(table, "encoder.forward.input", "encoder.forward", D, sizes->encoder);
+    add_gru(table, "encoder.backward.input", "encoder.backward", D, sizes->encoder);
+    model_add_linear(table, "posterior.0", 2 * sizes->encoder, sizes->posterior_hidden);
+    model_add_linear(table, "posterior.1", sizes->posterior_hidden, 2 * Z);
+    model_add_linear(table, "prior.0", sizes->state, sizes->prior_hidden);
+    model_add_linear(table, "prior.1", sizes->prior_hidden, 2 * Z);
+    model_add_linear(table, "sketch.0", Z, sizes->sketch_hidden);
+    model_add_linear(table, "sketch.1", sizes->sketch_hidden, sizes->segment * U);
+    model_add_linear(table, "auxiliary", U, D);
+    model_add_param(table, "decoder.sketch", "weight", U, GATES * sizes->state,
+                    (param_init_t){.bound = 1.0 / sqrt((double)sizes->state)});
+}
+
+void sequence_net_lay_out(const model_config_t *config, GArray *table) {
+    const sequence_sizes_t *sizes = &config->sequence;
+    const size_t H = sizes->state, U = config->latent ? sizes->sketch : 0;
+    if (config->latent) add_latent_layers(config, table);
+    add_gru(table, "decoder.input", "decoder", model_cells(config), H);
+    model_add_param(table, "decoder.phase", "weight", sizes->segment, GATES * H,
+                    (param_init_t){.bound = 1.0 / sqrt((double)H)});
+    model_add_param(table, "decoder.start", "state", 1, H, (param_init_t){0});
+    model_add_linear(table, "head.output", H + U, head_columns(config));
+    head_lay_out(config, table);
+}
+
+static gru_t find_gru(const model_blocks_t *blocks, const char *name) {
+    gru_t gru = {0};
+    const linear_t layer = model_find_linear(blocks, name);
+    gru.U = layer.W;
+    gru.dU = layer.dW;
+    gru.c = layer.bias;
+    gru.dc = layer.dbias;
+    gru.H = layer.inputs;
+    return gru;
+}
+
+gboolean sequence_net_init(sequence_net_t *net, const model_config_t *config, const model_blocks_t *blocks,
+                           GError **error) {
+    const sequence_sizes_t *sizes = &config->sequence;
+    *net = (sequence_net_t){.config = *config,
+                            .Z = config->latent,
+                            .S = sizes->segment,
+                            .H = sizes->state,
+                            .E = sizes->encoder,
+                            .U = config->latent ? sizes->sketch : 0,
+                            .D = model_cells(config)};
+    if (net->Z) {
+        net->encoder_input[0] = model_find_linear(blocks, "encoder.forward.input");
+        net->encoder_input[1] = model_find_linear(blocks, "encoder.backward.input");
+        net->encoder[0] = find_gru(blocks, "encoder.forward");
+        net->encoder[1] = find_gru(blocks, "encoder.backward");
+        linear_t *const pairs[] = {net->posterior, net->prior, net->sketch};
+        static const char *const names[][2] = {
+            {"posterior.0", "posterior.1"}, {"prior.0", "prior.1"}, {"sketch.0", "sketch.1"}};
+        for (size_t i = 0; i < G_N_ELEMENTS(pairs); i++)
+            for (size_t j = 0; j < 2; j++) pairs[i][j] = model_find_linear(blocks, names[i][j]);
+        net->auxiliary = model_find_linear(blocks, "auxiliary");
+        net->from_sketch = model_find_linear(blocks, "decoder.sketch");
+    }
+    net->input = model_find_linear(blocks, "decoder.input");
+    net->phase = model_find_linear(blocks, "decoder.phase");
+    net->decoder = find_gru(blocks, "decoder");
+    net->h0 = model_find_param(blocks, "decoder.start", "state", &net->dh0);
+    net->output = model_find_linear(blocks, "head.output");
+    net->head = head_new(config, blocks, error);
+    return net->head != NULL;
+}
+
+void sequence_net_clear(sequence_net_t *net) { g_clear_pointer(&net->head, head_free); }
+
+/* The layers' parameters may be written here alone, before training. */
+static void scale_layer(const linear_t *layer, size_t first_column, double scale, double bias) {
+    real_t *W = (real_t *)(guintptr)layer->W, *b = (real_t *)(guintptr)layer->bias;
+    for (size_t i = 0; i < layer->inputs; i++)
+        for (size_t j = first_column; j < layer->outputs; j++) W[i * layer->outputs + j] *= (real_t)scale;
+    for (size_t j = first_column; j < layer->outputs; j++) b[j] = (real_t)bias;
+}
+
+void sequence_net_start(const sequence_net_t *net) {
+    if (!net->Z) return;
+    scale_layer(&net->posterior[1], net->Z, POSTERIOR_SCALE, POSTERIOR_LOGVAR);
+    scale_layer(&net->prior[1], 0, PRIOR_SCALE, 0);
+}
+
+void sequence_net_start_log_odds(const sequence_net_t *net, const double *log_odds) {
+    real_t *const biases[] = {(real_t *)(guintptr)net->output.bias, (real_t *)(guintptr)net->auxiliary.bias};
+    for (size_t i = 0; i < G_N_ELEMENTS(biases); i++)
+        for (size_t d = 0; biases[i] && d < net->D; d++) biases[i][d] = (real_t)log_odds[d];
+}
+
+static void tanh_rows(real_t *y, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = hyperbolic_tangent(y[i]);
+}
+
+void sequence_mlp_forward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *y, size_t B) {
+    linear_forward(&layers[0], x, hidden, B);
+    tanh_rows(hidden, B * layers[0].outputs);
+    linear_forward(&layers[1], hidden, y, B);
+}
+
+void sequence_mlp_backward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *dhidden,
+                           const real_t *dy, real_t *dx, int add_dx, size_t B) {
+    const size_t n = B * layers[0].outputs;
+    linear_backward(&layers[1], hidden, dy, dhidden, 0, B);
+    for (size_t i = 0; i < n; i++) dhidden[i] *= 1 - hidden[i] * hidden[i];
+    linear_backward(&layers[0], x, dhidden, dx, add_dx, B);
+}
+
+void sequence_sketch_forward(const sequence_net_t *net, const real_t *z, real_t *hidden, real_t *u,
+                             size_t B) {
+    sequence_mlp_forward(net->sketch, z, hidden, u, B);
+    tanh_rows(u, B * net->S * net->U);
+}
+
+void sequence_split_moments(const real_t *moments, real_t *mu, real_t *logvar, size_t B, size_t Z) {
+    for (size_t b = 0; b < B; b++) {
+        memcpy(mu + b * Z, moments + 2 * b * Z, Z * sizeof *mu);
+        for (size_t i = 0; i < Z; i++) {
+            const real_t raw = moments[(2 * b + 1) * Z + i];
+            logvar[b * Z + i] = raw < SEQUENCE_LOGVAR_MIN   ? SEQUENCE_LOGVAR_MIN
+                                : raw > SEQUENCE_LOGVAR_MAX ? SEQUENCE_LOGVAR_MAX
+                                                            : raw;
+        }
+    }
+}
+
+void sequence_kl(const real_t *mu_q, const real_t *lv_q, const real_t *mu_p, const real_t *lv_p, double *kl,
+                 size_t B, size_t Z) {
+    for (size_t b = 0; b < B; b++) {
+        double sum = 0;
+        for (size_t i = b * Z; i < (b + 1) * Z; i++) {
+            const double distance = (double)mu_q[i] - (double)mu_p[i],
+                         gap = (double)lv_q[i] - (double)lv_p[i];
+            sum += distance * distance * exp(-(double)lv_p[i]) + expm1(gap) - gap;
+        }
+        kl[b] = 0.5 * sum;
+    }
+}

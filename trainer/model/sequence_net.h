@@ -1,0 +1,77 @@
+/* sequence_net: the layers of a VAE that writes music frame by frame. Frames x_1 .. x_T of a piece, S to a
+ * segment, one latent z a segment:
+ *
+ *     encoder    e = a GRU's last state in each direction over the segment's frames;
+ *                mu, logvar = W2 tanh(W1 e + b1) + b2, logvar in [-8, 4]; z = mu + exp(logvar / 2) eps
+ *     prior      the same form from the decoder's state h before the segment's first frame: the decoder
+ *                itself goes on with a piece
+ *     sketch     u_1 .. u_S = tanh(tanh(z A + a) B + b), features of the segment's frames
+ *     decoder    a GRU over the whole piece from a learned state: input x_(t-1) (hidden whole by input
+ *                dropout), t mod S, u_t
+ *     head       o = dropout(h_t), u_t; the frame's cells given o, each other and the frames before
+ *                (trainer/model/head.h), these hidden in whole segments by lag dropout
+ *     auxiliary  binary cross-entropy of u_t W + b against x_t, in training only: it keeps the latent useful
+ *
+ * GRU as in trainer/model/gru.h; z ~ N(prior); KL between two diagonal normals (Kingma & Welling 2014,
+ * appendix B). latent 0: no encoder, prior, sketch and auxiliary: an autoregressive model, RNN-NADE
+ * (Boulanger-Lewandowski et al. 2012). */
+#ifndef MPIANIST_TRAINER_MODEL_SEQUENCE_NET_H
+#define MPIANIST_TRAINER_MODEL_SEQUENCE_NET_H
+
+#include "trainer/model/gru.h"
+#include "trainer/model/head.h"
+
+#define SEQUENCE_LOGVAR_MIN (-8)
+#define SEQUENCE_LOGVAR_MAX 4
+
+/* All layers, pointing into the model's blocks. Where latent is 0 only input, phase, decoder, h0, output and
+ * head are there. */
+typedef struct {
+    model_config_t config;
+    size_t Z, S, H, E, U, D;   /* U = 0 where latent is 0 */
+    linear_t encoder_input[2]; /* [D, 3 E] forward, backward */
+    gru_t encoder[2];
+    linear_t posterior[2]; /* [2 E, hidden], [hidden, 2 Z]: mu, logvar */
+    linear_t prior[2];     /* [H, hidden], [hidden, 2 Z] */
+    linear_t sketch[2];    /* [Z, hidden], [hidden, S U] */
+    linear_t auxiliary;    /* [U, D] */
+    linear_t input;        /* [D, 3 H], with the decoder's bias */
+    linear_t phase;        /* [S, 3 H], no bias: a row for each t mod S */
+    linear_t from_sketch;  /* [U, 3 H], no bias */
+    gru_t decoder;
+    real_t *h0, *dh0; /* [H] */
+    linear_t output;  /* [H + U, head_columns()] */
+    head_t *head;     /* owned */
+} sequence_net_t;
+
+/* As model_kind_ops_t's check() and lay_out(). */
+gboolean sequence_net_check(const model_config_t *config, size_t max_B, size_t max_frames, GError **error);
+void sequence_net_lay_out(const model_config_t *config, GArray *table);
+
+/* FALSE with MODEL_ERROR_MEMORY set. */
+gboolean sequence_net_init(sequence_net_t *net, const model_config_t *config, const model_blocks_t *blocks,
+                           GError **error);
+void sequence_net_clear(sequence_net_t *net);
+
+/* tanh between two layers: y [B, outputs of the second]; hidden [B, outputs of the first] is kept for the
+ * gradient. */
+void sequence_mlp_forward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *y, size_t B);
+/* dy [B, ...] to dx [B, inputs] (added to where add_dx); dhidden: scratch of hidden's shape. */
+void sequence_mlp_backward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *dhidden,
+                           const real_t *dy, real_t *dx, int add_dx, size_t B);
+
+/* First values that the table cannot say: logvar of the posterior at -3, narrow; a prior near N(0, 1); biases
+ * at the log-odds [D]. */
+void sequence_net_start(const sequence_net_t *net);
+void sequence_net_start_log_odds(const sequence_net_t *net, const double *log_odds);
+
+/* z [B, Z] to u [B, S, U]. */
+void sequence_sketch_forward(const sequence_net_t *net, const real_t *z, real_t *hidden, real_t *u, size_t B);
+
+/* [B, 2 Z] to mu and logvar [B, Z], logvar clamped. */
+void sequence_split_moments(const real_t *moments, real_t *mu, real_t *logvar, size_t B, size_t Z);
+/* KL( N(mu_q, e^lv_q) || N(mu_p, e^lv_p) ) of each row, nats. */
+void sequence_kl(const real_t *mu_q, const real_t *lv_q, const real_t *mu_p, const real_t *lv_p, double *kl,
+                 size_t B, size_t Z);
+
+#endif

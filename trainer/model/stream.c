@@ -1,0 +1,266 @@
+/* stream: owns what the sequence model carries from frame to frame outside training: states, sketches of the
+ * segment under way, the last frames; and the encoder's buffers, for ENCODE_SEGMENTS segments at a time, so
+ * that a piece may have any length. The layers are the model's. Refuses nothing: calls out of order are the
+ * caller's mistake. */
+#include "trainer/model/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "trainer/model/layers.h"
+#include "trainer/model/vae_sequence.h"
+
+enum { ENCODE_SEGMENTS = 64, GATES = 3, STEP_SCRATCH = 7 };
+
+/* What a piece carries; two of them, so that stream_select() copies from one to the other. */
+typedef struct {
+    real_t *h;       /* [max_N, H] */
+    real_t *u;       /* [max_N, S, U] */
+    uint8_t *frames; /* [max_N, slots, frame bytes]: the frames before, then room for the current one */
+} carried_t;
+
+struct stream {
+    const sequence_net_t *net;
+    size_t max_N, N, t, frame_bytes, columns, slots;
+    gboolean has_latent; /* of the segment under way */
+    carried_t now, other;
+    real_t *base;           /* [3 H]: input's bias and the phase's row */
+    real_t *x, *scratch;    /* [max_N, 3 H], [max_N, 7 H] */
+    real_t *o, *pre;        /* [max_N, H + U], [max_N, columns] */
+    real_t *hidden;         /* [max_N, units of the wider of the prior's and sketch's hidden layers] */
+    real_t *moments;        /* [max_N, 2 Z] */
+    const uint8_t **frames; /* [max_N]: where the head finds each row's frame */
+
+    packing_t packing;
+    gru_tape_t tape;
+    uint32_t *lengths;                    /* [ENCODE_SEGMENTS], all S */
+    real_t *encoder_x, *encoder_h;        /* [ENCODE_SEGMENTS S, 3 E], [.., E] */
+    real_t *encoder_start;                /* [ENCODE_SEGMENTS, E], zeros */
+    real_t *e, *encoder_hidden, *encoded; /* [ENCODE_SEGMENTS, 2 E], [.., hidden], [.., 2 Z] */
+};
+
+static gboolean new_block(real_t **block, size_t n, const char *what, GError **error) {
+    return (*block = model_new_block(n, what, error)) != NULL;
+}
+
+static gboolean new_encoder(stream_t *stream, GError **error) {
+    const sequence_net_t *net = stream->net;
+    const size_t rows = ENCODE_SEGMENTS * net->S;
+    packing_init(&stream->packing, net->S);
+    stream->lengths = g_new(uint32_t, ENCODE_SEGMENTS);
+    for (size_t w = 0; w < ENCODE_SEGMENTS; w++) stream->lengths[w] = (uint32_t)net->S;
+    if (!gru_tape_init(&stream->tape, rows, ENCODE_SEGMENTS, net->E)) {
+        g_set_error(
+            error, MODEL_ERROR, MODEL_ERROR_MEMORY,
+            "model: cannot allocate the encoder's states; choose a smaller encoder or shorter segments");
+        return FALSE;
+    }
+    const char *what = "the encoder";
+    return new_block(&stream->encoder_x, rows * GATES * net->E, what, error) &&
+           new_block(&stream->encoder_h, rows * net->E, what, error) &&
+           new_block(&stream->encoder_start, ENCODE_SEGMENTS * net->E, what, error) &&
+           new_block(&stream->e, ENCODE_SEGMENTS * 2 * net->E, what, error) &&
+           new_block(&stream->encoder_hidden, ENCODE_SEGMENTS * net->posterior[0].outputs, what, error) &&
+           new_block(&stream->encoded, ENCODE_SEGMENTS * 2 * net->Z, what, error);
+}
+
+stream_t *stream_new(model_t *model, size_t max_N, GError **error) {
+    g_autoptr(stream_t) stream = g_new0(stream_t, 1);
+    const sequence_net_t *net = stream->net = model_sequence_net(model);
+    const char *what = "pieces side by side";
+    stream->max_N = max_N;
+    stream->frame_bytes = model_frame_bytes(&net->config);
+    stream->columns = head_columns(&net->config);
+    stream->slots = model_context(&net->config) + 1;
+    stream->frames = g_new(const uint8_t *, max_N);
+    stream->base = g_new(real_t, GATES * net->H);
+    for (int i = 0; i < 2; i++) {
+        carried_t *carried = i ? &stream->other : &stream->now;
+        carried->frames = g_malloc0(max_N * stream->slots * stream->frame_bytes);
+        if (!new_block(&carried->h, max_N * net->H, what, error) ||
+            (net->Z && !new_block(&carried->u, max_N * net->S * net->U, what, error)))
+            return NULL;
+    }
+    if (!new_block(&stream->x, max_N * GATES * net->H, what, error) ||
+        !new_block(&stream->scratch, max_N * STEP_SCRATCH * net->H, what, error) ||
+        !new_block(&stream->o, max_N * (net->H + net->U), what, error) ||
+        !new_block(&stream->pre, max_N * stream->columns, what, error))
+        return NULL;
+    if (net->Z) {
+        const size_t hidden = MAX(net->prior[0].outputs, net->sketch[0].outputs);
+        if (!new_block(&stream->hidden, max_N * hidden, what, error) ||
+            !new_block(&stream->moments, max_N * 2 * net->Z, what, error) || !new_encoder(stream, error))
+            return NULL;
+    }
+    return g_steal_pointer(&stream);
+}
+
+void stream_free(stream_t *stream) {
+    if (!stream) return;
+    real_t *const blocks[] = {
+        stream->now.h,     stream->now.u,     stream->other.h,       stream->other.u, stream->x,
+        stream->scratch,   stream->o,         stream->pre,           stream->hidden,  stream->moments,
+        stream->encoder_x, stream->encoder_h, stream->encoder_start, stream->e,       stream->encoder_hidden,
+        stream->encoded};
+    for (size_t i = 0; i < G_N_ELEMENTS(blocks); i++) free(blocks[i]);
+    g_free(stream->now.frames);
+    g_free(stream->other.frames);
+    g_free(stream->base);
+    g_free(stream->frames);
+    g_free(stream->lengths);
+    packing_clear(&stream->packing);
+    gru_tape_clear(&stream->tape);
+    g_free(stream);
+}
+
+void stream_start(stream_t *stream, size_t N) {
+    const size_t H = stream->net->H;
+    g_assert(N >= 1 && N <= stream->max_N);
+    stream->N = N;
+    stream->t = 0;
+    stream->has_latent = FALSE;
+    for (size_t n = 0; n < N; n++) memcpy(stream->now.h + n * H, stream->net->h0, H * sizeof *stream->now.h);
+    memset(stream->now.frames, 0, N * stream->slots * stream->frame_bytes);
+}
+
+size_t stream_frames(const stream_t *stream) { return stream->t; }
+
+void stream_select(stream_t *stream, const uint32_t *parents, size_t N) {
+    const size_t H = stream->net->H, sketch = stream->net->S * stream->net->U,
+                 piece = stream->slots * stream->frame_bytes;
+    const carried_t from = stream->now, to = stream->other;
+    gboolean stays = N <= stream->N;
+    g_assert(N >= 1 && N <= stream->max_N);
+    for (size_t n = 0; n < N; n++) stays &= parents[n] == n;
+    stream->N = N;
+    if (stays) return;
+    for (size_t n = 0; n < N; n++) {
+        memcpy(to.h + n * H, from.h + parents[n] * H, H * sizeof *to.h);
+        if (sketch) memcpy(to.u + n * sketch, from.u + parents[n] * sketch, sketch * sizeof *to.u);
+        memcpy(to.frames + n * piece, from.frames + parents[n] * piece, piece);
+    }
+    stream->now = to;
+    stream->other = from;
+}
+
+void stream_prior(stream_t *stream, real_t *mu, real_t *logvar) {
+    const sequence_net_t *net = stream->net;
+    g_assert(net->Z > 0 && stream->t % net->S == 0);
+    sequence_mlp_forward(net->prior, stream->now.h, stream->hidden, stream->moments, stream->N);
+    sequence_split_moments(stream->moments, mu, logvar, stream->N, net->Z);
+}
+
+void stream_set_latent(stream_t *stream, const real_t *z) {
+    g_assert(stream->net->Z > 0 && stream->t % stream->net->S == 0);
+    sequence_sketch_forward(stream->net, z, stream->hidden, stream->now.u, stream->N);
+    stream->has_latent = TRUE;
+}
+
+/* y [N] += the rows of W [cells, N] that the frame sets; bits past the last pitch do not count. */
+LAYERS_WIDE static void add_cells(const model_config_t *config, const uint8_t *frame,
+                                  const real_t *restrict W, real_t *restrict y, size_t N) {
+    const size_t P = config->pitches, stride = (P + 7) / 8, rows = config->tracks * config->planes;
+    for (size_t r = 0; r < rows; r++, frame += stride) {
+        for (size_t i = 0; i < stride; i++) {
+            for (unsigned byte = frame[i]; byte; byte &= byte - 1) {
+                const size_t p = 8 * i + (size_t)__builtin_ctz(byte);
+                if (p >= P) break;
+                const real_t *row = W + (r * P + p) * N;
+                for (size_t n = 0; n < N; n++) y[n] += row[n];
+            }
+        }
+    }
+}
+
+/* Of a piece: frame i of those kept, the oldest first; the current one. */
+static uint8_t *slot(const stream_t *stream, size_t n, size_t i) {
+    return stream->now.frames + (n * stream->slots + i) * stream->frame_bytes;
+}
+
+static uint8_t *current(const stream_t *stream, size_t n) { return slot(stream, n, stream->slots - 1); }
+
+/* The states h_t, and o_t where the head is asked. */
+static void advance(stream_t *stream, gboolean output) {
+    const sequence_net_t *net = stream->net;
+    const size_t N = stream->N, H = net->H, U = net->U, phase = stream->t % net->S, wide = GATES * H;
+    g_assert(net->Z == 0 || stream->has_latent);
+    for (size_t i = 0; i < wide; i++) stream->base[i] = net->input.bias[i] + net->phase.W[phase * wide + i];
+    for (size_t n = 0; n < N; n++) {
+        memcpy(stream->x + n * wide, stream->base, wide * sizeof *stream->x);
+        add_cells(&net->config, current(stream, n) - stream->frame_bytes, net->input.W, stream->x + n * wide,
+                  wide);
+        if (U)
+            memcpy(stream->o + n * (H + U) + H, stream->now.u + (n * net->S + phase) * U,
+                   U * sizeof *stream->o);
+    }
+    if (U) layers_add_product(stream->o + H, H + U, net->from_sketch.W, stream->x, N, U, wide);
+    gru_step(&net->decoder, N, stream->x, stream->now.h, stream->scratch);
+    if (!output) return;
+    for (size_t n = 0; n < N; n++)
+        memcpy(stream->o + n * (H + U), stream->now.h + n * H, H * sizeof *stream->o);
+    linear_forward(&net->output, stream->o, stream->pre, N);
+}
+
+/* The current frame becomes the last one. */
+static void pass_on(stream_t *stream) {
+    for (size_t n = 0; n < stream->N; n++)
+        memmove(slot(stream, n, 0), slot(stream, n, 1), (stream->slots - 1) * stream->frame_bytes);
+    stream->t++;
+    if (stream->t % stream->net->S == 0) stream->has_latent = FALSE;
+}
+
+void stream_force(stream_t *stream, const uint8_t *frames, gboolean shared, double *nll) {
+    const size_t bytes = stream->frame_bytes;
+    advance(stream, nll != NULL);
+    for (size_t n = 0; n < stream->N; n++) {
+        memcpy(current(stream, n), shared ? frames : frames + n * bytes, bytes);
+        stream->frames[n] = current(stream, n);
+    }
+    if (nll) head_score(stream->net->head, stream->N, stream->frames, NULL, stream->pre, nll);
+    pass_on(stream);
+}
+
+void stream_draw(stream_t *stream, const head_rule_t *rules, uint8_t *frames) {
+    const size_t bytes = stream->frame_bytes;
+    advance(stream, TRUE);
+    for (size_t n = 0; n < stream->N; n++) {
+        head_draw(stream->net->head, current(stream, n), stream->pre + n * stream->columns, &rules[n]);
+        if (frames) memcpy(frames + n * bytes, current(stream, n), bytes);
+    }
+    pass_on(stream);
+}
+
+/* One direction of the encoder over W segments whose frames, T in all, begin at bits: its last state to its
+ * half of e. */
+static void encode_direction(stream_t *stream, int direction, const uint8_t *bits, size_t T, size_t W) {
+    const sequence_net_t *net = stream->net;
+    const size_t S = net->S, E = net->E, wide = GATES * E;
+    const linear_t *input = &net->encoder_input[direction];
+    for (size_t t = 0; t < S; t++) {
+        for (size_t w = 0; w < W; w++) {
+            const size_t frame = w * S + (direction ? S - 1 - t : t);
+            real_t *x = stream->encoder_x + (t * W + w) * wide;
+            memcpy(x, input->bias, wide * sizeof *x);
+            if (frame < T) add_cells(&net->config, bits + frame * stream->frame_bytes, input->W, x, wide);
+        }
+    }
+    gru_forward(&net->encoder[direction], &stream->packing, stream->encoder_start, stream->encoder_x,
+                stream->encoder_h, &stream->tape);
+    for (size_t w = 0; w < W; w++)
+        memcpy(stream->e + (2 * w + (size_t)direction) * E, stream->encoder_h + ((S - 1) * W + w) * E,
+               E * sizeof *stream->e);
+}
+
+void stream_encode(stream_t *stream, const uint8_t *bits, size_t T, real_t *mu, real_t *logvar) {
+    const sequence_net_t *net = stream->net;
+    const size_t S = net->S, segments = (T + S - 1) / S;
+    g_assert(net->Z > 0);
+    for (size_t first = 0; first < segments; first += ENCODE_SEGMENTS) {
+        const size_t W = MIN(ENCODE_SEGMENTS, segments - first);
+        packing_make(&stream->packing, stream->lengths, W, 1);
+        for (int direction = 0; direction < 2; direction++)
+            encode_direction(stream, direction, bits + first * S * stream->frame_bytes, T - first * S, W);
+        sequence_mlp_forward(net->posterior, stream->e, stream->encoder_hidden, stream->encoded, W);
+        sequence_split_moments(stream->encoded, mu + first * net->Z, logvar + first * net->Z, W, net->Z);
+    }
+}

@@ -1,0 +1,16 @@
+/* vae_sequence: the sequence model: loss and gradient of its net (trainer/model/sequence_net.h) over a batch
+ * of unequal sequences. */
+#ifndef MPIANIST_TRAINER_MODEL_VAE_SEQUENCE_H
+#define MPIANIST_TRAINER_MODEL_VAE_SEQUENCE_H
+
+#include "trainer/model/sequence_net.h"
+
+/* The net of a model of this kind. */
+const sequence_net_t *model_sequence_net(const model_t *model);
+/* mu [n, Z] of all n segments of the last model_forward() or model_train(), in no order that means something;
+ * NULL without a latent. Valid until the next. */
+const real_t *model_segment_means(const model_t *model, size_t *n);
+
+extern const model_kind_ops_t vae_sequence_kind;
+
+#endif

@@ -1,0 +1,240 @@
+/* comm: owns MPI. One communicator for all ranks, one for the ranks of this host. MPI reports errors instead
+ * of aborting on its own, so that each one names rank, host, file, line and MPI's text before the job ends.
+ * Counts are int in MPI: everything long goes in pieces. Refuses to start where the launcher promised several
+ * ranks and MPI sees one. */
+#include "trainer/parallel/comm.h"
+
+#include <limits.h>
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "preprocess/common/program.h"
+
+#define MPI_CHECK(call)                                                                                      \
+    do {                                                                                                     \
+        int code_ = (call);                                                                                  \
+        if (code_ != MPI_SUCCESS) abort_mpi(__FILE__, __LINE__, #call, code_);                               \
+    } while (0)
+
+#define PIECE_BYTES        ((size_t)1 << 30) /* of a long broadcast */
+#define HOST_BYTES         256
+#define SHARED_FOLDER      "/dev/shm" /* that MPI puts shared memory in */
+#define SHARED_SLACK_BYTES 65536.0
+
+G_DEFINE_QUARK(mpianist_comm_error, comm_error)
+
+static struct {
+    int rank, size, node_rank, node_size;
+    MPI_Comm node;
+    char host[HOST_BYTES];
+    GHashTable *windows; /* address -> MPI_Win * */
+} comm = {.rank = 0, .size = 1, .node_rank = 0, .node_size = 1, .node = MPI_COMM_NULL};
+
+void comm_abort(const char *file, int line, const char *message) {
+    fprintf(stderr, "mpianist: rank %d of %d on %s: %s:%d: %s; ending the job\n", comm.rank, comm.size,
+            comm.host, file, line, message);
+    fflush(NULL);
+    MPI_Abort(MPI_COMM_WORLD, 1);
+    abort();
+}
+
+static void G_GNUC_NORETURN abort_mpi(const char *file, int line, const char *call, int code) {
+    char text[MPI_MAX_ERROR_STRING] = "unknown MPI error";
+    int length = 0;
+    MPI_Error_string(code, text, &length);
+    g_autofree char *message = g_strdup_printf("%s: %s", call, text);
+    comm_abort(file, line, message);
+}
+
+/* The number in an environment variable, or -1. */
+static int64_t environment_number(const char *name) {
+    const char *text = g_getenv(name);
+    gint64 value = -1;
+    return text && g_ascii_string_to_signed(text, 10, 0, INT_MAX, &value, NULL) ? value : -1;
+}
+
+/* A launcher that MPI does not understand starts N programs that each believe to be alone: they would train N
+ * times and write over each other. The first variable found decides: an mpirun inside a SLURM job knows
+ * better than the job. */
+static gboolean check_launcher(GError **error) {
+    static const struct {
+        const char *size, *rank;
+    } launchers[] = {{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"},
+                     {"PMI_SIZE", "PMI_RANK"},
+                     {"SLURM_STEP_NUM_TASKS", "SLURM_PROCID"},
+                     {"SLURM_NTASKS", "SLURM_PROCID"}};
+    for (size_t i = 0; i < G_N_ELEMENTS(launchers); i++) {
+        int64_t promised = environment_number(launchers[i].size);
+        if (promised < 0) continue;
+        if (promised <= comm.size || comm.size > 1) return TRUE;
+        int64_t rank = environment_number(launchers[i].rank);
+        const char *name = program_name();
+        comm.rank = rank > 0 ? (int)rank : 0; /* so that one of them speaks */
+        g_set_error(error, COMM_ERROR, COMM_ERROR_ALONE,
+                    "the launcher promises %" G_GINT64_FORMAT
+                    " ranks (%s) but MPI sees this one alone; start with `mpirun -n %" G_GINT64_FORMAT
+                    " %s ...` of the MPI that %s is linked with, or `srun --mpi=pmix -n %" G_GINT64_FORMAT
+                    " %s ...`; for one rank on purpose: `mpirun -n 1 %s ...`",
+                    promised, launchers[i].size, promised, name, name, promised, name, name);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean comm_init(int *argc, char ***argv, GError **error) {
+    int provided = 0;
+    if (gethostname(comm.host, sizeof comm.host - 1) != 0)
+        g_strlcpy(comm.host, "unknown host", sizeof comm.host);
+    MPI_CHECK(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided));
+    MPI_CHECK(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
+    MPI_CHECK(MPI_Comm_rank(MPI_COMM_WORLD, &comm.rank));
+    MPI_CHECK(MPI_Comm_size(MPI_COMM_WORLD, &comm.size));
+    MPI_CHECK(
+        MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, comm.rank, MPI_INFO_NULL, &comm.node));
+    MPI_CHECK(MPI_Comm_set_errhandler(comm.node, MPI_ERRORS_RETURN));
+    MPI_CHECK(MPI_Comm_rank(comm.node, &comm.node_rank));
+    MPI_CHECK(MPI_Comm_size(comm.node, &comm.node_size));
+    comm.windows = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    if (provided < MPI_THREAD_FUNNELED)
+        comm_abort(__FILE__, __LINE__, "this MPI allows no threads (MPI_THREAD_FUNNELED), which BLAS uses");
+    return check_launcher(error);
+}
+
+void comm_finalize(void) {
+    g_clear_pointer(&comm.windows, g_hash_table_unref);
+    if (comm.node != MPI_COMM_NULL) MPI_CHECK(MPI_Comm_free(&comm.node));
+    MPI_CHECK(MPI_Finalize());
+}
+
+int comm_rank(void) { return comm.rank; }
+int comm_size(void) { return comm.size; }
+int comm_node_rank(void) { return comm.node_rank; }
+int comm_node_size(void) { return comm.node_size; }
+
+static int64_t reduce_int(int64_t value, MPI_Op op) {
+    MPI_CHECK(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT64_T, op, MPI_COMM_WORLD));
+    return value;
+}
+
+int64_t comm_max(int64_t value) { return reduce_int(value, MPI_MAX); }
+
+gboolean comm_agree(gboolean ok) { return reduce_int(ok ? 1 : 0, MPI_MIN) == 1; }
+
+gboolean comm_same(uint64_t value) {
+    uint64_t pair[2] = {value, ~value}; /* one maximum finds both ends */
+    MPI_CHECK(MPI_Allreduce(MPI_IN_PLACE, pair, 2, MPI_UINT64_T, MPI_MAX, MPI_COMM_WORLD));
+    return pair[0] == ~pair[1];
+}
+
+static void broadcast_from(void *buffer, size_t bytes, int root) {
+    for (size_t done = 0; done < bytes;) {
+        size_t piece = MIN(bytes - done, PIECE_BYTES);
+        MPI_CHECK(MPI_Bcast((char *)buffer + done, (int)piece, MPI_BYTE, root, MPI_COMM_WORLD));
+        done += piece;
+    }
+}
+
+void comm_broadcast(void *buffer, size_t bytes) { broadcast_from(buffer, bytes, 0); }
+
+/* A string of rank `root` to every rank. Owner: caller. */
+static char *broadcast_string(const char *text, int root) {
+    uint64_t length = text ? strlen(text) : 0;
+    broadcast_from(&length, sizeof length, root);
+    char *copy = g_malloc0(length + 1);
+    if (comm.rank == root && text) memcpy(copy, text, length);
+    broadcast_from(copy, length, root);
+    return copy;
+}
+
+gboolean comm_agree_error(GError **error) {
+    gboolean failed = *error != NULL;
+    int lowest = (int)reduce_int(failed ? comm.rank : comm.size, MPI_MIN);
+    if (lowest == comm.size) return TRUE;
+    gboolean speaker = comm.rank == lowest;
+    g_autofree char *domain = broadcast_string(speaker ? g_quark_to_string((*error)->domain) : NULL, lowest);
+    g_autofree char *host = broadcast_string(speaker ? comm.host : NULL, lowest);
+    g_autofree char *message = broadcast_string(speaker ? (*error)->message : NULL, lowest);
+    int code = speaker ? (*error)->code : 0;
+    broadcast_from(&code, sizeof code, lowest);
+    gboolean everywhere = comm_agree(failed && strcmp((*error)->message, message) == 0);
+    g_clear_error(error);
+    if (everywhere)
+        g_set_error_literal(error, g_quark_from_string(domain), code, message);
+    else
+        g_set_error(error, g_quark_from_string(domain), code, "rank %d of %d on %s: %s", lowest, comm.size,
+                    host, message);
+    return FALSE;
+}
+
+void comm_sum_floats(float *values, size_t n, size_t bucket_bytes) {
+    if (comm.size == 1) return;
+    size_t bucket = CLAMP(bucket_bytes / sizeof *values, 1, (size_t)INT_MAX);
+    for (size_t done = 0; done < n;) {
+        size_t count = MIN(n - done, bucket);
+        MPI_CHECK(MPI_Allreduce(MPI_IN_PLACE, values + done, (int)count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD));
+        done += count;
+    }
+}
+
+void comm_sum_doubles(double *values, size_t n) {
+    if (n > INT_MAX) comm_abort(__FILE__, __LINE__, "more numbers to sum than MPI counts");
+    MPI_CHECK(MPI_Allreduce(MPI_IN_PLACE, values, (int)n, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD));
+}
+
+void comm_barrier(void) { MPI_CHECK(MPI_Barrier(MPI_COMM_WORLD)); }
+void comm_node_barrier(void) { MPI_CHECK(MPI_Barrier(comm.node)); }
+
+/* Where a host has too little room, Open MPI fails on the leader and leaves the other ranks waiting for it:
+ * so the leader looks first. */
+static void check_shared_room(size_t bytes, GError **error) {
+    struct statvfs room;
+    if (comm.node_rank != 0 || comm.node_size == 1 || statvfs(SHARED_FOLDER, &room) != 0) return;
+    double available = (double)room.f_bavail * (double)room.f_frsize;
+    if ((double)bytes + SHARED_SLACK_BYTES <= available) return;
+    g_set_error(error, COMM_ERROR, COMM_ERROR_MEMORY,
+                "cannot share %.1f MiB among the ranks of a host: " SHARED_FOLDER
+                " has %.1f MiB left; make it larger (containers: --shm-size), or start "
+                "one rank a host",
+                (double)bytes / 1048576, available / 1048576);
+}
+
+void *comm_shared_alloc(size_t bytes, GError **error) {
+    GError *local = NULL;
+    void *memory = NULL;
+    check_shared_room(bytes, &local);
+    if (!comm_agree_error(&local)) {
+        g_propagate_error(error, local);
+        return NULL;
+    }
+    MPI_Win *window = g_new0(MPI_Win, 1);
+    MPI_Aint size = comm.node_rank == 0 ? (MPI_Aint)MAX(bytes, 1) : 0;
+    int code = MPI_Win_allocate_shared(size, 1, MPI_INFO_NULL, comm.node, &memory, window);
+    if (code != MPI_SUCCESS)
+        g_set_error(&local, COMM_ERROR, COMM_ERROR_MEMORY,
+                    "cannot share %.1f MiB among the ranks of a host: MPI error %d; free memory there",
+                    (double)bytes / 1048576, code);
+    if (!comm_agree_error(&local)) {
+        if (code == MPI_SUCCESS) MPI_Win_free(window);
+        g_free(window);
+        g_propagate_error(error, local);
+        return NULL;
+    }
+    MPI_CHECK(MPI_Win_set_errhandler(*window, MPI_ERRORS_RETURN));
+    int unit = 0;
+    MPI_CHECK(MPI_Win_shared_query(*window, 0, &size, &unit, &memory));
+    g_hash_table_insert(comm.windows, memory, window);
+    if (comm.node_rank == 0) memset(memory, 0, bytes);
+    comm_node_barrier();
+    return memory;
+}
+
+void comm_shared_free(void *memory) {
+    MPI_Win *window = memory ? g_hash_table_lookup(comm.windows, memory) : NULL;
+    if (!window) return;
+    MPI_CHECK(MPI_Win_free(window));
+    g_hash_table_remove(comm.windows, memory);
+}

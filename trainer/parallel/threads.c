@@ -1,0 +1,54 @@
+/* threads: owns the count of cores. Ranks of a host tell each other their cores through shared memory; what
+ * the job may use on the host is read from the launcher's own affinity mask (the parent process), which
+ * binding leaves alone. */
+#include "trainer/parallel/threads.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "trainer/parallel/comm.h"
+
+/* The number of a CPU's core: its lowest hardware thread. The CPU itself where the system does not tell. */
+static int core_of(int cpu) {
+    g_autofree char *path =
+        g_strdup_printf("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
+    g_autofree char *list = NULL;
+    int first = cpu;
+    if (!g_file_get_contents(path, &list, NULL, NULL) || sscanf(list, "%d", &first) != 1 || first < 0 ||
+        first >= CPU_SETSIZE)
+        return cpu;
+    return first;
+}
+
+/* The cores of a process's affinity mask. Empty where it cannot be read. */
+static void read_cores(pid_t process, gboolean cores[CPU_SETSIZE]) {
+    cpu_set_t mask;
+    CPU_ZERO(&mask);
+    for (int i = 0; i < CPU_SETSIZE; i++) cores[i] = FALSE;
+    if (sched_getaffinity(process, sizeof mask, &mask) != 0) return;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET((size_t)cpu, &mask)) cores[core_of(cpu)] = TRUE;
+}
+
+gboolean threads_find(threads_t *threads, GError **error) {
+    gint *ranks = comm_shared_alloc(CPU_SETSIZE * sizeof *ranks, error); /* that may use a core, by core */
+    if (!ranks) return FALSE;
+    gboolean mine[CPU_SETSIZE], job[CPU_SETSIZE];
+    read_cores(0, mine);
+    read_cores(getppid(), job);
+    for (int core = 0; core < CPU_SETSIZE; core++)
+        if (mine[core]) g_atomic_int_inc(&ranks[core]);
+    comm_node_barrier();
+    double share = 0;
+    int64_t idle = 0;
+    for (int core = 0; core < CPU_SETSIZE; core++) {
+        int sharers = g_atomic_int_get(&ranks[core]);
+        if (mine[core]) share += 1.0 / sharers;
+        if (job[core] && sharers == 0) idle++;
+    }
+    threads->threads = MAX(1, (int)(share + 1e-6));
+    threads->idle = (int)comm_max(idle);
+    comm_shared_free(ranks);
+    return TRUE;
+}

@@ -1,0 +1,113 @@
+/* options: every run option once: name, type, default, range, help. The table in options.c feeds the flags
+ * (GOption), the key file (run.ini, GKeyFile), --help with live defaults and ranges, and the copy kept in
+ * checkpoints. Order of precedence: defaults < --preset < --config file < flags. No MPI. */
+#ifndef MPIANIST_TRAINER_RUN_OPTIONS_H
+#define MPIANIST_TRAINER_RUN_OPTIONS_H
+
+#include "preprocess/shard/shard.h"
+#include "trainer/model/model.h"
+#include "trainer/model/optimizer.h"
+
+typedef enum { RESUME_NONE, RESUME_AUTO } resume_t;
+
+typedef struct {
+    /* what to do (not in run.ini) */
+    char *data;          /* folder of shards */
+    char *output;        /* run folder */
+    char *config;        /* key file to start from */
+    char *preset;        /* "seed", "chorales", "folk", "band", or NULL */
+    char *evaluate;      /* checkpoint to evaluate instead of training */
+    char *attributes;    /* checkpoint that gets vectors of attributes instead of training */
+    char *split;         /* of --evaluate: "test", "train,valid" */
+    int iwae;            /* dense: draws K of the importance-weighted bound, 0: none */
+    int particles;       /* sequence: of the particle bound, 0: none */
+    char *resume;        /* "no", "auto", or a checkpoint's path */
+    int64_t data_memory; /* MiB of the data that a host holds, 0: all */
+    gboolean quiet, version;
+
+    /* model */
+    char *model;    /* "dense", "sequence" */
+    int window;     /* T, frames; dense */
+    char *hidden;   /* "256,128,64"; dense */
+    int latent;     /* sequence: 0 for none */
+    char *loss;     /* bce, mse; dense */
+    char *planes;   /* sounding, both */
+    char *lags;     /* "1,2,4"; sequence */
+    char *profiles; /* "16,128", "0": none; sequence */
+    int segment, state, encoder, sketch, nade, tied, posterior_hidden, prior_hidden,
+        sketch_hidden; /* sequence: sequence_sizes_t */
+
+    /* training */
+    int64_t seed;
+    int batch;      /* windows (sequence: pieces or chunks) over all ranks */
+    int chunk;      /* sequence: frames of a piece that are learned together, 0: all */
+    int accumulate; /* passes a step; the global batch stays the unit */
+    int epochs;
+    int64_t max_steps;  /* 0: no limit */
+    double max_minutes; /* 0: no limit */
+    double learning_rate;
+    char *decay; /* constant, cosine */
+    int64_t warmup_steps;
+    double final_rate; /* fraction of the peak at the end of cosine */
+    double adam_beta1, adam_beta2, adam_epsilon, weight_decay;
+    double clip;      /* gradient norm, 0: none */
+    double beta;      /* KL weight */
+    char *beta_steps; /* "500" or "60 %": linear from beta_start, "0": at once */
+    double beta_start;
+    double free_bits;      /* nats a window (sequence: a segment) below which KL is not pushed */
+    char *free_bits_steps; /* as beta_steps */
+    double free_bits_start;
+    double auxiliary;                           /* sequence: weight */
+    double dropout, input_dropout, lag_dropout; /* sequence: rates */
+    double average;                             /* decay of the weights' average, 0: none */
+    char *transpose;                            /* "0,0", "-5,6" */
+    char *offsets;                              /* windows start at: random, grid; dense */
+    int early_stopping;                         /* epochs without a better validation loss, 0: never */
+    int shuffle_kib;                            /* KiB of the data that are shuffled together */
+    int bucket_kib;                             /* gradient averaging */
+    int threads; /* BLAS threads a rank, 0: cores this rank may use divided fairly */
+
+    /* keeping */
+    char *checkpoint_every; /* "500" or "500 steps", "10 minutes", "0": only at epoch ends with a better
+                               validation and at the end */
+    int keep;               /* numbered checkpoints that stay */
+    int validate_every;     /* epochs */
+} options_t;
+
+#define OPTIONS_ERROR options_error_quark()
+GQuark options_error_quark(void);
+typedef enum { OPTIONS_ERROR_USAGE, OPTIONS_ERROR_FILE } options_error_t;
+
+/* From the command line. NULL with error set: OPTIONS_ERROR_USAGE (exit 2) for an unknown or missing option
+ * or a value out of its range, whether from a flag or a file; OPTIONS_ERROR_FILE for a file that cannot be
+ * read. On --help or --version prints it to standard output (only where print is TRUE: rank 0), sets *help
+ * and returns the options unchecked. With --resume, the resumed run's run.ini (in RUN, or beside the named
+ * checkpoint) stands between the defaults and --preset, so that a run goes on as it was begun. Owner: caller.
+ * Local and the same on all ranks, but for reading --config and run.ini: agree afterwards. */
+options_t *options_parse(int *argc, char ***argv, gboolean print, gboolean *help, GError **error);
+void options_free(options_t *options);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(options_t, options_free)
+
+/* All model, training and keeping options as key-file text: run.ini's content. The same text in every locale;
+ * numbers read back to the same bits. Owner: caller. */
+char *options_to_text(const options_t *options);
+/* The inverse (a checkpoint's stored options): defaults, then text; what to do stays unset. source names the
+ * text in errors. NULL with error set. Owner: caller. */
+options_t *options_from_text(const char *text, const char *source, GError **error);
+/* The model that the options ask for on a grid. FALSE with error set. */
+gboolean options_model_config(const options_t *options, const grid_t *grid, model_config_t *config,
+                              GError **error);
+/* The optimizer that they ask for. */
+optimizer_config_t options_optimizer_config(const options_t *options);
+/* Frames before a sequence that come with it, model_context(). */
+gboolean options_context(const options_t *options, size_t *context, GError **error);
+gboolean options_transpose_range(const options_t *options, int *low, int *high, GError **error);
+/* The splits of --split in the order given, each once: n of them. */
+gboolean options_splits(const options_t *options, split_t splits[SPLIT_COUNT], size_t *n, GError **error);
+/* --checkpoint-every: one of steps, minutes is 0. */
+gboolean options_checkpoint_every(const options_t *options, int64_t *steps, double *minutes, GError **error);
+/* Steps of --beta-steps and --free-bits-steps in a run of total_steps. */
+gboolean options_spans(const options_t *options, int64_t total_steps, int64_t *beta_steps,
+                       int64_t *free_bits_steps, GError **error);
+
+#endif

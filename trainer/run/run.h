@@ -1,0 +1,41 @@
+/* run: the run folder: what stands in it, what may be resumed, and how all ranks come to hold the same state.
+ * Rank 0 alone touches files; every function is collective but run_check_grid(), and leaves the same error on
+ * all ranks. */
+#ifndef MPIANIST_TRAINER_RUN_RUN_H
+#define MPIANIST_TRAINER_RUN_RUN_H
+
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/run/options.h"
+
+#define RUN_ERROR run_error_quark()
+GQuark run_error_quark(void);
+typedef enum { RUN_ERROR_FOLDER, RUN_ERROR_OCCUPIED, RUN_ERROR_DIFFERS, RUN_ERROR_DIVERGED } run_error_t;
+
+/* Makes the folder --output where it is missing and finds the checkpoint that --resume asks for: *checkpoint
+ * (owner: caller), NULL for a new run. Refuses a folder that holds checkpoints unless it is resumed. */
+gboolean run_open(const options_t *options, char **checkpoint, GError **error);
+
+/* Reads a checkpoint's head; members that are pointers stay NULL but on rank 0. */
+gboolean run_read_head(const char *path, checkpoint_t *head, GError **error);
+/* Refuses to go on from a checkpoint with options that would make it another run (model, batch, seed,
+ * augmentation), naming each; says which other options changed. */
+gboolean run_check_options(const char *path, const checkpoint_t *head, const options_t *options,
+                           GError **error);
+/* Refuses data on another grid than the checkpoint's, naming what differs. Local, the same on all ranks. */
+gboolean run_check_grid(const char *path, const checkpoint_t *head, const grid_t *grid, GError **error);
+/* TRUE where RUN/best.h5 points at a file. */
+gboolean run_has_best(const char *run);
+/* checkpoint_read_state() and checkpoint_read_weights() for every rank. */
+gboolean run_read_state(const char *path, model_t *model, optimizer_t *optimizer, GError **error);
+gboolean run_read_weights(const char *path, model_t *model, GError **error);
+
+/* Writes RUN/run.ini. */
+gboolean run_write_options(const options_t *options, GError **error);
+/* Refuses weights that are not finite or not the same on all ranks: what must hold before a state is kept. */
+gboolean run_check_weights(const char *run, const checkpoint_t *head, model_t *model, GError **error);
+/* Writes RUN/checkpoint-<step>.h5, points best.h5 (where best) and latest.h5 at it and removes the oldest
+ * beyond keep. Only rank 0's head, model and optimizer count. */
+gboolean run_write_checkpoint(const char *run, const checkpoint_t *head, model_t *model,
+                              const optimizer_t *optimizer, int keep, gboolean best, GError **error);
+
+#endif

@@ -1,0 +1,20 @@
+/* schedule: what changes from step to step of a run: learning rate, KL weight, free bits. Of the step alone,
+ * so that a resumed run goes on alike. No MPI, no files. */
+#ifndef MPIANIST_TRAINER_RUN_SCHEDULE_H
+#define MPIANIST_TRAINER_RUN_SCHEDULE_H
+
+#include "trainer/run/options.h"
+
+typedef struct {
+    const options_t *options; /* not owned */
+    decay_t decay;
+    int64_t total_steps, beta_steps, free_bits_steps;
+} schedule_t;
+
+/* Of a run of total_steps. FALSE with OPTIONS_ERROR set. options must outlive it. */
+gboolean schedule_init(schedule_t *schedule, const options_t *options, int64_t total_steps, GError **error);
+double schedule_rate(const schedule_t *schedule, int64_t step);
+/* The weights of a step's loss; scale is the caller's. */
+model_objective_t schedule_objective(const schedule_t *schedule, int64_t step, double scale);
+
+#endif

@@ -28,8 +28,7 @@ static void count_song(const uint8_t *bits, int64_t frames, const grid_t *grid, 
     for (int64_t frame = 0; frame < frames; frame++) {
         for (size_t track = 0; track < tracks; track++, bits += ROLL_PLANES * stride) {
             count_bits(bits + PLANE_SOUNDING * stride, stride, figures->sounding[track]);
-            for (size_t i = 0; i < stride; i++)
-                figures->notes[track] += __builtin_popcount(bits[PLANE_ONSET * stride + i]);
+            figures->notes[track] += (int64_t)roll_count_bits(bits + PLANE_ONSET * stride, stride);
         }
     }
 }

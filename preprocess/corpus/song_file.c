@@ -61,23 +61,11 @@ static void hash_shape(const roll_t *roll, const grid_t *grid, char *hex) {
     hash_roll(roll, shifted, hex);
 }
 
-static size_t count_bits(const uint8_t *bytes, size_t n) {
-    size_t sum = 0;
-    uint64_t word;
-    for (; n >= sizeof word; n -= sizeof word, bytes += sizeof word) {
-        memcpy(&word, bytes, sizeof word);
-        if (word) sum += (size_t)__builtin_popcountll(word);
-    }
-    for (; n > 0; n--, bytes++)
-        if (*bytes) sum += (size_t)__builtin_popcount(*bytes);
-    return sum;
-}
-
 static void count_notes(const roll_t *roll, size_t *notes) {
     const uint8_t *onsets = roll->bits + PLANE_ONSET * roll->stride;
     for (size_t frame = 0; frame < roll->frames; frame++)
         for (size_t track = 0; track < roll->tracks; track++, onsets += ROLL_PLANES * roll->stride)
-            notes[track] += count_bits(onsets, roll->stride);
+            notes[track] += roll_count_bits(onsets, roll->stride);
 }
 
 /* What follows the entry of a kept file: the rows of its timeline, and the roll's bytes. */

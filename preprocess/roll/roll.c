@@ -40,10 +40,14 @@ grid_t grid_default(void) {
         .steps_per_beat = 4, .pitch_low = 21, .pitches = 88, .n_tracks = 1, .roles = {ROLE_MERGED}};
 }
 
-static size_t stride_of(size_t pitches) { return (pitches + 7) / 8; }
+gboolean grid_equal(const grid_t *a, const grid_t *b) {
+    return a->steps_per_beat == b->steps_per_beat && a->pitch_low == b->pitch_low &&
+           a->pitches == b->pitches && a->n_tracks == b->n_tracks &&
+           memcmp(a->roles, b->roles, (size_t)a->n_tracks * sizeof *a->roles) == 0;
+}
 
 size_t grid_frame_bytes(const grid_t *grid) {
-    return (size_t)grid->n_tracks * ROLL_PLANES * stride_of((size_t)grid->pitches);
+    return (size_t)grid->n_tracks * ROLL_PLANES * roll_stride((size_t)grid->pitches);
 }
 
 static gboolean refuse_tracks(GError **error, const char *tracks, const char *cause, const char *name) {
@@ -107,7 +111,7 @@ static void assign_tracks(const grid_t *grid, int track[ROLE_COUNT]) {
 
 roll_t *roll_new(size_t frames, size_t tracks, size_t pitches) {
     roll_t *roll = g_new(roll_t, 1);
-    *roll = (roll_t){.frames = frames, .tracks = tracks, .pitches = pitches, .stride = stride_of(pitches)};
+    *roll = (roll_t){.frames = frames, .tracks = tracks, .pitches = pitches, .stride = roll_stride(pitches)};
     roll->bits = g_malloc0(frames * tracks * ROLL_PLANES * roll->stride);
     return roll;
 }
@@ -118,29 +122,37 @@ void roll_free(roll_t *roll) {
     g_free(roll);
 }
 
-static uint8_t *plane_at(const roll_t *roll, size_t frame, size_t track, int plane) {
-    return roll->bits + ((frame * roll->tracks + track) * ROLL_PLANES + (size_t)plane) * roll->stride;
+size_t roll_count_bits(const uint8_t *bytes, size_t n) {
+    size_t sum = 0;
+    uint64_t word;
+    for (; n >= sizeof word; n -= sizeof word, bytes += sizeof word) {
+        memcpy(&word, bytes, sizeof word);
+        if (word) sum += (size_t)__builtin_popcountll(word);
+    }
+    for (; n > 0; n--, bytes++)
+        if (*bytes) sum += (size_t)__builtin_popcount(*bytes);
+    return sum;
 }
 
 gboolean roll_get(const roll_t *roll, size_t frame, size_t track, int plane, size_t p) {
-    return plane_at(roll, frame, track, plane)[p / 8] >> (p % 8) & 1;
+    return roll_plane(roll, frame, track, plane)[p / 8] >> (p % 8) & 1;
 }
 
 void roll_set(roll_t *roll, size_t frame, size_t track, int plane, size_t p) {
-    plane_at(roll, frame, track, plane)[p / 8] |= (uint8_t)(1u << (p % 8));
+    roll_plane(roll, frame, track, plane)[p / 8] |= (uint8_t)(1u << (p % 8));
 }
 
 /* The bits of a plane's last byte that are pitches. */
 static uint8_t last_byte_mask(size_t pitches) {
-    return (uint8_t)(0xFF >> (8 * stride_of(pitches) - pitches));
+    return (uint8_t)(0xFF >> (8 * roll_stride(pitches) - pitches));
 }
 
 void roll_make_canonical(roll_t *roll) {
     for (size_t track = 0; track < roll->tracks; track++) {
         uint8_t before[MAX_STRIDE] = {0};
         for (size_t frame = 0; frame < roll->frames; frame++) {
-            uint8_t *sounding = plane_at(roll, frame, track, PLANE_SOUNDING),
-                    *onset = plane_at(roll, frame, track, PLANE_ONSET);
+            uint8_t *sounding = roll_plane(roll, frame, track, PLANE_SOUNDING),
+                    *onset = roll_plane(roll, frame, track, PLANE_ONSET);
             sounding[roll->stride - 1] &= last_byte_mask(roll->pitches);
             onset[roll->stride - 1] &= last_byte_mask(roll->pitches);
             for (size_t i = 0; i < roll->stride; i++) {
@@ -235,7 +247,7 @@ static void draw_note(roll_t *roll, const cell_t *cell, roll_counts_t *counts) {
     roll_set(roll, first, track, PLANE_ONSET, (size_t)cell->p);
     const size_t frame_bytes = roll->tracks * ROLL_PLANES * roll->stride;
     const uint8_t bit = (uint8_t)(1u << (cell->p % 8));
-    uint8_t *byte = plane_at(roll, first, track, PLANE_SOUNDING) + cell->p / 8;
+    uint8_t *byte = roll_plane(roll, first, track, PLANE_SOUNDING) + cell->p / 8;
     for (int64_t frame = cell->first; frame < cell->end; frame++, byte += frame_bytes) *byte |= bit;
 }
 
@@ -302,7 +314,7 @@ song_t *roll_to_song(const roll_t *roll, const grid_t *grid, const timeline_t *t
 /* ---- transposition ---- */
 
 void roll_shift_plane(const uint8_t *from, uint8_t *to, size_t pitches, int semitones) {
-    size_t stride = stride_of(pitches), bytes = (size_t)ABS(semitones) / 8;
+    size_t stride = roll_stride(pitches), bytes = (size_t)ABS(semitones) / 8;
     unsigned shift = (unsigned)ABS(semitones) % 8;
     for (size_t i = 0; i < stride; i++) {
         unsigned near = 0, far = 0; /* the byte that gives most of byte i, and its neighbour */
@@ -320,7 +332,7 @@ void roll_shift_plane(const uint8_t *from, uint8_t *to, size_t pitches, int semi
 }
 
 gboolean roll_pitch_range(const uint8_t *bits, size_t frames, const grid_t *grid, int *lowest, int *highest) {
-    size_t stride = stride_of((size_t)grid->pitches);
+    size_t stride = roll_stride((size_t)grid->pitches);
     uint8_t any[MAX_STRIDE] = {0};
     for (size_t frame = 0; frame < frames; frame++)
         for (int track = 0; track < grid->n_tracks; track++, bits += ROLL_PLANES * stride)

@@ -53,7 +53,11 @@ typedef enum { ROLL_ERROR_TRACKS, ROLL_ERROR_EMPTY, ROLL_ERROR_TOO_LONG } roll_e
 
 /* 4 steps a beat, 88 pitches from 21, merged. */
 grid_t grid_default(void);
-/* Bytes of one frame: tracks * planes * ceil(pitches / 8). */
+/* Do rolls of both have the same frames, pitches and tracks? */
+gboolean grid_equal(const grid_t *a, const grid_t *b);
+/* Bytes of one plane of one frame: the stride of its bits. */
+static inline size_t roll_stride(size_t pitches) { return (pitches + 7) / 8; }
+/* Bytes of one frame: tracks * planes * stride. */
 size_t grid_frame_bytes(const grid_t *grid);
 /* "merged" or a comma list of roles ("melody,chords,bass,drums") -> grid->roles. FALSE with ROLL_ERROR_TRACKS
  * set. */
@@ -68,6 +72,12 @@ uint8_t role_channel(role_t role);
 roll_t *roll_new(size_t frames, size_t tracks, size_t pitches);
 void roll_free(roll_t *roll);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(roll_t, roll_free)
+/* A frame's plane [stride] of one track. */
+static inline uint8_t *roll_plane(const roll_t *roll, size_t frame, size_t track, int plane) {
+    return roll->bits + ((frame * roll->tracks + track) * ROLL_PLANES + (size_t)plane) * roll->stride;
+}
+/* Bits set in n bytes. */
+size_t roll_count_bits(const uint8_t *bytes, size_t n);
 gboolean roll_get(const roll_t *roll, size_t frame, size_t track, int plane, size_t p);
 void roll_set(roll_t *roll, size_t frame, size_t track, int plane, size_t p);
 

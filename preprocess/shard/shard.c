@@ -46,7 +46,7 @@ static gboolean write_chunk(gpointer user, size_t index, const uint8_t *bytes, s
 /* /roll: HDF5's filters, which work on one thread, are passed by. */
 static gboolean write_roll(h5_file_t *file, const grid_t *grid, const uint8_t *bits, int64_t frames,
                            int threads, GError **error) {
-    const size_t stride = ((size_t)grid->pitches + 7) / 8, frame_bytes = grid_frame_bytes(grid);
+    const size_t stride = roll_stride((size_t)grid->pitches), frame_bytes = grid_frame_bytes(grid);
     const hsize_t size[4] = {(hsize_t)frames, (hsize_t)grid->n_tracks, ROLL_PLANES, stride};
     const hsize_t chunk[4] = {CLAMP(CHUNK_BYTES / frame_bytes, 1, (hsize_t)frames), size[1], size[2],
                               size[3]};

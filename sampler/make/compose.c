@@ -30,7 +30,7 @@ compose_t *compose_new(model_t *model, GError **error) {
     compose->Z = config->latent;
     compose->D = model_cells(config);
     compose->frame_bytes = model_frame_bytes(config);
-    compose->stride = (config->pitches + 7) / 8;
+    compose->stride = roll_stride(config->pitches);
     compose->mu = g_new(real_t, CANDIDATES * compose->Z);
     compose->logvar = g_new(real_t, CANDIDATES * compose->Z);
     compose->z = g_new(real_t, CANDIDATES * compose->Z);

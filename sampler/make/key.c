@@ -59,9 +59,7 @@ gboolean key_estimate(const roll_t *roll, const grid_t *grid, musical_key_t *key
     for (size_t t = 0; t < roll->frames; t++)
         for (size_t k = 0; k < roll->tracks; k++)
             if (grid->roles[k] != ROLE_DRUMS)
-                tonal_add_plane(roll->bits +
-                                    ((t * roll->tracks + k) * ROLL_PLANES + PLANE_SOUNDING) * roll->stride,
-                                grid, chroma);
+                tonal_add_plane(roll_plane(roll, t, k, PLANE_SOUNDING), grid, chroma);
     for (int tonic = 0; tonic < TONAL_CLASSES; tonic++)
         for (int minor = 0; minor < 2; minor++) {
             const double fit = correlate(chroma, tonic, profiles[minor]);

@@ -53,8 +53,7 @@ struct originality {
 static void merge_tracks(const originality_t *o, const roll_t *roll, size_t frame, uint8_t *keys) {
     memset(keys, 0, MAX_STRIDE);
     for (size_t k = 0; k < roll->tracks; k++) {
-        const uint8_t *plane =
-            roll->bits + ((frame * roll->tracks + k) * ROLL_PLANES + PLANE_SOUNDING) * roll->stride;
+        const uint8_t *plane = roll_plane(roll, frame, k, PLANE_SOUNDING);
         if ((o->tracks >> k & 1) == 0 || o->grid.roles[k] == ROLE_DRUMS) continue;
         for (size_t i = 0; i < roll->stride; i++) keys[i] |= plane[i];
     }

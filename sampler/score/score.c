@@ -33,16 +33,6 @@ static const char *const names[SCORE_FIGURES] = {
 
 /* ---- reading a roll ---- */
 
-static const uint8_t *plane_at(const roll_t *roll, size_t frame, size_t track, int plane) {
-    return roll->bits + ((frame * roll->tracks + track) * ROLL_PLANES + (size_t)plane) * roll->stride;
-}
-
-static size_t keys_of(const uint8_t *plane, size_t stride) {
-    size_t keys = 0;
-    for (size_t i = 0; i < stride; i++) keys += (size_t)__builtin_popcount(plane[i]);
-    return keys;
-}
-
 static gboolean is_pitched(const grid_t *grid, size_t track) { return grid->roles[track] != ROLE_DRUMS; }
 
 /* Keys that sound in a frame on any pitched track, to keys [stride]. */
@@ -50,14 +40,14 @@ static void merge_pitched(const piece_t *piece, size_t frame, uint8_t *keys) {
     const roll_t *roll = piece->roll;
     memset(keys, 0, roll->stride);
     for (size_t k = 0; k < roll->tracks; k++) {
-        const uint8_t *plane = plane_at(roll, frame, k, PLANE_SOUNDING);
+        const uint8_t *plane = roll_plane(roll, frame, k, PLANE_SOUNDING);
         if (is_pitched(piece->grid, k))
             for (size_t i = 0; i < roll->stride; i++) keys[i] |= plane[i];
     }
 }
 
 static gboolean has_onset(const roll_t *roll, size_t frame, size_t track) {
-    return keys_of(plane_at(roll, frame, track, PLANE_ONSET), roll->stride) > 0;
+    return roll_count_bits(roll_plane(roll, frame, track, PLANE_ONSET), roll->stride) > 0;
 }
 
 static gboolean any_onset(const roll_t *roll, size_t frame) {
@@ -88,7 +78,7 @@ static gboolean same_meter(const meter_change_t *a, const meter_change_t *b) {
 /* 1 where the track sounds in frames [first, end), else 0. */
 static size_t track_sounds(const roll_t *roll, size_t track, size_t first, size_t end) {
     for (size_t t = first; t < end; t++)
-        if (keys_of(plane_at(roll, t, track, PLANE_SOUNDING), roll->stride) > 0) return 1;
+        if (roll_count_bits(roll_plane(roll, t, track, PLANE_SOUNDING), roll->stride) > 0) return 1;
     return 0;
 }
 
@@ -100,7 +90,7 @@ static size_t add_notes(const piece_t *piece, size_t first, size_t end, double c
     for (size_t t = first; t < end; t++)
         for (size_t k = 0; k < piece->roll->tracks; k++)
             if (is_pitched(piece->grid, k))
-                notes += tonal_add_plane(plane_at(piece->roll, t, k, PLANE_ONSET), piece->grid, chroma);
+                notes += tonal_add_plane(roll_plane(piece->roll, t, k, PLANE_ONSET), piece->grid, chroma);
     return notes;
 }
 
@@ -139,7 +129,7 @@ static void measure_keys(const piece_t *piece, double *values) {
     for (size_t t = 0; t < roll->frames; t++) {
         uint8_t merged[MAX_STRIDE];
         merge_pitched(piece, t, merged);
-        const size_t here = keys_of(merged, roll->stride);
+        const size_t here = roll_count_bits(merged, roll->stride);
         keys += here;
         sounding += here > 0;
         chords += here > 1;
@@ -188,7 +178,7 @@ static void measure_bars(const piece_t *piece, double *values) {
     }
     for (size_t t = 0; t < roll->frames; t++)
         for (size_t k = 0; k < roll->tracks; k++)
-            notes += keys_of(plane_at(roll, t, k, PLANE_ONSET), roll->stride);
+            notes += roll_count_bits(roll_plane(roll, t, k, PLANE_ONSET), roll->stride);
     values[SCORE_EMPTY_BARS] = (double)empty / (double)piece->bars->len;
     values[SCORE_SILENT_TRACKS] =
         roll->tracks > 1 ? (double)silent / (double)(piece->bars->len * roll->tracks) : NAN;
@@ -205,8 +195,8 @@ static double pair_distance(const piece_t *piece, size_t a, size_t b) {
     for (size_t first = 0; first < roll->frames; first += beat) {
         double chroma[2][TONAL_CLASSES] = {{0}}, centroid[2][TONAL_DIMENSIONS];
         for (size_t t = first; t < MIN(first + beat, roll->frames); t++) {
-            tonal_add_plane(plane_at(roll, t, a, PLANE_SOUNDING), piece->grid, chroma[0]);
-            tonal_add_plane(plane_at(roll, t, b, PLANE_SOUNDING), piece->grid, chroma[1]);
+            tonal_add_plane(roll_plane(roll, t, a, PLANE_SOUNDING), piece->grid, chroma[0]);
+            tonal_add_plane(roll_plane(roll, t, b, PLANE_SOUNDING), piece->grid, chroma[1]);
         }
         if (!tonal_centroid(chroma[0], centroid[0]) || !tonal_centroid(chroma[1], centroid[1])) continue;
         sum += tonal_distance(centroid[0], centroid[1]);

@@ -142,7 +142,7 @@ static gboolean open_training(score_result_t *result, GError **error) {
     split_from_name(result->split, &split);
     if ((result->train = open_split(result->originality, split_name(SPLIT_TRAIN), error)) == NULL)
         return FALSE;
-    if (result->real != NULL && !score_set_same_grid(&result->real->grid, &result->train->grid)) {
+    if (result->real != NULL && !grid_equal(&result->real->grid, &result->train->grid)) {
         g_set_error(error, SCORE_REPORT_ERROR, SCORE_REPORT_ERROR_GRID,
                     "%s: lies on another grid than %s; give --corpus and --originality shards of one "
                     "preprocess command",

@@ -87,9 +87,3 @@ void score_set_use_meter(score_set_t *set, meter_t meter) {
         timeline_set_meter(set->pieces[i].timeline, meter);
     }
 }
-
-gboolean score_set_same_grid(const grid_t *a, const grid_t *b) {
-    return a->steps_per_beat == b->steps_per_beat && a->pitch_low == b->pitch_low &&
-           a->pitches == b->pitches && a->n_tracks == b->n_tracks &&
-           memcmp(a->roles, b->roles, sizeof a->roles[0] * (size_t)a->n_tracks) == 0;
-}

@@ -38,7 +38,4 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(score_set_t, score_set_free)
 /* Takes meter in place of the pieces' own: not every file has its meter right. */
 void score_set_use_meter(score_set_t *set, meter_t meter);
 
-/* Do rolls of one grid lie on the other as they are: frames, keys and tracks? */
-gboolean score_set_same_grid(const grid_t *a, const grid_t *b);
-
 #endif

@@ -21,15 +21,10 @@ const char *seam_feature_name(seam_feature_t feature) {
     return names[feature];
 }
 
-static const uint8_t *plane_at(const roll_t *roll, size_t frame, size_t track, int plane) {
-    return roll->bits + ((frame * roll->tracks + track) * ROLL_PLANES + (size_t)plane) * roll->stride;
-}
-
 static size_t count_onsets(const roll_t *roll, size_t frame) {
     size_t onsets = 0;
     for (size_t k = 0; k < roll->tracks; k++)
-        for (size_t i = 0; i < roll->stride; i++)
-            onsets += (size_t)__builtin_popcount(plane_at(roll, frame, k, PLANE_ONSET)[i]);
+        onsets += roll_count_bits(roll_plane(roll, frame, k, PLANE_ONSET), roll->stride);
     return onsets;
 }
 
@@ -38,9 +33,9 @@ static double share_held(const roll_t *roll, const grid_t *grid, size_t frame) {
     size_t before = 0, held = 0;
     for (size_t k = 0; k < roll->tracks; k++) {
         if (grid->roles[k] == ROLE_DRUMS) continue;
-        const uint8_t *was = plane_at(roll, frame - 1, k, PLANE_SOUNDING),
-                      *is = plane_at(roll, frame, k, PLANE_SOUNDING);
-        const uint8_t *onset = plane_at(roll, frame, k, PLANE_ONSET);
+        const uint8_t *was = roll_plane(roll, frame - 1, k, PLANE_SOUNDING),
+                      *is = roll_plane(roll, frame, k, PLANE_SOUNDING);
+        const uint8_t *onset = roll_plane(roll, frame, k, PLANE_ONSET);
         for (size_t i = 0; i < roll->stride; i++) {
             before += (size_t)__builtin_popcount(was[i]);
             held += (size_t)__builtin_popcount(was[i] & is[i] & ~onset[i]);
@@ -55,7 +50,7 @@ static frame_t look_at(const roll_t *roll, const grid_t *grid, size_t frame) {
     size_t keys = 0;
     for (size_t k = 0; k < roll->tracks; k++) {
         if (grid->roles[k] == ROLE_DRUMS) continue;
-        const uint8_t *plane = plane_at(roll, frame, k, PLANE_SOUNDING);
+        const uint8_t *plane = roll_plane(roll, frame, k, PLANE_SOUNDING);
         keys += tonal_add_plane(plane, grid, chroma);
         for (size_t i = 0; i < roll->stride; i++)
             for (unsigned bits = plane[i]; bits != 0; bits &= bits - 1)

@@ -5,10 +5,10 @@
 
 size_t tonal_add_plane(const uint8_t *plane, const grid_t *grid, double chroma[TONAL_CLASSES]) {
     size_t keys = 0;
-    for (int i = 0; i < (grid->pitches + 7) / 8; i++) {
+    const int stride = (int)roll_stride((size_t)grid->pitches);
+    for (int i = 0; i < stride; i++)
         for (unsigned bits = plane[i]; bits != 0; bits &= bits - 1, keys++)
             chroma[(grid->pitch_low + 8 * i + __builtin_ctz(bits)) % TONAL_CLASSES] += 1;
-    }
     return keys;
 }
 

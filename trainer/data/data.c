@@ -78,7 +78,7 @@ static void make_index(data_t *data) {
     const data_config_t *config = &data->config;
     const size_t group_bytes = config->group_bytes ? config->group_bytes : ORDER_GROUP_BYTES;
     data->set = rolls_set(data->rolls);
-    data->stride = ((size_t)data->set->grid.pitches + 7) / 8;
+    data->stride = roll_stride((size_t)data->set->grid.pitches);
     data->frame_bytes = grid_frame_bytes(&data->set->grid);
     data->sample_bytes = (size_t)data->set->grid.n_tracks * config->planes * data->stride;
     data->window_bytes = config->window * data->sample_bytes;

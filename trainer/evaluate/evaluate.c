@@ -93,7 +93,7 @@ static void add_means(evaluator_t *evaluator, double n, size_t B) {
  */
 static void count_cells(const evaluator_t *evaluator, const real_t *logits, size_t B, sums_t *sums) {
     const model_config_t *c = &evaluator->config;
-    size_t stride = (c->pitches + 7) / 8, hits = 0, found = 0, sounding = 0;
+    size_t stride = roll_stride(c->pitches), hits = 0, found = 0, sounding = 0;
     for (size_t b = 0; b < B; b++) {
         for (size_t t = 0; t < evaluator->valid[b]; t++) {
             for (size_t k = 0; k < c->tracks; k++) {

@@ -51,7 +51,7 @@ static gboolean job_start(job_t *job, const data_t *data, const checkpoint_t *he
                    .n = (size_t)data_pieces(data, SPLIT_TRAIN)};
     job->S = dense ? config->window : config->sequence.segment;
     job->frame_bytes =
-        (size_t)data_shards(data)->grid.n_tracks * config->planes * ((config->pitches + 7) / 8);
+        (size_t)data_shards(data)->grid.n_tracks * config->planes * roll_stride(config->pitches);
     job->context = context_of(config);
     job->frames = g_new(uint32_t, job->n);
     job->rank = g_new(uint32_t, job->n);

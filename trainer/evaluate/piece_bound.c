@@ -266,7 +266,7 @@ static void add_bound(walk_t *walk) {
 /* Sounding planes of a true and a drawn frame; bits past the last pitch do not count. */
 static void count_cells(const model_config_t *config, const uint8_t *truth, const uint8_t *drawn,
                         piece_bound_cells_t *cells) {
-    const size_t stride = (config->pitches + 7) / 8;
+    const size_t stride = roll_stride(config->pitches);
     const unsigned last = 0xFFU >> (8 * stride - config->pitches);
     int hits = 0, found = 0, sounding = 0;
     for (size_t k = 0; k < config->tracks; k++) {

@@ -59,11 +59,10 @@ static void add_keys(uint8_t byte, size_t i, counts_t *counts) {
 /* Frame t of the span; before: the frame before it or NULL. */
 static void count_frame(const attribute_span_t *span, size_t t, const uint8_t *before, counts_t *counts) {
     const grid_t *grid = span->grid;
-    const size_t stride = ((size_t)grid->pitches + 7) / 8, row = span->planes * stride,
+    const size_t stride = roll_stride((size_t)grid->pitches), row = span->planes * stride,
                  tracks = (size_t)grid->n_tracks;
     const uint8_t *frame = span->bits + t * tracks * row;
     uint8_t merged[MAX_STRIDE] = {0};
-    size_t keys = 0;
     for (size_t k = 0; k < tracks; k++) {
         for (size_t i = 0; i < stride; i++) {
             const uint8_t sounding = frame[k * row + i],
@@ -78,7 +77,7 @@ static void count_frame(const attribute_span_t *span, size_t t, const uint8_t *b
             add_keys(sounding, i, counts);
         }
     }
-    for (size_t i = 0; i < stride; i++) keys += (size_t)__builtin_popcount(merged[i]);
+    const size_t keys = roll_count_bits(merged, stride);
     counts->keys += keys;
     counts->frames += keys > 0;
 }
@@ -87,7 +86,7 @@ static double ratio(size_t a, size_t b) { return b > 0 ? (double)a / (double)b :
 
 gboolean attribute_measure(const attribute_span_t *span, double *values) {
     const grid_t *grid = span->grid;
-    const size_t frame_bytes = (size_t)grid->n_tracks * span->planes * (((size_t)grid->pitches + 7) / 8);
+    const size_t frame_bytes = (size_t)grid->n_tracks * span->planes * roll_stride((size_t)grid->pitches);
     const double beats = (double)span->frames / (double)grid->steps_per_beat;
     counts_t counts = {0};
     for (size_t t = 0; t < span->frames; t++)

@@ -73,7 +73,7 @@ static void place_groups(head_t *head, const model_config_t *config) {
         const size_t track = config->sequence.order[g / config->planes], plane = g % config->planes;
         group_t *group = &head->groups[g];
         group->cell = (track * config->planes + plane) * head->P;
-        group->byte = (track * config->planes + plane) * ((head->P + 7) / 8);
+        group->byte = (track * config->planes + plane) * roll_stride(head->P);
         group->onset = plane == PLANE_ONSET;
         group->table = table;
         group->dtable = table + head->table_size;

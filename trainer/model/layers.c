@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "preprocess/roll/roll.h"
 #include "trainer/model/fast_math.h"
 
 #ifdef MPIANIST_DOUBLE
@@ -34,7 +35,7 @@ enum {
 }; /* cells that the losses take at a time (in first-level cache); partial sums */
 
 void layers_list_active(const layers_bits_t *x, uint32_t *start, uint32_t *window) {
-    const size_t stride = (x->P + 7) / 8, D = x->T * x->planes * x->P;
+    const size_t stride = roll_stride(x->P), D = x->T * x->planes * x->P;
     const uint8_t last = (uint8_t)(0xFF >> (8 * stride - x->P)); /* padding bits do not count */
     memset(start, 0, (D + 1) * sizeof *start);
     for (int fill = 0; fill < 2; fill++) { /* count, then place: a counting sort */
@@ -236,7 +237,8 @@ static void unpack_row(const uint8_t *bits, size_t P, uint8_t *x) {
 
 static void loss_logits(cells_fn cells, const layers_bits_t *x, const real_t *logits, real_t *dlogits,
                         double scale, double *nll) {
-    const size_t stride = (x->P + 7) / 8, rows = x->T * x->planes, D = rows * x->P, chunk_rows = CHUNK / x->P;
+    const size_t stride = roll_stride(x->P), rows = x->T * x->planes, D = rows * x->P,
+                 chunk_rows = CHUNK / x->P;
     uint8_t targets[CHUNK + 8];
     real_t loss[CHUNK], gradient[CHUNK];
     for (size_t b = 0; b < x->B; b++) {

@@ -40,7 +40,7 @@ size_t model_cells(const model_config_t *config) {
 }
 
 size_t model_frame_bytes(const model_config_t *config) {
-    return config->tracks * config->planes * ((config->pitches + 7) / 8);
+    return config->tracks * config->planes * roll_stride(config->pitches);
 }
 
 size_t model_window_bytes(const model_config_t *config) { return config->window * model_frame_bytes(config); }

@@ -159,7 +159,7 @@ void stream_set_latent(stream_t *stream, const real_t *z) {
 /* y [N] += the rows of W [cells, N] that the frame sets; bits past the last pitch do not count. */
 LAYERS_WIDE static void add_cells(const model_config_t *config, const uint8_t *frame,
                                   const real_t *restrict W, real_t *restrict y, size_t N) {
-    const size_t P = config->pitches, stride = (P + 7) / 8, rows = config->tracks * config->planes;
+    const size_t P = config->pitches, stride = roll_stride(P), rows = config->tracks * config->planes;
     for (size_t r = 0; r < rows; r++, frame += stride) {
         for (size_t i = 0; i < stride; i++) {
             for (unsigned byte = frame[i]; byte; byte &= byte - 1) {

@@ -150,9 +150,7 @@ gboolean run_check_grid(const char *path, const checkpoint_t *head, const grid_t
     const grid_t *other = &head->grid;
     g_autofree char *there = grid_tracks_string(other);
     g_autofree char *here = grid_tracks_string(grid);
-    if (other->steps_per_beat == grid->steps_per_beat && other->pitch_low == grid->pitch_low &&
-        other->pitches == grid->pitches && strcmp(there, here) == 0)
-        return TRUE;
+    if (grid_equal(other, grid)) return TRUE;
     g_set_error(error, RUN_ERROR, RUN_ERROR_DIFFERS,
                 "%s: was trained on another grid: %d steps a beat, %d pitches from %d, tracks %s; the data "
                 "have %d, %d from %d, %s; preprocess the corpus "

@@ -138,6 +138,11 @@ check: tests
 asan:
 	$(MAKE) CONFIG=asan check
 
+## same: compare what an earlier build and this one write on the demo's songs (OLD=folder of its programs)
+.PHONY: same
+same: programs
+	tests/same_output "$(OLD)" "$(BIN)"
+
 ## fresh: make demo and make check as the first commands in an empty Debian (SUITE=bookworm, AS=user, RUN=demo pick some; as root)
 .PHONY: fresh
 SUITE ?= trixie

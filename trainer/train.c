@@ -36,7 +36,7 @@ typedef struct {
     evaluator_t *evaluator;             /* dense, NULL else */
     piece_evaluator_t *piece_evaluator; /* sequence, NULL else */
     metrics_t *metrics;                 /* rank 0, NULL on others */
-    checkpoint_t head;                  /* where training stands */
+    checkpoint_t checkpoint;            /* where training stands */
     snapshot_t *best;                   /* rank 0, NULL on others */
     int64_t samples;                    /* windows or sequences of an epoch */
     int64_t steps_per_epoch, total_steps;
@@ -138,51 +138,52 @@ static gboolean allocate(trainer_t *t, const model_config_t *config, GError **er
 
 static void new_head(trainer_t *t, const model_config_t *config) {
     const shard_set_t *set = data_shards(t->data);
-    t->head = (checkpoint_t){.model = *config,
-                             .grid = set->grid,
-                             .tempo_bpm = data_median_tempo(t->data),
-                             .meter = data_main_meter(t->data),
-                             .seed = (uint64_t)t->options->seed,
-                             .batch = t->options->batch,
-                             .best = INFINITY};
-    g_strlcpy(t->head.corpus_id, set->corpus_id, sizeof t->head.corpus_id);
-    t->head.options = options_to_text(t->options);
+    t->checkpoint = (checkpoint_t){.model = *config,
+                                   .grid = set->grid,
+                                   .tempo_bpm = data_median_tempo(t->data),
+                                   .meter = data_main_meter(t->data),
+                                   .seed = (uint64_t)t->options->seed,
+                                   .batch = t->options->batch,
+                                   .best = INFINITY};
+    g_strlcpy(t->checkpoint.corpus_id, set->corpus_id, sizeof t->checkpoint.corpus_id);
+    t->checkpoint.options = options_to_text(t->options);
 }
 
 /* Takes over where a checkpoint stands. */
 static gboolean resume(trainer_t *t, const char *path, GError **error) {
     const shard_set_t *set = data_shards(t->data);
-    g_auto(checkpoint_t) head = {0};
-    if (!run_read_head(path, &head, error) || !run_check_options(path, &head, t->options, error))
+    g_auto(checkpoint_t) checkpoint = {0};
+    if (!run_read_checkpoint(path, &checkpoint, error) ||
+        !run_check_options(path, &checkpoint, t->options, error))
         return FALSE;
-    if (strcmp(head.corpus_id, set->corpus_id) != 0) {
+    if (strcmp(checkpoint.corpus_id, set->corpus_id) != 0) {
         g_set_error(error, TRAIN_ERROR, TRAIN_ERROR_DATA,
                     "%s: was trained on corpus %.12s, %s holds corpus %.12s; give the same --data, or name "
                     "another --output",
-                    path, head.corpus_id, t->options->data, set->corpus_id);
+                    path, checkpoint.corpus_id, t->options->data, set->corpus_id);
         return FALSE;
     }
-    if (!run_check_grid(path, &head, &set->grid, error) ||
+    if (!run_check_grid(path, &checkpoint, &set->grid, error) ||
         !run_read_state(path, t->model, t->optimizer, error))
         return FALSE;
-    t->head.epoch = head.epoch;
-    t->head.step = head.step;
-    t->head.epoch_step = head.epoch_step;
-    t->head.so_far = head.so_far;
+    t->checkpoint.epoch = checkpoint.epoch;
+    t->checkpoint.step = checkpoint.step;
+    t->checkpoint.epoch_step = checkpoint.epoch_step;
+    t->checkpoint.so_far = checkpoint.so_far;
     if (run_has_best(t->options->output)) { /* else the best so far is in another folder, or lost */
-        t->head.best = head.best;
-        t->head.best_epoch = head.best_epoch;
+        t->checkpoint.best = checkpoint.best;
+        t->checkpoint.best_epoch = checkpoint.best_epoch;
     }
-    t->head.seconds = t->earlier_seconds = head.seconds;
-    t->saved_step = head.step;
+    t->checkpoint.seconds = t->earlier_seconds = checkpoint.seconds;
+    t->saved_step = checkpoint.step;
     return TRUE;
 }
 
 static gboolean init_model(trainer_t *t, GError **error) {
     g_autofree double *log_odds =
-        g_new(double, t->head.model.tracks * t->head.model.planes * t->head.model.pitches);
+        g_new(double, t->checkpoint.model.tracks * t->checkpoint.model.planes * t->checkpoint.model.pitches);
     if (!data_log_odds(t->data, log_odds, error)) return FALSE;
-    model_init(t->model, t->head.seed);
+    model_init(t->model, t->checkpoint.seed);
     model_init_log_odds(t->model, log_odds);
     return TRUE;
 }
@@ -199,8 +200,8 @@ static gboolean open_run(trainer_t *t, const model_config_t *config, GError **er
     if (comm_rank() == 0)
         t->metrics = metrics_open(options->output,
                                   &(metrics_run_t){.kind = config->kind,
-                                                   .step = t->head.step,
-                                                   .epoch = t->head.epoch,
+                                                   .step = t->checkpoint.step,
+                                                   .epoch = t->checkpoint.epoch,
                                                    .total_steps = t->total_steps,
                                                    .epochs = options->epochs,
                                                    .quiet = options->quiet},
@@ -218,7 +219,8 @@ static gboolean open_run(trainer_t *t, const model_config_t *config, GError **er
                     g_dngettext(NULL, "rank", "ranks", (gulong)comm_size()));
         g_autofree char *memory = rolls_describe(data_rolls(t->data));
         if (memory) metrics_say(t->metrics, "%s: %s", options->data, memory);
-        if (path) metrics_say(t->metrics, "%s: going on after step %" G_GINT64_FORMAT, path, t->head.step);
+        if (path)
+            metrics_say(t->metrics, "%s: going on after step %" G_GINT64_FORMAT, path, t->checkpoint.step);
         if (data_pieces(t->data, SPLIT_VALID) == 0)
             metrics_say(t->metrics, "%s: holds no valid songs: the training loss decides what is best",
                         options->data);
@@ -284,9 +286,9 @@ static gboolean flush_metrics(trainer_t *t, GError **error) {
 static gboolean save_best(trainer_t *t, GError **error) {
     if (!t->best_waits) return TRUE;
     t->best_waits = FALSE;
-    const checkpoint_t *head = t->best ? &t->best->head : NULL;
+    const checkpoint_t *checkpoint = t->best ? &t->best->checkpoint : NULL;
     return flush_metrics(t, error) &&
-           run_write_checkpoint(t->options->output, head, t->best ? t->best->model : NULL,
+           run_write_checkpoint(t->options->output, checkpoint, t->best ? t->best->model : NULL,
                                 t->best ? t->best->optimizer : NULL, t->options->keep, TRUE, error);
 }
 
@@ -300,7 +302,7 @@ static void fail_not_finite(trainer_t *t, gboolean bad, const char *what, GError
     g_set_error(error, TRAIN_ERROR, TRAIN_ERROR_NOT_FINITE,
                 "step %" G_GINT64_FORMAT
                 ": the %s is not finite%s; lower --learning-rate or set --clip; %s%s",
-                t->head.step + 1, what, where,
+                t->checkpoint.step + 1, what, where,
                 kept ? "the last good checkpoint is " : "no checkpoint was written before", kept ? kept : "");
 }
 
@@ -313,13 +315,13 @@ static gboolean loss_is_finite(const training_sums_t *sums) {
 static gboolean save(trainer_t *t, gboolean best, GError **error) {
     if (best) t->best_waits = FALSE;
     if (!save_best(t, error) || !flush_metrics(t, error) ||
-        !run_check_weights(t->options->output, &t->head, t->model, error))
+        !run_check_weights(t->options->output, &t->checkpoint, t->model, error))
         return FALSE;
-    t->head.seconds = t->earlier_seconds + seconds_since(t->start);
-    if (!run_write_checkpoint(t->options->output, &t->head, t->model, t->optimizer, t->options->keep, best,
-                              error))
+    t->checkpoint.seconds = t->earlier_seconds + seconds_since(t->start);
+    if (!run_write_checkpoint(t->options->output, &t->checkpoint, t->model, t->optimizer, t->options->keep,
+                              best, error))
         return FALSE;
-    t->saved_step = t->head.step;
+    t->saved_step = t->checkpoint.step;
     t->last_save = g_get_monotonic_time();
     t->unsaved = t->checkpoint_due = FALSE;
     return TRUE;
@@ -329,7 +331,7 @@ static gboolean save(trainer_t *t, gboolean best, GError **error) {
 static gboolean fail_to_read(trainer_t *t, GError **error) {
     if (t->unsaved) save(t, FALSE, NULL);
     g_autofree char *kept = t->saved_step >= 0 ? checkpoint_path(t->options->output, t->saved_step) : NULL;
-    g_prefix_error(error, "after step %" G_GINT64_FORMAT ", %s%s: ", t->head.step,
+    g_prefix_error(error, "after step %" G_GINT64_FORMAT ", %s%s: ", t->checkpoint.step,
                    kept ? "kept in " : "with no checkpoint", kept ? kept : "");
     return FALSE;
 }
@@ -338,14 +340,14 @@ static gboolean fail_to_read(trainer_t *t, GError **error) {
  */
 static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
     const options_t *options = t->options;
-    checkpoint_t *head = &t->head;
+    checkpoint_t *checkpoint = &t->checkpoint;
     gint64 start = g_get_monotonic_time();
     rank_batches_step_t global;
-    if (!rank_batches_begin(t->passes, head->epoch, head->epoch_step, &global, error))
+    if (!rank_batches_begin(t->passes, checkpoint->epoch, checkpoint->epoch_step, &global, error))
         return fail_to_read(t, error);
     *sums = (step_sums_t){.signal = global.stopped || stop_signal() != 0};
     if (global.stopped) return TRUE;
-    const model_objective_t objective = schedule_objective(&t->schedule, head->step, global.scale);
+    const model_objective_t objective = schedule_objective(&t->schedule, checkpoint->step, global.scale);
     if (comm_rank() == 0) { /* one clock decides */
         sums->deadline = stop_deadline_near();
         sums->out_of_time = options->max_minutes > 0 && seconds_since(t->start) >= options->max_minutes * 60;
@@ -363,21 +365,21 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
     }
     comm_sum_floats(model_gradient(t->model), model_size(t->model), (size_t)options->bucket_kib * 1024);
     double sum_ms = seconds_since(before_sum) * 1e3;
-    double rate = schedule_rate(&t->schedule, head->step);
+    double rate = schedule_rate(&t->schedule, checkpoint->step);
     double norm = optimizer_step(t->optimizer, t->model, rate);
     if (!isfinite(norm)) {
         fail_not_finite(t, FALSE, "gradient", error);
         return FALSE;
     }
-    head->step++;
-    head->epoch_step++;
+    checkpoint->step++;
+    checkpoint->epoch_step++;
     for (size_t i = 0; i < sizeof sums->done / sizeof(double); i++)
-        ((double *)&head->so_far)[i] += ((double *)&sums->done)[i];
+        ((double *)&checkpoint->so_far)[i] += ((double *)&sums->done)[i];
     t->best_due = sums->best_due > 0;
     t->unsaved = TRUE;
     if (t->metrics)
-        metrics_step(t->metrics, &(metrics_step_t){.epoch = head->epoch + 1,
-                                                   .step = head->step,
+        metrics_step(t->metrics, &(metrics_step_t){.epoch = checkpoint->epoch + 1,
+                                                   .step = checkpoint->step,
                                                    .done = sums->done,
                                                    .beta = objective.beta,
                                                    .free_bits = objective.free_bits,
@@ -391,33 +393,33 @@ static gboolean step(trainer_t *t, step_sums_t *sums, GError **error) {
 /* Keeps the state as the best so far in memory: writing each of many quick epochs would take longer than
  * training them. */
 static gboolean hold_best(trainer_t *t, GError **error) {
-    if (!run_check_weights(t->options->output, &t->head, t->model, error)) return FALSE;
-    t->head.seconds = t->earlier_seconds + seconds_since(t->start);
-    if (t->best) snapshot_take(t->best, &t->head, t->model, t->optimizer);
-    t->best_step = t->head.step;
+    if (!run_check_weights(t->options->output, &t->checkpoint, t->model, error)) return FALSE;
+    t->checkpoint.seconds = t->earlier_seconds + seconds_since(t->start);
+    if (t->best) snapshot_take(t->best, &t->checkpoint, t->model, t->optimizer);
+    t->best_step = t->checkpoint.step;
     t->best_waits = TRUE;
     return TRUE;
 }
 
 static gboolean at_max_steps(const trainer_t *t) {
-    return t->options->max_steps > 0 && t->head.step >= t->options->max_steps;
+    return t->options->max_steps > 0 && t->checkpoint.step >= t->options->max_steps;
 }
 
 /* The weights' average is validated, where there is one. FALSE: a signal came, or see rolls_agree(). */
 static gboolean validate(trainer_t *t, evaluation_t *valid) {
     const double beta = t->options->beta, free_bits = t->options->free_bits;
     optimizer_swap_average(t->optimizer, t->model);
-    const gboolean done = t->piece_evaluator ? piece_evaluator_run(t->piece_evaluator, t->model, t->head.seed,
-                                                                   beta, free_bits, valid)
+    const gboolean done = t->piece_evaluator ? piece_evaluator_run(t->piece_evaluator, t->model,
+                                                                   t->checkpoint.seed, beta, free_bits, valid)
                                              : evaluator_run(t->evaluator, t->model, t->data, SPLIT_VALID,
-                                                             t->head.seed, beta, free_bits, valid);
+                                                             t->checkpoint.seed, beta, free_bits, valid);
     optimizer_swap_average(t->optimizer, t->model);
     return done;
 }
 
 /* Of the epoch so far, as evaluation_t's objective without free bits. */
 static double training_loss(const trainer_t *t) {
-    const training_sums_t *sums = &t->head.so_far;
+    const training_sums_t *sums = &t->checkpoint.so_far;
     return (sums->nll + t->options->beta * sums->kl) / sums->windows;
 }
 
@@ -426,33 +428,33 @@ static double training_loss(const trainer_t *t) {
  * and nothing has changed. */
 static gboolean finish_epoch(trainer_t *t, gboolean last, gboolean *stopped, GError **error) {
     const options_t *options = t->options;
-    checkpoint_t *head = &t->head;
+    checkpoint_t *checkpoint = &t->checkpoint;
     evaluation_t valid = {0};
-    int64_t epoch = head->epoch + 1;
-    gboolean whole = head->epoch_step == t->steps_per_epoch;
+    int64_t epoch = checkpoint->epoch + 1;
+    gboolean whole = checkpoint->epoch_step == t->steps_per_epoch;
     gboolean due =
         last || epoch % options->validate_every == 0 || epoch >= options->epochs || at_max_steps(t);
     gboolean validates = due && data_pieces(t->data, SPLIT_VALID) > 0;
     *stopped = validates && !validate(t, &valid);
     if (*stopped) return rolls_agree(data_rolls(t->data), error) || fail_to_read(t, error);
     double loss = validates ? valid.objective : training_loss(t);
-    gboolean best = due && loss < head->best;
+    gboolean best = due && loss < checkpoint->best;
     if (best) {
-        head->best = loss;
-        head->best_epoch = epoch;
+        checkpoint->best = loss;
+        checkpoint->best_epoch = epoch;
     }
     if (t->metrics)
         metrics_epoch(t->metrics, &(metrics_epoch_t){.whole = whole,
                                                      .epoch = epoch,
-                                                     .step = head->step,
-                                                     .done = head->so_far,
+                                                     .step = checkpoint->step,
+                                                     .done = checkpoint->so_far,
                                                      .seconds = t->earlier_seconds + seconds_since(t->start),
                                                      .valid = validates ? &valid : NULL,
                                                      .best = best});
     if (whole) {
-        head->epoch++;
-        head->epoch_step = 0;
-        head->so_far = (training_sums_t){0};
+        checkpoint->epoch++;
+        checkpoint->epoch_step = 0;
+        checkpoint->so_far = (training_sums_t){0};
     }
     t->unsaved = TRUE;
     if (t->checkpoint_due || (t->best_due && (best || t->best_waits))) return save(t, best, error);
@@ -462,24 +464,24 @@ static gboolean finish_epoch(trainer_t *t, gboolean last, gboolean *stopped, GEr
 /* Only where an epoch ended that was validated: the others could not improve. */
 static gboolean stopped_improving(const trainer_t *t) {
     const options_t *options = t->options;
-    const checkpoint_t *head = &t->head;
-    return options->early_stopping > 0 && head->epoch_step == 0 &&
-           head->epoch % options->validate_every == 0 && head->best_epoch > 0 &&
-           head->epoch - head->best_epoch >= options->early_stopping;
+    const checkpoint_t *checkpoint = &t->checkpoint;
+    return options->early_stopping > 0 && checkpoint->epoch_step == 0 &&
+           checkpoint->epoch % options->validate_every == 0 && checkpoint->best_epoch > 0 &&
+           checkpoint->epoch - checkpoint->best_epoch >= options->early_stopping;
 }
 
 /* Steps until something ends the run; *why says what. */
 static gboolean loop(trainer_t *t, stop_t *why, GError **error) {
     const options_t *options = t->options;
-    checkpoint_t *head = &t->head;
+    checkpoint_t *checkpoint = &t->checkpoint;
     for (*why = GO_ON; *why == GO_ON;) {
-        if (head->epoch_step == t->steps_per_epoch) {
+        if (checkpoint->epoch_step == t->steps_per_epoch) {
             gboolean stopped = FALSE;
             if (!finish_epoch(t, FALSE, &stopped, error)) return FALSE;
             if (stopped) *why = STOP_AGAIN;
             continue;
         }
-        if (head->epoch >= options->epochs || at_max_steps(t) || stopped_improving(t)) {
+        if (checkpoint->epoch >= options->epochs || at_max_steps(t) || stopped_improving(t)) {
             *why = STOP_DONE;
             continue;
         }
@@ -489,9 +491,11 @@ static gboolean loop(trainer_t *t, stop_t *why, GError **error) {
             *why = STOP_AGAIN;
         else if (sums.out_of_time > 0)
             *why = STOP_DONE;
-        if (sums.checkpoint_due > 0 || (t->checkpoint_steps > 0 && head->step % t->checkpoint_steps == 0))
+        if (sums.checkpoint_due > 0 ||
+            (t->checkpoint_steps > 0 && checkpoint->step % t->checkpoint_steps == 0))
             t->checkpoint_due = TRUE;
-        gboolean ended = head->epoch_step == t->steps_per_epoch; /* finish_epoch() keeps what is due then */
+        gboolean ended =
+            checkpoint->epoch_step == t->steps_per_epoch; /* finish_epoch() keeps what is due then */
         if (t->checkpoint_due && !ended && *why == GO_ON && !save(t, FALSE, error)) return FALSE;
     }
     return TRUE;
@@ -501,11 +505,11 @@ static gboolean loop(trainer_t *t, stop_t *why, GError **error) {
  * it only keeps. */
 static gboolean finish(trainer_t *t, stop_t *why, GError **error) {
     gboolean stopped = FALSE;
-    if (*why == STOP_DONE && t->head.step > t->first_step && t->head.epoch_step > 0 &&
+    if (*why == STOP_DONE && t->checkpoint.step > t->first_step && t->checkpoint.epoch_step > 0 &&
         !finish_epoch(t, TRUE, &stopped, error))
         return FALSE;
     if (stopped) *why = STOP_AGAIN;
-    if (t->best_waits && t->best_step == t->head.step) return save(t, TRUE, error);
+    if (t->best_waits && t->best_step == t->checkpoint.step) return save(t, TRUE, error);
     return !t->unsaved || save(t, FALSE, error);
 }
 
@@ -513,7 +517,7 @@ static void close_run(trainer_t *t, stop_t why) {
     struct rusage usage = {0};
     getrusage(RUSAGE_SELF, &usage);
     double seconds = seconds_since(t->start), peak_mib = (double)comm_max(usage.ru_maxrss) / 1024;
-    int64_t steps = t->head.step - t->first_step;
+    int64_t steps = t->checkpoint.step - t->first_step;
     if (!t->metrics) return;
     g_autofree char *kept =
         t->saved_step >= 0 ? checkpoint_path(t->options->output, t->saved_step) : g_strdup("no checkpoint");
@@ -525,7 +529,7 @@ static void close_run(trainer_t *t, stop_t why) {
     metrics_say(t->metrics,
                 "mpianist trainer " MPIANIST_VERSION ": %s at step %" G_GINT64_FORMAT ", %" G_GINT64_FORMAT
                 " %s in %.1f s on %d %s, %.0f MiB a rank at most",
-                kept, t->head.step, steps, g_dngettext(NULL, "step", "steps", (gulong)steps), seconds,
+                kept, t->checkpoint.step, steps, g_dngettext(NULL, "step", "steps", (gulong)steps), seconds,
                 comm_size(), g_dngettext(NULL, "rank", "ranks", (gulong)comm_size()), peak_mib);
 }
 
@@ -538,7 +542,7 @@ static void clear(trainer_t *t) {
     optimizer_free(t->optimizer);
     model_free(t->model);
     data_free(t->data);
-    checkpoint_clear(&t->head);
+    checkpoint_clear(&t->checkpoint);
 }
 
 int train_run(const options_t *options, GError **error) {
@@ -549,7 +553,7 @@ int train_run(const options_t *options, GError **error) {
     stop_t why = GO_ON;
     gboolean done = prepare(&t, error);
     if (done) {
-        t.first_step = t.head.step;
+        t.first_step = t.checkpoint.step;
         done = loop(&t, &why, error) && finish(&t, &why, error);
     }
     if (done) close_run(&t, why);

@@ -16,15 +16,15 @@
 #include "trainer/model/layers.h"
 
 timeline_t *verb_own_timeline(const result_writer_t *writer) {
-    const checkpoint_t *head = &writer->model->head;
-    const double tempo_bpm = writer->cli->tempo_bpm > 0 ? writer->cli->tempo_bpm : head->tempo_bpm;
-    return timeline_new(head->grid.steps_per_beat, tempo_bpm, head->meter);
+    const checkpoint_t *checkpoint = &writer->model->checkpoint;
+    const double tempo_bpm = writer->cli->tempo_bpm > 0 ? writer->cli->tempo_bpm : checkpoint->tempo_bpm;
+    return timeline_new(checkpoint->grid.steps_per_beat, tempo_bpm, checkpoint->meter);
 }
 
 gboolean verb_read_song(const result_writer_t *writer, const char *path, verb_song_t *song, GError **error) {
     song_file_t entry;
     *song = (verb_song_t){0};
-    song->roll = song_file_read_roll(path, &writer->model->head.grid, &entry, &song->timeline, error);
+    song->roll = song_file_read_roll(path, &writer->model->checkpoint.grid, &entry, &song->timeline, error);
     if (song->roll == NULL) return FALSE;
     song->tempo_bpm = entry.tempo_bpm;
     song->meter = entry.meter;
@@ -99,7 +99,8 @@ static gboolean read_shift(const cli_t *cli, const sample_model_t *model, real_t
 /* --latent: *latents [n, Z]; NULL where none is given. */
 static gboolean read_latents(const cli_t *cli, const sample_model_t *model, real_t **latents,
                              GError **error) {
-    const size_t Z = model->head.model.latent, n = cli->latents != NULL ? g_strv_length(cli->latents) : 0;
+    const size_t Z = model->checkpoint.model.latent,
+                 n = cli->latents != NULL ? g_strv_length(cli->latents) : 0;
     g_autoptr(GError) cause = NULL;
     *latents = n > 0 ? g_new(real_t, n * Z) : NULL;
     for (size_t i = 0; i < n; i++)
@@ -110,7 +111,7 @@ static gboolean read_latents(const cli_t *cli, const sample_model_t *model, real
 
 void verb_set_key(const result_writer_t *writer, const char *name, roll_t *roll, GPtrArray *texts) {
     const cli_t *cli = writer->cli;
-    const grid_t *grid = &writer->model->head.grid;
+    const grid_t *grid = &writer->model->checkpoint.grid;
     musical_key_t found;
     size_t folded = 0;
     if (cli->key == NULL) return;
@@ -162,13 +163,13 @@ gboolean verbs_run(cli_t *cli, GError **error) {
     if (cli->audio && soundfont == NULL) return FALSE;
     g_autoptr(sample_model_t) model = sample_model_open(cli->checkpoint, error);
     g_autofree real_t *latents = NULL, *shift = NULL;
-    if (model == NULL || !cli_fit(cli, &model->head.model, error) ||
+    if (model == NULL || !cli_fit(cli, &model->checkpoint.model, error) ||
         !read_latents(cli, model, &latents, error) || !read_shift(cli, model, &shift, error) ||
         !result_make_folder(cli, error))
         return FALSE;
     const result_writer_t writer = {
         .cli = cli, .model = model, .soundfont = soundfont, .latents = latents, .shift = shift};
-    const gboolean pieces = model->head.model.kind == MODEL_SEQUENCE;
+    const gboolean pieces = model->checkpoint.model.kind == MODEL_SEQUENCE;
     if (pieces) layers_set_threads(1); /* products of one row: threads would only wait for each other */
     return (pieces ? verbs_piece : verbs_window)[cli->verb](&writer, error);
 }

@@ -299,7 +299,8 @@ static gboolean write_steps(studio_t *studio, const char *name, const char *titl
 /* One piece that is A at its first segment and B at its last. */
 static gboolean write_morph(studio_t *studio, const part_t *a, const part_t *b, size_t frames,
                             const char *title, const char *about, GError **error) {
-    const size_t Z = studio->writer->model->head.model.latent, W = compose_segments(studio->compose, frames);
+    const size_t Z = studio->writer->model->checkpoint.model.latent,
+                 W = compose_segments(studio->compose, frames);
     g_autofree real_t *z = g_new(real_t, W * Z);
     for (size_t w = 0; w < W; w++)
         latent_slerp(a->mu + w * Z, b->mu + w * Z, W > 1 ? (double)w / (double)(W - 1) : 0, z + w * Z, Z);
@@ -315,7 +316,7 @@ static gboolean write_morph(studio_t *studio, const part_t *a, const part_t *b, 
 
 static gboolean write_interpolate(const result_writer_t *writer, GError **error) {
     const cli_t *cli = writer->cli;
-    const size_t Z = writer->model->head.model.latent, n = (size_t)cli->steps;
+    const size_t Z = writer->model->checkpoint.model.latent, n = (size_t)cli->steps;
     g_auto(studio_t) studio = {0};
     g_auto(part_t) a = {0}, b = {0};
     if (!studio_open(&studio, writer, error) || !read_pair(&studio, &a, &b, error)) return FALSE;
@@ -380,7 +381,7 @@ static gboolean write_traverse(const result_writer_t *writer, GError **error) {
     if (!studio_open(&studio, writer, error) || !read_part(&studio, cli->files[0], &part, error))
         return FALSE;
     const size_t W = compose_segments(studio.compose, part.frames);
-    if (!cli->quiet) say_activity(cli->files[0], part.mu, W, writer->model->head.model.latent, dim);
+    if (!cli->quiet) say_activity(cli->files[0], part.mu, W, writer->model->checkpoint.model.latent, dim);
     g_autofree compose_piece_t *pieces = g_new(compose_piece_t, n);
     g_auto(GStrv) labels = g_new0(char *, n + 1);
     for (size_t i = 0; i < n; i++) {

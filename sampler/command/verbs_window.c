@@ -18,7 +18,7 @@ static sample_rule_t rule_of(const cli_t *cli, size_t index) {
 
 /* Moves z [n, Z] by --more and --less. */
 static void shift_latents(const result_writer_t *writer, real_t *z, size_t n) {
-    const size_t Z = writer->model->head.model.latent;
+    const size_t Z = writer->model->checkpoint.model.latent;
     for (size_t i = 0; i < n * Z && writer->shift != NULL; i++) z[i] += writer->shift[i % Z];
 }
 
@@ -38,7 +38,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(window_t, window_clear)
 static gboolean read_window(const result_writer_t *writer, const char *path, window_t *window,
                             GError **error) {
     const cli_t *cli = writer->cli;
-    const size_t T = writer->model->head.model.window;
+    const size_t T = writer->model->checkpoint.model.window;
     if (!verb_read_song(writer, path, &window->song, error) ||
         !verb_first_frame(writer, path, &window->song, &window->first, error))
         return FALSE;
@@ -53,12 +53,12 @@ static gboolean read_window(const result_writer_t *writer, const char *path, win
 /* What is in force in the window. Owner: caller. */
 static timeline_t *window_timeline(const result_writer_t *writer, const window_t *window) {
     return timeline_slice(window->song.timeline, (int64_t)window->first,
-                          (int64_t)writer->model->head.model.window);
+                          (int64_t)writer->model->checkpoint.model.window);
 }
 
 static gboolean write_prior(const result_writer_t *writer, GError **error) {
     const cli_t *cli = writer->cli;
-    const size_t Z = writer->model->head.model.latent, T = writer->model->head.model.window;
+    const size_t Z = writer->model->checkpoint.model.latent, T = writer->model->checkpoint.model.window;
     const size_t count = cli->latents != NULL ? g_strv_length(cli->latents) : (size_t)cli->count;
     g_autoptr(timeline_t) timeline = verb_own_timeline(writer);
     g_autofree real_t *z = writer->latents != NULL ? g_memdup2(writer->latents, count * Z * sizeof(real_t))
@@ -86,7 +86,7 @@ static gboolean write_prior(const result_writer_t *writer, GError **error) {
 
 static gboolean write_reconstruct(const result_writer_t *writer, GError **error) {
     const cli_t *cli = writer->cli;
-    const size_t Z = writer->model->head.model.latent, T = writer->model->head.model.window;
+    const size_t Z = writer->model->checkpoint.model.latent, T = writer->model->checkpoint.model.window;
     g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (guint i = 0; i < cli->n_files; i++) {
         g_auto(verb_song_t) song = {0};
@@ -110,10 +110,11 @@ static gboolean write_reconstruct(const result_writer_t *writer, GError **error)
 static gboolean write_song(const result_writer_t *writer, GError **error) {
     const cli_t *cli = writer->cli;
     const sample_model_t *model = writer->model;
-    const size_t Z = model->head.model.latent;
+    const size_t Z = model->checkpoint.model.latent;
     g_autoptr(timeline_t) timeline = verb_own_timeline(writer);
     const size_t frames = verb_bars_frames(timeline, (size_t)cli->bars),
-                 hop = sample_hop(model, model->head.meter), n = sample_overlapped_count(model, hop, frames);
+                 hop = sample_hop(model, model->checkpoint.meter),
+                 n = sample_overlapped_count(model, hop, frames);
     g_autofree real_t *z = g_new(real_t, n * Z);
     for (size_t i = 0; i < (size_t)cli->count; i++) {
         const size_t index = (size_t)cli->first + i;
@@ -137,7 +138,7 @@ static gboolean write_song(const result_writer_t *writer, GError **error) {
 /* The mean goes towards 0 as noise comes in, so that the length of z stays about what the prior's is. */
 static gboolean write_vary(const result_writer_t *writer, GError **error) {
     const cli_t *cli = writer->cli;
-    const size_t Z = writer->model->head.model.latent, T = writer->model->head.model.window;
+    const size_t Z = writer->model->checkpoint.model.latent, T = writer->model->checkpoint.model.window;
     const double keep = sqrt(1 - cli->amount * cli->amount);
     g_auto(window_t) window = {0};
     g_autofree real_t *z = g_new(real_t, Z);
@@ -167,7 +168,7 @@ static gboolean write_vary(const result_writer_t *writer, GError **error) {
 static gboolean write_steps(const result_writer_t *writer, const char *name, const char *title,
                             const char *about, const real_t *z, char *const *labels, size_t n,
                             const timeline_t *timeline, GError **error) {
-    const size_t Z = writer->model->head.model.latent, T = writer->model->head.model.window;
+    const size_t Z = writer->model->checkpoint.model.latent, T = writer->model->checkpoint.model.window;
     g_autoptr(GPtrArray) rolls = g_ptr_array_new_with_free_func((GDestroyNotify)roll_free);
     for (size_t i = 0; i < n; i++) {
         const sample_rule_t rule = rule_of(writer->cli, i + 1);
@@ -189,12 +190,12 @@ static gboolean write_steps(const result_writer_t *writer, const char *name, con
 
 static gboolean write_interpolate(const result_writer_t *writer, GError **error) {
     const cli_t *cli = writer->cli;
-    const size_t Z = writer->model->head.model.latent, n = (size_t)cli->steps;
+    const size_t Z = writer->model->checkpoint.model.latent, n = (size_t)cli->steps;
     g_auto(window_t) a = {0}, b = {0};
     if (!read_window(writer, cli->files[0], &a, error) || !read_window(writer, cli->files[1], &b, error))
         return FALSE;
     g_autoptr(timeline_t) timeline =
-        verb_common_timeline(&a.song, a.first, &b.song, b.first, writer->model->head.model.window);
+        verb_common_timeline(&a.song, a.first, &b.song, b.first, writer->model->checkpoint.model.window);
     g_autofree real_t *z = g_new(real_t, n * Z);
     g_auto(GStrv) labels = g_new0(char *, n + 1);
     for (size_t i = 0; i < n; i++) {
@@ -210,7 +211,7 @@ static gboolean write_interpolate(const result_writer_t *writer, GError **error)
 
 static gboolean write_traverse(const result_writer_t *writer, GError **error) {
     const cli_t *cli = writer->cli;
-    const size_t Z = writer->model->head.model.latent, n = (size_t)cli->steps, dim = (size_t)cli->dim;
+    const size_t Z = writer->model->checkpoint.model.latent, n = (size_t)cli->steps, dim = (size_t)cli->dim;
     g_auto(window_t) window = {0};
     if (!read_window(writer, cli->files[0], &window, error)) return FALSE;
     g_autoptr(timeline_t) timeline = window_timeline(writer, &window);

@@ -36,7 +36,7 @@ GPtrArray *result_texts(const result_writer_t *writer, size_t index) {
     result_add_text(texts, "checkpoint: %s", writer->model->hash);
     if (index > 0) result_add_text(texts, "result: %zu", index);
     cli_add_texts(cli, texts);
-    const gboolean dense = writer->model->head.model.kind == MODEL_DENSE;
+    const gboolean dense = writer->model->checkpoint.model.kind == MODEL_DENSE;
     if (!dense)
         result_add_text(texts, "draws: %s", cli->draw ? "bernoulli" : "greedy");
     else if (cli->draw)
@@ -146,7 +146,7 @@ static void say_piece(const result_writer_t *writer, const char *midi, size_t no
     const cli_t *cli = writer->cli;
     const double bars = timeline_bar_at(timeline, (double)frames);
     g_autofree char *meters = result_meters_text(timeline), *tempi = tempi_text(timeline);
-    if (notes == 0 && writer->model->head.model.kind == MODEL_SEQUENCE)
+    if (notes == 0 && writer->model->checkpoint.model.kind == MODEL_SEQUENCE)
         program_say("warning: %s has no notes: the model has written silence; try %s\n", midi,
                     cli->draw ? "another --seed or --temperature" : "--sample");
     else if (notes == 0)
@@ -165,7 +165,7 @@ static gboolean write_music(const result_writer_t *writer, const char *name, con
     const cli_t *cli = writer->cli;
     g_autofree char *midi = path_of(cli, name, ".mid"),
                     *sound = path_of(cli, name, sound_endings[cli->audio]);
-    g_autoptr(song_t) song = roll_to_song(roll, &writer->model->head.grid, timeline);
+    g_autoptr(song_t) song = roll_to_song(roll, &writer->model->checkpoint.grid, timeline);
     for (guint i = 0; i < texts->len; i++) g_ptr_array_add(song->texts, g_strdup(texts->pdata[i]));
     if (!spare_songs(cli, midi, error) || !midi_write(song, midi, error) || !print_path(midi, error))
         return FALSE;
@@ -183,7 +183,8 @@ gboolean result_write(const result_writer_t *writer, const char *name, const cha
     if (!write_music(writer, name, title, roll, own, texts, error)) return FALSE;
     if (!cli->picture) return TRUE;
     return result_write_picture(
-        cli, name, picture_roll(roll, &writer->model->head.grid, own, title, cli->picture, error), error);
+        cli, name, picture_roll(roll, &writer->model->checkpoint.grid, own, title, cli->picture, error),
+        error);
 }
 
 /* Rolls end to end, each beginning with a bar, at a multiple of `frames`. */
@@ -200,7 +201,7 @@ gboolean result_write_sheet(const result_writer_t *writer, const char *name, con
                             roll_t *const *rolls, char *const *labels, size_t n, const timeline_t *timeline,
                             const GPtrArray *texts, GError **error) {
     const cli_t *cli = writer->cli;
-    const grid_t *grid = &writer->model->head.grid;
+    const grid_t *grid = &writer->model->checkpoint.grid;
     const size_t bars = (size_t)ceil(timeline_bar_at(timeline, (double)rolls[0]->frames) - 1e-9),
                  frames = (size_t)ceil(timeline_bar_frame(timeline, bars) - 1e-9);
     g_autoptr(roll_t) whole = join_rolls(rolls, n, frames);

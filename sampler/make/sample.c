@@ -16,15 +16,15 @@ enum { BATCH = 16 }; /* windows decoded at once */
 sample_model_t *sample_model_open(const char *path, GError **error) {
     g_autoptr(sample_model_t) model = g_new0(sample_model_t, 1);
     model->path = g_strdup(path);
-    if (!checkpoint_read_head(path, &model->head, error)) return NULL;
-    const model_config_t *config = &model->head.model;
-    if (config->tracks != (size_t)model->head.grid.n_tracks ||
-        config->pitches != (size_t)model->head.grid.pitches) {
+    if (!checkpoint_read(path, &model->checkpoint, error)) return NULL;
+    const model_config_t *config = &model->checkpoint.model;
+    if (config->tracks != (size_t)model->checkpoint.grid.n_tracks ||
+        config->pitches != (size_t)model->checkpoint.grid.pitches) {
         g_set_error(error, SAMPLE_ERROR, SAMPLE_ERROR_MODEL,
                     "%s: cannot use this checkpoint: its model has %zu tracks of %zu pitches, its grid %d of "
                     "%d; train again",
-                    path, config->tracks, config->pitches, model->head.grid.n_tracks,
-                    model->head.grid.pitches);
+                    path, config->tracks, config->pitches, model->checkpoint.grid.n_tracks,
+                    model->checkpoint.grid.pitches);
         return NULL;
     }
     model->model = model_new(config, BATCH, 1, error); /* sequence: nothing is trained here */
@@ -39,7 +39,7 @@ sample_model_t *sample_model_open(const char *path, GError **error) {
 
 void sample_model_free(sample_model_t *model) {
     if (model == NULL) return;
-    checkpoint_clear(&model->head);
+    checkpoint_clear(&model->checkpoint);
     model_free(model->model);
     g_free(model->path);
     g_free(model->hash);
@@ -57,7 +57,7 @@ static void pack_window(const model_config_t *config, const roll_t *roll, size_t
 }
 
 real_t *sample_encode(const sample_model_t *model, const roll_t *roll, size_t first, size_t n) {
-    const model_config_t *config = &model->head.model;
+    const model_config_t *config = &model->checkpoint.model;
     const size_t Z = config->latent, T = config->window, bytes = model_window_bytes(config);
     real_t *mu = g_new(real_t, n * Z);
     g_autofree uint8_t *bits = g_malloc(BATCH * bytes);
@@ -78,7 +78,7 @@ real_t *sample_encode(const sample_model_t *model, const roll_t *roll, size_t fi
 
 /* Logits of z [B, Z], B <= BATCH; all: [BATCH, Z] scratch. */
 static const real_t *decode(const sample_model_t *model, const real_t *z, size_t B, real_t *all) {
-    const size_t Z = model->head.model.latent;
+    const size_t Z = model->checkpoint.model.latent;
     memset(all, 0, BATCH * Z * sizeof *all);
     memcpy(all, z, B * Z * sizeof *all);
     model_decode(model->model, all, BATCH);
@@ -128,7 +128,7 @@ static void set_frame(const model_config_t *config, const real_t *logits, roll_t
 
 roll_t *sample_windows(const sample_model_t *model, const real_t *z, size_t n, size_t frames,
                        const sample_rule_t *rule) {
-    const model_config_t *config = &model->head.model;
+    const model_config_t *config = &model->checkpoint.model;
     const size_t T = config->window, frame_cells = model_cells(config) / T;
     roll_t *roll = roll_new(frames, config->tracks, config->pitches);
     g_autofree real_t *all = g_new(real_t, BATCH * config->latent);
@@ -148,21 +148,21 @@ roll_t *sample_windows(const sample_model_t *model, const real_t *z, size_t n, s
 }
 
 size_t sample_hop(const sample_model_t *model, meter_t meter) {
-    const size_t half = MAX(1, model->head.model.window / 2);
-    const double beat = 4.0 * model->head.grid.steps_per_beat / meter.denominator,
+    const size_t half = MAX(1, model->checkpoint.model.window / 2);
+    const double beat = 4.0 * model->checkpoint.grid.steps_per_beat / meter.denominator,
                  bar = beat * meter.numerator;
     const double unit = half >= bar ? bar : half >= beat ? beat : 1;
     return (size_t)floor(floor((double)half / unit) * unit);
 }
 
 size_t sample_overlapped_count(const sample_model_t *model, size_t hop, size_t frames) {
-    const size_t T = model->head.model.window;
+    const size_t T = model->checkpoint.model.window;
     return frames <= T ? 1 : 1 + (frames - T + hop - 1) / hop;
 }
 
 roll_t *sample_overlapped(const sample_model_t *model, const real_t *z, size_t n, size_t hop, size_t frames,
                           const sample_rule_t *rule, GError **error) {
-    const model_config_t *config = &model->head.model;
+    const model_config_t *config = &model->checkpoint.model;
     const size_t T = config->window, frame_cells = model_cells(config) / T;
     g_autofree real_t *sum = g_try_new0(real_t, frames * frame_cells), *weights = g_try_new0(real_t, frames);
     if (sum == NULL || weights == NULL) {

@@ -11,9 +11,8 @@ GQuark sample_error_quark(void);
 typedef enum { SAMPLE_ERROR_MODEL, SAMPLE_ERROR_RANGE, SAMPLE_ERROR_MEMORY } sample_error_t;
 
 typedef struct {
-    checkpoint_t
-        head; /* head.model: T = window, K = tracks, L = planes, P = pitches, Z = latent; head.grid */
-    char *path, *hash; /* of the checkpoint's file: checkpoint_hash() */
+    checkpoint_t checkpoint; /* its model: T = window, K = tracks, L = planes, P = pitches, Z = latent */
+    char *path, *hash;       /* of the checkpoint's file: checkpoint_hash() */
     model_t *model;
 } sample_model_t;
 

@@ -145,7 +145,7 @@ int main(int argc, char **argv) {
         die(error);
     bench.bits = g_malloc((size_t)bench.set->frames * grid_frame_bytes(&bench.set->grid));
     if (!shard_set_read(bench.set, bench.bits, &error)) die(error);
-    const model_config_t *config = &bench.model->head.model;
+    const model_config_t *config = &bench.model->checkpoint.model;
     bench.S = config->kind == MODEL_DENSE ? config->window : config->sequence.segment;
     if (config->kind == MODEL_SEQUENCE && !(bench.compose = compose_new(bench.model->model, &error)))
         die(error);

@@ -113,11 +113,11 @@ static void clear(bench_t *bench) {
 }
 
 static gboolean write_start(const bench_t *bench, const grid_t *grid, GError **error) {
-    g_auto(checkpoint_t) head = {
+    g_auto(checkpoint_t) checkpoint = {
         .model = bench->config, .grid = *grid, .tempo_bpm = 120, .meter = {0, 4, 4}, .best = INFINITY};
-    head.options = options_to_text(bench->options);
-    memset(head.corpus_id, '0', sizeof head.corpus_id - 1);
-    return checkpoint_write(bench->options->output, &head, bench->model, bench->optimizer, error);
+    checkpoint.options = options_to_text(bench->options);
+    memset(checkpoint.corpus_id, '0', sizeof checkpoint.corpus_id - 1);
+    return checkpoint_write(bench->options->output, &checkpoint, bench->model, bench->optimizer, error);
 }
 
 static void draw_noise(bench_t *bench, uint64_t step) {

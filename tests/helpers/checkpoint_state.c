@@ -12,12 +12,12 @@ static void print_hash(const char *name, const real_t *values, size_t n) {
 
 int main(int argc, char **argv) {
     GError *error = NULL;
-    g_auto(checkpoint_t) head = {0};
-    if (argc != 2 || !checkpoint_read_head(argv[1], &head, &error)) {
+    g_auto(checkpoint_t) checkpoint = {0};
+    if (argc != 2 || !checkpoint_read(argv[1], &checkpoint, &error)) {
         fprintf(stderr, "checkpoint_state: %s\n", error ? error->message : "wants a FILE");
         return 1;
     }
-    g_autoptr(model_t) model = model_new(&head.model, 1, 1, &error);
+    g_autoptr(model_t) model = model_new(&checkpoint.model, 1, 1, &error);
     g_autoptr(optimizer_t) optimizer =
         model ? optimizer_new(&(optimizer_config_t){.average = 0.5}, model_size(model)) : NULL;
     if (!model || !checkpoint_read_state(argv[1], model, optimizer, &error)) {
@@ -26,9 +26,9 @@ int main(int argc, char **argv) {
     }
     printf("epoch %" G_GINT64_FORMAT " step %" G_GINT64_FORMAT " in epoch %" G_GINT64_FORMAT
            " windows %.0f\n",
-           head.epoch, head.step, head.epoch_step, head.so_far.windows);
-    printf("sums %a %a %a %a %a\n", head.so_far.nll, head.so_far.kl, head.so_far.frames, head.so_far.segments,
-           head.so_far.auxiliary);
+           checkpoint.epoch, checkpoint.step, checkpoint.epoch_step, checkpoint.so_far.windows);
+    printf("sums %a %a %a %a %a\n", checkpoint.so_far.nll, checkpoint.so_far.kl, checkpoint.so_far.frames,
+           checkpoint.so_far.segments, checkpoint.so_far.auxiliary);
     print_hash("weights", model_params(model), model_size(model));
     print_hash("m", optimizer->m, optimizer->n);
     print_hash("v", optimizer->v, optimizer->n);

@@ -78,36 +78,36 @@ static model_config_t sequence_config(const grid_t *grid) {
 }
 
 static gboolean make(const char *path, GError **error) {
-    g_auto(checkpoint_t) head = {.grid = grid_default(),
-                                 .tempo_bpm = 96,
-                                 .meter = {0, 4, 4},
-                                 .seed = (uint64_t)seed,
-                                 .best = INFINITY,
-                                 .batch = 8};
-    if (!grid_set_tracks(&head.grid, tracks != NULL ? tracks : "melody,chords,bass,drums", error))
+    g_auto(checkpoint_t) checkpoint = {.grid = grid_default(),
+                                       .tempo_bpm = 96,
+                                       .meter = {0, 4, 4},
+                                       .seed = (uint64_t)seed,
+                                       .best = INFINITY,
+                                       .batch = 8};
+    if (!grid_set_tracks(&checkpoint.grid, tracks != NULL ? tracks : "melody,chords,bass,drums", error))
         return FALSE;
-    head.options = g_strdup("[model]\n");
-    memset(head.corpus_id, '0', sizeof head.corpus_id - 1);
-    head.model = (model_config_t){.kind = MODEL_DENSE,
-                                  .window = (size_t)window,
-                                  .tracks = (size_t)head.grid.n_tracks,
-                                  .planes = (size_t)planes,
-                                  .pitches = (size_t)head.grid.pitches,
-                                  .hidden = {24, 16},
-                                  .n_hidden = 2,
-                                  .latent = (size_t)latent,
-                                  .loss = LOSS_BCE};
-    if (segment > 0) head.model = sequence_config(&head.grid);
-    g_autoptr(model_t) model = model_new(&head.model, 1, 1, error);
+    checkpoint.options = g_strdup("[model]\n");
+    memset(checkpoint.corpus_id, '0', sizeof checkpoint.corpus_id - 1);
+    checkpoint.model = (model_config_t){.kind = MODEL_DENSE,
+                                        .window = (size_t)window,
+                                        .tracks = (size_t)checkpoint.grid.n_tracks,
+                                        .planes = (size_t)planes,
+                                        .pitches = (size_t)checkpoint.grid.pitches,
+                                        .hidden = {24, 16},
+                                        .n_hidden = 2,
+                                        .latent = (size_t)latent,
+                                        .loss = LOSS_BCE};
+    if (segment > 0) checkpoint.model = sequence_config(&checkpoint.grid);
+    g_autoptr(model_t) model = model_new(&checkpoint.model, 1, 1, error);
     if (model == NULL) return FALSE;
-    model_init(model, head.seed);
+    model_init(model, checkpoint.seed);
     if (segment > 0)
         shape_sequence(model);
     else
         shape_weights(model);
     const optimizer_config_t config = {.learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8};
     g_autoptr(optimizer_t) optimizer = optimizer_new(&config, model_size(model));
-    return checkpoint_write(path, &head, model, optimizer, error);
+    return checkpoint_write(path, &checkpoint, model, optimizer, error);
 }
 
 int main(int argc, char **argv) {

@@ -26,39 +26,39 @@ static gboolean find_own_bit(const uint8_t *bits, size_t bytes, size_t all, size
 }
 
 static gboolean poison(const char *path, const char *folder, int rank, int ranks, GError **error) {
-    g_auto(checkpoint_t) head = {0};
-    if (!checkpoint_read_head(path, &head, error)) return FALSE;
-    g_autoptr(options_t) options = options_from_text(head.options, path, error);
-    g_autoptr(model_t) model = options ? model_new(&head.model, 1, 1, error) : NULL;
+    g_auto(checkpoint_t) checkpoint = {0};
+    if (!checkpoint_read(path, &checkpoint, error)) return FALSE;
+    g_autoptr(options_t) options = options_from_text(checkpoint.options, path, error);
+    g_autoptr(model_t) model = options ? model_new(&checkpoint.model, 1, 1, error) : NULL;
     g_autoptr(optimizer_t) optimizer =
         model ? optimizer_new(&(optimizer_config_t){0}, model_size(model)) : NULL;
     if (!model || !checkpoint_read_state(path, model, optimizer, error)) return FALSE;
-    data_config_t config = {.window = head.model.window,
-                            .planes = head.model.planes,
-                            .seed = head.seed,
+    data_config_t config = {.window = checkpoint.model.window,
+                            .planes = checkpoint.model.planes,
+                            .seed = checkpoint.seed,
                             .random_offsets = g_str_equal(options->offsets, "random")};
     data_t *data = data_load(folder, &config, error);
     if (!data) return FALSE;
 
-    int64_t batch = head.batch, begin = head.epoch_step * batch, part = 0;
+    int64_t batch = checkpoint.batch, begin = checkpoint.epoch_step * batch, part = 0;
     size_t n = (size_t)MIN(batch, data_windows(data, SPLIT_TRAIN) - begin),
-           bytes = model_window_bytes(&head.model), byte = 0;
-    size_t own = data_part((int64_t)n, rank, ranks, &part), stride = (head.model.pitches + 7) / 8,
-           outputs = head.model.hidden[0];
+           bytes = model_window_bytes(&checkpoint.model), byte = 0;
+    size_t own = data_part((int64_t)n, rank, ranks, &part), stride = (checkpoint.model.pitches + 7) / 8,
+           outputs = checkpoint.model.hidden[0];
     unsigned bit = 0;
     g_autofree uint8_t *bits = g_malloc(n * bytes);
     g_autofree uint32_t *valid = g_new(uint32_t, n);
-    data_train_batch(data, head.epoch, begin, n, bits, valid);
+    data_train_batch(data, checkpoint.epoch, begin, n, bits, valid);
     data_free(data);
     if (!find_own_bit(bits, bytes, n, (size_t)part, own, &byte, &bit)) {
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED,
                     "%s: no cell of the next step is rank %d's alone", path, rank);
         return FALSE;
     }
-    size_t cell = byte / stride * head.model.pitches + byte % stride * 8 + bit, tables;
+    size_t cell = byte / stride * checkpoint.model.pitches + byte % stride * 8 + bit, tables;
     real_t *row = model_params(model) + model_table(model, &tables)[0].offset + cell * outputs;
     for (size_t j = 0; j < outputs; j++) row[j] = NAN;
-    return checkpoint_write(path, &head, model, optimizer, error);
+    return checkpoint_write(path, &checkpoint, model, optimizer, error);
 }
 
 int main(int argc, char **argv) {

@@ -8,12 +8,12 @@
 #include "trainer/parallel/comm.h"
 #include "trainer/run/run.h"
 
-static gboolean try_write(const char *run, checkpoint_t *head, model_t *model, optimizer_t *optimizer,
+static gboolean try_write(const char *run, checkpoint_t *checkpoint, model_t *model, optimizer_t *optimizer,
                           const char *wanted) {
     g_autoptr(GError) error = NULL;
-    gboolean written = run_check_weights(run, head, model, &error) &&
-                       run_write_checkpoint(run, head, model, optimizer, 2, FALSE, &error);
-    g_autofree char *path = checkpoint_path(run, head->step);
+    gboolean written = run_check_weights(run, checkpoint, model, &error) &&
+                       run_write_checkpoint(run, checkpoint, model, optimizer, 2, FALSE, &error);
+    g_autofree char *path = checkpoint_path(run, checkpoint->step);
     gboolean exists = g_file_test(path, G_FILE_TEST_EXISTS);
     if (wanted ? !written && error && strstr(error->message, wanted) && !exists : written && exists)
         return TRUE;
@@ -38,26 +38,26 @@ int main(int argc, char **argv) {
         g_autoptr(model_t) model = model_new(&config, 1, 0, &error);
         g_autoptr(optimizer_t) optimizer =
             optimizer_new(&(optimizer_config_t){.learning_rate = 1}, model_size(model));
-        checkpoint_t head = {.model = config,
-                             .grid = grid_default(),
-                             .options = (char *)"",
-                             .meter = {0, 4, 4},
-                             .tempo_bpm = 120,
-                             .batch = 1};
-        head.grid.pitches = 8;
+        checkpoint_t checkpoint = {.model = config,
+                                   .grid = grid_default(),
+                                   .options = (char *)"",
+                                   .meter = {0, 4, 4},
+                                   .tempo_bpm = 120,
+                                   .batch = 1};
+        checkpoint.grid.pitches = 8;
         real_t *first = model_params(model), good;
         gboolean last = comm_rank() == comm_size() - 1;
         model_init(model, 1);
         good = *first;
-        head.step = 1;
+        checkpoint.step = 1;
         if (last) *first = nextafterf(good, 1);
-        passed &= try_write(argv[1], &head, model, optimizer, "step 1: the ranks' weights differ");
-        head.step = 2;
+        passed &= try_write(argv[1], &checkpoint, model, optimizer, "step 1: the ranks' weights differ");
+        checkpoint.step = 2;
         if (last) *first = NAN;
-        passed &= try_write(argv[1], &head, model, optimizer, "step 2: the weights are not finite");
-        head.step = 3;
+        passed &= try_write(argv[1], &checkpoint, model, optimizer, "step 2: the weights are not finite");
+        checkpoint.step = 3;
         *first = good;
-        passed &= try_write(argv[1], &head, model, optimizer, NULL);
+        passed &= try_write(argv[1], &checkpoint, model, optimizer, NULL);
         passed = comm_agree(passed);
     }
     comm_finalize();

@@ -24,7 +24,7 @@ static const model_config_t small = {.kind = MODEL_DENSE,
                                      .loss = LOSS_BCE};
 
 typedef struct {
-    checkpoint_t head;
+    checkpoint_t checkpoint;
     model_t *model;
     optimizer_t *optimizer;
 } state_t;
@@ -32,7 +32,7 @@ typedef struct {
 /* A state with no two values alike. */
 static void state_init(state_t *state, const model_config_t *config, uint64_t seed) {
     g_autoptr(GError) error = NULL;
-    state->head = (checkpoint_t){
+    state->checkpoint = (checkpoint_t){
         .model = *config,
         .grid = {.steps_per_beat = 12,
                  .pitch_low = 36,
@@ -54,7 +54,7 @@ static void state_init(state_t *state, const model_config_t *config, uint64_t se
         .best_epoch = 2,
         .seconds = 12.5,
     };
-    memset(state->head.corpus_id, 'c', 64);
+    memset(state->checkpoint.corpus_id, 'c', 64);
     state->model = model_new(config, 2, 0, &error);
     g_assert_no_error(error);
     model_init(state->model, seed);
@@ -75,7 +75,7 @@ static void state_init(state_t *state, const model_config_t *config, uint64_t se
 }
 
 static void state_clear(state_t *state) {
-    checkpoint_clear(&state->head);
+    checkpoint_clear(&state->checkpoint);
     model_free(state->model);
     optimizer_free(state->optimizer);
 }
@@ -101,7 +101,7 @@ static void remove_folder(char *path) {
 
 static void write_state(const char *path, state_t *state) {
     g_autoptr(GError) error = NULL;
-    checkpoint_write(path, &state->head, state->model, state->optimizer, &error);
+    checkpoint_write(path, &state->checkpoint, state->model, state->optimizer, &error);
     g_assert_no_error(error);
 }
 
@@ -111,14 +111,14 @@ static gboolean same_reals(const real_t *a, const real_t *b, size_t n) {
 
 /* Everything read from path equals state, to the bit. */
 static gboolean equals(const char *path, const state_t *state, GError **error) {
-    g_auto(checkpoint_t) head = {0};
-    if (!checkpoint_read_head(path, &head, error)) return FALSE;
-    g_autoptr(model_t) model = model_new(&head.model, 1, 0, error);
+    g_auto(checkpoint_t) checkpoint = {0};
+    if (!checkpoint_read(path, &checkpoint, error)) return FALSE;
+    g_autoptr(model_t) model = model_new(&checkpoint.model, 1, 0, error);
     if (!model) return FALSE;
     g_autoptr(optimizer_t) optimizer =
         optimizer_new(&(optimizer_config_t){.average = 0.9}, model_size(model));
     if (!checkpoint_read_state(path, model, optimizer, error)) return FALSE;
-    const checkpoint_t *there = &state->head;
+    const checkpoint_t *there = &state->checkpoint;
     const size_t n = model_size(state->model);
     g_assert_cmpuint(model_size(model), ==, n);
     g_assert_true(same_reals(model_params(model), model_params(state->model), n));
@@ -127,32 +127,35 @@ static gboolean equals(const char *path, const state_t *state, GError **error) {
     g_assert_true(same_reals(optimizer->average, state->optimizer->average, n));
     g_assert_true(optimizer->step == state->optimizer->step &&
                   optimizer->averaged == state->optimizer->averaged);
-    g_assert_cmpstr(head.options, ==, there->options);
-    g_assert_cmpstr(head.corpus_id, ==, there->corpus_id);
-    g_assert_true(head.model.kind == there->model.kind && head.model.loss == there->model.loss &&
-                  head.model.latent == there->model.latent);
-    g_assert_true(head.model.window == there->model.window && head.model.tracks == there->model.tracks);
-    g_assert_true(head.model.planes == there->model.planes && head.model.pitches == there->model.pitches);
-    g_assert_true(head.model.n_hidden == there->model.n_hidden &&
-                  head.model.hidden[0] == there->model.hidden[0]);
-    g_assert_true(head.grid.steps_per_beat == there->grid.steps_per_beat &&
-                  head.grid.pitch_low == there->grid.pitch_low);
-    g_assert_true(head.grid.pitches == there->grid.pitches &&
-                  head.grid.fold_octaves == there->grid.fold_octaves);
-    g_assert_true(head.grid.sustain_pedal == there->grid.sustain_pedal &&
-                  head.grid.n_tracks == there->grid.n_tracks);
-    g_assert_true(head.grid.roles[0] == there->grid.roles[0] && head.grid.roles[1] == there->grid.roles[1]);
-    g_assert_true(head.meter.numerator == there->meter.numerator &&
-                  head.meter.denominator == there->meter.denominator);
-    g_assert_true(head.tempo_bpm == there->tempo_bpm && head.best == there->best &&
-                  head.seconds == there->seconds);
-    g_assert_cmpint(memcmp(&head.so_far, &there->so_far, sizeof head.so_far), ==, 0);
-    g_assert_true(head.seed == there->seed);
-    g_assert_cmpint(head.epoch, ==, there->epoch);
-    g_assert_cmpint(head.step, ==, there->step);
-    g_assert_cmpint(head.epoch_step, ==, there->epoch_step);
-    g_assert_cmpint(head.batch, ==, there->batch);
-    g_assert_cmpint(head.best_epoch, ==, there->best_epoch);
+    g_assert_cmpstr(checkpoint.options, ==, there->options);
+    g_assert_cmpstr(checkpoint.corpus_id, ==, there->corpus_id);
+    g_assert_true(checkpoint.model.kind == there->model.kind && checkpoint.model.loss == there->model.loss &&
+                  checkpoint.model.latent == there->model.latent);
+    g_assert_true(checkpoint.model.window == there->model.window &&
+                  checkpoint.model.tracks == there->model.tracks);
+    g_assert_true(checkpoint.model.planes == there->model.planes &&
+                  checkpoint.model.pitches == there->model.pitches);
+    g_assert_true(checkpoint.model.n_hidden == there->model.n_hidden &&
+                  checkpoint.model.hidden[0] == there->model.hidden[0]);
+    g_assert_true(checkpoint.grid.steps_per_beat == there->grid.steps_per_beat &&
+                  checkpoint.grid.pitch_low == there->grid.pitch_low);
+    g_assert_true(checkpoint.grid.pitches == there->grid.pitches &&
+                  checkpoint.grid.fold_octaves == there->grid.fold_octaves);
+    g_assert_true(checkpoint.grid.sustain_pedal == there->grid.sustain_pedal &&
+                  checkpoint.grid.n_tracks == there->grid.n_tracks);
+    g_assert_true(checkpoint.grid.roles[0] == there->grid.roles[0] &&
+                  checkpoint.grid.roles[1] == there->grid.roles[1]);
+    g_assert_true(checkpoint.meter.numerator == there->meter.numerator &&
+                  checkpoint.meter.denominator == there->meter.denominator);
+    g_assert_true(checkpoint.tempo_bpm == there->tempo_bpm && checkpoint.best == there->best &&
+                  checkpoint.seconds == there->seconds);
+    g_assert_cmpint(memcmp(&checkpoint.so_far, &there->so_far, sizeof checkpoint.so_far), ==, 0);
+    g_assert_true(checkpoint.seed == there->seed);
+    g_assert_cmpint(checkpoint.epoch, ==, there->epoch);
+    g_assert_cmpint(checkpoint.step, ==, there->step);
+    g_assert_cmpint(checkpoint.epoch_step, ==, there->epoch_step);
+    g_assert_cmpint(checkpoint.batch, ==, there->batch);
+    g_assert_cmpint(checkpoint.best_epoch, ==, there->best_epoch);
     return TRUE;
 }
 
@@ -215,16 +218,16 @@ static void test_layout(void) {
 static void test_version_1(void) {
     g_autofree char *path = g_test_build_filename(G_TEST_DIST, "golden", "checkpoint-v1.h5", NULL);
     g_auto(state_t) state;
-    g_auto(checkpoint_t) head = {0};
+    g_auto(checkpoint_t) checkpoint = {0};
     g_autoptr(GError) error = NULL;
     state_init(&state, &small, 4);
-    g_assert_true(checkpoint_read_head(path, &head, &error));
-    g_assert_true(head.model.kind == MODEL_DENSE && head.model.window == 4 && head.model.hidden[1] == 5 &&
-                  head.model.latent == 3);
-    g_assert_true(head.step == 77 && head.so_far.nll == 1.0 / 3 && head.so_far.windows == 320 &&
-                  head.so_far.frames == 0);
+    g_assert_true(checkpoint_read(path, &checkpoint, &error));
+    g_assert_true(checkpoint.model.kind == MODEL_DENSE && checkpoint.model.window == 4 &&
+                  checkpoint.model.hidden[1] == 5 && checkpoint.model.latent == 3);
+    g_assert_true(checkpoint.step == 77 && checkpoint.so_far.nll == 1.0 / 3 &&
+                  checkpoint.so_far.windows == 320 && checkpoint.so_far.frames == 0);
     const size_t n = model_size(state.model);
-    g_autoptr(model_t) model = model_new(&head.model, 1, 0, &error);
+    g_autoptr(model_t) model = model_new(&checkpoint.model, 1, 0, &error);
     g_autoptr(optimizer_t) optimizer = optimizer_new(&(optimizer_config_t){.average = 0.9}, n);
     g_assert_true(checkpoint_read_state(path, model, optimizer, &error));
     g_assert_true(optimizer->step == 3 && optimizer->averaged == 0);
@@ -321,8 +324,8 @@ static void set_attribute(const char *path, const char *name, hid_t type, const 
 
 static void assert_refused(const char *path, int code, const char *words) {
     g_autoptr(GError) error = NULL;
-    g_auto(checkpoint_t) head = {0};
-    g_assert_false(checkpoint_read_head(path, &head, &error));
+    g_auto(checkpoint_t) checkpoint = {0};
+    g_assert_false(checkpoint_read(path, &checkpoint, &error));
     g_assert_error(error, CHECKPOINT_ERROR, code);
     g_assert_nonnull(strstr(error->message, words));
     g_assert_true(g_str_has_prefix(error->message, path));
@@ -350,11 +353,11 @@ static void test_foreign(void) {
     H5Tclose(text);
     assert_refused(path, CHECKPOINT_ERROR_FORMAT, "mpianist-shard");
     /* Right checksum, values that cannot be. */
-    state.head.grid.pitch_low = 127;
+    state.checkpoint.grid.pitch_low = 127;
     write_state(path, &state);
     assert_refused(path, CHECKPOINT_ERROR_FORMAT, "'pitch_low'");
-    state.head.grid.pitch_low = 36;
-    state.head.tempo_bpm = NAN;
+    state.checkpoint.grid.pitch_low = 36;
+    state.checkpoint.tempo_bpm = NAN;
     write_state(path, &state);
     assert_refused(path, CHECKPOINT_ERROR_FORMAT, "'tempo_bpm'");
     remove_folder(folder);
@@ -427,7 +430,7 @@ static void test_disk_full(void) {
     g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &old), ==, 0);
     low = (struct rlimit){.rlim_cur = 2000, .rlim_max = old.rlim_max};
     g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &low), ==, 0);
-    gboolean written = checkpoint_write(path, &changed.head, changed.model, changed.optimizer, &error);
+    gboolean written = checkpoint_write(path, &changed.checkpoint, changed.model, changed.optimizer, &error);
     setrlimit(RLIMIT_FSIZE, &old);
     g_assert_false(written);
     g_assert_true(g_str_has_prefix(error->message, path));
@@ -435,7 +438,7 @@ static void test_disk_full(void) {
     g_assert_false(g_file_test(temporary, G_FILE_TEST_EXISTS));
     g_clear_error(&error);
     g_assert_true(equals(path, &state, &error));
-    g_assert_false(checkpoint_write("/nonexistent/checkpoint-00000001.h5", &state.head, state.model,
+    g_assert_false(checkpoint_write("/nonexistent/checkpoint-00000001.h5", &state.checkpoint, state.model,
                                     state.optimizer, &error));
     g_assert_nonnull(strstr(error->message, g_strerror(ENOENT)));
     remove_folder(folder);

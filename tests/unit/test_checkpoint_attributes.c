@@ -51,13 +51,13 @@ static void write_checkpoint(const char *path, const model_config_t *config, uin
                          .pitches = 13,
                          .n_tracks = 2,
                          .roles = {ROLE_MELODY, ROLE_BASS}};
-    checkpoint_t head = {.model = *config,
-                         .grid = grid,
-                         .options = (char *)"[model]\n",
-                         .tempo_bpm = 101.3,
-                         .meter = {0, 6, 8},
-                         .best = INFINITY,
-                         .seed = seed};
+    checkpoint_t checkpoint = {.model = *config,
+                               .grid = grid,
+                               .options = (char *)"[model]\n",
+                               .tempo_bpm = 101.3,
+                               .meter = {0, 6, 8},
+                               .best = INFINITY,
+                               .seed = seed};
     g_autoptr(model_t) model = model_new(config, 1, 1, &error);
     const optimizer_config_t adam = {
         .beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .average = average ? 0.9 : 0};
@@ -68,7 +68,7 @@ static void write_checkpoint(const char *path, const model_config_t *config, uin
         rng_normal(&rng, model_gradient(model), model_size(model));
         optimizer_step(optimizer, model, 0.001);
     }
-    g_assert_true(checkpoint_write(path, &head, model, optimizer, &error));
+    g_assert_true(checkpoint_write(path, &checkpoint, model, optimizer, &error));
 }
 
 static run_t make_run(const model_config_t *config, gboolean average) {

@@ -29,20 +29,20 @@ static void write_checkpoint(const char *path) {
     const model_config_t config = {
         .window = 3, .tracks = 1, .planes = 1, .pitches = 12, .hidden = {9}, .n_hidden = 1, .latent = 3};
     g_autoptr(GError) error = NULL;
-    checkpoint_t head = {.model = config,
-                         .grid = grid_default(),
-                         .options = (char *)"",
-                         .tempo_bpm = 120,
-                         .meter = {0, 4, 4},
-                         .best = INFINITY};
-    head.grid.pitches = 12;
+    checkpoint_t checkpoint = {.model = config,
+                               .grid = grid_default(),
+                               .options = (char *)"",
+                               .tempo_bpm = 120,
+                               .meter = {0, 4, 4},
+                               .best = INFINITY};
+    checkpoint.grid.pitches = 12;
     g_autoptr(model_t) model = model_new(&config, 1, 0, &error);
     g_assert_no_error(error);
     model_init(model, 1);
     g_autoptr(optimizer_t) optimizer =
         optimizer_new(&(optimizer_config_t){.epsilon = 1e-8, .average = 0.9}, model_size(model));
     optimizer_step(optimizer, model, 0.001);
-    checkpoint_write(path, &head, model, optimizer, &error);
+    checkpoint_write(path, &checkpoint, model, optimizer, &error);
     g_assert_no_error(error);
 }
 

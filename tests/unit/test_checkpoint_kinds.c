@@ -16,7 +16,7 @@ static const model_config_t small = {.kind = MODEL_DENSE,
                                      .loss = LOSS_BCE};
 
 typedef struct {
-    checkpoint_t head;
+    checkpoint_t checkpoint;
     model_t *model;
     optimizer_t *optimizer;
 } state_t;
@@ -29,12 +29,12 @@ static void state_init(state_t *state, const model_config_t *config, uint64_t se
                          .pitches = 13,
                          .n_tracks = 2,
                          .roles = {ROLE_MELODY, ROLE_BASS}};
-    state->head = (checkpoint_t){.model = *config,
-                                 .grid = grid,
-                                 .options = g_strdup(""),
-                                 .tempo_bpm = 120,
-                                 .meter = {0, 4, 4},
-                                 .best = INFINITY};
+    state->checkpoint = (checkpoint_t){.model = *config,
+                                       .grid = grid,
+                                       .options = g_strdup(""),
+                                       .tempo_bpm = 120,
+                                       .meter = {0, 4, 4},
+                                       .best = INFINITY};
     state->model = model_new(config, 2, 64, &error);
     g_assert_no_error(error);
     model_init(state->model, seed);
@@ -49,7 +49,7 @@ static void state_init(state_t *state, const model_config_t *config, uint64_t se
 }
 
 static void state_clear(state_t *state) {
-    checkpoint_clear(&state->head);
+    checkpoint_clear(&state->checkpoint);
     model_free(state->model);
     optimizer_free(state->optimizer);
 }
@@ -57,7 +57,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(state_t, state_clear)
 
 static void write_state(const char *path, state_t *state) {
     g_autoptr(GError) error = NULL;
-    checkpoint_write(path, &state->head, state->model, state->optimizer, &error);
+    checkpoint_write(path, &state->checkpoint, state->model, state->optimizer, &error);
     g_assert_no_error(error);
 }
 
@@ -140,15 +140,15 @@ static void test_sequence_head(void) {
     g_auto(state_t) state;
     state_init(&state, &small, 1);
     for (size_t latent = 0; latent < 7; latent += 6) {
-        g_auto(checkpoint_t) head = {0};
+        g_auto(checkpoint_t) checkpoint = {0};
         g_autoptr(GError) error = NULL;
-        state.head.model = sequence;
-        state.head.model.latent = latent;
+        state.checkpoint.model = sequence;
+        state.checkpoint.model.latent = latent;
         write_state(path, &state);
-        g_assert_true(checkpoint_read_head(path, &head, &error));
-        const sequence_sizes_t *s = &head.model.sequence;
-        g_assert_true(head.model.kind == MODEL_SEQUENCE && head.model.latent == latent &&
-                      head.model.planes == 2 && head.model.n_hidden == 0);
+        g_assert_true(checkpoint_read(path, &checkpoint, &error));
+        const sequence_sizes_t *s = &checkpoint.model.sequence;
+        g_assert_true(checkpoint.model.kind == MODEL_SEQUENCE && checkpoint.model.latent == latent &&
+                      checkpoint.model.planes == 2 && checkpoint.model.n_hidden == 0);
         g_assert_true(s->segment == 8 && s->state == 10 && s->encoder == 11 && s->sketch == 12 &&
                       s->nade == 13 && s->tied == 14);
         g_assert_true(s->posterior_hidden == 15 && s->prior_hidden == 16 && s->sketch_hidden == 17);
@@ -157,11 +157,11 @@ static void test_sequence_head(void) {
         g_assert_true(s->n_profiles == 2 && s->profiles[0] == 5 && s->profiles[1] == 40);
         g_assert_true(s->order[0] == 1 && s->order[1] == 0); /* melody, bass: the bass first */
     }
-    state.head.model.sequence.tied = 0;
+    state.checkpoint.model.sequence.tied = 0;
     write_state(path, &state);
     g_auto(checkpoint_t) wrong = {0};
     g_autoptr(GError) refusal = NULL;
-    g_assert_false(checkpoint_read_head(path, &wrong, &refusal));
+    g_assert_false(checkpoint_read(path, &wrong, &refusal));
     g_assert_error(refusal, CHECKPOINT_ERROR, CHECKPOINT_ERROR_FORMAT);
     g_assert_nonnull(strstr(refusal->message, "'tied'"));
     remove_folder(folder);
@@ -178,11 +178,11 @@ static void test_sequence(void) {
     config.sequence.order[0] = 1;
     state_init(&state, &config, 3);
     write_state(path, &state);
-    g_auto(checkpoint_t) head = {0};
-    g_assert_true(checkpoint_read_head(path, &head, &error));
-    g_assert_cmpint(memcmp(&head.model.sequence, &config.sequence, sizeof config.sequence), ==, 0);
+    g_auto(checkpoint_t) checkpoint = {0};
+    g_assert_true(checkpoint_read(path, &checkpoint, &error));
+    g_assert_cmpint(memcmp(&checkpoint.model.sequence, &config.sequence, sizeof config.sequence), ==, 0);
     const size_t n = model_size(state.model);
-    g_autoptr(model_t) model = model_new(&head.model, 1, 1, &error);
+    g_autoptr(model_t) model = model_new(&checkpoint.model, 1, 1, &error);
     g_assert_no_error(error);
     g_autoptr(optimizer_t) optimizer = optimizer_new(&(optimizer_config_t){.average = 0.9}, n);
     g_assert_true(checkpoint_read_state(path, model, optimizer, &error));
@@ -245,13 +245,13 @@ static void test_sequence(void) {
 /* A sequence model of tests/helpers/make_checkpoint.c, written by an older version. */
 static void check_older(const char *name) {
     g_autofree char *path = g_test_build_filename(G_TEST_DIST, "golden", name, NULL);
-    g_auto(checkpoint_t) head = {0};
+    g_auto(checkpoint_t) checkpoint = {0};
     g_autoptr(GError) error = NULL;
-    g_assert_true(checkpoint_read_head(path, &head, &error));
-    const sequence_sizes_t *s = &head.model.sequence;
+    g_assert_true(checkpoint_read(path, &checkpoint, &error));
+    const sequence_sizes_t *s = &checkpoint.model.sequence;
     g_assert_true(s->n_lags == 3 && s->lags[0] == 1 && s->lags[1] == 2 && s->lags[2] == 4 &&
                   s->n_profiles == 0);
-    g_autoptr(model_t) model = model_new(&head.model, 1, 1, &error);
+    g_autoptr(model_t) model = model_new(&checkpoint.model, 1, 1, &error);
     g_assert_true(checkpoint_read_weights(path, model, &error));
     g_assert_no_error(error);
 }

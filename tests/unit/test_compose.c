@@ -87,10 +87,10 @@ static void test_canonical(void) {
         const compose_piece_t piece = draw_of(1, 1, 45);
         g_autoptr(roll_t) roll = compose_piece(compose, &piece);
         g_autoptr(timeline_t) timeline =
-            timeline_new(model->head.grid.steps_per_beat, 90, (meter_t){0, 4, 4});
-        g_autoptr(song_t) song = roll_to_song(roll, &model->head.grid, timeline);
+            timeline_new(model->checkpoint.grid.steps_per_beat, 90, (meter_t){0, 4, 4});
+        g_autoptr(song_t) song = roll_to_song(roll, &model->checkpoint.grid, timeline);
         roll_counts_t counts;
-        g_autoptr(roll_t) back = roll_from_song(song, &model->head.grid, NULL, &counts, NULL);
+        g_autoptr(roll_t) back = roll_from_song(song, &model->checkpoint.grid, NULL, &counts, NULL);
         g_assert_nonnull(back);
         g_assert_cmpuint(back->frames, ==, roll->frames);
         g_assert_true(same_frames(roll, back, roll->frames));
@@ -225,7 +225,7 @@ static void test_part(void) {
     g_autoptr(sample_model_t) model = make_model("--tracks merged --planes 1 --bias -3");
     g_autoptr(compose_t) compose = make_compose(model);
     g_autoptr(stream_t) stream = stream_new(model->model, 1, NULL);
-    const size_t Z = model->head.model.latent;
+    const size_t Z = model->checkpoint.model.latent;
     g_assert_cmpuint(Z, <=, MAX_Z);
     const compose_piece_t first = draw_of(5, 1, GIVEN);
     g_autoptr(roll_t) song = compose_piece(compose, &first);
@@ -262,7 +262,7 @@ static void test_numbers(void) {
     g_autoptr(sample_model_t) model = make_model("--tracks merged --planes 1");
     g_autoptr(compose_t) compose = make_compose(model);
     g_autoptr(stream_t) stream = stream_new(model->model, 1, NULL);
-    const size_t Z = model->head.model.latent;
+    const size_t Z = model->checkpoint.model.latent;
     g_assert_cmpuint(Z, <=, MAX_Z);
     compose_piece_t piece = draw_of(5, 7, FRAMES);
     piece.temperature = 0.9;
@@ -295,7 +295,7 @@ static void test_encode(void) {
     enum { FRAMES = 5 * S - 3 };
     g_autoptr(sample_model_t) model = make_model("--tracks melody,bass --planes 2");
     g_autoptr(compose_t) compose = make_compose(model);
-    const size_t Z = model->head.model.latent;
+    const size_t Z = model->checkpoint.model.latent;
     const compose_piece_t piece = draw_of(5, 1, FRAMES);
     g_autoptr(roll_t) song = compose_piece(compose, &piece),
                       padded = roll_new(5 * S, song->tracks, song->pitches);
@@ -315,7 +315,7 @@ static void test_latents(void) {
     enum { FRAMES = 5 * S };
     g_autoptr(sample_model_t) model = make_model("--tracks merged --planes 1");
     g_autoptr(compose_t) compose = make_compose(model);
-    const size_t Z = model->head.model.latent;
+    const size_t Z = model->checkpoint.model.latent;
     const compose_piece_t prior = draw_of(5, 1, FRAMES);
     g_autoptr(roll_t) song = compose_piece(compose, &prior);
     g_autofree real_t *mu = compose_encode(compose, song, 0, FRAMES);

@@ -266,11 +266,11 @@ static void test_hop(void) {
                  {7, {0, 4, 4}, 3},    {2, {0, 4, 4}, 1},   {1, {0, 4, 4}, 1}};
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         sample_model_t model = {
-            .head = {.grid = grid_default(), .model = {.window = (size_t)cases[i].window}}};
+            .checkpoint = {.grid = grid_default(), .model = {.window = (size_t)cases[i].window}}};
         g_assert_cmpuint(sample_hop(&model, cases[i].meter), ==, cases[i].hop);
         for (size_t frames = 1; frames < 400; frames++) { /* just enough windows */
             const size_t n = sample_overlapped_count(&model, cases[i].hop, frames),
-                         T = model.head.model.window;
+                         T = model.checkpoint.model.window;
             g_assert_cmpuint((n - 1) * cases[i].hop + T, >=, frames);
             g_assert_true(n == 1 || (n - 2) * cases[i].hop + T < frames);
         }
@@ -321,8 +321,8 @@ static void test_round_trip(void) {
     for (size_t m = 0; m < G_N_ELEMENTS(models); m++)
         for (int draw = 0; draw <= 1; draw++) {
             g_autoptr(sample_model_t) model = make_model(models[m]);
-            const grid_t *grid = &model->head.grid;
-            const size_t Z = model->head.model.latent, frames = 3 * model->head.model.window - 5;
+            const grid_t *grid = &model->checkpoint.grid;
+            const size_t Z = model->checkpoint.model.latent, frames = 3 * model->checkpoint.model.window - 5;
             g_autofree real_t *z = g_new(real_t, 3 * Z);
             latent_path(2, m, 1, 0.2, z, 3, Z);
             const sample_rule_t rule = {.threshold = 0.4, .draw = draw, .seed = 6, .index = 1};

@@ -1,7 +1,7 @@
-/* checkpoint: owns the checkpoint format, both ways. The head is a flat record of named attributes under one
- * SHA-256, the weights and moments are matrices under HDF5's checksums, so a flipped byte is noticed wherever
- * it falls. Refuses other formats, later versions and other shapes. Which files of a run folder stay, and
- * what its links point at, is in checkpoint_folder.c; the vectors of attributes are in
+/* checkpoint: owns the checkpoint format, both ways. checkpoint_t is a flat record of named attributes under
+ * one SHA-256, the weights and moments are matrices under HDF5's checksums, so a flipped byte is noticed
+ * wherever it falls. Refuses other formats, later versions and other shapes. Which files of a run folder
+ * stay, and what its links point at, is in checkpoint_folder.c; the vectors of attributes are in
  * checkpoint_attributes.c. */
 #include "trainer/checkpoint/checkpoint_file.h"
 
@@ -199,8 +199,9 @@ static char *profiles_text(const model_config_t *model) {
                : sizes_text(sizes->profiles, sizes->n_profiles);
 }
 
-static void record_from_head(record_t *record, const checkpoint_t *head, const optimizer_t *optimizer) {
-    const model_config_t *model = &head->model;
+static void record_from_checkpoint(record_t *record, const checkpoint_t *checkpoint,
+                                   const optimizer_t *optimizer) {
+    const model_config_t *model = &checkpoint->model;
     const sequence_sizes_t *sizes = &model->sequence;
     *record = (record_t){
         .model = g_strdup(model_kind_name(model->kind)),
@@ -208,36 +209,36 @@ static void record_from_head(record_t *record, const checkpoint_t *head, const o
         .hidden = sizes_text(model->hidden, model->n_hidden),
         .lags = sizes_text(sizes->lags, sizes->n_lags),
         .profiles = profiles_text(model),
-        .roles = grid_tracks_string(&head->grid),
-        .meter = g_strdup_printf("%d/%d", head->meter.numerator, head->meter.denominator),
-        .options = g_strdup(head->options ? head->options : ""),
-        .corpus_id = g_strdup(head->corpus_id),
+        .roles = grid_tracks_string(&checkpoint->grid),
+        .meter = g_strdup_printf("%d/%d", checkpoint->meter.numerator, checkpoint->meter.denominator),
+        .options = g_strdup(checkpoint->options ? checkpoint->options : ""),
+        .corpus_id = g_strdup(checkpoint->corpus_id),
         .window = (int64_t)model->window,
         .tracks = (int64_t)model->tracks,
         .planes = (int64_t)model->planes,
         .pitches = (int64_t)model->pitches,
         .latent = (int64_t)model->latent,
-        .steps_per_beat = head->grid.steps_per_beat,
-        .pitch_low = head->grid.pitch_low,
-        .fold_octaves = head->grid.fold_octaves,
-        .sustain_pedal = head->grid.sustain_pedal,
-        .seed = (int64_t)head->seed,
-        .epoch = head->epoch,
-        .step = head->step,
-        .epoch_step = head->epoch_step,
-        .batch = head->batch,
-        .epoch_windows = (int64_t)head->so_far.windows,
-        .best_epoch = head->best_epoch,
+        .steps_per_beat = checkpoint->grid.steps_per_beat,
+        .pitch_low = checkpoint->grid.pitch_low,
+        .fold_octaves = checkpoint->grid.fold_octaves,
+        .sustain_pedal = checkpoint->grid.sustain_pedal,
+        .seed = (int64_t)checkpoint->seed,
+        .epoch = checkpoint->epoch,
+        .step = checkpoint->step,
+        .epoch_step = checkpoint->epoch_step,
+        .batch = checkpoint->batch,
+        .epoch_windows = (int64_t)checkpoint->so_far.windows,
+        .best_epoch = checkpoint->best_epoch,
         .adam_step = optimizer->step,
         .averaged = optimizer->averaged,
-        .tempo_bpm = head->tempo_bpm,
-        .epoch_nll = head->so_far.nll,
-        .epoch_kl = head->so_far.kl,
-        .epoch_frames = head->so_far.frames,
-        .epoch_segments = head->so_far.segments,
-        .epoch_auxiliary = head->so_far.auxiliary,
-        .best = head->best,
-        .seconds = head->seconds,
+        .tempo_bpm = checkpoint->tempo_bpm,
+        .epoch_nll = checkpoint->so_far.nll,
+        .epoch_kl = checkpoint->so_far.kl,
+        .epoch_frames = checkpoint->so_far.frames,
+        .epoch_segments = checkpoint->so_far.segments,
+        .epoch_auxiliary = checkpoint->so_far.auxiliary,
+        .best = checkpoint->best,
+        .seconds = checkpoint->seconds,
         .segment = (int64_t)sizes->segment,
         .state = (int64_t)sizes->state,
         .encoder = (int64_t)sizes->encoder,
@@ -299,26 +300,26 @@ static const char *sizes_from_record(model_config_t *model, const record_t *reco
     return sizes_parse_hidden(record->hidden, model->hidden, &model->n_hidden) ? NULL : "hidden";
 }
 
-/* The checked record as a head. Takes record->options. Returns NULL, or the name of the attribute whose value
- * cannot be. */
-static const char *head_from_record(checkpoint_t *head, record_t *record) {
+/* The record as checkpoint_t, checked. Takes record->options. Returns NULL, or the name of the attribute
+ * whose value cannot be. */
+static const char *checkpoint_from_record(checkpoint_t *checkpoint, record_t *record) {
     const int kind = name_index(record->model, kind_name, MODEL_KINDS),
               loss = name_index(record->loss, loss_name, G_N_ELEMENTS(loss_names));
     unsigned numerator = 0, denominator = 0;
     if (kind < 0) return "model";
     if (loss < 0) return "loss";
-    head->model.kind = (model_kind_t)kind;
-    head->model.loss = (loss_t)loss;
-    const char *wrong_size = sizes_from_record(&head->model, record);
+    checkpoint->model.kind = (model_kind_t)kind;
+    checkpoint->model.loss = (loss_t)loss;
+    const char *wrong_size = sizes_from_record(&checkpoint->model, record);
     if (wrong_size) return wrong_size;
     if (!in_range(record->planes, 1, ROLL_PLANES)) return "planes";
     if (!in_range(record->pitches, 1, 128)) return "pitches";
     if (!in_range(record->pitch_low, 0, 128 - record->pitches)) return "pitch_low";
     if (!in_range(record->steps_per_beat, 1, 96)) return "steps_per_beat";
-    if (!grid_set_tracks(&head->grid, record->roles, NULL)) return "roles";
-    if (record->tracks != head->grid.n_tracks) return "tracks";
-    if (kind == MODEL_SEQUENCE) model_order_tracks(&head->model, &head->grid);
-    if (strlen(record->corpus_id) >= sizeof head->corpus_id) return "corpus_id";
+    if (!grid_set_tracks(&checkpoint->grid, record->roles, NULL)) return "roles";
+    if (record->tracks != checkpoint->grid.n_tracks) return "tracks";
+    if (kind == MODEL_SEQUENCE) model_order_tracks(&checkpoint->model, &checkpoint->grid);
+    if (strlen(record->corpus_id) >= sizeof checkpoint->corpus_id) return "corpus_id";
     if (!isfinite(record->tempo_bpm) || record->tempo_bpm <= 0) return "tempo_bpm";
     if (sscanf(record->meter, "%3u/%3u", &numerator, &denominator) != 2 || !in_range(numerator, 1, 255) ||
         !in_range(denominator, 1, 255))
@@ -328,32 +329,32 @@ static const char *head_from_record(checkpoint_t *head, record_t *record) {
     if (record->epoch_step < 0) return "epoch_step";
     if (record->adam_step < 0) return "adam_step";
     if (record->averaged < 0) return "averaged";
-    head->model.tracks = (size_t)record->tracks;
-    head->model.planes = (size_t)record->planes;
-    head->model.pitches = (size_t)record->pitches;
-    head->grid.steps_per_beat = (int)record->steps_per_beat;
-    head->grid.pitch_low = (int)record->pitch_low;
-    head->grid.pitches = (int)record->pitches;
-    head->grid.fold_octaves = record->fold_octaves != 0;
-    head->grid.sustain_pedal = record->sustain_pedal != 0;
-    head->options = g_steal_pointer(&record->options);
-    g_strlcpy(head->corpus_id, record->corpus_id, sizeof head->corpus_id);
-    head->tempo_bpm = record->tempo_bpm;
-    head->meter = (meter_t){.numerator = (uint8_t)numerator, .denominator = (uint8_t)denominator};
-    head->seed = (uint64_t)record->seed;
-    head->epoch = record->epoch;
-    head->step = record->step;
-    head->epoch_step = record->epoch_step;
-    head->batch = record->batch;
-    head->so_far = (training_sums_t){.windows = (double)record->epoch_windows,
-                                     .frames = record->epoch_frames,
-                                     .segments = record->epoch_segments,
-                                     .nll = record->epoch_nll,
-                                     .kl = record->epoch_kl,
-                                     .auxiliary = record->epoch_auxiliary};
-    head->best = record->best;
-    head->best_epoch = record->best_epoch;
-    head->seconds = record->seconds;
+    checkpoint->model.tracks = (size_t)record->tracks;
+    checkpoint->model.planes = (size_t)record->planes;
+    checkpoint->model.pitches = (size_t)record->pitches;
+    checkpoint->grid.steps_per_beat = (int)record->steps_per_beat;
+    checkpoint->grid.pitch_low = (int)record->pitch_low;
+    checkpoint->grid.pitches = (int)record->pitches;
+    checkpoint->grid.fold_octaves = record->fold_octaves != 0;
+    checkpoint->grid.sustain_pedal = record->sustain_pedal != 0;
+    checkpoint->options = g_steal_pointer(&record->options);
+    g_strlcpy(checkpoint->corpus_id, record->corpus_id, sizeof checkpoint->corpus_id);
+    checkpoint->tempo_bpm = record->tempo_bpm;
+    checkpoint->meter = (meter_t){.numerator = (uint8_t)numerator, .denominator = (uint8_t)denominator};
+    checkpoint->seed = (uint64_t)record->seed;
+    checkpoint->epoch = record->epoch;
+    checkpoint->step = record->step;
+    checkpoint->epoch_step = record->epoch_step;
+    checkpoint->batch = record->batch;
+    checkpoint->so_far = (training_sums_t){.windows = (double)record->epoch_windows,
+                                           .frames = record->epoch_frames,
+                                           .segments = record->epoch_segments,
+                                           .nll = record->epoch_nll,
+                                           .kl = record->epoch_kl,
+                                           .auxiliary = record->epoch_auxiliary};
+    checkpoint->best = record->best;
+    checkpoint->best_epoch = record->best_epoch;
+    checkpoint->seconds = record->seconds;
     return NULL;
 }
 
@@ -381,12 +382,12 @@ h5_file_t *checkpoint_file_open(const char *path, GError **error) {
 }
 
 /* optimizer: gets its counts of steps where not NULL. averaged: steps in the file's average. */
-static gboolean read_head(h5_file_t *file, checkpoint_t *head, optimizer_t *optimizer, int64_t *averaged,
-                          GError **error) {
+static gboolean read_record(h5_file_t *file, checkpoint_t *checkpoint, optimizer_t *optimizer,
+                            int64_t *averaged, GError **error) {
     g_auto(record_t) record = {0};
-    *head = (checkpoint_t){0};
+    *checkpoint = (checkpoint_t){0};
     if (!record_read(file, &record, error)) return FALSE;
-    const char *wrong = head_from_record(head, &record);
+    const char *wrong = checkpoint_from_record(checkpoint, &record);
     if (wrong) {
         g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_FORMAT,
                     "%s: cannot read checkpoint: the value of attribute '%s' makes no sense; write it anew",
@@ -398,11 +399,11 @@ static gboolean read_head(h5_file_t *file, checkpoint_t *head, optimizer_t *opti
     return TRUE;
 }
 
-gboolean checkpoint_read_head(const char *path, checkpoint_t *head, GError **error) {
+gboolean checkpoint_read(const char *path, checkpoint_t *checkpoint, GError **error) {
     int64_t averaged;
-    *head = (checkpoint_t){0};
+    *checkpoint = (checkpoint_t){0};
     g_autoptr(h5_file_t) file = checkpoint_file_open(path, error);
-    return file && read_head(file, head, NULL, &averaged, error);
+    return file && read_record(file, checkpoint, NULL, &averaged, error);
 }
 
 /* Writes or reads every matrix of a block. */
@@ -420,10 +421,10 @@ static gboolean transfer_block(h5_file_t *file, gboolean write, const char *grou
     return TRUE;
 }
 
-h5_file_t *checkpoint_file_create(const char *path, const checkpoint_t *head, model_t *model,
+h5_file_t *checkpoint_file_create(const char *path, const checkpoint_t *checkpoint, model_t *model,
                                   const optimizer_t *optimizer, GError **error) {
     g_auto(record_t) record;
-    record_from_head(&record, head, optimizer);
+    record_from_checkpoint(&record, checkpoint, optimizer);
     g_autoptr(h5_file_t) file = h5_file_create(path, error);
     if (!file || !h5_write_string(file, "/", "format", CHECKPOINT_FORMAT, error) ||
         !h5_write_int(file, "/", "version", CHECKPOINT_VERSION, error) ||
@@ -438,9 +439,9 @@ h5_file_t *checkpoint_file_create(const char *path, const checkpoint_t *head, mo
     return g_steal_pointer(&file);
 }
 
-gboolean checkpoint_write(const char *path, const checkpoint_t *head, model_t *model,
+gboolean checkpoint_write(const char *path, const checkpoint_t *checkpoint, model_t *model,
                           const optimizer_t *optimizer, GError **error) {
-    h5_file_t *file = checkpoint_file_create(path, head, model, optimizer, error);
+    h5_file_t *file = checkpoint_file_create(path, checkpoint, model, optimizer, error);
     return file && h5_file_commit(file, error);
 }
 
@@ -494,13 +495,13 @@ static gboolean check_shape(const char *path, const model_config_t *there, const
     return TRUE;
 }
 
-/* Opens a checkpoint of a model of the same shape; the rest as read_head(). NULL with error set. */
+/* Opens a checkpoint of a model of the same shape; the rest as read_record(). NULL with error set. */
 static h5_file_t *open_state(const char *path, const model_t *model, optimizer_t *optimizer,
                              int64_t *averaged, GError **error) {
-    g_auto(checkpoint_t) head = {0};
+    g_auto(checkpoint_t) checkpoint = {0};
     g_autoptr(h5_file_t) file = checkpoint_file_open(path, error);
-    if (!file || !read_head(file, &head, optimizer, averaged, error) ||
-        !check_shape(path, &head.model, model_config(model), error))
+    if (!file || !read_record(file, &checkpoint, optimizer, averaged, error) ||
+        !check_shape(path, &checkpoint.model, model_config(model), error))
         return NULL;
     return g_steal_pointer(&file);
 }

@@ -62,15 +62,15 @@ typedef enum {
 
 /* Writes atomically (h5_file_commit). FALSE with error set: file, cause; the file that stood there is
  * untouched. Rank 0 only. */
-gboolean checkpoint_write(const char *path, const checkpoint_t *head, model_t *model,
+gboolean checkpoint_write(const char *path, const checkpoint_t *checkpoint, model_t *model,
                           const optimizer_t *optimizer, GError **error);
-/* The head alone, into an empty one (owner: caller, checkpoint_clear()). FALSE with error set:
- * CHECKPOINT_ERROR_FORMAT for another format, a later version or a value that cannot be,
+/* Everything but the weights, into an empty checkpoint (owner: caller, checkpoint_clear()). FALSE with error
+ * set: CHECKPOINT_ERROR_FORMAT for another format, a later version or a value that cannot be,
  * CHECKPOINT_ERROR_READ or an H5_ERROR for a damaged or missing file. */
-gboolean checkpoint_read_head(const char *path, checkpoint_t *head, GError **error);
+gboolean checkpoint_read(const char *path, checkpoint_t *checkpoint, GError **error);
 /* To go on training: weights and optimizer state, into a model of the same shape. An average that the
  * optimizer keeps and the file has not begins anew; one that it does not keep is passed over. FALSE with
- * CHECKPOINT_ERROR_SHAPE, naming what differs with both values, or as checkpoint_read_head(): model and
+ * CHECKPOINT_ERROR_SHAPE, naming what differs with both values, or as checkpoint_read(): model and
  * optimizer are then part read. */
 gboolean checkpoint_read_state(const char *path, model_t *model, optimizer_t *optimizer, GError **error);
 /* To evaluate and sample: the weights' average where the file has one, else the weights. Errors as before. */
@@ -81,7 +81,7 @@ gboolean checkpoint_read_weights(const char *path, model_t *model, GError **erro
  * with error set: the file is untouched. Rank 0 only. */
 gboolean checkpoint_write_attributes(const char *path, const attributes_t *attributes, GError **error);
 /* The vectors of a checkpoint (owner: caller, attributes_clear()). FALSE with error set:
- * CHECKPOINT_ERROR_NONE where it has none, and how to get them; else as checkpoint_read_head(). */
+ * CHECKPOINT_ERROR_NONE where it has none, and how to get them; else as checkpoint_read(). */
 gboolean checkpoint_read_attributes(const char *path, attributes_t *attributes, GError **error);
 /* SHA-256 of the file, first 16 hexadecimal digits: names a checkpoint in what it made. NULL with error set.
  */

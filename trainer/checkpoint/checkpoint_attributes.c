@@ -72,21 +72,21 @@ static gboolean write_group(h5_file_t *file, const attributes_t *attributes, GEr
 
 /* All of a checkpoint's state. */
 typedef struct {
-    checkpoint_t head;
+    checkpoint_t checkpoint;
     model_t *model;
     optimizer_t *optimizer;
 } state_t;
 
 static void state_clear(state_t *state) {
-    checkpoint_clear(&state->head);
+    checkpoint_clear(&state->checkpoint);
     model_free(state->model);
     optimizer_free(state->optimizer);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(state_t, state_clear)
 
 static gboolean state_read(const char *path, state_t *state, GError **error) {
-    if (!checkpoint_read_head(path, &state->head, error) ||
-        !(state->model = model_new(&state->head.model, 1, 1, error)))
+    if (!checkpoint_read(path, &state->checkpoint, error) ||
+        !(state->model = model_new(&state->checkpoint.model, 1, 1, error)))
         return FALSE;
     const optimizer_config_t config = {.average = 0.5}; /* any: there is room for an average */
     state->optimizer = optimizer_new(&config, model_size(state->model));
@@ -104,9 +104,9 @@ gboolean checkpoint_write_attributes(const char *path, const attributes_t *attri
     g_autofree char *target = g_strdup(resolved);
     free(resolved);
     if (!state_read(target, &state, error)) return FALSE;
-    g_assert(attributes->n > 0 && attributes->Z == state.head.model.latent);
+    g_assert(attributes->n > 0 && attributes->Z == state.checkpoint.model.latent);
     g_autoptr(h5_file_t) file =
-        checkpoint_file_create(target, &state.head, state.model, state.optimizer, error);
+        checkpoint_file_create(target, &state.checkpoint, state.model, state.optimizer, error);
     return file && write_group(file, attributes, error) && h5_file_commit(g_steal_pointer(&file), error);
 }
 
@@ -155,9 +155,9 @@ static gboolean read_one(h5_file_t *file, attributes_t *attributes, size_t i, GE
 }
 
 gboolean checkpoint_read_attributes(const char *path, attributes_t *attributes, GError **error) {
-    g_auto(checkpoint_t) head = {0};
+    g_auto(checkpoint_t) checkpoint = {0};
     *attributes = (attributes_t){0};
-    if (!checkpoint_read_head(path, &head, error)) return FALSE;
+    if (!checkpoint_read(path, &checkpoint, error)) return FALSE;
     g_autoptr(h5_file_t) file = checkpoint_file_open(path, error);
     if (!file) return FALSE;
     if (H5Lexists(h5_file_id(file), GROUP, H5P_DEFAULT) <= 0) {
@@ -168,7 +168,7 @@ gboolean checkpoint_read_attributes(const char *path, attributes_t *attributes, 
     }
     g_autofree char *names = h5_read_string(file, GROUP, NAMES, error);
     if (!names || !set_names(path, names, attributes, error)) return FALSE;
-    attributes->Z = head.model.latent;
+    attributes->Z = checkpoint.model.latent;
     attributes->vectors = g_new0(real_t, attributes->n * attributes->Z);
     for (size_t i = 0; i < attributes->n; i++)
         if (!read_one(file, attributes, i, error)) return FALSE;

@@ -8,8 +8,8 @@
 
 /* Opens a file that says it is a checkpoint of a version that this program reads. NULL with error set. */
 h5_file_t *checkpoint_file_open(const char *path, GError **error);
-/* A new file with the head, weights and optimizer state, not yet committed. NULL with error set. */
-h5_file_t *checkpoint_file_create(const char *path, const checkpoint_t *head, model_t *model,
+/* A new file with attributes, weights and optimizer state, not yet committed. NULL with error set. */
+h5_file_t *checkpoint_file_create(const char *path, const checkpoint_t *checkpoint, model_t *model,
                                   const optimizer_t *optimizer, GError **error);
 
 #endif

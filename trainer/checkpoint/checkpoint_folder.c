@@ -108,9 +108,9 @@ gboolean checkpoint_prune(const char *run, int keep, GError **error) {
 
 /* Reads all of a checkpoint. FALSE with error set. */
 static gboolean verify(const char *path, GError **error) {
-    g_auto(checkpoint_t) head = {0};
-    if (!checkpoint_read_head(path, &head, error)) return FALSE;
-    g_autoptr(model_t) model = model_new(&head.model, 1, 1, error);
+    g_auto(checkpoint_t) checkpoint = {0};
+    if (!checkpoint_read(path, &checkpoint, error)) return FALSE;
+    g_autoptr(model_t) model = model_new(&checkpoint.model, 1, 1, error);
     if (!model) return FALSE;
     g_autoptr(optimizer_t) optimizer = optimizer_new(&(optimizer_config_t){0}, model_size(model));
     return checkpoint_read_state(path, model, optimizer, error) &&

@@ -19,10 +19,10 @@ void snapshot_free(snapshot_t *snapshot) {
     g_free(snapshot);
 }
 
-void snapshot_take(snapshot_t *snapshot, const checkpoint_t *head, model_t *model,
+void snapshot_take(snapshot_t *snapshot, const checkpoint_t *checkpoint, model_t *model,
                    const optimizer_t *optimizer) {
     size_t bytes = model_size(model) * sizeof(real_t);
-    snapshot->head = *head;
+    snapshot->checkpoint = *checkpoint;
     memcpy(model_params(snapshot->model), model_params(model), bytes);
     memcpy(snapshot->optimizer->m, optimizer->m, bytes);
     memcpy(snapshot->optimizer->v, optimizer->v, bytes);

@@ -6,8 +6,8 @@
 #include "trainer/checkpoint/checkpoint.h"
 
 typedef struct {
-    gboolean waits;    /* taken, and not written yet */
-    checkpoint_t head; /* options: the live head's, not owned */
+    gboolean waits;          /* taken, and not written yet */
+    checkpoint_t checkpoint; /* options: the running one's, not owned */
     model_t *model;
     optimizer_t *optimizer;
 } snapshot_t;
@@ -16,8 +16,8 @@ typedef struct {
  * caller. */
 snapshot_t *snapshot_new(const model_config_t *config, const optimizer_config_t *adam, GError **error);
 void snapshot_free(snapshot_t *snapshot);
-/* Copies the state and sets waits. head must outlive the snapshot. Allocates nothing. */
-void snapshot_take(snapshot_t *snapshot, const checkpoint_t *head, model_t *model,
+/* Copies the state and sets waits. checkpoint must outlive the snapshot. Allocates nothing. */
+void snapshot_take(snapshot_t *snapshot, const checkpoint_t *checkpoint, model_t *model,
                    const optimizer_t *optimizer);
 
 #endif

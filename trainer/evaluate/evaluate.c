@@ -257,35 +257,36 @@ static gboolean agree_printed(GError *local, GError **error) {
     return FALSE;
 }
 
-static gboolean run_dense(const options_t *options, const checkpoint_t *head, model_t *model,
+static gboolean run_dense(const options_t *options, const checkpoint_t *checkpoint, model_t *model,
                           const data_t *data, split_t split, GError **error) {
-    g_autoptr(evaluator_t) evaluator = evaluator_new(&head->model, EVALUATE_BATCH, options->iwae);
+    g_autoptr(evaluator_t) evaluator = evaluator_new(&checkpoint->model, EVALUATE_BATCH, options->iwae);
     evaluation_t result;
     if (!evaluator_run(evaluator, model, data, split, (uint64_t)options->seed, options->beta,
                        options->free_bits, &result))
         return FALSE;
     GError *local = NULL;
-    if (comm_rank() == 0) evaluation_print(options, head, split, &result, &local);
+    if (comm_rank() == 0) evaluation_print(options, checkpoint, split, &result, &local);
     return agree_printed(local, error);
 }
 
-static gboolean run_sequence(const options_t *options, const checkpoint_t *head, model_t *model,
+static gboolean run_sequence(const options_t *options, const checkpoint_t *checkpoint, model_t *model,
                              const data_t *data, split_t split, GError **error) {
     sequence_evaluation_t result;
     if (!evaluate_sequence(model, data, split, (uint64_t)options->seed, options->particles, options->quiet,
                            &result, error))
         return FALSE;
     GError *local = NULL;
-    if (comm_rank() == 0) evaluation_print_sequence(options, head, split, &result, &local);
+    if (comm_rank() == 0) evaluation_print_sequence(options, checkpoint, split, &result, &local);
     return agree_printed(local, error);
 }
 
-static gboolean run_splits(const options_t *options, const checkpoint_t *head, model_t *model,
+static gboolean run_splits(const options_t *options, const checkpoint_t *checkpoint, model_t *model,
                            const data_t *data, const split_t *splits, size_t n, GError **error) {
     for (size_t i = 0; i < n; i++) {
         GError *cause = NULL;
-        if (head->model.kind == MODEL_SEQUENCE ? run_sequence(options, head, model, data, splits[i], &cause)
-                                               : run_dense(options, head, model, data, splits[i], &cause))
+        if (checkpoint->model.kind == MODEL_SEQUENCE
+                ? run_sequence(options, checkpoint, model, data, splits[i], &cause)
+                : run_dense(options, checkpoint, model, data, splits[i], &cause))
             continue;
         if (!cause) rolls_agree(data_rolls(data), &cause);
         if (!cause)
@@ -298,32 +299,32 @@ static gboolean run_splits(const options_t *options, const checkpoint_t *head, m
 }
 
 int evaluate_run(const options_t *options, GError **error) {
-    g_auto(checkpoint_t) head = {0};
+    g_auto(checkpoint_t) checkpoint = {0};
     split_t splits[SPLIT_COUNT];
     size_t n = 0;
     if (!options_splits(options, splits, &n, error)) return EXIT_USAGE;
-    if (!run_read_head(options->evaluate, &head, error)) return EXIT_ERROR;
-    if (!check_bounds(options, &head.model, error)) return EXIT_USAGE;
-    const data_config_t data_config = {.window = head.model.window,
-                                       .context = model_context(&head.model),
-                                       .planes = head.model.planes,
+    if (!run_read_checkpoint(options->evaluate, &checkpoint, error)) return EXIT_ERROR;
+    if (!check_bounds(options, &checkpoint.model, error)) return EXIT_USAGE;
+    const data_config_t data_config = {.window = checkpoint.model.window,
+                                       .context = model_context(&checkpoint.model),
+                                       .planes = checkpoint.model.planes,
                                        .seed = (uint64_t)options->seed,
                                        .memory = (size_t)options->data_memory << 20};
     data_t *data = data_load(options->data, &data_config, error);
     if (!data) return EXIT_ERROR;
     GError *local = NULL;
     g_autoptr(model_t) model = NULL;
-    gboolean done = run_check_grid(options->evaluate, &head, &data_shards(data)->grid, error) &&
+    gboolean done = run_check_grid(options->evaluate, &checkpoint, &data_shards(data)->grid, error) &&
                     check_songs(options, data, splits, n, error);
     if (done) {
         const gboolean dense =
-            head.model.kind == MODEL_DENSE; /* the sequence model's pieces go through streams */
-        model = model_new(&head.model, dense ? EVALUATE_BATCH : 1, 1, &local);
+            checkpoint.model.kind == MODEL_DENSE; /* the sequence model's pieces go through streams */
+        model = model_new(&checkpoint.model, dense ? EVALUATE_BATCH : 1, 1, &local);
         done = comm_agree_error(&local);
         if (!done) g_propagate_error(error, local);
     }
     done = done && run_read_weights(options->evaluate, model, error) &&
-           run_splits(options, &head, model, data, splits, n, error);
+           run_splits(options, &checkpoint, model, data, splits, n, error);
     data_free(data);
     return done ? EXIT_DONE : EXIT_ERROR;
 }

@@ -34,14 +34,14 @@ static void add_counts(JsonBuilder *builder, const count_t *counts, size_t n) {
     }
 }
 
-static JsonBuilder *begin(const options_t *options, const checkpoint_t *head, split_t split) {
+static JsonBuilder *begin(const options_t *options, const checkpoint_t *checkpoint, split_t split) {
     JsonBuilder *builder = json_builder_new();
     json_builder_begin_object(builder);
     json_builder_set_member_name(builder, "checkpoint");
     json_builder_add_string_value(builder, options->evaluate);
     json_builder_set_member_name(builder, "split");
     json_builder_add_string_value(builder, split_name(split));
-    add_counts(builder, &(count_t){"step", head->step}, 1);
+    add_counts(builder, &(count_t){"step", checkpoint->step}, 1);
     return builder;
 }
 
@@ -59,10 +59,10 @@ static gboolean end(JsonBuilder *builder, GError **error) {
     return evaluation_print_line(text, error);
 }
 
-static gboolean print_json(const options_t *options, const checkpoint_t *head, split_t split,
+static gboolean print_json(const options_t *options, const checkpoint_t *checkpoint, split_t split,
                            const evaluation_t *e, GError **error) {
     const double per_frame = (double)e->windows / (double)e->frames;
-    g_autoptr(JsonBuilder) builder = begin(options, head, split);
+    g_autoptr(JsonBuilder) builder = begin(options, checkpoint, split);
     const count_t counts[] = {{"windows", e->windows},
                               {"frames", e->frames},
                               {"active_units", e->active_units},
@@ -102,17 +102,17 @@ static void print_table(const options_t *options, const model_config_t *config, 
     g_printerr("notes at 0.5: precision %.4f, recall %.4f, F1 %.4f\n", e->precision, e->recall, e->f1);
 }
 
-gboolean evaluation_print(const options_t *options, const checkpoint_t *head, split_t split,
+gboolean evaluation_print(const options_t *options, const checkpoint_t *checkpoint, split_t split,
                           const evaluation_t *evaluation, GError **error) {
-    const gboolean written = print_json(options, head, split, evaluation, error);
-    if (!options->quiet) print_table(options, &head->model, split, evaluation);
+    const gboolean written = print_json(options, checkpoint, split, evaluation, error);
+    if (!options->quiet) print_table(options, &checkpoint->model, split, evaluation);
     return written;
 }
 
-static gboolean print_sequence_json(const options_t *options, const checkpoint_t *head, split_t split,
+static gboolean print_sequence_json(const options_t *options, const checkpoint_t *checkpoint, split_t split,
                                     const sequence_evaluation_t *e, GError **error) {
-    g_autoptr(JsonBuilder) builder = begin(options, head, split);
-    const gboolean latent = head->model.latent > 0;
+    g_autoptr(JsonBuilder) builder = begin(options, checkpoint, split);
+    const gboolean latent = checkpoint->model.latent > 0;
     const count_t counts[] = {{"pieces", e->pieces},
                               {"frames", e->frames},
                               {"segments", e->segments},
@@ -165,9 +165,9 @@ static void print_sequence_table(const options_t *options, const model_config_t 
                e->floor.recall, e->floor.f1);
 }
 
-gboolean evaluation_print_sequence(const options_t *options, const checkpoint_t *head, split_t split,
+gboolean evaluation_print_sequence(const options_t *options, const checkpoint_t *checkpoint, split_t split,
                                    const sequence_evaluation_t *evaluation, GError **error) {
-    const gboolean written = print_sequence_json(options, head, split, evaluation, error);
-    if (!options->quiet) print_sequence_table(options, &head->model, split, evaluation);
+    const gboolean written = print_sequence_json(options, checkpoint, split, evaluation, error);
+    if (!options->quiet) print_sequence_table(options, &checkpoint->model, split, evaluation);
     return written;
 }

@@ -8,9 +8,9 @@
 #include "trainer/evaluate/evaluate_sequence.h"
 
 /* FALSE with OPTIONS_ERROR_FILE set where standard output takes no more. */
-gboolean evaluation_print(const options_t *options, const checkpoint_t *head, split_t split,
+gboolean evaluation_print(const options_t *options, const checkpoint_t *checkpoint, split_t split,
                           const evaluation_t *evaluation, GError **error);
-gboolean evaluation_print_sequence(const options_t *options, const checkpoint_t *head, split_t split,
+gboolean evaluation_print_sequence(const options_t *options, const checkpoint_t *checkpoint, split_t split,
                                    const sequence_evaluation_t *evaluation, GError **error);
 /* A line of results to standard output, written at once; FALSE as above. */
 gboolean evaluation_print_line(const char *text, GError **error);

@@ -23,7 +23,7 @@ enum { WINDOWS = 32 }; /* of the dense model encoded at once */
 
 typedef struct {
     const data_t *data;
-    const checkpoint_t *head;
+    const checkpoint_t *checkpoint;
     model_t *model;
     stream_t *stream;                          /* of the sequence model */
     size_t S, Z, frame_bytes, context, n, all; /* S: frames a segment (window); songs; their frames */
@@ -40,12 +40,12 @@ static size_t segments_of(const job_t *job, size_t frames) { return (frames + jo
 /* Frames before a segment: at least the one that tells what begins in it. */
 static size_t context_of(const model_config_t *config) { return MAX(1, model_context(config)); }
 
-static gboolean job_start(job_t *job, const data_t *data, const checkpoint_t *head, model_t *model,
+static gboolean job_start(job_t *job, const data_t *data, const checkpoint_t *checkpoint, model_t *model,
                           GError **error) {
-    const model_config_t *config = &head->model;
+    const model_config_t *config = &checkpoint->model;
     const gboolean dense = config->kind == MODEL_DENSE;
     *job = (job_t){.data = data,
-                   .head = head,
+                   .checkpoint = checkpoint,
                    .model = model,
                    .Z = config->latent,
                    .n = (size_t)data_pieces(data, SPLIT_TRAIN)};
@@ -123,8 +123,8 @@ static void add_song(job_t *job, size_t song) {
         encode_windows(job, bits, n);
     for (size_t w = 0; w < n; w++) {
         const uint8_t *segment = bits + w * job->S * job->frame_bytes;
-        const attribute_span_t span = {.grid = &job->head->grid,
-                                       .planes = job->head->model.planes,
+        const attribute_span_t span = {.grid = &job->checkpoint->grid,
+                                       .planes = job->checkpoint->model.planes,
                                        .bits = segment,
                                        .before = segment - job->frame_bytes,
                                        .frames = MIN(job->S, T - w * job->S)};
@@ -191,15 +191,15 @@ static gboolean print_json(const options_t *options, const attribute_info_t *inf
 }
 
 static void print_table(const options_t *options, const job_t *job, const attributes_t *attributes) {
-    const gboolean dense = job->head->model.kind == MODEL_DENSE;
+    const gboolean dense = job->checkpoint->model.kind == MODEL_DENSE;
     const gulong n = (gulong)attribute_moments_count(&job->moments);
     g_printerr("%s: vectors from %lu %s of %zu train %s\n", options->attributes, n,
                dense ? g_dngettext(NULL, "window", "windows", n)
                      : g_dngettext(NULL, "segment", "segments", n),
                job->n, g_dngettext(NULL, "song", "songs", job->n));
-    if (strcmp(job->head->corpus_id, data_shards(job->data)->corpus_id) != 0)
+    if (strcmp(job->checkpoint->corpus_id, data_shards(job->data)->corpus_id) != 0)
         g_printerr("warning: %s was trained on corpus %.12s, these shards are %.12s\n", options->attributes,
-                   job->head->corpus_id, data_shards(job->data)->corpus_id);
+                   job->checkpoint->corpus_id, data_shards(job->data)->corpus_id);
     g_printerr("%-12s %10s %10s %8s %8s  %s\n", "", "mean", "sd", "R^2", "reach", "unit");
     for (size_t i = 0; i < attributes->n; i++) {
         const attribute_info_t *info = &attributes->info[i];
@@ -207,7 +207,7 @@ static void print_table(const options_t *options, const job_t *job, const attrib
                    info->reach, info->unit);
     }
     for (attribute_t a = 0; a < ATTRIBUTE_COUNT; a++)
-        if (attribute_exists(a, &job->head->grid) &&
+        if (attribute_exists(a, &job->checkpoint->grid) &&
             attributes_find(attributes, attribute_name(a)) == attributes->n)
             g_printerr("%-12s left out: it does not vary, or the latents do not tell it\n",
                        attribute_name(a));
@@ -225,7 +225,7 @@ static gboolean finish(const options_t *options, const job_t *job, GError **erro
                     program_called("preprocess"), options->data);
         return FALSE;
     }
-    if (!attributes_fit(&job->moments, &job->head->grid, &attributes, error)) return FALSE;
+    if (!attributes_fit(&job->moments, &job->checkpoint->grid, &attributes, error)) return FALSE;
     if (attributes.n == 0) {
         g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_NONE,
                     "%s: its latents tell none of the attributes of these songs; train longer, or with more "
@@ -243,11 +243,11 @@ static gboolean finish(const options_t *options, const job_t *job, GError **erro
     return written;
 }
 
-static gboolean run_job(const options_t *options, const checkpoint_t *head, model_t *model,
+static gboolean run_job(const options_t *options, const checkpoint_t *checkpoint, model_t *model,
                         const data_t *data, GError **error) {
     GError *local = NULL;
     g_auto(job_t) job;
-    job_start(&job, data, head, model, &local);
+    job_start(&job, data, checkpoint, model, &local);
     if (comm_agree_error(&local)) {
         if (!add_songs(&job, options->quiet, error)) return FALSE;
         if (comm_rank() == 0) finish(options, &job, &local);
@@ -258,9 +258,9 @@ static gboolean run_job(const options_t *options, const checkpoint_t *head, mode
 }
 
 /* What can be told before anything is computed. */
-static gboolean check(const options_t *options, const checkpoint_t *head, const data_t *data,
+static gboolean check(const options_t *options, const checkpoint_t *checkpoint, const data_t *data,
                       GError **error) {
-    if (!run_check_grid(options->attributes, head, &data_shards(data)->grid, error)) return FALSE;
+    if (!run_check_grid(options->attributes, checkpoint, &data_shards(data)->grid, error)) return FALSE;
     if (data_pieces(data, SPLIT_TRAIN) > 0) return TRUE;
     g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE, "%s: holds no train songs; see `%s --info %s`",
                 options->data, program_called("preprocess"), options->data);
@@ -268,31 +268,31 @@ static gboolean check(const options_t *options, const checkpoint_t *head, const 
 }
 
 int attributes_run(const options_t *options, GError **error) {
-    g_auto(checkpoint_t) head = {0};
-    if (!run_read_head(options->attributes, &head, error)) return EXIT_ERROR;
-    if (head.model.latent == 0) {
+    g_auto(checkpoint_t) checkpoint = {0};
+    if (!run_read_checkpoint(options->attributes, &checkpoint, error)) return EXIT_ERROR;
+    if (checkpoint.model.latent == 0) {
         g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE,
                     "--attributes: %s has no latents (--latent 0), so there is nothing that vectors could "
                     "move; train one with --latent",
                     options->attributes);
         return EXIT_USAGE;
     }
-    const data_config_t data_config = {.context = context_of(&head.model),
-                                       .planes = head.model.planes,
+    const data_config_t data_config = {.context = context_of(&checkpoint.model),
+                                       .planes = checkpoint.model.planes,
                                        .seed = (uint64_t)options->seed,
                                        .memory = (size_t)options->data_memory << 20};
     data_t *data = data_load(options->data, &data_config, error);
     if (!data) return EXIT_ERROR;
     GError *local = NULL;
     g_autoptr(model_t) model = NULL;
-    gboolean done = check(options, &head, data, error);
+    gboolean done = check(options, &checkpoint, data, error);
     if (done) {
-        model = model_new(&head.model, head.model.kind == MODEL_DENSE ? WINDOWS : 1, 1, &local);
+        model = model_new(&checkpoint.model, checkpoint.model.kind == MODEL_DENSE ? WINDOWS : 1, 1, &local);
         done = comm_agree_error(&local);
         if (!done) g_propagate_error(error, local);
     }
     done = done && run_read_weights(options->attributes, model, error) &&
-           run_job(options, &head, model, data, error);
+           run_job(options, &checkpoint, model, data, error);
     data_free(data);
     return done ? EXIT_DONE : EXIT_ERROR;
 }

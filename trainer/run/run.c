@@ -86,13 +86,13 @@ gboolean run_open(const options_t *options, char **checkpoint, GError **error) {
     return TRUE;
 }
 
-gboolean run_read_head(const char *path, checkpoint_t *head, GError **error) {
+gboolean run_read_checkpoint(const char *path, checkpoint_t *checkpoint, GError **error) {
     GError *local = NULL;
-    if (comm_rank() == 0) checkpoint_read_head(path, head, &local);
+    if (comm_rank() == 0) checkpoint_read(path, checkpoint, &local);
     if (!agree(local, error)) return FALSE;
-    char *options = head->options;
-    comm_broadcast(head, sizeof *head);
-    head->options = comm_rank() == 0 ? options : NULL;
+    char *options = checkpoint->options;
+    comm_broadcast(checkpoint, sizeof *checkpoint);
+    checkpoint->options = comm_rank() == 0 ? options : NULL;
     return TRUE;
 }
 
@@ -139,15 +139,17 @@ static gboolean compare_with_checkpoint(const char *path, const char *old_text, 
     return TRUE;
 }
 
-gboolean run_check_options(const char *path, const checkpoint_t *head, const options_t *options,
+gboolean run_check_options(const char *path, const checkpoint_t *checkpoint, const options_t *options,
                            GError **error) {
     GError *local = NULL;
-    if (comm_rank() == 0 && head->options) compare_with_checkpoint(path, head->options, options, &local);
+    if (comm_rank() == 0 && checkpoint->options)
+        compare_with_checkpoint(path, checkpoint->options, options, &local);
     return agree(local, error);
 }
 
-gboolean run_check_grid(const char *path, const checkpoint_t *head, const grid_t *grid, GError **error) {
-    const grid_t *other = &head->grid;
+gboolean run_check_grid(const char *path, const checkpoint_t *checkpoint, const grid_t *grid,
+                        GError **error) {
+    const grid_t *other = &checkpoint->grid;
     g_autofree char *there = grid_tracks_string(other);
     g_autofree char *here = grid_tracks_string(grid);
     if (grid_equal(other, grid)) return TRUE;
@@ -215,7 +217,7 @@ static uint64_t hash_weights(model_t *model) {
     return hash;
 }
 
-gboolean run_check_weights(const char *run, const checkpoint_t *head, model_t *model, GError **error) {
+gboolean run_check_weights(const char *run, const checkpoint_t *checkpoint, model_t *model, GError **error) {
     const real_t *params = model_params(model);
     gboolean finite = TRUE;
     const size_t size = model_size(model);
@@ -224,7 +226,7 @@ gboolean run_check_weights(const char *run, const checkpoint_t *head, model_t *m
         g_set_error(error, RUN_ERROR, RUN_ERROR_DIVERGED,
                     "step %" G_GINT64_FORMAT ": the weights are not finite; lower --learning-rate or set "
                     "--clip; the checkpoints in %s are from before",
-                    head->step, run);
+                    checkpoint->step, run);
         return FALSE;
     }
     if (!comm_same(hash_weights(model))) {
@@ -232,21 +234,21 @@ gboolean run_check_weights(const char *run, const checkpoint_t *head, model_t *m
                     "step %" G_GINT64_FORMAT ": the ranks' weights differ, though they should be replicas: "
                     "memory, BLAS or MPI computes wrongly on some "
                     "host; the checkpoints in %s are from before: go on with --resume auto on other hosts",
-                    head->step, run);
+                    checkpoint->step, run);
         return FALSE;
     }
     return TRUE;
 }
 
-gboolean run_write_checkpoint(const char *run, const checkpoint_t *head, model_t *model,
+gboolean run_write_checkpoint(const char *run, const checkpoint_t *checkpoint, model_t *model,
                               const optimizer_t *optimizer, int keep, gboolean best, GError **error) {
     GError *local = NULL;
     if (comm_rank() == 0) {
-        g_autofree char *path = checkpoint_path(run, head->step);
+        g_autofree char *path = checkpoint_path(run, checkpoint->step);
         g_autofree char *name = g_path_get_basename(path);
         /* latest.h5 last: a run killed between the two links goes on from the checkpoint before, and finds
          * this best again */
-        if (checkpoint_write(path, head, model, optimizer, &local) &&
+        if (checkpoint_write(path, checkpoint, model, optimizer, &local) &&
             (!best || checkpoint_link(run, "best.h5", name, &local)) &&
             checkpoint_link(run, "latest.h5", name, &local))
             checkpoint_prune(run, keep, &local);

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "preprocess/common/json.h"
 #include "preprocess/common/program.h"
-#include "sampler/score/line.h"
 
 void score_result_clear(score_result_t *result) {
     score_table_t *const tables[] = {&result->of_pieces, &result->of_real, &result->of_shuffled};
@@ -81,163 +81,163 @@ static const char *nearer_to(double place) { return isnan(place) ? NULL : place 
 
 /* ---- JSON ---- */
 
-static void add_summary(GString *line, score_summary_t summary) {
-    line_number(line, "mean", summary.mean);
-    line_number(line, "sd", summary.sd);
-    line_count(line, "n", summary.n);
+static void add_summary(json_t *json, score_summary_t summary) {
+    json_number(json, "mean", summary.mean);
+    json_number(json, "sd", summary.sd);
+    json_count(json, "n", summary.n);
 }
 
-static void add_named_summary(GString *line, const char *name, score_summary_t summary) {
-    line_open(line, name, '{');
-    add_summary(line, summary);
-    line_close(line, '{');
+static void add_named_summary(json_t *json, const char *name, score_summary_t summary) {
+    json_open(json, name, '{');
+    add_summary(json, summary);
+    json_close(json, '{');
 }
 
-static void add_figures(GString *line, const score_result_t *result) {
-    line_open(line, "figures", '{');
+static void add_figures(json_t *json, const score_result_t *result) {
+    json_open(json, "figures", '{');
     for (size_t f = 0; f < result->of_pieces.figures; f++) {
         g_autofree char *name = score_name(&result->pieces->grid, f);
         const score_summary_t pieces = score_table_summary(&result->of_pieces, f);
-        line_open(line, name, '{');
-        add_summary(line, pieces);
+        json_open(json, name, '{');
+        add_summary(json, pieces);
         if (result->real != NULL) {
             const score_summary_t real = score_table_summary(&result->of_real, f),
                                   shuffled = score_table_summary(&result->of_shuffled, f);
             const double place = score_place(pieces, real, shuffled);
-            add_named_summary(line, "real", real);
-            add_named_summary(line, "shuffled", shuffled);
-            line_number(line, "place", place);
-            line_text(line, "nearer", nearer_to(place));
+            add_named_summary(json, "real", real);
+            add_named_summary(json, "shuffled", shuffled);
+            json_number(json, "place", place);
+            json_text(json, "nearer", nearer_to(place));
         }
-        line_close(line, '{');
+        json_close(json, '{');
     }
-    line_close(line, '{');
+    json_close(json, '{');
 }
 
-static void add_seams(GString *line, const score_result_t *result) {
+static void add_seams(json_t *json, const score_result_t *result) {
     const size_t n = result->pieces->n, real = result->real->n;
-    line_open(line, "seam", '{');
-    line_count(line, "frames", result->seam_frames);
-    add_summary(line, seam_summary(result->seams, n, SEAM_OVERALL, SEAM_FEATURES));
-    add_named_summary(line, "real", seam_summary(result->real_seams, real, SEAM_OVERALL, SEAM_FEATURES));
-    line_number(line, "border", seam_summary(result->seams, n, SEAM_BORDER, SEAM_FEATURES).mean);
-    line_number(line, "inside", seam_summary(result->seams, n, SEAM_INSIDE, SEAM_FEATURES).mean);
-    line_open(line, "features", '{');
+    json_open(json, "seam", '{');
+    json_count(json, "frames", result->seam_frames);
+    add_summary(json, seam_summary(result->seams, n, SEAM_OVERALL, SEAM_FEATURES));
+    add_named_summary(json, "real", seam_summary(result->real_seams, real, SEAM_OVERALL, SEAM_FEATURES));
+    json_number(json, "border", seam_summary(result->seams, n, SEAM_BORDER, SEAM_FEATURES).mean);
+    json_number(json, "inside", seam_summary(result->seams, n, SEAM_INSIDE, SEAM_FEATURES).mean);
+    json_open(json, "features", '{');
     for (size_t f = 0; f < SEAM_FEATURES; f++) {
-        line_open(line, seam_feature_name((seam_feature_t)f), '{');
-        line_number(line, "border", seam_summary(result->seams, n, SEAM_BORDER, f).mean);
-        line_number(line, "inside", seam_summary(result->seams, n, SEAM_INSIDE, f).mean);
-        line_close(line, '{');
+        json_open(json, seam_feature_name((seam_feature_t)f), '{');
+        json_number(json, "border", seam_summary(result->seams, n, SEAM_BORDER, f).mean);
+        json_number(json, "inside", seam_summary(result->seams, n, SEAM_INSIDE, f).mean);
+        json_close(json, '{');
     }
-    line_close(line, '{');
-    line_close(line, '{');
+    json_close(json, '{');
+    json_close(json, '{');
 }
 
-static void add_spreads(GString *line, const passage_t *passages, size_t n, const grid_t *grid) {
+static void add_spreads(json_t *json, const passage_t *passages, size_t n, const grid_t *grid) {
     for (passage_part_t part = 0; part < PASSAGE_PARTS; part++) {
         const score_spread_t spread = passage_spread(passages, n, part, grid);
-        line_open(line, passage_parts[part], '{');
-        line_number(line, "mean", spread.mean);
-        line_number(line, "median", spread.median);
-        line_number(line, "most", spread.most);
-        line_close(line, '{');
+        json_open(json, passage_parts[part], '{');
+        json_number(json, "mean", spread.mean);
+        json_number(json, "median", spread.median);
+        json_number(json, "most", spread.most);
+        json_close(json, '{');
     }
 }
 
-static void add_originality(GString *line, const score_result_t *result) {
+static void add_originality(json_t *json, const score_result_t *result) {
     g_autofree char *folder = g_filename_display_name(result->originality);
-    line_open(line, "originality", '{');
-    line_text(line, "corpus", folder);
-    line_count(line, "songs", result->train->n);
-    line_text(line, "split", result->split);
-    line_count(line, "held_out", result->held != NULL ? result->held->n : 0);
-    line_open(line, "passages", '{');
+    json_open(json, "originality", '{');
+    json_text(json, "corpus", folder);
+    json_count(json, "songs", result->train->n);
+    json_text(json, "split", result->split);
+    json_count(json, "held_out", result->held != NULL ? result->held->n : 0);
+    json_open(json, "passages", '{');
     for (size_t v = 0; v < result->n_voices; v++) {
         const score_voice_t *voice = &result->voices[v];
-        line_open(line, voice->name, '{');
-        add_spreads(line, voice->of_pieces, result->pieces->n, &result->pieces->grid);
+        json_open(json, voice->name, '{');
+        add_spreads(json, voice->of_pieces, result->pieces->n, &result->pieces->grid);
         if (result->held != NULL) {
-            line_open(line, "real", '{');
-            add_spreads(line, voice->of_held, result->held->n, &result->pieces->grid);
-            line_close(line, '{');
+            json_open(json, "real", '{');
+            add_spreads(json, voice->of_held, result->held->n, &result->pieces->grid);
+            json_close(json, '{');
         }
-        line_close(line, '{');
+        json_close(json, '{');
     }
-    line_close(line, '{');
-    line_close(line, '{');
+    json_close(json, '{');
+    json_close(json, '{');
 }
 
-static void add_passage(GString *line, const score_result_t *result, const score_voice_t *voice, size_t i) {
+static void add_passage(json_t *json, const score_result_t *result, const score_voice_t *voice, size_t i) {
     const passage_t *passage = &voice->of_pieces[i];
-    line_open(line, voice->name, '{');
-    line_count(line, "events", passage->events);
-    line_count(line, "notes", passage->notes);
-    line_count(line, "frames", passage->frames);
-    line_number(line, "beats", passage_value(passage, PASSAGE_BEATS, &result->pieces->grid));
-    line_number(line, "share", passage_value(passage, PASSAGE_SHARE, &result->pieces->grid));
+    json_open(json, voice->name, '{');
+    json_count(json, "events", passage->events);
+    json_count(json, "notes", passage->notes);
+    json_count(json, "frames", passage->frames);
+    json_number(json, "beats", passage_value(passage, PASSAGE_BEATS, &result->pieces->grid));
+    json_number(json, "share", passage_value(passage, PASSAGE_SHARE, &result->pieces->grid));
     if (passage->events > 0) {
-        line_count(line, "first", passage->first);
-        line_text(line, "song", result->train->pieces[passage->song].name);
-        line_count(line, "song_first", passage->song_first);
-        line_number(line, "semitones", passage->semitones);
+        json_count(json, "first", passage->first);
+        json_text(json, "song", result->train->pieces[passage->song].name);
+        json_count(json, "song_first", passage->song_first);
+        json_number(json, "semitones", passage->semitones);
     }
-    line_close(line, '{');
+    json_close(json, '{');
 }
 
-static void add_file(GString *line, const score_result_t *result, size_t i) {
+static void add_file(json_t *json, const score_result_t *result, size_t i) {
     const score_piece_t *piece = &result->pieces->pieces[i];
     g_autofree char *meter = g_strdup_printf("%d/%d", piece->meter.numerator, piece->meter.denominator);
-    line_open(line, NULL, '{');
-    line_text(line, "file", piece->name);
-    line_count(line, "frames", piece->roll->frames);
-    line_number(line, "bars", timeline_bar_at(piece->timeline, (double)piece->roll->frames));
-    line_text(line, "meter", meter);
-    line_number(line, "tempo_bpm", piece->tempo_bpm);
-    line_open(line, "figures", '{');
+    json_open(json, NULL, '{');
+    json_text(json, "file", piece->name);
+    json_count(json, "frames", piece->roll->frames);
+    json_number(json, "bars", timeline_bar_at(piece->timeline, (double)piece->roll->frames));
+    json_text(json, "meter", meter);
+    json_number(json, "tempo_bpm", piece->tempo_bpm);
+    json_open(json, "figures", '{');
     for (size_t f = 0; f < result->of_pieces.figures; f++) {
         g_autofree char *name = score_name(&result->pieces->grid, f);
-        line_number(line, name, result->of_pieces.values[f * result->of_pieces.n + i]);
+        json_number(json, name, result->of_pieces.values[f * result->of_pieces.n + i]);
     }
-    line_close(line, '{');
-    if (result->seam_frames > 0) line_number(line, "seam", result->seams[i].seam);
+    json_close(json, '{');
+    if (result->seam_frames > 0) json_number(json, "seam", result->seams[i].seam);
     if (result->n_voices > 0) {
-        line_open(line, "passages", '{');
-        for (size_t v = 0; v < result->n_voices; v++) add_passage(line, result, &result->voices[v], i);
-        line_close(line, '{');
+        json_open(json, "passages", '{');
+        for (size_t v = 0; v < result->n_voices; v++) add_passage(json, result, &result->voices[v], i);
+        json_close(json, '{');
     }
-    line_close(line, '{');
+    json_close(json, '{');
 }
 
-static void add_grid(GString *line, const grid_t *grid) {
+static void add_grid(json_t *json, const grid_t *grid) {
     g_autofree char *tracks = grid_tracks_string(grid);
-    line_open(line, "grid", '{');
-    line_count(line, "steps_per_beat", (size_t)grid->steps_per_beat);
-    line_count(line, "pitch_low", (size_t)grid->pitch_low);
-    line_count(line, "pitches", (size_t)grid->pitches);
-    line_text(line, "tracks", tracks);
-    line_close(line, '{');
+    json_open(json, "grid", '{');
+    json_count(json, "steps_per_beat", (size_t)grid->steps_per_beat);
+    json_count(json, "pitch_low", (size_t)grid->pitch_low);
+    json_count(json, "pitches", (size_t)grid->pitches);
+    json_text(json, "tracks", tracks);
+    json_close(json, '{');
 }
 
 char *score_result_json(const score_result_t *result) {
-    GString *line = g_string_new(NULL);
-    line_open(line, NULL, '{');
-    line_count(line, "pieces", result->pieces->n);
-    line_count(line, "skipped", result->pieces->skipped);
-    add_grid(line, &result->pieces->grid);
+    json_t line = {.text = g_string_new(NULL), .style = JSON_ROUNDED}, *json = &line;
+    json_open(json, NULL, '{');
+    json_count(json, "pieces", result->pieces->n);
+    json_count(json, "skipped", result->pieces->skipped);
+    add_grid(json, &result->pieces->grid);
     if (result->real != NULL) {
         g_autofree char *folder = g_filename_display_name(result->corpus);
-        line_text(line, "corpus", folder);
-        line_text(line, "split", result->split);
-        line_count(line, "songs", result->real->n);
+        json_text(json, "corpus", folder);
+        json_text(json, "split", result->split);
+        json_count(json, "songs", result->real->n);
     }
-    add_figures(line, result);
-    if (result->seam_frames > 0) add_seams(line, result);
-    if (result->n_voices > 0) add_originality(line, result);
-    line_open(line, "files", '[');
-    for (size_t i = 0; i < result->pieces->n; i++) add_file(line, result, i);
-    line_close(line, '[');
-    line_close(line, '{');
-    return g_string_free(line, FALSE);
+    add_figures(json, result);
+    if (result->seam_frames > 0) add_seams(json, result);
+    if (result->n_voices > 0) add_originality(json, result);
+    json_open(json, "files", '[');
+    for (size_t i = 0; i < result->pieces->n; i++) add_file(json, result, i);
+    json_close(json, '[');
+    json_close(json, '{');
+    return g_string_free(line.text, FALSE);
 }
 
 /* ---- the table ---- */

@@ -1,10 +1,8 @@
 /* Figures of small rolls against values worked out by hand, tonal space, shuffled tracks, verdicts, and the
  * JSON they are told in. */
-#include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
 
-#include "sampler/score/line.h"
 #include "sampler/score/score.h"
 #include "sampler/score/tonal.h"
 
@@ -277,26 +275,6 @@ static void test_place(void) {
     g_assert_true(isnan(score_place(none, real, shuffled)));
 }
 
-static void test_line(void) {
-    g_autoptr(GString) line = g_string_new(NULL);
-    line_open(line, NULL, '{');
-    line_text(line, "a \"name\"", "b\\\n\té");
-    line_open(line, "list", '[');
-    line_number(line, NULL, 0.1);
-    line_number(line, NULL, NAN);
-    line_count(line, NULL, 7);
-    line_close(line, '[');
-    line_text(line, "nothing", NULL);
-    line_close(line, '{');
-    g_assert_cmpstr(line->str, ==,
-                    "{\"a \\\"name\\\"\":\"b\\\\\\u000a\\u0009é\",\"list\":[0.1,null,7],\"nothing\":null}");
-    g_autoptr(JsonParser) parser = json_parser_new();
-    g_assert_true(json_parser_load_from_data(parser, line->str, -1, NULL));
-    g_assert_cmpstr(
-        json_object_get_string_member(json_node_get_object(json_parser_get_root(parser)), "a \"name\""), ==,
-        "b\\\n\té");
-}
-
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/score/tonal", test_tonal);
@@ -310,6 +288,5 @@ int main(int argc, char **argv) {
     g_test_add_func("/score/silence", test_silence);
     g_test_add_func("/score/shuffle", test_shuffle);
     g_test_add_func("/score/place", test_place);
-    g_test_add_func("/score/line", test_line);
     return g_test_run();
 }

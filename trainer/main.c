@@ -41,11 +41,8 @@ static int run(int *argc, char ***argv, GError **error) {
     GError *local = NULL;
     gboolean help = FALSE;
     g_autoptr(options_t) options = options_parse(argc, argv, comm_rank() == 0, &help, &local);
-    if (!comm_agree_error(&local)) {
-        gboolean usage = g_error_matches(local, OPTIONS_ERROR, OPTIONS_ERROR_USAGE);
-        g_propagate_error(error, local);
-        return usage ? EXIT_USAGE : EXIT_ERROR;
-    }
+    if (!comm_agree(local, error))
+        return g_error_matches(*error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE) ? EXIT_USAGE : EXIT_ERROR;
     if (help || !options) return EXIT_DONE;
     if (!check_same_options(options, error) || !set_threads(options, error)) return EXIT_ERROR;
     if (options->attributes) return attributes_run(options, error);

@@ -117,17 +117,11 @@ static gboolean allocate(trainer_t *t, const model_config_t *config, GError **er
     const size_t max_B = MAX(sizes.B, VALIDATION_BATCH),
                  max_frames = MAX(sizes.frames, data_longest_piece(t->data, SPLIT_VALID));
     t->model = model_new(config, max_B, max_frames, &local);
-    if (!comm_agree_error(&local)) {
-        g_propagate_error(error, local);
-        return FALSE;
-    }
+    if (!comm_agree(local, error)) return FALSE;
     const optimizer_config_t adam = options_optimizer_config(options);
     t->optimizer = optimizer_new(&adam, model_size(t->model));
     if (comm_rank() == 0) t->best = snapshot_new(config, &adam, &local);
-    if (!comm_agree_error(&local)) {
-        g_propagate_error(error, local);
-        return FALSE;
-    }
+    if (!comm_agree(local, error)) return FALSE;
     t->passes = rank_batches_new(t->data, config, &passes);
     if (is_sequence(options))
         t->piece_evaluator = piece_evaluator_new(t->data, SPLIT_VALID, config, max_B, max_frames);
@@ -206,10 +200,7 @@ static gboolean open_run(trainer_t *t, const model_config_t *config, GError **er
                                                    .epochs = options->epochs,
                                                    .quiet = options->quiet},
                                   &local);
-    if (!comm_agree_error(&local)) {
-        g_propagate_error(error, local);
-        return FALSE;
-    }
+    if (!comm_agree(local, error)) return FALSE;
     if (t->metrics) {
         g_autofree char *samples = describe_samples(t);
         metrics_say(t->metrics, "%s: %s, %" G_GINT64_FORMAT " %s of %d an epoch, %zu weights, %d %s",
@@ -277,9 +268,7 @@ static void compute_gradient(trainer_t *t, const model_objective_t *objective, t
 static gboolean flush_metrics(trainer_t *t, GError **error) {
     GError *local = NULL;
     if (t->metrics) metrics_flush(t->metrics, &local);
-    if (comm_agree_error(&local)) return TRUE;
-    g_propagate_error(error, local);
-    return FALSE;
+    return comm_agree(local, error);
 }
 
 /* Writes the best state so far where it waits in memory. */

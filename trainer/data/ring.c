@@ -149,11 +149,8 @@ gboolean ring_turn(ring_t *ring, uint64_t first, uint64_t last, gboolean *stoppe
     if (last < ring->end) return TRUE;
     GError *local = NULL;
     const gboolean waits = leader && !wait_for_group(ring, last, &local);
-    if (!comm_agree_error(&local)) {
-        g_propagate_error(error, local);
-        return FALSE;
-    }
-    *stopped = comm_max(waits) > 0;
+    if (!comm_agree(local, error)) return FALSE;
+    *stopped = comm_any(waits);
     if (!*stopped) ring->end = last + 1;
     return TRUE;
 }

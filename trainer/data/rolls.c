@@ -53,10 +53,7 @@ static gboolean share_head(rolls_t *rolls, const char *folder, const shard_set_t
                     "%s: holds corpus %.12s here but %.12s on rank 0's host; give every host the same "
                     "folder, or copy it there",
                     folder, set->corpus_id, head.corpus_id);
-    if (!comm_agree_error(&local)) {
-        g_propagate_error(error, local);
-        return FALSE;
-    }
+    if (!comm_agree(local, error)) return FALSE;
     rolls->set.grid = head.grid;
     memcpy(rolls->set.corpus_id, head.corpus_id, sizeof head.corpus_id);
     rolls->set.n_shards = head.n_shards;
@@ -69,10 +66,7 @@ static gboolean share_head(rolls_t *rolls, const char *folder, const shard_set_t
 rolls_t *rolls_open(const char *folder, GError **error) {
     GError *local = NULL;
     g_autoptr(shard_set_t) set = comm_node_rank() == 0 ? shard_set_open(folder, &local) : NULL;
-    if (!comm_agree_error(&local)) {
-        g_propagate_error(error, local);
-        return NULL;
-    }
+    if (!comm_agree(local, error)) return NULL;
     rolls_t *rolls = g_new0(rolls_t, 1);
     if (share_head(rolls, folder, set, error)) {
         const size_t songs_bytes = rolls->set.n_songs * sizeof(shard_song_t),
@@ -120,9 +114,7 @@ static gboolean read_all(rolls_t *rolls, GError **error) {
     rolls->bits = comm_shared_alloc(all_bytes(rolls), error);
     if (!rolls->bits) return FALSE;
     if (comm_node_rank() == 0) shard_set_read(&rolls->set, rolls->bits, &local);
-    if (comm_agree_error(&local)) return TRUE;
-    g_propagate_error(error, local);
-    return FALSE;
+    return comm_agree(local, error);
 }
 
 /* The ring takes all the memory it may have: the further ahead it reads, the longer a disk may be slow. */
@@ -193,7 +185,5 @@ const uint8_t *rolls_songs(rolls_t *rolls, size_t first, size_t n) {
 gboolean rolls_failed(const rolls_t *rolls) { return rolls->failure != NULL; }
 
 gboolean rolls_agree(rolls_t *rolls, GError **error) {
-    if (comm_agree_error(&rolls->failure)) return TRUE;
-    g_propagate_error(error, g_steal_pointer(&rolls->failure));
-    return FALSE;
+    return comm_agree(g_steal_pointer(&rolls->failure), error);
 }

@@ -250,13 +250,6 @@ static gboolean check_songs(const options_t *options, const data_t *data, const 
     return TRUE;
 }
 
-/* What rank 0 could not print is every rank's error. */
-static gboolean agree_printed(GError *local, GError **error) {
-    if (comm_agree_error(&local)) return TRUE;
-    g_propagate_error(error, local);
-    return FALSE;
-}
-
 static gboolean run_dense(const options_t *options, const checkpoint_t *checkpoint, model_t *model,
                           const data_t *data, split_t split, GError **error) {
     g_autoptr(evaluator_t) evaluator = evaluator_new(&checkpoint->model, EVALUATE_BATCH, options->iwae);
@@ -266,7 +259,7 @@ static gboolean run_dense(const options_t *options, const checkpoint_t *checkpoi
         return FALSE;
     GError *local = NULL;
     if (comm_rank() == 0) evaluation_print(options, checkpoint, split, &result, &local);
-    return agree_printed(local, error);
+    return comm_agree(local, error);
 }
 
 static gboolean run_sequence(const options_t *options, const checkpoint_t *checkpoint, model_t *model,
@@ -277,7 +270,7 @@ static gboolean run_sequence(const options_t *options, const checkpoint_t *check
         return FALSE;
     GError *local = NULL;
     if (comm_rank() == 0) evaluation_print_sequence(options, checkpoint, split, &result, &local);
-    return agree_printed(local, error);
+    return comm_agree(local, error);
 }
 
 static gboolean run_splits(const options_t *options, const checkpoint_t *checkpoint, model_t *model,
@@ -320,8 +313,7 @@ int evaluate_run(const options_t *options, GError **error) {
         const gboolean dense =
             checkpoint.model.kind == MODEL_DENSE; /* the sequence model's pieces go through streams */
         model = model_new(&checkpoint.model, dense ? EVALUATE_BATCH : 1, 1, &local);
-        done = comm_agree_error(&local);
-        if (!done) g_propagate_error(error, local);
+        done = comm_agree(local, error);
     }
     done = done && run_read_weights(options->evaluate, model, error) &&
            run_splits(options, &checkpoint, model, data, splits, n, error);

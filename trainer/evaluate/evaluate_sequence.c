@@ -164,9 +164,7 @@ gboolean evaluate_sequence(model_t *model, const data_t *data, split_t split, ui
     job_t job = {.data = data, .split = split};
     job_start(&job, model_config(model), quiet);
     job.figures = piece_bound_new(model, particles, seed, &local);
-    gboolean done = comm_agree_error(&local);
-    if (!done) g_propagate_error(error, local);
-    done = done && run_groups(&job);
+    const gboolean done = comm_agree(local, error) && run_groups(&job);
     if (done) {
         comm_sum_doubles((double *)job.results, job.n * sizeof *job.results / sizeof(double));
         comm_sum_doubles(job.moments, 2 * job.Z);

@@ -159,7 +159,7 @@ static gboolean add_songs(job_t *job, gboolean quiet, GError **error) {
     }
     progress_end(&progress);
     if (!rolls_agree(data_rolls(job->data), error)) return FALSE;
-    if (was_stopped(!comm_agree(stop_signal() == 0), error)) return FALSE;
+    if (was_stopped(comm_any(stop_signal() != 0), error)) return FALSE;
     comm_sum_doubles(job->moments.sums, job->moments.n);
     return TRUE;
 }
@@ -248,13 +248,9 @@ static gboolean run_job(const options_t *options, const checkpoint_t *checkpoint
     GError *local = NULL;
     g_auto(job_t) job;
     job_start(&job, data, checkpoint, model, &local);
-    if (comm_agree_error(&local)) {
-        if (!add_songs(&job, options->quiet, error)) return FALSE;
-        if (comm_rank() == 0) finish(options, &job, &local);
-        if (comm_agree_error(&local)) return TRUE;
-    }
-    g_propagate_error(error, local);
-    return FALSE;
+    if (!comm_agree(local, error) || !add_songs(&job, options->quiet, error)) return FALSE;
+    if (comm_rank() == 0) finish(options, &job, &local);
+    return comm_agree(local, error);
 }
 
 /* What can be told before anything is computed. */
@@ -288,8 +284,7 @@ int attributes_run(const options_t *options, GError **error) {
     gboolean done = check(options, &checkpoint, data, error);
     if (done) {
         model = model_new(&checkpoint.model, checkpoint.model.kind == MODEL_DENSE ? WINDOWS : 1, 1, &local);
-        done = comm_agree_error(&local);
-        if (!done) g_propagate_error(error, local);
+        done = comm_agree(local, error);
     }
     done = done && run_read_weights(options->attributes, model, error) &&
            run_job(options, &checkpoint, model, data, error);

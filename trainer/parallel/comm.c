@@ -122,7 +122,7 @@ static int64_t reduce_int(int64_t value, MPI_Op op) {
 
 int64_t comm_max(int64_t value) { return reduce_int(value, MPI_MAX); }
 
-gboolean comm_agree(gboolean ok) { return reduce_int(ok ? 1 : 0, MPI_MIN) == 1; }
+gboolean comm_any(gboolean yes) { return comm_max(yes) > 0; }
 
 gboolean comm_same(uint64_t value) {
     uint64_t pair[2] = {value, ~value}; /* one maximum finds both ends */
@@ -150,19 +150,17 @@ static char *broadcast_string(const char *text, int root) {
     return copy;
 }
 
-gboolean comm_agree_error(GError **error) {
-    gboolean failed = *error != NULL;
-    int lowest = (int)reduce_int(failed ? comm.rank : comm.size, MPI_MIN);
+gboolean comm_agree(GError *local, GError **error) {
+    g_autoptr(GError) mine = local;
+    int lowest = (int)reduce_int(mine ? comm.rank : comm.size, MPI_MIN);
     if (lowest == comm.size) return TRUE;
-    gboolean speaker = comm.rank == lowest;
-    g_autofree char *domain = broadcast_string(speaker ? g_quark_to_string((*error)->domain) : NULL, lowest);
-    g_autofree char *host = broadcast_string(speaker ? comm.host : NULL, lowest);
-    g_autofree char *message = broadcast_string(speaker ? (*error)->message : NULL, lowest);
-    int code = speaker ? (*error)->code : 0;
+    const GError *told = comm.rank == lowest ? mine : NULL;
+    g_autofree char *domain = broadcast_string(told ? g_quark_to_string(told->domain) : NULL, lowest);
+    g_autofree char *host = broadcast_string(told ? comm.host : NULL, lowest);
+    g_autofree char *message = broadcast_string(told ? told->message : NULL, lowest);
+    int code = told ? told->code : 0;
     broadcast_from(&code, sizeof code, lowest);
-    gboolean everywhere = comm_agree(failed && strcmp((*error)->message, message) == 0);
-    g_clear_error(error);
-    if (everywhere)
+    if (!comm_any(!mine || strcmp(mine->message, message) != 0))
         g_set_error_literal(error, g_quark_from_string(domain), code, message);
     else
         g_set_error(error, g_quark_from_string(domain), code, "rank %d of %d on %s: %s", lowest, comm.size,
@@ -206,10 +204,7 @@ void *comm_shared_alloc(size_t bytes, GError **error) {
     GError *local = NULL;
     void *memory = NULL;
     check_shared_room(bytes, &local);
-    if (!comm_agree_error(&local)) {
-        g_propagate_error(error, local);
-        return NULL;
-    }
+    if (!comm_agree(local, error)) return NULL;
     MPI_Win *window = g_new0(MPI_Win, 1);
     MPI_Aint size = comm.node_rank == 0 ? (MPI_Aint)MAX(bytes, 1) : 0;
     int code = MPI_Win_allocate_shared(size, 1, MPI_INFO_NULL, comm.node, &memory, window);
@@ -217,10 +212,9 @@ void *comm_shared_alloc(size_t bytes, GError **error) {
         g_set_error(&local, COMM_ERROR, COMM_ERROR_MEMORY,
                     "cannot share %.1f MiB among the ranks of a host: MPI error %d; free memory there",
                     (double)bytes / 1048576, code);
-    if (!comm_agree_error(&local)) {
+    if (!comm_agree(local, error)) {
         if (code == MPI_SUCCESS) MPI_Win_free(window);
         g_free(window);
-        g_propagate_error(error, local);
         return NULL;
     }
     MPI_CHECK(MPI_Win_set_errhandler(*window, MPI_ERRORS_RETURN));

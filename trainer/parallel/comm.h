@@ -24,12 +24,12 @@ int comm_size(void);
 int comm_node_rank(void);
 int comm_node_size(void);
 
-/* TRUE where ok is TRUE on every rank. */
-gboolean comm_agree(gboolean ok);
-/* Agreement with the cause: TRUE where no rank has *error set. Else every rank returns FALSE with *error set
- * to the lowest failing rank's error, its message led by "rank R of N on HOST: " where it was not the same on
- * all ranks. */
-gboolean comm_agree_error(GError **error);
+/* TRUE where no rank comes with an error of its own. Else every rank returns FALSE with *error set to the
+ * error of the lowest rank that has one, its message led by "rank R of N on HOST: " where it was not the same
+ * on all ranks. Takes over local, which is NULL where all went well here. */
+gboolean comm_agree(GError *local, GError **error);
+/* TRUE where yes is TRUE on any rank. */
+gboolean comm_any(gboolean yes);
 
 void comm_broadcast(void *buffer, size_t bytes);
 /* Sums over ranks in place, in buckets of bucket_bytes (float) or whole. Every rank gets the same bits. */

@@ -19,13 +19,6 @@ static const char *const identity[] = {
     "state",         "encoder", "sketch", "nade",   "tied",      "posterior-hidden", "prior-hidden",
     "sketch-hidden", "seed",    "batch",  "chunk",  "transpose", "offsets",          "shuffle-kib"};
 
-/* Sends a local error to all ranks. */
-static gboolean agree(GError *local, GError **error) {
-    if (comm_agree_error(&local)) return TRUE;
-    g_propagate_error(error, local);
-    return FALSE;
-}
-
 /* The name of a checkpoint that stands in the folder, or NULL. Owner: caller. */
 static char *find_any_checkpoint(const char *run) {
     g_autoptr(GDir) folder = g_dir_open(run, 0, NULL);
@@ -73,7 +66,7 @@ gboolean run_open(const options_t *options, char **checkpoint, GError **error) {
     GError *local = NULL;
     char *found = comm_rank() == 0 ? find_resumed(options, &local) : NULL;
     *checkpoint = NULL;
-    if (!agree(local, error)) {
+    if (!comm_agree(local, error)) {
         g_free(found);
         return FALSE;
     }
@@ -89,7 +82,7 @@ gboolean run_open(const options_t *options, char **checkpoint, GError **error) {
 gboolean run_read_checkpoint(const char *path, checkpoint_t *checkpoint, GError **error) {
     GError *local = NULL;
     if (comm_rank() == 0) checkpoint_read(path, checkpoint, &local);
-    if (!agree(local, error)) return FALSE;
+    if (!comm_agree(local, error)) return FALSE;
     char *options = checkpoint->options;
     comm_broadcast(checkpoint, sizeof *checkpoint);
     checkpoint->options = comm_rank() == 0 ? options : NULL;
@@ -144,7 +137,7 @@ gboolean run_check_options(const char *path, const checkpoint_t *checkpoint, con
     GError *local = NULL;
     if (comm_rank() == 0 && checkpoint->options)
         compare_with_checkpoint(path, checkpoint->options, options, &local);
-    return agree(local, error);
+    return comm_agree(local, error);
 }
 
 gboolean run_check_grid(const char *path, const checkpoint_t *checkpoint, const grid_t *grid,
@@ -164,13 +157,13 @@ gboolean run_check_grid(const char *path, const checkpoint_t *checkpoint, const 
 
 gboolean run_has_best(const char *run) {
     g_autofree char *path = g_build_filename(run, "best.h5", NULL);
-    return comm_max(comm_rank() == 0 && g_file_test(path, G_FILE_TEST_EXISTS)) > 0;
+    return comm_any(comm_rank() == 0 && g_file_test(path, G_FILE_TEST_EXISTS));
 }
 
 gboolean run_read_state(const char *path, model_t *model, optimizer_t *optimizer, GError **error) {
     GError *local = NULL;
     if (comm_rank() == 0) checkpoint_read_state(path, model, optimizer, &local);
-    if (!agree(local, error)) return FALSE;
+    if (!comm_agree(local, error)) return FALSE;
     comm_broadcast(model_params(model), model_size(model) * sizeof(real_t));
     comm_broadcast(optimizer->m, optimizer->n * sizeof(real_t));
     comm_broadcast(optimizer->v, optimizer->n * sizeof(real_t));
@@ -183,7 +176,7 @@ gboolean run_read_state(const char *path, model_t *model, optimizer_t *optimizer
 gboolean run_read_weights(const char *path, model_t *model, GError **error) {
     GError *local = NULL;
     if (comm_rank() == 0) checkpoint_read_weights(path, model, &local);
-    if (!agree(local, error)) return FALSE;
+    if (!comm_agree(local, error)) return FALSE;
     comm_broadcast(model_params(model), model_size(model) * sizeof(real_t));
     return TRUE;
 }
@@ -199,7 +192,7 @@ gboolean run_write_options(const options_t *options, GError **error) {
                         "%s: cannot write: %s; make room or name another --output", path,
                         program_cause(cause));
     }
-    return agree(local, error);
+    return comm_agree(local, error);
 }
 
 /* FNV-1a (Fowler, Noll & Vo 1991) over the weights' 32-bit words: not against malice, and a hundred times
@@ -222,7 +215,7 @@ gboolean run_check_weights(const char *run, const checkpoint_t *checkpoint, mode
     gboolean finite = TRUE;
     const size_t size = model_size(model);
     for (size_t i = 0; i < size; i++) finite &= isfinite(params[i]) != 0;
-    if (!comm_agree(finite)) {
+    if (comm_any(!finite)) {
         g_set_error(error, RUN_ERROR, RUN_ERROR_DIVERGED,
                     "step %" G_GINT64_FORMAT ": the weights are not finite; lower --learning-rate or set "
                     "--clip; the checkpoints in %s are from before",
@@ -253,5 +246,5 @@ gboolean run_write_checkpoint(const char *run, const checkpoint_t *checkpoint, m
             checkpoint_link(run, "latest.h5", name, &local))
             checkpoint_prune(run, keep, &local);
     }
-    return agree(local, error);
+    return comm_agree(local, error);
 }

@@ -1,4 +1,4 @@
-/* options: preprocess's command line. */
+/* options: preprocess's command line. The table of its options is in options.c. */
 #ifndef MPIANIST_PREPROCESS_OPTIONS_H
 #define MPIANIST_PREPROCESS_OPTIONS_H
 
@@ -7,11 +7,10 @@
 typedef struct {
     corpus_options_t corpus;
     char *info;       /* --info DIR: print what is in there; else NULL */
-    gboolean version; /* --version */
+    gboolean version; /* --version: the rest is not read then */
+    char *tracks;     /* as given; corpus.layout.grid has them */
+    int memory_mib;   /* as given; corpus.limits has the bytes */
 } preprocess_options_t;
-
-#define PREPROCESS_OPTIONS_ERROR preprocess_options_error_quark()
-GQuark preprocess_options_error_quark(void);
 
 /* NULL with error set: bad usage. --help prints and exits 0. Owner: caller. */
 preprocess_options_t *preprocess_options_parse(int argc, char *const *argv, GError **error);

@@ -8,7 +8,7 @@
 
 #include "preprocess/corpus/rows.h"
 
-enum { PART_MOST = 4096 };
+#define PART_MOST 4096
 
 #define PART_ERROR part_error_quark()
 GQuark part_error_quark(void);

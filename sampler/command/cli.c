@@ -284,10 +284,10 @@ static void warn_unread(const cli_t *cli) {
         cli->kind != PLAIN &&
         (cli->verb == VERB_VARY ? cli->amount > 0 : fresh && cli->latents == NULL && cli->temperature > 0);
     if (notes || latents) return;
-    if (option_given(cli, "seed"))
+    if (cli_given(cli, "seed"))
         program_say("warning: --seed changes nothing: nothing is drawn here%s\n",
                     cli->draw ? "" : "; see --sample");
-    if (option_given(cli, "temperature") && cli->greedy)
+    if (cli_given(cli, "temperature") && cli->greedy)
         program_say("warning: --temperature changes nothing: with --greedy this model draws nothing\n");
 }
 

@@ -274,7 +274,7 @@ gboolean option_check_values(const cli_t *cli, GError **error) {
 
 /* ---- options beside others ---- */
 
-gboolean option_given(const cli_t *cli, const char *name) {
+gboolean cli_given(const cli_t *cli, const char *name) {
     for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
         if (is_given(cli, i) && strcmp(table[i].name, name) == 0) return TRUE;
     return FALSE;
@@ -284,7 +284,7 @@ gboolean option_given(const cli_t *cli, const char *name) {
 static char *first_given(const cli_t *cli, const char *names) {
     g_auto(GStrv) each = g_strsplit(names != NULL ? names : "", ",", -1);
     for (size_t i = 0; each[i] != NULL; i++)
-        if (option_given(cli, each[i])) return g_strdup(each[i]);
+        if (cli_given(cli, each[i])) return g_strdup(each[i]);
     return NULL;
 }
 

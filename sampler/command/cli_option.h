@@ -43,7 +43,7 @@ int option_format_from_name(const option_t *option, const char *name);
 gboolean option_parse_format(const gchar *name, const gchar *value, gpointer data, GError **error);
 
 /* Is the option of this name on the command line? */
-gboolean option_given(const cli_t *cli, const char *name);
+gboolean cli_given(const cli_t *cli, const char *name);
 /* Values of the options given: FALSE with CLI_ERROR_USAGE set where one is out of its range or empty. */
 gboolean option_check_values(const cli_t *cli, GError **error);
 /* Options given that would not be read, for want of another or beside one. FALSE with CLI_ERROR_USAGE set:

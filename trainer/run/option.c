@@ -1,5 +1,5 @@
 /* option: owns the table of run options and the one place where their values are read and checked,
- * option_set(), whether they come from a default, a preset, a file or a flag. Refuses values out of range and
+ * run_option_set(), whether they come from a default, a preset, a file or a flag. Refuses values out of range and
  * says what would do. */
 #include "trainer/run/option.h"
 
@@ -186,13 +186,13 @@ const char *option_group_name(option_group_t group) {
     return names[group];
 }
 
-const option_t *option_find(const char *name) {
+const option_t *run_option_find(const char *name) {
     for (const option_t *option = OPTION_TABLE; option->name; option++)
         if (g_str_equal(option->name, name)) return option;
     return NULL;
 }
 
-const char *option_nearest_name(const char *name, gboolean in_file) {
+const char *run_option_nearest_name(const char *name, gboolean in_file) {
     const char *nearest = NULL;
     const size_t length = strlen(name);
     size_t least = (length + 1) / 3 + 1;
@@ -206,7 +206,7 @@ const char *option_nearest_name(const char *name, gboolean in_file) {
     return nearest;
 }
 
-int option_choice_index(const option_t *option, const char *text) {
+int run_option_choice_index(const option_t *option, const char *text) {
     g_auto(GStrv) values = g_strsplit(option->argument, "|", -1);
     for (int i = 0; values[i]; i++)
         if (g_str_equal(values[i], text)) return i;
@@ -245,7 +245,7 @@ char *option_range(const option_t *option, const char *between) {
     return g_strdup_printf("%s%s%s", low, between, high);
 }
 
-gboolean option_refuse(const option_t *option, const char *label, const char *text, GError **error) {
+gboolean run_option_refuse(const option_t *option, const char *label, const char *text, GError **error) {
     g_autofree char *wanted = NULL;
     if (option->type == OPTION_CHOICE) {
         g_auto(GStrv) values = g_strsplit(option->argument, "|", -1);
@@ -263,8 +263,8 @@ gboolean option_refuse(const option_t *option, const char *label, const char *te
     return FALSE;
 }
 
-gboolean option_set(options_t *options, const option_t *option, const char *text, const char *label,
-                    GError **error) {
+gboolean run_option_set(options_t *options, const option_t *option, const char *text, const char *label,
+                        GError **error) {
     char *member = (char *)options + option->offset;
     gint64 integer, most = isinf(option->high) ? G_MAXINT64 : (gint64)option->high;
     double real;
@@ -284,17 +284,17 @@ gboolean option_set(options_t *options, const option_t *option, const char *text
         return TRUE;
     case OPTION_CHOICE:
     case OPTION_TEXT:
-        if (option->type == OPTION_CHOICE ? option_choice_index(option, text) < 0
+        if (option->type == OPTION_CHOICE ? run_option_choice_index(option, text) < 0
                                           : !*text || (option->valid && !option->valid(text)))
             break;
         g_free(*(char **)(void *)member);
         *(char **)(void *)member = g_strdup(text);
         return TRUE;
     }
-    return option_refuse(option, label, text, error);
+    return run_option_refuse(option, label, text, error);
 }
 
-char *option_get(const options_t *options, const option_t *option) {
+char *run_option_get(const options_t *options, const option_t *option) {
     const char *member = (const char *)options + option->offset;
     switch (option->type) {
     case OPTION_INT: return g_strdup_printf("%d", *(const int *)(const void *)member);

@@ -40,22 +40,22 @@ extern const option_t OPTION_TABLE[];
 const char *option_group_name(option_group_t group);
 
 /* NULL where there is none. */
-const option_t *option_find(const char *name);
+const option_t *run_option_find(const char *name);
 /* The known name that a mistyped one means: one that begins with it (three letters or more), else the nearest
  * where edits change about a third of it at most; of those in run.ini or of all. NULL where none is near. */
-const char *option_nearest_name(const char *name, gboolean in_file);
+const char *run_option_nearest_name(const char *name, gboolean in_file);
 /* Reads text into the option's member. FALSE with OPTIONS_ERROR_USAGE set, led by label (where the text
  * stood): the member is unchanged. */
-gboolean option_set(options_t *options, const option_t *option, const char *text, const char *label,
-                    GError **error);
-/* The member as text that option_set() reads back to the same bits; owner: caller. */
-char *option_get(const options_t *options, const option_t *option);
+gboolean run_option_set(options_t *options, const option_t *option, const char *text, const char *label,
+                        GError **error);
+/* The member as text that run_option_set() reads back to the same bits; owner: caller. */
+char *run_option_get(const options_t *options, const option_t *option);
 /* "1..8", "0 or more"; NULL of an option that is no number. Owner: caller. */
 char *option_range(const option_t *option, const char *between);
 /* Sets error: "LABEL: 'TEXT' is not WHAT IS WANTED". Returns FALSE. */
-gboolean option_refuse(const option_t *option, const char *label, const char *text, GError **error);
+gboolean run_option_refuse(const option_t *option, const char *label, const char *text, GError **error);
 /* Position of text among a choice's values, or -1. */
-int option_choice_index(const option_t *option, const char *text);
+int run_option_choice_index(const option_t *option, const char *text);
 
 /* Texts with a grammar of their own: "valid,test", "-5,6", "500 steps" or "10 minutes", "500" steps or
  * "60 %" of the run's (share, else 0). FALSE where text is none. */

@@ -59,9 +59,9 @@ static gboolean apply_text(options_t *options, const char *text, const char *sou
     for (char **group = groups; *group; group++) {
         g_auto(GStrv) keys = g_key_file_get_keys(file, *group, NULL, NULL);
         for (char **key = keys; *key; key++) {
-            const option_t *option = option_find(*key);
+            const option_t *option = run_option_find(*key);
             if (!option) {
-                const char *nearest = option_nearest_name(*key, TRUE);
+                const char *nearest = run_option_nearest_name(*key, TRUE);
                 g_autofree char *way_out =
                     nearest ? g_strdup_printf("did you mean '%s'?", nearest) : g_strdup("--help lists all");
                 g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "%s: unknown option '%s'; %s", source,
@@ -82,7 +82,7 @@ static gboolean apply_text(options_t *options, const char *text, const char *sou
             }
             g_autofree char *value = g_strstrip(g_key_file_get_value(file, *group, *key, NULL));
             g_autofree char *label = g_strdup_printf("%s: %s", source, *key);
-            if (!option_set(options, option, value, label, error)) return FALSE;
+            if (!run_option_set(options, option, value, label, error)) return FALSE;
         }
     }
     return TRUE;
@@ -109,7 +109,7 @@ static options_t *options_new(void) {
     options_t *options = g_new0(options_t, 1);
     for (const option_t *option = OPTION_TABLE; option->name; option++) {
         g_autoptr(GError) error = NULL;
-        if (option->fallback && !option_set(options, option, option->fallback, option->name, &error))
+        if (option->fallback && !run_option_set(options, option, option->fallback, option->name, &error))
             g_error("default of %s", error->message);
     }
     return options;
@@ -131,7 +131,7 @@ char *options_to_text(const options_t *options) {
         if (option->group != group)
             g_string_append_printf(text, "\n[%s]\n", option_group_name(option->group));
         group = option->group;
-        g_autofree char *value = option_get(options, option);
+        g_autofree char *value = run_option_get(options, option);
         g_string_append_printf(text, "%s=%s\n", option->name, value);
     }
     return g_string_free(text, FALSE);
@@ -205,7 +205,7 @@ static void usage_error(const GError *cause, GError **error) {
     if (g_error_matches(cause, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION) && start) {
         start += strlen(" --");
         g_autofree char *name = g_strndup(start, strcspn(start, "=")); /* without its value */
-        const char *nearest = option_nearest_name(name, FALSE);
+        const char *nearest = run_option_nearest_name(name, FALSE);
         g_autofree char *meant = nearest ? g_strdup_printf("; did you mean --%s?", nearest) : g_strdup("");
         g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "--%s: unknown option%s (--help lists all)",
                     name, meant);
@@ -217,7 +217,7 @@ static void usage_error(const GError *cause, GError **error) {
 
 /* A flag that the model has no use for is refused: who gives it means another model. */
 static gboolean check_meaning(const options_t *options, GHashTable *flags, GError **error) {
-    const int kind = option_choice_index(option_find("model"), options->model);
+    const int kind = run_option_choice_index(run_option_find("model"), options->model);
     for (const option_t *option = OPTION_TABLE; option->name; option++) {
         if (!option->models || option->models >> kind & 1U || !g_hash_table_contains(flags, option->name))
             continue;
@@ -298,7 +298,7 @@ static gboolean apply_all(options_t *options, GHashTable *flags, GError **error)
     for (const option_t *option = OPTION_TABLE; option->name; option++) {
         const char *text = g_hash_table_lookup(flags, option->name);
         g_autofree char *label = g_strdup_printf("--%s", option->name);
-        if (text && !option_set(options, option, text, label, error)) return FALSE;
+        if (text && !run_option_set(options, option, text, label, error)) return FALSE;
     }
     return check_together(options, flags, error);
 }
@@ -342,15 +342,15 @@ static gboolean sequence_sizes(const options_t *options, sequence_sizes_t *sizes
     sizes->prior_hidden = (size_t)options->prior_hidden;
     sizes->sketch_hidden = (size_t)options->sketch_hidden;
     if (!sizes_parse_lags(options->lags, sizes->lags, &sizes->n_lags))
-        return option_refuse(option_find("lags"), "--lags", options->lags, error);
+        return run_option_refuse(run_option_find("lags"), "--lags", options->lags, error);
     return sizes_parse_profiles(options->profiles, sizes->profiles, &sizes->n_profiles) ||
-           option_refuse(option_find("profiles"), "--profiles", options->profiles, error);
+           run_option_refuse(run_option_find("profiles"), "--profiles", options->profiles, error);
 }
 
 gboolean options_model_config(const options_t *options, const grid_t *grid, model_config_t *config,
                               GError **error) {
     *config = (model_config_t){
-        .kind = (model_kind_t)option_choice_index(option_find("model"), options->model),
+        .kind = (model_kind_t)run_option_choice_index(run_option_find("model"), options->model),
         .tracks = (size_t)grid->n_tracks,
         .planes = g_str_equal(options->planes, "both") ? 2 : 1,
         .pitches = (size_t)grid->pitches,
@@ -362,9 +362,9 @@ gboolean options_model_config(const options_t *options, const grid_t *grid, mode
         return sequence_sizes(options, &config->sequence, error);
     }
     config->window = (size_t)options->window;
-    config->loss = (loss_t)option_choice_index(option_find("loss"), options->loss);
+    config->loss = (loss_t)run_option_choice_index(run_option_find("loss"), options->loss);
     return sizes_parse_hidden(options->hidden, config->hidden, &config->n_hidden) ||
-           option_refuse(option_find("hidden"), "--hidden", options->hidden, error);
+           run_option_refuse(run_option_find("hidden"), "--hidden", options->hidden, error);
 }
 
 optimizer_config_t options_optimizer_config(const options_t *options) {
@@ -379,7 +379,7 @@ optimizer_config_t options_optimizer_config(const options_t *options) {
 
 gboolean options_transpose_range(const options_t *options, int *low, int *high, GError **error) {
     return option_parse_transpose(options->transpose, low, high) ||
-           option_refuse(option_find("transpose"), "--transpose", options->transpose, error);
+           run_option_refuse(run_option_find("transpose"), "--transpose", options->transpose, error);
 }
 
 gboolean options_context(const options_t *options, size_t *context, GError **error) {
@@ -391,20 +391,21 @@ gboolean options_context(const options_t *options, size_t *context, GError **err
 
 gboolean options_splits(const options_t *options, split_t splits[SPLIT_COUNT], size_t *n, GError **error) {
     return option_parse_splits(options->split, splits, n) ||
-           option_refuse(option_find("split"), "--split", options->split, error);
+           run_option_refuse(run_option_find("split"), "--split", options->split, error);
 }
 
 gboolean options_checkpoint_every(const options_t *options, int64_t *steps, double *minutes, GError **error) {
     return option_parse_checkpoint_every(options->checkpoint_every, steps, minutes) ||
-           option_refuse(option_find("checkpoint-every"), "--checkpoint-every", options->checkpoint_every,
-                         error);
+           run_option_refuse(run_option_find("checkpoint-every"), "--checkpoint-every",
+                             options->checkpoint_every, error);
 }
 
 static gboolean span(const char *name, const char *text, int64_t total_steps, int64_t *steps,
                      GError **error) {
     double share = 0;
     g_autofree char *label = g_strdup_printf("--%s", name);
-    if (!option_parse_span(text, steps, &share)) return option_refuse(option_find(name), label, text, error);
+    if (!option_parse_span(text, steps, &share))
+        return run_option_refuse(run_option_find(name), label, text, error);
     if (share > 0) *steps = (int64_t)llround(share * (double)total_steps);
     return TRUE;
 }

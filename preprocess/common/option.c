@@ -1,0 +1,346 @@
+/* option: owns the way from words of a command line to values, and what is said on the way: --help, what is
+ * wrong, what would do. Refuses a value out of its range and a second value for what takes one. */
+#include "preprocess/common/option.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "preprocess/common/typo.h"
+
+G_DEFINE_QUARK(mpianist_option_error, option_error)
+
+gboolean option_fail(GError **error, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    g_propagate_error(error, g_error_new_valist(OPTION_ERROR, OPTION_ERROR_USAGE, format, arguments));
+    va_end(arguments);
+    return FALSE;
+}
+
+const option_t *option_find(const option_t *rows, const char *name) {
+    for (const option_t *option = rows; option->name; option++)
+        if (g_str_equal(option->name, name)) return option;
+    return NULL;
+}
+
+const char *option_nearest_name(const option_t *rows, const char *name, int first_group) {
+    const char *nearest = NULL;
+    const size_t length = strlen(name);
+    size_t least = (length + 1) / 3 + 1;
+    for (const option_t *option = rows; option->name; option++) {
+        if (option->group < first_group) continue;
+        const size_t distance =
+            length >= 3 && g_str_has_prefix(option->name, name) ? 0 : typo_distance(name, option->name);
+        if (distance < least) nearest = option->name;
+        least = MIN(least, distance);
+    }
+    return nearest;
+}
+
+int option_choice_index(const option_t *option, const char *text) {
+    g_auto(GStrv) values = g_strsplit(option->argument, "|", -1);
+    for (int i = 0; values[i]; i++)
+        if (g_str_equal(values[i], text)) return i;
+    return -1;
+}
+
+/* ---- values ---- */
+
+gboolean option_parse_integer(const char *text, gint64 low, gint64 high, gint64 *value) {
+    return g_ascii_string_to_signed(text, 10, low, high, value, NULL);
+}
+
+/* "nan" and "inf" are read, too: they are numbers, but in no range. */
+static gboolean read_real(const char *text, double *value) {
+    char *end;
+    *value = g_ascii_strtod(text, &end);
+    return *text && *end == '\0' && strspn(text, "+-.0123456789eEnaif") == strlen(text);
+}
+
+gboolean option_parse_real(const char *text, double low, double high, double *value) {
+    return read_real(text, value) && isfinite(*value) && *value >= low && *value <= high;
+}
+
+/* The shortest text that reads back to the same bits. */
+static char *format_real(double value) {
+    char text[G_ASCII_DTOSTR_BUF_SIZE];
+    for (int digits = 6; digits <= 17; digits++) {
+        char format[8];
+        g_snprintf(format, sizeof format, "%%.%dg", digits);
+        if (g_ascii_strtod(g_ascii_formatd(text, sizeof text, format, value), NULL) == value) break;
+    }
+    return g_strdup(text);
+}
+
+/* The pattern of a help or refusal with what its names stand for; owner: caller. A text given comes last: a
+ * name within it stands for itself. */
+static char *fill(const char *pattern, const option_t *option, const char *fallback, const char *label,
+                  const char *text) {
+    const gboolean open = isinf(option->high);
+    g_autofree char *low = format_real(option->low), *high = format_real(option->high),
+                    *range = open ? g_strdup_printf("%s or more", low) : g_strdup_printf("%s..%s", low, high),
+                    *from = open ? g_strdup_printf("of at least %s", low)
+                                 : g_strdup_printf("from %s to %s", low, high),
+                    *give =
+                        open ? g_strdup_printf("at least %s", low) : g_strdup_printf("%s to %s", low, high);
+    g_auto(GStrv) values = g_strsplit(option->argument ? option->argument : "", "|", -1);
+    g_autofree char *choices = g_strjoinv(", ", values);
+    const char *const names[][2] = {{"{low}", low},
+                                    {"{high}", high},
+                                    {"{range}", range},
+                                    {"{from}", from},
+                                    {"{give}", give},
+                                    {"{choices}", choices},
+                                    {"{argument}", option->argument},
+                                    {"{default}", fallback},
+                                    {"{label}", label},
+                                    {"{value}", text},
+                                    {"{text}", text}};
+    GString *filled = g_string_new(pattern);
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+        if (names[i][1]) g_string_replace(filled, names[i][0], names[i][1], 0);
+    return g_string_free(filled, FALSE);
+}
+
+gboolean option_refuse(const option_t *option, const char *label, const char *text, GError **error) {
+    g_autofree char *message = fill(option->refusal, option, NULL, label, text);
+    return option_fail(error, "%s", message);
+}
+
+static gboolean refuse_number(const option_t *option, const char *label, const char *text, GError **error) {
+    double value;
+    g_autofree char *number = NULL;
+    if (strstr(option->refusal, "{value}")) {
+        if (!read_real(text, &value)) {
+            g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                        "Cannot parse %s value \u201c%s\u201d for %s",
+                        option->type == OPTION_REAL ? "double" : "integer", text, label);
+            return FALSE;
+        }
+        if (option->type == OPTION_REAL) number = format_real(value);
+    }
+    return option_refuse(option, label, number ? number : text, error);
+}
+
+static gboolean set_number(void *member, const option_t *option, const char *text) {
+    gint64 integer, most = option->type == OPTION_INT ? G_MAXINT : G_MAXINT64;
+    if (option->type == OPTION_REAL) {
+        double real;
+        if (!option_parse_real(text, option->low, option->high, &real)) return FALSE;
+        *(double *)member = real;
+        return TRUE;
+    }
+    if (!isinf(option->high)) most = (gint64)option->high;
+    if (!option_parse_integer(text, (gint64)option->low, most, &integer)) return FALSE;
+    if (option->type == OPTION_INT)
+        *(int *)member = (int)integer;
+    else
+        *(int64_t *)member = integer;
+    return TRUE;
+}
+
+gboolean option_set(void *options, const option_t *option, const char *text, const char *label,
+                    GError **error) {
+    void *member = (char *)options + option->offset;
+    gboolean good = TRUE;
+    switch (option->type) {
+    case OPTION_FLAG: *(gboolean *)member = TRUE; return TRUE;
+    case OPTION_INT:
+    case OPTION_INT64:
+    case OPTION_REAL: return set_number(member, option, text) || refuse_number(option, label, text, error);
+    case OPTION_FORMAT:
+        if (option_choice_index(option, text) < 0) return option_refuse(option, label, text, error);
+        *(int *)member = option_choice_index(option, text) + 1;
+        return TRUE;
+    case OPTION_READ: return option->read(text, member) || option_refuse(option, label, text, error);
+    case OPTION_CHOICE: good = option_choice_index(option, text) >= 0; break;
+    case OPTION_TEXT:
+        good = (*text || !option->refusal) && (!option->read || option->read(text, NULL));
+        break;
+    case OPTION_LIST: good = *text != '\0';
+    }
+    if (!good) return option_refuse(option, label, text, error);
+    if (option->type == OPTION_LIST) {
+        char **list = *(char ***)member;
+        const size_t n = list ? g_strv_length(list) : 0;
+        list = g_renew(char *, list, n + 2);
+        list[n] = g_strdup(text);
+        list[n + 1] = NULL;
+        *(char ***)member = list;
+    } else {
+        g_free(*(char **)member);
+        *(char **)member = g_strdup(text);
+    }
+    return TRUE;
+}
+
+char *option_get(const void *options, const option_t *option) {
+    const void *member = (const char *)options + option->offset;
+    switch (option->type) {
+    case OPTION_FLAG: return g_strdup(*(const gboolean *)member ? "true" : "false");
+    case OPTION_INT: return g_strdup_printf("%d", *(const int *)member);
+    case OPTION_INT64: return g_strdup_printf("%" G_GINT64_FORMAT, *(const int64_t *)member);
+    case OPTION_REAL: return format_real(*(const double *)member);
+    case OPTION_CHOICE:
+    case OPTION_TEXT: return g_strdup(*(char *const *)member);
+    default: return NULL;
+    }
+}
+
+void option_set_defaults(const option_t *rows, void *options) {
+    for (const option_t *option = rows; option->name; option++) {
+        g_autoptr(GError) error = NULL;
+        if (option->fallback && !option_set(options, option, option->fallback, option->name, &error))
+            g_error("default of %s", error->message);
+    }
+}
+
+void option_clear(const option_t *rows, void *options) {
+    for (const option_t *option = rows; option->name; option++) {
+        void *member = (char *)options + option->offset;
+        if (option->type == OPTION_CHOICE || option->type == OPTION_TEXT)
+            g_clear_pointer((char **)member, g_free);
+        if (option->type == OPTION_LIST) g_clear_pointer((char ***)member, g_strfreev);
+    }
+}
+
+/* ---- the command line ---- */
+
+const char *option_given(const option_line_t *line, const char *name) {
+    const GPtrArray *texts = g_hash_table_lookup(line->given, name);
+    return texts ? texts->pdata[0] : NULL;
+}
+
+gboolean option_set_given(const option_t *rows, const option_line_t *line, void *options, GError **error) {
+    for (const option_t *option = rows; option->name; option++) {
+        const GPtrArray *texts = g_hash_table_lookup(line->given, option->name);
+        g_autofree char *label = g_strconcat("--", option->name, NULL);
+        for (guint i = 0; texts && i < texts->len; i++)
+            if (!option_set(options, option, texts->pdata[i], label, error)) return FALSE;
+    }
+    return TRUE;
+}
+
+void option_line_clear(option_line_t *line) {
+    g_clear_pointer(&line->given, g_hash_table_unref);
+    g_clear_pointer(&line->files, g_strfreev);
+    g_clear_pointer(&line->help, g_free);
+}
+
+/* What GOption calls with each option of the line. */
+typedef struct {
+    const option_t *rows;
+    GHashTable *given;
+} reader_t;
+
+/* The row that a word names: "--batch", "-n". */
+static const option_t *option_of_word(const option_t *rows, const char *word) {
+    for (const option_t *option = rows; option->name; option++) {
+        const char letter[] = {'-', option->letter, '\0'};
+        if (g_str_has_prefix(word, "--") ? g_str_equal(option->name, word + 2)
+                                         : option->letter && g_str_equal(letter, word))
+            return option;
+    }
+    return NULL;
+}
+
+static gboolean keep_text(const char *word, const char *text, gpointer data, GError **error) {
+    const reader_t *reader = data;
+    const option_t *option = option_of_word(reader->rows, word);
+    GPtrArray *texts = g_hash_table_lookup(reader->given, option->name);
+    if (texts && option->type == OPTION_FLAG) return TRUE;
+    if (texts && option->type != OPTION_LIST)
+        return option_fail(error, "--%s: is there twice, with '%s' and '%s'; give it once", option->name,
+                           (const char *)texts->pdata[0], text ? text : "");
+    if (!texts) {
+        texts = g_ptr_array_new_with_free_func(g_free);
+        g_hash_table_insert(reader->given, (gpointer)option->name, texts);
+    }
+    if (!text && option->type == OPTION_FORMAT)
+        g_ptr_array_add(texts, g_strndup(option->argument, strcspn(option->argument, "|")));
+    else
+        g_ptr_array_add(texts, g_strdup(text ? text : ""));
+    return TRUE;
+}
+
+/* A bare format, such as --picture, would swallow the file after it: only a format is its value. */
+static void join_formats(const option_t *rows, char **words) {
+    for (char **word = words; *word && !g_str_equal(*word, "--"); word++) {
+        const option_t *option = option_of_word(rows, *word);
+        if (!option || option->type != OPTION_FORMAT) continue;
+        const gboolean named = word[1] && option_choice_index(option, word[1]) >= 0;
+        const char *format = named ? word[1] : option->argument;
+        g_free(*word);
+        *word = g_strdup_printf("--%s=%.*s", option->name, (int)strcspn(format, "|"), format);
+        if (!named) continue;
+        g_free(word[1]);
+        for (char **next = word + 1; (next[0] = next[1]); next++) continue;
+    }
+}
+
+/* Help of a row, its default and range as they are; owner: caller. */
+static char *help_text(const option_command_t *command, const void *options, const option_t *option) {
+    g_autofree char *now = option_get(options, option), *needs = NULL,
+                    *help = fill(option->help, option, now ? now : option->fallback, NULL, NULL);
+    const char *only = command->only ? command->only(option->whom) : NULL;
+    if (option->needs) {
+        g_auto(GStrv) names = g_strsplit(option->needs, ",", -1);
+        g_autofree char *list = g_strjoinv(" or --", names);
+        needs = g_strconcat("; needs --", list, NULL);
+    }
+    return g_strconcat(help, needs ? needs : "", only ? "; " : "", only ? only : "", NULL);
+}
+
+/* Adds the rows of a group to GOption's; texts keeps the strings, which GOption does not copy. */
+static void add_rows(GOptionGroup *group, int number, const option_command_t *command, const void *options,
+                     GPtrArray *texts) {
+    for (const option_t *option = command->rows; option->name; option++) {
+        if (command->groups && option->group != number) continue;
+        char *help = help_text(command, options, option);
+        g_ptr_array_add(texts, help);
+        /* FILENAME takes the bytes as they are; else GLib refuses what the C locale does not know. */
+        const int flags =
+            G_OPTION_FLAG_FILENAME | (option->type == OPTION_FLAG     ? G_OPTION_FLAG_NO_ARG
+                                      : option->type == OPTION_FORMAT ? G_OPTION_FLAG_OPTIONAL_ARG
+                                                                      : 0);
+        const GOptionEntry entry[] = {{option->name, option->letter, flags, G_OPTION_ARG_CALLBACK,
+                                       (gpointer)(guintptr)keep_text, help, option->argument},
+                                      G_OPTION_ENTRY_NULL};
+        g_option_group_add_entries(group, entry);
+    }
+}
+
+static GOptionContext *context_new(const option_command_t *command, const void *options, reader_t *reader,
+                                   option_line_t *line, GPtrArray *texts) {
+    const GOptionEntry files[] = {
+        {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &line->files, NULL, NULL},
+        G_OPTION_ENTRY_NULL};
+    GOptionContext *context = g_option_context_new(command->parameters);
+    GOptionGroup *main = g_option_group_new("main", "", "", reader, NULL);
+    g_option_context_set_help_enabled(context, !option_find(command->rows, "help"));
+    g_option_context_set_summary(context, command->summary);
+    g_option_context_set_description(context, command->description);
+    if (!command->groups) add_rows(main, 0, command, options, texts);
+    g_option_group_add_entries(main, files);
+    g_option_context_set_main_group(context, main);
+    for (int i = 0; command->groups && command->groups[i]; i++) {
+        GOptionGroup *group = g_option_group_new(command->groups[i], command->groups[i], "", reader, NULL);
+        add_rows(group, i, command, options, texts);
+        g_option_context_add_group(context, group);
+    }
+    return context;
+}
+
+gboolean option_read_line(const option_command_t *command, const void *options, int argc, char *const *argv,
+                          option_line_t *line, GError **error) {
+    g_auto(GStrv) words = typo_split_numbers(argc, argv);
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+    *line = (option_line_t){
+        .given = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)g_ptr_array_unref)};
+    reader_t reader = {.rows = command->rows, .given = line->given};
+    g_autoptr(GOptionContext) context = context_new(command, options, &reader, line, texts);
+    join_formats(command->rows, words);
+    if (!g_option_context_parse_strv(context, &words, error)) return FALSE;
+    if (option_given(line, "help")) line->help = g_option_context_get_help(context, FALSE, NULL);
+    return TRUE;
+}

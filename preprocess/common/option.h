@@ -1,0 +1,109 @@
+/* option: the one engine behind the command lines of the three programs. A program's table has a typed row an
+ * option; reading, defaults, ranges, --help and what is said of a wrong value follow from it. Knows no table.
+ * No function here reads a file or uses the locale. */
+#ifndef MPIANIST_PREPROCESS_COMMON_OPTION_H
+#define MPIANIST_PREPROCESS_COMMON_OPTION_H
+
+#include <glib.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define OPTION_ERROR option_error_quark()
+GQuark option_error_quark(void);
+/* Bad usage (exit status 2), whether on the command line or in a file; a file that cannot be read (1). */
+typedef enum { OPTION_ERROR_USAGE, OPTION_ERROR_FILE } option_error_t;
+
+/* What kind of value, and the member that keeps it. */
+typedef enum {
+    OPTION_FLAG,   /* gboolean; takes no value */
+    OPTION_INT,    /* int */
+    OPTION_INT64,  /* int64_t */
+    OPTION_REAL,   /* double */
+    OPTION_CHOICE, /* char *: a word of argument, "a|b" */
+    OPTION_FORMAT, /* int: 1, 2, ... for the words of argument, 0: none; without a value the first is meant */
+    OPTION_TEXT,   /* char *; not empty, where refusal says what to say of it */
+    OPTION_LIST,   /* char **, one of each time that it is given; none empty */
+    OPTION_READ    /* what read() makes of it */
+} option_type_t;
+
+/* In help and refusal stand for what the row holds: {low}, {high}, {default}, {argument}; {range}: "1..8" or
+ * "0 or more"; {from}: "from 1 to 8" or "of at least 0"; {give}: "1 to 8" or "at least 0"; {choices}:
+ * "a, b". */
+typedef struct {
+    const char *name;
+    char letter; /* of the short form, 0: none */
+    int group;   /* of --help, from 0 */
+    option_type_t type;
+    size_t offset;        /* of the member */
+    const char *fallback; /* the default as text; NULL: what the member has */
+    const char *argument; /* the value's name in --help; of a choice or format: all values, "a|b" */
+    const char *help;
+    double low, high; /* range of a number; high INFINITY: no limit */
+    /* Said of a wrong value. {label}: where it stood, such as "--batch"; {text}: the value, {value}: the
+     * number that it is; what is no number is refused in GOption's words where {value} stands. */
+    const char *refusal;
+    /* Of a text with a grammar. FALSE where text is none; sets *value, where that is not NULL. */
+    gboolean (*read)(const char *text, void *value);
+    unsigned whom;       /* bits of a program's own: for which kinds of model, what else is done with it */
+    const char *instead; /* what there is for the others */
+    const char *needs; /* "a,b": not read without one of these, which --help says; NULL: nothing is needed */
+    const char *excludes; /* "a,b": not read beside one of these; NULL: none */
+    const char *because;  /* of excludes; NULL: plain enough */
+} option_t;
+
+typedef struct {
+    const option_t *rows;      /* ended by a row without a name */
+    const char *const *groups; /* titles in --help, of a table with a row "help"; NULL: GOption's own group */
+    const char *parameters;    /* how --help goes on after "program [OPTION...]" */
+    const char *summary;       /* above the options; NULL: none */
+    const char *description;   /* below them */
+    /* What --help says of a row that is for some only, NULL: nothing. NULL: it never does. */
+    const char *(*only)(unsigned whom);
+} option_command_t;
+
+/* A command line as it was read: texts, not yet checked. */
+typedef struct {
+    GHashTable *given; /* name -> GPtrArray of texts */
+    char **files;      /* the words that are no options; NULL: none */
+    char *help; /* of a table with a row "help" where that is given; else GOption prints it and exits */
+} option_line_t;
+
+/* Reads argv, which stays as it is. options, with its defaults, only serves --help. FALSE with error set:
+ * OPTION_ERROR_USAGE for an option that takes one value and is there twice; G_OPTION_ERROR for an unknown one
+ * or a value that is missing. */
+gboolean option_read_line(const option_command_t *command, const void *options, int argc, char *const *argv,
+                          option_line_t *line, GError **error);
+void option_line_clear(option_line_t *line);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(option_line_t, option_line_clear)
+/* The text given, "" of a flag; NULL: not given. */
+const char *option_given(const option_line_t *line, const char *name);
+
+/* Sets members to the defaults of their rows; frees the texts that they hold. */
+void option_set_defaults(const option_t *rows, void *options);
+void option_clear(const option_t *rows, void *options);
+/* Sets what the line gives, in the order of the rows. FALSE with error set, as option_set(). */
+gboolean option_set_given(const option_t *rows, const option_line_t *line, void *options, GError **error);
+/* Sets one member. FALSE with error set, led by label, where the text stood: OPTION_ERROR_USAGE, or
+ * G_OPTION_ERROR where no number is given for {value}. The member is unchanged then. */
+gboolean option_set(void *options, const option_t *option, const char *text, const char *label,
+                    GError **error);
+/* The member as text that option_set() reads back to the same bits; NULL: unset. Owner: caller. */
+char *option_get(const void *options, const option_t *option);
+
+/* NULL where there is none. */
+const option_t *option_find(const option_t *rows, const char *name);
+/* The known name, in this group or later ones, that a mistyped one means: one that begins with it (three
+ * letters or more), else the nearest where edits change about a third of it at most. NULL: none is near. */
+const char *option_nearest_name(const option_t *rows, const char *name, int first_group);
+/* Position of text among the values of a choice or format, or -1. */
+int option_choice_index(const option_t *option, const char *text);
+
+/* These set error and return FALSE: the row's refusal of a text; any other bad usage. */
+gboolean option_refuse(const option_t *option, const char *label, const char *text, GError **error);
+gboolean option_fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* Decimal, without space around: a whole number from low to high; a finite one. FALSE where text is none. */
+gboolean option_parse_integer(const char *text, gint64 low, gint64 high, gint64 *value);
+gboolean option_parse_real(const char *text, double low, double high, double *value);
+
+#endif

@@ -2,8 +2,10 @@
 
     python3 examples/load_in_pytorch.py CHECKPOINT LATENT,LATENT,... [THRESHOLD]
 
-LATENT are the numbers that sampler writes into each file's text. Prints the pitches sounding in each of the first frames.
+LATENT are the numbers that sampler writes into each file's text. Prints the pitches sounding in each of the
+first frames.
 """
+
 import sys
 
 import h5py
@@ -13,17 +15,28 @@ from torch import nn
 
 
 def load_decoder(path):
-    """The decoder (latent -> logits of a window's cells) as an nn.Sequential, and the checkpoint's attributes."""
+    """The decoder (latent -> logits of a window's cells) as an nn.Sequential, and the checkpoint's
+    attributes."""
     with h5py.File(path) as checkpoint:
-        attributes, weights = dict(checkpoint.attrs), checkpoint["average" if "average" in checkpoint else "weights"]
+        attributes, weights = (
+            dict(checkpoint.attrs),
+            checkpoint["average" if "average" in checkpoint else "weights"],
+        )
         if attributes["model"].decode() != "dense":
             sys.exit(f"{path}: is no dense model; this example knows no other")
-        names = sorted({name.rsplit(".", 1)[0] for name in weights if name.startswith("decoder.")}) + ["output"]
+        names = sorted({name.rsplit(".", 1)[0] for name in weights if name.startswith("decoder.")}) + [
+            "output"
+        ]
         layers = []
         for name in names:
-            weight, bias = weights[f"{name}.weight"][:], weights[f"{name}.bias"][:]  # [inputs, outputs], [1, outputs]
+            weight, bias = (
+                weights[f"{name}.weight"][:],
+                weights[f"{name}.bias"][:],
+            )  # [inputs, outputs], [1, outputs]
             layer = nn.Linear(*weight.shape)
-            layer.load_state_dict({"weight": torch.from_numpy(weight.T), "bias": torch.from_numpy(bias.reshape(-1))})
+            layer.load_state_dict(
+                {"weight": torch.from_numpy(weight.T), "bias": torch.from_numpy(bias.reshape(-1))}
+            )
             layers += [layer, nn.ReLU()]
         return nn.Sequential(*layers[:-1]), attributes
 

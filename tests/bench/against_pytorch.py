@@ -1,18 +1,23 @@
 #!/usr/bin/env python3
 """Milliseconds of processor time that a training step takes, mpianist's against PyTorch's, one thread each.
 
-    python3 tests/bench/against_pytorch.py build/release/tests/bench/bench_step [--data SHARDS] [--rounds 7] [--steps 30]
+    python3 tests/bench/against_pytorch.py build/release/tests/bench/bench_step [--data SHARDS] [--rounds 7]
+    [--steps 30]
 
-Run by `make bench` (PYTHON=... with torch, h5py and numpy). A step draws its noise, computes the gradient, clips it, updates the weights (PyTorch: its fused Adam) and their average, as
-the preset says:
+Run by `make bench` (PYTHON=... with torch, h5py and numpy). A step draws its noise, computes the gradient,
+clips it, updates the weights (PyTorch: its fused Adam) and their average, as the preset says:
 
     seed      the seed's dense VAE, 8800-256-128-64-16, 64 windows of random bits at 5 % density
-    chorales  the sequence model on 8 pieces of about 60 frames with four voices, generated, or from SHARDS (`preprocess --tracks merged`); also without a latent. PyTorch's
-              head in two forms: sequence_pytorch.py
+    chorales  the sequence model on 8 pieces of about 60 frames with four voices, generated, or from SHARDS
+              (`preprocess --tracks merged`); also without a latent. PyTorch's head in two forms:
+              sequence_pytorch.py
 
-Ours reads packed bits; PyTorch is given the same already unpacked to float32. They take turns, so that a busy machine slows both; printed are medians over all rounds and
-their ratio. First both take three steps from the same weights with the same noise: where losses, gradients or averages differ the comparison means nothing, and the exit status is 1.
+Ours reads packed bits; PyTorch is given the same already unpacked to float32. They take turns, so that a busy
+machine slows both; printed are medians over all rounds and their ratio. First both take three steps from the
+same weights with the same noise: where losses, gradients or averages differ the comparison means nothing, and
+the exit status is 1.
 """
+
 import argparse
 import configparser
 import json
@@ -38,7 +43,12 @@ WARM_UP, TOLERANCE = 3, 1e-5
 class Dense(SeedVAE):
     def __init__(self, weights, _):
         super().__init__(len(weights["encoder.0.weight"]))
-        self.load_state_dict({name: value.T if name.endswith("weight") else value.reshape(-1) for name, value in weights.items()})
+        self.load_state_dict(
+            {
+                name: value.T if name.endswith("weight") else value.reshape(-1)
+                for name, value in weights.items()
+            }
+        )
 
     def prepare(self, windows):
         return torch.from_numpy(np.stack(windows)).float().flatten(1)
@@ -63,9 +73,15 @@ class Sequence(sequence_pytorch.SequenceVAE):
         B, T = keep_input.shape
         keep_state = torch.zeros(B * T, by_row.shape[1])
         keep_state[batch["rows"]] = by_row
-        as_bytes = lambda kept: kept.numpy()[:, :batch["longest"]].astype(np.uint8)
-        frames = frames[:, :sequence_pytorch.CONTEXT + batch["longest"]]
-        return [batch["lengths"].numpy().astype(np.uint32), eps.numpy(), pack(frames), as_bytes(keep_input), as_bytes(keep_state.view(B, T, -1))]
+        as_bytes = lambda kept: kept.numpy()[:, : batch["longest"]].astype(np.uint8)
+        frames = frames[:, : sequence_pytorch.CONTEXT + batch["longest"]]
+        return [
+            batch["lengths"].numpy().astype(np.uint32),
+            eps.numpy(),
+            pack(frames),
+            as_bytes(keep_input),
+            as_bytes(keep_state.view(B, T, -1)),
+        ]
 
 
 class PlainSequence(Sequence):
@@ -114,7 +130,11 @@ class Training:
                 figures["average"] = torch.nn.utils.get_total_norm(self.average)
             for figure, value in figures.items():
                 if not abs(value.item() - wanted[figure]) <= TOLERANCE * abs(wanted[figure]):
-                    print(f"{name}: {figure} of step {i + 1} is {value.item():.9g}, mpianist has {wanted[figure]:.9g}", file=sys.stderr)
+                    print(
+                        f"{name}: {figure} of step {i + 1} is {value.item():.9g}, "
+                        f"mpianist has {wanted[figure]:.9g}",
+                        file=sys.stderr,
+                    )
                     same = False
         return same
 
@@ -135,14 +155,22 @@ class Mpianist:
         self.program, self.batch = program, pathlib.Path(folder, "batch")
         self.run(0)
         with h5py.File(f"{folder}/start.h5") as checkpoint:
-            self.weights = {name: torch.from_numpy(values[:]) for name, values in checkpoint["weights"].items()}
+            self.weights = {
+                name: torch.from_numpy(values[:]) for name, values in checkpoint["weights"].items()
+            }
             ini = configparser.ConfigParser(interpolation=None)
             ini.read_string(checkpoint.attrs["options"].decode())
         self.options = {name: value for section in ini.sections() for name, value in ini[section].items()}
 
     def run(self, steps):
         command = [self.program, str(steps)] + self.flags
-        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=dict(os.environ, OPENBLAS_NUM_THREADS="1")).stdout
+        return subprocess.run(
+            command,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=dict(os.environ, OPENBLAS_NUM_THREADS="1"),
+        ).stdout
 
     def write_batch(self, arrays, frames):
         self.batch.write_bytes(b"".join(array.tobytes() for array in [np.uint32(frames)] + arrays))
@@ -152,7 +180,10 @@ def compare(program, flags, pieces, models, arguments):
     """A line of each contestant; False where they do not compute the same. models: {name: class}."""
     with tempfile.TemporaryDirectory() as folder:
         mpianist = Mpianist(program, folder, flags)
-        trainings = {name: Training(model(mpianist.weights, mpianist.options), mpianist.options) for name, model in models.items()}
+        trainings = {
+            name: Training(model(mpianist.weights, mpianist.options), mpianist.options)
+            for name, model in models.items()
+        }
         first = next(iter(trainings.values())).model
         batch = first.prepare(pieces)
         noise = first.draw_noise(batch)
@@ -169,10 +200,17 @@ def compare(program, flags, pieces, models, arguments):
             for name, training in trainings.items():
                 theirs[name] += training.time(batch, arguments.steps)
     best = statistics.median(ours)
-    print(f"{' '.join(flags)}: {sum(len(piece) for piece in pieces)} frames a step, {arguments.rounds} rounds of {arguments.steps} steps each, taking turns")
+    print(
+        f"{' '.join(flags)}: {sum(len(piece) for piece in pieces)} frames a step, "
+        f"{arguments.rounds} rounds of {arguments.steps} steps each, taking turns"
+    )
     print(f"  mpianist ({result['blas']}): {best:.2f} ms a step")
     for name, times in theirs.items():
-        print(f"  {name} (threads: {torch.get_num_threads()}): {statistics.median(times):.2f} ms a step, ratio {statistics.median(times) / best:.2f}", flush=True)
+        print(
+            f"  {name} (threads: {torch.get_num_threads()}): {statistics.median(times):.2f} ms a step, "
+            f"ratio {statistics.median(times) / best:.2f}",
+            flush=True,
+        )
     return True
 
 
@@ -187,7 +225,11 @@ def main():
     torch.manual_seed(1)
     name = f"PyTorch {torch.__version__}"
     windows = list(np.random.default_rng(1).random((BATCH, WINDOW, 88)) < 0.05)
-    pieces = sequence_pytorch.read_pieces(arguments.data, 8) if arguments.data else sequence_pytorch.generate_pieces(8, 88)
+    pieces = (
+        sequence_pytorch.read_pieces(arguments.data, 8)
+        if arguments.data
+        else sequence_pytorch.generate_pieces(8, 88)
+    )
     heads = {f"{name}, head by pitch": PlainSequence, f"{name}, head by note": SparseSequence}
     same = [
         compare(arguments.program, ["--preset", "seed"], windows, {name: Dense}, arguments),

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Time and memory of preprocess by the number of files: a run in one, and four parts with their join.
 
-    python3 tests/bench/corpus_size.py build/preprocess build/release/tests/bench/make_corpus [--jobs 2] [--files 25000 ...]
+    python3 tests/bench/corpus_size.py build/preprocess build/release/tests/bench/make_corpus [--jobs 2]
+    [--files 25000 ...]
 
-Run by `make bench-size`. The files are short ones that make_corpus makes; each number of files includes those before it. Printed are seconds
-on the clock, microseconds of processor time a file (a busy machine's clock says how busy it is), and the most memory that preprocess or one of its
-workers had resident. The bytes of both ways are compared.
+Run by `make bench-size`. The files are short ones that make_corpus makes; each number of files includes those
+before it. Printed are seconds on the clock, microseconds of processor time a file (a busy machine's clock
+says how busy it is), and the most memory that preprocess or one of its workers had resident. The bytes of
+both ways are compared.
 """
+
 import argparse
 import filecmp
 import os
@@ -18,7 +21,8 @@ import time
 
 
 def run(command):
-    """Seconds on the clock, of processor time, and MiB that the process or one of its children had at most."""
+    """Seconds on the clock, of processor time, and MiB that the process or one of its children had at
+    most."""
     start = time.monotonic()
     child = subprocess.Popen(list(map(str, command)))
     _, status, usage = os.wait4(child.pid, 0)
@@ -34,7 +38,9 @@ def same(one, other):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("preprocess")
     parser.add_argument("make_corpus")
     parser.add_argument("--jobs", type=int, default=2)
@@ -51,8 +57,10 @@ def main():
             alone = run([*command, one])
             each = list(zip(*[run([*command, parts, "--part", f"{part}/4"]) for part in range(1, 5)]))
             join = run([*command, parts, "--join"])
-            figures = "".join(f"{seconds:9.1f}{cpu / files * 1e6:9.1f}{mib:7.0f}  "
-                              for seconds, cpu, mib in (alone, (sum(each[0]), sum(each[1]), max(each[2])), join))
+            figures = "".join(
+                f"{seconds:9.1f}{cpu / files * 1e6:9.1f}{mib:7.0f}  "
+                for seconds, cpu, mib in (alone, (sum(each[0]), sum(each[1]), max(each[2])), join)
+            )
             print(f"{files:8}{figures}{'' if same(one, parts) else 'BYTES DIFFER'}", flush=True)
 
 

@@ -3,18 +3,19 @@
 
     python3 tests/bench/preprocess_speed.py PREPROCESS LOAD_LIBSMF [CORPUS] [--rounds 9]
 
-Run by `make bench-preprocess CORPUS=folder`. Without CORPUS: the demo's songs, copied often enough, all of them kept.
-Everything runs in a process of its own, and all take turns, so that a busy machine slows all of them. Printed are
-seconds on the clock, median and least over the rounds, and the median of processor time, children included. The
-ratios below are of the figures above them:
+Run by `make bench-preprocess CORPUS=folder`. Without CORPUS: the demo's songs, copied often enough, all of
+them kept. Everything runs in a process of its own, and all take turns, so that a busy machine slows all of
+them. Printed are seconds on the clock, median and least over the rounds, and the median of processor time,
+children included. The ratios below are of the figures above them:
 
     speed        libsmf's time over that of preprocess on one job: 0.5 where preprocess takes twice as long
     efficiency   the time on one job over twice the time on two: 1 where a second job halves it
 
-On a busy machine the clock's median says how busy it is, and the least times tell more; `chrt -r 1` before the
-command (as root) keeps others away. symusic (pip install symusic; PYTHON=python that has it) also lays the notes on
-preprocess' grid; its time counts from when it is imported.
+On a busy machine the clock's median says how busy it is, and the least times tell more; `chrt -r 1` before
+the command (as root) keeps others away. symusic (pip install symusic; PYTHON=python that has it) also lays
+the notes on preprocess' grid; its time counts from when it is imported.
 """
+
 import argparse
 import os
 import pathlib

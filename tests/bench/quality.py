@@ -2,9 +2,11 @@
 
     python3 tests/bench/quality.py SHARDS [--seeds 5] [--ranks 2]
 
-Trains both with each seed on a folder of shards, scores the best epoch by validation, and prints reconstruction + KL in nats a frame: a line a
-seed, then mean and standard deviation over seeds. A benchmark: minutes, not part of the tests.
+Trains both with each seed on a folder of shards, scores the best epoch by validation, and prints
+reconstruction + KL in nats a frame: a line a seed, then mean and standard deviation over seeds. A benchmark:
+minutes, not part of the tests.
 """
+
 import argparse
 import json
 import os
@@ -15,7 +17,9 @@ import tempfile
 
 import seed_pytorch
 
-DRAWS = range(1, 9)  # of the latent noise in scoring: one draw for all runs would shift each figure of a program by the same chance
+# Of the latent noise in scoring: one draw for all runs would shift each figure of a program by the same
+# chance.
+DRAWS = range(1, 9)
 TRAINER = pathlib.Path(__file__).resolve().parents[2] / "build" / "trainer"
 
 
@@ -23,12 +27,41 @@ def mpianist(shards, seed, ranks):
     """{split: nats a frame} of a run of our own."""
     environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
     with tempfile.TemporaryDirectory() as run:
-        train = ["mpirun", "-n", str(ranks), TRAINER, "--preset", "seed", "--data", shards, "--output", run, "--seed", str(seed), "--quiet"]
+        train = [
+            "mpirun",
+            "-n",
+            str(ranks),
+            TRAINER,
+            "--preset",
+            "seed",
+            "--data",
+            shards,
+            "--output",
+            run,
+            "--seed",
+            str(seed),
+            "--quiet",
+        ]
         subprocess.run(train, check=True, env=environment)
         scores = {}
         for split in seed_pytorch.SPLITS:
-            score = [TRAINER, "--evaluate", f"{run}/best.h5", "--data", shards, "--split", split, "--quiet", "--seed"]
-            draws = [subprocess.run(score + [str(draw)], check=True, env=environment, stdout=subprocess.PIPE).stdout for draw in DRAWS]
+            score = [
+                TRAINER,
+                "--evaluate",
+                f"{run}/best.h5",
+                "--data",
+                shards,
+                "--split",
+                split,
+                "--quiet",
+                "--seed",
+            ]
+            draws = [
+                subprocess.run(
+                    score + [str(draw)], check=True, env=environment, stdout=subprocess.PIPE
+                ).stdout
+                for draw in DRAWS
+            ]
             scores[split] = statistics.mean(json.loads(figures)["loss_per_frame"] for figures in draws)
         return scores
 
@@ -36,7 +69,10 @@ def mpianist(shards, seed, ranks):
 def pytorch(shards, seed):
     """The same of the yardstick."""
     model, data = seed_pytorch.train(shards, seed)
-    return {split: statistics.mean(sum(seed_pytorch.evaluate(model, data[split], draw)) for draw in DRAWS) for split in data}
+    return {
+        split: statistics.mean(sum(seed_pytorch.evaluate(model, data[split], draw)) for draw in DRAWS)
+        for split in data
+    }
 
 
 def main():
@@ -51,10 +87,17 @@ def main():
         results["mpianist"].append(mpianist(arguments.shards, seed, arguments.ranks))
         results["PyTorch"].append(pytorch(arguments.shards, seed))
         for program, scores in results.items():
-            print(f"{seed:4}  {program:8}", *(f"{scores[-1][split]:7.3f}" for split in seed_pytorch.SPLITS), flush=True)
+            print(
+                f"{seed:4}  {program:8}",
+                *(f"{scores[-1][split]:7.3f}" for split in seed_pytorch.SPLITS),
+                flush=True,
+            )
     for program, scores in results.items():
         test = [score["test"] for score in scores]
-        print(f"{program:8} test: mean {statistics.mean(test):.3f}, standard deviation {statistics.stdev(test) if len(test) > 1 else 0:.3f}")
+        print(
+            f"{program:8} test: mean {statistics.mean(test):.3f}, "
+            f"standard deviation {statistics.stdev(test) if len(test) > 1 else 0:.3f}"
+        )
 
 
 if __name__ == "__main__":

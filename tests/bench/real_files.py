@@ -3,14 +3,16 @@
 
     python3 tests/bench/real_files.py build/release/tests/bench/print_notes [--scores 3] [--corpus FOLDER...]
 
-Run by `make bench-files`. The files are those that a Debian machine can install: openttd-openmsx, planetblupi, mma, freedoom (the MIDI
-lumps of its WADs) and abcmidi (its samples, made MIDI by its abc2midi); the packages are downloaded and unpacked into a scratch folder, not
-installed. From PyPI: the MIDI files of music21's corpus, and so many of its scores of each collection (small ones) as music21 itself writes as MIDI.
+Run by `make bench-files`. The files are those that a Debian machine can install: openttd-openmsx,
+planetblupi, mma, freedoom (the MIDI lumps of its WADs) and abcmidi (its samples, made MIDI by its abc2midi);
+the packages are downloaded and unpacked into a scratch folder, not installed. From PyPI: the MIDI files of
+music21's corpus, and so many of its scores of each collection (small ones) as music21 itself writes as MIDI.
 symusic and music21: pip install symusic music21 (PYTHON=python that has them).
 
-An onset is a (tick, pitch, drums or not) of a file. Printed for each source: files, symusic's onsets, those missing from ours, those that
-only we have; then each file with either. Exit status 1 where one is missing.
+An onset is a (tick, pitch, drums or not) of a file. Printed for each source: files, symusic's onsets, those
+missing from ours, those that only we have; then each file with either. Exit status 1 where one is missing.
 """
+
 import argparse
 import os
 import pathlib
@@ -26,12 +28,16 @@ PACKAGES = ["openttd-openmsx", "planetblupi-music-midi", "mma", "freedoom", "abc
 
 
 def unpack_packages(folder):
-    """Downloads Debian packages and unpacks them: package -> its files. One that cannot be had is told and left out."""
+    """Downloads Debian packages and unpacks them: package -> its files. One that cannot be had is told and
+    left out."""
     roots = {}
     for package in PACKAGES:
         root = folder / package
         root.mkdir()
-        if subprocess.run(["apt-get", "-q", "download", package], cwd=root, capture_output=True).returncode != 0:
+        if (
+            subprocess.run(["apt-get", "-q", "download", package], cwd=root, capture_output=True).returncode
+            != 0
+        ):
             print(f"{package}: apt-get cannot download it; left out", file=sys.stderr)
             continue
         subprocess.run(["dpkg", "-x", str(next(root.glob("*.deb"))), str(root)], check=True)
@@ -40,14 +46,15 @@ def unpack_packages(folder):
 
 
 def lumps_of(wad, folder):
-    """The MIDI lumps of a WAD, as files: its directory of (place, size, name) stands where the header says."""
+    """The MIDI lumps of a WAD, as files: its directory of (place, size, name) stands where the header
+    says."""
     data = wad.read_bytes()
     count, place = struct.unpack_from("<II", data, 4)
     for i in range(count):
         at, size, name = struct.unpack_from("<II8s", data, place + 16 * i)
-        if data[at:at + 4] == b"MThd":
+        if data[at : at + 4] == b"MThd":
             path = folder / f"{wad.stem}-{name.rstrip(bytes(1)).decode('latin-1')}.mid"
-            path.write_bytes(data[at:at + size])
+            path.write_bytes(data[at : at + size])
             yield path
 
 
@@ -70,7 +77,11 @@ def scores_of(folder, most):
     yield "music21, MIDI", sorted(package.rglob("*.mid"))
     written = []
     for collection in sorted(p for p in corpus.iterdir() if p.is_dir()):
-        scores = sorted(p for p in collection.rglob("*") if p.suffix in (".mxl", ".xml", ".musicxml", ".krn", ".abc") and p.stat().st_size < LARGEST)
+        scores = sorted(
+            p
+            for p in collection.rglob("*")
+            if p.suffix in (".mxl", ".xml", ".musicxml", ".krn", ".abc") and p.stat().st_size < LARGEST
+        )
         for score in scores[:: max(1, len(scores) // most)][:most]:
             path = folder / f"{collection.name}-{score.stem}.mid"
             try:
@@ -139,18 +150,27 @@ def gather(folder, most):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("program")
-    parser.add_argument("--scores", type=int, default=3, help="scores of each of music21's collections (default: 3)")
+    parser.add_argument(
+        "--scores", type=int, default=3, help="scores of each of music21's collections (default: 3)"
+    )
     parser.add_argument("--corpus", nargs="*", default=[], help="folders of more MIDI files")
     arguments = parser.parse_args()
     missing, unlike = 0, []
     with tempfile.TemporaryDirectory() as scratch:
-        print(f"{'source':24} {'files':>6} {'refused':>8} {'onsets':>9} {'missing':>8} {'extra':>6}   (refused: by symusic)")
+        print(
+            f"{'source':24} {'files':>6} {'refused':>8} {'onsets':>9} {'missing':>8} {'extra':>6}   "
+            "(refused: by symusic)"
+        )
         for source, files in gather(pathlib.Path(scratch), arguments.scores):
             missing += compare(os.path.abspath(arguments.program), source, files, unlike)
         for corpus in arguments.corpus:
-            files = sorted(p for p in pathlib.Path(corpus).rglob("*") if p.suffix.lower() in (".mid", ".midi"))
+            files = sorted(
+                p for p in pathlib.Path(corpus).rglob("*") if p.suffix.lower() in (".mid", ".midi")
+            )
             missing += compare(os.path.abspath(arguments.program), corpus[-24:], files, unlike)
     for source, name, lacking, more in unlike:
         print(f"{source}, {name}: missing {lacking}, extra {more} (tick, pitch, drums; the first three)")

@@ -1,9 +1,11 @@
 """The seed's dense VAE in PyTorch, trained on mpianist's shards: the yardstick for quality.
 
-The same model, data and schedule as `trainer --preset seed`: grid windows of 100 frames, frames past a song's end masked, last batch of an
-epoch partial, loss = mean over windows of [summed binary cross-entropy + KL], Adam 1e-3, batch 64, PyTorch's default weight init. The best
-epoch by validation is scored. Needs torch, h5py and numpy; reads shards through h5py alone.
+The same model, data and schedule as `trainer --preset seed`: grid windows of 100 frames, frames past a song's
+end masked, last batch of an epoch partial, loss = mean over windows of [summed binary cross-entropy + KL],
+Adam 1e-3, batch 64, PyTorch's default weight init. The best epoch by validation is scored. Needs torch, h5py
+and numpy; reads shards through h5py alone.
 """
+
 import glob
 import math
 
@@ -18,7 +20,8 @@ SPLITS = {"train": 0, "valid": 1, "test": 2}
 
 
 def read_windows(folder, split):
-    """Grid windows of a split's songs: bits [N, WINDOW * cells] uint8 (sounding plane) and mask [N, WINDOW]."""
+    """Grid windows of a split's songs: bits [N, WINDOW * cells] uint8 (sounding plane) and mask [N,
+    WINDOW]."""
     windows, masks = [], []
     for path in sorted(glob.glob(f"{folder}/shard-*.h5")):
         with h5py.File(path) as shard:
@@ -27,12 +30,14 @@ def read_windows(folder, split):
                 if song["split"] != SPLITS[split]:
                     continue
                 first, frames = int(song["first_frame"]), int(song["frames"])
-                bits = np.unpackbits(roll[first:first + frames, :, 0], axis=-1, count=pitches, bitorder="little")
+                bits = np.unpackbits(
+                    roll[first : first + frames, :, 0], axis=-1, count=pitches, bitorder="little"
+                )
                 bits = bits.reshape(frames, -1)
                 for start in range(0, frames, WINDOW):
-                    part = bits[start:start + WINDOW]
+                    part = bits[start : start + WINDOW]
                     window, mask = np.zeros((WINDOW, bits.shape[1]), np.uint8), np.zeros(WINDOW, np.uint8)
-                    window[:len(part)], mask[:len(part)] = part, 1
+                    window[: len(part)], mask[: len(part)] = part, 1
                     windows.append(window.reshape(-1))
                     masks.append(mask)
     return torch.from_numpy(np.stack(windows)), torch.from_numpy(np.stack(masks))
@@ -77,7 +82,9 @@ def evaluate(model, data, seed):
     nll = kl = 0.0
     for start in range(0, len(bits), 256):
         part = slice(start, start + 256)
-        a, b = losses(model, bits[part], mask[part], torch.randn(len(bits[part]), LATENT, generator=generator))
+        a, b = losses(
+            model, bits[part], mask[part], torch.randn(len(bits[part]), LATENT, generator=generator)
+        )
         nll, kl = nll + a.item(), kl + b.item()
     frames = mask.sum().item()
     return nll / frames, kl / frames
@@ -94,7 +101,7 @@ def train(folder, seed, epochs=EPOCHS):
     for _ in range(epochs):
         order = torch.randperm(len(bits))
         for at in range(0, len(order), BATCH):
-            part = order[at:at + BATCH]
+            part = order[at : at + BATCH]
             adam.zero_grad()
             nll, kl = losses(model, bits[part], mask[part], torch.randn(len(part), LATENT))
             ((nll + kl) / len(part)).backward()

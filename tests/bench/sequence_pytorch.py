@@ -1,9 +1,12 @@
 """The sequence model in PyTorch, of one track and plane: the yardstick for speed.
 
-The equations of trainer/model/vae_sequence.h, head.h and model.h, as vectors over pieces, frames and pitches at once; only the GRUs go step by step, inside nn.GRU. The
-head comes in two forms of the same function: `plain` has a hidden vector of the NADE for each pitch, [rows, pitches, units]; `sparse` one for each sounding note, as
-mpianist has, since it changes only there. Sizes come from mpianist's weights. Needs torch, h5py and numpy.
+The equations of trainer/model/vae_sequence.h, head.h and model.h, as vectors over pieces, frames and pitches
+at once; only the GRUs go step by step, inside nn.GRU. The head comes in two forms of the same function:
+`plain` has a hidden vector of the NADE for each pitch, [rows, pitches, units]; `sparse` one for each sounding
+note, as mpianist has, since it changes only there. Sizes come from mpianist's weights. Needs torch, h5py and
+numpy.
 """
+
 import glob
 
 import h5py
@@ -35,36 +38,52 @@ def generate_pieces(n, pitches):
 
 
 def read_pieces(folder, n):
-    """n training songs of one folder of shards, longest first: those around the median length, as a batch of similar lengths has them."""
+    """n training songs of one folder of shards, longest first: those around the median length, as a batch of
+    similar lengths has them."""
     pieces = []
     for path in sorted(glob.glob(f"{folder}/shard-*.h5")):
         with h5py.File(path) as shard:
             roll, pitches = shard["roll"][:], int(shard.attrs["pitches"])
             assert roll.shape[1] == 1, f"{path}: {roll.shape[1]} tracks; make shards with --tracks merged"
             bits = np.unpackbits(roll[:, 0, 0], axis=-1, count=pitches, bitorder="little")
-            pieces += [bits[song["first_frame"]:][:song["frames"]] for song in shard["songs"][:] if song["split"] == SPLITS["train"]]
+            pieces += [
+                bits[song["first_frame"] :][: song["frames"]]
+                for song in shard["songs"][:]
+                if song["split"] == SPLITS["train"]
+            ]
     assert len(pieces) >= n, f"{folder}: {len(pieces)} training songs, a batch has {n}"
     pieces.sort(key=len, reverse=True)
     first = (len(pieces) - n) // 2
-    return pieces[first:first + n]
+    return pieces[first : first + n]
 
 
 def gru_weights(weights, inputs, name):
     """nn.GRU's (weight_ih, weight_hh, bias_ih, bias_hh); its second bias is ours for n alone."""
     bias = weights[f"{name}.bias"].reshape(-1)
-    return (torch.cat([weights[f"{i}.weight"] for i in inputs]).T, weights[f"{name}.weight"].T, weights[f"{inputs[0]}.bias"].reshape(-1),
-            F.pad(bias, (2 * len(bias), 0)))
+    return (
+        torch.cat([weights[f"{i}.weight"] for i in inputs]).T,
+        weights[f"{name}.weight"].T,
+        weights[f"{inputs[0]}.bias"].reshape(-1),
+        F.pad(bias, (2 * len(bias), 0)),
+    )
 
 
 def make_gru(directions):
     """nn.GRU of such weights, where biases that would be there twice stay zero."""
-    gru = nn.GRU(directions[0][0].shape[1], directions[0][1].shape[1], batch_first=True, bidirectional=len(directions) == 2)
+    gru = nn.GRU(
+        directions[0][0].shape[1],
+        directions[0][1].shape[1],
+        batch_first=True,
+        bidirectional=len(directions) == 2,
+    )
     for suffix, values in zip(("", "_reverse"), directions):
         for part, value in zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), values):
             parameter = getattr(gru, f"{part}_l0{suffix}")
             parameter.data.copy_(value)
             if part == "bias_hh":
-                parameter.register_hook(lambda gradient, kept=torch.arange(len(value)) >= 2 * gru.hidden_size: gradient * kept)
+                parameter.register_hook(
+                    lambda gradient, kept=torch.arange(len(value)) >= 2 * gru.hidden_size: gradient * kept
+                )
     return gru
 
 
@@ -81,14 +100,17 @@ def make_mlp(weights, name):
 
 
 class Head(nn.Module):
-    """Logits [rows, pitches] of frames x, given the frames 1, 2 and 4 before, [rows, 3, pitches], and what the network says of them."""
+    """Logits [rows, pitches] of frames x, given the frames 1, 2 and 4 before, [rows, 3, pitches], and what
+    the network says of them."""
 
     def __init__(self, weights, plain):
         super().__init__()
         parameter = lambda name: nn.Parameter(weights[f"head.{name}"].clone())
         self.plain = plain
         self.W, self.V, self.own = parameter("nade.weight"), parameter("nade.output"), parameter("tied.pitch")
-        self.tied, self.v = parameter("tied.0.weight"), nn.Parameter(weights["head.tied.0.output"].reshape(-1).clone())
+        self.tied, self.v = parameter("tied.0.weight"), nn.Parameter(
+            weights["head.tied.0.output"].reshape(-1).clone()
+        )
 
     def forward(self, x, lags, pre):
         b, c, tied = pre.split([x.shape[1], self.W.shape[1], len(self.v)], dim=1)
@@ -122,8 +144,15 @@ class SequenceVAE(nn.Module):
         self.segment, self.latent = len(weights["decoder.phase.weight"]), int(options["latent"])
         inputs = ["decoder.input", "decoder.phase"]
         if self.latent:
-            self.encoder = make_gru([gru_weights(weights, [f"encoder.{way}.input"], f"encoder.{way}") for way in ("forward", "backward")])
-            self.posterior, self.prior, self.sketch = (make_mlp(weights, name) for name in ("posterior", "prior", "sketch"))
+            self.encoder = make_gru(
+                [
+                    gru_weights(weights, [f"encoder.{way}.input"], f"encoder.{way}")
+                    for way in ("forward", "backward")
+                ]
+            )
+            self.posterior, self.prior, self.sketch = (
+                make_mlp(weights, name) for name in ("posterior", "prior", "sketch")
+            )
             self.auxiliary = make_linear(weights, "auxiliary")
             inputs.append("decoder.sketch")
         self.decoder = make_gru([gru_weights(weights, inputs, "decoder")])
@@ -132,22 +161,34 @@ class SequenceVAE(nn.Module):
         self.head = Head(weights, plain)
 
     def prepare(self, pieces):
-        """A batch of pieces: frames [B, CONTEXT + whole segments, pitches], its valid rows among all B T, segments of each piece and their mask."""
+        """A batch of pieces: frames [B, CONTEXT + whole segments, pitches], its valid rows among all B T,
+        segments of each piece and their mask."""
         S, lengths = self.segment, torch.tensor([len(piece) for piece in pieces])
         segments = (lengths + S - 1) // S
         T = int(segments.max()) * S
         frames = torch.zeros(len(pieces), CONTEXT + T, pieces[0].shape[1])
         for to, piece in zip(frames, pieces):
-            to[CONTEXT:CONTEXT + len(piece)] = torch.from_numpy(piece)
+            to[CONTEXT : CONTEXT + len(piece)] = torch.from_numpy(piece)
         rows = (torch.arange(T) < lengths[:, None]).flatten().nonzero().squeeze(1)
         mask = (torch.arange(T // S) < segments[:, None]).float()
-        return {"frames": frames, "rows": rows, "segments": segments.float(), "mask": mask, "lengths": lengths, "longest": int(lengths.max())}
+        return {
+            "frames": frames,
+            "rows": rows,
+            "segments": segments.float(),
+            "mask": mask,
+            "lengths": lengths,
+            "longest": int(lengths.max()),
+        }
 
     def draw_noise(self, batch):
         """eps [B, segments, latent]; whether each input frame, [B, T], and unit of a row's state is kept."""
         (B, W), rows = batch["mask"].shape, len(batch["rows"])
         kept = lambda rate, *shape: torch.empty(shape).bernoulli_(1 - float(self.options[rate]))
-        return torch.randn(B, W, self.latent), kept("input-dropout", B, W * self.segment), kept("dropout", rows, self.decoder.hidden_size)
+        return (
+            torch.randn(B, W, self.latent),
+            kept("input-dropout", B, W * self.segment),
+            kept("dropout", rows, self.decoder.hidden_size),
+        )
 
     def spread_latents(self, frames, eps):
         """Moments of the posterior [B, W, Z], and u [B, T, U]."""
@@ -160,7 +201,7 @@ class SequenceVAE(nn.Module):
 
     def divergence(self, mu, logvar, h, mask):
         """KL of each piece [B] from the prior, which looks at the states before the segments."""
-        starts = torch.cat([self.start.expand(len(h), 1, -1), h[:, self.segment - 1:-1:self.segment]], 1)
+        starts = torch.cat([self.start.expand(len(h), 1, -1), h[:, self.segment - 1 : -1 : self.segment]], 1)
         prior_mu, prior_logvar = self.prior(starts).chunk(2, dim=2)
         prior_logvar = prior_logvar.clamp(-8, 4)
         kl = prior_logvar - logvar + ((mu - prior_mu).square() + logvar.exp()) / prior_logvar.exp() - 1
@@ -171,7 +212,7 @@ class SequenceVAE(nn.Module):
         frames, rows, (eps, keep_input, keep_state) = batch["frames"], batch["rows"], noise
         x, (B, T) = frames[:, CONTEXT:], keep_input.shape
         phase = torch.eye(self.segment).repeat(T // self.segment, 1).expand(B, -1, -1)
-        inputs = [frames[:, CONTEXT - 1:-1] * keep_input[:, :, None], phase]
+        inputs = [frames[:, CONTEXT - 1 : -1] * keep_input[:, :, None], phase]
         if self.latent:
             mu, logvar, u = self.spread_latents(x, eps)
             inputs.append(u)
@@ -181,13 +222,21 @@ class SequenceVAE(nn.Module):
             u = u.flatten(0, 1)[rows]
             o = torch.cat([o, u], 1)
         targets = x.flatten(0, 1)[rows]
-        lags = torch.stack([frames[:, CONTEXT - lag:][:, :T] for lag in (1, 2, 4)], 2).flatten(0, 1)[rows]
-        nll = F.binary_cross_entropy_with_logits(self.head(targets, lags, self.output(o)), targets, reduction="sum")
+        lags = torch.stack([frames[:, CONTEXT - lag :][:, :T] for lag in (1, 2, 4)], 2).flatten(0, 1)[rows]
+        nll = F.binary_cross_entropy_with_logits(
+            self.head(targets, lags, self.output(o)), targets, reduction="sum"
+        )
         loss, parts = nll, {"nll": nll}
         if self.latent:
             kl = self.divergence(mu, logvar, h, batch["mask"])
             auxiliary = F.binary_cross_entropy_with_logits(self.auxiliary(u), targets, reduction="sum")
-            beta, free_bits, weight = (float(self.options[name]) for name in ("beta", "free-bits", "auxiliary"))
-            loss = nll + beta * (batch["segments"] * (kl / batch["segments"]).clamp(min=free_bits)).sum() + weight * auxiliary
+            beta, free_bits, weight = (
+                float(self.options[name]) for name in ("beta", "free-bits", "auxiliary")
+            )
+            loss = (
+                nll
+                + beta * (batch["segments"] * (kl / batch["segments"]).clamp(min=free_bits)).sum()
+                + weight * auxiliary
+            )
             parts |= {"kl": kl.sum(), "auxiliary": auxiliary}
         return loss / len(rows), parts

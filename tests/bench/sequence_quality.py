@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 """How good is a sequence model? Trains it with several seeds and scores each on the held-out songs.
 
-    python3 tests/bench/sequence_quality.py SHARDS RUNS --preset chorales [--seeds 3] [--ranks 2] [--split test] [-- TRAINER OPTIONS]
+    python3 tests/bench/sequence_quality.py SHARDS RUNS --preset chorales [--seeds 3] [--ranks 2] [--split
+    test] [-- TRAINER OPTIONS]
 
-Runs go to RUNS/seed-1, RUNS/seed-2 ...; what is there already goes on, so that a finished run is only scored. Printed are, a line a seed, then as mean and
-standard deviation over seeds: reconstruction + KL (the ELBO's estimate), the bound of 16 particles, KL a segment, active units, F1 of pieces rebuilt from their latents alone and its
-floor, in nats a frame. Choose options by --split valid; score test once. A benchmark: minutes, not part of the tests.
+Runs go to RUNS/seed-1, RUNS/seed-2 ...; what is there already goes on, so that a finished run is only scored.
+Printed are, a line a seed, then as mean and standard deviation over seeds: reconstruction + KL (the ELBO's
+estimate), the bound of 16 particles, KL a segment, active units, F1 of pieces rebuilt from their latents
+alone and its floor, in nats a frame. Choose options by --split valid; score test once. A benchmark: minutes,
+not part of the tests.
 """
+
 import argparse
 import json
 import os
@@ -21,15 +25,44 @@ FIGURES = ["loss_per_frame", "bound_per_frame", "kl_per_segment", "active_units"
 
 
 def launch(ranks, *arguments, **keywords):
-    return subprocess.run(["mpirun", "-n", str(ranks), str(TRAINER), *map(str, arguments)], check=True, env=ENVIRONMENT, **keywords)
+    return subprocess.run(
+        ["mpirun", "-n", str(ranks), str(TRAINER), *map(str, arguments)],
+        check=True,
+        env=ENVIRONMENT,
+        **keywords,
+    )
 
 
 def score(arguments, seed):
     """The figures of one seed's run."""
     run = arguments.runs / f"seed-{seed}"
-    launch(arguments.ranks, "--data", arguments.shards, "--output", run, "--resume", "auto", "--preset", arguments.preset, "--seed", seed, *arguments.options)
-    done = launch(arguments.ranks, "--evaluate", run / "best.h5", "--data", arguments.shards, "--split", arguments.split, "--particles", 16, "--quiet",
-                  stdout=subprocess.PIPE)
+    launch(
+        arguments.ranks,
+        "--data",
+        arguments.shards,
+        "--output",
+        run,
+        "--resume",
+        "auto",
+        "--preset",
+        arguments.preset,
+        "--seed",
+        seed,
+        *arguments.options,
+    )
+    done = launch(
+        arguments.ranks,
+        "--evaluate",
+        run / "best.h5",
+        "--data",
+        arguments.shards,
+        "--split",
+        arguments.split,
+        "--particles",
+        16,
+        "--quiet",
+        stdout=subprocess.PIPE,
+    )
     figures = json.loads(done.stdout)
     return {name: figures[name] for name in FIGURES if figures.get(name) is not None}
 
@@ -49,11 +82,17 @@ def main():
     results = []
     for seed in range(1, arguments.seeds + 1):
         results.append(score(arguments, seed))
-        print(f"seed {seed} {arguments.split}:", ", ".join(f"{name} {value:.4f}" for name, value in results[-1].items()), flush=True)
+        print(
+            f"seed {seed} {arguments.split}:",
+            ", ".join(f"{name} {value:.4f}" for name, value in results[-1].items()),
+            flush=True,
+        )
     for name in results[0]:
         values = [result[name] for result in results]
         spread = statistics.stdev(values) if len(values) > 1 else 0
-        print(f"{arguments.split} {name}: mean {statistics.mean(values):.4f}, standard deviation {spread:.4f}")
+        print(
+            f"{arguments.split} {name}: mean {statistics.mean(values):.4f}, standard deviation {spread:.4f}"
+        )
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
 
 streaming.py TRAINER BIG_SHARDS [--gb 20] [--memory 160] [--ranks 2] [--rounds 5] [-- trainer option...]
 
-Generates the corpus in a scratch folder (TMPDIR), removes it at the end, and prints for each round the mean time of a
-step, stalls included, and the median, which a busy machine changes less, the processor's time of a run, start and
-validation included, their ratios (medians of the rounds), whether the losses are the same to the bit, and the peak of
-resident memory: of the largest rank, as the kernel counts it (shared memory in each rank that touches it), and of all
-ranks together, where shared memory counts once (PSS, four looks a second). No limit on memory stands but the option.
+Generates the corpus in a scratch folder (TMPDIR), removes it at the end, and prints for each round the mean
+time of a step, stalls included, and the median, which a busy machine changes less, the processor's time of a
+run, start and validation included, their ratios (medians of the rounds), whether the losses are the same to
+the bit, and the peak of resident memory: of the largest rank, as the kernel counts it (shared memory in each
+rank that touches it), and of all ranks together, where shared memory counts once (PSS, four looks a second).
+No limit on memory stands but the option.
 """
 
 import argparse
@@ -31,7 +32,9 @@ def arguments():
     own, rest = sys.argv[1:], []
     if "--" in own:
         own, rest = own[: own.index("--")], own[own.index("--") + 1 :]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("trainer")
     parser.add_argument("big_shards")
     parser.add_argument("--gb", type=float, default=20)
@@ -48,7 +51,9 @@ def together(trainer):
     for process in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             if os.path.samefile(process / "exe", trainer):
-                total += int(re.search(r"^Pss: *(\d+)", (process / "smaps_rollup").read_text(), re.M).group(1))
+                total += int(
+                    re.search(r"^Pss: *(\d+)", (process / "smaps_rollup").read_text(), re.M).group(1)
+                )
         except (OSError, AttributeError):
             pass
     return total / 1024
@@ -60,12 +65,15 @@ def watch(trainer, done, peak):
 
 
 def run(args, command, output):
-    """Runs to the end; returns (milliseconds a step, mean and median, seconds of CPU, losses, MiB of the largest rank, MiB together)."""
+    """Runs to the end; returns (milliseconds a step, mean and median, seconds of CPU, losses, MiB of the
+    largest rank, MiB together)."""
     done, peak = threading.Event(), [0.0]
     watcher = threading.Thread(target=watch, args=(args.trainer, done, peak))
     watcher.start()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    result = subprocess.run(command + ["--output", str(output)], capture_output=True, text=True, env=os.environ | ROOT)
+    result = subprocess.run(
+        command + ["--output", str(output)], capture_output=True, text=True, env=os.environ | ROOT
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     done.set()
@@ -85,22 +93,53 @@ def main():
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="mpianist-streaming."))
     try:
         corpus = scratch / "corpus"
-        print(subprocess.run([args.big_shards, str(corpus), str(args.gb)], check=True, capture_output=True, text=True).stdout, end="", flush=True)
+        print(
+            subprocess.run(
+                [args.big_shards, str(corpus), str(args.gb)], check=True, capture_output=True, text=True
+            ).stdout,
+            end="",
+            flush=True,
+        )
         # One epoch would validate: the steps alone are compared.
-        command = ["mpirun", "-n", str(args.ranks), args.trainer, "--data", str(corpus), "--preset", "seed", "--threads", "1"]
+        command = [
+            "mpirun",
+            "-n",
+            str(args.ranks),
+            args.trainer,
+            "--data",
+            str(corpus),
+            "--preset",
+            "seed",
+            "--threads",
+            "1",
+        ]
         command += ["--max-steps", str(args.steps), *options]
-        kinds = {"in memory": command, f"--data-memory {args.memory}": command + ["--data-memory", str(args.memory)]}
-        print(" ".join(command).replace(str(scratch) + "/", ""), f": {args.rounds} rounds of {args.steps} steps, taking turns", flush=True)
+        kinds = {
+            "in memory": command,
+            f"--data-memory {args.memory}": command + ["--data-memory", str(args.memory)],
+        }
+        print(
+            " ".join(command).replace(str(scratch) + "/", ""),
+            f": {args.rounds} rounds of {args.steps} steps, taking turns",
+            flush=True,
+        )
         results = {kind: [] for kind in kinds}
         for number in range(args.rounds):
             for kind in list(kinds)[:: 1 if number % 2 == 0 else -1]:
                 results[kind].append(run(args, kinds[kind], scratch / "run"))
                 mean, median, cpu, _, largest, whole = results[kind][-1]
-                print(f"  {kind:>20}: {mean:.2f} ms a step (median {median:.2f}), {cpu:.1f} s of CPU, {largest} MiB the largest rank, {whole:.0f} MiB all ranks together", flush=True)
+                print(
+                    f"  {kind:>20}: {mean:.2f} ms a step (median {median:.2f}), {cpu:.1f} s of CPU, "
+                    f"{largest} MiB the largest rank, {whole:.0f} MiB all ranks together",
+                    flush=True,
+                )
         memory, streamed = results.values()
         for what, i in ("step times, stalls included", 0), ("median step times", 1), ("CPU of whole runs", 2):
             ratios = [s[i] / m[i] for m, s in zip(memory, streamed)]
-            print(f"ratio of {what}, median of the rounds: {statistics.median(ratios):.3f} ({', '.join(f'{r:.3f}' for r in ratios)})")
+            print(
+                f"ratio of {what}, median of the rounds: {statistics.median(ratios):.3f} "
+                f"({', '.join(f'{r:.3f}' for r in ratios)})"
+            )
         same = all(r[3] == memory[0][3] for r in memory + streamed)
         print("losses of all runs:", "the same bits" if same else "DIFFERENT")
         return 0 if same else 1

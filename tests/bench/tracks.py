@@ -1,13 +1,18 @@
 """Do the tracks of generated pieces fit each other?
 
-    python3 tests/bench/tracks.py CHECKPOINT SHARDS [--split test] [--pieces 50] [--bars 32] [--temperature 1] [--seed 1]
+    python3 tests/bench/tracks.py CHECKPOINT SHARDS [--split test] [--pieces 50] [--bars 32] [--temperature 1]
+    [--seed 1]
 
-Draws new pieces from a sequence model's checkpoint and prints tonal distance and shared onsets between their tracks (sampler/score/score.h) beside those of the shards'
-held-out songs, and of both with their tracks shuffled: each track from another piece. `sampler score` says what the pieces are nearer to, the songs or the songs
-shuffled. That alone would praise noise, which has all pitches in all tracks; so "fit" says how much of the songs' own gap between whole and shuffled the pieces have, too:
-0 where their tracks do not heed each other, 1 where they do as in real songs. Other figures follow, to see what the pieces are like otherwise.
-Exit status 1 where either figure, as a mean over all pairs of tracks, is not nearer to real songs or has a fit below one half.
+Draws new pieces from a sequence model's checkpoint and prints tonal distance and shared onsets between their
+tracks (sampler/score/score.h) beside those of the shards' held-out songs, and of both with their tracks
+shuffled: each track from another piece. `sampler score` says what the pieces are nearer to, the songs or the
+songs shuffled. That alone would praise noise, which has all pitches in all tracks; so "fit" says how much of
+the songs' own gap between whole and shuffled the pieces have, too: 0 where their tracks do not heed each
+other, 1 where they do as in real songs. Other figures follow, to see what the pieces are like otherwise. Exit
+status 1 where either figure, as a mean over all pairs of tracks, is not nearer to real songs or has a fit
+below one half.
 """
+
 import argparse
 import json
 import pathlib
@@ -21,7 +26,9 @@ OTHERS = ["pitch_class_entropy", "scale_consistency", "groove", "polyphony", "si
 
 
 def run(program, *arguments):
-    return subprocess.run([BUILD / program, *map(str, arguments)], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return subprocess.run(
+        [BUILD / program, *map(str, arguments)], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
 
 
 def score(pieces, shards, split):
@@ -30,7 +37,9 @@ def score(pieces, shards, split):
 
 def own_shards(pieces, shards, folder):
     """The pieces as a corpus on the grid of these shards."""
-    options = next(line for line in run("preprocess", "--info", shards).splitlines() if line.startswith("options")).split()[1:]
+    options = next(
+        line for line in run("preprocess", "--info", shards).splitlines() if line.startswith("options")
+    ).split()[1:]
     at = options.index("--split") if "--split" in options else options.index("--split-by-folder")
     del options[at : at + 1 + (options[at] == "--split")]
     run("preprocess", *options, "--split", "100,0,0", "--quiet", "--output", folder, pieces)
@@ -46,12 +55,18 @@ def show(name, figure, own):
         return "%.3f (%.3f)" % (summary["mean"], summary["sd"]) if summary["n"] > 1 else "-"
 
     cells = [cell(figure), cell(own["shuffled"]), cell(figure["real"]), cell(figure["shuffled"])]
-    told = ["%-11s%5.2f" % (figure["nearer"], fit(figure, own))] if figure["nearer"] and name.startswith(VERDICT) else [figure["nearer"] or "-"]
+    told = (
+        ["%-11s%5.2f" % (figure["nearer"], fit(figure, own))]
+        if figure["nearer"] and name.startswith(VERDICT)
+        else [figure["nearer"] or "-"]
+    )
     print("%-30s" % name.replace("_", " ") + "".join("%-16s" % c for c in cells + told).rstrip())
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("checkpoint")
     parser.add_argument("shards")
     parser.add_argument("--split", default="test")
@@ -62,16 +77,40 @@ def main():
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         pieces = f"{work}/pieces"
-        run("sampler", "song", "--checkpoint", asked.checkpoint, "-n", asked.pieces, "--bars", asked.bars, "--temperature", asked.temperature,
-            "--seed", asked.seed, "--quiet", "--output", pieces)
+        run(
+            "sampler",
+            "song",
+            "--checkpoint",
+            asked.checkpoint,
+            "-n",
+            asked.pieces,
+            "--bars",
+            asked.bars,
+            "--temperature",
+            asked.temperature,
+            "--seed",
+            asked.seed,
+            "--quiet",
+            "--output",
+            pieces,
+        )
         scored = score(pieces, asked.shards, asked.split)
         own = score(pieces, own_shards(pieces, asked.shards, f"{work}/own"), "train")["figures"]
     figures = scored["figures"]
-    print(f"{scored['pieces']} pieces of {asked.bars} bars by {asked.checkpoint}, beside {scored['songs']} songs of {asked.shards} ({asked.split})\n")
-    print("%-30s" % "mean (standard deviation)" + "%-16s%-16s%-16s%-16s%-11s%5s" % ("pieces", "shuffled", "real songs", "shuffled", "nearer to", "fit"))
+    print(
+        f"{scored['pieces']} pieces of {asked.bars} bars by {asked.checkpoint}, "
+        f"beside {scored['songs']} songs of {asked.shards} ({asked.split})\n"
+    )
+    print(
+        "%-30s" % "mean (standard deviation)"
+        + "%-16s%-16s%-16s%-16s%-11s%5s"
+        % ("pieces", "shuffled", "real songs", "shuffled", "nearer to", "fit")
+    )
     for name in [name for name in figures if name.startswith(VERDICT)] + OTHERS:
         show(name, figures[name], own[name])
-    sys.exit(any(figures[name]["nearer"] != "real" or fit(figures[name], own[name]) < 0.5 for name in VERDICT))
+    sys.exit(
+        any(figures[name]["nearer"] != "real" or fit(figures[name], own[name]) < 0.5 for name in VERDICT)
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Golden values of the sequence model, computed by PyTorch in float64 from the equations of trainer/model/vae_sequence.h, head.h, gru.h and model.h: plain and dense, a
-sequence at a time, a frame at a time. Run: `make golden`.
+"""Golden values of the sequence model, computed by PyTorch in float64 from the equations of
+trainer/model/vae_sequence.h, head.h, gru.h and model.h: plain and dense, a sequence at a time, a frame at a
+time. Run: `make golden`.
 
-Writes sequence*.json beside this file; tests/golden/test_golden_sequence.c reads them. What is stored, and how the two sides draw the same weights, bits and noise: make_golden.py.
+Writes sequence*.json beside this file; tests/golden/test_golden_sequence.c reads them. What is stored, and
+how the two sides draw the same weights, bits and noise: make_golden.py.
 """
 
 import math
@@ -35,7 +37,9 @@ def columns(shape):
 
 def table(shape):
     """(name, rows, columns, bound, deviation) of every parameter."""
-    cells, latent, state, encoder, sketch, units = (shape[name] for name in ("cells", "latent", "state", "encoder", "sketch", "tied"))
+    cells, latent, state, encoder, sketch, units = (
+        shape[name] for name in ("cells", "latent", "state", "encoder", "sketch", "tied")
+    )
     uniform_in = lambda inputs: (1 / math.sqrt(inputs), 0)
 
     def linear(name, inputs, outputs):
@@ -51,7 +55,11 @@ def table(shape):
     if latent:
         for direction in "forward", "backward":
             yield from gru(f"encoder.{direction}.input", f"encoder.{direction}", cells, encoder)
-        for name, inputs, outputs in (("posterior", 2 * encoder, 2 * latent), ("prior", state, 2 * latent), ("sketch", latent, shape["segment"] * sketch)):
+        for name, inputs, outputs in (
+            ("posterior", 2 * encoder, 2 * latent),
+            ("prior", state, 2 * latent),
+            ("sketch", latent, shape["segment"] * sketch),
+        ):
             yield from linear(f"{name}.0", inputs, shape[f"{name}_hidden"])
             yield from linear(f"{name}.1", shape[f"{name}_hidden"], outputs)
         yield from linear("auxiliary", sketch, cells)
@@ -94,7 +102,8 @@ def initial(shape):
 
 
 def draw(shape, case, step):
-    """A batch: per sequence its frames [context + valid, tracks, planes, pitches], noise [segments, latent], which inputs, segments' pasts and units of the state are kept."""
+    """A batch: per sequence its frames [context + valid, tracks, planes, pitches], noise [segments, latent],
+    which inputs, segments' pasts and units of the state are kept."""
     sequences, context = [], context_of(shape)
     for b, valid in enumerate(shape["valid"]):
         size = (context + valid, shape["tracks"], shape["planes"], shape["pitches"])
@@ -108,8 +117,15 @@ def draw(shape, case, step):
         eps = float32(normal(NOISE, step, b, segments * shape["latent"])).reshape(segments, shape["latent"])
         keep_input = uniform(INPUT_DROPOUT, step, b, valid) < case["keep_input"]
         keep_past = uniform(LAG_DROPOUT, step, b, segments) < case["keep_past"]
-        keep_state = (uniform(DROPOUT, step, b, valid * shape["state"]) < case["keep_state"]).reshape(valid, shape["state"])
-        sequences.append([torch.from_numpy(np.asarray(a, dtype=np.float64)) for a in (x, eps, keep_input, keep_past, keep_state)])
+        keep_state = (uniform(DROPOUT, step, b, valid * shape["state"]) < case["keep_state"]).reshape(
+            valid, shape["state"]
+        )
+        sequences.append(
+            [
+                torch.from_numpy(np.asarray(a, dtype=np.float64))
+                for a in (x, eps, keep_input, keep_past, keep_state)
+            ]
+        )
     return sequences
 
 
@@ -148,18 +164,22 @@ def window(row, below, above):
 
 
 def profiles(shape, x, t):
-    """[pitches, CLASSES * profiles]: for each pitch the shares of its own pitch class and those above it in what sounded before."""
+    """[pitches, CLASSES * profiles]: for each pitch the shares of its own pitch class and those above it in
+    what sounded before."""
     pitched, rows = shape["order"][shape["drums"] :], []
     for frames in shape["profiles"]:
         keys = x[t - frames : t, pitched, 0].amax(dim=1).sum(dim=0)
         share = torch.stack([keys[c::CLASSES].sum() for c in range(CLASSES)])
-        share = PROFILE_SCALE * (share / share.sum() - 1 / CLASSES) if share.sum() else torch.zeros_like(share)
+        share = (
+            PROFILE_SCALE * (share / share.sum() - 1 / CLASSES) if share.sum() else torch.zeros_like(share)
+        )
         rows.append(torch.stack([share.roll(-(p % CLASSES)) for p in range(shape["pitches"])]))
     return torch.cat(rows, dim=1)
 
 
 def frame_nll(w, shape, x, t, keep_past, pre):
-    """Nats of frame x[t], one cell after the other, given pre [columns] and, where they are kept, the frames before."""
+    """Nats of frame x[t], one cell after the other, given pre [columns] and, where they are kept, the frames
+    before."""
     P, A, Q, cells = shape["pitches"], shape["nade"], shape["tied"], shape["cells"]
     b, a, tied = pre[:cells], pre[cells : cells + A], pre[cells + A :].reshape(-1, Q)
     V, W, own = w["head.nade.output"], w["head.nade.weight"], w["head.tied.pitch"]
@@ -167,17 +187,23 @@ def frame_nll(w, shape, x, t, keep_past, pre):
     nll, earlier = 0, []
     for g, (track, plane) in enumerate(groups):
         now = x[t, track, plane]
-        features = [window(x[t - lag, track, plane] * keep_past, REACH, REACH) for lag in shape["lags"]] + [window(now, BELOW, 0)[:, :BELOW]]
+        features = [window(x[t - lag, track, plane] * keep_past, REACH, REACH) for lag in shape["lags"]] + [
+            window(now, BELOW, 0)[:, :BELOW]
+        ]
         features = torch.cat(features + [window(row, REACH, REACH) for row in earlier], dim=1)
         first = (track * shape["planes"] + plane) * P
         from_past = profiles(shape, x, t) @ w[f"head.tied.{g}.profile"] if has_profile(shape, g) else 0
-        hidden = torch.relu(features @ w[f"head.tied.{g}.weight"] + from_past + tied[g] + own[first : first + P])
+        hidden = torch.relu(
+            features @ w[f"head.tied.{g}.weight"] + from_past + tied[g] + own[first : first + P]
+        )
         from_tied = (hidden * w[f"head.tied.{g}.output"]).sum(dim=1)
         for p in range(P):
             i = first + p
             certain = plane == 1 and (x[t, track, 0, p] == 0 or x[t - 1, track, 0, p] == 0)
             if not certain:
-                nll = nll + F.binary_cross_entropy_with_logits(b[i] + V[i] @ torch.sigmoid(a) + from_tied[p], now[p])
+                nll = nll + F.binary_cross_entropy_with_logits(
+                    b[i] + V[i] @ torch.sigmoid(a) + from_tied[p], now[p]
+                )
             a = a + now[p] * W[i]
         earlier.append(now)
     return nll
@@ -200,12 +226,27 @@ def sequence_loss(w, shape, case, sequence):
             u = torch.tanh(mlp(w, "sketch", z)).reshape(S, -1)
         phase = F.one_hot(torch.tensor(t % S), S).to(x.dtype)
         features = u[t % S] if latent else torch.zeros(0, dtype=x.dtype)
-        h = gru_step(w, inputs, "decoder", torch.cat([frames[context + t - 1] * keep_input[t], phase, features])[None], h)
+        h = gru_step(
+            w,
+            inputs,
+            "decoder",
+            torch.cat([frames[context + t - 1] * keep_input[t], phase, features])[None],
+            h,
+        )
         o = torch.cat([h[0] * keep_state[t] / case["keep_state"], features])
-        nll = nll + frame_nll(w, shape, x, context + t, keep_past[t // S], o @ w["head.output.weight"] + w["head.output.bias"][0])
+        nll = nll + frame_nll(
+            w,
+            shape,
+            x,
+            context + t,
+            keep_past[t // S],
+            o @ w["head.output.weight"] + w["head.output.bias"][0],
+        )
         if latent:
             logits = features @ w["auxiliary.weight"] + w["auxiliary.bias"][0]
-            auxiliary = auxiliary + F.binary_cross_entropy_with_logits(logits, frames[context + t], reduction="sum")
+            auxiliary = auxiliary + F.binary_cross_entropy_with_logits(
+                logits, frames[context + t], reduction="sum"
+            )
     return nll, kl, -(-valid // S) if latent else 0, auxiliary * (case["auxiliary"] > 0)
 
 
@@ -231,32 +272,111 @@ def run(shape, case, sampled):
 
 
 def shape_of(tracks, planes, pitches, latent, sizes, lags, profiles, drums, order, density, valid, frames):
-    """sizes: segment, state, encoder, sketch, nade, tied; hidden units of posterior, prior, sketch. frames: of the arrays, at least the longest."""
-    names = ("segment", "state", "encoder", "sketch", "nade", "tied", "posterior_hidden", "prior_hidden", "sketch_hidden")
-    shape = {"tracks": tracks, "planes": planes, "pitches": pitches, "latent": latent, "lags": lags, "profiles": profiles, "drums": drums, "order": order, "density": density, "valid": valid, "frames": frames}
+    """sizes: segment, state, encoder, sketch, nade, tied; hidden units of posterior, prior, sketch. frames:
+    of the arrays, at least the longest."""
+    names = (
+        "segment",
+        "state",
+        "encoder",
+        "sketch",
+        "nade",
+        "tied",
+        "posterior_hidden",
+        "prior_hidden",
+        "sketch_hidden",
+    )
+    shape = {
+        "tracks": tracks,
+        "planes": planes,
+        "pitches": pitches,
+        "latent": latent,
+        "lags": lags,
+        "profiles": profiles,
+        "drums": drums,
+        "order": order,
+        "density": density,
+        "valid": valid,
+        "frames": frames,
+    }
     return shape | dict(zip(names, sizes))
 
 
-def case_of(name, beta=1.0, free_bits=0.0, held_back=0, auxiliary=0.5, keep_input=1.0, keep_past=1.0, keep_state=1.0, weight_decay=0.0, clip=0.0, learning_rate=2e-3):
-    """held_back: sequences of the first batch whose KL is below free_bits a segment, so that the golden values cover both sides. keep: probabilities; 1: no dropout."""
-    return {"case": name, "loss": "bce", "beta": beta, "free_bits": free_bits, "held_back": held_back, "auxiliary": auxiliary, "keep_input": keep_input, "keep_past": keep_past, "keep_state": keep_state,
-            "weight_decay": weight_decay, "clip": clip, "learning_rate": learning_rate}
+def case_of(
+    name,
+    beta=1.0,
+    free_bits=0.0,
+    held_back=0,
+    auxiliary=0.5,
+    keep_input=1.0,
+    keep_past=1.0,
+    keep_state=1.0,
+    weight_decay=0.0,
+    clip=0.0,
+    learning_rate=2e-3,
+):
+    """held_back: sequences of the first batch whose KL is below free_bits a segment, so that the golden
+    values cover both sides. keep: probabilities; 1: no dropout."""
+    return {
+        "case": name,
+        "loss": "bce",
+        "beta": beta,
+        "free_bits": free_bits,
+        "held_back": held_back,
+        "auxiliary": auxiliary,
+        "keep_input": keep_input,
+        "keep_past": keep_past,
+        "keep_state": keep_state,
+        "weight_decay": weight_decay,
+        "clip": clip,
+        "learning_rate": learning_rate,
+    }
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     small = (3, 8, 5, 4, 6, 3, 7, 5, 6)
     everything = dict(keep_input=0.8, keep_past=0.7, keep_state=0.6, clip=0.5)
-    write(HERE / "sequence.json", shape_of(1, 1, 11, 3, small, [1, 2, 4], [3, 9], 0, [0], 0.3, [7, 6, 4, 1], 8), [
-        case_of("everything", 0.6, 3.161, 2, **everything),
-    ], None, run)
-    write(HERE / "sequence_tracks.json", shape_of(3, 2, 9, 4, small, [1, 2, 3, 6], [5], 1, [2, 0, 1], 0.4, [5, 5, 3, 2, 1], 5), [
-        case_of("bare", auxiliary=0.0),
-        case_of("everything, weight decay", 0.6, 4.233, 2, weight_decay=0.05, **everything),
-    ], 30, run)
-    write(HERE / "sequence_no_latent.json", shape_of(2, 2, 13, 0, small, [2], [], 0, [1, 0], 0.3, [6, 4, 1], 7), [
-        case_of("dropout, clipping", 0.6, 5.0, **everything),
-    ], 30, run)
-    write(HERE / "sequence_real.json", shape_of(1, 1, 88, 32, (4, 256, 128, 64, 64, 32, 256, 128, 256), [1, 2, 4, 8, 16, 32, 64], [16, 80], 0, [0], 0.05, [34, 21, 9, 3], 34), [
-        case_of("everything", 0.4, 32.83615, 2, keep_input=0.9, keep_past=0.5, keep_state=0.6, clip=0.5),
-    ], 40, run)
+    write(
+        HERE / "sequence.json",
+        shape_of(1, 1, 11, 3, small, [1, 2, 4], [3, 9], 0, [0], 0.3, [7, 6, 4, 1], 8),
+        [case_of("everything", 0.6, 3.161, 2, **everything)],
+        None,
+        run,
+    )
+    write(
+        HERE / "sequence_tracks.json",
+        shape_of(3, 2, 9, 4, small, [1, 2, 3, 6], [5], 1, [2, 0, 1], 0.4, [5, 5, 3, 2, 1], 5),
+        [
+            case_of("bare", auxiliary=0.0),
+            case_of("everything, weight decay", 0.6, 4.233, 2, weight_decay=0.05, **everything),
+        ],
+        30,
+        run,
+    )
+    write(
+        HERE / "sequence_no_latent.json",
+        shape_of(2, 2, 13, 0, small, [2], [], 0, [1, 0], 0.3, [6, 4, 1], 7),
+        [case_of("dropout, clipping", 0.6, 5.0, **everything)],
+        30,
+        run,
+    )
+    write(
+        HERE / "sequence_real.json",
+        shape_of(
+            1,
+            1,
+            88,
+            32,
+            (4, 256, 128, 64, 64, 32, 256, 128, 256),
+            [1, 2, 4, 8, 16, 32, 64],
+            [16, 80],
+            0,
+            [0],
+            0.05,
+            [34, 21, 9, 3],
+            34,
+        ),
+        [case_of("everything", 0.4, 32.83615, 2, keep_input=0.9, keep_past=0.5, keep_state=0.6, clip=0.5)],
+        40,
+        run,
+    )

@@ -13,5 +13,5 @@ int main(int argc, char **argv) {
     if (cli != NULL && verbs_run(cli, &error)) return EXIT_DONE;
     if (error == NULL) return EXIT_DONE; /* --help, --version */
     program_say("%s\n", error->message);
-    return error->domain == CLI_ERROR ? EXIT_USAGE : EXIT_ERROR;
+    return error->domain == OPTION_ERROR ? EXIT_USAGE : EXIT_ERROR;
 }

@@ -72,12 +72,17 @@ static char *format_real(double value) {
     return g_strdup(text);
 }
 
+static char *format_limit(double value) {
+    char text[G_ASCII_DTOSTR_BUF_SIZE];
+    return g_strdup(g_ascii_formatd(text, sizeof text, "%.16g", value));
+}
+
 /* The pattern of a help or refusal with what its names stand for; owner: caller. A text given comes last: a
  * name within it stands for itself. */
 static char *fill(const char *pattern, const option_t *option, const char *fallback, const char *label,
                   const char *text) {
     const gboolean open = isinf(option->high);
-    g_autofree char *low = format_real(option->low), *high = format_real(option->high),
+    g_autofree char *low = format_limit(option->low), *high = format_limit(option->high),
                     *range = open ? g_strdup_printf("%s or more", low) : g_strdup_printf("%s..%s", low, high),
                     *from = open ? g_strdup_printf("of at least %s", low)
                                  : g_strdup_printf("from %s to %s", low, high),
@@ -278,17 +283,20 @@ static void join_formats(const option_t *rows, char **words) {
     }
 }
 
+char *option_list_names(const char *names) {
+    g_auto(GStrv) each = g_strsplit(names, ",", -1);
+    g_autofree char *joined = g_strjoinv(" or --", each);
+    return g_strconcat("--", joined, NULL);
+}
+
 /* Help of a row, its default and range as they are; owner: caller. */
 static char *help_text(const option_command_t *command, const void *options, const option_t *option) {
     g_autofree char *now = option_get(options, option), *needs = NULL,
                     *help = fill(option->help, option, now ? now : option->fallback, NULL, NULL);
-    const char *only = command->only ? command->only(option->whom) : NULL;
-    if (option->needs) {
-        g_auto(GStrv) names = g_strsplit(option->needs, ",", -1);
-        g_autofree char *list = g_strjoinv(" or --", names);
-        needs = g_strconcat("; needs --", list, NULL);
-    }
-    return g_strconcat(help, needs ? needs : "", only ? "; " : "", only ? only : "", NULL);
+    const char *only = command->whom & ~option->whom ? command->only(option->whom) : NULL;
+    if (option->needs) needs = option_list_names(option->needs);
+    return g_strconcat(help, needs ? "; needs " : "", needs ? needs : "", only ? "; " : "", only ? only : "",
+                       NULL);
 }
 
 /* Adds the rows of a group to GOption's; texts keeps the strings, which GOption does not copy. */

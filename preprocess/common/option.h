@@ -57,8 +57,8 @@ typedef struct {
     const char *parameters;    /* how --help goes on after "program [OPTION...]" */
     const char *summary;       /* above the options; NULL: none */
     const char *description;   /* below them */
-    /* What --help says of a row that is for some only, NULL: nothing. NULL: it never does. */
-    const char *(*only)(unsigned whom);
+    unsigned whom;             /* for whom the command is: */
+    const char *(*only)(unsigned whom); /* what --help says of a row that is not for all of them */
 } option_command_t;
 
 /* A command line as it was read: texts, not yet checked. */
@@ -97,6 +97,9 @@ const option_t *option_find(const option_t *rows, const char *name);
 const char *option_nearest_name(const option_t *rows, const char *name, int first_group);
 /* Position of text among the values of a choice or format, or -1. */
 int option_choice_index(const option_t *option, const char *text);
+
+/* "a,b" as "--a or --b". Owner: caller. */
+char *option_list_names(const char *names);
 
 /* These set error and return FALSE: the row's refusal of a text; any other bad usage. */
 gboolean option_refuse(const option_t *option, const char *label, const char *text, GError **error);

@@ -1,5 +1,6 @@
-/* Owns the sampler's command line. Refuses unknown verbs and options, values out of range and the wrong
- * number of files, before any file is opened. */
+/* cli: owns the sampler's command line: what a verb's options mean together, for a kind of model, and in the
+ * files that are made. Refuses unknown verbs, the wrong number of files and options that nothing would read,
+ * before any file is opened. */
 #include "sampler/command/cli.h"
 
 #include <stdio.h>
@@ -8,69 +9,29 @@
 #include "preprocess/common/program.h"
 #include "preprocess/common/typo.h"
 #include "preprocess/shard/shard.h"
-#include "sampler/command/cli_option.h"
-
-G_DEFINE_QUARK(cli_error, cli_error)
-
-typedef struct {
-    const char *name, *takes, *summary, *example;
-    guint min_files, max_files;
-    int kinds;
-} verb_info_t;
-
-static const verb_info_t verbs[VERB_COUNT] = {
-    {"prior", "", "New pieces drawn from the model's prior; of a dense model one window each.",
-     "prior --checkpoint best.h5 -n 8 --seed 1 --picture", 0, 0, ANY},
-    {"song", "", "A long piece; of a dense model along a smooth path in latent space, windows cross-faded.",
-     "song --checkpoint best.h5 --bars 64 --key Am --audio", 0, 0, ANY},
-    {"continue", "SONG.mid", "A song, and how a sequence model goes on with it.",
-     "continue --checkpoint best.h5 song.mid --bars 16 -n 4", 1, 1, SEQUENCE},
-    {"reconstruct", "SONG.mid...", "What the model keeps of a song: encoded and decoded.",
-     "reconstruct --checkpoint best.h5 song.mid", 1, G_MAXUINT, DENSE | VAE},
-    {"vary", "SONG.mid", "Variations on a song: decoded from near its latent vectors.",
-     "vary --checkpoint best.h5 song.mid --amount 0.3 -n 4", 1, 1, DENSE | VAE},
-    {"interpolate", "A.mid B.mid", "From one song to another in equal steps (spherical).",
-     "interpolate --checkpoint best.h5 a.mid b.mid --steps 8 --picture", 2, 2, DENSE | VAE},
-    {"traverse", "SONG.mid", "One latent feature from -3 to 3, the others as in the song.",
-     "traverse --checkpoint best.h5 song.mid --dim 3 --picture", 1, 1, DENSE | VAE},
-    {"curves", "RUN...", "Pictures of a training run's losses (RUN/metrics.jsonl).",
-     "curves RUN --picture=svg", 1, G_MAXUINT, ANY},
-    {"score", "FILE...", "Figures of MIDI files or folders of them, beside those of a corpus' real songs.",
-     "score new/ --corpus shards --seam 16 --originality shards", 1, G_MAXUINT, ANY},
-};
-
-const char *verb_name(verb_t verb) { return verbs[verb].name; }
-
-gboolean cli_fail(GError **error, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    g_autofree char *message = g_strdup_vprintf(format, arguments);
-    va_end(arguments);
-    g_set_error_literal(error, CLI_ERROR, CLI_ERROR_USAGE, message);
-    return FALSE;
-}
 
 /* "prior, reconstruct, ...". Owner: caller. */
 static char *verb_list(void) {
     const char *names[VERB_COUNT + 1] = {NULL};
-    for (size_t v = 0; v < VERB_COUNT; v++) names[v] = verbs[v].name;
+    for (size_t v = 0; v < VERB_COUNT; v++) names[v] = VERBS[v].name;
     return g_strjoinv(", ", (char **)names);
 }
 
 static gboolean verb_from_name(const char *name, verb_t *verb, GError **error) {
     size_t nearest = 0;
     for (size_t v = 0; v < VERB_COUNT; v++) {
-        if (strcmp(name, verbs[v].name) == 0) {
+        if (strcmp(name, VERBS[v].name) == 0) {
             *verb = (verb_t)v;
             return TRUE;
         }
-        if (typo_distance(name, verbs[v].name) < typo_distance(name, verbs[nearest].name)) nearest = v;
+        if (typo_distance(name, VERBS[v].name) < typo_distance(name, VERBS[nearest].name)) nearest = v;
     }
-    if (typo_distance(name, verbs[nearest].name) <= 3)
-        return cli_fail(error, "unknown verb '%s'; did you mean '%s'? See %s --help", name,
-                        verbs[nearest].name, program_name());
+    if (typo_distance(name, VERBS[nearest].name) <= 3)
+        return option_fail(error, "unknown verb '%s'; did you mean '%s'? See %s --help", name,
+                           VERBS[nearest].name, program_name());
     g_autofree char *list = verb_list();
-    return cli_fail(error, "unknown verb '%s'; the verbs are %s; see %s --help", name, list, program_name());
+    return option_fail(error, "unknown verb '%s'; the verbs are %s; see %s --help", name, list,
+                       program_name());
 }
 
 static void print_help(void) {
@@ -79,51 +40,19 @@ static void print_help(void) {
             "wrote.\n\nVerbs:\n",
             name);
     for (size_t v = 0; v < VERB_COUNT; v++)
-        g_print("  %-12s %-12s %s\n", verbs[v].name, verbs[v].takes, verbs[v].summary);
+        g_print("  %-12s %-12s %s\n", VERBS[v].name, VERBS[v].takes, VERBS[v].summary);
     g_print("\n'%s VERB --help' lists a verb's options. Paths of the files written go to standard output, "
             "one a line; talk to standard error.\n"
             "Exit status: 0 done, 1 error, 2 bad usage.\n\nExamples:\n",
             name);
-    for (size_t v = 0; v < VERB_COUNT; v++) g_print("  %s %s\n", name, verbs[v].example);
-}
-
-static cli_t *cli_new(verb_t verb) {
-    cli_t *cli = g_new0(cli_t, 1);
-    *cli = (cli_t){.verb = verb,
-                   .count = 1,
-                   .first = 1,
-                   .seed = 1,
-                   .temperature = 1,
-                   .threshold = 0.5,
-                   .dim = -1,
-                   .bar = 1,
-                   .correlation = 0.8,
-                   .amount = 0.3,
-                   .strength = 1,
-                   .keep = -1,
-                   .steps_per_beat = -1,
-                   .seam = -1};
-    cli->picture = verb == VERB_CURVES ? PICTURE_PNG : PICTURE_NONE;
-    cli->steps = verb == VERB_TRAVERSE ? 7 : 8;
-    cli->bars = verb == VERB_PRIOR ? 8 : verb == VERB_SONG ? 64 : verb == VERB_CONTINUE ? 16 : -1;
-    return cli;
+    for (size_t v = 0; v < VERB_COUNT; v++) g_print("  %s %s\n", name, VERBS[v].example);
 }
 
 void cli_free(cli_t *cli) {
-    if (cli == NULL) return;
+    if (!cli) return;
     g_strfreev(cli->files);
-    g_strfreev(cli->latents);
-    g_free(cli->checkpoint);
-    g_strfreev(cli->more);
-    g_strfreev(cli->less);
-    g_free(cli->key);
-    g_free(cli->output);
-    g_free(cli->soundfont);
-    g_free(cli->corpus);
-    g_free(cli->originality);
-    g_free(cli->split);
-    g_free(cli->tracks);
-    g_free(cli->meter);
+    option_clear(cli->rows, cli);
+    option_line_clear(&cli->line);
     g_free(cli);
 }
 
@@ -132,11 +61,12 @@ static gboolean check_score(cli_t *cli, GError **error) {
     grid_t grid;
     g_autoptr(GError) cause = NULL;
     if (cli->split != NULL && !split_from_name(cli->split, &split))
-        return cli_fail(error, "--split %s: there is no such split; give train, valid or test", cli->split);
+        return option_fail(error, "--split %s: there is no such split; give train, valid or test",
+                           cli->split);
     if (cli->tracks != NULL && !grid_set_tracks(&grid, cli->tracks, &cause))
-        return cli_fail(error, "--tracks: %s", cause->message);
+        return option_fail(error, "--tracks: %s", cause->message);
     if (cli->meter != NULL && !meter_from_text(cli->meter, &cli->bar_meter))
-        return cli_fail(error, "--meter %s: not a meter; give one like 4/4 or 6/8", cli->meter);
+        return option_fail(error, "--meter %s: not a meter; give one like 4/4 or 6/8", cli->meter);
     return TRUE;
 }
 
@@ -146,100 +76,101 @@ static gboolean check_attributes(const cli_t *cli, GError **error) {
     const char *const *less = cli->less != NULL ? (const char *const *)cli->less : none;
     for (size_t i = 0; more[i] != NULL; i++)
         if (g_strv_contains(less, more[i]))
-            return cli_fail(error, "--more %s and --less %s exclude each other; give one", more[i], more[i]);
+            return option_fail(error, "--more %s and --less %s exclude each other; give one", more[i],
+                               more[i]);
+    return TRUE;
+}
+
+/* ---- options beside others ---- */
+
+/* The first of "a,b" that is on the command line. Owner: caller; NULL: none. */
+static char *first_given(const cli_t *cli, const char *names) {
+    g_auto(GStrv) each = g_strsplit(names ? names : "", ",", -1);
+    for (size_t i = 0; each[i]; i++)
+        if (option_given(&cli->line, each[i])) return g_strdup(each[i]);
+    return NULL;
+}
+
+/* Is it read, so far as other options decide on that? If not, *other is the one that it excludes; NULL: one
+ * is needed. */
+static gboolean is_read(const cli_t *cli, const option_t *option, char **other) {
+    g_autofree char *needed = first_given(cli, option->needs);
+    *other = first_given(cli, option->excludes);
+    return !*other && (!option->needs || needed);
+}
+
+static gboolean check_company(const cli_t *cli, GError **error) {
+    for (const option_t *option = cli->rows; option->name; option++) {
+        g_autofree char *other = NULL;
+        if (!option_given(&cli->line, option->name) || is_read(cli, option, &other)) continue;
+        if (other)
+            return option_fail(error, "--%s and --%s exclude each other%s%s; give one", other, option->name,
+                               option->because ? ": " : "", option->because ? option->because : "");
+        g_autofree char *needs = option_list_names(option->needs);
+        return option_fail(error, "--%s needs %s, or nothing reads it; give both or leave it out",
+                           option->name, needs);
+    }
     return TRUE;
 }
 
 /* What no single option's range says. */
 static gboolean cli_check(cli_t *cli, GError **error) {
-    const verb_info_t *verb = &verbs[cli->verb];
-    cli->n_files = cli->files == NULL ? 0 : g_strv_length(cli->files);
-    if (!option_check_values(cli, error)) return FALSE;
+    const verb_info_t *verb = &VERBS[cli->verb];
+    cli->n_files = cli->files ? g_strv_length(cli->files) : 0;
     if (cli->n_files < verb->min_files || cli->n_files > verb->max_files) {
         if (verb->max_files == 0)
-            return cli_fail(error, "%s takes no files, but '%s' was given; see %s %s --help", verb->name,
-                            cli->files[0], program_name(), verb->name);
-        return cli_fail(error, "%s wants %s, but %u %s given: %s %s", verb->name, verb->takes, cli->n_files,
-                        cli->n_files == 1 ? "file was" : "files were", program_name(), verb->example);
+            return option_fail(error, "%s takes no files, but '%s' was given; see %s %s --help", verb->name,
+                               cli->files[0], program_name(), verb->name);
+        return option_fail(error, "%s wants %s, but %u %s given: %s %s", verb->name, verb->takes,
+                           cli->n_files, cli->n_files == 1 ? "file was" : "files were", program_name(),
+                           verb->example);
     }
     for (guint i = 0; i < cli->n_files; i++)
         if (*cli->files[i] == '\0')
-            return cli_fail(error, "%s: the name of file %u is empty; give %s", verb->name, i + 1,
-                            verb->takes);
-    if (!option_check_company(cli, error)) return FALSE;
+            return option_fail(error, "%s: the name of file %u is empty; give %s", verb->name, i + 1,
+                               verb->takes);
+    if (!check_company(cli, error)) return FALSE;
     if (cli->verb == VERB_SCORE) return check_score(cli, error);
-    if (cli->verb != VERB_CURVES && cli->checkpoint == NULL)
-        return cli_fail(error, "which model? Give --checkpoint RUN/best.h5, as %s wrote it",
-                        program_called("trainer"));
-    if (cli->verb == VERB_TRAVERSE && cli->dim < 0)
-        return cli_fail(error, "which latent feature? Give --dim N, counted from 0");
-    if (cli->key != NULL && !key_from_text(cli->key, &cli->wanted_key))
-        return cli_fail(error, "--key %s: not a key; give one like C, Am, F#m or Bb", cli->key);
+    if (cli->verb != VERB_CURVES && !cli->checkpoint)
+        return option_fail(error, "which model? Give --checkpoint RUN/best.h5, as %s wrote it",
+                           program_called("trainer"));
+    if (cli->verb == VERB_TRAVERSE && !option_given(&cli->line, "dim"))
+        return option_fail(error, "which latent feature? Give --dim N, counted from 0");
+    if (cli->key && !key_from_text(cli->key, &cli->wanted_key))
+        return option_fail(error, "--key %s: not a key; give one like C, Am, F#m or Bb", cli->key);
     return check_attributes(cli, error);
 }
 
-static gboolean cli_read(cli_t *cli, char ***words, GError **error) {
-    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GArray) entries = g_array_new(TRUE, TRUE, sizeof(GOptionEntry));
-    const cli_t defaults = *cli;
-    const option_t *o;
-    for (size_t i = 0; (o = option_at(i)) != NULL; i++) {
-        if ((o->verbs & 1 << cli->verb) == 0) continue;
-        char *help = option_help(o, cli, verbs[cli->verb].kinds);
-        g_ptr_array_add(texts, help);
-        option_unset(o, cli);
-        const gboolean format = o->type == G_OPTION_ARG_CALLBACK;
-        const GOptionEntry entry = {o->name,
-                                    o->letter,
-                                    format ? G_OPTION_FLAG_OPTIONAL_ARG : 0,
-                                    o->type,
-                                    format ? (gpointer)option_parse_format : (char *)cli + o->offset,
-                                    help,
-                                    o->value};
-        g_array_append_val(entries, entry);
-    }
-    const GOptionEntry files = {G_OPTION_REMAINING, 0,    0,   G_OPTION_ARG_FILENAME_ARRAY,
-                                &cli->files,        NULL, NULL};
-    g_array_append_val(entries, files);
-
-    const verb_info_t *verb = &verbs[cli->verb];
-    g_autofree char *program = g_strdup_printf("%s %s", program_name(), verb->name);
-    g_autofree char *example = g_strdup_printf("Example:\n  %s %s", program_name(), verb->example);
-    g_set_prgname(program);
-    g_autoptr(GOptionContext) context = g_option_context_new(verb->takes);
-    g_option_context_set_summary(context, verb->summary);
-    g_option_context_set_description(context, example);
-    GOptionGroup *group = g_option_group_new("sampler", "", "", cli, NULL);
-    g_option_group_add_entries(group, (const GOptionEntry *)(void *)entries->data);
-    g_option_context_set_main_group(context, group);
-    g_autoptr(GError) cause = NULL;
-    if (!g_option_context_parse_strv(context, words, &cause)) {
-        if (cause->domain == CLI_ERROR)
-            g_propagate_error(error, g_steal_pointer(&cause));
-        else
-            cli_fail(error, "%s; see %s %s --help", cause->message, program_name(), verb->name);
-        return FALSE;
-    }
-    for (size_t i = 0; (o = option_at(i)) != NULL; i++)
-        if (o->verbs & 1 << cli->verb && option_settle(o, cli, &defaults))
-            cli->given |= G_GUINT64_CONSTANT(1) << i;
-    if (cli->output == NULL) cli->output = g_strdup(".");
-    return TRUE;
+/* What --help says of an option that is not for all models that the verb is for. */
+static const char *models_of(unsigned kinds) {
+    return (kinds & ANY) == DENSE ? "dense models only"
+           : kinds & DENSE        ? "models with latent vectors"
+                                  : "sequence models only";
 }
 
-/* A bare --picture or --audio would swallow the file after it: only a format is its value. */
-static void give_formats(char **words, verb_t verb) {
-    for (char **word = words; *word && strcmp(*word, "--") != 0; word++) {
-        const option_t *option = option_of_format(verb, *word);
-        if (option == NULL) continue;
-        const gboolean named = word[1] && option_format_from_name(option, word[1]);
-        g_free(*word);
-        const char *format = named ? word[1] : option->value;
-        *word = g_strdup_printf("--%s=%.*s", option->name, (int)strcspn(format, "|"), format);
-        if (!named) continue;
-        g_free(word[1]);
-        for (char **next = word + 1; (next[0] = next[1]); next++) continue;
+static gboolean cli_read(cli_t *cli, int argc, char **argv, GError **error) {
+    const verb_info_t *verb = &VERBS[cli->verb];
+    g_autofree char *program = g_strdup_printf("%s %s", program_name(), verb->name);
+    g_autofree char *example = g_strdup_printf("Example:\n  %s %s", program_name(), verb->example);
+    const option_command_t command = {.rows = verb->rows,
+                                      .parameters = verb->takes,
+                                      .summary = verb->summary,
+                                      .description = example,
+                                      .whom = verb->kinds,
+                                      .only = models_of};
+    g_autoptr(GError) cause = NULL;
+    g_set_prgname(program);
+    option_set_defaults(cli->rows, cli);
+    if (option_read_line(&command, cli, argc, argv, &cli->line, &cause)) {
+        cli->files = g_steal_pointer(&cli->line.files);
+        cli->version = option_given(&cli->line, "version") != NULL;
+        if (cli->version || option_set_given(cli->rows, &cli->line, cli, &cause)) return TRUE;
     }
+    if (cause->domain != G_OPTION_ERROR) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
+    return option_fail(error, "%s; see %s %s --help", cause->message, program_name(), verb->name);
 }
 
 cli_t *cli_parse(int argc, char **argv, GError **error) {
@@ -254,20 +185,19 @@ cli_t *cli_parse(int argc, char **argv, GError **error) {
     verb_t verb = VERB_PRIOR;
     if (argc < 2) {
         g_autofree char *list = verb_list();
-        cli_fail(error, "no verb; the verbs are %s; see %s --help", list, program_name());
+        option_fail(error, "no verb; the verbs are %s; see %s --help", list, program_name());
         return NULL;
     }
     if (argv[1][0] == '-') {
-        cli_fail(error, "the verb comes first: %s prior %s ...; see %s --help", program_name(), argv[1],
-                 program_name());
+        option_fail(error, "the verb comes first: %s prior %s ...; see %s --help", program_name(), argv[1],
+                    program_name());
         return NULL;
     }
     if (!verb_from_name(argv[1], &verb, error)) return NULL;
 
-    g_auto(GStrv) words = typo_split_numbers(argc - 1, argv + 1);
-    give_formats(words, verb);
-    g_autoptr(cli_t) cli = cli_new(verb);
-    if (!cli_read(cli, &words, error)) return NULL;
+    g_autoptr(cli_t) cli = g_new0(cli_t, 1);
+    *cli = (cli_t){.verb = verb, .rows = VERBS[verb].rows, .bar = 1};
+    if (!cli_read(cli, argc - 1, argv + 1, error)) return NULL;
     if (cli->version) {
         program_print_version("sampler");
         return NULL;
@@ -284,40 +214,59 @@ static void warn_unread(const cli_t *cli) {
         cli->kind != PLAIN &&
         (cli->verb == VERB_VARY ? cli->amount > 0 : fresh && cli->latents == NULL && cli->temperature > 0);
     if (notes || latents) return;
-    if (cli_given(cli, "seed"))
+    if (option_given(&cli->line, "seed"))
         program_say("warning: --seed changes nothing: nothing is drawn here%s\n",
                     cli->draw ? "" : "; see --sample");
-    if (cli_given(cli, "temperature") && cli->greedy)
+    if (option_given(&cli->line, "temperature") && cli->greedy)
         program_say("warning: --temperature changes nothing: with --greedy this model draws nothing\n");
 }
 
 gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error) {
-    const verb_info_t *verb = &verbs[cli->verb];
-    const int kind = model->kind == MODEL_DENSE ? DENSE : model->latent > 0 ? VAE : PLAIN;
-    const option_t *o;
+    const verb_info_t *verb = &VERBS[cli->verb];
+    const unsigned kind = model->kind == MODEL_DENSE ? DENSE : model->latent > 0 ? VAE : PLAIN;
     if (!(verb->kinds & kind) && kind == DENSE)
-        return cli_fail(error,
-                        "%s: has no meaning for a dense model: its windows know nothing of each other; use a "
-                        "model trained with --model sequence",
-                        verb->name);
+        return option_fail(
+            error,
+            "%s: has no meaning for a dense model: its windows know nothing of each other; use a "
+            "model trained with --model sequence",
+            verb->name);
     if (!(verb->kinds & kind))
-        return cli_fail(error,
-                        "%s: has no meaning for this model, which has no latent vectors (--latent 0); it has "
-                        "prior, song and continue",
-                        verb->name);
-    for (size_t i = 0; (o = option_at(i)) != NULL; i++)
-        if (cli->given >> i & 1 && !(o->kinds & kind))
-            return cli_fail(error, "--%s has no meaning for %s%s%s", o->name,
-                            kind == DENSE         ? "a dense model"
-                            : o->kinds & SEQUENCE ? "a model without latent vectors"
-                                                  : "a sequence model",
-                            o->instead != NULL ? ": " : "; leave it out",
-                            o->instead != NULL ? o->instead : "");
+        return option_fail(
+            error,
+            "%s: has no meaning for this model, which has no latent vectors (--latent 0); it has "
+            "prior, song and continue",
+            verb->name);
+    for (const option_t *option = cli->rows; option->name; option++)
+        if (option_given(&cli->line, option->name) && !(option->whom & kind))
+            return option_fail(error, "--%s has no meaning for %s%s%s", option->name,
+                               kind == DENSE             ? "a dense model"
+                               : option->whom & SEQUENCE ? "a model without latent vectors"
+                                                         : "a sequence model",
+                               option->instead ? ": " : "; leave it out",
+                               option->instead ? option->instead : "");
     if (cli->verb == VERB_TRAVERSE && (size_t)cli->dim >= model->latent)
-        return cli_fail(error, "%s: has no latent feature %d: it has %zu; give --dim 0 to %zu",
-                        cli->checkpoint, cli->dim, model->latent, model->latent - 1);
+        return option_fail(error, "%s: has no latent feature %d: it has %zu; give --dim 0 to %zu",
+                           cli->checkpoint, cli->dim, model->latent, model->latent - 1);
     if (kind != DENSE && !cli->greedy && (verb->kinds & PLAIN)) cli->draw = TRUE;
     cli->kind = kind;
     warn_unread(cli);
     return TRUE;
+}
+
+static void add_text(GPtrArray *texts, const option_t *option, const char *value) {
+    g_ptr_array_add(texts, g_strdup_printf("%s: %s", option->name, value));
+}
+
+void cli_add_texts(const cli_t *cli, GPtrArray *texts) {
+    for (const option_t *option = cli->rows; option->name; option++) {
+        const GPtrArray *given = g_hash_table_lookup(cli->line.given, option->name);
+        g_autofree char *other = NULL, *value = option_get(cli, option);
+        if (!(option->whom & TOLD) || !(option->whom & cli->kind) || !(given || option->fallback) ||
+            !is_read(cli, option, &other))
+            continue;
+        if (option->type == OPTION_LIST)
+            for (guint i = 0; i < given->len; i++) add_text(texts, option, given->pdata[i]);
+        else
+            add_text(texts, option, option->type == OPTION_FLAG ? "yes" : value);
+    }
 }

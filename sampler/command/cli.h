@@ -1,8 +1,9 @@
-/* cli: the sampler's command line: verbs, options with live defaults and ranges, help. One table drives
- * parsing, range checks and --help. */
+/* cli: the sampler's command line: a verb, its options, its files. rows.h has the options that verbs share,
+ * verb_table.c which verb has which. */
 #ifndef MPIANIST_SAMPLER_COMMAND_CLI_H
 #define MPIANIST_SAMPLER_COMMAND_CLI_H
 
+#include "preprocess/common/option.h"
 #include "sampler/make/key.h"
 #include "sampler/show/audio.h"
 #include "sampler/show/picture.h"
@@ -21,11 +22,24 @@ typedef enum {
     VERB_COUNT
 } verb_t;
 
+/* Kinds of models: what a verb or an option has a meaning for. PLAIN: a sequence model without latent
+ * vectors. An option's bits may have TOLD, too: the files made tell it. */
+enum { DENSE = 1, VAE = 2, PLAIN = 4, SEQUENCE = VAE | PLAIN, ANY = DENSE | SEQUENCE, TOLD = 8 };
+
+typedef struct {
+    const char *name, *takes, *summary, *example;
+    guint min_files, max_files;
+    unsigned kinds;
+    const option_t *rows; /* its options */
+} verb_info_t;
+extern const verb_info_t VERBS[VERB_COUNT];
+
 typedef struct {
     verb_t verb;
-    guint64 given; /* bit i: the command line has option_at(i) of cli_option.h */
-    int kind;      /* of the model, as cli_option.h counts them; cli_fit() sets it */
-    char **files;  /* what the verb works on, NULL-terminated */
+    const option_t *rows; /* the verb's */
+    option_line_t line;   /* what the command line gives */
+    unsigned kind;        /* of the model: DENSE, VAE or PLAIN; cli_fit() sets it */
+    char **files;         /* what the verb works on, NULL-terminated */
     guint n_files;
     char *checkpoint;
     char **latents;   /* --latent: decode these instead of draws; NULL: none given */
@@ -37,10 +51,10 @@ typedef struct {
     gboolean draw;       /* --sample: Bernoulli draws instead; cli_fit() sets it where it is the default */
     gboolean greedy;     /* --greedy */
     int steps;           /* interpolate, traverse */
-    int dim;             /* traverse: feature, from 0; -1: not given */
+    int dim;             /* traverse: feature, from 0 */
     int bar;             /* where in the song its part starts, from 1 */
-    int bars;            /* of the piece, to add, or of the song's part; -1: all */
-    int keep;            /* continue: bars of the song; -1: all */
+    int bars;            /* of the piece, to add, or of the song's part; 0: all */
+    int keep;            /* continue: bars of the song; 0: all */
     gboolean only_new;   /* continue: without the song */
     gboolean morph;      /* interpolate: one piece */
     double amount;       /* vary */
@@ -60,30 +74,24 @@ typedef struct {
     char *meter;                /* score: as given; NULL: not given */
     meter_t bar_meter;          /* score: takes the place of the pieces' meters; numerator 0: not given */
     char *tracks;               /* score, without shards: as grid_set_tracks() reads them; NULL: all roles */
-    int steps_per_beat;         /* the same; -1: not given */
-    int seam;                   /* score: frames from border to border; -1: not asked for */
+    int steps_per_beat;         /* the same; 0: not given */
+    int seam;                   /* score: frames from border to border; 0: not asked for */
 } cli_t;
 
-#define CLI_ERROR cli_error_quark()
-GQuark cli_error_quark(void);
-typedef enum { CLI_ERROR_USAGE } cli_error_t;
-
-/* Parses `argc`, `argv` (left unchanged). NULL with CLI_ERROR_USAGE set on bad usage: what was wrong and the
- * way out. NULL without an error where --help or
- * --version was asked for and has been printed to standard output. Owner: caller. */
+/* Reads the command line, which stays as it is. NULL with OPTION_ERROR_USAGE set on bad usage: what was wrong
+ * and the way out. NULL without an error where --help or --version was asked for and has been printed to
+ * standard output. Owner: caller. */
 cli_t *cli_parse(int argc, char **argv, GError **error);
 /* Once the model is known: what the verb and the options given mean for its kind, and the defaults that
- * depend on it. FALSE with CLI_ERROR_USAGE set where there is no meaning: says why, and what there is
+ * depend on it. FALSE with OPTION_ERROR_USAGE set where there is no meaning: says why, and what there is
  * instead. */
 gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error);
-/* Sets CLI_ERROR_USAGE. Returns FALSE. */
-gboolean cli_fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* Adds "option: value" for each option that decides on what is made, defaults too, once cli_fit() is done:
  * with the draws and the songs all it takes to make a file again. */
 void cli_add_texts(const cli_t *cli, GPtrArray *texts);
 void cli_free(cli_t *cli);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(cli_t, cli_free)
 
-const char *verb_name(verb_t verb);
+static inline const char *verb_name(verb_t verb) { return VERBS[verb].name; }
 
 #endif

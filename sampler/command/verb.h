@@ -35,7 +35,7 @@ timeline_t *verb_common_timeline(const verb_song_t *a, size_t a_first, const ver
 size_t verb_bars_frames(const timeline_t *timeline, size_t bars);
 /* Bars that so many frames take, a last one that is cut short too. */
 size_t verb_bars_of(const timeline_t *timeline, size_t frames);
-/* The frame at which --bar of a song begins. FALSE with CLI_ERROR_USAGE set where the song is over by then.
+/* The frame at which --bar of a song begins. FALSE with OPTION_ERROR_USAGE set where the song is over by then.
  */
 gboolean verb_first_frame(const result_writer_t *writer, const char *path, const verb_song_t *song,
                           size_t *first, GError **error);

@@ -60,8 +60,8 @@ gboolean verb_first_frame(const result_writer_t *writer, const char *path, const
     *first = (size_t)floor(timeline_bar_frame(song->timeline, (size_t)number - 1) + 1e-9);
     if (*first < song->roll->frames) return TRUE;
     const size_t bars = verb_bars_of(song->timeline, song->roll->frames);
-    return cli_fail(error, "%s: cannot begin at bar %d: the song has %zu bar%s; give a smaller --bar", path,
-                    number, bars, bars == 1 ? "" : "s");
+    return option_fail(error, "%s: cannot begin at bar %d: the song has %zu bar%s; give a smaller --bar",
+                       path, number, bars, bars == 1 ? "" : "s");
 }
 
 /* Adds by times the vector of each of the attributes named. */
@@ -74,7 +74,7 @@ static gboolean add_attributes(const char *path, const attributes_t *attributes,
             g_autoptr(GString) names = g_string_new(attributes->info[0].name);
             for (size_t k = 1; k < attributes->n; k++)
                 g_string_append_printf(names, ", %s", attributes->info[k].name);
-            return cli_fail(error, "%s: has no attribute '%s'; it has %s", path, *wanted, names->str);
+            return option_fail(error, "%s: has no attribute '%s'; it has %s", path, *wanted, names->str);
         }
         if (attributes->info[i].r2 < ATTRIBUTES_FAINT_R2)
             program_say("warning: %s: the latents hardly tell %s (R^2 %.2f): expect little of it\n", path,
@@ -105,7 +105,7 @@ static gboolean read_latents(const cli_t *cli, const sample_model_t *model, real
     *latents = n > 0 ? g_new(real_t, n * Z) : NULL;
     for (size_t i = 0; i < n; i++)
         if (!latent_from_text(cli->latents[i], *latents + i * Z, Z, &cause))
-            return cli_fail(error, "%s", cause->message);
+            return option_fail(error, "%s", cause->message);
     return TRUE;
 }
 

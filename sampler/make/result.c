@@ -102,8 +102,8 @@ static gboolean spare_songs(const cli_t *cli, const char *path, GError **error) 
     if (g_stat(path, &target) != 0) return TRUE;
     for (guint i = 0; i < cli->n_files; i++)
         if (g_stat(cli->files[i], &song) == 0 && song.st_dev == target.st_dev && song.st_ino == target.st_ino)
-            return cli_fail(error, "%s: would be replaced, but it is a song given; give another --output",
-                            path);
+            return option_fail(error, "%s: would be replaced, but it is a song given; give another --output",
+                               path);
     return TRUE;
 }
 

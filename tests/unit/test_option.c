@@ -22,7 +22,7 @@ static gboolean read_pair(const char *text, void *value) {
     return TRUE;
 }
 
-#define AT(member) .offset = offsetof(values_t, member)
+#define AT(member) .offset = offsetof(values_t, member), .whom = 1
 static const option_t ROWS[] = {
     {"quiet", 'q', 0, OPTION_FLAG, AT(quiet), .help = "say nothing"},
     {"count", 'n', 0, OPTION_INT, AT(count), .fallback = "3", .argument = "N", .low = 1, .high = 9,
@@ -39,18 +39,19 @@ static const option_t ROWS[] = {
      .refusal = "{label} is empty; give {argument}"},
     {"more", 0, 0, OPTION_LIST, AT(more), .argument = "WHAT", .help = "more of it", .needs = "name,kind",
      .refusal = "{label} is empty"},
-    {"pair", 0, 0, OPTION_READ, AT(pair), .argument = "A:B", .read = read_pair, .whom = 2, .help = "two",
-     .refusal = "{label}: '{text}' is no pair"},
+    {"pair", 0, 0, OPTION_READ, offsetof(values_t, pair), .argument = "A:B", .read = read_pair, .whom = 2,
+     .help = "two", .refusal = "{label}: '{text}' is no pair"},
     {"help", 'h', 0, OPTION_FLAG, AT(help), .help = "print this"},
     {.name = NULL},
 };
 static const char *const GROUPS[] = {"First:", "Second:", NULL};
 
-static const char *only(unsigned whom) { return whom == 2 ? "pairs only" : NULL; }
+static const char *only(unsigned whom) { return whom == 2 ? "pairs only" : "others"; }
 
 /* Reads a line, words split at spaces, and sets what it gives. */
 static gboolean set_line(const char *text, values_t *values, option_line_t *line, GError **error) {
-    const option_command_t command = {.rows = ROWS, .groups = GROUPS, .parameters = "FILE...", .only = only};
+    const option_command_t command = {
+        .rows = ROWS, .groups = GROUPS, .parameters = "FILE...", .whom = 1, .only = only};
     g_auto(GStrv) words = g_strsplit(text, " ", -1);
     *values = (values_t){0};
     option_set_defaults(ROWS, values);

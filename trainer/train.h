@@ -4,10 +4,6 @@
 
 #include "trainer/run/options.h"
 
-#define TRAIN_ERROR train_error_quark()
-GQuark train_error_quark(void);
-typedef enum { TRAIN_ERROR_DATA, TRAIN_ERROR_NOT_FINITE } train_error_t;
-
 /* Trains. Collective. Returns an exit status; errors are agreed and set on every rank (rank 0 prints). */
 int train_run(const options_t *options, GError **error);
 

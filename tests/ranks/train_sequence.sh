@@ -50,6 +50,9 @@ last=$("$state" stopped/latest.h5 | sed -n 's/.* step \([0-9]*\) .*/\1/p')
 run "$trainer" --output stopped "${common[@]}" --epochs 100000 --max-steps $((last + 9)) --resume auto
 run "$trainer" --output never "${common[@]}" --epochs 100000 --max-steps $((last + 9))
 same_state never/latest.h5 stopped/latest.h5 "going on after it: the same bits"
+run "$trainer" --output stopped "${common[@]}" --max-steps $((last + 10)) --resume auto --lags 1,8 --profiles 16
+says 'this would be another run: --lags 1,2,4 there, 1,8 here; --profiles 0 there, 16 here' \
+    "which --lags and --profiles would make another run"
 
 run ranks 2 "$trainer" --output units "${common[@]}" --epochs 40 --learning-rate 0.01
 run "$trainer" --evaluate units/latest.h5 --data data --split valid --quiet

@@ -11,21 +11,17 @@
 #include "preprocess/common/program.h"
 #include "trainer/checkpoint/checkpoint.h"
 
-static const char *const links[] = {"latest.h5", "best.h5"};
-
 char *checkpoint_path(const char *run, int64_t step) {
     return g_strdup_printf("%s/checkpoint-%08" G_GINT64_FORMAT ".h5", run, step);
 }
 
 /* The step of "checkpoint-<digits>.h5", or -1. */
 static int64_t step_of(const char *name) {
-    int length = 0;
-    gint64 step;
-    if (sscanf(name, "checkpoint-%*[0-9]%n", &length) != 0 || length == 0 ||
-        !g_str_equal(name + length, ".h5"))
-        return -1;
-    g_autofree char *digits = g_strndup(name + strlen("checkpoint-"), (gsize)length - strlen("checkpoint-"));
-    return g_ascii_string_to_signed(digits, 10, 0, G_MAXINT64, &step, NULL) ? step : -1;
+    const char *digits = name + strlen("checkpoint-");
+    char *end = NULL;
+    if (!g_str_has_prefix(name, "checkpoint-") || !g_ascii_isdigit(*digits)) return -1;
+    const int64_t step = g_ascii_strtoll(digits, &end, 10);
+    return g_str_equal(end, ".h5") ? step : -1;
 }
 
 /* What a writer of this module leaves behind where it is killed. */
@@ -75,15 +71,9 @@ gboolean checkpoint_link(const char *run, const char *link, const char *target, 
     return FALSE;
 }
 
-static gboolean is_linked(char *const targets[G_N_ELEMENTS(links)], const char *name) {
-    for (size_t i = 0; i < G_N_ELEMENTS(links); i++)
-        if (g_strcmp0(targets[i], name) == 0) return TRUE;
-    return FALSE;
-}
-
-/* What RUN/<links[i]> points at, or NULL. Owner: caller. */
-static char *link_target(const char *run, size_t i) {
-    g_autofree char *path = g_build_filename(run, links[i], NULL);
+/* What RUN/<link> points at, or NULL. Owner: caller. */
+static char *link_target(const char *run, const char *link) {
+    g_autofree char *path = g_build_filename(run, link, NULL);
     g_autofree char *target = g_file_read_link(path, NULL);
     return target ? g_path_get_basename(target) : NULL;
 }
@@ -97,10 +87,11 @@ gboolean checkpoint_prune(const char *run, int keep, GError **error) {
     g_autoptr(GPtrArray) leftovers = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GPtrArray) names = list_checkpoints(run, leftovers, error);
     if (!names) return FALSE;
-    g_autofree char *latest = link_target(run, 0), *best = link_target(run, 1);
-    char *const targets[G_N_ELEMENTS(links)] = {latest, best};
+    g_autofree char *latest = link_target(run, "latest.h5"), *best = link_target(run, "best.h5");
     for (guint i = (guint)MAX(keep, 0); i < names->len; i++)
-        if (!is_linked(targets, names->pdata[i]) && !remove_file(run, names->pdata[i], error)) return FALSE;
+        if (g_strcmp0(names->pdata[i], latest) != 0 && g_strcmp0(names->pdata[i], best) != 0 &&
+            !remove_file(run, names->pdata[i], error))
+            return FALSE;
     for (guint i = 0; i < leftovers->len; i++)
         if (!remove_file(run, leftovers->pdata[i], error)) return FALSE;
     return TRUE;
@@ -130,7 +121,7 @@ char *checkpoint_find_latest(const char *run, GError **error) {
     if (!g_file_test(run, G_FILE_TEST_EXISTS)) return NULL;
     g_autoptr(GPtrArray) names = list_checkpoints(run, NULL, error);
     if (!names) return NULL;
-    g_autofree char *latest = link_target(run, 0);
+    g_autofree char *latest = link_target(run, "latest.h5");
     char *path = latest && step_of(latest) >= 0 ? verified(run, latest) : NULL;
     for (guint i = 0; i < names->len && !path; i++)
         if (g_strcmp0(names->pdata[i], latest) != 0) path = verified(run, names->pdata[i]);

@@ -31,6 +31,15 @@ void optimizer_free(optimizer_t *optimizer) {
     g_free(optimizer);
 }
 
+void optimizer_copy(optimizer_t *to, const optimizer_t *from) {
+    const size_t bytes = from->n * sizeof(real_t);
+    memcpy(to->m, from->m, bytes);
+    memcpy(to->v, from->v, bytes);
+    if (from->average) memcpy(to->average, from->average, bytes);
+    to->step = from->step;
+    to->averaged = from->averaged;
+}
+
 double optimizer_schedule(double peak, decay_t decay, int64_t step, int64_t warmup_steps, int64_t total_steps,
                           double final_fraction) {
     if (step < warmup_steps) return peak * (double)(step + 1) / (double)warmup_steps;

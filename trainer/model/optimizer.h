@@ -31,6 +31,8 @@ typedef struct {
 optimizer_t *optimizer_new(const optimizer_config_t *config, size_t n);
 void optimizer_free(optimizer_t *optimizer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(optimizer_t, optimizer_free)
+/* Moments, average and counts of another one of the same size and configuration. */
+void optimizer_copy(optimizer_t *to, const optimizer_t *from);
 
 /* Learning rate of step (0-based): linear warm-up over warmup_steps to peak, then constant, or cosine down to
  * final_fraction * peak at total_steps. */

@@ -140,8 +140,7 @@ static void broadcast_from(void *buffer, size_t bytes, int root) {
 
 void comm_broadcast(void *buffer, size_t bytes) { broadcast_from(buffer, bytes, 0); }
 
-/* A string of rank `root` to every rank. Owner: caller. */
-static char *broadcast_string(const char *text, int root) {
+char *comm_broadcast_string(const char *text, int root) {
     uint64_t length = text ? strlen(text) : 0;
     broadcast_from(&length, sizeof length, root);
     char *copy = g_malloc0(length + 1);
@@ -155,9 +154,9 @@ gboolean comm_agree(GError *local, GError **error) {
     int lowest = (int)reduce_int(mine ? comm.rank : comm.size, MPI_MIN);
     if (lowest == comm.size) return TRUE;
     const GError *told = comm.rank == lowest ? mine : NULL;
-    g_autofree char *domain = broadcast_string(told ? g_quark_to_string(told->domain) : NULL, lowest);
-    g_autofree char *host = broadcast_string(told ? comm.host : NULL, lowest);
-    g_autofree char *message = broadcast_string(told ? told->message : NULL, lowest);
+    g_autofree char *domain = comm_broadcast_string(told ? g_quark_to_string(told->domain) : NULL, lowest);
+    g_autofree char *host = comm_broadcast_string(told ? comm.host : NULL, lowest);
+    g_autofree char *message = comm_broadcast_string(told ? told->message : NULL, lowest);
     int code = told ? told->code : 0;
     broadcast_from(&code, sizeof code, lowest);
     if (!comm_any(!mine || strcmp(mine->message, message) != 0))

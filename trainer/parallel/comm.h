@@ -31,7 +31,9 @@ gboolean comm_agree(GError *local, GError **error);
 /* TRUE where yes is TRUE on any rank. */
 gboolean comm_any(gboolean yes);
 
-void comm_broadcast(void *buffer, size_t bytes);
+void comm_broadcast(void *buffer, size_t bytes); /* of rank 0 */
+/* The text of rank `root`, which is NULL for "", on every rank. Owner: caller. */
+char *comm_broadcast_string(const char *text, int root);
 /* Sums over ranks in place, in buckets of bucket_bytes (float) or whole. Every rank gets the same bits. */
 void comm_sum_floats(float *values, size_t n, size_t bucket_bytes);
 void comm_sum_doubles(double *values, size_t n);

@@ -1,23 +1,20 @@
-/* run: owns the run folder and the agreement of replicas. Refuses to mix two runs in one folder, to resume
- * with options that would make another run, and to write weights that are broken or differ between ranks. */
+/* run: owns the run folder, and which checkpoint may go on in it. Refuses to mix two runs in one folder, and to
+ * resume with options or data that would make another run. */
 #include "trainer/run/run.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "preprocess/common/program.h"
 #include "trainer/parallel/comm.h"
+#include "trainer/run/option.h"
 
 G_DEFINE_QUARK(mpianist_run_error, run_error)
 
-/* Options that make a run what it is: another value is another run. */
-static const char *const identity[] = {
-    "model",         "window",  "hidden", "latent", "loss",      "planes",           "segment",
-    "state",         "encoder", "sketch", "nade",   "tied",      "posterior-hidden", "prior-hidden",
-    "sketch-hidden", "seed",    "batch",  "chunk",  "transpose", "offsets",          "shuffle-kib"};
+/* Options that make a run what it is, beside all of the model: another value is another run. */
+static const char *const identity[] = {"seed", "batch", "chunk", "transpose", "offsets", "shuffle-kib", NULL};
 
 /* The name of a checkpoint that stands in the folder, or NULL. Owner: caller. */
 static char *find_any_checkpoint(const char *run) {
@@ -38,8 +35,8 @@ static gboolean make_folder(const char *run, GError **error) {
 static char *find_resumed(const options_t *options, GError **error) {
     const char *run = options->output;
     if (!make_folder(run, error)) return NULL;
-    gboolean automatic = strcmp(options->resume, "auto") == 0,
-             named = !automatic && strcmp(options->resume, "no") != 0;
+    const gboolean automatic = g_str_equal(options->resume, "auto"),
+                   named = !automatic && !g_str_equal(options->resume, "no");
     g_autofree char *standing = find_any_checkpoint(run);
     if (automatic) {
         char *latest = checkpoint_find_latest(run, error);
@@ -64,120 +61,9 @@ static char *find_resumed(const options_t *options, GError **error) {
 
 gboolean run_open(const options_t *options, char **checkpoint, GError **error) {
     GError *local = NULL;
-    char *found = comm_rank() == 0 ? find_resumed(options, &local) : NULL;
-    *checkpoint = NULL;
-    if (!comm_agree(local, error)) {
-        g_free(found);
-        return FALSE;
-    }
-    uint64_t length = found ? strlen(found) + 1 : 0;
-    comm_broadcast(&length, sizeof length);
-    if (length == 0) return TRUE;
-    if (!found) found = g_malloc(length);
-    comm_broadcast(found, length);
-    *checkpoint = found;
-    return TRUE;
-}
-
-gboolean run_read_checkpoint(const char *path, checkpoint_t *checkpoint, GError **error) {
-    GError *local = NULL;
-    if (comm_rank() == 0) checkpoint_read(path, checkpoint, &local);
+    g_autofree char *found = comm_rank() == 0 ? find_resumed(options, &local) : NULL;
     if (!comm_agree(local, error)) return FALSE;
-    char *options = checkpoint->options;
-    comm_broadcast(checkpoint, sizeof *checkpoint);
-    checkpoint->options = comm_rank() == 0 ? options : NULL;
-    return TRUE;
-}
-
-/* Appends "--name X there, Y here" for each option of the key file `here` that differs to refused or changed.
- */
-static void compare_options(GKeyFile *there, GKeyFile *here, GString *refused, GString *changed) {
-    g_auto(GStrv) groups = g_key_file_get_groups(here, NULL);
-    for (char **group = groups; *group; group++) {
-        g_auto(GStrv) keys = g_key_file_get_keys(here, *group, NULL, NULL);
-        for (char **key = keys; key && *key; key++) {
-            g_autofree char *new = g_key_file_get_value(here, *group, *key, NULL);
-            g_autofree char *old = g_key_file_get_value(there, *group, *key, NULL);
-            if (g_strcmp0(old, new) == 0) continue;
-            gboolean identical = FALSE;
-            for (size_t i = 0; i < G_N_ELEMENTS(identity); i++) identical |= strcmp(*key, identity[i]) == 0;
-            GString *list = identical ? refused : changed;
-            g_string_append_printf(list, "%s--%s %s there, %s here", list->len ? "; " : "", *key, old, new);
-        }
-    }
-}
-
-static gboolean compare_with_checkpoint(const char *path, const char *old_text, const options_t *options,
-                                        GError **error) {
-    g_autoptr(GKeyFile) there = g_key_file_new();
-    g_autoptr(GKeyFile) here = g_key_file_new();
-    g_autoptr(options_t) old_options =
-        options_from_text(old_text, path, error); /* those that it does not know yet: as by default */
-    if (!old_options) return FALSE;
-    g_autofree char *all_old = options_to_text(old_options), *all_new = options_to_text(options);
-    if (!g_key_file_load_from_data(there, all_old, strlen(all_old), G_KEY_FILE_NONE, error) ||
-        !g_key_file_load_from_data(here, all_new, strlen(all_new), G_KEY_FILE_NONE, error))
-        return FALSE;
-    g_autoptr(GString) refused = g_string_new(NULL);
-    g_autoptr(GString) changed = g_string_new(NULL);
-    compare_options(there, here, refused, changed);
-    if (refused->len > 0) {
-        g_set_error(error, RUN_ERROR, RUN_ERROR_DIFFERS,
-                    "%s: cannot go on from it, this would be another run: %s; leave these options out, or "
-                    "name another --output",
-                    path, refused->str);
-        return FALSE;
-    }
-    if (changed->len > 0 && !options->quiet) g_printerr("%s: options that changed: %s\n", path, changed->str);
-    return TRUE;
-}
-
-gboolean run_check_options(const char *path, const checkpoint_t *checkpoint, const options_t *options,
-                           GError **error) {
-    GError *local = NULL;
-    if (comm_rank() == 0 && checkpoint->options)
-        compare_with_checkpoint(path, checkpoint->options, options, &local);
-    return comm_agree(local, error);
-}
-
-gboolean run_check_grid(const char *path, const checkpoint_t *checkpoint, const grid_t *grid,
-                        GError **error) {
-    const grid_t *other = &checkpoint->grid;
-    g_autofree char *there = grid_tracks_string(other);
-    g_autofree char *here = grid_tracks_string(grid);
-    if (grid_equal(other, grid)) return TRUE;
-    g_set_error(error, RUN_ERROR, RUN_ERROR_DIFFERS,
-                "%s: was trained on another grid: %d steps a beat, %d pitches from %d, tracks %s; the data "
-                "have %d, %d from %d, %s; preprocess the corpus "
-                "with the checkpoint's grid",
-                path, other->steps_per_beat, other->pitches, other->pitch_low, there, grid->steps_per_beat,
-                grid->pitches, grid->pitch_low, here);
-    return FALSE;
-}
-
-gboolean run_has_best(const char *run) {
-    g_autofree char *path = g_build_filename(run, "best.h5", NULL);
-    return comm_any(comm_rank() == 0 && g_file_test(path, G_FILE_TEST_EXISTS));
-}
-
-gboolean run_read_state(const char *path, model_t *model, optimizer_t *optimizer, GError **error) {
-    GError *local = NULL;
-    if (comm_rank() == 0) checkpoint_read_state(path, model, optimizer, &local);
-    if (!comm_agree(local, error)) return FALSE;
-    comm_broadcast(model_params(model), model_size(model) * sizeof(real_t));
-    comm_broadcast(optimizer->m, optimizer->n * sizeof(real_t));
-    comm_broadcast(optimizer->v, optimizer->n * sizeof(real_t));
-    comm_broadcast(&optimizer->step, sizeof optimizer->step);
-    comm_broadcast(&optimizer->averaged, sizeof optimizer->averaged);
-    if (optimizer->averaged > 0) comm_broadcast(optimizer->average, optimizer->n * sizeof(real_t));
-    return TRUE;
-}
-
-gboolean run_read_weights(const char *path, model_t *model, GError **error) {
-    GError *local = NULL;
-    if (comm_rank() == 0) checkpoint_read_weights(path, model, &local);
-    if (!comm_agree(local, error)) return FALSE;
-    comm_broadcast(model_params(model), model_size(model) * sizeof(real_t));
+    *checkpoint = comm_broadcast_string(found, 0);
     return TRUE;
 }
 
@@ -195,56 +81,106 @@ gboolean run_write_options(const options_t *options, GError **error) {
     return comm_agree(local, error);
 }
 
-/* FNV-1a (Fowler, Noll & Vo 1991) over the weights' 32-bit words: not against malice, and a hundred times
- * faster than SHA-256. */
-static uint64_t hash_weights(model_t *model) {
-    const real_t *params = model_params(model);
-    const size_t size = model_size(model);
-    uint64_t hash = 0xcbf29ce484222325;
-    for (size_t i = 0; i < size; i++) {
-        uint32_t word;
-        G_STATIC_ASSERT(sizeof word == sizeof *params);
-        memcpy(&word, &params[i], sizeof word);
-        hash = (hash ^ word) * 0x100000001b3;
-    }
-    return hash;
-}
-
-gboolean run_check_weights(const char *run, const checkpoint_t *checkpoint, model_t *model, GError **error) {
-    const real_t *params = model_params(model);
-    gboolean finite = TRUE;
-    const size_t size = model_size(model);
-    for (size_t i = 0; i < size; i++) finite &= isfinite(params[i]) != 0;
-    if (comm_any(!finite)) {
-        g_set_error(error, RUN_ERROR, RUN_ERROR_DIVERGED,
-                    "step %" G_GINT64_FORMAT ": the weights are not finite; lower --learning-rate or set "
-                    "--clip; the checkpoints in %s are from before",
-                    checkpoint->step, run);
-        return FALSE;
-    }
-    if (!comm_same(hash_weights(model))) {
-        g_set_error(error, RUN_ERROR, RUN_ERROR_DIVERGED,
-                    "step %" G_GINT64_FORMAT ": the ranks' weights differ, though they should be replicas: "
-                    "memory, BLAS or MPI computes wrongly on some "
-                    "host; the checkpoints in %s are from before: go on with --resume auto on other hosts",
-                    checkpoint->step, run);
-        return FALSE;
-    }
+gboolean run_read_checkpoint(const char *path, checkpoint_t *checkpoint, GError **error) {
+    GError *local = NULL;
+    if (comm_rank() == 0) checkpoint_read(path, checkpoint, &local);
+    if (!comm_agree(local, error)) return FALSE;
+    char *options = checkpoint->options;
+    comm_broadcast(checkpoint, sizeof *checkpoint);
+    checkpoint->options = comm_rank() == 0 ? options : NULL;
     return TRUE;
 }
 
-gboolean run_write_checkpoint(const char *run, const checkpoint_t *checkpoint, model_t *model,
-                              const optimizer_t *optimizer, int keep, gboolean best, GError **error) {
+gboolean run_read_weights(const char *path, model_t *model, GError **error) {
     GError *local = NULL;
-    if (comm_rank() == 0) {
-        g_autofree char *path = checkpoint_path(run, checkpoint->step);
-        g_autofree char *name = g_path_get_basename(path);
-        /* latest.h5 last: a run killed between the two links goes on from the checkpoint before, and finds
-         * this best again */
-        if (checkpoint_write(path, checkpoint, model, optimizer, &local) &&
-            (!best || checkpoint_link(run, "best.h5", name, &local)) &&
-            checkpoint_link(run, "latest.h5", name, &local))
-            checkpoint_prune(run, keep, &local);
+    if (comm_rank() == 0) checkpoint_read_weights(path, model, &local);
+    if (!comm_agree(local, error)) return FALSE;
+    comm_broadcast(model_params(model), model_size(model) * sizeof(real_t));
+    return TRUE;
+}
+
+gboolean run_check_grid(const char *path, const checkpoint_t *checkpoint, const grid_t *grid,
+                        GError **error) {
+    const grid_t *other = &checkpoint->grid;
+    g_autofree char *there = grid_tracks_string(other);
+    g_autofree char *here = grid_tracks_string(grid);
+    if (grid_equal(other, grid)) return TRUE;
+    g_set_error(error, RUN_ERROR, RUN_ERROR_DIFFERS,
+                "%s: was trained on another grid: %d steps a beat, %d pitches from %d, tracks %s; the data "
+                "have %d, %d from %d, %s; preprocess the corpus "
+                "with the checkpoint's grid",
+                path, other->steps_per_beat, other->pitches, other->pitch_low, there, grid->steps_per_beat,
+                grid->pitches, grid->pitch_low, here);
+    return FALSE;
+}
+
+/* Refuses options that would make another run than the checkpoint's, which it was begun with; says which
+ * others changed. */
+static gboolean compare_options(const char *path, const char *begun_with, const options_t *options,
+                                GError **error) {
+    g_autoptr(options_t) there = options_from_text(begun_with, path, error);
+    g_autoptr(GString) refused = g_string_new(NULL), changed = g_string_new(NULL);
+    if (!there) return FALSE;
+    for (const option_t *option = OPTION_TABLE; option->name; option++) {
+        if (option->group < GROUP_MODEL) continue;
+        g_autofree char *old = run_option_get(there, option), *new = run_option_get(options, option);
+        if (g_strcmp0(old, new) == 0) continue;
+        GString *list =
+            option->group == GROUP_MODEL || g_strv_contains(identity, option->name) ? refused : changed;
+        g_string_append_printf(list, "%s--%s %s there, %s here", list->len ? "; " : "", option->name, old,
+                               new);
     }
-    return comm_agree(local, error);
+    if (refused->len > 0) {
+        g_set_error(error, RUN_ERROR, RUN_ERROR_DIFFERS,
+                    "%s: cannot go on from it, this would be another run: %s; leave these options out, or "
+                    "name another --output",
+                    path, refused->str);
+        return FALSE;
+    }
+    if (changed->len > 0 && !options->quiet) g_printerr("%s: options that changed: %s\n", path, changed->str);
+    return TRUE;
+}
+
+/* checkpoint_read_state() for every rank. */
+static gboolean read_state(const char *path, run_state_t *state, GError **error) {
+    optimizer_t *optimizer = state->optimizer;
+    const size_t bytes = optimizer->n * sizeof(real_t);
+    GError *local = NULL;
+    if (comm_rank() == 0) checkpoint_read_state(path, state->model, optimizer, &local);
+    if (!comm_agree(local, error)) return FALSE;
+    comm_broadcast(model_params(state->model), bytes);
+    comm_broadcast(optimizer->m, bytes);
+    comm_broadcast(optimizer->v, bytes);
+    comm_broadcast(&optimizer->step, sizeof optimizer->step);
+    comm_broadcast(&optimizer->averaged, sizeof optimizer->averaged);
+    if (optimizer->averaged > 0) comm_broadcast(optimizer->average, bytes);
+    return TRUE;
+}
+
+gboolean run_resume(const options_t *options, const char *path, run_state_t *state, GError **error) {
+    checkpoint_t *here = &state->checkpoint;
+    g_auto(checkpoint_t) there = {0};
+    GError *local = NULL;
+    if (!run_read_checkpoint(path, &there, error)) return FALSE;
+    if (comm_rank() == 0) compare_options(path, there.options, options, &local);
+    if (!comm_agree(local, error)) return FALSE;
+    if (!g_str_equal(there.corpus_id, here->corpus_id)) {
+        g_set_error(error, RUN_ERROR, RUN_ERROR_DIFFERS,
+                    "%s: was trained on corpus %.12s, %s holds corpus %.12s; give the same --data, or name "
+                    "another --output",
+                    path, there.corpus_id, options->data, here->corpus_id);
+        return FALSE;
+    }
+    if (!run_check_grid(path, &there, &here->grid, error) || !read_state(path, state, error)) return FALSE;
+    g_autofree char *best = g_build_filename(options->output, "best.h5", NULL);
+    if (comm_any(comm_rank() == 0 && g_file_test(best, G_FILE_TEST_EXISTS))) {
+        here->best = there.best; /* else it is in another folder, or lost */
+        here->best_epoch = there.best_epoch;
+    }
+    here->epoch = there.epoch;
+    here->step = there.step;
+    here->epoch_step = there.epoch_step;
+    here->so_far = there.so_far;
+    here->seconds = there.seconds;
+    return TRUE;
 }

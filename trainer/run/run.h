@@ -9,33 +9,36 @@
 
 #define RUN_ERROR run_error_quark()
 GQuark run_error_quark(void);
-typedef enum { RUN_ERROR_FOLDER, RUN_ERROR_OCCUPIED, RUN_ERROR_DIFFERS, RUN_ERROR_DIVERGED } run_error_t;
+typedef enum {
+    RUN_ERROR_FOLDER,
+    RUN_ERROR_OCCUPIED,
+    RUN_ERROR_DIFFERS,
+    RUN_ERROR_DATA,
+    RUN_ERROR_DIVERGED
+} run_error_t;
+
+/* Where training stands and what it has learned: what a checkpoint holds. */
+typedef struct {
+    checkpoint_t checkpoint;
+    model_t *model;
+    optimizer_t *optimizer;
+} run_state_t;
 
 /* Makes the folder --output where it is missing and finds the checkpoint that --resume asks for: *checkpoint
- * (owner: caller), NULL for a new run. Refuses a folder that holds checkpoints unless it is resumed. */
+ * (owner: caller), "" for a new run. Refuses a folder that holds checkpoints unless it is resumed. */
 gboolean run_open(const options_t *options, char **checkpoint, GError **error);
+/* Writes RUN/run.ini. */
+gboolean run_write_options(const options_t *options, GError **error);
+/* Takes over where a checkpoint stands, into the state of a new run of these options. Refuses, naming each
+ * difference, options that would make it another run (model, batch, seed, augmentation), another corpus and
+ * another grid; says which other options changed. */
+gboolean run_resume(const options_t *options, const char *path, run_state_t *state, GError **error);
 
 /* checkpoint_read() for every rank; members that are pointers stay NULL but on rank 0. */
 gboolean run_read_checkpoint(const char *path, checkpoint_t *checkpoint, GError **error);
-/* Refuses to go on from a checkpoint with options that would make it another run (model, batch, seed,
- * augmentation), naming each; says which other options changed. */
-gboolean run_check_options(const char *path, const checkpoint_t *checkpoint, const options_t *options,
-                           GError **error);
+/* checkpoint_read_weights() for every rank. */
+gboolean run_read_weights(const char *path, model_t *model, GError **error);
 /* Refuses data on another grid than the checkpoint's, naming what differs. Local, the same on all ranks. */
 gboolean run_check_grid(const char *path, const checkpoint_t *checkpoint, const grid_t *grid, GError **error);
-/* TRUE where RUN/best.h5 points at a file. */
-gboolean run_has_best(const char *run);
-/* checkpoint_read_state() and checkpoint_read_weights() for every rank. */
-gboolean run_read_state(const char *path, model_t *model, optimizer_t *optimizer, GError **error);
-gboolean run_read_weights(const char *path, model_t *model, GError **error);
-
-/* Writes RUN/run.ini. */
-gboolean run_write_options(const options_t *options, GError **error);
-/* Refuses weights that are not finite or not the same on all ranks: what must hold before a state is kept. */
-gboolean run_check_weights(const char *run, const checkpoint_t *checkpoint, model_t *model, GError **error);
-/* Writes RUN/checkpoint-<step>.h5, points best.h5 (where best) and latest.h5 at it and removes the oldest
- * beyond keep. Only rank 0's checkpoint, model and optimizer count. */
-gboolean run_write_checkpoint(const char *run, const checkpoint_t *checkpoint, model_t *model,
-                              const optimizer_t *optimizer, int keep, gboolean best, GError **error);
 
 #endif

@@ -1,0 +1,148 @@
+/* keeper: owns the copy of the best state, the way of a state into the run folder, and when it is gone. Refuses
+ * to write weights that are broken or differ between ranks. */
+#include "trainer/run/keeper.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "trainer/parallel/comm.h"
+
+#define BEST_INTERVAL_S 20 /* between writes of best states alone */
+
+struct keeper {
+    const options_t *options;
+    const run_state_t *state;
+    run_state_t best; /* a copy; its model and optimizer on rank 0 alone, its options those of the state */
+    gboolean best_waits, unsaved, due;
+    int64_t every_steps;  /* of --checkpoint-every, 0: none */
+    double every_minutes; /* as well */
+    double age;           /* seconds, see keeper_step() */
+    gint64 last_write;    /* monotonic microseconds */
+    int64_t newest;       /* step of the newest checkpoint, 0: none */
+};
+
+keeper_t *keeper_new(const options_t *options, const run_state_t *state, GError **error) {
+    keeper_t *keeper = g_new0(keeper_t, 1);
+    GError *local = NULL;
+    *keeper = (keeper_t){.options = options,
+                         .state = state,
+                         .last_write = g_get_monotonic_time(),
+                         .newest = state->checkpoint.step};
+    if (options_checkpoint_every(options, &keeper->every_steps, &keeper->every_minutes, &local) &&
+        comm_rank() == 0) {
+        keeper->best.model = model_new(&state->checkpoint.model, 1, 1, &local);
+        keeper->best.optimizer = optimizer_new(&state->optimizer->config, state->optimizer->n);
+    }
+    if (comm_agree(local, error)) return keeper;
+    keeper_free(keeper);
+    return NULL;
+}
+
+void keeper_free(keeper_t *keeper) {
+    if (!keeper) return;
+    model_free(keeper->best.model);
+    optimizer_free(keeper->best.optimizer);
+    g_free(keeper);
+}
+
+double keeper_age(const keeper_t *keeper) {
+    return (double)(g_get_monotonic_time() - keeper->last_write) / G_USEC_PER_SEC;
+}
+
+void keeper_step(keeper_t *keeper, double age) {
+    keeper->unsaved = TRUE;
+    keeper->age = age;
+    if ((keeper->every_minutes > 0 && age >= keeper->every_minutes * 60) ||
+        (keeper->every_steps > 0 && keeper->state->checkpoint.step % keeper->every_steps == 0))
+        keeper->due = TRUE;
+}
+
+gboolean keeper_due(const keeper_t *keeper) { return keeper->due; }
+
+/* What must hold before the state is kept: finite weights, the same on all ranks by FNV-1a (Fowler, Noll & Vo
+ * 1991) over their 32-bit words, which is not made against malice, but a hundred times faster than SHA-256. */
+static gboolean check_weights(const keeper_t *keeper, GError **error) {
+    const real_t *params = model_params(keeper->state->model);
+    const size_t size = model_size(keeper->state->model);
+    gboolean finite = TRUE;
+    uint64_t hash = 0xcbf29ce484222325;
+    for (size_t i = 0; i < size; i++) {
+        uint32_t word;
+        G_STATIC_ASSERT(sizeof word == sizeof *params);
+        memcpy(&word, &params[i], sizeof word);
+        hash = (hash ^ word) * 0x100000001b3;
+        finite &= isfinite(params[i]) != 0;
+    }
+    finite = !comm_any(!finite);
+    if (finite && comm_same(hash)) return TRUE;
+    g_set_error(error, RUN_ERROR, RUN_ERROR_DIVERGED,
+                finite
+                    ? "step %" G_GINT64_FORMAT ": the ranks' weights differ, though they should be replicas: "
+                      "memory, BLAS or MPI computes wrongly on some host; the checkpoints in %s are from "
+                      "before: go on with --resume auto on other hosts"
+                    : "step %" G_GINT64_FORMAT ": the weights are not finite; lower --learning-rate or set "
+                      "--clip; the checkpoints in %s are from before",
+                keeper->state->checkpoint.step, keeper->options->output);
+    return FALSE;
+}
+
+/* Writes a state, points best.h5 (where best) and latest.h5 at it, and removes the oldest beyond --keep. */
+static gboolean write_state(keeper_t *keeper, const run_state_t *state, gboolean best, GError **error) {
+    const char *run = keeper->options->output;
+    GError *local = NULL;
+    if (comm_rank() == 0) {
+        g_autofree char *path = checkpoint_path(run, state->checkpoint.step);
+        g_autofree char *name = g_path_get_basename(path);
+        /* latest.h5 last: a run killed between the two links goes on from the checkpoint before, and finds
+         * this best again */
+        if (checkpoint_write(path, &state->checkpoint, state->model, state->optimizer, &local) &&
+            (!best || checkpoint_link(run, "best.h5", name, &local)) &&
+            checkpoint_link(run, "latest.h5", name, &local))
+            checkpoint_prune(run, keeper->options->keep, &local);
+    }
+    if (!comm_agree(local, error)) return FALSE;
+    keeper->newest = state->checkpoint.step;
+    keeper->last_write = g_get_monotonic_time();
+    return TRUE;
+}
+
+static gboolean hold_best(keeper_t *keeper, GError **error) {
+    const run_state_t *state = keeper->state;
+    run_state_t *best = &keeper->best;
+    if (!check_weights(keeper, error)) return FALSE;
+    keeper->best_waits = TRUE;
+    best->checkpoint = state->checkpoint;
+    if (!best->model) return TRUE;
+    memcpy(model_params(best->model), model_params(state->model), model_size(state->model) * sizeof(real_t));
+    optimizer_copy(best->optimizer, state->optimizer);
+    return TRUE;
+}
+
+gboolean keeper_epoch(keeper_t *keeper, gboolean best, GError **error) {
+    keeper->unsaved = TRUE;
+    if (best && !hold_best(keeper, error)) return FALSE;
+    return !(keeper->due || (keeper->best_waits && keeper->age >= BEST_INTERVAL_S)) ||
+           keeper_save(keeper, error);
+}
+
+gboolean keeper_save_best(keeper_t *keeper, GError **error) {
+    if (!keeper->best_waits) return TRUE;
+    keeper->best_waits = FALSE;
+    return write_state(keeper, &keeper->best, TRUE, error);
+}
+
+gboolean keeper_save(keeper_t *keeper, GError **error) {
+    const gboolean best =
+        keeper->best_waits && keeper->best.checkpoint.step == keeper->state->checkpoint.step;
+    if (!keeper->unsaved) return TRUE;
+    if (best) keeper->best_waits = FALSE;
+    if (!keeper_save_best(keeper, error) || !check_weights(keeper, error) ||
+        !write_state(keeper, keeper->state, best, error))
+        return FALSE;
+    keeper->unsaved = keeper->due = FALSE;
+    return TRUE;
+}
+
+char *keeper_newest(const keeper_t *keeper) {
+    return keeper->newest > 0 ? checkpoint_path(keeper->options->output, keeper->newest) : NULL;
+}

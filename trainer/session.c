@@ -1,0 +1,188 @@
+/* session: owns the way from options to a run that can take its first step. */
+#include "trainer/session.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "trainer/parallel/comm.h"
+
+#define VALIDATION_BATCH 16 /* windows or pieces a pass, at least */
+
+static gboolean is_sequence(const options_t *options) { return g_str_equal(options->model, "sequence"); }
+
+/* What the samples are, and how many, for people. Owner: caller. */
+static char *describe_samples(const session_t *session) {
+    const options_t *options = session->options;
+    const gulong n = (gulong)data_samples(session->data);
+    if (!is_sequence(options))
+        return g_strdup_printf("%lu train %s of %d frames", n, g_dngettext(NULL, "window", "windows", n),
+                               options->window);
+    if (options->chunk == 0)
+        return g_strdup_printf("%lu train %s", n, g_dngettext(NULL, "piece", "pieces", n));
+    return g_strdup_printf("%lu train %s of up to %d frames", n, g_dngettext(NULL, "chunk", "chunks", n),
+                           options->chunk);
+}
+
+static gboolean load_data(session_t *session, GError **error) {
+    const options_t *options = session->options;
+    const gboolean sequence = is_sequence(options);
+    data_config_t config = {.window = sequence ? 0 : (size_t)options->window,
+                            .chunk = (size_t)options->chunk,
+                            .align = (size_t)options->segment,
+                            .planes = g_str_equal(options->planes, "both") ? 2 : 1,
+                            .seed = (uint64_t)options->seed,
+                            .memory = (size_t)options->data_memory << 20,
+                            .batch = (size_t)options->batch,
+                            .group_bytes = (size_t)options->shuffle_kib << 10,
+                            .random_offsets = sequence || g_str_equal(options->offsets, "random")};
+    if (!options_context(options, &config.context, error) ||
+        !options_transpose_range(options, &config.transpose_low, &config.transpose_high, error))
+        return FALSE;
+    session->data = data_load(options->data, &config, error);
+    return session->data != NULL;
+}
+
+/* Refuses what no step can be made of; else plans how many there are. */
+static gboolean plan_steps(session_t *session, GError **error) {
+    const options_t *options = session->options;
+    const int64_t samples = data_samples(session->data);
+    if (samples == 0) {
+        g_set_error(error, RUN_ERROR, RUN_ERROR_DATA,
+                    "%s: holds no train songs; preprocess more songs, or another --split", options->data);
+        return FALSE;
+    }
+    if (samples < options->batch) {
+        g_autofree char *described = describe_samples(session);
+        g_set_error(error, RUN_ERROR, RUN_ERROR_DATA,
+                    "%s: has %s, fewer than one batch of %d; take --batch %" G_GINT64_FORMAT
+                    " or less, a smaller --%s, or more songs",
+                    options->data, described, options->batch, samples,
+                    is_sequence(options) ? "chunk" : "window");
+        return FALSE;
+    }
+    if (comm_size() > options->batch) {
+        g_set_error(error, RUN_ERROR, RUN_ERROR_DATA,
+                    "%d ranks for a --batch of %d: some would have nothing to do; start %d at most, or raise "
+                    "--batch",
+                    comm_size(), options->batch, options->batch);
+        return FALSE;
+    }
+    session->steps_per_epoch = (samples + options->batch - 1) / options->batch;
+    const int64_t steps = session->steps_per_epoch * options->epochs;
+    return schedule_init(&session->schedule, options,
+                         options->max_steps > 0 ? MIN(steps, options->max_steps) : steps, error);
+}
+
+/* Batches, a model that holds the largest of them and of validation, optimizer. */
+static gboolean make_model(session_t *session, GError **error) {
+    const options_t *options = session->options;
+    data_t *data = session->data;
+    model_config_t config;
+    if (!options_model_config(options, &data_shards(data)->grid, &config, error)) return FALSE;
+    const rank_batches_config_t batches = {.batch = (size_t)options->batch,
+                                           .accumulate = (size_t)options->accumulate,
+                                           .seed = (uint64_t)options->seed,
+                                           .rates = {.input_dropout = options->input_dropout,
+                                                     .lag_dropout = options->lag_dropout,
+                                                     .dropout = options->dropout}};
+    const rank_batches_sizes_t sizes = rank_batches_sizes(data, config.kind, &batches);
+    const size_t max_B = MAX(sizes.B, VALIDATION_BATCH),
+                 max_frames = MAX(sizes.frames, data_longest_piece(data, SPLIT_VALID));
+    GError *local = NULL;
+    session->state.model = model_new(&config, max_B, max_frames, &local);
+    if (!comm_agree(local, error)) return FALSE;
+    const optimizer_config_t adam = options_optimizer_config(options);
+    session->state.optimizer = optimizer_new(&adam, model_size(session->state.model));
+    session->batches = rank_batches_new(data, &config, &batches);
+    if (is_sequence(options))
+        session->piece_evaluator = piece_evaluator_new(data, SPLIT_VALID, &config, max_B, max_frames);
+    else
+        session->evaluator = evaluator_new(&config, max_B, 0);
+    return TRUE;
+}
+
+/* The state before the first step. */
+static gboolean begin_state(session_t *session, GError **error) {
+    const shard_set_t *set = data_shards(session->data);
+    model_t *model = session->state.model;
+    const model_config_t *config = model_config(model);
+    checkpoint_t *checkpoint = &session->state.checkpoint;
+    g_autofree double *log_odds = g_new(double, config->tracks * config->planes * config->pitches);
+    *checkpoint = (checkpoint_t){.model = *config,
+                                 .grid = set->grid,
+                                 .options = options_to_text(session->options),
+                                 .tempo_bpm = data_median_tempo(session->data),
+                                 .meter = data_main_meter(session->data),
+                                 .seed = (uint64_t)session->options->seed,
+                                 .batch = session->options->batch,
+                                 .best = INFINITY};
+    g_strlcpy(checkpoint->corpus_id, set->corpus_id, sizeof checkpoint->corpus_id);
+    if (!data_log_odds(session->data, log_odds, error)) return FALSE;
+    model_init(model, checkpoint->seed);
+    model_init_log_odds(model, log_odds);
+    return TRUE;
+}
+
+/* What a run says at its beginning. resumed: a checkpoint's path, or "". */
+static void announce(const session_t *session, const char *resumed) {
+    const options_t *options = session->options;
+    metrics_t *metrics = session->metrics;
+    g_autofree char *samples = describe_samples(session);
+    g_autofree char *memory = rolls_describe(data_rolls(session->data));
+    metrics_say(metrics, "%s: %s, %" G_GINT64_FORMAT " %s of %d an epoch, %zu weights, %d %s", options->data,
+                samples, session->steps_per_epoch,
+                g_dngettext(NULL, "step", "steps", (gulong)session->steps_per_epoch), options->batch,
+                model_size(session->state.model), comm_size(),
+                g_dngettext(NULL, "rank", "ranks", (gulong)comm_size()));
+    if (memory) metrics_say(metrics, "%s: %s", options->data, memory);
+    if (*resumed)
+        metrics_say(metrics, "%s: going on after step %" G_GINT64_FORMAT, resumed, session->first_step);
+    if (data_pieces(session->data, SPLIT_VALID) == 0)
+        metrics_say(metrics, "%s: holds no valid songs: the training loss decides what is best",
+                    options->data);
+}
+
+static gboolean open_metrics(session_t *session, GError **error) {
+    const options_t *options = session->options;
+    const checkpoint_t *checkpoint = &session->state.checkpoint;
+    GError *local = NULL;
+    if (comm_rank() == 0)
+        session->metrics = metrics_open(options->output,
+                                        &(metrics_run_t){.kind = checkpoint->model.kind,
+                                                         .step = checkpoint->step,
+                                                         .epoch = checkpoint->epoch,
+                                                         .total_steps = session->schedule.total_steps,
+                                                         .epochs = options->epochs,
+                                                         .quiet = options->quiet},
+                                        &local);
+    return comm_agree(local, error);
+}
+
+gboolean session_open(session_t *session, const options_t *options, GError **error) {
+    const checkpoint_t *checkpoint = &session->state.checkpoint;
+    g_autofree char *resumed = NULL;
+    *session = (session_t){.options = options, .start = g_get_monotonic_time()};
+    if (!load_data(session, error) || !plan_steps(session, error) || !make_model(session, error) ||
+        !run_open(options, &resumed, error) || !begin_state(session, error) ||
+        (*resumed && !run_resume(options, resumed, &session->state, error)) ||
+        !run_write_options(options, error) || !open_metrics(session, error))
+        return FALSE;
+    session->keeper = keeper_new(options, &session->state, error);
+    if (!session->keeper) return FALSE;
+    session->first_step = checkpoint->step;
+    session->earlier_seconds = checkpoint->seconds;
+    if (session->metrics) announce(session, resumed);
+    return TRUE;
+}
+
+void session_close(session_t *session) {
+    metrics_close(session->metrics);
+    keeper_free(session->keeper);
+    rank_batches_free(session->batches);
+    evaluator_free(session->evaluator);
+    piece_evaluator_free(session->piece_evaluator);
+    optimizer_free(session->state.optimizer);
+    model_free(session->state.model);
+    data_free(session->data);
+    checkpoint_clear(&session->state.checkpoint);
+}

@@ -1,0 +1,41 @@
+/* session: what the ranks of a run hold while they train, from the first step to the last; of a run that is
+ * resumed, since it went on. */
+#ifndef MPIANIST_TRAINER_SESSION_H
+#define MPIANIST_TRAINER_SESSION_H
+
+#include "trainer/data/rank_batches.h"
+#include "trainer/evaluate/validate.h"
+#include "trainer/metrics.h"
+#include "trainer/run/keeper.h"
+#include "trainer/run/schedule.h"
+
+typedef enum {
+    GO_ON,
+    STOP_AGAIN, /* before its end: the run is to be submitted again */
+    STOP_DONE
+} stop_t;
+
+typedef struct {
+    const options_t *options; /* not owned */
+    data_t *data;
+    run_state_t state; /* replicas on all ranks */
+    rank_batches_t *batches;
+    evaluator_t *evaluator;             /* dense, NULL else */
+    piece_evaluator_t *piece_evaluator; /* sequence, NULL else */
+    metrics_t *metrics;                 /* rank 0, NULL on others */
+    keeper_t *keeper;
+    schedule_t schedule;
+    int64_t steps_per_epoch;
+    stop_t stop;        /* why the run ends */
+    gint64 start;       /* monotonic microseconds */
+    int64_t first_step; /* steps and seconds of the sessions before */
+    double earlier_seconds;
+} session_t;
+
+/* Loads the data, makes or takes over the model, opens the run folder, and says what will be trained. Refuses
+ * data and rank counts that no step can be made of. Collective. FALSE with the same error set on all ranks; the
+ * session is to be closed in both cases. */
+gboolean session_open(session_t *session, const options_t *options, GError **error);
+void session_close(session_t *session); /* collective */
+
+#endif

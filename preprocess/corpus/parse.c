@@ -1,4 +1,4 @@
-/* parse: owns which worker reads which file, and when. The order in which records reach the spool is that of
+/* parse: owns which worker reads which file, and when. The order in which records reach the cache is that of
  * the workers; nobody may depend on it. */
 #include "preprocess/corpus/parse.h"
 
@@ -8,11 +8,9 @@
 
 typedef struct {
     const corpus_options_t *options;
-    const found_list_t *files;
-    row_t *rows;
-    guint16 part;
-    const char *layout;
-    parsed_cache_t *spool;
+    rows_t *rows;
+    int part;
+    parsed_cache_t *cache;
     owner_t *owner;
 } parse_t;
 
@@ -25,12 +23,13 @@ typedef struct {
 } pool_t;
 #define POOL_MAX G_N_ELEMENTS(((pool_t *)NULL)->worker)
 
-/* Gives a worker the next file that the spool does not know yet, if there is one. */
+/* Gives a worker the next file that the cache does not know yet, if there is one. */
 static gboolean give_file(const parse_t *parse, pool_t *pool, size_t which, GError **error) {
-    for (; pool->next < parse->files->n; pool->next++) {
-        const row_t *row = &parse->rows[pool->next];
+    const found_list_t *files = parse->rows->files;
+    for (; pool->next < files->n; pool->next++) {
+        const row_t *row = &parse->rows->row[pool->next];
         if (row->part != parse->part || row->at != 0) continue;
-        if (!worker_give(pool->worker[which], parse->files->files[pool->next].path, error)) return FALSE;
+        if (!worker_give(pool->worker[which], files->files[pool->next].path, error)) return FALSE;
         pool->rows[which][pool->tasks[which]++] = pool->next++;
         return TRUE;
     }
@@ -47,23 +46,23 @@ static void retire(pool_t *pool, size_t which) {
     memcpy(pool->rows[which], pool->rows[last], sizeof pool->rows[which]);
 }
 
-/* Takes one worker's entry and gives it another file before it keeps that entry. */
+/* Takes what one worker has parsed and gives it another file before that is kept. */
 static gboolean collect(const parse_t *parse, pool_t *pool, GError **error) {
-    g_autoptr(GByteArray) bits = NULL;
+    g_autoptr(GByteArray) music = NULL;
     size_t which = worker_wait_any(pool->worker, pool->busy), i = pool->rows[which][0];
-    song_file_t entry;
+    song_file_t parsed;
     gint64 at = 0;
-    if (!song_file_take(pool->worker[which], &entry, &bits, error)) return FALSE;
+    if (!song_file_take(pool->worker[which], &parsed, &music, error)) return FALSE;
     pool->tasks[which]--;
     memmove(pool->rows[which], pool->rows[which] + 1, sizeof pool->rows[which] - sizeof pool->rows[which][0]);
     if (!give_file(parse, pool, which, error)) return FALSE;
     if (pool->tasks[which] == 0) retire(pool, which);
-    const digest_t key = parsed_cache_key(&parse->files->files[i], parse->layout);
+    const digest_t key = parsed_cache_key(&parse->rows->files->files[i], parse->rows->layout);
+    const gboolean wanted = !parse->options->dry_run || parse->options->parts;
     if (!owner_check(parse->owner, error) ||
-        !parsed_cache_add(parse->spool, &key, &entry,
-                          parse->options->dry_run && !parse->options->parts ? NULL : bits, &at, error))
+        !parsed_cache_add(parse->cache, &key, &parsed, wanted ? music : NULL, &at, error))
         return FALSE;
-    rows_take(&parse->rows[i], &entry, at);
+    rows_take(&parse->rows->row[i], &parsed, at);
     return TRUE;
 }
 
@@ -75,10 +74,10 @@ static gboolean give_first(const parse_t *parse, pool_t *pool, size_t jobs, GErr
     return TRUE;
 }
 
-gboolean parse_files(const corpus_options_t *options, const found_list_t *files, row_t *rows, guint16 part,
-                     const char *layout, parsed_cache_t *spool, owner_t *owner, GError **error) {
-    const parse_t parse = {options, files, rows, part, layout, spool, owner};
-    const size_t wanted = rows_missing(rows, files->n, part);
+gboolean parse_files(const corpus_options_t *options, rows_t *rows, int part, parsed_cache_t *cache,
+                     owner_t *owner, GError **error) {
+    const parse_t parse = {options, rows, part, cache, owner};
+    const size_t wanted = rows_missing(rows, part);
     progress_t progress = progress_start("files", options->quiet);
     const size_t jobs = MIN((size_t)options->jobs, POOL_MAX);
     pool_t pool = {.busy = 0};

@@ -22,15 +22,16 @@ static int by_size(gconstpointer a, gconstpointer b, gpointer data) {
 }
 
 /* The largest to part 1, the next to part 2, and so on in turns. */
-void part_deal(const found_list_t *files, guint16 parts, row_t *rows) {
+void part_deal(rows_t *rows, int parts) {
+    const found_list_t *files = rows->files;
     g_autofree guint32 *order = g_new(guint32, files->n);
     for (size_t i = 0; i < files->n; i++) order[i] = (guint32)i;
     g_qsort_with_data(order, (gint)files->n, sizeof *order, by_size, files->files);
-    for (size_t i = 0; i < files->n; i++) rows[order[i]].part = (guint16)(i % parts);
+    for (size_t i = 0; i < files->n; i++) rows->row[order[i]].part = (guint16)(i % (size_t)parts);
 }
 
-char *part_path(const char *folder, guint16 part, guint16 parts, const char *ending) {
-    return g_strdup_printf("%s/preprocess-part-%05u-of-%05u.%s", folder, part + 1U, (guint)parts, ending);
+char *part_path(const char *folder, int part, int parts, const char *ending) {
+    return g_strdup_printf("%s/preprocess-part-%05d-of-%05d.%s", folder, part + 1, parts, ending);
 }
 
 char *part_identity(const found_list_t *files, const char *options) {
@@ -44,28 +45,27 @@ char *part_identity(const found_list_t *files, const char *options) {
     return g_strdup_printf("options %s\nfiles %zu %s\n", options, files->n, g_checksum_get_string(checksum));
 }
 
-char *part_seal(const char *identity, guint16 part, guint16 parts) {
-    return g_strdup_printf("part %u of %u\n%s", part + 1U, (guint)parts, identity);
+char *part_seal(const char *identity, int part, int parts) {
+    return g_strdup_printf("part %d of %d\n%s", part + 1, parts, identity);
 }
 
-gboolean part_count(const char *folder, guint16 *parts, GError **error) {
+gboolean part_count(const char *folder, int *parts, GError **error) {
     g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
     *parts = 0;
     for (const char *name; dir && (name = g_dir_read_name(dir));) {
-        unsigned part = 0, of = 0;
-        int end = 0;
-        if (sscanf(name, "preprocess-part-%5u-of-%5u%n", &part, &of, &end) != 2 || of < 1 || of > PART_MOST)
+        int part = 0, of = 0, end = 0;
+        if (sscanf(name, "preprocess-part-%5d-of-%5d%n", &part, &of, &end) != 2 || of < 1 || of > PART_MOST)
             continue;
         if (strcmp(name + end, ".part") != 0 && strcmp(name + end, ".spool") != 0) continue;
         if (*parts != 0 && *parts != of) {
-            const guint first = MIN(*parts, of), second = MAX(*parts, of);
+            const int first = MIN(*parts, of), second = MAX(*parts, of);
             g_set_error(error, PART_ERROR, PART_ERROR_UNFIT,
-                        "%s: holds parts of %u and parts of %u; remove those that are too many: rm "
-                        "%s/preprocess-part-*-of-%05u.*",
+                        "%s: holds parts of %d and parts of %d; remove those that are too many: rm "
+                        "%s/preprocess-part-*-of-%05d.*",
                         folder, first, second, folder, first);
             return FALSE;
         }
-        *parts = (guint16)of;
+        *parts = of;
     }
     return TRUE;
 }
@@ -91,17 +91,17 @@ static const char *const fault_words[FAULTS] = {"missing",
                                                 "made from another list of files (names, sizes, times)"};
 
 /* Opens one part and takes up its records. Returns what is wrong with it; FAULTS where nothing is. */
-static fault_t open_part(const char *folder, guint16 part, guint16 parts, const char *identity,
-                         const found_list_t *files, row_t *rows, const char *layout, parsed_cache_t **spool) {
+static fault_t open_part(const char *folder, int part, int parts, const char *identity, rows_t *rows,
+                         parsed_cache_t **cache) {
     g_autofree char *path = part_path(folder, part, parts, "part");
     g_autofree char *unfinished = part_path(folder, part, parts, "spool");
     g_autofree char *wanted = part_seal(identity, part, parts);
     if (!g_file_test(path, G_FILE_TEST_EXISTS))
         return g_file_test(unfinished, G_FILE_TEST_EXISTS) ? FAULT_UNFINISHED : FAULT_MISSING;
-    *spool = parsed_cache_open_sealed(path, NULL);
-    g_autofree char *seal = *spool ? rows_load(rows, files, part, layout, FALSE, *spool) : NULL;
-    if (!seal) return *spool && parsed_cache_is_foreign(*spool) ? FAULT_VERSION : FAULT_DAMAGED;
-    if (strcmp(seal, wanted) == 0) return rows_missing(rows, files->n, part) == 0 ? FAULTS : FAULT_DAMAGED;
+    *cache = parsed_cache_open_sealed(path, NULL);
+    g_autofree char *seal = *cache ? rows_load(rows, part, FALSE, *cache) : NULL;
+    if (!seal) return *cache && parsed_cache_is_foreign(*cache) ? FAULT_VERSION : FAULT_DAMAGED;
+    if (strcmp(seal, wanted) == 0) return rows_missing(rows, part) == 0 ? FAULTS : FAULT_DAMAGED;
     g_auto(GStrv) said = g_strsplit(seal, "\n", -1), want = g_strsplit(wanted, "\n", -1);
     if (g_strv_length(said) != g_strv_length(want)) return FAULT_DAMAGED;
     return strcmp(said[0], want[0]) != 0   ? FAULT_RENAMED
@@ -109,47 +109,46 @@ static fault_t open_part(const char *folder, guint16 part, guint16 parts, const 
                                            : FAULT_FILES;
 }
 
+static gboolean has_fault(fault_t is, fault_t fault) { return fault == FAULTS ? is != FAULTS : is == fault; }
+
 /* "2,4-7": the numbers, from 1, of the parts that have this fault, or any where fault is FAULTS; *n: how
  * many. Owner: caller. */
-static char *list_parts(const fault_t *faults, guint16 parts, fault_t fault, guint *n) {
+static char *list_parts(const fault_t *faults, int parts, fault_t fault, int *n) {
     GString *out = g_string_new(NULL);
     *n = 0;
-    for (guint i = 0, first = 0; i < parts; i++) {
-        const gboolean in = fault == FAULTS ? faults[i] != FAULTS : faults[i] == fault;
-        const gboolean next =
-            i + 1 < parts && (fault == FAULTS ? faults[i + 1] != FAULTS : faults[i + 1] == fault);
-        if (!in) first = i + 1;
-        *n += (guint)in;
-        if (!in || next) continue;
-        g_string_append_printf(out, "%s%u", out->len ? "," : "", first + 1);
-        if (i > first) g_string_append_printf(out, "-%u", i + 1);
+    for (int i = 0, first = 0; i < parts; first = i) {
+        while (i < parts && has_fault(faults[i], fault)) i++;
+        *n += i - first;
+        if (i > first) g_string_append_printf(out, "%s%d", out->len ? "," : "", first + 1);
+        if (i > first + 1) g_string_append_printf(out, "-%d", i);
+        while (i < parts && !has_fault(faults[i], fault)) i++;
     }
     return g_string_free(out, FALSE);
 }
 
-static void set_faults(const char *folder, const fault_t *faults, guint16 parts, GError **error) {
+static void set_faults(const char *folder, const fault_t *faults, int parts, GError **error) {
     g_autoptr(GString) text = g_string_new(NULL);
-    guint n;
+    int n;
     for (fault_t fault = 0; fault < FAULTS; fault++) {
         g_autofree char *numbers = list_parts(faults, parts, fault, &n);
         if (n > 0)
-            g_string_append_printf(text, "%s%s %s of %u %s %s", text->len ? "; " : "",
-                                   n == 1 ? "part" : "parts", numbers, (guint)parts, n == 1 ? "is" : "are",
+            g_string_append_printf(text, "%s%s %s of %d %s %s", text->len ? "; " : "",
+                                   n == 1 ? "part" : "parts", numbers, parts, n == 1 ? "is" : "are",
                                    fault_words[fault]);
     }
     g_autofree char *all = list_parts(faults, parts, FAULTS, &n);
     g_autofree char *each = n == 1 ? g_strdup("") : g_strdup_printf(" for I = %s", all);
     g_set_error(error, PART_ERROR, PART_ERROR_UNFIT,
-                "%s: %s; run the same command with --part %s/%u in place of --join%s", folder, text->str,
-                n == 1 ? all : "I", (guint)parts, each);
+                "%s: %s; run the same command with --part %s/%d in place of --join%s", folder, text->str,
+                n == 1 ? all : "I", parts, each);
 }
 
-gboolean part_open_all(const char *folder, guint16 parts, const char *identity, const found_list_t *files,
-                       row_t *rows, const char *layout, parsed_cache_t **spools, GError **error) {
+gboolean part_open_all(const char *folder, int parts, const char *identity, rows_t *rows,
+                       parsed_cache_t **caches, GError **error) {
     g_autofree fault_t *faults = g_new0(fault_t, parts);
     gboolean good = TRUE;
-    for (guint16 part = 0; part < parts; part++) {
-        faults[part] = open_part(folder, part, parts, identity, files, rows, layout, &spools[part]);
+    for (int part = 0; part < parts; part++) {
+        faults[part] = open_part(folder, part, parts, identity, rows, &caches[part]);
         good = good && faults[part] == FAULTS;
     }
     if (!good) set_faults(folder, faults, parts, error);
@@ -166,7 +165,7 @@ static gboolean fail(GError **error, const char *path, const char *doing) {
     return FALSE;
 }
 
-gboolean part_mark_joined(const char *folder, const char *identity, guint16 parts, GError **error) {
+gboolean part_mark_joined(const char *folder, const char *identity, int parts, GError **error) {
     g_autofree char *path = joined_path(folder), *temporary = owner_temporary(path),
                     *text = part_seal(identity, 0, parts);
     const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -183,7 +182,7 @@ gboolean part_forget_joined(const char *folder, GError **error) {
     return unlink(path) == 0 || errno == ENOENT || fail(error, path, "remove");
 }
 
-gboolean part_is_joined(const char *folder, const char *identity, guint16 parts) {
+gboolean part_is_joined(const char *folder, const char *identity, int parts) {
     g_autofree char *path = joined_path(folder), *text = NULL, *seal = part_seal(identity, 0, parts);
     if (!g_file_get_contents(path, &text, NULL, NULL)) return FALSE;
     const char *said = strchr(text, '\n');

@@ -15,31 +15,31 @@ GQuark part_error_quark(void);
 typedef enum { PART_ERROR_UNFIT, PART_ERROR_WRITE } part_error_t;
 
 /* Sets each row's part, so that the sizes of any two parts' files differ by the largest file at most. */
-void part_deal(const found_list_t *files, guint16 parts, row_t *rows);
+void part_deal(rows_t *rows, int parts);
 
 /* Part `part` (from 0) of `parts`; ending: "spool" or "part". Owner: caller. */
-char *part_path(const char *folder, guint16 part, guint16 parts, const char *ending);
+char *part_path(const char *folder, int part, int parts, const char *ending);
 
 /* What all parts of a corpus have in common, as text: the options, and a hash of the names, sizes and times
  * of all files in their order. Owner: caller. */
 char *part_identity(const found_list_t *files, const char *options);
 /* The seal of one part of it. Owner: caller. */
-char *part_seal(const char *identity, guint16 part, guint16 parts);
+char *part_seal(const char *identity, int part, int parts);
 
 /* How many parts those in a folder are of; 0 where there are none. FALSE with error set where they are of
  * several kinds. */
-gboolean part_count(const char *folder, guint16 *parts, GError **error);
-/* Opens all parts for reading and takes up their records. spools: [parts], owner: caller, also on failure.
+gboolean part_count(const char *folder, int *parts, GError **error);
+/* Opens all parts for reading and takes up their records. caches: [parts], owner: caller, also on failure.
  * FALSE with error set: all that is missing or does not fit, and the way out. */
-gboolean part_open_all(const char *folder, guint16 parts, const char *identity, const found_list_t *files,
-                       row_t *rows, const char *layout, parsed_cache_t **spools, GError **error);
+gboolean part_open_all(const char *folder, int parts, const char *identity, rows_t *rows,
+                       parsed_cache_t **caches, GError **error);
 
 /* A join leaves FOLDER/preprocess.joined, what it joined, so that a join or a part that comes late knows that
  * nothing is left to do. FALSE with error set. */
-gboolean part_mark_joined(const char *folder, const char *identity, guint16 parts, GError **error);
+gboolean part_mark_joined(const char *folder, const char *identity, int parts, GError **error);
 /* Before the shards become others. */
 gboolean part_forget_joined(const char *folder, GError **error);
 /* Whether the shards stand, joined from so many parts of this identity; from any number where parts is 0. */
-gboolean part_is_joined(const char *folder, const char *identity, guint16 parts);
+gboolean part_is_joined(const char *folder, const char *identity, int parts);
 
 #endif

@@ -59,18 +59,18 @@ struct report {
     gint64 sum[COUNTS], with[COUNTS]; /* of kept files; kept files that have any */
 };
 
-static void counts_of(const song_file_t *entry, gint64 *counts) {
-    counts[TEMPO_CHANGES] = MAX((gint64)entry->tempi - 1, 0);
-    counts[METER_CHANGES] = MAX((gint64)entry->meters - 1, 0);
-    counts[OUT_OF_RANGE] = (gint64)entry->counts.out_of_range;
-    counts[FOLDED] = (gint64)entry->counts.folded;
-    counts[DRUMS_LEFT_OUT] = (gint64)entry->counts.drums_left_out;
-    counts[MERGED] = (gint64)entry->counts.merged;
-    counts[NOTES_CUT] = (gint64)entry->counts.notes_cut;
-    counts[SILENCE_CUT] = entry->counts.silence_cut;
-    counts[EVENTS_LEFT_OUT] = entry->reading.events_left_out;
-    counts[TEMPI_LEFT_OUT] = entry->reading.tempi_left_out;
-    counts[WARNINGS] = entry->reading.tracks_cut;
+static void counts_of(const song_file_t *parsed, gint64 *counts) {
+    counts[TEMPO_CHANGES] = MAX((gint64)parsed->tempi - 1, 0);
+    counts[METER_CHANGES] = MAX((gint64)parsed->meters - 1, 0);
+    counts[OUT_OF_RANGE] = (gint64)parsed->counts.out_of_range;
+    counts[FOLDED] = (gint64)parsed->counts.folded;
+    counts[DRUMS_LEFT_OUT] = (gint64)parsed->counts.drums_left_out;
+    counts[MERGED] = (gint64)parsed->counts.merged;
+    counts[NOTES_CUT] = (gint64)parsed->counts.notes_cut;
+    counts[SILENCE_CUT] = parsed->counts.silence_cut;
+    counts[EVENTS_LEFT_OUT] = parsed->reading.events_left_out;
+    counts[TEMPI_LEFT_OUT] = parsed->reading.tempi_left_out;
+    counts[WARNINGS] = parsed->reading.tracks_cut;
 }
 
 /* UTF-8 without tabs and line ends. */
@@ -91,45 +91,46 @@ static char *cell(const char *text) {
 }
 
 /* "melody 120, bass 40": the tracks with notes, and how many. */
-static char *tracks_of(const song_file_t *entry, const grid_t *grid) {
+static char *tracks_of(const song_file_t *parsed, const grid_t *grid) {
     GString *out = g_string_new(NULL);
     for (int track = 0; track < grid->n_tracks; track++) {
-        if (entry->notes[track] > 0)
+        if (parsed->notes[track] > 0)
             g_string_append_printf(out, "%s%s %zu", out->len ? ", " : "", role_name(grid->roles[track]),
-                                   entry->notes[track]);
+                                   parsed->notes[track]);
     }
     return g_string_free(out, FALSE);
 }
 
-static size_t notes_of(const song_file_t *entry) {
+static size_t notes_of(const song_file_t *parsed) {
     size_t sum = 0;
-    for (size_t track = 0; track < ROLL_MAX_TRACKS; track++) sum += entry->notes[track];
+    for (size_t track = 0; track < ROLL_MAX_TRACKS; track++) sum += parsed->notes[track];
     return sum;
 }
 
 static char *reason_of(const report_row_t *row) {
     const char *what = row->transposed ? "transposed duplicate" : "duplicate";
-    if (!row->entry->kept) return cell(row->entry->reason);
+    if (!row->parsed->kept) return cell(row->parsed->reason);
     return g_strdup(row->twin ? what : "");
 }
 
 static void write_row(FILE *out, const report_row_t *row, const grid_t *grid) {
-    const song_file_t *entry = row->entry;
+    const song_file_t *parsed = row->parsed;
     g_autofree char *path = cell(row->name);
     g_autofree char *reason = reason_of(row);
-    g_autofree char *tracks = tracks_of(entry, grid);
+    g_autofree char *tracks = tracks_of(parsed, grid);
     g_autofree char *twin = row->twin ? cell(row->twin) : g_strdup("");
-    g_autofree char *tempo = entry->tempo_bpm > 0 ? g_strdup_printf("%.2f", entry->tempo_bpm) : g_strdup("");
-    g_autofree char *meter = entry->meter.numerator
-                                 ? g_strdup_printf("%u/%u", entry->meter.numerator, entry->meter.denominator)
-                                 : g_strdup("");
+    g_autofree char *tempo =
+        parsed->tempo_bpm > 0 ? g_strdup_printf("%.2f", parsed->tempo_bpm) : g_strdup("");
+    g_autofree char *meter =
+        parsed->meter.numerator ? g_strdup_printf("%u/%u", parsed->meter.numerator, parsed->meter.denominator)
+                                : g_strdup("");
     gint64 counts[COUNTS];
     fprintf(out, "%s\t%s\t%s\t%zu\t%" G_GINT64_FORMAT "\t%s\t%s\t%s\t%s\t%s", path,
-            entry->kept ? "kept" : "dropped", reason, notes_of(entry), entry->frames, tempo, meter, tracks,
-            twin, entry->kept ? split_name(row->split) : "");
-    counts_of(entry, counts);
+            parsed->kept ? "kept" : "dropped", reason, notes_of(parsed), parsed->frames, tempo, meter, tracks,
+            twin, parsed->kept ? split_name(row->split) : "");
+    counts_of(parsed, counts);
     for (int i = 0; i < COUNTS; i++) fprintf(out, "\t%" G_GINT64_FORMAT, counts[i]);
-    fprintf(out, "\t%s\n", entry->sha256);
+    fprintf(out, "\t%s\n", parsed->sha256);
 }
 
 static gboolean fail(const report_t *report, GError **error) {
@@ -155,11 +156,11 @@ report_t *report_new(const char *folder, const grid_t *grid, GError **error) {
 }
 
 static void count(report_t *report, const report_row_t *row) {
-    const song_file_t *entry = row->entry;
+    const song_file_t *parsed = row->parsed;
     report->files++;
-    if (entry->kept) {
+    if (parsed->kept) {
         gint64 counts[COUNTS];
-        counts_of(entry, counts);
+        counts_of(parsed, counts);
         for (int i = 0; i < COUNTS; i++) {
             report->sum[i] += counts[i];
             report->with[i] += counts[i] > 0;
@@ -167,9 +168,9 @@ static void count(report_t *report, const report_row_t *row) {
         report->kept++;
         report->songs[row->split]++;
     }
-    if (entry->kept && !row->twin) return;
+    if (parsed->kept && !row->twin) return;
     g_autofree char *plain = reason_of(row);
-    char *reason = g_strconcat(entry->kept ? "kept, though a " : "", plain, NULL);
+    char *reason = g_strconcat(parsed->kept ? "kept, though a " : "", plain, NULL);
     const guint before = GPOINTER_TO_UINT(g_hash_table_lookup(report->reasons, reason));
     g_hash_table_replace(report->reasons, reason, GUINT_TO_POINTER(before + 1));
 }

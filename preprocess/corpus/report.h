@@ -9,9 +9,9 @@
 
 /* What a run knows of an input file. */
 typedef struct {
-    const char *name;         /* as in found_t */
-    const song_file_t *entry; /* with the reason of a file that was dropped after it was parsed */
-    split_t split;            /* where kept */
+    const char *name;          /* as in found_t */
+    const song_file_t *parsed; /* with the reason of a file that was dropped after it was parsed */
+    split_t split;             /* where kept */
     const char *twin;    /* name of an earlier file with the same roll, or the same transposed; or NULL */
     gboolean transposed; /* twin is a transposition */
 } report_row_t;

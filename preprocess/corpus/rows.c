@@ -4,10 +4,17 @@
 
 #include <string.h>
 
-row_t *rows_new(size_t n) {
-    row_t *rows = g_new0(row_t, n);
-    for (size_t i = 0; i < n; i++) rows[i].twin = ROW_NONE;
+rows_t *rows_new(const found_list_t *files, const char *layout) {
+    rows_t *rows = g_new(rows_t, 1);
+    *rows = (rows_t){.files = files, .layout = layout, .row = g_new0(row_t, files->n)};
+    for (size_t i = 0; i < files->n; i++) rows->row[i].twin = ROW_NONE;
     return rows;
+}
+
+void rows_free(rows_t *rows) {
+    if (!rows) return;
+    g_free(rows->row);
+    g_free(rows);
 }
 
 /* The first half of a hexadecimal SHA-256. */
@@ -19,12 +26,13 @@ static digest_t digest_from_hex(const char *hex) {
     return digest;
 }
 
-void rows_take(row_t *row, const song_file_t *entry, gint64 at) {
+void rows_take(row_t *row, const song_file_t *parsed, gint64 at) {
     row->at = at;
-    row->kept = (guint8)entry->kept;
-    if (!entry->kept) return;
-    row->content = digest_from_hex(entry->content);
-    row->shape = digest_from_hex(entry->shape);
+    row->kept = (guint8)parsed->kept;
+    row->frames = (guint32)parsed->frames;
+    if (!parsed->kept) return;
+    row->content = digest_from_hex(parsed->content);
+    row->shape = digest_from_hex(parsed->shape);
 }
 
 static guint digest_hash(gconstpointer digest) {
@@ -40,45 +48,45 @@ typedef struct {
     gboolean again;
 } wanted_t;
 
-static void take_record(const digest_t *key, const song_file_t *entry, gint64 at, gpointer data) {
+static void take_record(const digest_t *key, const song_file_t *parsed, gint64 at, gpointer data) {
     const wanted_t *wanted = data;
     row_t *row = g_hash_table_lookup(wanted->rows, key);
-    if (row && (entry->sha256[0] || !wanted->again)) rows_take(row, entry, at);
+    if (row && (parsed->sha256[0] || !wanted->again)) rows_take(row, parsed, at);
 }
 
-char *rows_load(row_t *rows, const found_list_t *files, guint16 part, const char *layout, gboolean again,
-                parsed_cache_t *spool) {
+/* Whether a file is one of this part's that have no record yet. */
+static gboolean is_missing(const row_t *row, int part) { return row->part == part && row->at == 0; }
+
+char *rows_load(rows_t *rows, int part, gboolean again, parsed_cache_t *cache) {
     g_autoptr(GHashTable) table = g_hash_table_new(digest_hash, digest_equal);
-    g_autofree digest_t *keys = g_new(digest_t, rows_missing(rows, files->n, part));
-    for (size_t i = 0, n = 0; i < files->n; i++) {
-        if (rows[i].part != part || rows[i].at != 0) continue;
-        keys[n] = parsed_cache_key(&files->files[i], layout);
-        g_hash_table_insert(table, &keys[n++], &rows[i]);
+    g_autofree digest_t *keys = g_new(digest_t, rows_missing(rows, part));
+    for (size_t i = 0, n = 0; i < rows->files->n; i++) {
+        if (!is_missing(&rows->row[i], part)) continue;
+        keys[n] = parsed_cache_key(&rows->files->files[i], rows->layout);
+        g_hash_table_insert(table, &keys[n++], &rows->row[i]);
     }
-    return parsed_cache_load(spool, take_record, &(wanted_t){table, again});
+    return parsed_cache_load(cache, take_record, &(wanted_t){table, again});
 }
 
-size_t rows_missing(const row_t *rows, size_t n, guint16 part) {
+size_t rows_missing(const rows_t *rows, int part) {
     size_t missing = 0;
-    for (size_t i = 0; i < n; i++) missing += rows[i].part == part && rows[i].at == 0;
+    for (size_t i = 0; i < rows->files->n; i++) missing += (size_t)is_missing(&rows->row[i], part);
     return missing;
 }
 
-static int by_digest(const digest_t *first, const digest_t *second, guint32 a, guint32 b) {
-    const int order = memcmp(first, second, sizeof *first);
+/* Order of two rows by the digest that lies `offset` bytes into a row, then by their indices. */
+static int by_digest(const row_t *rows, guint32 a, guint32 b, size_t offset) {
+    const int order =
+        memcmp((const char *)&rows[a] + offset, (const char *)&rows[b] + offset, sizeof(digest_t));
     return order ? order : (a > b) - (a < b);
 }
 
-static int by_content(gconstpointer a, gconstpointer b, gpointer data) {
-    const row_t *rows = data;
-    const guint32 first = *(const guint32 *)a, second = *(const guint32 *)b;
-    return by_digest(&rows[first].content, &rows[second].content, first, second);
+static int by_content(gconstpointer a, gconstpointer b, gpointer rows) {
+    return by_digest(rows, *(const guint32 *)a, *(const guint32 *)b, offsetof(row_t, content));
 }
 
-static int by_shape(gconstpointer a, gconstpointer b, gpointer data) {
-    const row_t *rows = data;
-    const guint32 first = *(const guint32 *)a, second = *(const guint32 *)b;
-    return by_digest(&rows[first].shape, &rows[second].shape, first, second);
+static int by_shape(gconstpointer a, gconstpointer b, gpointer rows) {
+    return by_digest(rows, *(const guint32 *)a, *(const guint32 *)b, offsetof(row_t, shape));
 }
 
 /* Points rows to the first of those with the same shape, then, which counts more, to the first of those with
@@ -86,13 +94,13 @@ static int by_shape(gconstpointer a, gconstpointer b, gpointer data) {
 static void link_twins(row_t *rows, guint32 *kept, size_t n_kept) {
     g_qsort_with_data(kept, (gint)n_kept, sizeof *kept, by_shape, rows);
     for (size_t i = 1, first = 0; i < n_kept; i++) {
-        if (memcmp(&rows[kept[i]].shape, &rows[kept[first]].shape, sizeof(digest_t)) != 0) first = i;
+        if (!digest_equal(&rows[kept[i]].shape, &rows[kept[first]].shape)) first = i;
         if (first < i) rows[kept[i]].twin = kept[first];
         rows[kept[i]].transposed = first < i;
     }
     g_qsort_with_data(kept, (gint)n_kept, sizeof *kept, by_content, rows);
     for (size_t i = 1, first = 0; i < n_kept; i++) {
-        if (memcmp(&rows[kept[i]].content, &rows[kept[first]].content, sizeof(digest_t)) != 0) first = i;
+        if (!digest_equal(&rows[kept[i]].content, &rows[kept[first]].content)) first = i;
         if (first == i) continue;
         rows[kept[i]].twin = kept[first];
         rows[kept[i]].transposed = FALSE;
@@ -104,16 +112,16 @@ static void drop(row_t *row, row_drop_t why) {
     row->drop = (guint8)why;
 }
 
-void rows_find_twins(row_t *rows, size_t n, gboolean exact, gboolean transposed) {
-    g_autofree guint32 *kept = g_new(guint32, n);
+void rows_find_twins(rows_t *rows, gboolean exact, gboolean transposed) {
+    g_autofree guint32 *kept = g_new(guint32, rows->files->n);
     size_t n_kept = 0;
-    for (size_t i = 0; i < n; i++)
-        if (rows[i].kept) kept[n_kept++] = (guint32)i;
-    link_twins(rows, kept, n_kept);
-    for (size_t i = 0; i < n; i++) {
-        row_t *row = &rows[i];
-        if (row->twin == ROW_NONE) continue;
-        if (row->transposed ? transposed : exact) drop(row, row->transposed ? ROW_TRANSPOSED : ROW_DUPLICATE);
+    for (size_t i = 0; i < rows->files->n; i++)
+        if (rows->row[i].kept) kept[n_kept++] = (guint32)i;
+    link_twins(rows->row, kept, n_kept);
+    for (size_t i = 0; i < n_kept; i++) {
+        row_t *row = &rows->row[kept[i]];
+        if (row->twin != ROW_NONE && (row->transposed ? transposed : exact))
+            drop(row, row->transposed ? ROW_TRANSPOSED : ROW_DUPLICATE);
     }
 }
 
@@ -129,14 +137,15 @@ static split_t split_of_shape(const digest_t *shape, const double *percent) {
     return SPLIT_TEST;
 }
 
-void rows_choose_splits(row_t *rows, const found_list_t *files, const double *percent) {
-    for (size_t i = 0; i < files->n; i++) {
-        row_t *row = &rows[i];
+void rows_choose_splits(rows_t *rows, const double *percent) {
+    for (size_t i = 0; i < rows->files->n; i++) {
+        const found_t *file = &rows->files->files[i];
+        row_t *row = &rows->row[i];
         if (!row->kept) continue;
         if (percent)
             row->split = (guint8)split_of_shape(&row->shape, percent);
-        else if (files->files[i].has_split)
-            row->split = (guint8)files->files[i].split;
+        else if (file->has_split)
+            row->split = (guint8)file->split;
         else
             drop(row, ROW_NO_SPLIT);
     }

@@ -1,5 +1,5 @@
 /* rows: what a run keeps in memory of each file: what tells duplicates, where its record lies, what becomes
- * of it. The rest stays in the spool. */
+ * of it. The rest stays in the cache. */
 #ifndef MPIANIST_PREPROCESS_CORPUS_ROWS_H
 #define MPIANIST_PREPROCESS_CORPUS_ROWS_H
 
@@ -12,7 +12,8 @@ typedef enum { ROW_STAYS, ROW_DUPLICATE, ROW_TRANSPOSED, ROW_NO_SPLIT } row_drop
 
 typedef struct {
     digest_t content, shape; /* of a parsed file, as in song_file_t */
-    gint64 at;               /* of its record in the spool of its part; 0: none yet */
+    gint64 at;               /* of its record in the cache of its part; 0: none yet */
+    guint32 frames;          /* of its roll; 0 where it was not kept */
     guint32 twin;      /* index of an earlier file with the same roll, or the same transposed; or ROW_NONE */
     guint16 part;      /* which part parses it, from 0 */
     guint8 split;      /* split_t, where kept */
@@ -21,24 +22,32 @@ typedef struct {
     guint8 transposed; /* twin is a transposition */
 } row_t;
 
-/* One a file. Owner: caller, g_free(). */
-row_t *rows_new(size_t n);
-/* Keeps of an entry what the row has room for. */
-void rows_take(row_t *row, const song_file_t *entry, gint64 at);
-/* Takes from a spool what it holds of the files of a part; layout as in parsed_cache_key(). Files that could
- * not be read to their end are left out where `again`, to be tried again: the limits may be others then.
- * Returns the seal's text, owner: caller, or NULL (parsed_cache_load()). */
-char *rows_load(row_t *rows, const found_list_t *files, guint16 part, const char *layout, gboolean again,
-                parsed_cache_t *spool);
-/* How many files of a part have no record yet. */
-size_t rows_missing(const row_t *rows, size_t n, guint16 part);
+/* The rows of all files, and of how notes are laid on the grid what parsed_cache_key() asks for. */
+typedef struct {
+    const found_list_t *files; /* not owned, as layout */
+    const char *layout;
+    row_t *row; /* [files->n] */
+} rows_t;
 
-/* Names each row's earlier twin, and drops the exact ones (`exact`) and the transposed ones (`transposed`).
- * */
-void rows_find_twins(row_t *rows, size_t n, gboolean exact, gboolean transposed);
+/* Owner: caller, rows_free(). */
+rows_t *rows_new(const found_list_t *files, const char *layout);
+void rows_free(rows_t *rows);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(rows_t, rows_free)
+/* Keeps of what was parsed as much as a row has room for. */
+void rows_take(row_t *row, const song_file_t *parsed, gint64 at);
+/* Takes from a cache what it holds of the files of a part. Files that could not be read to their end are left
+ * out where `again`, to be tried again: the limits may be others then. Returns the seal's text, owner:
+ * caller, or NULL (parsed_cache_load()). */
+char *rows_load(rows_t *rows, int part, gboolean again, parsed_cache_t *cache);
+/* How many files of a part have no record yet. */
+size_t rows_missing(const rows_t *rows, int part);
+
+/* Gives each row its earlier twin; drops the exact copies where `exact`, the transposed ones where
+ * `transposed`. */
+void rows_find_twins(rows_t *rows, gboolean exact, gboolean transposed);
 /* Gives each kept row its split: by its shape, in percent; or, where percent is NULL, by the folder, and
  * drops those in none. */
-void rows_choose_splits(row_t *rows, const found_list_t *files, const double *percent);
+void rows_choose_splits(rows_t *rows, const double *percent);
 
 /* The reason, for the report: "" of ROW_STAYS. */
 const char *rows_drop_reason(row_drop_t drop);

@@ -14,13 +14,13 @@ enum { MAX_FILE_BYTES = 64 << 20 };
 /* Used where one file is read for its own sake. */
 static const worker_limits_t single_limits = {.timeout_s = 60, .memory_bytes = (size_t)2 << 30};
 
-static void drop(song_file_t *entry, const char *reason) {
+static void drop(song_file_t *parsed, const char *reason) {
     g_autofree char *text = g_utf8_make_valid(reason, -1);
     const char *end = NULL;
-    entry->kept = FALSE;
-    g_strlcpy(entry->reason, text, SONG_FILE_REASON_BYTES);
-    g_utf8_validate(entry->reason, -1, &end); /* the cut may go through a character */
-    entry->reason[end - entry->reason] = '\0';
+    parsed->kept = FALSE;
+    g_strlcpy(parsed->reason, text, SONG_FILE_REASON_BYTES);
+    g_utf8_validate(parsed->reason, -1, &end); /* the cut may go through a character */
+    parsed->reason[end - parsed->reason] = '\0';
 }
 
 static size_t bytes_of(const roll_t *roll) {
@@ -68,7 +68,7 @@ static void count_notes(const roll_t *roll, size_t *notes) {
             notes[track] += roll_count_bits(onsets, roll->stride);
 }
 
-/* What follows the entry of a kept file: the rows of its timeline, and the roll's bytes. */
+/* The music of a kept file: the rows of its timeline, and the roll's bytes. */
 static void append_music(GByteArray *music, const timeline_t *timeline, const roll_t *roll) {
     const GArray *tempi = timeline->tempi, *meters = timeline->meters;
     g_byte_array_append(music, (const guint8 *)tempi->data, tempi->len * (guint)sizeof(tempo_change_t));
@@ -76,43 +76,43 @@ static void append_music(GByteArray *music, const timeline_t *timeline, const ro
     g_byte_array_append(music, roll->bits, (guint)bytes_of(roll));
 }
 
-/* Lays a file's bytes on the grid: the entry filled in and, where it is kept, its music. */
-static void lay_out(const char *bytes, gsize length, const layout_t *layout, song_file_t *entry,
+/* Lays a file's bytes on the grid: fills in what was parsed and, where it is kept, its music. */
+static void lay_out(const char *bytes, gsize length, const layout_t *layout, song_file_t *parsed,
                     GByteArray *music) {
     const grid_t *grid = &layout->grid;
     g_autoptr(GError) error = NULL;
-    hash_sha256(NULL, 0, bytes, length, entry->sha256);
+    hash_sha256(NULL, 0, bytes, length, parsed->sha256);
     g_autoptr(song_t) song = midi_parse(bytes, length, &error);
-    if (!song) return drop(entry, error->message);
+    if (!song) return drop(parsed, error->message);
     if (layout->meter.numerator != 0) {
         g_array_set_size(song->meters, 0);
         g_array_append_val(song->meters, layout->meter);
     }
-    entry->reading = song->reading;
-    g_autoptr(roll_t) roll = roll_from_song(song, grid, &layout->cut, &entry->counts, &error);
-    entry->tempo_bpm = song_main_tempo(song);
-    entry->meter = song_main_meter(song);
-    if (!roll) return drop(entry, error->message);
+    parsed->reading = song->reading;
+    g_autoptr(roll_t) roll = roll_from_song(song, grid, &layout->cut, &parsed->counts, &error);
+    parsed->tempo_bpm = song_main_tempo(song);
+    parsed->meter = song_main_meter(song);
+    if (!roll) return drop(parsed, error->message);
     g_autoptr(timeline_t) timeline = timeline_from_song(song, grid->steps_per_beat, (int64_t)roll->frames);
-    entry->kept = TRUE;
-    entry->frames = (int64_t)roll->frames;
-    count_notes(roll, entry->notes);
-    hash_roll(roll, roll->bits, entry->content);
-    hash_shape(roll, grid, entry->shape);
-    entry->tempi = timeline->tempi->len;
-    entry->meters = timeline->meters->len;
+    parsed->kept = TRUE;
+    parsed->frames = (int64_t)roll->frames;
+    count_notes(roll, parsed->notes);
+    hash_roll(roll, roll->bits, parsed->content);
+    hash_shape(roll, grid, parsed->shape);
+    parsed->tempi = timeline->tempi->len;
+    parsed->meters = timeline->meters->len;
     append_music(music, timeline, roll);
 }
 
-/* In the worker: the entry, then its music. */
+/* In the worker: gives what was parsed, then the music. */
 static gboolean read_in_worker(gpointer data, const char *path, GByteArray *out, GError **error) {
     const layout_t *layout = data;
-    song_file_t entry = {0};
+    song_file_t parsed = {0};
     struct stat status;
     const int missing = stat(path, &status) != 0 ? errno : 0;
     if (missing || !S_ISREG(status.st_mode)) { /* to open a pipe would wait for its writer */
-        drop(&entry, missing ? g_strerror(missing) : "not a regular file");
-        g_byte_array_append(out, (const guint8 *)&entry, sizeof entry);
+        drop(&parsed, missing ? g_strerror(missing) : "not a regular file");
+        g_byte_array_append(out, (const guint8 *)&parsed, sizeof parsed);
         return TRUE;
     }
     g_autoptr(GError) cause = NULL;
@@ -124,12 +124,12 @@ static gboolean read_in_worker(gpointer data, const char *path, GByteArray *out,
     gsize length = g_mapped_file_get_length(file);
     g_autoptr(GByteArray) music = g_byte_array_new();
     if (length > MAX_FILE_BYTES)
-        drop(&entry, "larger than 64 MiB: not a song");
+        drop(&parsed, "larger than 64 MiB: not a song");
     else if (length == 0)
-        drop(&entry, "empty file");
+        drop(&parsed, "empty file");
     else
-        lay_out(g_mapped_file_get_contents(file), length, layout, &entry, music);
-    g_byte_array_append(out, (const guint8 *)&entry, sizeof entry);
+        lay_out(g_mapped_file_get_contents(file), length, layout, &parsed, music);
+    g_byte_array_append(out, (const guint8 *)&parsed, sizeof parsed);
     g_byte_array_append(out, music->data, music->len);
     return TRUE;
 }
@@ -138,7 +138,7 @@ worker_t *song_file_worker_new(const layout_t *layout, const worker_limits_t *li
     return worker_new(read_in_worker, (gpointer)layout, limits);
 }
 
-gboolean song_file_take(worker_t *worker, song_file_t *entry, GByteArray **music, GError **error) {
+gboolean song_file_take(worker_t *worker, song_file_t *parsed, GByteArray **music, GError **error) {
     g_autoptr(GError) cause = NULL;
     g_autoptr(GByteArray) result = worker_take(worker, &cause);
     *music = NULL;
@@ -146,44 +146,44 @@ gboolean song_file_take(worker_t *worker, song_file_t *entry, GByteArray **music
         g_propagate_error(error, g_steal_pointer(&cause));
         return FALSE;
     }
-    if (!result || result->len < sizeof *entry) {
-        memset(entry, 0, sizeof *entry);
-        drop(entry, cause ? cause->message : "the worker gave no result");
+    if (!result || result->len < sizeof *parsed) {
+        memset(parsed, 0, sizeof *parsed);
+        drop(parsed, cause ? cause->message : "the worker gave no result");
         return TRUE;
     }
-    memcpy(entry, result->data, sizeof *entry);
-    if (!entry->kept) return TRUE;
-    g_byte_array_remove_range(result, 0, sizeof *entry);
+    memcpy(parsed, result->data, sizeof *parsed);
+    if (!parsed->kept) return TRUE;
+    g_byte_array_remove_range(result, 0, sizeof *parsed);
     *music = g_steal_pointer(&result);
     return TRUE;
 }
 
-size_t song_file_timeline_bytes(const song_file_t *entry) {
-    return entry->tempi * sizeof(tempo_change_t) + entry->meters * sizeof(meter_change_t);
+size_t song_file_timeline_bytes(const song_file_t *parsed) {
+    return parsed->tempi * sizeof(tempo_change_t) + parsed->meters * sizeof(meter_change_t);
 }
 
-timeline_t *song_file_timeline(const song_file_t *entry, int steps_per_beat, const uint8_t *music) {
+timeline_t *song_file_timeline(const song_file_t *parsed, int steps_per_beat, const uint8_t *music) {
     const tempo_change_t *tempi = (const void *)music;
-    return timeline_from_rows(steps_per_beat, tempi, entry->tempi, (const void *)(tempi + entry->tempi),
-                              entry->meters);
+    return timeline_from_rows(steps_per_beat, tempi, parsed->tempi, (const void *)(tempi + parsed->tempi),
+                              parsed->meters);
 }
 
-roll_t *song_file_read_roll(const char *path, const grid_t *grid, song_file_t *entry, timeline_t **timeline,
+roll_t *song_file_read_roll(const char *path, const grid_t *grid, song_file_t *parsed, timeline_t **timeline,
                             GError **error) {
     g_autoptr(GByteArray) music = NULL;
     const layout_t layout = {.grid = *grid, .cut = cut_default()};
     g_autoptr(worker_t) worker = song_file_worker_new(&layout, &single_limits);
     if (!worker_give(worker, path, error)) return NULL;
     worker_wait_any(&worker, 1);
-    if (!song_file_take(worker, entry, &music, error)) return NULL;
+    if (!song_file_take(worker, parsed, &music, error)) return NULL;
     if (!music) {
         g_autofree char *shown = g_filename_display_name(path);
         g_set_error(error, WORKER_ERROR, WORKER_ERROR_FAILED, "%s: cannot use this song: %s", shown,
-                    entry->reason);
+                    parsed->reason);
         return NULL;
     }
-    *timeline = song_file_timeline(entry, grid->steps_per_beat, music->data);
-    roll_t *roll = roll_new((size_t)entry->frames, (size_t)grid->n_tracks, (size_t)grid->pitches);
-    memcpy(roll->bits, music->data + song_file_timeline_bytes(entry), roll->frames * grid_frame_bytes(grid));
+    *timeline = song_file_timeline(parsed, grid->steps_per_beat, music->data);
+    roll_t *roll = roll_new((size_t)parsed->frames, (size_t)grid->n_tracks, (size_t)grid->pitches);
+    memcpy(roll->bits, music->data + song_file_timeline_bytes(parsed), roll->frames * grid_frame_bytes(grid));
     return roll;
 }

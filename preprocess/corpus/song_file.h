@@ -8,7 +8,7 @@
 
 #define SONG_FILE_REASON_BYTES 192
 
-/* Plain bytes: it travels through pipes and the spool as it is. */
+/* What was parsed of a file. Plain bytes: it travels through pipes and the cache as it is. */
 typedef struct {
     gboolean kept;
     char reason[SONG_FILE_REASON_BYTES]; /* why not kept, UTF-8; "" where kept */
@@ -36,20 +36,20 @@ typedef struct {
  * of each. layout must outlive it. */
 worker_t *song_file_worker_new(const layout_t *layout, const worker_limits_t *limits);
 
-/* The entry of the file that the worker was given. *music: where kept, the bytes of its timeline and of its
- * roll, one after the other (owner: caller, g_byte_array_unref()), else NULL. A file that cannot be read, is
- * no MIDI file, crashes, hangs or takes too much memory is an entry that is not kept. FALSE with error set
- * only where no process could be started (WORKER_ERROR_FORK). */
-gboolean song_file_take(worker_t *worker, song_file_t *entry, GByteArray **music, GError **error);
+/* What was parsed of the file that the worker was given. *music: where kept, the bytes of its timeline and of
+ * its roll, one after the other (owner: caller, g_byte_array_unref()), else NULL. A file that cannot be read,
+ * is no MIDI file, crashes, hangs or takes too much memory is not kept. FALSE with error set only where no
+ * process could be started (WORKER_ERROR_FORK). */
+gboolean song_file_take(worker_t *worker, song_file_t *parsed, GByteArray **music, GError **error);
 
 /* How many of those bytes are the timeline's, and the timeline that they are. Owner: caller. */
-size_t song_file_timeline_bytes(const song_file_t *entry);
-timeline_t *song_file_timeline(const song_file_t *entry, int steps_per_beat, const uint8_t *music);
+size_t song_file_timeline_bytes(const song_file_t *parsed);
+timeline_t *song_file_timeline(const song_file_t *parsed, int steps_per_beat, const uint8_t *music);
 
-/* All of that for a single file, which must be kept: its roll as training data has it by default, its entry
- * (for the main tempo and meter) and its timeline. NULL with error set: path and cause. Owner of both:
- * caller. */
-roll_t *song_file_read_roll(const char *path, const grid_t *grid, song_file_t *entry, timeline_t **timeline,
+/* All of that for a single file, which must be kept: its roll as training data has it by default, what was
+ * parsed (for the main tempo and meter) and its timeline. NULL with error set: path and cause. Owner of roll
+ * and timeline: caller. */
+roll_t *song_file_read_roll(const char *path, const grid_t *grid, song_file_t *parsed, timeline_t **timeline,
                             GError **error);
 
 #endif

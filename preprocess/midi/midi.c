@@ -9,8 +9,6 @@
 #include "preprocess/midi/pairing.h"
 #include "preprocess/midi/smf.h"
 
-G_DEFINE_QUARK(midi_error, midi_error)
-
 enum { CHANNELS = 16, MAX_BYTES = 1 << 28 };
 enum { SUSTAIN = 64, ALL_SOUND_OFF = 120, RESET_CONTROLLERS = 121, ALL_NOTES_OFF = 123 };
 static const double BPM_LOW = 5, BPM_HIGH = 1000;

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+G_DEFINE_QUARK(midi_error, midi_error)
+
 enum { CHANNELS = 16, PITCHES = 128 };
 
 song_t *song_new(int ticks_per_beat) {

@@ -37,6 +37,12 @@ void h5_release(hid_t id) {
     if (id >= 0) H5Idec_ref(id);
 }
 
+hid_t h5_keep(h5_id_t *id) {
+    const hid_t kept = *id;
+    *id = H5I_INVALID_HID;
+    return kept;
+}
+
 static herr_t keep_innermost(unsigned n, const H5E_error2_t *entry, void *data) {
     char **cause = data;
     if (n == 0 && entry->desc) *cause = g_strdup(entry->desc);
@@ -75,32 +81,38 @@ static const char *way_out(int cause) {
     }
 }
 
-gboolean h5_fail(GError **error, h5_error_t code, const char *path, const char *doing) {
+gboolean h5_fail(GError **error, h5_error_t code, const h5_file_t *file, const char *doing, ...) {
     int cause = errno;
+    va_list arguments;
     g_autofree char *reason = NULL;
     if (H5Eget_num(H5E_DEFAULT) > 0) H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, &reason);
     g_autofree char *text =
         reason ? plain_cause(code, reason)
                : g_strconcat(g_strerror(cause), code == H5_ERROR_WRITE ? way_out(cause) : "", NULL);
-    g_autofree char *shown = g_filename_display_name(path);
-    g_set_error(error, H5_ERROR, (gint)code, "%s: cannot %s: %s", shown, doing, text);
+    va_start(arguments, doing);
+    g_autofree char *what = g_strdup_vprintf(doing, arguments);
+    va_end(arguments);
+    g_autofree char *shown = g_filename_display_name(file->path);
+    g_set_error(error, H5_ERROR, (gint)code, "%s: cannot %s: %s", shown, what, text);
     return FALSE;
 }
 
-/* The same for a system call, whatever HDF5's stack still holds. */
-static gboolean fail_errno(GError **error, h5_error_t code, const char *path, const char *doing) {
+/* The same for a system call on a file that is written, whatever HDF5's stack still holds. */
+static gboolean fail_errno(GError **error, const h5_file_t *file, const char *doing) {
     int cause = errno;
     H5Eclear2(H5E_DEFAULT);
     errno = cause;
-    return h5_fail(error, code, path, doing);
+    return h5_fail(error, H5_ERROR_WRITE, file, "%s", doing);
 }
 
-static gboolean fail_format(GError **error, const char *path, const char *what, const char *cause) {
-    g_autofree char *shown = g_filename_display_name(path);
+/* kind: "attribute " or "". */
+static gboolean fail_format(GError **error, const h5_file_t *file, const char *kind, const char *name,
+                            const char *cause) {
+    g_autofree char *shown = g_filename_display_name(file->path);
     g_set_error(error, H5_ERROR, H5_ERROR_FORMAT,
-                "%s: cannot read %s: %s; the file is damaged or written by another program; give another, or "
-                "make it again",
-                shown, what, cause);
+                "%s: cannot read %s%s: %s; the file is damaged or written by another program; give another, "
+                "or make it again",
+                shown, kind, name, cause);
     return FALSE;
 }
 
@@ -139,7 +151,7 @@ h5_file_t *h5_file_open(const char *path, GError **error) {
                     path);
         return NULL;
     }
-    if (!S_ISREG(status.st_mode)) return fail_format(error, path, "it", "not a file"), NULL;
+    if (!S_ISREG(status.st_mode)) return fail_format(error, file, "", "it", "not a file"), NULL;
     g_auto(h5_id_t) access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
 #if H5_VERSION_GE(1, 10, 7)
@@ -152,10 +164,10 @@ h5_file_t *h5_file_open(const char *path, GError **error) {
                     "%s: cannot read it: the file is empty; give another, or make it again", path);
         return NULL;
     }
-    if (H5Fis_hdf5(path) == 0) return fail_format(error, path, "it", "not an HDF5 file"), NULL;
+    if (H5Fis_hdf5(path) == 0) return fail_format(error, file, "", "it", "not an HDF5 file"), NULL;
     file->id = H5Fopen(path, H5F_ACC_RDONLY, access);
     if (file->id < 0) { /* it may have gone meanwhile, which is not "damaged" */
-        if (is_readable(path, &status, error)) h5_fail(error, H5_ERROR_OPEN, path, "open");
+        if (is_readable(path, &status, error)) h5_fail(error, H5_ERROR_OPEN, file, "open");
         return NULL;
     }
     return g_steal_pointer(&file);
@@ -192,7 +204,7 @@ h5_file_t *h5_file_create(const char *path, GError **error) {
     g_autoptr(h5_file_t) file = file_new(path);
     file->temporary = owner_temporary(path);
     file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (file->fd < 0) return fail_errno(error, H5_ERROR_WRITE, path, "create"), NULL;
+    if (file->fd < 0) return fail_errno(error, file, "create"), NULL;
     g_auto(h5_id_t) access = H5Pcreate(H5P_FILE_ACCESS);
     g_auto(h5_id_t) creation = H5Pcreate(H5P_FILE_CREATE);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
@@ -205,7 +217,7 @@ h5_file_t *h5_file_create(const char *path, GError **error) {
     H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
     H5Pset_obj_track_times(creation, FALSE);
     file->id = H5Fcreate(file->temporary, H5F_ACC_TRUNC, creation, access);
-    if (file->id < 0) return h5_fail(error, H5_ERROR_WRITE, path, "create"), NULL;
+    if (file->id < 0) return h5_fail(error, H5_ERROR_WRITE, file, "create"), NULL;
     return g_steal_pointer(&file);
 }
 
@@ -246,17 +258,15 @@ static size_t finish_image(h5_file_t *file) {
 gboolean h5_file_commit(h5_file_t *file, GError **error) {
     g_autoptr(h5_file_t) owned = file;
     size_t size = finish_image(file);
-    if (size == 0) return h5_fail(error, H5_ERROR_WRITE, file->path, "finish");
+    if (size == 0) return h5_fail(error, H5_ERROR_WRITE, file, "finish");
     gboolean written = write_all(file->fd, file->image, size) && fsync(file->fd) == 0;
     if (written) {
         written = close(file->fd) == 0;
         file->fd = -1;
     }
-    if (!written || rename(file->temporary, file->path) != 0)
-        return fail_errno(error, H5_ERROR_WRITE, file->path, "write");
+    if (!written || rename(file->temporary, file->path) != 0) return fail_errno(error, file, "write");
     g_clear_pointer(&file->temporary, g_free);
-    return h5_sync_folder_of(file->path) ||
-           fail_errno(error, H5_ERROR_WRITE, file->path, "sync the folder of");
+    return h5_sync_folder_of(file->path) || fail_errno(error, file, "sync the folder of");
 }
 
 void h5_file_close(h5_file_t *file) {
@@ -276,16 +286,14 @@ const char *h5_file_path(const h5_file_t *file) { return file->path; }
 
 static gboolean write_attribute(h5_file_t *file, const char *object, const char *name, hid_t stored,
                                 hid_t memory, const void *value, GError **error) {
-    g_autofree char *doing = g_strdup_printf("write attribute %s", name);
     g_auto(h5_id_t) space = H5Screate(H5S_SCALAR);
-    if (H5Aexists_by_name(file->id, object, name, H5P_DEFAULT) > 0 &&
-        H5Adelete_by_name(file->id, object, name, H5P_DEFAULT) < 0)
-        return h5_fail(error, H5_ERROR_WRITE, file->path, doing);
-    g_auto(h5_id_t) attribute =
-        H5Acreate_by_name(file->id, object, name, stored, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    if (attribute < 0 || H5Awrite(attribute, memory, value) < 0)
-        return h5_fail(error, H5_ERROR_WRITE, file->path, doing);
-    return TRUE;
+    g_auto(h5_id_t) attribute = H5I_INVALID_HID;
+    if (H5Aexists_by_name(file->id, object, name, H5P_DEFAULT) <= 0 ||
+        H5Adelete_by_name(file->id, object, name, H5P_DEFAULT) >= 0)
+        attribute =
+            H5Acreate_by_name(file->id, object, name, stored, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    return (attribute >= 0 && H5Awrite(attribute, memory, value) >= 0) ||
+           h5_fail(error, H5_ERROR_WRITE, file, "write attribute %s", name);
 }
 
 hid_t h5_string_type(size_t length) {
@@ -314,36 +322,25 @@ gboolean h5_write_string(h5_file_t *file, const char *object, const char *name, 
 /* Opens a scalar attribute of the given class. */
 static hid_t open_attribute(h5_file_t *file, const char *object, const char *name, H5T_class_t wanted,
                             GError **error) {
-    g_autofree char *what = g_strdup_printf("attribute %s", name);
-    g_auto(h5_id_t) attribute = H5I_INVALID_HID;
-    if (H5Aexists_by_name(file->id, object, name, H5P_DEFAULT) <= 0) {
-        fail_format(error, file->path, what, "there is none");
-        return H5I_INVALID_HID;
-    }
-    attribute = H5Aopen_by_name(file->id, object, name, H5P_DEFAULT, H5P_DEFAULT);
+    if (H5Aexists_by_name(file->id, object, name, H5P_DEFAULT) <= 0)
+        return fail_format(error, file, "attribute ", name, "there is none"), H5I_INVALID_HID;
+    g_auto(h5_id_t) attribute = H5Aopen_by_name(file->id, object, name, H5P_DEFAULT, H5P_DEFAULT);
     g_auto(h5_id_t) type = attribute < 0 ? attribute : H5Aget_type(attribute);
     g_auto(h5_id_t) space = attribute < 0 ? attribute : H5Aget_space(attribute);
-    if (type < 0 || space < 0) {
-        g_autofree char *doing = g_strconcat("read ", what, NULL);
-        h5_fail(error, H5_ERROR_READ, file->path, doing);
-        return H5I_INVALID_HID;
-    }
+    if (type < 0 || space < 0)
+        return h5_fail(error, H5_ERROR_READ, file, "read attribute %s", name), H5I_INVALID_HID;
     if (H5Tget_class(type) != wanted || H5Sget_simple_extent_npoints(space) != 1 ||
-        (wanted == H5T_INTEGER && H5Tget_size(type) > sizeof(int64_t))) {
-        fail_format(error, file->path, what, "it has another type");
-        return H5I_INVALID_HID;
-    }
-    hid_t opened = attribute;
-    attribute = H5I_INVALID_HID;
-    return opened;
+        (wanted == H5T_INTEGER && H5Tget_size(type) > sizeof(int64_t)))
+        return fail_format(error, file, "attribute ", name, "it has another type"), H5I_INVALID_HID;
+    return h5_keep(&attribute);
 }
 
 static gboolean read_number(h5_file_t *file, const char *object, const char *name, H5T_class_t wanted,
                             hid_t memory, void *value, GError **error) {
     g_auto(h5_id_t) attribute = open_attribute(file, object, name, wanted, error);
     if (attribute < 0) return FALSE;
-    g_autofree char *doing = g_strdup_printf("read attribute %s", name);
-    return H5Aread(attribute, memory, value) >= 0 || h5_fail(error, H5_ERROR_READ, file->path, doing);
+    return H5Aread(attribute, memory, value) >= 0 ||
+           h5_fail(error, H5_ERROR_READ, file, "read attribute %s", name);
 }
 
 gboolean h5_read_int(h5_file_t *file, const char *object, const char *name, int64_t *value, GError **error) {
@@ -358,17 +355,14 @@ gboolean h5_read_double(h5_file_t *file, const char *object, const char *name, d
 char *h5_read_string(h5_file_t *file, const char *object, const char *name, GError **error) {
     g_auto(h5_id_t) attribute = open_attribute(file, object, name, H5T_STRING, error);
     if (attribute < 0) return NULL;
-    g_autofree char *what = g_strdup_printf("attribute %s", name);
     g_auto(h5_id_t) stored = H5Aget_type(attribute);
     if (H5Tis_variable_str(stored) != 0)
-        return fail_format(error, file->path, what, "it is a string of variable length"), NULL;
+        return fail_format(error, file, "attribute ", name, "it is a string of variable length"), NULL;
     g_autofree char *value = g_malloc0(H5Tget_size(stored) + 1);
-    if (H5Aread(attribute, stored, value) < 0) {
-        g_autofree char *doing = g_strconcat("read ", what, NULL);
-        return h5_fail(error, H5_ERROR_READ, file->path, doing), NULL;
-    }
+    if (H5Aread(attribute, stored, value) < 0)
+        return h5_fail(error, H5_ERROR_READ, file, "read attribute %s", name), NULL;
     if (!g_utf8_validate(value, -1, NULL))
-        return fail_format(error, file->path, what, "it is not UTF-8"), NULL;
+        return fail_format(error, file, "attribute ", name, "it is not UTF-8"), NULL;
     return g_steal_pointer(&value);
 }
 
@@ -387,40 +381,35 @@ static gboolean make_parents(h5_file_t *file, const char *name) {
 
 gboolean h5_write_floats(h5_file_t *file, const char *name, const float *values, size_t rows, size_t cols,
                          GError **error) {
-    g_autofree char *doing = g_strdup_printf("write %s", name);
     hsize_t size[2] = {rows, cols};
     hsize_t chunk[2] = {CLAMP(CHUNK_BYTES / sizeof *values / MAX(cols, 1), 1, rows),
                         MIN(cols, CHUNK_BYTES / sizeof *values)};
     g_auto(h5_id_t) space = H5Screate_simple(2, size, NULL);
     g_auto(h5_id_t) creation = H5Pcreate(H5P_DATASET_CREATE);
-    if (!make_parents(file, name) || H5Pset_chunk(creation, 2, chunk) < 0 ||
-        H5Pset_fletcher32(creation) < 0 || H5Pset_obj_track_times(creation, FALSE) < 0)
-        return h5_fail(error, H5_ERROR_WRITE, file->path, doing);
-    g_auto(h5_id_t) dataset =
-        H5Dcreate2(file->id, name, H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
-    if (dataset < 0 || H5Dwrite(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0 ||
-        H5Dflush(dataset) < 0)
-        return h5_fail(error, H5_ERROR_WRITE, file->path, doing);
-    return TRUE;
+    g_auto(h5_id_t) dataset = H5I_INVALID_HID;
+    if (make_parents(file, name) && H5Pset_chunk(creation, 2, chunk) >= 0 &&
+        H5Pset_fletcher32(creation) >= 0 && H5Pset_obj_track_times(creation, FALSE) >= 0)
+        dataset = H5Dcreate2(file->id, name, H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    return (dataset >= 0 && H5Dwrite(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0 &&
+            H5Dflush(dataset) >= 0) ||
+           h5_fail(error, H5_ERROR_WRITE, file, "write %s", name);
 }
 
 gboolean h5_read_floats(h5_file_t *file, const char *name, float *values, size_t rows, size_t cols,
                         GError **error) {
-    g_autofree char *doing = g_strdup_printf("read %s", name);
     g_auto(h5_id_t) dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
     g_auto(h5_id_t) space = dataset < 0 ? dataset : H5Dget_space(dataset);
     g_auto(h5_id_t) type = dataset < 0 ? dataset : H5Dget_type(dataset);
-    if (space < 0 || type < 0) return h5_fail(error, H5_ERROR_READ, file->path, doing);
+    if (space < 0 || type < 0) return h5_fail(error, H5_ERROR_READ, file, "read %s", name);
     hsize_t size[2] = {0, 0};
     if (H5Tget_class(type) != H5T_FLOAT || H5Sget_simple_extent_ndims(space) != 2)
-        return fail_format(error, file->path, name, "not a matrix of floats");
+        return fail_format(error, file, "", name, "not a matrix of floats");
     H5Sget_simple_extent_dims(space, size, NULL);
     if (size[0] != rows || size[1] != cols) {
         g_autofree char *cause = g_strdup_printf("it is %zu x %zu, wanted %zu x %zu", (size_t)size[0],
                                                  (size_t)size[1], rows, cols);
-        return fail_format(error, file->path, name, cause);
+        return fail_format(error, file, "", name, cause);
     }
-    if (H5Dread(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
-        return h5_fail(error, H5_ERROR_READ, file->path, doing);
-    return TRUE;
+    return H5Dread(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0 ||
+           h5_fail(error, H5_ERROR_READ, file, "read %s", name);
 }

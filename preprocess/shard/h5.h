@@ -16,6 +16,8 @@ typedef enum { H5_ERROR_OPEN, H5_ERROR_READ, H5_ERROR_WRITE, H5_ERROR_FORMAT } h
 typedef hid_t h5_id_t;
 void h5_release(hid_t id);
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC(h5_id_t, h5_release, H5I_INVALID_HID)
+/* Takes it out of that scope, for who returns it. */
+hid_t h5_keep(h5_id_t *id);
 
 /* An open file. Writing: the file grows in memory and h5_file_commit() puts it in its place by way of a
  * temporary (owner_temporary()), so HDF5 itself never meets a full disk, which it does not survive. The same
@@ -64,7 +66,8 @@ gboolean h5_read_floats(h5_file_t *file, const char *name, float *values, size_t
                         GError **error);
 
 /* Sets error from HDF5's error stack, or errno where that is empty: "PATH: cannot DOING: CAUSE", the cause in
- * plain words before HDF5's own. Returns FALSE. */
-gboolean h5_fail(GError **error, h5_error_t code, const char *path, const char *doing);
+ * plain words before HDF5's own; doing: as for printf(). Returns FALSE. */
+gboolean h5_fail(GError **error, h5_error_t code, const h5_file_t *file, const char *doing, ...)
+    G_GNUC_PRINTF(4, 5);
 
 #endif

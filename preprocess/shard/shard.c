@@ -13,8 +13,6 @@
 enum { CHUNK_BYTES = 128 << 10 };
 enum { MAX_FRAMES = G_MAXINT32 }; /* of one shard: HDF5 lets a small file claim any size */
 
-G_DEFINE_QUARK(mpianist_shard_error, shard_error)
-
 static const char *const split_names[SPLIT_COUNT] = {"train", "valid", "test"};
 
 const char *split_name(split_t split) { return split_names[split]; }
@@ -55,17 +53,17 @@ static gboolean write_roll(h5_file_t *file, const grid_t *grid, const uint8_t *b
     roll_writer_t writer = {dataset, chunk[0]};
     return deflate_chunks(bits, (size_t)frames * frame_bytes, chunk[0] * frame_bytes, SHARD_DEFLATE_LEVEL,
                           threads, write_chunk, &writer) ||
-           h5_fail(error, H5_ERROR_WRITE, h5_file_path(file), "write /roll");
+           h5_fail(error, H5_ERROR_WRITE, file, "write /roll");
 }
 
-static gboolean write_head(h5_file_t *file, const shard_set_t *head, size_t shard, size_t shards,
-                           GError **error) {
-    const grid_t *grid = &head->grid;
+static gboolean write_description(h5_file_t *file, const shard_set_t *set, size_t shard, size_t shards,
+                                  GError **error) {
+    const grid_t *grid = &set->grid;
     g_autofree char *tracks = grid_tracks_string(grid);
     return h5_write_string(file, "/", "format", SHARD_FORMAT, error) &&
            h5_write_int(file, "/", "version", SHARD_VERSION, error) &&
            h5_write_string(file, "/", "tool", "mpianist-preprocess " MPIANIST_VERSION, error) &&
-           h5_write_string(file, "/", "corpus_id", head->corpus_id, error) &&
+           h5_write_string(file, "/", "corpus_id", set->corpus_id, error) &&
            h5_write_int(file, "/", "shard", (int64_t)shard, error) &&
            h5_write_int(file, "/", "shards", (int64_t)shards, error) &&
            h5_write_int(file, "/", "steps_per_beat", grid->steps_per_beat, error) &&
@@ -74,19 +72,19 @@ static gboolean write_head(h5_file_t *file, const shard_set_t *head, size_t shar
            h5_write_int(file, "/", "fold_octaves", grid->fold_octaves, error) &&
            h5_write_int(file, "/", "sustain_pedal", grid->sustain_pedal, error) &&
            h5_write_string(file, "/", "tracks", tracks, error) &&
-           h5_write_string(file, "/", "options", head->options, error);
+           h5_write_string(file, "/", "options", set->options, error);
 }
 
-gboolean shard_write(const char *folder, const shard_set_t *head, size_t shard, const shard_song_t *songs,
+gboolean shard_write(const char *folder, const shard_set_t *set, size_t shard, const shard_song_t *songs,
                      timeline_t *const *timelines, size_t n_songs, const uint8_t *bits, int64_t frames,
                      int threads, GError **error) {
-    g_autofree char *path = shard_path(folder, shard, head->n_shards);
+    g_autofree char *path = shard_path(folder, shard, set->n_shards);
     h5_file_t *file = h5_file_create(path, error);
     if (!file) return FALSE;
-    if (!write_head(file, head, shard, head->n_shards, error) ||
-        !write_roll(file, &head->grid, bits, frames, threads, error) ||
-        !shard_tables_write(file, &head->grid, songs, timelines, n_songs, bits, threads, error) ||
-        !owner_check(head->owner, error)) {
+    if (!write_description(file, set, shard, set->n_shards, error) ||
+        !write_roll(file, &set->grid, bits, frames, threads, error) ||
+        !shard_tables_write(file, &set->grid, songs, timelines, n_songs, bits, threads, error) ||
+        !owner_check(set->owner, error)) {
         h5_file_close(file);
         return FALSE;
     }
@@ -97,11 +95,8 @@ static gboolean read_bounded(h5_file_t *file, const char *name, int64_t low, int
                              GError **error) {
     int64_t read = 0;
     if (!h5_read_int(file, "/", name, &read, error)) return FALSE;
-    if (read < low || read > high) {
-        g_autofree char *cause = g_strdup_printf(
-            "attribute %s is %" G_GINT64_FORMAT "; the file is damaged: preprocess again", name, read);
-        return shard_fail(error, SHARD_ERROR_FORMAT, h5_file_path(file), cause);
-    }
+    if (read < low || read > high)
+        return shard_fail_damaged(error, file, "attribute %s is %" G_GINT64_FORMAT, name, read);
     *value = (int)read;
     return TRUE;
 }
@@ -122,14 +117,11 @@ static gboolean check_format(h5_file_t *file, int64_t *version, GError **error) 
         return shard_fail(error, SHARD_ERROR_FORMAT, h5_file_path(file),
                           "not a shard of mpianist-preprocess; remove it, or name another folder");
     if (!h5_read_int(file, "/", "version", version, error)) return FALSE;
-    if (*version < 1 || *version > SHARD_VERSION) {
-        g_autofree char *cause = g_strdup_printf(
-            "shard version %" G_GINT64_FORMAT
-            ", this program reads 1 to %d; use the program that wrote it, or preprocess again",
-            *version, SHARD_VERSION);
-        return shard_fail(error, SHARD_ERROR_FORMAT, h5_file_path(file), cause);
-    }
-    return TRUE;
+    return (*version >= 1 && *version <= SHARD_VERSION) ||
+           shard_fail(error, SHARD_ERROR_FORMAT, h5_file_path(file),
+                      "shard version %" G_GINT64_FORMAT
+                      ", this program reads 1 to %d; use the program that wrote it, or preprocess again",
+                      *version, SHARD_VERSION);
 }
 
 char *shard_corpus_id(const char *path) {
@@ -145,9 +137,8 @@ static gboolean read_size(h5_file_t *file, const grid_t *grid, int64_t *frames, 
     if (roll < 0) return FALSE;
     if (size[1] != (hsize_t)grid->n_tracks || size[2] != ROLL_PLANES ||
         size[1] * size[2] * size[3] != grid_frame_bytes(grid))
-        return shard_fail_damaged(error, h5_file_path(file), "/roll has another shape than its grid");
-    if (size[0] > MAX_FRAMES)
-        return shard_fail_damaged(error, h5_file_path(file), "/roll is impossibly large");
+        return shard_fail_damaged(error, file, "/roll has another shape than its grid");
+    if (size[0] > MAX_FRAMES) return shard_fail_damaged(error, file, "/roll is impossibly large");
     *frames = (int64_t)size[0];
     return TRUE;
 }
@@ -155,9 +146,8 @@ static gboolean read_size(h5_file_t *file, const grid_t *grid, int64_t *frames, 
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 static gboolean fail_folder(GError **error, shard_error_t code, const char *folder, const char *cause) {
-    g_autofree char *text =
-        g_strdup_printf("%s; name the folder that %s wrote to", cause, program_called("preprocess"));
-    return shard_fail(error, code, folder, text);
+    return shard_fail(error, code, folder, "%s; name the folder that %s wrote to", cause,
+                      program_called("preprocess"));
 }
 
 /* Paths of the shards in a folder, by name. NULL with error set where there are none. */
@@ -187,7 +177,7 @@ static GPtrArray *list_shards(const char *folder, GError **error) {
     return g_steal_pointer(&paths);
 }
 
-/* Reads one file's head and songs; the first file's head is the set's, the others must agree. */
+/* Reads what one file says of its corpus, and its songs. The first file's word holds; the others must agree. */
 static gboolean add_shard(shard_set_t *set, const char *path, GArray *songs, GError **error) {
     g_autoptr(h5_file_t) file = h5_file_open(path, error);
     int64_t version;
@@ -258,7 +248,7 @@ static gboolean read_frames(h5_file_t *file, const grid_t *grid, int64_t first, 
     int64_t there = 0;
     if (!read_size(file, grid, &there, error)) return FALSE;
     if (first > there || frames > there - first)
-        return shard_fail_damaged(error, h5_file_path(file), "/roll is shorter than its songs");
+        return shard_fail_damaged(error, file, "/roll is shorter than its songs");
     const hsize_t stride = grid_frame_bytes(grid) / ((size_t)grid->n_tracks * ROLL_PLANES);
     const hsize_t start[4] = {(hsize_t)first},
                   count[4] = {(hsize_t)frames, (hsize_t)grid->n_tracks, ROLL_PLANES, stride};
@@ -267,7 +257,7 @@ static gboolean read_frames(h5_file_t *file, const grid_t *grid, int64_t first, 
     g_auto(h5_id_t) to = H5Screate_simple(4, count, NULL);
     if (from < 0 || to < 0 || H5Sselect_hyperslab(from, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
         H5Dread(roll, H5T_NATIVE_UINT8, to, from, H5P_DEFAULT, bits) < 0)
-        return h5_fail(error, H5_ERROR_READ, h5_file_path(file), "read /roll");
+        return h5_fail(error, H5_ERROR_READ, file, "read /roll");
     return TRUE;
 }
 
@@ -278,11 +268,9 @@ static gboolean verify_songs(const shard_set_t *set, const char *path, size_t fi
     for (size_t i = first; i < end; i++) {
         const shard_song_t *song = &set->songs[i];
         const size_t bytes = (size_t)song->frames * frame_bytes;
-        if (deflate_crc32(0, bits, bytes) != song->crc32) {
-            g_autofree char *cause = g_strdup_printf(
-                "song %s: its rows do not match their checksum; preprocess again", song->path);
-            return shard_fail(error, SHARD_ERROR_FORMAT, path, cause);
-        }
+        if (deflate_crc32(0, bits, bytes) != song->crc32)
+            return shard_fail(error, SHARD_ERROR_FORMAT, path,
+                              "song %s: its rows do not match their checksum; preprocess again", song->path);
         bits += bytes;
     }
     return TRUE;

@@ -78,7 +78,7 @@ typedef enum {
  * [n_songs], or NULL where each song has the one tempo and meter of its row. What songs say of checksums and
  * maps is not looked at. `threads` (>= 1) compress, which does not change the file. FALSE with error set:
  * file and cause (a full disk by name). */
-gboolean shard_write(const char *folder, const shard_set_t *head, size_t shard, const shard_song_t *songs,
+gboolean shard_write(const char *folder, const shard_set_t *set, size_t shard, const shard_song_t *songs,
                      timeline_t *const *timelines, size_t n_songs, const uint8_t *bits, int64_t frames,
                      int threads, GError **error);
 

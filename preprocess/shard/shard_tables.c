@@ -9,52 +9,60 @@
 
 enum { SONGS_CHUNK = 256, CHANGES_CHUNK = 4096 /* rows */, MAX_SONGS = 1 << 20 };
 
-gboolean shard_fail(GError **error, shard_error_t code, const char *path, const char *cause) {
-    g_autofree char *shown = g_filename_display_name(path);
-    g_set_error(error, SHARD_ERROR, (gint)code, "%s: %s", shown, cause);
+G_DEFINE_QUARK(mpianist_shard_error, shard_error)
+
+static gboolean set_error(GError **error, shard_error_t code, const char *path, const char *way_out,
+                          const char *cause, va_list arguments) {
+    g_autofree char *shown = g_filename_display_name(path), *text = g_strdup_vprintf(cause, arguments);
+    g_set_error(error, SHARD_ERROR, (gint)code, "%s: %s%s", shown, text, way_out);
     return FALSE;
 }
 
-gboolean shard_fail_damaged(GError **error, const char *path, const char *what) {
-    g_autofree char *cause = g_strdup_printf("%s; the file is damaged: preprocess again", what);
-    return shard_fail(error, SHARD_ERROR_FORMAT, path, cause);
+gboolean shard_fail(GError **error, shard_error_t code, const char *path, const char *cause, ...) {
+    va_list arguments;
+    va_start(arguments, cause);
+    set_error(error, code, path, "", cause, arguments);
+    va_end(arguments);
+    return FALSE;
+}
+
+gboolean shard_fail_damaged(GError **error, const h5_file_t *file, const char *what, ...) {
+    va_list arguments;
+    va_start(arguments, what);
+    set_error(error, SHARD_ERROR_FORMAT, h5_file_path(file), "; the file is damaged: preprocess again", what,
+              arguments);
+    va_end(arguments);
+    return FALSE;
 }
 
 hid_t shard_dataset_open(h5_file_t *file, const char *name, int rank, hsize_t *size, GError **error) {
-    g_autofree char *doing = g_strdup_printf("read %s", name),
-                    *shape = g_strdup_printf("%s has another shape", name);
     g_auto(h5_id_t) dataset = H5Dopen2(h5_file_id(file), name, H5P_DEFAULT);
     g_auto(h5_id_t) space = dataset < 0 ? dataset : H5Dget_space(dataset);
-    hid_t opened = dataset;
-    if (space < 0) return h5_fail(error, H5_ERROR_READ, h5_file_path(file), doing), H5I_INVALID_HID;
+    if (space < 0) return h5_fail(error, H5_ERROR_READ, file, "read %s", name), H5I_INVALID_HID;
     if (H5Sget_simple_extent_ndims(space) != rank)
-        return shard_fail_damaged(error, h5_file_path(file), shape), H5I_INVALID_HID;
+        return shard_fail_damaged(error, file, "%s has another shape", name), H5I_INVALID_HID;
     H5Sget_simple_extent_dims(space, size, NULL);
-    dataset = H5I_INVALID_HID;
-    return opened;
+    return h5_keep(&dataset);
 }
 
 /* Appends all rows of a table. */
 static gboolean read_rows(h5_file_t *file, const char *name, hid_t type, int64_t most, GArray *rows,
                           GError **error) {
     hsize_t n = 0;
-    g_autofree char *doing = g_strdup_printf("read %s", name),
-                    *large = g_strdup_printf("%s is impossibly large", name);
     g_auto(h5_id_t) table = shard_dataset_open(file, name, 1, &n, error);
     if (table < 0) return FALSE;
     if (n > (hsize_t)most || n > G_MAXUINT - rows->len)
-        return shard_fail_damaged(error, h5_file_path(file), large);
+        return shard_fail_damaged(error, file, "%s is impossibly large", name);
     const guint before = rows->len;
     g_array_set_size(rows, before + (guint)n);
     return n == 0 ||
            H5Dread(table, type, H5S_ALL, H5S_ALL, H5P_DEFAULT,
                    rows->data + (gsize)before * g_array_get_element_size(rows)) >= 0 ||
-           h5_fail(error, H5_ERROR_READ, h5_file_path(file), doing);
+           h5_fail(error, H5_ERROR_READ, file, "read %s", name);
 }
 
 hid_t shard_dataset_make(h5_file_t *file, const char *name, hid_t type, int rank, const hsize_t *size,
                          const hsize_t *chunk, GError **error) {
-    g_autofree char *doing = g_strdup_printf("write %s", name);
     g_auto(h5_id_t) space = H5Screate_simple(rank, size, NULL);
     g_auto(h5_id_t) stored = H5Tcopy(type);
     g_auto(h5_id_t) creation = H5Pcreate(H5P_DATASET_CREATE);
@@ -64,45 +72,46 @@ hid_t shard_dataset_make(h5_file_t *file, const char *name, hid_t type, int rank
     if (H5Pset_chunk(creation, rank, chunk) >= 0 && H5Pset_deflate(creation, SHARD_DEFLATE_LEVEL) >= 0 &&
         H5Pset_fletcher32(creation) >= 0)
         dataset = H5Dcreate2(h5_file_id(file), name, stored, space, H5P_DEFAULT, creation, H5P_DEFAULT);
-    if (dataset < 0) h5_fail(error, H5_ERROR_WRITE, h5_file_path(file), doing);
+    if (dataset < 0) h5_fail(error, H5_ERROR_WRITE, file, "write %s", name);
     return dataset;
 }
 
-/* A row of /songs as it lies in memory; in the file the same members are packed, little-endian. */
+/* Makes a type of rows as they lie in memory; in the file the same members are packed, little-endian. */
+#define INSERT(type, row, member, kind) H5Tinsert(type, #member, HOFFSET(row, member), kind)
+
 static hid_t song_type(int64_t version) {
     g_auto(h5_id_t) sha256 = h5_string_type(sizeof((shard_song_t *)NULL)->sha256);
     g_auto(h5_id_t) path = h5_string_type(SHARD_PATH_BYTES);
     hid_t type = H5Tcreate(H5T_COMPOUND, sizeof(shard_song_t));
-    H5Tinsert(type, "first_frame", HOFFSET(shard_song_t, first_frame), H5T_NATIVE_INT64);
-    H5Tinsert(type, "frames", HOFFSET(shard_song_t, frames), H5T_NATIVE_INT64);
-    H5Tinsert(type, "tempo_bpm", HOFFSET(shard_song_t, tempo_bpm), H5T_NATIVE_DOUBLE);
-    H5Tinsert(type, "meter_numerator", HOFFSET(shard_song_t, meter_numerator), H5T_NATIVE_UINT8);
-    H5Tinsert(type, "meter_denominator", HOFFSET(shard_song_t, meter_denominator), H5T_NATIVE_UINT8);
-    H5Tinsert(type, "split", HOFFSET(shard_song_t, split), H5T_NATIVE_UINT8);
-    H5Tinsert(type, "sha256", HOFFSET(shard_song_t, sha256), sha256);
-    H5Tinsert(type, "path", HOFFSET(shard_song_t, path), path);
+    INSERT(type, shard_song_t, first_frame, H5T_NATIVE_INT64);
+    INSERT(type, shard_song_t, frames, H5T_NATIVE_INT64);
+    INSERT(type, shard_song_t, tempo_bpm, H5T_NATIVE_DOUBLE);
+    INSERT(type, shard_song_t, meter_numerator, H5T_NATIVE_UINT8);
+    INSERT(type, shard_song_t, meter_denominator, H5T_NATIVE_UINT8);
+    INSERT(type, shard_song_t, split, H5T_NATIVE_UINT8);
+    INSERT(type, shard_song_t, sha256, sha256);
+    INSERT(type, shard_song_t, path, path);
     if (version == 1) return type;
-    H5Tinsert(type, "crc32", HOFFSET(shard_song_t, crc32), H5T_NATIVE_UINT32);
-    H5Tinsert(type, "first_tempo", HOFFSET(shard_song_t, first_tempo), H5T_NATIVE_INT64);
-    H5Tinsert(type, "tempi", HOFFSET(shard_song_t, tempi), H5T_NATIVE_INT64);
-    H5Tinsert(type, "first_meter", HOFFSET(shard_song_t, first_meter), H5T_NATIVE_INT64);
-    H5Tinsert(type, "meters", HOFFSET(shard_song_t, meters), H5T_NATIVE_INT64);
+    INSERT(type, shard_song_t, crc32, H5T_NATIVE_UINT32);
+    INSERT(type, shard_song_t, first_tempo, H5T_NATIVE_INT64);
+    INSERT(type, shard_song_t, tempi, H5T_NATIVE_INT64);
+    INSERT(type, shard_song_t, first_meter, H5T_NATIVE_INT64);
+    INSERT(type, shard_song_t, meters, H5T_NATIVE_INT64);
     return type;
 }
 
-/* The same for rows of /tempi and /meters. */
 static hid_t tempo_type(void) {
     hid_t type = H5Tcreate(H5T_COMPOUND, sizeof(tempo_change_t));
-    H5Tinsert(type, "frame", HOFFSET(tempo_change_t, frame), H5T_NATIVE_INT64);
-    H5Tinsert(type, "bpm", HOFFSET(tempo_change_t, bpm), H5T_NATIVE_DOUBLE);
+    INSERT(type, tempo_change_t, frame, H5T_NATIVE_INT64);
+    INSERT(type, tempo_change_t, bpm, H5T_NATIVE_DOUBLE);
     return type;
 }
 
 static hid_t meter_type(void) {
     hid_t type = H5Tcreate(H5T_COMPOUND, sizeof(meter_change_t));
-    H5Tinsert(type, "frame", HOFFSET(meter_change_t, frame), H5T_NATIVE_INT64);
-    H5Tinsert(type, "numerator", HOFFSET(meter_change_t, numerator), H5T_NATIVE_UINT8);
-    H5Tinsert(type, "denominator", HOFFSET(meter_change_t, denominator), H5T_NATIVE_UINT8);
+    INSERT(type, meter_change_t, frame, H5T_NATIVE_INT64);
+    INSERT(type, meter_change_t, numerator, H5T_NATIVE_UINT8);
+    INSERT(type, meter_change_t, denominator, H5T_NATIVE_UINT8);
     return type;
 }
 
@@ -110,11 +119,10 @@ static hid_t meter_type(void) {
 static gboolean write_rows(h5_file_t *file, const char *name, hid_t type, const void *rows, size_t n,
                            size_t n_chunk, GError **error) {
     const hsize_t size = n, chunk = MIN(n, n_chunk);
-    g_autofree char *doing = g_strdup_printf("write %s", name);
     g_auto(h5_id_t) dataset = shard_dataset_make(file, name, type, 1, &size, &chunk, error);
     if (dataset < 0) return FALSE;
     return H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, rows) >= 0 ||
-           h5_fail(error, H5_ERROR_WRITE, h5_file_path(file), doing);
+           h5_fail(error, H5_ERROR_WRITE, file, "write %s", name);
 }
 
 /* The song's one tempo and meter. */
@@ -174,7 +182,6 @@ gboolean shard_tables_write(h5_file_t *file, const grid_t *grid, const shard_son
 
 /* Appends the file's rows of /songs. */
 static gboolean read_songs(h5_file_t *file, int64_t version, int64_t frames, GArray *songs, GError **error) {
-    const char *path = h5_file_path(file);
     const guint before = songs->len;
     g_auto(h5_id_t) row = song_type(version);
     if (!read_rows(file, "/songs", row, MIN(frames, MAX_SONGS), songs, error)) return FALSE;
@@ -184,10 +191,10 @@ static gboolean read_songs(h5_file_t *file, int64_t version, int64_t frames, GAr
         song->sha256[sizeof song->sha256 - 1] = song->path[sizeof song->path - 1] = '\0';
         if (song->first_frame != at || song->frames < 1 || song->frames > frames - at ||
             song->split >= SPLIT_COUNT || song->meter_numerator == 0 || song->meter_denominator == 0)
-            return shard_fail_damaged(error, path, "/songs does not fit /roll");
+            return shard_fail_damaged(error, file, "/songs does not fit /roll");
         at += song->frames;
     }
-    return at == frames || shard_fail_damaged(error, path, "/songs does not fit /roll");
+    return at == frames || shard_fail_damaged(error, file, "/songs does not fit /roll");
 }
 
 /* The rows of /tempi and /meters of songs from first on, appended to the set's. */
@@ -205,7 +212,7 @@ static gboolean read_timelines(h5_file_t *file, shard_set_t *set, shard_song_t *
         shard_song_t *song = &songs[i];
         if (song->first_tempo != next_tempo || song->tempi < 1 || song->tempi > last_tempo - next_tempo ||
             song->first_meter != next_meter || song->meters < 1 || song->meters > last_meter - next_meter)
-            return shard_fail_damaged(error, h5_file_path(file), "/songs does not fit /tempi and /meters");
+            return shard_fail_damaged(error, file, "/songs does not fit /tempi and /meters");
         next_tempo += song->tempi;
         next_meter += song->meters;
         song->first_tempo += tempi;
@@ -214,10 +221,10 @@ static gboolean read_timelines(h5_file_t *file, shard_set_t *set, shard_song_t *
                                  (size_t)song->tempi,
                                  &g_array_index(set->meters, meter_change_t, song->first_meter),
                                  (size_t)song->meters, song->frames))
-            return shard_fail_damaged(error, h5_file_path(file), "/tempi or /meters holds what no song has");
+            return shard_fail_damaged(error, file, "/tempi or /meters holds what no song has");
     }
     return (next_tempo == last_tempo && next_meter == last_meter) ||
-           shard_fail_damaged(error, h5_file_path(file), "/songs does not fit /tempi and /meters");
+           shard_fail_damaged(error, file, "/songs does not fit /tempi and /meters");
 }
 
 gboolean shard_tables_read(h5_file_t *file, int64_t version, int64_t frames, shard_set_t *set, GArray *songs,

@@ -10,8 +10,8 @@ int main(int argc, char **argv) {
     program_start();
     g_autoptr(GError) error = NULL;
     g_autoptr(cli_t) cli = cli_parse(argc, argv, &error);
-    if (cli != NULL && verbs_run(cli, &error)) return EXIT_DONE;
-    if (error == NULL) return EXIT_DONE; /* --help, --version */
+    if (cli && verbs_run(cli, &error)) return EXIT_DONE;
+    if (!error) return EXIT_DONE; /* --help, --version */
     program_say("%s\n", error->message);
     return error->domain == OPTION_ERROR ? EXIT_USAGE : EXIT_ERROR;
 }

@@ -215,6 +215,17 @@ double timeline_bar_at(const timeline_t *timeline, double frame) {
     g_assert_not_reached();
 }
 
+/* Room for rounding, so that a whole number stays one. */
+static size_t whole_up(double number) { return (size_t)ceil(number - 1e-9); }
+
+size_t timeline_frames_of(const timeline_t *timeline, size_t bars) {
+    return whole_up(timeline_bar_frame(timeline, bars));
+}
+
+size_t timeline_bars_of(const timeline_t *timeline, size_t frames) {
+    return whole_up(timeline_bar_at(timeline, (double)frames));
+}
+
 double timeline_seconds(const timeline_t *timeline, int64_t frames) {
     double seconds = 0;
     for (guint i = 0; i < timeline->tempi->len; i++) {

@@ -64,6 +64,9 @@ GArray *timeline_bars(const timeline_t *timeline, int64_t frames);
 double timeline_bar_frame(const timeline_t *timeline, size_t bar);
 /* Bars before a frame: whole ones, and the share of the one in which it lies. */
 double timeline_bar_at(const timeline_t *timeline, double frame);
+/* Frames that so many bars take, and bars that so many frames take: the last one may be cut short. */
+size_t timeline_frames_of(const timeline_t *timeline, size_t bars);
+size_t timeline_bars_of(const timeline_t *timeline, size_t frames);
 /* Seconds that so many frames last. */
 double timeline_seconds(const timeline_t *timeline, int64_t frames);
 

@@ -8,64 +8,23 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "preprocess/common/option.h"
 #include "preprocess/common/program.h"
-#include "sampler/make/latent.h"
-#include "sampler/show/audio.h"
+#include "preprocess/midi/midi.h"
 
 G_DEFINE_QUARK(result_error, result_error)
 
-gboolean result_make_folder(const cli_t *cli, GError **error) {
-    if (g_mkdir_with_parents(cli->output, 0777) == 0 && g_access(cli->output, W_OK) == 0) return TRUE;
+gboolean result_make_folder(const result_writer_t *writer, GError **error) {
+    const char *folder = writer->folder;
+    if (g_mkdir_with_parents(folder, 0777) == 0 && g_access(folder, W_OK) == 0) return TRUE;
     g_set_error(error, RESULT_ERROR, RESULT_ERROR_WRITE,
-                "%s: cannot write to this folder: %s; give another --output", cli->output, g_strerror(errno));
+                "%s: cannot write to this folder: %s; give another --output", folder, g_strerror(errno));
     return FALSE;
 }
 
-void result_add_text(GPtrArray *texts, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    g_ptr_array_add(texts, g_strdup_vprintf(format, arguments));
-    va_end(arguments);
-}
-
-GPtrArray *result_texts(const result_writer_t *writer, size_t index) {
-    const cli_t *cli = writer->cli;
-    GPtrArray *texts = g_ptr_array_new_with_free_func(g_free);
-    result_add_text(texts, "tool: mpianist-sampler %s", MPIANIST_VERSION);
-    result_add_text(texts, "verb: %s", verb_name(cli->verb));
-    result_add_text(texts, "checkpoint: %s", writer->model->hash);
-    if (index > 0) result_add_text(texts, "result: %zu", index);
-    cli_add_texts(cli, texts);
-    const gboolean dense = writer->model->checkpoint.model.kind == MODEL_DENSE;
-    if (!dense)
-        result_add_text(texts, "draws: %s", cli->draw ? "bernoulli" : "greedy");
-    else if (cli->draw)
-        result_add_text(texts, "draws: bernoulli");
-    else if (cli->density)
-        result_add_text(texts, "threshold: density");
-    else
-        result_add_text(texts, "threshold: %.10g", cli->threshold);
-    return texts;
-}
-
-void result_add_latents(GPtrArray *texts, const real_t *z, size_t n, size_t Z) {
-    for (size_t i = 0; i < n; i++) {
-        g_autofree char *text = latent_to_text(z + i * Z, Z);
-        if (n == 1)
-            result_add_text(texts, "latent: %s", text);
-        else
-            result_add_text(texts, "latent %zu: %s", i + 1, text);
-    }
-}
-
-void result_add_given(GPtrArray *texts, const real_t *z, size_t Z) {
-    g_autofree char *text = latent_to_text(z, Z);
-    result_add_text(texts, "given: %s", text);
-}
-
-static char *path_of(const cli_t *cli, const char *name, const char *ending) {
+static char *path_of(const result_writer_t *writer, const char *name, const char *ending) {
     g_autofree char *file = g_strconcat(name, ending, NULL);
-    return g_build_filename(cli->output, file, NULL);
+    return g_build_filename(writer->folder, file, NULL);
 }
 
 /* Written whole: print its path at once, so that what stands there is known even where a later file fails. */
@@ -76,9 +35,10 @@ static gboolean print_path(const char *path, GError **error) {
     return FALSE;
 }
 
-gboolean result_write_picture(const cli_t *cli, const char *name, GBytes *picture, GError **error) {
-    if (picture == NULL) return FALSE;
-    g_autofree char *path = path_of(cli, name, cli->picture == PICTURE_SVG ? ".svg" : ".png");
+gboolean result_write_picture(const result_writer_t *writer, const char *name, GBytes *picture,
+                              GError **error) {
+    if (!picture) return FALSE;
+    g_autofree char *path = path_of(writer, name, writer->picture == PICTURE_SVG ? ".svg" : ".png");
     g_autoptr(GError) cause = NULL;
     gsize length;
     const char *bytes = g_bytes_get_data(picture, &length);
@@ -97,11 +57,11 @@ static const char *const sound_endings[] = {
 
 /* A step of an earlier interpolation may be where the next begins: its file is not replaced by the new one.
  */
-static gboolean spare_songs(const cli_t *cli, const char *path, GError **error) {
+static gboolean spare_songs(const result_writer_t *writer, const char *path, GError **error) {
     GStatBuf target, song;
     if (g_stat(path, &target) != 0) return TRUE;
-    for (guint i = 0; i < cli->n_files; i++)
-        if (g_stat(cli->files[i], &song) == 0 && song.st_dev == target.st_dev && song.st_ino == target.st_ino)
+    for (char *const *each = writer->songs; each && *each; each++)
+        if (g_stat(*each, &song) == 0 && song.st_dev == target.st_dev && song.st_ino == target.st_ino)
             return option_fail(error, "%s: would be replaced, but it is a song given; give another --output",
                                path);
     return TRUE;
@@ -140,20 +100,14 @@ static char *tempi_text(const timeline_t *timeline) {
                              : g_strdup_printf("%.4g bpm", slowest);
 }
 
-/* A line about the piece; a hint where it is silent. */
+/* A line about the piece. */
 static void say_piece(const result_writer_t *writer, const char *midi, size_t notes, size_t frames,
                       const timeline_t *timeline) {
-    const cli_t *cli = writer->cli;
     const double bars = timeline_bar_at(timeline, (double)frames);
     g_autofree char *meters = result_meters_text(timeline), *tempi = tempi_text(timeline);
-    if (notes == 0 && writer->model->checkpoint.model.kind == MODEL_SEQUENCE)
-        program_say("warning: %s has no notes: the model has written silence; try %s\n", midi,
-                    cli->draw ? "another --seed or --temperature" : "--sample");
-    else if (notes == 0)
-        program_say("warning: %s has no notes: no key reaches the threshold; try --density, --sample or "
-                    "--threshold %.2g\n",
-                    midi, cli->threshold / 2);
-    else if (!cli->quiet)
+    if (notes == 0)
+        program_say("warning: %s has no notes: %s\n", midi, writer->silence);
+    else if (!writer->quiet)
         program_say("%s: %zu note%s, %.4g bar%s of %s, %s\n", midi, notes, notes == 1 ? "" : "s", bars,
                     bars == 1 ? "" : "s", meters, tempi);
 }
@@ -162,29 +116,26 @@ static void say_piece(const result_writer_t *writer, const char *midi, size_t no
 static gboolean write_music(const result_writer_t *writer, const char *name, const char *title,
                             const roll_t *roll, const timeline_t *timeline, const GPtrArray *texts,
                             GError **error) {
-    const cli_t *cli = writer->cli;
-    g_autofree char *midi = path_of(cli, name, ".mid"),
-                    *sound = path_of(cli, name, sound_endings[cli->audio]);
-    g_autoptr(song_t) song = roll_to_song(roll, &writer->model->checkpoint.grid, timeline);
+    g_autofree char *midi = path_of(writer, name, ".mid"),
+                    *sound = path_of(writer, name, sound_endings[writer->audio]);
+    g_autoptr(song_t) song = roll_to_song(roll, writer->grid, timeline);
     for (guint i = 0; i < texts->len; i++) g_ptr_array_add(song->texts, g_strdup(texts->pdata[i]));
-    if (!spare_songs(cli, midi, error) || !midi_write(song, midi, error) || !print_path(midi, error))
+    if (!spare_songs(writer, midi, error) || !midi_write(song, midi, error) || !print_path(midi, error))
         return FALSE;
     say_piece(writer, midi, song->notes->len, roll->frames, timeline);
-    if (writer->soundfont == NULL) return TRUE;
+    if (!writer->soundfont) return TRUE;
     const double seconds = timeline_seconds(timeline, (int64_t)roll->frames);
-    return audio_render(midi, writer->soundfont, seconds, title, cli->audio, sound, error) &&
+    return audio_render(midi, writer->soundfont, seconds, title, writer->audio, sound, error) &&
            print_path(sound, error);
 }
 
 gboolean result_write(const result_writer_t *writer, const char *name, const char *title, const roll_t *roll,
                       const timeline_t *timeline, const GPtrArray *texts, GError **error) {
-    const cli_t *cli = writer->cli;
     g_autoptr(timeline_t) own = timeline_slice(timeline, 0, (int64_t)roll->frames);
     if (!write_music(writer, name, title, roll, own, texts, error)) return FALSE;
-    if (!cli->picture) return TRUE;
-    return result_write_picture(
-        cli, name, picture_roll(roll, &writer->model->checkpoint.grid, own, title, cli->picture, error),
-        error);
+    return !writer->picture ||
+           result_write_picture(writer, name,
+                                picture_roll(roll, writer->grid, own, title, writer->picture, error), error);
 }
 
 /* Rolls end to end, each beginning with a bar, at a multiple of `frames`. */
@@ -200,16 +151,14 @@ static roll_t *join_rolls(roll_t *const *rolls, size_t n, size_t frames) {
 gboolean result_write_sheet(const result_writer_t *writer, const char *name, const char *title,
                             roll_t *const *rolls, char *const *labels, size_t n, const timeline_t *timeline,
                             const GPtrArray *texts, GError **error) {
-    const cli_t *cli = writer->cli;
-    const grid_t *grid = &writer->model->checkpoint.grid;
-    const size_t bars = (size_t)ceil(timeline_bar_at(timeline, (double)rolls[0]->frames) - 1e-9),
-                 frames = (size_t)ceil(timeline_bar_frame(timeline, bars) - 1e-9);
+    const size_t frames = timeline_frames_of(timeline, timeline_bars_of(timeline, rolls[0]->frames));
     g_autoptr(roll_t) whole = join_rolls(rolls, n, frames);
     g_autoptr(timeline_t) own = timeline_slice(timeline, 0, (int64_t)rolls[0]->frames),
                           all = timeline_slice(own, 0, (int64_t)frames);
     for (size_t i = 1; i < n; i++) timeline_append(all, (int64_t)(i * frames), own);
     if (!write_music(writer, name, title, whole, all, texts, error)) return FALSE;
-    if (!cli->picture) return TRUE;
-    return result_write_picture(
-        cli, name, picture_sheet(rolls, labels, n, grid, timeline, title, cli->picture, error), error);
+    return !writer->picture ||
+           result_write_picture(
+               writer, name,
+               picture_sheet(rolls, labels, n, writer->grid, timeline, title, writer->picture, error), error);
 }

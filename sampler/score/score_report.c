@@ -117,11 +117,11 @@ static gboolean find_voices(score_result_t *result, GError **error) {
 
 /* ---- what is read ---- */
 
-static grid_t grid_of_files(const cli_t *cli) {
+static grid_t grid_of_files(const score_request_t *request) {
     grid_t grid = grid_default();
-    if (cli->steps_per_beat > 0) grid.steps_per_beat = cli->steps_per_beat;
-    grid_set_tracks(&grid, cli->tracks != NULL ? cli->tracks : "melody,chords,bass,drums",
-                    NULL); /* checked: cli_parse() */
+    if (request->steps_per_beat > 0) grid.steps_per_beat = request->steps_per_beat;
+    grid_set_tracks(&grid, request->tracks != NULL ? request->tracks : "melody,chords,bass,drums",
+                    NULL); /* the caller has checked them */
     return grid;
 }
 
@@ -158,36 +158,36 @@ static gboolean open_training(score_result_t *result, GError **error) {
     return TRUE;
 }
 
-static gboolean read_all(score_result_t *result, const cli_t *cli, GError **error) {
+static gboolean read_all(score_result_t *result, const score_request_t *request, GError **error) {
     if (result->corpus != NULL && (result->real = open_split(result->corpus, result->split, error)) == NULL)
         return FALSE;
     if (result->originality != NULL && !open_training(result, error)) return FALSE;
     const grid_t grid = result->real != NULL    ? result->real->grid
                         : result->train != NULL ? result->train->grid
-                                                : grid_of_files(cli);
-    result->pieces = score_set_read(cli->files, &grid, error);
+                                                : grid_of_files(request);
+    result->pieces = score_set_read(request->files, &grid, error);
     if (result->pieces == NULL) return FALSE;
-    if (cli->bar_meter.numerator == 0) return TRUE;
+    if (request->meter.numerator == 0) return TRUE;
     score_set_t *const sets[] = {result->pieces, result->real};
     for (size_t i = 0; i < G_N_ELEMENTS(sets); i++)
-        if (sets[i] != NULL) score_set_use_meter(sets[i], cli->bar_meter);
+        if (sets[i] != NULL) score_set_use_meter(sets[i], request->meter);
     return TRUE;
 }
 
 /* ---- the verb ---- */
 
-gboolean score_report(const cli_t *cli, GError **error) {
+gboolean score_report(const score_request_t *request, GError **error) {
     g_auto(score_result_t) result = {
-        .corpus = cli->corpus,
-        .originality = cli->originality,
-        .split = cli->split != NULL ? cli->split : split_name(SPLIT_TEST),
-        .seam_frames = cli->seam > 0 ? (size_t)cli->seam : 0,
+        .corpus = request->corpus,
+        .originality = request->originality,
+        .split = request->split != NULL ? request->split : split_name(SPLIT_TEST),
+        .seam_frames = request->seam_frames,
     };
-    if (!read_all(&result, cli, error)) return FALSE;
+    if (!read_all(&result, request, error)) return FALSE;
     result.of_pieces = measure_set(result.pieces);
     if (result.real != NULL) {
         result.of_real = measure_set(result.real);
-        result.of_shuffled = measure_shuffled(result.real, (uint64_t)cli->seed);
+        result.of_shuffled = measure_shuffled(result.real, request->seed);
     }
     if (result.seam_frames > 0) find_seams(&result);
     if (result.train != NULL && !find_voices(&result, error)) return FALSE;
@@ -197,6 +197,6 @@ gboolean score_report(const cli_t *cli, GError **error) {
                     "standard output: cannot print the figures: %s", g_strerror(errno));
         return FALSE;
     }
-    if (!cli->quiet) score_result_show(&result);
+    if (!request->quiet) score_result_show(&result);
     return TRUE;
 }

@@ -3,7 +3,7 @@
 #ifndef MPIANIST_SAMPLER_SCORE_SCORE_REPORT_H
 #define MPIANIST_SAMPLER_SCORE_SCORE_REPORT_H
 
-#include "sampler/command/cli.h"
+#include "preprocess/roll/roll.h"
 
 #define SCORE_REPORT_ERROR score_report_error_quark()
 GQuark score_report_error_quark(void);
@@ -13,7 +13,21 @@ typedef enum {
     SCORE_REPORT_ERROR_WRITE
 } score_report_error_t;
 
-/* Does what the command line asks for. The line:
+/* What is scored and beside what; nothing owned. */
+typedef struct {
+    char *const *files;               /* MIDI files and folders of them, NULL-terminated */
+    const char *corpus, *originality; /* folders of shards; NULL: not given */
+    const char *split;                /* a split_name() of theirs; NULL: "test" */
+    meter_t meter;                    /* takes the place of the pieces' meters; numerator 0: not given */
+    /* Without shards: as grid_set_tracks() reads them, NULL: all roles; <= 0: as grid_default() has it. */
+    const char *tracks;
+    int steps_per_beat;
+    size_t seam_frames; /* from border to border; 0: not asked for */
+    uint64_t seed;      /* of the shuffled tracks */
+    gboolean quiet;     /* no table */
+} score_request_t;
+
+/* Scores. The line:
  *   {"pieces": n, "skipped": n, "grid": {...}, "corpus": DIR, "split": NAME, "songs": n,
  *    "figures": {NAME: {"mean", "sd", "n", "real": {"mean", "sd", "n"}, "shuffled": {the same}, "place",
  * "nearer"}, ...}, "seam": {"frames", "mean", "sd", "n", "real": {"mean", "sd", "n"}, "border", "inside",
@@ -28,6 +42,6 @@ typedef enum {
  * the piece's events. What was not asked for is left out; what is not defined is null. FALSE with error set:
  * file or option, cause, way out.
  */
-gboolean score_report(const cli_t *cli, GError **error);
+gboolean score_report(const score_request_t *request, GError **error);
 
 #endif

@@ -4,6 +4,8 @@
 #include <cairo-svg.h>
 #include <math.h>
 
+G_DEFINE_QUARK(picture_error, picture_error)
+
 static const double PNG_SCALE = 1.5;
 static const double PNG_DOTS = 32000; /* cairo's images end at 32767 dots */
 

@@ -6,8 +6,6 @@
 
 #include "sampler/show/canvas.h"
 
-G_DEFINE_QUARK(picture_error, picture_error)
-
 enum { KEYBOARD = 14, DRUM_ROW = 9, STRIP_GAP = 6, SYSTEM_BARS = 8, METER_ROOM = 30 };
 
 /* Okabe & Ito 2008: told apart by colour-blind readers too. */

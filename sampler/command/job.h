@@ -1,0 +1,87 @@
+/* job: what one command makes, and what its verbs share: the model and its kind, parts of songs, pieces,
+ * names and texts of results. A verb says what is made; a kind of model says how: kind_dense.c,
+ * kind_sequence.c. */
+#ifndef MPIANIST_SAMPLER_COMMAND_JOB_H
+#define MPIANIST_SAMPLER_COMMAND_JOB_H
+
+#include "preprocess/common/progress.h"
+#include "sampler/command/cli.h"
+#include "sampler/make/compose.h"
+#include "sampler/make/result.h"
+#include "sampler/make/sample.h"
+
+/* Part of a song on the model's grid: from --bar on. */
+typedef struct {
+    roll_t *roll;         /* the whole song */
+    double tempo_bpm;     /* the song's main one, or --tempo */
+    meter_t meter;        /* its main one */
+    size_t first, frames; /* of the roll */
+    timeline_t *timeline; /* from `first` on, by which the part's bars are counted */
+    gboolean whole_bars;  /* to be filled up to its last bar's end */
+    size_t n;             /* latent vectors: of windows (dense) or of segments (sequence) */
+    real_t *mu;           /* [n, Z]: their posterior means */
+} part_t;
+void part_clear(part_t *part);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(part_t, part_clear)
+
+typedef struct job job_t;
+
+/* How a kind of model does what the verbs ask for. */
+typedef struct {
+    gboolean (*open)(job_t *job, GError **error);
+    /* How many frames a part that begins at part->first has. path: of the song, for what is said of it. */
+    size_t (*measure)(const job_t *job, const char *path, const part_t *part);
+    /* Sets n and mu of a part, and its frames where --bars are asked for; the roll may go. */
+    void (*encode)(const job_t *job, const char *path, part_t *part);
+    /* The piece, canonical; the latent vectors decided on before it was made are added to z (real_t). NULL
+     * with error set. Owner: caller. */
+    roll_t *(*make)(job_t *job, const compose_piece_t *piece, GArray *z, GError **error);
+} kind_t;
+extern const kind_t kind_dense, kind_sequence;
+
+struct job {
+    const cli_t *cli;
+    const sample_model_t *model;
+    const kind_t *kind;
+    result_writer_t writer;
+    const real_t *latents; /* [n, Z]: --latent; NULL: not given */
+    const real_t *shift;   /* [Z]: what --more and --less add to latent vectors; NULL: nothing */
+    gboolean path;         /* of a dense model: windows that follow a path and overlap */
+    compose_t *compose;    /* of a sequence model */
+    progress_t progress;
+    size_t done, total; /* frames */
+};
+
+gboolean job_is_dense(const job_t *job);
+/* Of what has no song: tempo (or --tempo) and meter of the training songs. Owner: caller. */
+timeline_t *job_own_timeline(const job_t *job);
+
+/* A song's part, not yet encoded. FALSE with error set, OPTION_ERROR_USAGE where the song is over by --bar. */
+gboolean job_open_part(const job_t *job, const char *path, part_t *part, GError **error);
+/* The same, encoded. */
+gboolean job_read_part(const job_t *job, const char *path, part_t *part, GError **error);
+
+/* A piece as the command line has it, without latents of its own; those of a part. */
+compose_piece_t job_plan(job_t *job, size_t index, size_t frames);
+compose_piece_t job_plan_part(job_t *job, size_t index, const part_t *part);
+/* As kind_t's make. */
+roll_t *job_make(job_t *job, const compose_piece_t *piece, GArray *z, GError **error);
+/* Makes a piece and writes it as NAME; its latents join the texts. */
+gboolean job_write_piece(job_t *job, const compose_piece_t *piece, const char *name, const char *title,
+                         const timeline_t *timeline, GPtrArray *texts, GError **error);
+/* Writes what was made; by --key it is transposed before, which joins the texts. */
+gboolean job_write(const job_t *job, const char *name, const char *title, roll_t *roll,
+                   const timeline_t *timeline, GPtrArray *texts, GError **error);
+
+/* The text events that tell how a result was made, as "key: value": tool, verb, checkpoint, result (`index`,
+ * where > 0), the options (cli_add_texts()), threshold or draws. More may be added. Owner: caller. */
+GPtrArray *job_texts(const job_t *job, size_t index);
+/* Adds "key: value". */
+void job_add_text(GPtrArray *texts, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* Adds "latent: ..." or, of n > 1 vectors, "latent 1: ..." and so on. z [n, Z]. */
+void job_add_latents(const job_t *job, GPtrArray *texts, const GArray *z, guint first);
+
+/* File name without folder and ending. Owner: caller. */
+char *job_stem(const char *path);
+
+#endif

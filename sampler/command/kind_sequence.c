@@ -1,0 +1,52 @@
+/* kind_sequence: owns how verbs are done by the sequence model: pieces of any length, frame by frame. */
+#include <string.h>
+
+#include "preprocess/common/program.h"
+#include "sampler/command/job.h"
+#include "trainer/model/layers.h"
+
+/* Its products have one row: threads would only wait for each other. */
+static gboolean open(job_t *job, GError **error) {
+    layers_set_threads(1);
+    job->compose = compose_new(job->model->model, error);
+    return job->compose != NULL;
+}
+
+static size_t measure(const job_t *job, const char *path, const part_t *part) {
+    (void)job, (void)path;
+    return part->roll->frames - part->first;
+}
+
+/* The roll with silence up to so many frames, where it has fewer. Takes roll. */
+static roll_t *pad_roll(roll_t *roll, size_t frames) {
+    g_autoptr(roll_t) given = roll;
+    if (frames <= roll->frames) return g_steal_pointer(&given);
+    roll_t *padded = roll_new(frames, roll->tracks, roll->pitches);
+    memcpy(padded->bits, roll->bits, roll->frames * roll->tracks * ROLL_PLANES * roll->stride);
+    return padded;
+}
+
+/* Whole bars, the last filled up with silence, where bars are asked for. */
+static void encode(const job_t *job, const char *path, part_t *part) {
+    const cli_t *cli = job->cli;
+    const timeline_t *timeline = part->timeline;
+    const double there = timeline_bar_at(timeline, (double)part->frames);
+    if (cli->bars > 0 || part->whole_bars)
+        part->frames = timeline_frames_of(timeline, timeline_bars_of(timeline, part->frames));
+    if (cli->bars > 0) part->frames = MIN(part->frames, timeline_frames_of(timeline, (size_t)cli->bars));
+    if (cli->bars > there + 1e-9) {
+        g_autofree char *meters = result_meters_text(timeline);
+        program_say("warning: %s: has %.4g %s of %s from bar %d on, not the %d of --bars: all is taken\n",
+                    path, there, there == 1 ? "bar" : "bars", meters, cli->bar, cli->bars);
+    }
+    g_autoptr(roll_t) filled = pad_roll(g_steal_pointer(&part->roll), part->first + part->frames);
+    part->n = compose_segments(job->compose, part->frames);
+    part->mu = compose_encode(job->compose, filled, part->first, part->frames);
+}
+
+static roll_t *make(job_t *job, const compose_piece_t *piece, GArray *z, GError **error) {
+    (void)z, (void)error;
+    return compose_piece(job->compose, piece);
+}
+
+const kind_t kind_sequence = {open, measure, encode, make};

@@ -1,0 +1,122 @@
+/* verb_new: owns prior, song and continue: pieces that no song's latents say. */
+#include <math.h>
+#include <string.h>
+
+#include "preprocess/common/program.h"
+#include "sampler/command/verbs.h"
+#include "sampler/make/latent.h"
+
+/* --latent: decoded as they are. */
+static size_t count_pieces(const job_t *job) {
+    return job->latents ? g_strv_length(job->cli->latents) : (size_t)job->cli->count;
+}
+
+/* New pieces of so many frames; length: what their titles say of that. */
+static gboolean write_new(job_t *job, const timeline_t *timeline, size_t frames, const char *length,
+                          GError **error) {
+    const cli_t *cli = job->cli;
+    const size_t Z = job->model->checkpoint.model.latent, count = count_pieces(job);
+    job->total = count * frames;
+    for (size_t i = 0; i < count; i++) {
+        const size_t index = (size_t)cli->first + i;
+        compose_piece_t piece = job_plan(job, index, frames);
+        g_autoptr(GPtrArray) texts = job_texts(job, index);
+        g_autofree char *name = g_strdup_printf("%s-%03zu", verb_name(cli->verb), index), *title = NULL;
+        if (job->latents) {
+            piece.latents.centres = job->latents + i * Z;
+            title = g_strdup_printf("prior %zu · given latent vector", index);
+        } else {
+            piece.latents.noise = cli->temperature;
+            title = g_strdup_printf("%s %zu · seed %" G_GINT64_FORMAT " · temperature %g%s",
+                                    verb_name(cli->verb), index, cli->seed, cli->temperature, length);
+        }
+        if (job->latents && job->shift) {
+            g_autofree char *given = latent_to_text(piece.latents.centres, Z);
+            job_add_text(texts, "given: %s", given);
+        }
+        if (!job_write_piece(job, &piece, name, title, timeline, texts, error)) return FALSE;
+    }
+    return TRUE;
+}
+
+/* A piece of --bars. */
+static gboolean write_bars(job_t *job, GError **error) {
+    const int bars = job->cli->bars;
+    g_autoptr(timeline_t) timeline = job_own_timeline(job);
+    g_autofree char *length =
+        g_strdup_printf(" · %d %s", bars, g_dngettext(NULL, "bar", "bars", (gulong)bars));
+    return write_new(job, timeline, timeline_frames_of(timeline, (size_t)bars), length, error);
+}
+
+gboolean verb_prior(job_t *job, GError **error) {
+    g_autoptr(timeline_t) timeline = job_own_timeline(job);
+    return job_is_dense(job) ? write_new(job, timeline, job->model->checkpoint.model.window, "", error)
+                             : write_bars(job, error);
+}
+
+gboolean verb_song(job_t *job, GError **error) {
+    job->path = TRUE;
+    return write_bars(job, error);
+}
+
+/* Frames of the song that are kept: without the silence after the bar in which it ends, which would only ask
+ * for more silence. */
+static size_t count_kept(const cli_t *cli, const part_t *song) {
+    const roll_t *roll = song->roll;
+    const size_t frame_bytes = roll->tracks * ROLL_PLANES * roll->stride;
+    size_t bytes = roll->frames * frame_bytes;
+    while (bytes > 0 && roll->bits[bytes - 1] == 0) bytes--;
+    const size_t bars = timeline_bars_of(song->timeline, (bytes + frame_bytes - 1) / frame_bytes),
+                 keep = (size_t)MAX(cli->keep, 0); /* 0: all */
+    if (keep > bars)
+        program_say("warning: %s: has %zu %s, not the %zu of --keep: all is kept\n", cli->files[0], bars,
+                    g_dngettext(NULL, "bar", "bars", bars), keep);
+    return MIN(roll->frames, timeline_frames_of(song->timeline, keep > 0 ? MIN(keep, bars) : bars));
+}
+
+/* What follows the first `kept` frames, as a piece of its own from frame `first` on, the bar line before: in
+ * the song's part of that bar is silence. */
+static roll_t *cut_roll(const roll_t *roll, size_t kept, size_t first) {
+    const size_t frame_bytes = roll->tracks * ROLL_PLANES * roll->stride;
+    roll_t *part = roll_new(roll->frames - first, roll->tracks, roll->pitches);
+    memcpy(part->bits + (kept - first) * frame_bytes, roll->bits + kept * frame_bytes,
+           (roll->frames - kept) * frame_bytes);
+    roll_make_canonical(part);
+    return part;
+}
+
+/* New music goes on in the last tempo and meter of what is kept. */
+gboolean verb_continue(job_t *job, GError **error) {
+    const cli_t *cli = job->cli;
+    g_auto(part_t) song = {0};
+    if (!job_open_part(job, cli->files[0], &song, error)) return FALSE;
+    const size_t kept = count_kept(cli, &song);
+    g_autoptr(timeline_t) timeline = timeline_slice(song.timeline, 0, (int64_t)kept);
+    const double bar = timeline_bar_at(timeline, (double)kept);
+    const size_t frames = timeline_frames_of(timeline, timeline_bars_of(timeline, kept) + (size_t)cli->bars),
+                 first = (size_t)floor(timeline_bar_frame(timeline, (size_t)(bar + 1e-9)) + 1e-9);
+    g_autoptr(timeline_t) after = timeline_slice(timeline, (int64_t)first, (int64_t)(frames - first));
+    g_autofree char *stem = job_stem(cli->files[0]);
+    g_autoptr(GArray) z = g_array_new(FALSE, FALSE, sizeof(real_t));
+    job->total = (size_t)cli->count * frames;
+    for (size_t i = 0; i < (size_t)cli->count; i++) {
+        const size_t index = (size_t)cli->first + i;
+        compose_piece_t piece = job_plan(job, index, frames);
+        piece.latents.noise = cli->temperature;
+        piece.given = song.roll;
+        piece.given_frames = kept;
+        g_autoptr(roll_t) whole = job_make(job, &piece, z, error);
+        if (!whole) return FALSE;
+        g_autoptr(roll_t) part = cli->only_new ? cut_roll(whole, kept, first) : NULL;
+        g_autoptr(GPtrArray) texts = job_texts(job, index);
+        job_add_text(texts, "song: %s", stem);
+        job_add_text(texts, "kept: %zu frames", kept);
+        g_autofree char *name = g_strdup_printf("continue-%s-%03zu", stem, index);
+        g_autofree char *title = g_strdup_printf(
+            "continue %zu · %s, from bar %.4g on · seed %" G_GINT64_FORMAT " · temperature %g", index, stem,
+            bar + 1, cli->seed, cli->temperature);
+        if (!job_write(job, name, title, part ? part : whole, part ? after : timeline, texts, error))
+            return FALSE;
+    }
+    return TRUE;
+}

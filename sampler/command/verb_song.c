@@ -1,0 +1,56 @@
+/* verb_song: owns reconstruct and vary: pieces from near a song's latents. */
+#include <math.h>
+
+#include "sampler/command/verbs.h"
+
+/* "reconstruct-STEM", of the i-th file: with "-i" where names has it already, as two songs of one name from
+ * two folders. Added to names. */
+static const char *name_song(const char *stem, guint i, GHashTable *names) {
+    char *name = g_strdup_printf("reconstruct-%s", stem);
+    if (g_hash_table_contains(names, name)) {
+        g_free(name);
+        name = g_strdup_printf("reconstruct-%s-%u", stem, i + 1);
+    }
+    g_hash_table_add(names, name);
+    return name;
+}
+
+gboolean verb_reconstruct(job_t *job, GError **error) {
+    const cli_t *cli = job->cli;
+    g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (guint i = 0; i < cli->n_files; i++) {
+        g_auto(part_t) part = {0};
+        if (!job_read_part(job, cli->files[i], &part, error)) return FALSE;
+        job->total = job->done + part.frames * (cli->n_files - i); /* the others: as if they were as long */
+        const size_t index = (size_t)cli->first + i;
+        const compose_piece_t piece = job_plan_part(job, index, &part);
+        g_autoptr(GPtrArray) texts = job_texts(job, index);
+        g_autofree char *stem = job_stem(cli->files[i]), *title = g_strdup_printf("reconstruct · %s", stem);
+        job_add_text(texts, "song: %s", stem);
+        if (!job_write_piece(job, &piece, name_song(stem, i, names), title, part.timeline, texts, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* keep^2 + noise^2 = 1, so that latents are spread as the prior's are. */
+gboolean verb_vary(job_t *job, GError **error) {
+    const cli_t *cli = job->cli;
+    g_auto(part_t) part = {0};
+    if (!job_read_part(job, cli->files[0], &part, error)) return FALSE;
+    g_autofree char *stem = job_stem(cli->files[0]);
+    job->total = (size_t)cli->count * part.frames;
+    for (size_t i = 0; i < (size_t)cli->count; i++) {
+        const size_t index = (size_t)cli->first + i;
+        compose_piece_t piece = job_plan_part(job, index, &part);
+        piece.latents.keep = sqrt(1 - cli->amount * cli->amount);
+        piece.latents.noise = cli->amount;
+        g_autoptr(GPtrArray) texts = job_texts(job, index);
+        job_add_text(texts, "song: %s", stem);
+        g_autofree char *name = g_strdup_printf("vary-%s-%03zu", stem, index);
+        g_autofree char *title = g_strdup_printf("vary %zu · %s · amount %g · seed %" G_GINT64_FORMAT, index,
+                                                 stem, cli->amount, cli->seed);
+        if (!job_write_piece(job, &piece, name, title, part.timeline, texts, error)) return FALSE;
+    }
+    return TRUE;
+}

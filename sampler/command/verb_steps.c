@@ -1,0 +1,168 @@
+/* verb_steps: owns interpolate and traverse: pieces that are steps of one way, each by itself and all on one
+ * sheet. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "preprocess/common/program.h"
+#include "sampler/command/verbs.h"
+#include "sampler/make/latent.h"
+
+#define TRAVERSE_END 3 /* standard deviations of the prior */
+
+/* Pieces [n] that belong together: written one by one as NAME-001 ..., and as one sheet NAME. */
+static gboolean write_steps(job_t *job, const char *name, const char *title, const char *about,
+                            const compose_piece_t *pieces, char *const *labels, size_t n,
+                            const timeline_t *timeline, GError **error) {
+    g_autoptr(GPtrArray) rolls = g_ptr_array_new_with_free_func((GDestroyNotify)roll_free);
+    g_autoptr(GArray) z = g_array_new(FALSE, FALSE, sizeof(real_t));
+    job->total = n * pieces[0].frames;
+    for (size_t i = 0; i < n; i++) {
+        const guint before = z->len;
+        roll_t *roll = job_make(job, &pieces[i], z, error);
+        if (!roll) return FALSE;
+        g_ptr_array_add(rolls, roll);
+        g_autofree char *step = g_strdup_printf("%s-%03zu", name, i + 1),
+                        *heading = g_strdup_printf("%s · %s", title, labels[i]);
+        g_autoptr(GPtrArray) texts = job_texts(job, i + 1);
+        job_add_text(texts, "%s", about);
+        if (!job_is_dense(job)) job_add_text(texts, "step: %s", labels[i]);
+        job_add_latents(job, texts, z, before);
+        if (!job_write(job, step, heading, roll, timeline, texts, error)) return FALSE;
+    }
+    g_autoptr(GPtrArray) texts = job_texts(job, 0);
+    job_add_text(texts, "%s", about);
+    job_add_latents(job, texts, z, 0);
+    return result_write_sheet(&job->writer, name, title, (roll_t *const *)rolls->pdata, labels, n, timeline,
+                              texts, error);
+}
+
+/* ---- interpolate ---- */
+
+/* Two parts whose bars are counted alike: by the map that both songs share, or by a's main tempo
+ * and meter. */
+static gboolean read_pair(const job_t *job, part_t *a, part_t *b, GError **error) {
+    char *const *paths = job->cli->files;
+    if (!job_open_part(job, paths[0], a, error) || !job_open_part(job, paths[1], b, error)) return FALSE;
+    const size_t frames = MIN(a->frames, b->frames);
+    g_autoptr(timeline_t) of_a = timeline_slice(a->timeline, 0, (int64_t)frames),
+                          of_b = timeline_slice(b->timeline, 0, (int64_t)frames);
+    timeline_free(a->timeline);
+    timeline_free(b->timeline);
+    a->timeline = timeline_equal(of_a, of_b) ? g_steal_pointer(&of_a)
+                                             : timeline_new(of_a->steps_per_beat, a->tempo_bpm, a->meter);
+    b->timeline = timeline_slice(a->timeline, 0, (int64_t)frames);
+    a->whole_bars = b->whole_bars = TRUE;
+    job->kind->encode(job, paths[0], a);
+    job->kind->encode(job, paths[1], b);
+    return TRUE;
+}
+
+/* One piece that is A at its first segment and B at its last. */
+static gboolean write_morph(job_t *job, const part_t *a, const part_t *b, const char *title,
+                            const char *about, GError **error) {
+    const size_t Z = job->model->checkpoint.model.latent, W = MIN(a->n, b->n);
+    g_autofree real_t *z = g_new(real_t, W * Z);
+    for (size_t w = 0; w < W; w++)
+        latent_slerp(a->mu + w * Z, b->mu + w * Z, W > 1 ? (double)w / (double)(W - 1) : 0, z + w * Z, Z);
+    compose_piece_t piece = job_plan(job, 1, MIN(a->frames, b->frames));
+    piece.latents.centres = z;
+    piece.latents.segments = W;
+    job->total = piece.frames;
+    g_autoptr(GPtrArray) texts = job_texts(job, 1);
+    job_add_text(texts, "%s", about);
+    return job_write_piece(job, &piece, "morph", title, a->timeline, texts, error);
+}
+
+gboolean verb_interpolate(job_t *job, GError **error) {
+    const cli_t *cli = job->cli;
+    const size_t Z = job->model->checkpoint.model.latent, n = (size_t)cli->steps;
+    g_auto(part_t) a = {0}, b = {0};
+    if (!read_pair(job, &a, &b, error)) return FALSE;
+    const size_t W = MIN(a.n, b.n);
+    g_autofree char *from = job_stem(cli->files[0]), *to = job_stem(cli->files[1]);
+    g_autofree char *title = g_strdup_printf("%s · %s to %s", cli->morph ? "morph" : "interpolate", from, to);
+    g_autofree char *about = g_strdup_printf("songs: %s to %s", from, to);
+    if (cli->morph) return write_morph(job, &a, &b, title, about, error);
+    g_autofree real_t *z = g_new(real_t, n * W * Z);
+    g_autofree compose_piece_t *pieces = g_new(compose_piece_t, n);
+    g_auto(GStrv) labels = g_new0(char *, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        const double t = (double)i / (double)(n - 1);
+        for (size_t w = 0; w < W; w++) latent_slerp(a.mu + w * Z, b.mu + w * Z, t, z + (i * W + w) * Z, Z);
+        pieces[i] = job_plan(job, i + 1, MIN(a.frames, b.frames));
+        pieces[i].latents.centres = z + i * W * Z;
+        pieces[i].latents.segments = W;
+        labels[i] = g_strdup_printf("%zu: %.0f %%", i + 1, t * 100);
+    }
+    return write_steps(job, "interpolate", title, about, pieces, labels, n, a.timeline, error);
+}
+
+/* ---- traverse ---- */
+
+typedef struct {
+    size_t feature;
+    double sd;
+} activity_t;
+
+static int compare_activity(const void *a, const void *b) {
+    const double x = ((const activity_t *)a)->sd, y = ((const activity_t *)b)->sd;
+    return (x < y) - (x > y);
+}
+
+/* Which features the song moves, by the standard deviation of their posterior means over its segments: the
+ * others are likely to do nothing. */
+static void say_activity(const char *path, const part_t *part, size_t Z, size_t feature) {
+    enum { SHOWN = 5 };
+    g_autofree activity_t *all = g_new(activity_t, Z);
+    double own = 0;
+    for (size_t i = 0; i < Z; i++) {
+        double sum = 0, squares = 0;
+        for (size_t w = 0; w < part->n; w++) {
+            sum += part->mu[w * Z + i];
+            squares += (double)part->mu[w * Z + i] * part->mu[w * Z + i];
+        }
+        const double mean = sum / (double)part->n, variance = squares / (double)part->n - mean * mean;
+        all[i] = (activity_t){.feature = i, .sd = sqrt(fmax(0, variance))};
+        if (i == feature) own = all[i].sd;
+    }
+    qsort(all, Z, sizeof *all, compare_activity);
+    program_say("%s: latent feature %zu varies by %.2g over the song; those that vary most:", path, feature,
+                own);
+    for (size_t i = 0; i < MIN(SHOWN, Z); i++)
+        fprintf(stderr, "%s %zu (%.2g)", i > 0 ? "," : "", all[i].feature, all[i].sd);
+    fputc('\n', stderr);
+}
+
+static void say_feature(const job_t *job, const part_t *part, size_t feature) {
+    const char *path = job->cli->files[0];
+    if (job->cli->quiet) return;
+    if (job_is_dense(job))
+        program_say("%s: latent feature %zu is %.3g in this song\n", path, feature,
+                    (double)part->mu[feature]);
+    else
+        say_activity(path, part, job->model->checkpoint.model.latent, feature);
+}
+
+/* A dense model's feature becomes each value; a sequence model's is moved by each from where it is. */
+gboolean verb_traverse(job_t *job, GError **error) {
+    const cli_t *cli = job->cli;
+    const size_t n = (size_t)cli->steps, dim = (size_t)cli->dim;
+    g_auto(part_t) part = {0};
+    if (!job_read_part(job, cli->files[0], &part, error)) return FALSE;
+    say_feature(job, &part, dim);
+    g_autofree compose_piece_t *pieces = g_new(compose_piece_t, n);
+    g_auto(GStrv) labels = g_new0(char *, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        const double by = TRAVERSE_END * (2.0 * (double)i / (double)(n - 1) - 1);
+        pieces[i] = job_plan_part(job, i + 1, &part);
+        pieces[i].latents.feature = dim;
+        pieces[i].latents.by = by;
+        labels[i] = job_is_dense(job) ? g_strdup_printf("z%zu = %+.2f", dim, (double)(real_t)by)
+                                      : g_strdup_printf("z%zu %+.2f", dim, by);
+    }
+    g_autofree char *stem = job_stem(cli->files[0]), *name = g_strdup_printf("traverse-%zu", dim);
+    g_autofree char *title = g_strdup_printf("traverse · %s · feature %zu", stem, dim),
+                    *about = g_strdup_printf("song: %s", stem);
+    return write_steps(job, name, title, about, pieces, labels, n, part.timeline, error);
+}

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "trainer/model/vae_dense.h"
+
 G_DEFINE_QUARK(sample_error, sample_error)
 
 enum { BATCH = 16 }; /* windows decoded at once */

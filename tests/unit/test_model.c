@@ -5,6 +5,7 @@
 
 #include "trainer/model/layers.h"
 #include "trainer/model/optimizer.h"
+#include "trainer/model/vae_dense.h"
 
 static const model_config_t small = {.kind = MODEL_DENSE,
                                      .window = 6,
@@ -85,7 +86,7 @@ static void test_table(void) {
     g_assert_cmpuint(model_size(model), >=, end);
     g_assert_cmpuint((uintptr_t)model_params(model) % 64, ==, 0);
     g_assert_cmpuint((uintptr_t)model_gradient(model) % 64, ==, 0);
-    g_assert_cmpstr(model_kind_name(MODEL_DENSE), ==, "dense");
+    g_assert_cmpstr(MODEL_KIND_NAMES[MODEL_DENSE], ==, "dense");
 }
 
 static void test_init(void) {
@@ -112,86 +113,51 @@ static void test_init(void) {
     }
 }
 
+static void assert_refused(const model_config_t *config, size_t max_B, const char *names) {
+    g_autoptr(GError) error = NULL;
+    g_assert_null(model_new(config, max_B, 0, &error));
+    g_assert_nonnull(error);
+    g_assert_true(error->domain == MODEL_ERROR);
+    if (!g_pattern_match_simple(names, error->message))
+        g_test_fail_printf("\"%s\" does not name %s", error->message, names);
+}
+
 static void test_refusals(void) {
-    static const struct {
-        model_config_t config;
-        size_t max_B;
+    const model_config_t least = {
+        .window = 1, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 2};
+    const struct {
+        size_t offset, value;
         const char *names;
     } wrong[] = {
-        {{.window = 0, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 2},
-         1,
-         "*window*0*"},
-        {{.window = 1, .tracks = 0, .planes = 1, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 2},
-         1,
-         "*tracks*0*"},
-        {{.window = 1, .tracks = 1, .planes = 3, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 2},
-         1,
-         "*planes*3*"},
-        {{.window = 1, .tracks = 1, .planes = 1, .pitches = 129, .hidden = {4}, .n_hidden = 1, .latent = 2},
-         1,
-         "*pitches*129*"},
-        {{.window = 1, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {0}, .n_hidden = 0, .latent = 2},
-         1,
-         "*hidden layers*0*"},
-        {{.window = 1, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {4}, .n_hidden = 9, .latent = 2},
-         1,
-         "*hidden layers*9*"},
-        {{.window = 1, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {4, 0}, .n_hidden = 2, .latent = 2},
-         1,
-         "*hidden*0*"},
-        {{.window = 1, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 0},
-         1,
-         "*latent*0*"},
-        {{.window = 1, .tracks = 1, .planes = 1, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 2},
-         0,
-         "*batch*0*"},
-        {{.window = 1,
-          .tracks = 1,
-          .planes = 1,
-          .pitches = 88,
-          .hidden = {4},
-          .n_hidden = 1,
-          .latent = 2,
-          .loss = (loss_t)7},
-         1,
-         "*loss 7*"},
-        {{.kind = MODEL_KINDS,
-          .window = 1,
-          .tracks = 1,
-          .planes = 1,
-          .pitches = 88,
-          .hidden = {4},
-          .n_hidden = 1,
-          .latent = 2},
-         1,
-         "*kind*"},
-        {{.window = 100000,
-          .tracks = 8,
-          .planes = 2,
-          .pitches = 88,
-          .hidden = {4},
-          .n_hidden = 1,
-          .latent = 2},
-         64,
-         "*batch of 64*smaller*"},
-        {{.window = 100000,
-          .tracks = 8,
-          .planes = 2,
-          .pitches = 88,
-          .hidden = {1 << 20},
-          .n_hidden = 1,
-          .latent = 2},
-         1,
-         "*MiB*smaller*"},
+        {offsetof(model_config_t, window), 0, "*window*0*"},
+        {offsetof(model_config_t, window), 65537, "*window*65537*"},
+        {offsetof(model_config_t, tracks), 0, "*tracks*0*"},
+        {offsetof(model_config_t, planes), 3, "*planes*3*"},
+        {offsetof(model_config_t, pitches), 129, "*pitches*129*"},
+        {offsetof(model_config_t, n_hidden), 0, "*hidden*0 numbers*"},
+        {offsetof(model_config_t, n_hidden), 9, "*hidden*9 numbers*"},
+        {offsetof(model_config_t, hidden), 0, "*hidden*: 0*"},
+        {offsetof(model_config_t, latent), 0, "*latent*0*"},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
-        g_autoptr(GError) error = NULL;
-        g_assert_null(model_new(&wrong[i].config, wrong[i].max_B, 0, &error));
-        g_assert_nonnull(error);
-        g_assert_true(error->domain == MODEL_ERROR);
-        if (!g_pattern_match_simple(wrong[i].names, error->message))
-            g_test_fail_printf("\"%s\" does not name %s", error->message, wrong[i].names);
+        model_config_t config = least;
+        memcpy((char *)&config + wrong[i].offset, &wrong[i].value, sizeof(size_t));
+        assert_refused(&config, 1, wrong[i].names);
     }
+    model_config_t config = least;
+    assert_refused(&config, 0, "*batch*0*");
+    config.loss = (loss_t)7;
+    assert_refused(&config, 1, "*loss 7*");
+    config = least;
+    config.kind = MODEL_KINDS;
+    assert_refused(&config, 1, "*kind*");
+    config = (model_config_t){
+        .window = 65536, .tracks = 8, .planes = 2, .pitches = 88, .hidden = {4}, .n_hidden = 1, .latent = 2};
+    assert_refused(&config, 64, "*batch of 64*smaller*");
+    config.tracks = 64;
+    config.pitches = 128;
+    config.hidden[0] = 65536; /* more bytes than there are addresses */
+    assert_refused(&config, 1, "*MiB*smaller*");
 }
 
 /* Ranks hold parts of a batch: their losses and gradients add up to the whole's, in any cut. */

@@ -341,7 +341,7 @@ static void test_meanings(void) {
     grid_t grid = {.n_tracks = 4, .pitches = 48, .roles = {ROLE_MELODY, ROLE_CHORDS, ROLE_BASS, ROLE_DRUMS}};
     g_assert_true(options_model_config(options, &grid, &config, &error));
     g_assert_true(config.kind == MODEL_DENSE && config.loss == LOSS_MSE);
-    g_assert_cmpstr(model_kind_name(config.kind), ==, options->model);
+    g_assert_cmpstr(MODEL_KIND_NAMES[config.kind], ==, options->model);
     g_assert_true(config.window == 32 && config.tracks == 4 && config.planes == 2 && config.pitches == 48 &&
                   config.latent == 9);
     g_assert_true(config.n_hidden == 2 && config.hidden[0] == 40 && config.hidden[1] == 30);

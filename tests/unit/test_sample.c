@@ -7,6 +7,7 @@
 #include "preprocess/corpus/song_file.h"
 #include "sampler/make/latent.h"
 #include "sampler/make/sample.h"
+#include "trainer/model/vae_dense.h"
 
 static double dot(const real_t *a, const real_t *b, size_t Z) {
     double sum = 0;

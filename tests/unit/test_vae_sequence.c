@@ -75,7 +75,7 @@ static void test_table(void) {
     g_assert_cmpuint(m, ==, n - 23); /* no encoder, posterior, prior, sketch, auxiliary */
     for (size_t i = 0; i < m; i++) g_assert_cmpstr(rest[i].name, ==, table[23 + i].name);
     g_assert_cmpuint(rest[6].rows, ==, 24); /* head.output has no sketch to read */
-    g_assert_cmpstr(model_kind_name(MODEL_SEQUENCE), ==, "sequence");
+    g_assert_cmpstr(MODEL_KIND_NAMES[MODEL_SEQUENCE], ==, "sequence");
 }
 
 /* Latents start narrow around what they say, the prior near N(0, 1), and cells at their log-odds. */
@@ -137,12 +137,18 @@ static void test_refusals(void) {
         {offsetof(model_config_t, sequence.segment), 0, 9, "*segment*0*"},
         {offsetof(model_config_t, sequence.state), 0, 9, "*state*0*"},
         {offsetof(model_config_t, sequence.encoder), 65537, 9, "*encoder*65537*"},
-        {offsetof(model_config_t, sequence.sketch), 0, 9, "*sketch size*0*"},
-        {offsetof(model_config_t, sequence.nade), 0, 9, "*NADE*0*"},
+        {offsetof(model_config_t, sequence.sketch), 0, 9, "*sketch is 0*"},
+        {offsetof(model_config_t, sequence.nade), 0, 9, "*nade*0*"},
         {offsetof(model_config_t, sequence.tied), 0, 9, "*tied*0*"},
-        {offsetof(model_config_t, sequence.posterior_hidden), 0, 9, "*posterior's hidden*0*"},
-        {offsetof(model_config_t, sequence.prior_hidden), 0, 9, "*prior's hidden*0*"},
-        {offsetof(model_config_t, sequence.sketch_hidden), 0, 9, "*sketch's hidden*0*"},
+        {offsetof(model_config_t, sequence.posterior_hidden), 0, 9, "*posterior-hidden*0*"},
+        {offsetof(model_config_t, sequence.prior_hidden), 0, 9, "*prior-hidden*0*"},
+        {offsetof(model_config_t, sequence.sketch_hidden), 0, 9, "*sketch-hidden*0*"},
+        {offsetof(model_config_t, sequence.segment), 4097, 9, "*segment*4097*"},
+        {offsetof(model_config_t, sequence.n_lags), 0, 9, "*lags*0 numbers*"},
+        {offsetof(model_config_t, sequence.n_lags), 13, 9, "*lags*13 numbers*"},
+        {offsetof(model_config_t, sequence.lags), 1025, 9, "*lags*1025*"},
+        {offsetof(model_config_t, sequence.lags), 4, 9, "*lags*4,2,*rising*"},
+        {offsetof(model_config_t, sequence.n_profiles), 5, 9, "*profiles*5 numbers*"},
         {offsetof(model_config_t, latent), 65537, 9, "*latent*65537*"},
         {offsetof(model_config_t, tracks), 0, 9, "*tracks*0*"},
         {offsetof(model_config_t, planes), 3, 9, "*planes*3*"},

@@ -1,11 +1,12 @@
 /* checkpoint: the checkpoint format: writer and reader. One self-describing HDF5 file; docs/formats.md
  * describes it for other programs.
  *
- *   root attributes: format, version, tool, head_sha256, and the members of checkpoint_t by name (the model's
- *                    and the grid's too; roles, meter and hidden as text)
+ *   root attributes: format, version, tool, the members of checkpoint_t by name (the model's sizes as in
+ *                    trainer/model/sizes.h; roles and meter as text) and head_sha256 over these members
  *   /weights/<name>  float32 [inputs, outputs]
  *   /adam/m/<name>, /adam/v/<name>   optimizer state
  *   /average/<name>  the weights' average, where the run keeps one
+ *   /vectors/<name>  float32 [1, latent], vectors of attributes, where they have been fitted
  *
  * The same state always gives the same bytes. No MPI. */
 #ifndef MPIANIST_TRAINER_CHECKPOINT_CHECKPOINT_H
@@ -17,9 +18,9 @@
 #include "trainer/model/optimizer.h"
 
 #define CHECKPOINT_FORMAT "mpianist-checkpoint"
-#define CHECKPOINT_VERSION                                                                                   \
-    4 /* still read: 3, whose sequence models have no profiles; 2, whose sequence models have the lags 1, 2  \
-         and 4; 1, of the dense model alone, without averages */
+/* Still read: 3, whose sequence models have no profiles; 2, whose sequence models have the lags 1, 2 and 4;
+ * 1, of the dense model alone, without averages. */
+#define CHECKPOINT_VERSION 4
 
 /* What training has seen, and its losses: plain sums in nats, as in model_losses_t. */
 typedef struct {

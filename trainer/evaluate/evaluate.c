@@ -10,6 +10,7 @@
 #include "trainer/evaluate/active_units.h"
 #include "trainer/evaluate/evaluate_sequence.h"
 #include "trainer/evaluate/evaluation_print.h"
+#include "trainer/model/vae_dense.h"
 #include "trainer/parallel/comm.h"
 #include "trainer/parallel/stop.h"
 #include "trainer/run/run.h"

@@ -15,6 +15,7 @@
 #include "trainer/data/data.h"
 #include "trainer/evaluate/evaluation_print.h"
 #include "trainer/model/stream.h"
+#include "trainer/model/vae_dense.h"
 #include "trainer/parallel/comm.h"
 #include "trainer/parallel/stop.h"
 #include "trainer/run/run.h"

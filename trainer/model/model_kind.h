@@ -1,15 +1,15 @@
-/* model_kind: what a kind of network gives to model.c. Private to model.c and the kinds; everyone else uses
- * model.h.
+/* model_kind: what a kind of model gives to model.c, and what all kinds build on. Private to trainer/model;
+ * everyone else uses model.h and the header of a kind.
  *
- * A kind owns its layers and their activations. model.c owns the blocks and the table. A VAE of windows with
- * the prior N(0, 1) fills in encode() and decode() and their gradients: model.c has the latent, the losses
- * and their order. A kind with an objective of its own fills in train() and forward() instead. All functions
- * are local and cannot fail, but for create(). */
+ * A kind owns its layers, their activations and its objective; model.c owns the blocks and the table. All
+ * functions are local and cannot fail, but for create(). */
 #ifndef MPIANIST_TRAINER_MODEL_MODEL_KIND_H
 #define MPIANIST_TRAINER_MODEL_MODEL_KIND_H
 
 #include "trainer/model/layers.h"
 #include "trainer/model/model.h"
+
+enum { ALIGN_ELEMENTS = 16 }; /* of a parameter in the blocks: 64 bytes */
 
 /* The blocks that a kind's layers point into; they outlive it. */
 typedef struct {
@@ -18,15 +18,8 @@ typedef struct {
     real_t *params, *gradient;
 } model_blocks_t;
 
-/* As in batch_t: keep [B, model_dropout_units()], NULL: none; rate. */
 typedef struct {
-    const uint8_t *keep;
-    double rate;
-} model_dropout_t;
-
-typedef struct {
-    const char *name;
-    /* FALSE with MODEL_ERROR_SIZE set where a size cannot be. */
+    /* FALSE with MODEL_ERROR_SIZE set where sizes that are in their ranges are too large together. */
     gboolean (*check)(const model_config_t *config, size_t max_B, size_t max_frames, GError **error);
     /* Appends the kind's parameters to table by model_add_linear() and model_add_param(). */
     void (*lay_out)(const model_config_t *config, GArray *table);
@@ -37,24 +30,20 @@ typedef struct {
     /* What model_init() cannot do by the table; NULL: nothing. */
     void (*init)(void *state);
     void (*init_log_odds)(void *state, const double *log_odds);
-
-    /* Windows to mu and logvar [B, Z]. */
-    void (*encode)(void *state, const layers_bits_t *x, const model_dropout_t *dropout, real_t *mu,
-                   real_t *logvar);
-    /* z [B, Z] to logits [B, D]. */
-    void (*decode)(void *state, const real_t *z, const model_dropout_t *dropout, real_t *logits, size_t B);
-    /* After decode() and encode() on the same batch, with the same dropout: add to the gradient block;
-     * decode_backward writes dz. */
-    void (*decode_backward)(void *state, const real_t *z, const model_dropout_t *dropout,
-                            const real_t *dlogits, real_t *dz, size_t B);
-    void (*encode_backward)(void *state, const model_dropout_t *dropout, const real_t *dmu,
-                            const real_t *dlogvar, size_t B);
-
     /* As model_train() and model_forward(). */
     void (*train)(void *state, const batch_t *batch, const model_objective_t *objective,
                   model_losses_t *losses);
     void (*forward)(void *state, const batch_t *batch, double *nll, double *kl);
 } model_kind_ops_t;
+
+struct model {
+    model_config_t config;
+    const model_kind_ops_t *kind;
+    void *state;   /* what the kind's create() made */
+    GArray *table; /* param_t */
+    size_t size;
+    real_t *params, *gradient;
+};
 
 /* A dense layer's parameters in the blocks. */
 typedef struct {
@@ -63,18 +52,21 @@ typedef struct {
     size_t inputs, outputs;
 } linear_t;
 
-/* FALSE with MODEL_ERROR_SIZE set, naming `what`, where value is not from lowest to highest. */
-gboolean model_check_range(const char *what, size_t value, size_t lowest, size_t highest, GError **error);
 /* n zeros by layers_new_block(). NULL with MODEL_ERROR_MEMORY set, naming what it is for. */
 real_t *model_new_block(size_t n, const char *what, GError **error);
-/* What the kind's create() made. */
-void *model_state(const model_t *model);
+/* Blocks of activations that are freed together: g_ptr_array_new_with_free_func(free). model_add_block()
+ * appends zeros [rows, cols], NULL where memory does not suffice; model_check_blocks() says so of any of
+ * them: FALSE with MODEL_ERROR_MEMORY set. */
+real_t *model_add_block(GPtrArray *blocks, size_t rows, size_t cols);
+gboolean model_check_blocks(GPtrArray *blocks, const char *what, GError **error);
 /* Appends a matrix or bias "<name>.<part>" that starts by init; offsets follow the order of calls. */
 void model_add_param(GArray *table, const char *name, const char *part, size_t rows, size_t cols,
                      param_init_t init);
 /* Appends "<name>.weight" [inputs, outputs] and "<name>.bias" [1, outputs], both uniform in 1 / sqrt(inputs).
  */
 void model_add_linear(GArray *table, const char *name, size_t inputs, size_t outputs);
+/* Elements of the blocks that a table describes. */
+size_t model_count_elements(const GArray *table);
 /* The parameter of that name, which must exist: its values and gradient. */
 real_t *model_find_param(const model_blocks_t *blocks, const char *name, const char *part, real_t **gradient);
 /* The layer "<name>.weight" and, where there is one, "<name>.bias". */

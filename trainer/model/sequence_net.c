@@ -7,7 +7,7 @@
 
 #include "trainer/model/fast_math.h"
 
-enum { MAX_UNITS = 1 << 16, MAX_SEGMENT = 1 << 12, GATES = 3 };
+enum { GATES = 3 };
 #define MAX_ELEMENTS     ((double)INT32_MAX) /* of an array, for BLAS */
 #define POSTERIOR_LOGVAR (-3)                /* where logvar starts: latents that say something */
 #define POSTERIOR_SCALE  0.3
@@ -15,25 +15,7 @@ enum { MAX_UNITS = 1 << 16, MAX_SEGMENT = 1 << 12, GATES = 3 };
 
 gboolean sequence_net_check(const model_config_t *config, size_t max_B, size_t max_frames, GError **error) {
     const sequence_sizes_t *sizes = &config->sequence;
-    const struct {
-        const char *what;
-        size_t value, lowest, highest;
-    } ranges[] = {
-        {"segment (frames)", sizes->segment, 1, MAX_SEGMENT},
-        {"state size", sizes->state, 1, MAX_UNITS},
-        {"encoder size", sizes->encoder, 1, MAX_UNITS},
-        {"sketch size", sizes->sketch, 1, MAX_UNITS},
-        {"NADE size", sizes->nade, 1, MAX_UNITS},
-        {"tied size", sizes->tied, 1, MAX_UNITS},
-        {"posterior's hidden size", sizes->posterior_hidden, 1, MAX_UNITS},
-        {"prior's hidden size", sizes->prior_hidden, 1, MAX_UNITS},
-        {"sketch's hidden size", sizes->sketch_hidden, 1, MAX_UNITS},
-        {"latent size", config->latent, 0, MAX_UNITS},
-        {"frames a pass", max_frames, 1, INT32_MAX},
-    };
-    for (size_t i = 0; i < G_N_ELEMENTS(ranges); i++)
-        if (!model_check_range(ranges[i].what, ranges[i].value, ranges[i].lowest, ranges[i].highest, error))
-            return FALSE;
+    if (!sizes_check_range("frames a pass", max_frames, 1, INT32_MAX, error)) return FALSE;
     if (config->loss != LOSS_BCE) {
         g_set_error(error, MODEL_ERROR, MODEL_ERROR_SIZE,
                     "model: the sequence model has a likelihood, no squared error; use --loss bce");

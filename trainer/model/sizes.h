@@ -1,13 +1,111 @@
-/* sizes: the sizes of a model that are lists, as text: of options and of checkpoints. */
+/* sizes: what makes a model: its kind and its sizes; and one table of the sizes, which options, checkpoints,
+ * checks and messages read. A new size is one row here, one member of model_config_t.
+ *
+ * Letters: T frames of a window, K tracks, L planes the model learns (1: sounding, 2: sounding and onset), P
+ * pitches, D cells (of a window: T K L P; of the sequence model a frame: K L P; in that order), Z latent, S
+ * frames a segment. */
 #ifndef MPIANIST_TRAINER_MODEL_SIZES_H
 #define MPIANIST_TRAINER_MODEL_SIZES_H
 
-#include "trainer/model/model.h"
+#include "preprocess/roll/roll.h"
 
-/* "256,128", "1,2,4" (rising), "0" or "16,128" (rising): n numbers, each at least 1. FALSE where text is no
- * such list; the array and *n may be changed then. */
+#define MODEL_MAX_HIDDEN   8
+#define MODEL_MAX_TRACKS   64
+#define MODEL_MAX_LAGS     12
+#define MODEL_MAX_LAG      1024
+#define MODEL_MAX_PROFILES 4
+
+typedef enum { MODEL_DENSE, MODEL_SEQUENCE, MODEL_KINDS } model_kind_t;
+typedef enum { LOSS_BCE, LOSS_MSE } loss_t;
+
+/* Names of the kinds and of the losses, in the order of their enums, NULL at the end. */
+extern const char *const MODEL_KIND_NAMES[], *const LOSS_NAMES[];
+
+/* Sizes of the sequence model (trainer/model/sequence_net.h). */
+typedef struct {
+    size_t segment;          /* S, frames that share a latent */
+    size_t state;            /* H, of the decoder's GRU */
+    size_t encoder;          /* E, of the encoder's GRU, a direction */
+    size_t sketch;           /* U, features of a frame that come from its latent */
+    size_t nade;             /* A, hidden units of the head */
+    size_t tied;             /* Q, units of the network that all pitches share */
+    size_t posterior_hidden; /* units of the layer between encoder and mu, logvar */
+    size_t prior_hidden;     /* units of the layer between state and prior */
+    size_t sketch_hidden;    /* units of the layer between latent and sketch */
+    /* The frames before that the head looks at: so many back. */
+    size_t lags[MODEL_MAX_LAGS], n_lags;
+    /* Tracks in the order in which a frame's are drawn; of these, so many at the start are drums, whose keys
+     * are no pitches. */
+    uint8_t order[MODEL_MAX_TRACKS];
+    size_t drums;
+    /* Pitch classes are counted over so many frames before for the head; none: they are not. */
+    size_t profiles[MODEL_MAX_PROFILES], n_profiles;
+} sequence_sizes_t;
+
+typedef struct {
+    model_kind_t kind;
+    size_t window;                             /* T; dense only */
+    size_t tracks, planes, pitches;            /* K, L, P */
+    size_t latent;                             /* Z; sequence: 0 for the plain autoregressive model */
+    size_t hidden[MODEL_MAX_HIDDEN], n_hidden; /* dense only */
+    loss_t loss;                               /* sequence: LOSS_BCE */
+    sequence_sizes_t sequence;                 /* sequence only */
+} model_config_t;
+
+#define MODEL_ERROR model_error_quark()
+GQuark model_error_quark(void);
+typedef enum { MODEL_ERROR_SIZE, MODEL_ERROR_MEMORY } model_error_t;
+
+/* A size: a number or a list of numbers. */
+typedef struct {
+    const char *name;       /* of its option; in checkpoints _ stands for - */
+    unsigned kinds;         /* 1 << kind of each model that has it */
+    size_t offset;          /* in model_config_t: of the number, or of the first of a list */
+    size_t lowest, highest; /* range of each number */
+    unsigned none;          /* 1 << kind of each model that may have none of it: 0, or an empty list */
+    size_t count, most;     /* of a list: offset of how many numbers it has; how many it may have */
+    gboolean rising;        /* of a list: each number is above the one before */
+    gboolean of_data;       /* the shards say it: there is no option */
+    const char *words[3];   /* names of the values 1 and 2, where they have some */
+    int since;              /* the version of checkpoints that has it first */
+    const char *before;     /* what it was in versions before; NULL: no model of these has it */
+} size_row_t;
+
+/* The table, in the order of checkpoints, ended by a row without a name. */
+extern const size_row_t MODEL_SIZES[];
+
+/* Whether models of the config's kind have the size. */
+gboolean size_applies(const size_row_t *size, const model_config_t *config);
+/* Where a size that is a number stands. */
+size_t *size_number(const size_row_t *size, model_config_t *config);
+/* "256", "both", "1,2,4", "0" where there are none of a list; of a list that the config's kind has not, "".
+ * Owner: caller. */
+char *size_text(const size_row_t *size, const model_config_t *config);
+/* The inverse. FALSE where text is no such size, or is out of range: the size may be changed then. */
+gboolean size_parse(const size_row_t *size, const char *text, model_config_t *config);
+/* The first size of the config's kind that is out of its range, or NULL. */
+const size_row_t *sizes_find_wrong(const model_config_t *config);
+/* FALSE with MODEL_ERROR_SIZE set, naming `what`, where value is not from lowest to highest. */
+gboolean sizes_check_range(const char *what, size_t value, size_t lowest, size_t highest, GError **error);
+/* FALSE with MODEL_ERROR_SIZE set where the kind, the loss or a size is out of range. */
+gboolean sizes_check(const model_config_t *config, GError **error);
+
+/* The lists alone, as size_parse(). */
 gboolean sizes_parse_hidden(const char *text, size_t hidden[MODEL_MAX_HIDDEN], size_t *n);
 gboolean sizes_parse_lags(const char *text, size_t lags[MODEL_MAX_LAGS], size_t *n);
 gboolean sizes_parse_profiles(const char *text, size_t profiles[MODEL_MAX_PROFILES], size_t *n);
+
+/* Puts the tracks of a grid into the order in which the sequence model draws them: drums, bass, chords,
+ * counter, melody, merged; and counts the drums. */
+void model_order_tracks(model_config_t *config, const grid_t *grid);
+/* Cells a window (sequence: a frame), D. */
+size_t model_cells(const model_config_t *config);
+/* Bytes of a packed frame (all its tracks and planes), and of a packed window. */
+size_t model_frame_bytes(const model_config_t *config);
+size_t model_window_bytes(const model_config_t *config);
+/* Units that dropout may silence: sequence: of the state, a frame; dense: of all hidden layers, a window. */
+size_t model_dropout_units(const model_config_t *config);
+/* Frames before a sequence that the model looks at: its largest lag or profile; dense: 0. */
+size_t model_context(const model_config_t *config);
 
 #endif

@@ -174,11 +174,11 @@ static void init_log_odds(void *state, const double *log_odds) {
 }
 
 const sequence_net_t *model_sequence_net(const model_t *model) {
-    return &((const sequence_train_t *)model_state(model))->net;
+    return &((const sequence_train_t *)model->state)->net;
 }
 
 const real_t *model_segment_means(const model_t *model, size_t *n) {
-    const sequence_train_t *s = model_state(model);
+    const sequence_train_t *s = model->state;
     *n = s->net.Z ? s->segments.rows : 0;
     return s->mu_q;
 }
@@ -528,7 +528,6 @@ static void forward(void *state, const batch_t *batch, double *nll, double *kl) 
 }
 
 const model_kind_ops_t vae_sequence_kind = {
-    .name = "sequence",
     .check = sequence_net_check,
     .lay_out = sequence_net_lay_out,
     .create = create,

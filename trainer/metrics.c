@@ -11,9 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "preprocess/common/json.h"
 #include "preprocess/common/program.h"
+#include "preprocess/common/progress.h"
 
-#define SHOW_EVERY_S  0.1
 #define FLUSH_EVERY_S 1.0
 #define BAR_CELLS     20
 
@@ -22,11 +23,13 @@ G_DEFINE_QUARK(mpianist_metrics_error, metrics_error)
 struct metrics {
     FILE *file;
     char *path;
-    int failed;               /* errno of the first failed write */
-    gboolean terminal, shown; /* shown: a progress line stands on the terminal */
+    int failed;    /* errno of the first failed write */
+    GString *text; /* the line under way */
+    json_t json;   /* grows it */
+    progress_t progress;
     metrics_run_t run;
-    gint64 start, last_shown, last_flushed; /* monotonic microseconds */
-    double items;                           /* since start: windows (sequence: frames) */
+    gint64 start, last_flushed; /* monotonic microseconds */
+    double items;               /* since start: windows (sequence: frames) */
 };
 
 /* TRUE where a line belongs to a run that has done `step` steps and `epoch` epochs. */
@@ -87,35 +90,32 @@ metrics_t *metrics_open(const char *folder, const metrics_run_t *run, GError **e
     metrics->file = file;
     metrics->path = g_steal_pointer(&path);
     metrics->run = *run;
-    metrics->terminal = !run->quiet && isatty(STDERR_FILENO);
+    metrics->text = g_string_new(NULL);
+    metrics->json = (json_t){metrics->text, JSON_SPACED};
+    metrics->progress = progress_start(NULL, run->quiet);
     metrics->start = g_get_monotonic_time();
     return metrics;
 }
 
-static void clear_line(metrics_t *metrics) {
-    if (metrics->shown) fputs("\r\033[K", stderr);
-    metrics->shown = FALSE;
-}
-
 void metrics_close(metrics_t *metrics) {
     if (!metrics) return;
-    clear_line(metrics);
+    progress_end(&metrics->progress);
     fclose(metrics->file);
     g_free(metrics->path);
+    g_string_free(metrics->text, TRUE);
     g_free(metrics);
 }
 
-static void write_text(metrics_t *metrics, const char *text) {
-    if (fputs(text, metrics->file) < 0 && !metrics->failed) metrics->failed = errno;
+static void begin_line(metrics_t *metrics, const char *kind) {
+    g_string_truncate(metrics->text, 0);
+    json_open(&metrics->json, NULL, '{');
+    json_text(&metrics->json, "kind", kind);
 }
 
-/* One member; JSON knows no NaN. g_ascii_dtostr() because printf follows the locale. */
-static void write_number(metrics_t *metrics, const char *name, double value) {
-    char number[G_ASCII_DTOSTR_BUF_SIZE];
-    write_text(metrics, ", \"");
-    write_text(metrics, name);
-    write_text(metrics, "\": ");
-    write_text(metrics, isfinite(value) ? g_ascii_dtostr(number, sizeof number, value) : "null");
+static void end_line(metrics_t *metrics) {
+    json_close(&metrics->json, '{');
+    g_string_append_c(metrics->text, '\n');
+    if (fputs(metrics->text->str, metrics->file) < 0 && !metrics->failed) metrics->failed = errno;
 }
 
 gboolean metrics_flush(metrics_t *metrics, GError **error) {
@@ -143,36 +143,32 @@ static double items_per_second(const metrics_t *metrics, gint64 now) {
 
 static void show_progress(metrics_t *metrics, const metrics_step_t *step, double loss, gint64 now) {
     const metrics_run_t *run = &metrics->run;
-    if (!metrics->terminal || (double)(now - metrics->last_shown) < SHOW_EVERY_S * G_USEC_PER_SEC) return;
-    char bar[BAR_CELLS + 1] = "", eta[32] = "";
-    double done = run->total_steps > 0 ? MIN(1.0, (double)step->step / (double)run->total_steps) : 0;
-    for (int i = 0; i < BAR_CELLS; i++) bar[i] = i < (int)(done * BAR_CELLS) ? '#' : '.';
-    double elapsed = (double)(now - metrics->start) / G_USEC_PER_SEC;
-    int64_t left =
+    if (!progress_due(&metrics->progress)) return;
+    char bar[BAR_CELLS + 1];
+    progress_bar(bar, BAR_CELLS,
+                 run->total_steps > 0 ? MIN(1.0, (double)step->step / (double)run->total_steps) : 0);
+    const double elapsed = (double)(now - metrics->start) / G_USEC_PER_SEC;
+    const int64_t left =
         (int64_t)(elapsed / (double)(step->step - run->step) * (double)(run->total_steps - step->step));
-    snprintf(eta, sizeof eta, "%" G_GINT64_FORMAT ":%02d:%02d", left / 3600, (int)(left / 60 % 60),
-             (int)(left % 60));
-    fprintf(stderr,
-            "\r\033[Kepoch %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT " [%s] step %" G_GINT64_FORMAT
-            "/%" G_GINT64_FORMAT ", loss %.4g nats a %s, %.0f %ss/s, ETA %s",
-            step->epoch, run->epochs, bar, step->step, run->total_steps, loss, item(metrics),
-            items_per_second(metrics, now), item(metrics), eta);
-    fflush(stderr);
-    metrics->shown = TRUE;
-    metrics->last_shown = now;
+    progress_line(
+        &metrics->progress,
+        "epoch %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT " [%s] step %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT
+        ", loss %.4g nats a %s, %.0f %ss/s, ETA %" G_GINT64_FORMAT ":%02d:%02d",
+        step->epoch, run->epochs, bar, step->step, run->total_steps, loss, item(metrics),
+        items_per_second(metrics, now), item(metrics), left / 3600, (int)(left / 60 % 60), (int)(left % 60));
 }
 
 static void write_counts(metrics_t *metrics, int64_t epoch, int64_t step, const training_sums_t *sums) {
-    write_number(metrics, "epoch", (double)epoch);
-    write_number(metrics, "step", (double)step);
-    write_number(metrics, is_dense(metrics) ? "windows" : "sequences", sums->windows);
-    if (!is_dense(metrics)) write_number(metrics, "frames", sums->frames);
+    json_number(&metrics->json, "epoch", (double)epoch);
+    json_number(&metrics->json, "step", (double)step);
+    json_number(&metrics->json, is_dense(metrics) ? "windows" : "sequences", sums->windows);
+    if (!is_dense(metrics)) json_number(&metrics->json, "frames", sums->frames);
 }
 
 static void write_sequence(metrics_t *metrics, const training_sums_t *sums) {
     if (is_dense(metrics)) return;
-    write_number(metrics, "kl_per_segment", sums->kl / sums->segments);
-    write_number(metrics, "auxiliary_per_frame", sums->auxiliary / sums->frames);
+    json_number(&metrics->json, "kl_per_segment", sums->kl / sums->segments);
+    json_number(&metrics->json, "auxiliary_per_frame", sums->auxiliary / sums->frames);
 }
 
 void metrics_step(metrics_t *metrics, const metrics_step_t *step) {
@@ -180,93 +176,60 @@ void metrics_step(metrics_t *metrics, const metrics_step_t *step) {
     const training_sums_t *sums = &step->done;
     const double items = items_of(metrics, sums), loss = (sums->nll + step->beta * sums->kl) / items;
     metrics->items += items;
-    write_text(metrics, "{\"kind\": \"step\"");
+    begin_line(metrics, "step");
     write_counts(metrics, step->epoch, step->step, sums);
-    write_number(metrics, "loss", loss);
-    write_number(metrics, "nll", sums->nll / items);
-    write_number(metrics, "kl", sums->kl / items);
-    write_number(metrics, "nll_per_frame", sums->nll / sums->frames);
-    write_number(metrics, "kl_per_frame", sums->kl / sums->frames);
+    json_number(&metrics->json, "loss", loss);
+    json_number(&metrics->json, "nll", sums->nll / items);
+    json_number(&metrics->json, "kl", sums->kl / items);
+    json_number(&metrics->json, "nll_per_frame", sums->nll / sums->frames);
+    json_number(&metrics->json, "kl_per_frame", sums->kl / sums->frames);
     write_sequence(metrics, sums);
-    write_number(metrics, "beta", step->beta);
-    write_number(metrics, "free_bits", step->free_bits);
-    write_number(metrics, "learning_rate", step->learning_rate);
-    write_number(metrics, "gradient_norm", step->gradient_norm);
-    write_number(metrics, "step_ms", step->step_ms);
-    write_number(metrics, "sum_ms", step->sum_ms);
-    write_number(metrics, is_dense(metrics) ? "windows_per_second" : "frames_per_second",
-                 items_per_second(metrics, now));
-    write_text(metrics, "}\n");
+    json_number(&metrics->json, "beta", step->beta);
+    json_number(&metrics->json, "free_bits", step->free_bits);
+    json_number(&metrics->json, "learning_rate", step->learning_rate);
+    json_number(&metrics->json, "gradient_norm", step->gradient_norm);
+    json_number(&metrics->json, "step_ms", step->step_ms);
+    json_number(&metrics->json, "sum_ms", step->sum_ms);
+    json_number(&metrics->json, is_dense(metrics) ? "windows_per_second" : "frames_per_second",
+                items_per_second(metrics, now));
+    end_line(metrics);
     if ((double)(now - metrics->last_flushed) > FLUSH_EVERY_S * G_USEC_PER_SEC) metrics_flush(metrics, NULL);
     show_progress(metrics, step, loss, now);
 }
 
-static double frames_per_window(const evaluation_t *valid) {
-    return (double)valid->frames / (double)valid->windows;
-}
-
-static double valid_kl_per_segment(const evaluation_t *valid) {
-    return valid->kl * (double)valid->windows / (double)valid->segments;
-}
-
-static void write_validation(metrics_t *metrics, const evaluation_t *valid) {
-    const double frames = frames_per_window(valid), items = is_dense(metrics) ? 1 : frames;
-    write_number(metrics, is_dense(metrics) ? "valid_windows" : "valid_pieces", (double)valid->windows);
-    write_number(metrics, "valid_loss", valid->objective / items);
-    write_number(metrics, "valid_nll", valid->nll / items);
-    write_number(metrics, "valid_kl", valid->kl / items);
-    write_number(metrics, "valid_nll_per_frame", valid->nll / frames);
-    write_number(metrics, "valid_kl_per_frame", valid->kl / frames);
-    if (!is_dense(metrics)) write_number(metrics, "valid_kl_per_segment", valid_kl_per_segment(valid));
-    write_number(metrics, "active_units", valid->active_units);
-    if (!is_dense(metrics)) return;
-    write_number(metrics, "precision", valid->precision);
-    write_number(metrics, "recall", valid->recall);
-    write_number(metrics, "f1", valid->f1);
-}
-
-static void show_dense(const training_sums_t *sums, const evaluation_t *valid) {
-    fprintf(stderr, "train %.2f + %.2f nats a window", sums->nll / sums->windows, sums->kl / sums->windows);
-    if (!valid) return;
-    const double frames = frames_per_window(valid);
-    fprintf(stderr, "; valid %.2f + %.2f (%.3f + %.3f a frame), %d active %s, F1 %.3f", valid->nll, valid->kl,
-            valid->nll / frames, valid->kl / frames, valid->active_units,
-            g_dngettext(NULL, "unit", "units", (gulong)valid->active_units), valid->f1);
-}
-
 /* Without a latent: the reconstruction alone. */
-static void show_sequence(const training_sums_t *sums, const evaluation_t *valid) {
+static void show_losses(const metrics_t *metrics, const training_sums_t *sums) {
+    if (is_dense(metrics)) {
+        fprintf(stderr, "train %.2f + %.2f nats a window", sums->nll / sums->windows,
+                sums->kl / sums->windows);
+        return;
+    }
     const gboolean latent = sums->segments > 0;
     fprintf(stderr, "train %.3f", sums->nll / sums->frames);
     if (latent) fprintf(stderr, " + %.3f", sums->kl / sums->frames);
     fputs(" nats a frame", stderr);
     if (latent) fprintf(stderr, " (KL %.2f a segment)", sums->kl / sums->segments);
-    if (!valid) return;
-    const double frames = frames_per_window(valid);
-    fprintf(stderr, "; valid %.3f", valid->nll / frames);
-    if (latent)
-        fprintf(stderr, " + %.3f (KL %.2f a segment), %d active %s", valid->kl / frames,
-                valid_kl_per_segment(valid), valid->active_units,
-                g_dngettext(NULL, "unit", "units", (gulong)valid->active_units));
 }
 
 void metrics_epoch(metrics_t *metrics, const metrics_epoch_t *epoch) {
     const training_sums_t *sums = &epoch->done;
     const double items = items_of(metrics, sums);
-    write_text(metrics, epoch->whole ? "{\"kind\": \"epoch\"" : "{\"kind\": \"validation\"");
+    begin_line(metrics, epoch->whole ? "epoch" : "validation");
     write_counts(metrics, epoch->epoch, epoch->step, sums);
-    write_number(metrics, "nll", sums->nll / items);
-    write_number(metrics, "kl", sums->kl / items);
+    json_number(&metrics->json, "nll", sums->nll / items);
+    json_number(&metrics->json, "kl", sums->kl / items);
     write_sequence(metrics, sums);
-    write_number(metrics, "seconds", epoch->seconds);
-    if (epoch->valid) write_validation(metrics, epoch->valid);
-    write_text(metrics, epoch->best ? ", \"best\": true}\n" : ", \"best\": false}\n");
+    json_number(&metrics->json, "seconds", epoch->seconds);
+    if (epoch->valid) g_string_append_printf(metrics->text, ", %s", epoch->valid->members->str);
+    json_boolean(&metrics->json, "best", epoch->best);
+    end_line(metrics);
     metrics_flush(metrics, NULL);
     if (metrics->run.quiet) return;
-    clear_line(metrics);
+    progress_end(&metrics->progress);
     fprintf(stderr, "epoch %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT "%s: ", epoch->epoch, metrics->run.epochs,
             epoch->whole ? "" : " (part)");
-    (is_dense(metrics) ? show_dense : show_sequence)(sums, epoch->valid);
+    show_losses(metrics, sums);
+    if (epoch->valid) fprintf(stderr, "; valid %s", epoch->valid->text->str);
     fprintf(stderr, "%s; %.0f %ss/s, %.1f s\n", epoch->best ? ", best" : "",
             items_per_second(metrics, g_get_monotonic_time()), item(metrics), epoch->seconds);
 }
@@ -275,7 +238,7 @@ void metrics_say(metrics_t *metrics, const char *format, ...) {
     if (metrics->run.quiet) return;
     va_list arguments;
     va_start(arguments, format);
-    clear_line(metrics);
+    progress_end(&metrics->progress);
     g_autofree char *text = g_strdup_vprintf(format, arguments);
     fprintf(stderr, "%s\n", text);
     va_end(arguments);

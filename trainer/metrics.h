@@ -18,7 +18,7 @@
 #define MPIANIST_TRAINER_METRICS_H
 
 #include "trainer/checkpoint/checkpoint.h"
-#include "trainer/evaluate/evaluate.h"
+#include "trainer/evaluate/evaluator.h"
 
 typedef struct {
     model_kind_t kind;

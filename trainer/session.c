@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "trainer/evaluate/evaluate_dense.h"
+#include "trainer/evaluate/validate_sequence.h"
 #include "trainer/parallel/comm.h"
 
 #define VALIDATION_BATCH 16 /* windows or pieces a pass, at least */
@@ -94,10 +96,17 @@ static gboolean make_model(session_t *session, GError **error) {
     const optimizer_config_t adam = options_optimizer_config(options);
     session->state.optimizer = optimizer_new(&adam, model_size(session->state.model));
     session->batches = rank_batches_new(data, &config, &batches);
-    if (is_sequence(options))
-        session->piece_evaluator = piece_evaluator_new(data, SPLIT_VALID, &config, max_B, max_frames);
-    else
-        session->evaluator = evaluator_new(&config, max_B, 0);
+    const evaluation_job_t validation = {.data = data,
+                                         .split = SPLIT_VALID,
+                                         .model = session->state.model,
+                                         .seed = (uint64_t)options->seed,
+                                         .beta = options->beta,
+                                         .free_bits = options->free_bits,
+                                         .max_B = max_B,
+                                         .max_frames = max_frames,
+                                         .training = TRUE};
+    session->evaluator =
+        is_sequence(options) ? validate_sequence_new(&validation) : evaluate_dense_new(&validation);
     return TRUE;
 }
 
@@ -180,7 +189,6 @@ void session_close(session_t *session) {
     keeper_free(session->keeper);
     rank_batches_free(session->batches);
     evaluator_free(session->evaluator);
-    piece_evaluator_free(session->piece_evaluator);
     optimizer_free(session->state.optimizer);
     model_free(session->state.model);
     data_free(session->data);

@@ -4,7 +4,7 @@
 #define MPIANIST_TRAINER_SESSION_H
 
 #include "trainer/data/rank_batches.h"
-#include "trainer/evaluate/validate.h"
+#include "trainer/evaluate/evaluator.h"
 #include "trainer/metrics.h"
 #include "trainer/run/keeper.h"
 #include "trainer/run/schedule.h"
@@ -20,9 +20,8 @@ typedef struct {
     data_t *data;
     run_state_t state; /* replicas on all ranks */
     rank_batches_t *batches;
-    evaluator_t *evaluator;             /* dense, NULL else */
-    piece_evaluator_t *piece_evaluator; /* sequence, NULL else */
-    metrics_t *metrics;                 /* rank 0, NULL on others */
+    evaluator_t *evaluator; /* of the valid split */
+    metrics_t *metrics;     /* rank 0, NULL on others */
     keeper_t *keeper;
     schedule_t schedule;
     int64_t steps_per_epoch;

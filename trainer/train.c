@@ -136,18 +136,13 @@ static gboolean at_max_steps(const session_t *session) {
     return session->options->max_steps > 0 && session->state.checkpoint.step >= session->options->max_steps;
 }
 
-/* The weights' average is validated, where there is one. FALSE: a signal came, or see rolls_agree(). */
-static gboolean validate(session_t *session, evaluation_t *valid) {
-    const double beta = session->options->beta, free_bits = session->options->free_bits;
-    const uint64_t seed = session->state.checkpoint.seed;
-    model_t *model = session->state.model;
-    optimizer_swap_average(session->state.optimizer, model);
-    const gboolean done = session->piece_evaluator ? piece_evaluator_run(session->piece_evaluator, model,
-                                                                         seed, beta, free_bits, valid)
-                                                   : evaluator_run(session->evaluator, model, session->data,
-                                                                   SPLIT_VALID, seed, beta, free_bits, valid);
-    optimizer_swap_average(session->state.optimizer, model);
-    return done;
+/* The weights' average is validated, where there is one. NULL as evaluator_run(). */
+static const evaluation_t *validate(session_t *session, GError **error) {
+    run_state_t *state = &session->state;
+    optimizer_swap_average(state->optimizer, state->model);
+    const evaluation_t *valid = evaluator_run(session->evaluator, error);
+    optimizer_swap_average(state->optimizer, state->model);
+    return valid;
 }
 
 /* Validates where it is time to, reports the epoch, and keeps its state. An epoch that the run ends in is
@@ -162,12 +157,15 @@ static gboolean end_epoch(session_t *session, GError **error) {
                    due = session->stop == STOP_DONE || epoch % options->validate_every == 0 ||
                          epoch >= options->epochs || at_max_steps(session),
                    validates = due && data_pieces(session->data, SPLIT_VALID) > 0;
-    evaluation_t valid = {0};
-    if (validates && !validate(session, &valid)) {
+    GError *failure = NULL;
+    const evaluation_t *valid = validates ? validate(session, &failure) : NULL;
+    if (validates && !valid) {
         session->stop = STOP_AGAIN;
-        return rolls_agree(data_rolls(session->data), error) || fail_to_read(session, error);
+        if (!failure) return TRUE;
+        g_propagate_error(error, failure);
+        return fail_to_read(session, error);
     }
-    const double loss = validates ? valid.objective : (sums->nll + options->beta * sums->kl) / sums->windows;
+    const double loss = valid ? valid->objective : (sums->nll + options->beta * sums->kl) / sums->windows;
     const gboolean best = due && loss < checkpoint->best;
     if (best) {
         checkpoint->best = loss;
@@ -180,7 +178,7 @@ static gboolean end_epoch(session_t *session, GError **error) {
                                                            .step = checkpoint->step,
                                                            .done = *sums,
                                                            .seconds = checkpoint->seconds,
-                                                           .valid = validates ? &valid : NULL,
+                                                           .valid = valid,
                                                            .best = best});
     if (whole) {
         checkpoint->epoch++;

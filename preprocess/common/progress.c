@@ -1,5 +1,4 @@
-/* progress: owns one line of the terminal while something is counted. Writes nothing in pipes, in the first
- * two seconds, or more than ten times a second. */
+/* progress: owns one line of the terminal while something is counted. Writes nothing in pipes. */
 #include "preprocess/common/progress.h"
 
 #include <stdio.h>
@@ -12,21 +11,40 @@ progress_t progress_start(const char *label, gboolean quiet) {
         .on = !quiet && isatty(STDERR_FILENO), .start = g_get_monotonic_time(), .label = label};
 }
 
-void progress_show(progress_t *progress, size_t done, size_t total) {
-    gint64 now = g_get_monotonic_time(), spent = now - progress->start;
-    if (!progress->on || done == 0 || spent < PATIENCE_US || now - progress->last < INTERVAL_US) return;
+gboolean progress_due(progress_t *progress) {
+    const gint64 now = g_get_monotonic_time();
+    if (!progress->on || now - progress->last < INTERVAL_US) return FALSE;
     progress->last = now;
-    progress->shown = TRUE;
-    int filled = (int)((double)done / (double)total * BAR);
-    double left_s = (double)spent / G_USEC_PER_SEC * (double)(total - done) / (double)done;
-    char bar[BAR + 1];
-    for (int i = 0; i < BAR; i++) bar[i] = i < filled ? '#' : '.';
-    bar[BAR] = '\0';
-    fprintf(stderr, "\r[%s] %zu of %zu %s, %d:%02d left\033[K", bar, done, total, progress->label,
-            (int)left_s / 60, (int)left_s % 60);
+    return TRUE;
+}
+
+void progress_bar(char *bar, int cells, double share) {
+    for (int i = 0; i < cells; i++) bar[i] = i < (int)(share * cells) ? '#' : '.';
+    bar[cells] = '\0';
+}
+
+void progress_line(progress_t *progress, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    fputc('\r', stderr);
+    vfprintf(stderr, format, arguments);
+    fputs("\033[K", stderr);
     fflush(stderr);
+    va_end(arguments);
+    progress->shown = TRUE;
+}
+
+void progress_show(progress_t *progress, size_t done, size_t total) {
+    const gint64 spent = g_get_monotonic_time() - progress->start;
+    if (done == 0 || spent < PATIENCE_US || !progress_due(progress)) return;
+    char bar[BAR + 1];
+    progress_bar(bar, BAR, (double)done / (double)total);
+    const int left_s = (int)((double)spent / G_USEC_PER_SEC * (double)(total - done) / (double)done);
+    progress_line(progress, "[%s] %zu of %zu %s, %d:%02d left", bar, done, total, progress->label,
+                  left_s / 60, left_s % 60);
 }
 
 void progress_end(progress_t *progress) {
     if (progress->shown) fputs("\r\033[K", stderr);
+    progress->shown = FALSE;
 }

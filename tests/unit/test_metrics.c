@@ -4,11 +4,33 @@
 #include <math.h>
 #include <string.h>
 
+#include "trainer/evaluate/evaluate_dense.h"
+#include "trainer/evaluate/validate_sequence.h"
 #include "trainer/metrics.h"
 
 static const training_sums_t sums = {
     .windows = 4, .frames = 200, .segments = 50, .nll = 1200, .kl = 100, .auxiliary = 1600};
 static const training_sums_t plain = {.windows = 4, .frames = 200, .nll = 1200};
+
+/* What is told of sums over a split. Owner of the texts: caller, by forget(). */
+static evaluation_t told_dense(const dense_sums_t *valid, int active) {
+    evaluation_t found = {.members = g_string_new(NULL), .text = g_string_new(NULL)};
+    json_t members = {found.members, JSON_SPACED};
+    evaluate_dense_tell_training(valid, active, &members, &found);
+    return found;
+}
+
+static evaluation_t told_sequence(const sequence_sums_t *valid, int active) {
+    evaluation_t found = {.members = g_string_new(NULL), .text = g_string_new(NULL)};
+    json_t members = {found.members, JSON_SPACED};
+    validate_sequence_tell(valid, active, &members, &found);
+    return found;
+}
+
+static void forget(evaluation_t *found) {
+    g_string_free(found->members, TRUE);
+    g_string_free(found->text, TRUE);
+}
 
 /* A step and an epoch of a run in a new folder; returns the lines of metrics.jsonl as objects. Owner: caller.
  */
@@ -50,14 +72,14 @@ static void assert_none(JsonArray *lines, guint line, const char *name) {
 }
 
 static void test_dense(void) {
-    const evaluation_t valid = {.windows = 2,
-                                .frames = 80,
-                                .segments = 2,
-                                .nll = 40,
-                                .kl = 8,
-                                .objective = 50,
-                                .active_units = 3,
-                                .f1 = 0.25};
+    const dense_sums_t over_split = {.windows = 2,
+                                     .frames = 80,
+                                     .nll = 80,
+                                     .kl = 16,
+                                     .objective = 100,
+                                     .cells = {.hits = 1, .false_alarms = 2, .misses = 4}};
+    evaluation_t valid = told_dense(&over_split, 3);
+    g_assert_cmpfloat(valid.objective, ==, 50);
     g_autoptr(JsonArray) lines = lines_of(MODEL_DENSE, TRUE, &sums, &valid);
     assert_number(lines, 0, "windows", 4);
     assert_number(lines, 0, "loss", 312.5);
@@ -72,19 +94,22 @@ static void test_dense(void) {
     assert_number(lines, 1, "valid_nll", 40);
     assert_number(lines, 1, "valid_nll_per_frame", 1);
     assert_number(lines, 1, "valid_kl_per_frame", 0.2);
+    assert_number(lines, 1, "valid_kl", 8);
+    assert_number(lines, 1, "valid_windows", 2);
+    assert_number(lines, 1, "active_units", 3);
+    assert_number(lines, 1, "precision", 1.0 / 3);
+    assert_number(lines, 1, "recall", 0.2);
     assert_number(lines, 1, "f1", 0.25);
     assert_none(lines, 0, "kl_per_segment");
     assert_none(lines, 1, "valid_kl_per_segment");
+    forget(&valid);
 }
 
 static void test_sequence(void) {
-    const evaluation_t valid = {.windows = 2,
-                                .frames = 80,
-                                .segments = 20,
-                                .nll = 260,
-                                .kl = 30,
-                                .objective = 300,
-                                .active_units = 5};
+    const sequence_sums_t over_split = {
+        .pieces = 2, .frames = 80, .segments = 20, .nll = 520, .kl = 60, .objective = 600};
+    evaluation_t valid = told_sequence(&over_split, 5);
+    g_assert_cmpfloat(valid.objective, ==, 300);
     g_autoptr(JsonArray) lines = lines_of(MODEL_SEQUENCE, TRUE, &sums, &valid);
     assert_number(lines, 0, "sequences", 4);
     assert_number(lines, 0, "frames", 200);
@@ -104,6 +129,7 @@ static void test_sequence(void) {
     assert_number(lines, 1, "active_units", 5);
     assert_none(lines, 0, "windows");
     assert_none(lines, 1, "f1");
+    forget(&valid);
     /* No latent: no segments to divide by. */
     g_autoptr(JsonArray) none = lines_of(MODEL_SEQUENCE, TRUE, &plain, NULL);
     g_assert_true(json_object_get_null_member(json_array_get_object_element(none, 0), "kl_per_segment"));
@@ -112,14 +138,18 @@ static void test_sequence(void) {
 
 static void test_shown(void) {
     if (g_test_subprocess()) {
-        const evaluation_t window = {
-            .windows = 2, .frames = 80, .segments = 2, .nll = 40, .kl = 8, .active_units = 3, .f1 = 0.25};
-        const evaluation_t piece = {
-            .windows = 2, .frames = 80, .segments = 20, .nll = 260, .kl = 30, .active_units = 5};
-        const evaluation_t exact = {.windows = 2, .frames = 80, .nll = 260};
+        const cells_t cells = {.hits = 1, .false_alarms = 2, .misses = 4};
+        evaluation_t window =
+            told_dense(&(dense_sums_t){.windows = 2, .frames = 80, .nll = 80, .kl = 16, .cells = cells}, 3);
+        evaluation_t piece = told_sequence(
+            &(sequence_sums_t){.pieces = 2, .frames = 80, .segments = 20, .nll = 520, .kl = 60}, 5);
+        evaluation_t exact = told_sequence(&(sequence_sums_t){.pieces = 2, .frames = 80, .nll = 520}, 0);
         json_array_unref(lines_of(MODEL_DENSE, FALSE, &sums, &window));
         json_array_unref(lines_of(MODEL_SEQUENCE, FALSE, &sums, &piece));
         json_array_unref(lines_of(MODEL_SEQUENCE, FALSE, &plain, &exact));
+        forget(&window);
+        forget(&piece);
+        forget(&exact);
         return;
     }
     g_test_trap_subprocess(NULL, 0, 0);

@@ -1,175 +1,172 @@
-/* evaluate_sequence: owns the pieces of a split while they are evaluated: their groups, their way to the
- * ranks and the sums. A piece's figures stay apart until all ranks have them, and are added up in corpus
- * order. Refuses nothing: callers see to it that there are pieces. */
+/* evaluate_sequence: owns the pieces of a split while they are evaluated: their groups, their sums and what is
+ * told of them. A piece's figures stay apart until all ranks have them, and are added up in corpus order. */
 #include "trainer/evaluate/evaluate_sequence.h"
 
-#include "preprocess/common/progress.h"
-#include "trainer/data/batch_order.h"
-#include "trainer/evaluate/active_units.h"
+#include <math.h>
+
+#include "trainer/evaluate/figures.h"
 #include "trainer/evaluate/piece_bound.h"
 #include "trainer/parallel/comm.h"
 #include "trainer/parallel/stop.h"
 
+enum { RESULT_SUMS = sizeof(piece_bound_result_t) / sizeof(double) };
+
 typedef struct {
-    const data_t *data;
-    split_t split;
+    evaluator_t base;
     size_t Z, S, frame_bytes, context;
-    size_t n, groups;         /* pieces; groups of PIECE_BOUND_PIECES, the last may have fewer */
-    uint32_t *frames, *order; /* [n] of each piece; pieces, longest first */
-    uint64_t *first_segment;  /* [n + 1] segments of the pieces before */
-    uint64_t all_frames;
-    uint32_t *rank; /* [groups] that evaluates it */
-    uint64_t *load; /* [ranks] frames */
-    piece_bound_t *figures;
-    piece_bound_result_t *results; /* [n] */
-    double *moments;               /* [2, Z] */
+    size_t n;                  /* pieces */
+    uint32_t *pieces, *frames; /* [n], longest first: group g has [g PIECE_BOUND_PIECES, ...); their frames */
+    uint32_t *groups;          /* [base.batches] of this rank */
+    uint64_t *first_segment;   /* [n + 1] segments of the pieces before, by piece */
+    piece_bound_t *bound;
+    piece_bound_result_t *results; /* [n], by piece: first of base.sums */
+    double *moments;               /* [2, Z], after them */
     uint8_t *bits;                 /* of a group's pieces, with the context before each */
-    size_t room;                   /* bytes in bits */
-    progress_t progress;
-    double done; /* rows of this rank */
-} job_t;
+} pieces_t;
 
-static int longest_first(const void *a, const void *b, void *data) {
-    const uint32_t *frames = data, i = *(const uint32_t *)a, j = *(const uint32_t *)b;
-    return frames[i] != frames[j] ? (frames[i] < frames[j] ? 1 : -1) : (i > j) - (i < j);
+static size_t group_size(const pieces_t *p, size_t group) {
+    return MIN(PIECE_BOUND_PIECES, p->n - group * PIECE_BOUND_PIECES);
 }
 
-static size_t group_size(const job_t *job, size_t group) {
-    return MIN(PIECE_BOUND_PIECES, job->n - group * PIECE_BOUND_PIECES);
-}
-
-static void deal(job_t *job) {
-    const size_t ranks = (size_t)comm_size();
-    for (size_t i = 0; i < job->n; i++) {
-        job->frames[i] = data_piece_frames(job->data, job->split, (int64_t)i);
-        job->order[i] = (uint32_t)i;
-        job->first_segment[i + 1] = job->first_segment[i] + (job->frames[i] + job->S - 1) / job->S;
-        job->all_frames += job->frames[i];
+/* Groups of similar length, and those of this rank. */
+static void deal(pieces_t *p) {
+    const evaluation_job_t *job = &p->base.job;
+    const size_t groups = (p->n + PIECE_BOUND_PIECES - 1) / PIECE_BOUND_PIECES;
+    g_autofree uint32_t *frames = g_new0(uint32_t, groups);
+    uint64_t most = 0; /* of a group, with the context */
+    evaluator_sort_pieces(job->data, job->split, p->pieces, p->frames);
+    for (size_t i = 0; i < p->n; i++)
+        p->first_segment[i + 1] =
+            p->first_segment[i] + (data_piece_frames(job->data, job->split, (int64_t)i) + p->S - 1) / p->S;
+    for (size_t i = 0; i < p->n; i++) frames[i / PIECE_BOUND_PIECES] += p->frames[i];
+    p->base.batches = evaluator_deal(&p->base, frames, groups, p->groups);
+    for (size_t i = 0; i < p->base.batches; i++) {
+        const size_t group = p->groups[i];
+        most = MAX(most, frames[group] + group_size(p, group) * p->context);
     }
-    g_qsort_with_data(job->order, (gint)job->n, sizeof *job->order, longest_first, job->frames);
-    g_autofree uint32_t *frames = g_new0(uint32_t, job->groups);
-    for (size_t i = 0; i < job->n; i++) frames[i / PIECE_BOUND_PIECES] += job->frames[job->order[i]];
-    batch_order_split(frames, job->groups, ranks, job->rank, job->load);
+    p->bits = g_malloc(most * p->frame_bytes);
 }
 
-static void job_start(job_t *job, const model_config_t *config, gboolean quiet) {
-    job->Z = config->latent;
-    job->S = config->sequence.segment;
-    job->frame_bytes = model_frame_bytes(config);
-    job->context = model_context(config);
-    job->n = (size_t)data_pieces(job->data, job->split);
-    job->groups = (job->n + PIECE_BOUND_PIECES - 1) / PIECE_BOUND_PIECES;
-    job->frames = g_new0(uint32_t, job->n);
-    job->order = g_new0(uint32_t, job->n);
-    job->first_segment = g_new0(uint64_t, job->n + 1);
-    job->rank = g_new0(uint32_t, job->groups);
-    job->load = g_new0(uint64_t, (size_t)comm_size());
-    job->results = g_new0(piece_bound_result_t, job->n);
-    job->moments = g_new0(double, 2 * job->Z);
-    deal(job);
-    job->progress = progress_start("frames", quiet || comm_rank() > 0);
-}
-
-static void job_end(job_t *job) {
-    progress_end(&job->progress);
-    piece_bound_free(job->figures);
-    void *const buffers[] = {job->frames, job->order,   job->first_segment, job->rank,
-                             job->load,   job->results, job->moments,       job->bits};
-    for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
-}
-
-/* Rank 0's share done stands for everybody's. */
 static gboolean tick(size_t rows, void *context) {
-    job_t *job = context;
-    job->done += (double)rows;
-    const double share =
-        job->done / ((double)job->load[comm_rank()] * (double)piece_bound_rows_a_frame(job->figures));
-    progress_show(&job->progress, (size_t)(share * (double)job->all_frames), job->all_frames);
+    pieces_t *p = context;
+    evaluator_advance(&p->base, (double)rows / (double)piece_bound_rows_a_frame(p->bound));
     return stop_signal() == 0;
 }
 
-static gboolean run_group(job_t *job, size_t group) {
-    piece_bound_piece_t pieces[PIECE_BOUND_PIECES];
+static gboolean add(evaluator_t *evaluator, size_t batch) {
+    pieces_t *p = (pieces_t *)evaluator;
+    const evaluation_job_t *job = &evaluator->job;
+    const size_t begin = p->groups[batch] * PIECE_BOUND_PIECES, n = group_size(p, p->groups[batch]);
+    piece_bound_piece_t pieces[PIECE_BOUND_PIECES] = {0};
     piece_bound_result_t results[PIECE_BOUND_PIECES];
-    const uint32_t *order = job->order + group * PIECE_BOUND_PIECES;
-    const size_t n = group_size(job, group);
-    size_t frames = 0;
-    for (size_t i = 0; i < n; i++) frames += job->context + job->frames[order[i]];
-    if (frames * job->frame_bytes > job->room) {
-        job->room = frames * job->frame_bytes;
-        job->bits = g_realloc(job->bits, job->room);
-    }
-    uint8_t *bits = job->bits;
+    uint8_t *bits = p->bits;
     for (size_t i = 0; i < n; i++) {
-        const uint32_t T = job->frames[order[i]];
-        data_piece(job->data, job->split, order[i], T, bits);
-        pieces[i] = (piece_bound_piece_t){.bits = bits + job->context * job->frame_bytes,
-                                          .frames = T,
-                                          .segment = job->first_segment[order[i]]};
-        bits += (job->context + T) * job->frame_bytes;
+        const uint32_t piece = p->pieces[begin + i], T = p->frames[begin + i];
+        data_piece(job->data, job->split, piece, T, bits);
+        pieces[i] = (piece_bound_piece_t){
+            .bits = bits + p->context * p->frame_bytes, .frames = T, .segment = p->first_segment[piece]};
+        bits += (p->context + T) * p->frame_bytes;
     }
-    if (!piece_bound_run(job->figures, pieces, n, results, job->moments, tick, job)) return FALSE;
-    for (size_t i = 0; i < n; i++) job->results[order[i]] = results[i];
+    if (!piece_bound_run(p->bound, pieces, n, results, p->moments, tick, p)) return FALSE;
+    for (size_t i = 0; i < n; i++) p->results[p->pieces[begin + i]] = results[i];
     return TRUE;
 }
 
-/* Group after group on each rank, with a word between: as often on every rank. */
-static gboolean run_groups(job_t *job) {
-    const size_t ranks = (size_t)comm_size(), mine = (size_t)comm_rank();
-    g_autofree size_t *counts = g_new0(size_t, ranks);
-    size_t rounds = 0, next = 0;
-    for (size_t group = 0; group < job->groups; group++) rounds = MAX(rounds, ++counts[job->rank[group]]);
-    for (size_t round = 0; round < rounds; round++) {
-        while (next < job->groups && job->rank[next] != mine) next++;
-        double stop = next < job->groups ? !run_group(job, next++) : stop_signal() != 0;
-        if (rolls_failed(data_rolls(job->data))) stop = 1;
-        comm_sum_doubles(&stop, 1);
-        if (stop > 0) return FALSE;
+/* Notes rebuilt, if only from the latents that the prior means, are none without a latent. */
+static void tell_notes(const cells_t *cells, const char *prefix, gboolean latent, json_t *members) {
+    const struct {
+        const char *name;
+        double value;
+    } notes[] = {
+        {"precision", cells_precision(cells)}, {"recall", cells_recall(cells)}, {"f1", cells_f1(cells)}};
+    for (size_t i = 0; i < G_N_ELEMENTS(notes); i++) {
+        g_autofree char *name = g_strconcat(prefix, notes[i].name, NULL);
+        json_number(members, name, latent ? notes[i].value : NAN);
     }
-    return TRUE;
 }
 
-static sequence_notes_t notes_of(const piece_bound_cells_t *cells) {
-    return (sequence_notes_t){.precision = cells->hits / MAX(1, cells->hits + cells->false_alarms),
-                              .recall = cells->hits / MAX(1, cells->hits + cells->misses),
-                              .f1 = 2 * cells->hits /
-                                    MAX(1, 2 * cells->hits + cells->false_alarms + cells->misses)};
+static void tell_notes_row(const char *label, const cells_t *cells, GString *text) {
+    g_string_append_printf(text, "%-28s %12.4f %12.4f %12.4f\n", label, cells_precision(cells),
+                           cells_recall(cells), cells_f1(cells));
 }
 
-static void add_result(piece_bound_result_t *sum, const piece_bound_result_t *piece) {
-    double *to = (double *)sum;
-    const double *from = (const double *)piece;
-    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++) to[i] += from[i];
-}
-
-static void add_up(const job_t *job, int particles, sequence_evaluation_t *result) {
-    const double frames = (double)job->all_frames, segments = (double)job->first_segment[job->n];
+static piece_bound_result_t add_up(const pieces_t *p) {
     piece_bound_result_t sum = {0};
-    for (size_t i = 0; i < job->n; i++) add_result(&sum, &job->results[i]);
-    *result = (sequence_evaluation_t){.pieces = (int64_t)job->n,
-                                      .frames = (int64_t)job->all_frames,
-                                      .segments = (int64_t)job->first_segment[job->n],
-                                      .nll = sum.nll / frames,
-                                      .kl = sum.kl / frames,
-                                      .particles = particles,
-                                      .bound = sum.bound / frames,
-                                      .active_units = active_units(job->moments, segments, job->Z),
-                                      .rebuilt = notes_of(&sum.rebuilt),
-                                      .floor = notes_of(&sum.floor)};
+    for (size_t i = 0; i < p->n * RESULT_SUMS; i++) ((double *)&sum)[i % RESULT_SUMS] += p->base.sums[i];
+    return sum;
 }
 
-gboolean evaluate_sequence(model_t *model, const data_t *data, split_t split, uint64_t seed, int particles,
-                           gboolean quiet, sequence_evaluation_t *result, GError **error) {
-    GError *local = NULL;
-    job_t job = {.data = data, .split = split};
-    job_start(&job, model_config(model), quiet);
-    job.figures = piece_bound_new(model, particles, seed, &local);
-    const gboolean done = comm_agree(local, error) && run_groups(&job);
-    if (done) {
-        comm_sum_doubles((double *)job.results, job.n * sizeof *job.results / sizeof(double));
-        comm_sum_doubles(job.moments, 2 * job.Z);
-        add_up(&job, particles, result);
+static void tell(const evaluator_t *evaluator, json_t *members, evaluation_t *found) {
+    const pieces_t *p = (const pieces_t *)evaluator;
+    GString *text = found->text;
+    const piece_bound_result_t sum = add_up(p);
+    const double frames = evaluator->all_frames, segments = (double)p->first_segment[p->n],
+                 per_segment = frames / segments, nll = sum.nll / frames, kl = sum.kl / frames,
+                 bound = sum.bound / frames;
+    const int particles = evaluator->job.draws, active = active_units(p->moments, segments, p->Z);
+    json_count(members, "pieces", p->n);
+    json_count(members, "frames", (size_t)frames);
+    json_count(members, "segments", (size_t)segments);
+    json_count(members, "active_units", (size_t)active);
+    json_count(members, "particles", (size_t)particles);
+    json_number(members, "nll_per_frame", nll);
+    json_number(members, "kl_per_frame", kl);
+    json_number(members, "loss_per_frame", nll + kl);
+    json_number(members, "kl_per_segment", kl * frames / segments);
+    if (particles > 0) json_number(members, "bound_per_frame", bound);
+    tell_notes(&sum.rebuilt, "", p->Z > 0, members);
+    tell_notes(&sum.floor, "floor_", p->Z > 0, members);
+    evaluator_tell_count(text, (double)p->n, "piece", "pieces", ", ");
+    evaluator_tell_count(text, frames, "frame", "frames", ", ");
+    evaluator_tell_count(text, segments, "segment", "segments", "\n");
+    g_string_append_printf(text, "%-28s %12s %12s\n", "", "a segment", "a frame");
+    evaluator_tell_row(text, p->Z > 0 ? "reconstruction, nats" : "-log-likelihood, nats", nll * per_segment,
+                       nll);
+    if (p->Z > 0) {
+        evaluator_tell_row(text, "KL divergence, nats", kl * per_segment, kl);
+        evaluator_tell_row(text, "sum (-ELBO)", (nll + kl) * per_segment, nll + kl);
     }
-    job_end(&job);
-    return done;
+    if (particles > 0) {
+        g_autofree char *name = g_strdup_printf(
+            "bound of %d %s", particles, g_dngettext(NULL, "particle", "particles", (gulong)particles));
+        evaluator_tell_row(text, name, bound * per_segment, bound);
+    }
+    if (p->Z == 0) return;
+    g_string_append_printf(text, "%-28s %12d of %zu\n", "active latent units", active, p->Z);
+    g_string_append_printf(text, "%-28s %12s %12s %12s\n", "pieces from latents alone", "precision", "recall",
+                           "F1");
+    tell_notes_row("latents of the piece", &sum.rebuilt, text);
+    tell_notes_row("latents of the prior (floor)", &sum.floor, text);
+}
+
+static void pieces_free(evaluator_t *evaluator) {
+    pieces_t *p = (pieces_t *)evaluator;
+    piece_bound_free(p->bound);
+    void *const buffers[] = {p->pieces, p->frames, p->groups, p->first_segment, p->bits, p->base.sums, p};
+    for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
+}
+
+evaluator_t *evaluate_sequence_new(const evaluation_job_t *job, GError **error) {
+    pieces_t *p = g_new0(pieces_t, 1);
+    const model_config_t *config = model_config(job->model);
+    GError *local = NULL;
+    p->Z = config->latent;
+    p->S = config->sequence.segment;
+    p->frame_bytes = model_frame_bytes(config);
+    p->context = model_context(config);
+    p->n = (size_t)data_pieces(job->data, job->split);
+    p->base = (evaluator_t){.job = *job, .add = add, .tell = tell, .free = pieces_free};
+    p->base.n_sums = p->n * RESULT_SUMS + 2 * p->Z;
+    p->base.sums = g_new0(double, p->base.n_sums);
+    p->results = (piece_bound_result_t *)p->base.sums;
+    p->moments = p->base.sums + p->n * RESULT_SUMS;
+    p->pieces = g_new(uint32_t, p->n);
+    p->frames = g_new(uint32_t, p->n);
+    p->groups = g_new(uint32_t, p->n);
+    p->first_segment = g_new0(uint64_t, p->n + 1);
+    deal(p);
+    p->bound = piece_bound_new(job->model, job->draws, job->seed, &local);
+    if (comm_agree(local, error)) return &p->base;
+    evaluator_free(&p->base);
+    return NULL;
 }

@@ -3,142 +3,151 @@
  * latents, data on another grid, and latents that tell no attribute. */
 #include "trainer/evaluate/fit_attributes.h"
 
-#include <json-glib/json-glib.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "preprocess/common/json.h"
 #include "preprocess/common/program.h"
-#include "preprocess/common/progress.h"
-#include "trainer/checkpoint/checkpoint.h"
-#include "trainer/data/batch_order.h"
-#include "trainer/data/data.h"
-#include "trainer/evaluate/evaluation_print.h"
+#include "trainer/evaluate/evaluate.h"
+#include "trainer/evaluate/evaluator.h"
 #include "trainer/model/stream.h"
 #include "trainer/model/vae_dense.h"
 #include "trainer/parallel/comm.h"
 #include "trainer/parallel/stop.h"
 #include "trainer/run/run.h"
 
-enum { WINDOWS = 32 }; /* of the dense model encoded at once */
+enum {
+    WINDOWS = 32, /* of the dense model, encoded at once */
+    SONGS = 8     /* of a rank, before it asks the others whether to go on */
+};
 
 typedef struct {
-    const data_t *data;
+    evaluator_t base; /* sums are those of moments */
     const checkpoint_t *checkpoint;
-    model_t *model;
-    stream_t *stream;                          /* of the sequence model */
-    size_t S, Z, frame_bytes, context, n, all; /* S: frames a segment (window); songs; their frames */
-    uint32_t *rank, *frames;                   /* [n] */
+    stream_t *stream; /* of the sequence model, else NULL */
+    size_t S, Z, frame_bytes, context;
+    size_t n, own;            /* songs; of this rank */
+    uint32_t *songs, *frames; /* [own]; [n] */
     uint8_t *bits;       /* a song after `context` silent frames, filled up with silence to whole segments */
     uint32_t *valid;     /* [WINDOWS] */
     real_t *mu, *logvar; /* [segments of the longest song, Z] */
     real_t *prior_mu, *prior_logvar; /* [Z] */
     attribute_moments_t moments;
-} job_t;
+} fit_t;
 
-static size_t segments_of(const job_t *job, size_t frames) { return (frames + job->S - 1) / job->S; }
+static size_t segments_of(const fit_t *fit, size_t frames) { return (frames + fit->S - 1) / fit->S; }
 
 /* Frames before a segment: at least the one that tells what begins in it. */
 static size_t context_of(const model_config_t *config) { return MAX(1, model_context(config)); }
 
-static gboolean job_start(job_t *job, const data_t *data, const checkpoint_t *checkpoint, model_t *model,
-                          GError **error) {
-    const model_config_t *config = &checkpoint->model;
-    const gboolean dense = config->kind == MODEL_DENSE;
-    *job = (job_t){.data = data,
-                   .checkpoint = checkpoint,
-                   .model = model,
-                   .Z = config->latent,
-                   .n = (size_t)data_pieces(data, SPLIT_TRAIN)};
-    job->S = dense ? config->window : config->sequence.segment;
-    job->frame_bytes =
-        (size_t)data_shards(data)->grid.n_tracks * config->planes * roll_stride(config->pitches);
-    job->context = context_of(config);
-    job->frames = g_new(uint32_t, job->n);
-    job->rank = g_new(uint32_t, job->n);
-    for (size_t i = 0; i < job->n; i++)
-        job->all += job->frames[i] = data_piece_frames(data, SPLIT_TRAIN, (int64_t)i);
-    g_autofree uint64_t *load = g_new(uint64_t, (size_t)comm_size());
-    batch_order_split(job->frames, job->n, (size_t)comm_size(), job->rank, load);
-    const size_t most = segments_of(job, data_longest_piece(data, SPLIT_TRAIN));
-    job->bits = g_malloc((job->context + most * job->S) * job->frame_bytes);
-    job->valid = g_new(uint32_t, WINDOWS);
-    for (size_t i = 0; i < WINDOWS; i++) job->valid[i] = (uint32_t)job->S;
-    job->mu = g_new(real_t, most * job->Z);
-    job->logvar = g_new(real_t, most * job->Z);
-    job->prior_mu = g_new(real_t, job->Z);
-    job->prior_logvar = g_new(real_t, job->Z);
-    return attribute_moments_init(&job->moments, job->Z, error) &&
-           (dense || (job->stream = stream_new(model, 1, error)));
-}
-
-static void job_clear(job_t *job) {
-    void *const buffers[] = {job->frames, job->rank,   job->bits,     job->valid,
-                             job->mu,     job->logvar, job->prior_mu, job->prior_logvar};
-    for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
-    stream_free(job->stream);
-    attribute_moments_clear(&job->moments);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(job_t, job_clear)
-
-static void encode_windows(job_t *job, const uint8_t *bits, size_t n) {
+static void encode_windows(fit_t *fit, const uint8_t *bits, size_t n) {
     for (size_t first = 0; first < n; first += WINDOWS) {
         const batch_t batch = {.B = MIN(WINDOWS, n - first),
-                               .bits = bits + first * job->S * job->frame_bytes,
-                               .valid = job->valid};
-        model_encode(job->model, &batch);
-        memcpy(job->mu + first * job->Z, model_mu(job->model), batch.B * job->Z * sizeof *job->mu);
-        memcpy(job->logvar + first * job->Z, model_logvar(job->model),
-               batch.B * job->Z * sizeof *job->logvar);
+                               .bits = bits + first * fit->S * fit->frame_bytes,
+                               .valid = fit->valid};
+        model_encode(fit->base.job.model, &batch);
+        memcpy(fit->mu + first * fit->Z, model_mu(fit->base.job.model), batch.B * fit->Z * sizeof *fit->mu);
+        memcpy(fit->logvar + first * fit->Z, model_logvar(fit->base.job.model),
+               batch.B * fit->Z * sizeof *fit->logvar);
     }
 }
 
 /* Posteriors, counted in the prior's sd from the prior's mean: the decoder hears the song and says before
  * each segment what it expects. */
-static void encode_segments(job_t *job, const uint8_t *bits, size_t n) {
-    const size_t Z = job->Z, S = job->S;
-    stream_encode(job->stream, bits, n * S, job->mu, job->logvar);
-    stream_start(job->stream, 1);
+static void encode_segments(fit_t *fit, const uint8_t *bits, size_t n) {
+    const size_t Z = fit->Z, S = fit->S;
+    stream_encode(fit->stream, bits, n * S, fit->mu, fit->logvar);
+    stream_start(fit->stream, 1);
     for (size_t w = 0; w < n; w++) {
-        real_t *mu = job->mu + w * Z, *logvar = job->logvar + w * Z;
-        stream_prior(job->stream, job->prior_mu, job->prior_logvar);
-        stream_set_latent(job->stream, mu);
+        real_t *mu = fit->mu + w * Z, *logvar = fit->logvar + w * Z;
+        stream_prior(fit->stream, fit->prior_mu, fit->prior_logvar);
+        stream_set_latent(fit->stream, mu);
         for (size_t t = w * S; t < (w + 1) * S; t++)
-            stream_force(job->stream, bits + t * job->frame_bytes, TRUE, NULL);
+            stream_force(fit->stream, bits + t * fit->frame_bytes, TRUE, NULL);
         for (size_t i = 0; i < Z; i++) {
-            mu[i] = (mu[i] - job->prior_mu[i]) * (real_t)exp(-(double)job->prior_logvar[i] / 2);
-            logvar[i] -= job->prior_logvar[i];
+            mu[i] = (mu[i] - fit->prior_mu[i]) * (real_t)exp(-(double)fit->prior_logvar[i] / 2);
+            logvar[i] -= fit->prior_logvar[i];
         }
     }
 }
 
-static void add_song(job_t *job, size_t song) {
-    const size_t T = job->frames[song], n = MAX(1, T / job->S);
-    uint8_t *bits = job->bits + job->context * job->frame_bytes;
+static void add_song(fit_t *fit, size_t song) {
+    const size_t T = fit->frames[song], n = MAX(1, T / fit->S);
+    uint8_t *bits = fit->bits + fit->context * fit->frame_bytes;
     double values[ATTRIBUTE_COUNT], changes[ATTRIBUTE_COUNT], before[ATTRIBUTE_COUNT] = {0};
     gboolean goes_on = FALSE; /* the segment before has attributes */
-    data_piece(job->data, SPLIT_TRAIN, (int64_t)song, segments_of(job, T) * job->S, job->bits);
-    if (job->stream)
-        encode_segments(job, bits, n);
+    data_piece(fit->base.job.data, fit->base.job.split, (int64_t)song, segments_of(fit, T) * fit->S,
+               fit->bits);
+    if (fit->stream)
+        encode_segments(fit, bits, n);
     else
-        encode_windows(job, bits, n);
+        encode_windows(fit, bits, n);
     for (size_t w = 0; w < n; w++) {
-        const uint8_t *segment = bits + w * job->S * job->frame_bytes;
-        const attribute_span_t span = {.grid = &job->checkpoint->grid,
-                                       .planes = job->checkpoint->model.planes,
+        const uint8_t *segment = bits + w * fit->S * fit->frame_bytes;
+        const attribute_span_t span = {.grid = &fit->checkpoint->grid,
+                                       .planes = fit->checkpoint->model.planes,
                                        .bits = segment,
-                                       .before = segment - job->frame_bytes,
-                                       .frames = MIN(job->S, T - w * job->S)};
+                                       .before = segment - fit->frame_bytes,
+                                       .frames = MIN(fit->S, T - w * fit->S)};
         const gboolean sounds = attribute_measure(&span, values);
         for (size_t a = 0; a < ATTRIBUTE_COUNT; a++)
-            changes[a] = job->stream ? values[a] - before[a] : values[a];
-        if (sounds && (goes_on || !job->stream))
-            attribute_moments_add(&job->moments, job->mu + w * job->Z, job->logvar + w * job->Z, values,
+            changes[a] = fit->stream ? values[a] - before[a] : values[a];
+        if (sounds && (goes_on || !fit->stream))
+            attribute_moments_add(&fit->moments, fit->mu + w * fit->Z, fit->logvar + w * fit->Z, values,
                                   changes);
         memcpy(before, values, sizeof before);
         goes_on = sounds;
     }
 }
+
+static gboolean add_songs(evaluator_t *evaluator, size_t batch) {
+    fit_t *fit = (fit_t *)evaluator;
+    for (size_t i = batch * SONGS; i < MIN((batch + 1) * SONGS, fit->own); i++) {
+        if (stop_signal() != 0) return FALSE;
+        add_song(fit, fit->songs[i]);
+        evaluator_advance(evaluator, fit->frames[fit->songs[i]]);
+    }
+    return TRUE;
+}
+
+static gboolean fit_start(fit_t *fit, const evaluation_job_t *job, const checkpoint_t *checkpoint,
+                          GError **error) {
+    const model_config_t *config = &checkpoint->model;
+    const gboolean dense = config->kind == MODEL_DENSE;
+    *fit = (fit_t){.base = {.job = *job, .add = add_songs},
+                   .checkpoint = checkpoint,
+                   .Z = config->latent,
+                   .S = dense ? config->window : config->sequence.segment,
+                   .frame_bytes = model_frame_bytes(config),
+                   .context = context_of(config),
+                   .n = (size_t)data_pieces(job->data, job->split)};
+    fit->frames = g_new(uint32_t, fit->n);
+    fit->songs = g_new(uint32_t, fit->n);
+    for (size_t i = 0; i < fit->n; i++) fit->frames[i] = data_piece_frames(job->data, job->split, (int64_t)i);
+    fit->own = evaluator_deal(&fit->base, fit->frames, fit->n, fit->songs);
+    fit->base.batches = (fit->own + SONGS - 1) / SONGS;
+    const size_t most = segments_of(fit, data_longest_piece(job->data, job->split));
+    fit->bits = g_malloc((fit->context + most * fit->S) * fit->frame_bytes);
+    fit->valid = g_new(uint32_t, WINDOWS);
+    for (size_t i = 0; i < WINDOWS; i++) fit->valid[i] = (uint32_t)fit->S;
+    fit->mu = g_new(real_t, most * fit->Z);
+    fit->logvar = g_new(real_t, most * fit->Z);
+    fit->prior_mu = g_new(real_t, fit->Z);
+    fit->prior_logvar = g_new(real_t, fit->Z);
+    if (!attribute_moments_init(&fit->moments, fit->Z, error)) return FALSE;
+    fit->base.sums = fit->moments.sums;
+    fit->base.n_sums = fit->moments.n;
+    return dense || (fit->stream = stream_new(job->model, 1, error));
+}
+
+static void fit_clear(fit_t *fit) {
+    void *const buffers[] = {fit->frames, fit->songs,  fit->bits,     fit->valid,
+                             fit->mu,     fit->logvar, fit->prior_mu, fit->prior_logvar};
+    for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
+    stream_free(fit->stream);
+    attribute_moments_clear(&fit->moments);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(fit_t, fit_clear)
 
 /* TRUE where a signal came, which is the error. */
 static gboolean was_stopped(gboolean stopped, GError **error) {
@@ -148,59 +157,33 @@ static gboolean was_stopped(gboolean stopped, GError **error) {
     return stopped;
 }
 
-/* This rank's songs, then the sums of all. FALSE where any rank caught a stopping signal or could not read a
- * song. */
-static gboolean add_songs(job_t *job, gboolean quiet, GError **error) {
-    progress_t progress = progress_start("frames", quiet || comm_rank() > 0);
-    size_t done = 0;
-    for (size_t i = 0; i < job->n && stop_signal() == 0 && !rolls_failed(data_rolls(job->data)); i++) {
-        if (job->rank[i] == (uint32_t)comm_rank()) add_song(job, i);
-        done += job->frames[i]; /* rank 0's songs lie among those of the others */
-        progress_show(&progress, done, job->all);
-    }
-    progress_end(&progress);
-    if (!rolls_agree(data_rolls(job->data), error)) return FALSE;
-    if (was_stopped(comm_any(stop_signal() != 0), error)) return FALSE;
-    comm_sum_doubles(job->moments.sums, job->moments.n);
-    return TRUE;
-}
-
 static gboolean print_json(const options_t *options, const attribute_info_t *info, double segments,
                            GError **error) {
-    const struct {
-        const char *name;
-        double value;
-    } numbers[] = {{"mean", info->mean}, {"sd", info->sd}, {"r2", info->r2}, {"reach", info->reach}};
-    g_autoptr(JsonBuilder) builder = json_builder_new();
-    json_builder_begin_object(builder);
-    json_builder_set_member_name(builder, "checkpoint");
-    json_builder_add_string_value(builder, options->attributes);
-    json_builder_set_member_name(builder, "attribute");
-    json_builder_add_string_value(builder, info->name);
-    json_builder_set_member_name(builder, "unit");
-    json_builder_add_string_value(builder, info->unit);
-    for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
-        json_builder_set_member_name(builder, numbers[i].name);
-        json_builder_add_double_value(builder, numbers[i].value);
-    }
-    json_builder_set_member_name(builder, "segments");
-    json_builder_add_int_value(builder, (int64_t)segments);
-    json_builder_end_object(builder);
-    g_autoptr(JsonNode) root = json_builder_get_root(builder);
-    g_autofree char *text = json_to_string(root, FALSE);
-    return evaluation_print_line(text, error);
+    g_autoptr(GString) line = g_string_new(NULL);
+    json_t json = {line, JSON_EXACT};
+    json_open(&json, NULL, '{');
+    json_text(&json, "checkpoint", options->attributes);
+    json_text(&json, "attribute", info->name);
+    json_text(&json, "unit", info->unit);
+    json_number(&json, "mean", info->mean);
+    json_number(&json, "sd", info->sd);
+    json_number(&json, "r2", info->r2);
+    json_number(&json, "reach", info->reach);
+    json_count(&json, "segments", (size_t)segments);
+    json_close(&json, '{');
+    return evaluate_print_line(line->str, error);
 }
 
-static void print_table(const options_t *options, const job_t *job, const attributes_t *attributes) {
-    const gboolean dense = job->checkpoint->model.kind == MODEL_DENSE;
-    const gulong n = (gulong)attribute_moments_count(&job->moments);
+static void print_table(const options_t *options, const fit_t *fit, const attributes_t *attributes) {
+    const gboolean dense = fit->checkpoint->model.kind == MODEL_DENSE;
+    const gulong n = (gulong)attribute_moments_count(&fit->moments);
     g_printerr("%s: vectors from %lu %s of %zu train %s\n", options->attributes, n,
                dense ? g_dngettext(NULL, "window", "windows", n)
                      : g_dngettext(NULL, "segment", "segments", n),
-               job->n, g_dngettext(NULL, "song", "songs", job->n));
-    if (strcmp(job->checkpoint->corpus_id, data_shards(job->data)->corpus_id) != 0)
+               fit->n, g_dngettext(NULL, "song", "songs", fit->n));
+    if (strcmp(fit->checkpoint->corpus_id, data_shards(fit->base.job.data)->corpus_id) != 0)
         g_printerr("warning: %s was trained on corpus %.12s, these shards are %.12s\n", options->attributes,
-                   job->checkpoint->corpus_id, data_shards(job->data)->corpus_id);
+                   fit->checkpoint->corpus_id, data_shards(fit->base.job.data)->corpus_id);
     g_printerr("%-12s %10s %10s %8s %8s  %s\n", "", "mean", "sd", "R^2", "reach", "unit");
     for (size_t i = 0; i < attributes->n; i++) {
         const attribute_info_t *info = &attributes->info[i];
@@ -208,7 +191,7 @@ static void print_table(const options_t *options, const job_t *job, const attrib
                    info->reach, info->unit);
     }
     for (attribute_t a = 0; a < ATTRIBUTE_COUNT; a++)
-        if (attribute_exists(a, &job->checkpoint->grid) &&
+        if (attribute_exists(a, &fit->checkpoint->grid) &&
             attributes_find(attributes, attribute_name(a)) == attributes->n)
             g_printerr("%-12s left out: it does not vary, or the latents do not tell it\n",
                        attribute_name(a));
@@ -218,15 +201,15 @@ static void print_table(const options_t *options, const job_t *job, const attrib
 }
 
 /* Rank 0's part, once all sums are there. */
-static gboolean finish(const options_t *options, const job_t *job, GError **error) {
+static gboolean finish(const options_t *options, const fit_t *fit, GError **error) {
     g_auto(attributes_t) attributes = {0};
-    if (attribute_moments_count(&job->moments) < 1) {
+    if (attribute_moments_count(&fit->moments) < 1) {
         g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE, "%s: the train songs %s; see `%s --info %s`",
-                    options->data, job->stream ? "have no two segments in a row that sound" : "are silent",
+                    options->data, fit->stream ? "have no two segments in a row that sound" : "are silent",
                     program_called("preprocess"), options->data);
         return FALSE;
     }
-    if (!attributes_fit(&job->moments, &job->checkpoint->grid, &attributes, error)) return FALSE;
+    if (!attributes_fit(&fit->moments, &fit->checkpoint->grid, &attributes, error)) return FALSE;
     if (attributes.n == 0) {
         g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_NONE,
                     "%s: its latents tell none of the attributes of these songs; train longer, or with more "
@@ -239,18 +222,19 @@ static gboolean finish(const options_t *options, const job_t *job, GError **erro
     if (!checkpoint_write_attributes(options->attributes, &attributes, error)) return FALSE;
     gboolean written = TRUE;
     for (size_t i = 0; written && i < attributes.n; i++)
-        written = print_json(options, &attributes.info[i], attribute_moments_count(&job->moments), error);
-    if (!options->quiet) print_table(options, job, &attributes);
+        written = print_json(options, &attributes.info[i], attribute_moments_count(&fit->moments), error);
+    if (!options->quiet) print_table(options, fit, &attributes);
     return written;
 }
 
-static gboolean run_job(const options_t *options, const checkpoint_t *checkpoint, model_t *model,
-                        const data_t *data, GError **error) {
+static gboolean run_fit(const options_t *options, const evaluation_job_t *job, const checkpoint_t *checkpoint,
+                        GError **error) {
     GError *local = NULL;
-    g_auto(job_t) job;
-    job_start(&job, data, checkpoint, model, &local);
-    if (!comm_agree(local, error) || !add_songs(&job, options->quiet, error)) return FALSE;
-    if (comm_rank() == 0) finish(options, &job, &local);
+    g_auto(fit_t) fit;
+    fit_start(&fit, job, checkpoint, &local);
+    if (!comm_agree(local, error)) return FALSE;
+    const gboolean summed = evaluator_sum(&fit.base, &local);
+    if (!local && !was_stopped(!summed, &local) && comm_rank() == 0) finish(options, &fit, &local);
     return comm_agree(local, error);
 }
 
@@ -288,7 +272,10 @@ int attributes_run(const options_t *options, GError **error) {
         done = comm_agree(local, error);
     }
     done = done && run_read_weights(options->attributes, model, error) &&
-           run_job(options, &checkpoint, model, data, error);
+           run_fit(options,
+                   &(evaluation_job_t){
+                       .data = data, .split = SPLIT_TRAIN, .model = model, .quiet = options->quiet},
+                   &checkpoint, error);
     data_free(data);
     return done ? EXIT_DONE : EXIT_ERROR;
 }

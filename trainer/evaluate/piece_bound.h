@@ -9,7 +9,7 @@
 #ifndef MPIANIST_TRAINER_EVALUATE_PIECE_BOUND_H
 #define MPIANIST_TRAINER_EVALUATE_PIECE_BOUND_H
 
-#include "trainer/model/model.h"
+#include "trainer/evaluate/figures.h"
 
 #define PIECE_BOUND_PIECES 8 /* side by side at most */
 
@@ -19,22 +19,16 @@ typedef struct {
     uint64_t segment;    /* number of its first segment in the split: its noise */
 } piece_bound_piece_t;
 
-/* Cells of the sounding planes. */
-typedef struct {
-    double hits, false_alarms, misses;
-} piece_bound_cells_t;
-
 /* Of a piece, nats. All doubles: ranks add them up. */
 typedef struct {
-    double nll, kl; /* one draw of each segment's latent: nll + kl estimates -ELBO; without a latent nll is
+    double nll, kl;  /* one draw of each segment's latent: nll + kl estimates -ELBO; without a latent nll is
                        exact and kl 0 */
-    double bound;   /* -log of the particle bound; without a latent nll; 0 where there are no particles */
-    piece_bound_cells_t
-        rebuilt; /* greedily from the posterior means, never shown the true past; without a latent none */
-    piece_bound_cells_t floor; /* the same from the prior's means along the generated past */
+    double bound;    /* -log of the particle bound; without a latent nll; 0 where there are no particles */
+    cells_t rebuilt; /* greedily from the posterior means, never shown the true past; without a latent none */
+    cells_t floor;   /* the same from the prior's means along the generated past */
 } piece_bound_result_t;
 
-typedef struct figures piece_bound_t;
+typedef struct piece_bound piece_bound_t;
 
 /* Called now and then with the rows (frames of a piece or particle) done since the last call; FALSE stops. */
 typedef gboolean (*piece_bound_tick_t)(size_t rows, void *context);
@@ -42,15 +36,15 @@ typedef gboolean (*piece_bound_tick_t)(size_t rows, void *context);
 /* particles: K, 0: no particle bound. NULL with MODEL_ERROR_MEMORY set. Owner: caller; the model must outlive
  * it. */
 piece_bound_t *piece_bound_new(model_t *model, int particles, uint64_t seed, GError **error);
-void piece_bound_free(piece_bound_t *figures);
+void piece_bound_free(piece_bound_t *bound);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(piece_bound_t, piece_bound_free)
 
 /* Rows that a frame of a piece costs: what the ticks add up to. */
-size_t piece_bound_rows_a_frame(const piece_bound_t *figures);
+size_t piece_bound_rows_a_frame(const piece_bound_t *bound);
 /* Of n pieces, 1..PIECE_BOUND_PIECES, longest first. Adds each unit's sum of posterior means over their
  * segments, and sum of squares, to moments [2, Z]. FALSE where tick said to stop: results and moments are
  * then part done. tick may be NULL. */
-gboolean piece_bound_run(piece_bound_t *figures, const piece_bound_piece_t *pieces, size_t n,
+gboolean piece_bound_run(piece_bound_t *bound, const piece_bound_piece_t *pieces, size_t n,
                          piece_bound_result_t *results, double *moments, piece_bound_tick_t tick,
                          void *context);
 

@@ -1,0 +1,24 @@
+/* evaluate_dense: how well a dense model does on the grid windows of a split, each exactly once: bound, active
+ * units, notes found. The noise of window i depends on (seed, i) alone. */
+#ifndef MPIANIST_TRAINER_EVALUATE_EVALUATE_DENSE_H
+#define MPIANIST_TRAINER_EVALUATE_EVALUATE_DENSE_H
+
+#include "trainer/evaluate/evaluator.h"
+#include "trainer/evaluate/figures.h"
+
+/* Sums over windows, nats. */
+typedef struct {
+    double windows, frames;
+    double nll, kl;   /* of one draw of z a window, so nll + kl estimates -ELBO without bias */
+    double objective; /* nll + beta * max(kl, free_bits) */
+    double bound;     /* -log of the importance-weighted bound of K draws (Burda et al. 2016, equation 8) */
+    cells_t cells;    /* with probability > 0.5 at z = mu */
+} dense_sums_t;
+
+/* Buffers for batches of max_B windows. Local, cannot fail. Owner: caller. */
+evaluator_t *evaluate_dense_new(const evaluation_job_t *job);
+
+/* What training tells of the sums. */
+void evaluate_dense_tell_training(const dense_sums_t *sums, int active, json_t *members, evaluation_t *found);
+
+#endif

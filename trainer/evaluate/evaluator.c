@@ -1,0 +1,91 @@
+/* evaluator: owns what ranks say to each other while a split is evaluated, and which pieces are whose. Refuses
+ * nothing: callers see to it that there are songs. */
+#include "trainer/evaluate/evaluator.h"
+
+#include <string.h>
+
+#include "trainer/data/batch_order.h"
+#include "trainer/parallel/comm.h"
+#include "trainer/parallel/stop.h"
+
+void evaluator_free(evaluator_t *evaluator) {
+    if (!evaluator) return;
+    if (evaluator->found.text) g_string_free(evaluator->found.text, TRUE);
+    if (evaluator->found.members) g_string_free(evaluator->found.members, TRUE);
+    evaluator->free(evaluator);
+}
+
+gboolean evaluator_sum(evaluator_t *evaluator, GError **error) {
+    rolls_t *rolls = data_rolls(evaluator->job.data);
+    const size_t rounds = (size_t)comm_max((int64_t)evaluator->batches);
+    gboolean whole = TRUE, goes_on = TRUE;
+    evaluator->done = 0;
+    evaluator->progress = progress_start("frames", evaluator->job.quiet || comm_rank() > 0);
+    memset(evaluator->sums, 0, evaluator->n_sums * sizeof *evaluator->sums);
+    for (size_t round = 0; goes_on && round <= rounds; round++) { /* as often on every rank */
+        const gboolean signal = round < rounds && stop_signal() != 0;
+        goes_on = !comm_any(signal || !whole || rolls_failed(rolls));
+        if (goes_on && round < evaluator->batches) whole = evaluator->add(evaluator, round);
+    }
+    progress_end(&evaluator->progress);
+    if (goes_on)
+        comm_sum_doubles(evaluator->sums, evaluator->n_sums);
+    else
+        rolls_agree(rolls, error);
+    return goes_on;
+}
+
+const evaluation_t *evaluator_run(evaluator_t *evaluator, GError **error) {
+    evaluation_t *found = &evaluator->found;
+    if (!evaluator_sum(evaluator, error)) return NULL;
+    if (!found->text) {
+        found->text = g_string_new(NULL);
+        found->members = g_string_new(NULL);
+    }
+    g_string_truncate(found->text, 0);
+    g_string_truncate(found->members, 0);
+    json_t members = {found->members, evaluator->job.training ? JSON_SPACED : JSON_EXACT};
+    evaluator->tell(evaluator, &members, found);
+    return found;
+}
+
+size_t evaluator_deal(evaluator_t *evaluator, const uint32_t *frames, size_t n, uint32_t *mine) {
+    const size_t ranks = (size_t)comm_size();
+    g_autofree uint32_t *rank = g_new(uint32_t, n);
+    g_autofree uint64_t *load = g_new(uint64_t, ranks);
+    size_t count = 0;
+    batch_order_split(frames, n, ranks, rank, load);
+    for (size_t i = 0; i < n; i++) {
+        evaluator->all_frames += frames[i];
+        if (rank[i] == (uint32_t)comm_rank()) mine[count++] = (uint32_t)i;
+    }
+    evaluator->own_frames = (double)load[comm_rank()];
+    return count;
+}
+
+void evaluator_advance(evaluator_t *evaluator, double frames) {
+    evaluator->done += frames;
+    progress_show(&evaluator->progress,
+                  (size_t)(evaluator->done / evaluator->own_frames * evaluator->all_frames),
+                  (size_t)evaluator->all_frames);
+}
+
+void evaluator_sort_pieces(const data_t *data, split_t split, uint32_t *pieces, uint32_t *frames) {
+    const size_t n = (size_t)data_pieces(data, split);
+    g_autofree uint32_t *numbers = g_new(uint32_t, n), *all = g_new(uint32_t, n);
+    g_autofree uint64_t *keys = g_new(uint64_t, n);
+    for (size_t i = 0; i < n; i++) {
+        numbers[i] = (uint32_t)i;
+        all[i] = data_piece_frames(data, split, (int64_t)i);
+    }
+    batch_order_sort(numbers, n, all, keys, pieces);
+    for (size_t i = 0; i < n; i++) frames[i] = all[pieces[i]];
+}
+
+void evaluator_tell_count(GString *text, double n, const char *one, const char *many, const char *after) {
+    g_string_append_printf(text, "%.0f %s%s", n, g_dngettext(NULL, one, many, (gulong)n), after);
+}
+
+void evaluator_tell_row(GString *text, const char *label, double left, double right) {
+    g_string_append_printf(text, "%-28s %12.4f %12.4f\n", label, left, right);
+}

@@ -1,0 +1,137 @@
+/* validate_sequence: owns which pieces of a split are this rank's and how they fill batches: the same at every
+ * run, so found once. */
+#include "trainer/evaluate/validate_sequence.h"
+
+#include "trainer/evaluate/figures.h"
+#include "trainer/model/vae_sequence.h"
+
+typedef struct {
+    evaluator_t base;
+    size_t Z, S, frame_bytes, context;
+    uint32_t *pieces, *valid; /* [n] this rank's, longest first; their frames */
+    size_t *first;            /* [batches + 1]: batch i has pieces [first[i], first[i + 1]) */
+    uint8_t *bits;            /* of a batch: [B, context + T, frame bytes] */
+    real_t *eps;              /* [B, W, Z], NULL where Z is 0 */
+    double *nll, *kl;         /* [B] */
+    sequence_sums_t *sums;    /* first of base.sums */
+    double *moments;          /* [2, Z] of posterior means, after them */
+} validation_t;
+
+static size_t segments_of(const validation_t *v, size_t frames) { return (frames + v->S - 1) / v->S; }
+
+/* This rank's pieces, to one batch after the other. */
+static void fill_batches(validation_t *v) {
+    const evaluation_job_t *job = &v->base.job;
+    const size_t all = (size_t)data_pieces(job->data, job->split);
+    g_autofree uint32_t *pieces = g_new(uint32_t, all), *frames = g_new(uint32_t, all),
+                        *mine = g_new(uint32_t, all);
+    evaluator_sort_pieces(job->data, job->split, pieces, frames);
+    const size_t n = evaluator_deal(&v->base, frames, all, mine);
+    v->pieces = g_new(uint32_t, n);
+    v->valid = g_new(uint32_t, n);
+    v->first = g_new0(size_t, n + 1);
+    for (size_t i = 0, begun = 0, sum = 0; i < n; i++) {
+        v->pieces[i] = pieces[mine[i]];
+        v->valid[i] = frames[mine[i]];
+        if (i == 0 || i - begun == job->max_B || sum + v->valid[i] > job->max_frames) {
+            v->first[v->base.batches++] = begun = i;
+            sum = 0;
+        }
+        sum += v->valid[i];
+    }
+    v->first[v->base.batches] = n;
+}
+
+static void allocate_batch(validation_t *v) {
+    size_t B = 0, frames = 0, segments = 0;
+    for (size_t i = 0; i < v->base.batches; i++) {
+        const size_t count = v->first[i + 1] - v->first[i], T = v->valid[v->first[i]];
+        B = MAX(B, count);
+        frames = MAX(frames, count * (v->context + T));
+        segments = MAX(segments, count * segments_of(v, T));
+    }
+    v->bits = g_malloc(frames * v->frame_bytes);
+    v->eps = v->Z ? g_new0(real_t, segments * v->Z) : NULL;
+    v->nll = g_new(double, B);
+    v->kl = g_new(double, B);
+}
+
+static gboolean add(evaluator_t *evaluator, size_t batch_number) {
+    validation_t *v = (validation_t *)evaluator;
+    const evaluation_job_t *job = &evaluator->job;
+    const size_t first = v->first[batch_number], B = v->first[batch_number + 1] - first, T = v->valid[first],
+                 W = segments_of(v, T);
+    const batch_t batch = {
+        .B = B, .T = T, .bits = v->bits, .valid = v->valid + first, .eps = v->eps, .keep_rate = 1};
+    for (size_t b = 0; b < B; b++) {
+        const uint32_t piece = v->pieces[first + b];
+        data_piece(job->data, job->split, piece, T, v->bits + b * (v->context + T) * v->frame_bytes);
+        const rng_t rng = rng_make(job->seed, RNG_EVALUATE, 0, piece);
+        if (v->eps) rng_normal(&rng, v->eps + b * W * v->Z, W * v->Z);
+    }
+    model_forward(job->model, &batch, v->nll, v->kl);
+    size_t means = 0;
+    const real_t *mu = model_segment_means(job->model, &means);
+    active_units_add(v->moments, mu, means, v->Z);
+    for (size_t b = 0; b < B; b++) {
+        const double segments = v->eps ? (double)segments_of(v, batch.valid[b]) : 0;
+        v->sums->pieces++;
+        v->sums->frames += batch.valid[b];
+        v->sums->segments += segments;
+        v->sums->nll += v->nll[b];
+        v->sums->kl += v->kl[b];
+        v->sums->objective += v->nll[b] + job->beta * MAX(v->kl[b], segments * job->free_bits);
+    }
+    return TRUE;
+}
+
+void validate_sequence_tell(const sequence_sums_t *sums, int active, json_t *members, evaluation_t *found) {
+    const double nll = sums->nll / sums->pieces, kl = sums->kl / sums->pieces,
+                 frames = sums->frames / sums->pieces, /* a piece */
+        kl_per_segment = kl * sums->pieces / sums->segments;
+    found->objective = sums->objective / sums->pieces;
+    json_number(members, "valid_pieces", sums->pieces);
+    json_number(members, "valid_loss", found->objective / frames);
+    json_number(members, "valid_nll", nll / frames);
+    json_number(members, "valid_kl", kl / frames);
+    json_number(members, "valid_nll_per_frame", nll / frames);
+    json_number(members, "valid_kl_per_frame", kl / frames);
+    json_number(members, "valid_kl_per_segment", kl_per_segment);
+    json_number(members, "active_units", active);
+    g_string_append_printf(found->text, "%.3f", nll / frames);
+    if (sums->segments > 0)
+        g_string_append_printf(found->text, " + %.3f (KL %.2f a segment), %d active %s", kl / frames,
+                               kl_per_segment, active, g_dngettext(NULL, "unit", "units", (gulong)active));
+}
+
+static void tell(const evaluator_t *evaluator, json_t *members, evaluation_t *found) {
+    const validation_t *v = (const validation_t *)evaluator;
+    validate_sequence_tell(v->sums, active_units(v->moments, v->sums->segments, v->Z), members, found);
+}
+
+static void validation_free(evaluator_t *evaluator) {
+    validation_t *v = (validation_t *)evaluator;
+    void *const buffers[] = {v->pieces, v->valid, v->first, v->bits, v->eps, v->nll, v->kl, v->base.sums, v};
+    for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
+}
+
+evaluator_t *validate_sequence_new(const evaluation_job_t *job) {
+    validation_t *v = g_new0(validation_t, 1);
+    const model_config_t *config = model_config(job->model);
+    const size_t n_sums = sizeof(sequence_sums_t) / sizeof(double);
+    v->Z = config->latent;
+    v->S = config->sequence.segment;
+    v->frame_bytes = model_frame_bytes(config);
+    v->context = model_context(config);
+    v->base = (evaluator_t){.job = *job,
+                            .sums = g_new0(double, n_sums + 2 * v->Z),
+                            .n_sums = n_sums + 2 * v->Z,
+                            .add = add,
+                            .tell = tell,
+                            .free = validation_free};
+    v->sums = (sequence_sums_t *)v->base.sums;
+    v->moments = v->base.sums + n_sums;
+    fill_batches(v);
+    allocate_batch(v);
+    return &v->base;
+}

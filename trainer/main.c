@@ -32,7 +32,7 @@ static gboolean set_threads(const options_t *options, GError **error) {
 static gboolean check_same_options(const options_t *options, GError **error) {
     g_autofree char *text = options_to_text(options);
     if (comm_same(g_str_hash(text))) return TRUE;
-    g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE,
+    g_set_error(error, OPTION_ERROR, OPTION_ERROR_FILE,
                 "the ranks read different options; give all hosts the same --config file and run folder");
     return FALSE;
 }
@@ -40,9 +40,9 @@ static gboolean check_same_options(const options_t *options, GError **error) {
 static int run(int *argc, char ***argv, GError **error) {
     GError *local = NULL;
     gboolean help = FALSE;
-    g_autoptr(options_t) options = options_parse(argc, argv, comm_rank() == 0, &help, &local);
+    g_autoptr(options_t) options = options_parse(*argc, *argv, comm_rank() == 0, &help, &local);
     if (!comm_agree(local, error))
-        return g_error_matches(*error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE) ? EXIT_USAGE : EXIT_ERROR;
+        return g_error_matches(*error, OPTION_ERROR, OPTION_ERROR_USAGE) ? EXIT_USAGE : EXIT_ERROR;
     if (help || !options) return EXIT_DONE;
     if (!check_same_options(options, error) || !set_threads(options, error)) return EXIT_ERROR;
     if (options->attributes) return attributes_run(options, error);

@@ -72,9 +72,9 @@ static char *format_real(double value) {
     return g_strdup(text);
 }
 
+/* 1000000, not 1e+06. */
 static char *format_limit(double value) {
-    char text[G_ASCII_DTOSTR_BUF_SIZE];
-    return g_strdup(g_ascii_formatd(text, sizeof text, "%.16g", value));
+    return value == floor(value) ? g_strdup_printf("%.0f", value) : format_real(value);
 }
 
 /* The pattern of a help or refusal with what its names stand for; owner: caller. A text given comes last: a

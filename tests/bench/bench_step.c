@@ -198,7 +198,7 @@ int main(int argc, char **argv) {
     char **rest = argv + MIN(argc - 1, 1);
     argc = MAX(argc - 1, 1);
     layers_set_threads(1);
-    g_autoptr(options_t) options = options_parse(&argc, &rest, TRUE, &help, &error);
+    g_autoptr(options_t) options = options_parse(argc, rest, TRUE, &help, &error);
     if (help) return 0;
     bench_t bench = {.options = options};
     const gboolean done = options && run(&bench, steps, &error);

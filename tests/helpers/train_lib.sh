@@ -16,9 +16,11 @@ make_corpus() {
 }
 
 # A model that trains in milliseconds.
-tiny=(--hidden 32 --latent 4 --window 16 --batch 8)
-tiny_sequence=(--model sequence --latent 4 --segment 4 --state 16 --encoder 8 --sketch 8 --nade 8 --tied 4 --posterior-hidden 16 --prior-hidden 16 --sketch-hidden 16
-    --batch 4 --dropout 0.3 --input-dropout 0.1 --lag-dropout 0.3 --free-bits 1)
+tiny_model=(--hidden 32 --latent 4 --window 16)
+tiny=("${tiny_model[@]}" --batch 8)
+tiny_sequence_model=(--model sequence --latent 4 --segment 4 --state 16 --encoder 8 --sketch 8 --nade 8 --tied 4 --posterior-hidden 16 --prior-hidden 16 --sketch-hidden 16
+    --dropout 0.3 --input-dropout 0.1 --lag-dropout 0.3 --free-bits 1)
+tiny_sequence=("${tiny_sequence_model[@]}" --batch 4)
 
 # same_state A B DESCRIPTION: two checkpoints hold the same bits.
 same_state() {

@@ -176,6 +176,7 @@ refuses 'name .* is empty' --info ''
 refuses '--info .* nothing else' --info songs --output refused
 refuses '--info .* nothing else' --info songs songs
 refuses 'unknown|Unknown' --output refused --no-such-flag songs
+refuses "jobs: is there twice, with '2' and '1'; give it once" --output refused --jobs 2 -j1 songs
 refuses 'steps-per-beat.* 0 ' --output refused --steps-per-beat 0 songs
 refuses 'steps-per-beat.* 97 ' --output refused --steps-per-beat 97 songs
 refuses 'steps-per-beat' --output refused --steps-per-beat four songs

@@ -49,6 +49,7 @@ refused "unknown verb 'xylophone'; the verbs are" xylophone
 refused 'verb comes first' --checkpoint model.h5 prior
 refused 'Unknown option --nonsense; see sampler prior --help' prior --nonsense
 refused 'Give --checkpoint RUN/best.h5' prior
+refused "seed: is there twice, with '1' and '2'; give it once" prior -c model.h5 --seed 1 --latent 1 --latent 2 --seed 2
 refused '\-\-count 0 is out of range; give 1 to 9999' prior -c model.h5 -n 0
 refused '\-\-threshold 1 is out of range' prior -c model.h5 --threshold 1
 refused '\-\-threshold nan is out of range' prior -c model.h5 --threshold nan

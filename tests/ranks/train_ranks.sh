@@ -3,16 +3,16 @@
 . "$SOURCE/tests/helpers/train_lib.sh"
 make_corpus data 12
 
-common=(--data data "${tiny[@]}" --transpose "-3,3" --quiet --epochs 100 --max-steps 200)
+common=(--data data "${tiny[@]}" --transpose "-3,3" --quiet --epochs 100)
 for n in 1 2 4; do
-    run ranks "$n" "$trainer" --output "ranks$n" "${common[@]}"
+    run ranks "$n" "$trainer" --output "ranks$n" "${common[@]}" --max-steps 200
     status_is 0 "200 steps on $n ranks"
 done
 for n in 2 4; do
     same_steps ranks1/metrics.jsonl "ranks$n/metrics.jsonl" 1e-5 20 "1 and $n ranks: the same losses to 1e-5 over 20 steps"
     same_steps ranks1/metrics.jsonl "ranks$n/metrics.jsonl" 1e-3 200 "and to 1e-3 over 200"
 done
-run ranks 2 "$trainer" --output repeated "${common[@]}"
+run ranks 2 "$trainer" --output repeated "${common[@]}" --max-steps 200
 same_state ranks2/latest.h5 repeated/latest.h5 "2 ranks twice: the same bits"
 run ranks 2 "$trainer" --output buckets "${common[@]}" --max-steps 20 --bucket-kib 1
 same_steps ranks2/metrics.jsonl buckets/metrics.jsonl 1e-6 20 "small buckets: the same losses"
@@ -32,7 +32,7 @@ for batch in 5 6 7 9 10 11 13; do
 done
 ok "a last batch of $rest windows for 4 ranks" test "$rest" -ge 1 -a "$rest" -le 3
 for n in 1 4; do
-    run ranks "$n" "$trainer" --output "uneven$n" --data data "${tiny[@]}" --batch "$batch" --epochs 1 --quiet
+    run ranks "$n" "$trainer" --output "uneven$n" --data data "${tiny_model[@]}" --batch "$batch" --epochs 1 --quiet
     status_is 0 "batches of $batch on $n ranks"
 done
 same_steps uneven1/metrics.jsonl uneven4/metrics.jsonl 1e-4 "$(lines uneven1/metrics.jsonl step)" "uneven and empty shares: the same losses"

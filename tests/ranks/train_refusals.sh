@@ -27,14 +27,15 @@ all_refused() {
 
 refused 2 '--data' "no --data" --output new
 all_refused 2 '--bath: .*--batch' "a mistyped flag" --data data --output new --bath 3
+all_refused 2 "--batch: is there twice, with '8' and '8'; give it once" "an option twice" --data data --output new "${tiny[@]}" --batch 8
 refused 2 '--latent' "a value out of range" --data data --output new --latent 0
 refused 1 'nowhere' "no data folder" --data nowhere --output new
 mkdir empty
 all_refused 1 'empty' "a folder without shards" --data empty --output new
 refused 1 'no train songs' "no train windows" --data untrained --output new "${tiny[@]}"
 all_refused 1 'has [0-9]+ train windows of 16 frames, fewer than one batch of 9999; take --batch [0-9]+ or less' "too few windows" \
-    --data data --output new "${tiny[@]}" --batch 9999
-all_refused 1 '2 ranks for a --batch of 1: .*start 1 at most' "more ranks than a batch has windows" --data data --output new "${tiny[@]}" --batch 1
+    --data data --output new "${tiny_model[@]}" --batch 9999
+all_refused 1 '2 ranks for a --batch of 1: .*start 1 at most' "more ranks than a batch has windows" --data data --output new "${tiny_model[@]}" --batch 1
 make_corpus single 1 --split 100,0,0
 refused 1 'single: has 1 train piece, fewer' "too few pieces" --data single --output new "${tiny_sequence[@]}"
 mkdir halved && head -c 2000 good/latest.h5 >halved/checkpoint-00000005.h5
@@ -61,9 +62,9 @@ refused 1 'torn' "a torn shard" --data torn --output new "${tiny[@]}"
 touch file
 refused 1 'file.*name another --output' "an output folder that cannot be made" --data data --output file/run "${tiny[@]}"
 all_refused 1 'good: holds checkpoints.*--resume auto' "a folder that holds another run" --data data --output good "${tiny[@]}"
-all_refused 1 '--hidden 32 there, 16 here; --latent 4 there, 5 here' "resuming another shape" --data data --output good "${tiny[@]}" --hidden 16 --latent 5 --resume auto
+all_refused 1 '--hidden 32 there, 16 here; --latent 4 there, 5 here' "resuming another shape" --data data --output good --window 16 --batch 8 --hidden 16 --latent 5 --resume auto
 refused 1 '--seed 1 there, 2 here' "resuming with another seed" --data data --output good "${tiny[@]}" --seed 2 --resume auto
-refused 1 '--batch 8 there, 4 here' "resuming with another batch" --data data --output good "${tiny[@]}" --batch 4 --resume auto
+refused 1 '--batch 8 there, 4 here' "resuming with another batch" --data data --output good "${tiny_model[@]}" --batch 4 --resume auto
 refused 1 'was trained on corpus' "resuming on another corpus" --data other --output good "${tiny[@]}" --resume auto
 refused 1 'lost\.h5' "resuming what is not there" --data data --output new "${tiny[@]}" --resume lost.h5
 ok "the refused run is untouched" "$state" good/checkpoint-00000005.h5

@@ -86,7 +86,7 @@ SLURM_JOB_END_TIME=$(($(date +%s) + 61)) "$trainer" --output deadline "${common[
 status=$?
 status_is 75 "leaves before SLURM_JOB_END_TIME with 75"
 ok "with a checkpoint" "$state" deadline/latest.h5
-run "$trainer" --output timed "${common[@]}" --max-minutes 0.03 --epochs 100000 --checkpoint-every "0.005 minutes" --keep 100
+run "$trainer" --output timed "${common[@]}" --max-minutes 0.03 --epochs 100000 --checkpoint-every "0.005 minutes"
 kept=(timed/checkpoint-*.h5)
 ok "--checkpoint-every minutes" test "${#kept[@]}" -ge 3
 

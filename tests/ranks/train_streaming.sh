@@ -45,7 +45,7 @@ same_state parts/latest.h5 memory-dense-1/latest.h5 "and ends with the same bits
 run ranks 2 "$trainer" --output moved "${common[@]}" "${dense[@]}" --max-steps 90 --data-memory 1
 run "$trainer" --output moved "${common[@]}" "${dense[@]}" --max-steps 0 --resume auto --data-memory 1
 same_steps moved/metrics.jsonl memory-dense-1/metrics.jsonl 1e-3 300 "on 2 ranks, then 1: the same to rounding"
-run "$trainer" --output moved "${common[@]}" "${dense[@]}" --shuffle-kib 97 --resume auto
+run "$trainer" --output moved --data data --quiet --keep 100 "${dense[@]}" --shuffle-kib 97 --resume auto
 status_is 1 "another --shuffle-kib is another run"
 says 'shuffle-kib 96 there, 97 here' "and named"
 

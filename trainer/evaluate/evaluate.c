@@ -25,7 +25,7 @@ static gboolean check_bounds(const options_t *options, const model_config_t *con
     else if (options->iwae > 0 && config->loss != LOSS_BCE)
         problem = "--iwae: %s was trained with --loss mse, which gives no likelihood; leave --iwae out";
     if (!problem) return TRUE;
-    g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, problem, options->evaluate);
+    g_set_error(error, OPTION_ERROR, OPTION_ERROR_USAGE, problem, options->evaluate);
     return FALSE;
 }
 
@@ -43,7 +43,7 @@ static gboolean check_songs(const options_t *options, const data_t *data, const 
 
 gboolean evaluate_print_line(const char *text, GError **error) {
     if (puts(text) >= 0 && fflush(stdout) == 0) return TRUE;
-    g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "standard output: cannot write: %s",
+    g_set_error(error, OPTION_ERROR, OPTION_ERROR_FILE, "standard output: cannot write: %s",
                 g_strerror(errno));
     return FALSE;
 }
@@ -73,7 +73,7 @@ static gboolean run_split(const options_t *options, const checkpoint_t *checkpoi
     const evaluation_t *found = evaluator ? evaluator_run(evaluator, &local) : NULL;
     if (found && comm_rank() == 0) print(options, checkpoint, job->split, found, &local);
     if (evaluator && !found && !local)
-        g_set_error(&local, OPTIONS_ERROR, OPTIONS_ERROR_FILE,
+        g_set_error(&local, OPTION_ERROR, OPTION_ERROR_FILE,
                     "stopped by a signal before the evaluation was done");
     return evaluator && comm_agree(local, error);
 }

@@ -8,7 +8,7 @@
  * an exit status; errors are agreed and set on every rank. */
 int evaluate_run(const options_t *options, GError **error);
 
-/* A line of results to standard output, written at once. FALSE with OPTIONS_ERROR_FILE set where it takes no
+/* A line of results to standard output, written at once. FALSE with OPTION_ERROR_FILE set where it takes no
  * more. */
 gboolean evaluate_print_line(const char *text, GError **error);
 

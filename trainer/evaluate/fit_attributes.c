@@ -152,7 +152,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(fit_t, fit_clear)
 /* TRUE where a signal came, which is the error. */
 static gboolean was_stopped(gboolean stopped, GError **error) {
     if (stopped)
-        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE,
+        g_set_error(error, OPTION_ERROR, OPTION_ERROR_FILE,
                     "stopped by a signal before the vectors were there");
     return stopped;
 }
@@ -252,7 +252,7 @@ int attributes_run(const options_t *options, GError **error) {
     g_auto(checkpoint_t) checkpoint = {0};
     if (!run_read_checkpoint(options->attributes, &checkpoint, error)) return EXIT_ERROR;
     if (checkpoint.model.latent == 0) {
-        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE,
+        g_set_error(error, OPTION_ERROR, OPTION_ERROR_USAGE,
                     "--attributes: %s has no latents (--latent 0), so there is nothing that vectors could "
                     "move; train one with --latent",
                     options->attributes);

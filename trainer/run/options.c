@@ -1,6 +1,6 @@
-/* options: makes of the table in option.c the command line, --help, run.ini and the presets, and puts them in
- * their order of precedence. Refuses unknown names, with the nearest known one, and combinations that make no
- * sense; knows nothing of what the options do. */
+/* options: makes of the table in option_table.c the command line, --help, run.ini and the presets, and puts
+ * them in their order of precedence. Refuses unknown names, with the nearest known one, and combinations that
+ * make no sense; knows nothing of what the options do. */
 #include "trainer/run/options.h"
 
 #include <math.h>
@@ -8,9 +8,7 @@
 
 #include "preprocess/common/program.h"
 #include "trainer/model/sizes.h"
-#include "trainer/run/option.h"
-
-G_DEFINE_QUARK(mpianist_options_error, options_error)
+#include "trainer/run/option_table.h"
 
 /* The hyperparameters of the sequence model that its presets share. */
 #define SEQUENCE_PRESET                                                                                      \
@@ -44,13 +42,33 @@ static const struct {
      "[model]\nplanes=both\nsegment=16\nlags=1,2,4,8,16,32\nprofiles=16,128\n"},
 };
 
-/* Sets the options that key-file text holds; source names it in errors. */
+/* Sets one option of a key file; source names it in errors. */
+static gboolean apply_key(options_t *options, const char *group, const char *key, const char *value,
+                          const char *source, GError **error) {
+    const option_t *option = option_find(OPTION_ROWS, key);
+    g_autofree char *label = g_strdup_printf("%s: %s", source, key);
+    if (!option) {
+        const char *nearest = option_nearest_name(OPTION_ROWS, key, GROUP_MODEL);
+        g_autofree char *way_out =
+            nearest ? g_strdup_printf("did you mean '%s'?", nearest) : g_strdup("--help lists all");
+        return option_fail(error, "%s: unknown option '%s'; %s", source, key, way_out);
+    }
+    if (option->group < GROUP_MODEL)
+        return option_fail(error, "%s: '%s' cannot stand in a file; give --%s on the command line", source,
+                           key, key);
+    if (!g_str_equal(group, OPTION_GROUPS[option->group]))
+        return option_fail(error, "%s: '%s' stands in [%s]; move it to [%s]", source, key, group,
+                           OPTION_GROUPS[option->group]);
+    return option_set(options, option, value, label, error);
+}
+
+/* Sets the options that key-file text holds. */
 static gboolean apply_text(options_t *options, const char *text, const char *source, GError **error) {
     g_autoptr(GKeyFile) file = g_key_file_new();
     g_autoptr(GError) cause = NULL;
     if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, &cause)) {
         g_set_error(
-            error, OPTIONS_ERROR, OPTIONS_ERROR_FILE,
+            error, OPTION_ERROR, OPTION_ERROR_FILE,
             "%s: cannot read options: %s; write lines 'name=value' under [model], [training], [keeping]",
             source, cause->message);
         return FALSE;
@@ -59,30 +77,8 @@ static gboolean apply_text(options_t *options, const char *text, const char *sou
     for (char **group = groups; *group; group++) {
         g_auto(GStrv) keys = g_key_file_get_keys(file, *group, NULL, NULL);
         for (char **key = keys; *key; key++) {
-            const option_t *option = run_option_find(*key);
-            if (!option) {
-                const char *nearest = run_option_nearest_name(*key, TRUE);
-                g_autofree char *way_out =
-                    nearest ? g_strdup_printf("did you mean '%s'?", nearest) : g_strdup("--help lists all");
-                g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "%s: unknown option '%s'; %s", source,
-                            *key, way_out);
-                return FALSE;
-            }
-            if (option->group < GROUP_MODEL) {
-                g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE,
-                            "%s: '%s' cannot stand in a file; give --%s on the command line", source, *key,
-                            *key);
-                return FALSE;
-            }
-            if (!g_str_equal(*group, option_group_name(option->group))) {
-                g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE,
-                            "%s: '%s' stands in [%s]; move it to [%s]", source, *key, *group,
-                            option_group_name(option->group));
-                return FALSE;
-            }
             g_autofree char *value = g_strstrip(g_key_file_get_value(file, *group, *key, NULL));
-            g_autofree char *label = g_strdup_printf("%s: %s", source, *key);
-            if (!run_option_set(options, option, value, label, error)) return FALSE;
+            if (!apply_key(options, *group, *key, value, source, error)) return FALSE;
         }
     }
     return TRUE;
@@ -93,12 +89,12 @@ static gboolean apply_file(options_t *options, const char *path, GError **error)
     size_t length;
     g_autoptr(GError) cause = NULL;
     if (!g_file_get_contents(path, &text, &length, &cause)) {
-        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE, "%s: cannot read options: %s; give a run.ini",
+        g_set_error(error, OPTION_ERROR, OPTION_ERROR_FILE, "%s: cannot read options: %s; give a run.ini",
                     path, program_cause(cause));
         return FALSE;
     }
     if (strlen(text) != length) {
-        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_FILE,
+        g_set_error(error, OPTION_ERROR, OPTION_ERROR_FILE,
                     "%s: cannot read options: not a text file; give a run.ini", path);
         return FALSE;
     }
@@ -107,31 +103,23 @@ static gboolean apply_file(options_t *options, const char *path, GError **error)
 
 static options_t *options_new(void) {
     options_t *options = g_new0(options_t, 1);
-    for (const option_t *option = OPTION_TABLE; option->name; option++) {
-        g_autoptr(GError) error = NULL;
-        if (option->fallback && !run_option_set(options, option, option->fallback, option->name, &error))
-            g_error("default of %s", error->message);
-    }
+    option_set_defaults(OPTION_ROWS, options);
     return options;
 }
 
 void options_free(options_t *options) {
-    if (!options) return;
-    for (const option_t *option = OPTION_TABLE; option->name; option++)
-        if (option->type == OPTION_CHOICE || option->type == OPTION_TEXT)
-            g_free(*(char **)(void *)((char *)options + option->offset));
+    if (options) option_clear(OPTION_ROWS, options);
     g_free(options);
 }
 
 char *options_to_text(const options_t *options) {
     GString *text = g_string_new("# Every option of this run; give it back with --config.\n");
-    option_group_t group = GROUP_RUN;
-    for (const option_t *option = OPTION_TABLE; option->name; option++) {
+    int group = GROUP_RUN;
+    for (const option_t *option = OPTION_ROWS; option->name; option++) {
         if (option->group < GROUP_MODEL) continue;
-        if (option->group != group)
-            g_string_append_printf(text, "\n[%s]\n", option_group_name(option->group));
+        if (option->group != group) g_string_append_printf(text, "\n[%s]\n", OPTION_GROUPS[option->group]);
         group = option->group;
-        g_autofree char *value = run_option_get(options, option);
+        g_autofree char *value = option_get(options, option);
         g_string_append_printf(text, "%s=%s\n", option->name, value);
     }
     return g_string_free(text, FALSE);
@@ -142,144 +130,64 @@ options_t *options_from_text(const char *text, const char *source, GError **erro
     return apply_text(options, text, source, error) ? g_steal_pointer(&options) : NULL;
 }
 
-/* The command line's flags, name -> text, applied after the files wherever they stand on the line. */
-static gboolean keep_flag(const char *flag, const char *value, gpointer flags, G_GNUC_UNUSED GError **error) {
-    const option_t *option = OPTION_TABLE;
-    while (flag[1] == '-' ? !g_str_equal(option->name, flag + 2) : option->letter != flag[1]) option++;
-    g_hash_table_insert(flags, g_strdup(option->name), g_strdup(value ? value : ""));
-    return TRUE;
-}
-
-/* Help of one option with its default and range; owner: caller. */
-static char *help_text(const option_t *option) {
-    g_autofree char *range = option_range(option, "..");
-    if (!option->fallback) return g_strdup(option->help);
-    return g_strdup_printf("%s (default %s%s%s)", option->help, option->fallback, range ? ", " : "",
-                           range ? range : "");
-}
-
-static GOptionGroup *group_new(option_group_t group, GHashTable *flags, gboolean *help, GPtrArray *texts) {
-    static const char *const titles[GROUP_COUNT] = {"Run:", "Evaluation:", "Model:", "Training:", "Keeping:"};
-    GOptionGroup *entries = g_option_group_new(option_group_name(group), titles[group], "", flags, NULL);
-    for (const option_t *option = OPTION_TABLE; option->name; option++) {
-        if (option->group != group) continue;
-        char *text = help_text(option);
-        g_ptr_array_add(texts, text);
-        /* FILENAME takes the bytes as they are; else GLib refuses what the C locale does not know. */
-        int kind = G_OPTION_FLAG_FILENAME | (option->type == OPTION_FLAG ? G_OPTION_FLAG_NO_ARG : 0);
-        GOptionEntry entry[] = {{option->name, option->letter, kind, G_OPTION_ARG_CALLBACK,
-                                 (gpointer)(guintptr)keep_flag, text, option->argument},
-                                G_OPTION_ENTRY_NULL};
-        g_option_group_add_entries(entries, entry);
-    }
-    GOptionEntry entry[] = {{"help", 'h', 0, G_OPTION_ARG_NONE, help, "print this and leave", NULL},
-                            G_OPTION_ENTRY_NULL};
-    if (group == GROUP_RUN) g_option_group_add_entries(entries, entry);
-    return entries;
-}
-
-/* texts keeps the strings that GOption does not copy. */
-static GOptionContext *context_new(GHashTable *flags, gboolean *help, GPtrArray *texts) {
-    GOptionContext *context = g_option_context_new("--data DIR --output RUN");
-    g_option_context_set_help_enabled(context, FALSE);
-    g_autofree char *summary = g_strdup_printf(
-        "Trains a variational autoencoder on piano-roll shards, data-parallel over MPI ranks:\n"
-        "  mpirun -n 4 %s --data shards --output run --preset seed\n"
-        "Options count in this order: defaults, --preset, --config, flags.",
-        program_name());
-    g_option_context_set_summary(context, summary);
-    g_option_context_set_description(
-        context,
-        "SIGUSR1, SIGTERM or SIGINT: write a checkpoint and leave; --resume auto goes on from there.\n"
-        "Exit status: 0 done, also where --max-steps, --max-minutes or --early-stopping ends the run; 1 "
-        "error; 2 bad usage;\n"
-        "75 stopped early with a checkpoint written.\n");
-    for (option_group_t group = 0; group < GROUP_COUNT; group++)
-        g_option_context_add_group(context, group_new(group, flags, help, texts));
-    return context;
-}
-
-/* GOption's error in our words, with the nearest name of an unknown option. */
-static void usage_error(const GError *cause, GError **error) {
-    const char *start = strstr(cause->message, " --");
-    if (g_error_matches(cause, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION) && start) {
-        start += strlen(" --");
-        g_autofree char *name = g_strndup(start, strcspn(start, "=")); /* without its value */
-        const char *nearest = run_option_nearest_name(name, FALSE);
-        g_autofree char *meant = nearest ? g_strdup_printf("; did you mean --%s?", nearest) : g_strdup("");
-        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "--%s: unknown option%s (--help lists all)",
-                    name, meant);
-    } else {
-        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "%s (--help lists all options)",
-                    cause->message);
-    }
-}
+/* ---- the command line ---- */
 
 /* A flag that the model has no use for is refused: who gives it means another model. */
-static gboolean check_meaning(const options_t *options, GHashTable *flags, GError **error) {
-    const int kind = run_option_choice_index(run_option_find("model"), options->model);
-    for (const option_t *option = OPTION_TABLE; option->name; option++) {
-        if (!option->models || option->models >> kind & 1U || !g_hash_table_contains(flags, option->name))
-            continue;
-        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, "--%s: has no meaning for --model %s; %s",
-                    option->name, options->model, option->instead ? option->instead : "leave it out");
-        return FALSE;
-    }
+static gboolean check_meaning(const options_t *options, const option_line_t *line, GError **error) {
+    const int kind = option_choice_index(option_find(OPTION_ROWS, "model"), options->model);
+    for (const option_t *option = OPTION_ROWS; option->name; option++)
+        if (option->whom && !(option->whom >> kind & 1U) && option_given(line, option->name))
+            return option_fail(error, "--%s: has no meaning for --model %s; %s", option->name, options->model,
+                               option->instead ? option->instead : "leave it out");
     return TRUE;
 }
 
 /* A flag for training beside --evaluate or --attributes is refused; what a --config file says of it is not
  * meant for them. */
-static gboolean check_scoring(const char *task, GHashTable *flags, GError **error) {
+static gboolean check_scoring(const char *task, const option_line_t *line, GError **error) {
     static const char *const of_runs[] = {"output", "preset", "resume", NULL}, *const of_scoring[] = {
                                                                                    "seed", "threads", NULL};
-    for (const option_t *option = OPTION_TABLE; option->name; option++) {
+    for (const option_t *option = OPTION_ROWS; option->name; option++) {
         const gboolean trains = option->group < GROUP_MODEL ? g_strv_contains(of_runs, option->name)
                                                             : !g_strv_contains(of_scoring, option->name);
-        if (!trains || !g_hash_table_contains(flags, option->name)) continue;
-        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE,
-                    "--%s: has no meaning beside --%s, which does not train; leave it out", option->name,
-                    task);
-        return FALSE;
+        if (trains && option_given(line, option->name))
+            return option_fail(error, "--%s: has no meaning beside --%s, which does not train; leave it out",
+                               option->name, task);
     }
     return TRUE;
 }
 
 /* What single values cannot show. */
-static gboolean check_together(const options_t *options, GHashTable *flags, GError **error) {
-    const char *problem = NULL;
-    const gboolean trains = !options->evaluate && !options->attributes;
-    if (!options->data) {
-        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE,
-                    "--data: missing; give the folder of shards that %s wrote (--help lists all options)",
-                    program_called("preprocess"));
-        return FALSE;
-    }
+static gboolean check_together(const options_t *options, const option_line_t *line, GError **error) {
+    static const char *const of_evaluation[] = {"split", "iwae", "particles"};
+    const gboolean trains = !options->evaluate && !options->attributes,
+                   dense = g_str_equal(options->model, "dense");
+    if (!options->data)
+        return option_fail(
+            error, "--data: missing; give the folder of shards that %s wrote (--help lists all options)",
+            program_called("preprocess"));
     if (!options->output && trains)
-        problem = "--output: missing; give the run folder to write to (--help lists all options)";
-    else if (options->evaluate && options->attributes)
-        problem = "--evaluate, --attributes: exclude each other; give one after the other";
-    else if (!options->evaluate && g_hash_table_contains(flags, "split"))
-        problem = "--split: has no meaning without --evaluate CHECKPOINT";
-    else if (!options->evaluate && g_hash_table_contains(flags, "iwae"))
-        problem = "--iwae: has no meaning without --evaluate CHECKPOINT";
-    else if (!options->evaluate && g_hash_table_contains(flags, "particles"))
-        problem = "--particles: has no meaning without --evaluate CHECKPOINT";
-    else if (options->accumulate > options->batch)
-        problem = "--accumulate: more passes than a batch has samples; lower it or raise --batch";
-    else if (g_str_equal(options->model, "sequence") && options->chunk % options->segment != 0)
-        problem = "--chunk: must be whole segments; give a multiple of --segment";
-    else if (options->latent == 0 && g_str_equal(options->model, "dense"))
-        problem = "--latent: 0 makes no sense for --model dense; give 1 or more";
-    if (problem) g_set_error_literal(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE, problem);
-    if (problem) return FALSE;
-    return trains ? check_meaning(options, flags, error)
-                  : check_scoring(options->evaluate ? "evaluate" : "attributes", flags, error);
+        return option_fail(error,
+                           "--output: missing; give the run folder to write to (--help lists all options)");
+    if (options->evaluate && options->attributes)
+        return option_fail(error, "--evaluate, --attributes: exclude each other; give one after the other");
+    for (size_t i = 0; i < G_N_ELEMENTS(of_evaluation) && !options->evaluate; i++)
+        if (option_given(line, of_evaluation[i]))
+            return option_fail(error, "--%s: has no meaning without --evaluate CHECKPOINT", of_evaluation[i]);
+    if (options->accumulate > options->batch)
+        return option_fail(error,
+                           "--accumulate: more passes than a batch has samples; lower it or raise --batch");
+    if (!dense && options->chunk % options->segment != 0)
+        return option_fail(error, "--chunk: must be whole segments; give a multiple of --segment");
+    if (dense && options->latent == 0)
+        return option_fail(error, "--latent: 0 makes no sense for --model dense; give 1 or more");
+    return trains ? check_meaning(options, line, error)
+                  : check_scoring(options->evaluate ? "evaluate" : "attributes", line, error);
 }
 
 /* run.ini of the run that --resume goes on with, or NULL. Owner: caller. */
-static char *resumed_file(GHashTable *flags) {
-    const char *resume = g_hash_table_lookup(flags, "resume"), *output = g_hash_table_lookup(flags, "output");
+static char *resumed_file(const option_line_t *line) {
+    const char *resume = option_given(line, "resume"), *output = option_given(line, "output");
     if (!resume || g_str_equal(resume, "no") || (g_str_equal(resume, "auto") && !output)) return NULL;
     g_autofree char *folder = g_str_equal(resume, "auto") ? g_strdup(output) : g_path_get_dirname(resume);
     g_autofree char *path = g_build_filename(folder, "run.ini", NULL);
@@ -287,47 +195,79 @@ static char *resumed_file(GHashTable *flags) {
 }
 
 /* Files and flags in their order of precedence. */
-static gboolean apply_all(options_t *options, GHashTable *flags, GError **error) {
-    const char *preset = g_hash_table_lookup(flags, "preset"), *config = g_hash_table_lookup(flags, "config");
-    g_autofree char *resumed = resumed_file(flags);
+static gboolean apply_all(options_t *options, const option_line_t *line, GError **error) {
+    const char *preset = option_given(line, "preset"), *config = option_given(line, "config");
+    g_autofree char *resumed = resumed_file(line);
     if (resumed && !apply_file(options, resumed, error)) return FALSE;
     for (size_t i = 0; preset && i < G_N_ELEMENTS(PRESETS); i++)
         if (g_str_equal(PRESETS[i].name, preset) && !apply_text(options, PRESETS[i].text, preset, error))
             return FALSE;
-    if (config && !apply_file(options, config, error)) return FALSE;
-    for (const option_t *option = OPTION_TABLE; option->name; option++) {
-        const char *text = g_hash_table_lookup(flags, option->name);
-        g_autofree char *label = g_strdup_printf("--%s", option->name);
-        if (text && !run_option_set(options, option, text, label, error)) return FALSE;
-    }
-    return check_together(options, flags, error);
+    return (!config || apply_file(options, config, error)) &&
+           option_set_given(OPTION_ROWS, line, options, error) && check_together(options, line, error);
 }
 
-options_t *options_parse(int *argc, char ***argv, gboolean print, gboolean *help, GError **error) {
-    g_autoptr(options_t) options = options_new();
-    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GHashTable) flags = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    g_autoptr(GOptionContext) context = context_new(flags, help, texts);
+/* GOption's error in our words, with the nearest name of an unknown option. */
+static gboolean explain(const GError *cause, GError **error) {
+    const char *start = strstr(cause->message, " --");
+    if (!g_error_matches(cause, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION) || !start)
+        return option_fail(error, "%s (--help lists all options)", cause->message);
+    start += strlen(" --");
+    g_autofree char *name = g_strndup(start, strcspn(start, "=")); /* without its value */
+    const char *nearest = option_nearest_name(OPTION_ROWS, name, GROUP_RUN);
+    g_autofree char *meant = nearest ? g_strdup_printf("; did you mean --%s?", nearest) : g_strdup("");
+    return option_fail(error, "--%s: unknown option%s (--help lists all)", name, meant);
+}
+
+static gboolean read_line(const options_t *defaults, int argc, char *const *argv, option_line_t *line,
+                          GError **error) {
+    static const char *const titles[] = {"Run:", "Evaluation:", "Model:", "Training:", "Keeping:", NULL};
+    g_autofree char *summary = g_strdup_printf(
+        "Trains a variational autoencoder on piano-roll shards, data-parallel over MPI ranks:\n"
+        "  mpirun -n 4 %s --data shards --output run --preset seed\n"
+        "Options count in this order: defaults, --preset, --config, flags.",
+        program_name());
+    const option_command_t command = {
+        .rows = OPTION_ROWS,
+        .groups = titles,
+        .parameters = "--data DIR --output RUN",
+        .summary = summary,
+        .description =
+            "SIGUSR1, SIGTERM or SIGINT: write a checkpoint and leave; --resume auto goes on from there.\n"
+            "Exit status: 0 done, also where --max-steps, --max-minutes or --early-stopping ends the run; 1 "
+            "error; 2 bad usage;\n"
+            "75 stopped early with a checkpoint written.\n"};
     g_autoptr(GError) cause = NULL;
+    if (option_read_line(&command, defaults, argc, argv, line, &cause)) return TRUE;
+    if (cause->domain == G_OPTION_ERROR) return explain(cause, error);
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return FALSE;
+}
+
+options_t *options_parse(int argc, char *const *argv, gboolean print, gboolean *help, GError **error) {
+    g_autoptr(options_t) options = options_new();
+    g_auto(option_line_t) line = {0};
     *help = FALSE;
-    if (!g_option_context_parse(context, argc, argv, &cause)) {
-        usage_error(cause, error);
+    if (!read_line(options, argc, argv, &line, error)) return NULL;
+    options->version = !line.help && option_given(&line, "version");
+    *help = line.help || options->version;
+    if (print && line.help) g_print("%s", line.help);
+    if (print && options->version) program_print_version("trainer");
+    if (*help) return g_steal_pointer(&options);
+    if (line.files) {
+        option_fail(error, "'%s': unexpected argument; every option has a name (--help lists all)",
+                    line.files[0]);
         return NULL;
     }
-    if (*help) {
-        g_autofree char *text = g_option_context_get_help(context, FALSE, NULL);
-        if (print) g_print("%s", text);
-    } else if (g_hash_table_contains(flags, "version")) {
-        options->version = *help = TRUE;
-        if (print) program_print_version("trainer");
-    } else if (*argc > 1) {
-        g_set_error(error, OPTIONS_ERROR, OPTIONS_ERROR_USAGE,
-                    "'%s': unexpected argument; every option has a name (--help lists all)", (*argv)[1]);
-        return NULL;
-    } else if (!apply_all(options, flags, error)) {
-        return NULL;
-    }
-    return g_steal_pointer(&options);
+    return apply_all(options, &line, error) ? g_steal_pointer(&options) : NULL;
+}
+
+/* ---- what texts mean ---- */
+
+/* Reads an option's text, which was checked when it was set, into value. */
+static gboolean read_text(const char *name, const char *text, void *value, GError **error) {
+    const option_t *option = option_find(OPTION_ROWS, name);
+    g_autofree char *label = g_strdup_printf("--%s", name);
+    return option->read(text, value) || option_refuse(option, label, text, error);
 }
 
 /* All sizes but the order of tracks. */
@@ -342,15 +282,15 @@ static gboolean sequence_sizes(const options_t *options, sequence_sizes_t *sizes
     sizes->prior_hidden = (size_t)options->prior_hidden;
     sizes->sketch_hidden = (size_t)options->sketch_hidden;
     if (!sizes_parse_lags(options->lags, sizes->lags, &sizes->n_lags))
-        return run_option_refuse(run_option_find("lags"), "--lags", options->lags, error);
+        return option_refuse(option_find(OPTION_ROWS, "lags"), "--lags", options->lags, error);
     return sizes_parse_profiles(options->profiles, sizes->profiles, &sizes->n_profiles) ||
-           run_option_refuse(run_option_find("profiles"), "--profiles", options->profiles, error);
+           option_refuse(option_find(OPTION_ROWS, "profiles"), "--profiles", options->profiles, error);
 }
 
 gboolean options_model_config(const options_t *options, const grid_t *grid, model_config_t *config,
                               GError **error) {
     *config = (model_config_t){
-        .kind = (model_kind_t)run_option_choice_index(run_option_find("model"), options->model),
+        .kind = (model_kind_t)option_choice_index(option_find(OPTION_ROWS, "model"), options->model),
         .tracks = (size_t)grid->n_tracks,
         .planes = g_str_equal(options->planes, "both") ? 2 : 1,
         .pitches = (size_t)grid->pitches,
@@ -362,9 +302,9 @@ gboolean options_model_config(const options_t *options, const grid_t *grid, mode
         return sequence_sizes(options, &config->sequence, error);
     }
     config->window = (size_t)options->window;
-    config->loss = (loss_t)run_option_choice_index(run_option_find("loss"), options->loss);
+    config->loss = (loss_t)option_choice_index(option_find(OPTION_ROWS, "loss"), options->loss);
     return sizes_parse_hidden(options->hidden, config->hidden, &config->n_hidden) ||
-           run_option_refuse(run_option_find("hidden"), "--hidden", options->hidden, error);
+           option_refuse(option_find(OPTION_ROWS, "hidden"), "--hidden", options->hidden, error);
 }
 
 optimizer_config_t options_optimizer_config(const options_t *options) {
@@ -378,8 +318,11 @@ optimizer_config_t options_optimizer_config(const options_t *options) {
 }
 
 gboolean options_transpose_range(const options_t *options, int *low, int *high, GError **error) {
-    return option_parse_transpose(options->transpose, low, high) ||
-           run_option_refuse(run_option_find("transpose"), "--transpose", options->transpose, error);
+    semitones_t range = {0};
+    if (!read_text("transpose", options->transpose, &range, error)) return FALSE;
+    *low = range.low;
+    *high = range.high;
+    return TRUE;
 }
 
 gboolean options_context(const options_t *options, size_t *context, GError **error) {
@@ -390,28 +333,29 @@ gboolean options_context(const options_t *options, size_t *context, GError **err
 }
 
 gboolean options_splits(const options_t *options, split_t splits[SPLIT_COUNT], size_t *n, GError **error) {
-    return option_parse_splits(options->split, splits, n) ||
-           run_option_refuse(run_option_find("split"), "--split", options->split, error);
+    split_list_t list = {0};
+    if (!read_text("split", options->split, &list, error)) return FALSE;
+    memcpy(splits, list.splits, sizeof list.splits);
+    *n = list.n;
+    return TRUE;
 }
 
 gboolean options_checkpoint_every(const options_t *options, int64_t *steps, double *minutes, GError **error) {
-    return option_parse_checkpoint_every(options->checkpoint_every, steps, minutes) ||
-           run_option_refuse(run_option_find("checkpoint-every"), "--checkpoint-every",
-                             options->checkpoint_every, error);
-}
-
-static gboolean span(const char *name, const char *text, int64_t total_steps, int64_t *steps,
-                     GError **error) {
-    double share = 0;
-    g_autofree char *label = g_strdup_printf("--%s", name);
-    if (!option_parse_span(text, steps, &share))
-        return run_option_refuse(run_option_find(name), label, text, error);
-    if (share > 0) *steps = (int64_t)llround(share * (double)total_steps);
+    span_t span = {0};
+    if (!read_text("checkpoint-every", options->checkpoint_every, &span, error)) return FALSE;
+    *steps = span.steps;
+    *minutes = span.minutes;
     return TRUE;
 }
 
 gboolean options_spans(const options_t *options, int64_t total_steps, int64_t *beta_steps,
                        int64_t *free_bits_steps, GError **error) {
-    return span("beta-steps", options->beta_steps, total_steps, beta_steps, error) &&
-           span("free-bits-steps", options->free_bits_steps, total_steps, free_bits_steps, error);
+    span_t beta = {0}, free_bits = {0};
+    if (!read_text("beta-steps", options->beta_steps, &beta, error) ||
+        !read_text("free-bits-steps", options->free_bits_steps, &free_bits, error))
+        return FALSE;
+    *beta_steps = beta.share > 0 ? (int64_t)llround(beta.share * (double)total_steps) : beta.steps;
+    *free_bits_steps =
+        free_bits.share > 0 ? (int64_t)llround(free_bits.share * (double)total_steps) : free_bits.steps;
+    return TRUE;
 }

@@ -1,9 +1,10 @@
-/* options: every run option once: name, type, default, range, help. The table in options.c feeds the flags
- * (GOption), the key file (run.ini, GKeyFile), --help with live defaults and ranges, and the copy kept in
- * checkpoints. Order of precedence: defaults < --preset < --config file < flags. No MPI. */
+/* options: what a run is asked to do, from the command line (--help with live defaults and ranges), run.ini
+ * and presets, and the copy kept in checkpoints; option_table.c has a row an option. Order of precedence:
+ * defaults < --preset < --config file < flags. No MPI. */
 #ifndef MPIANIST_TRAINER_RUN_OPTIONS_H
 #define MPIANIST_TRAINER_RUN_OPTIONS_H
 
+#include "preprocess/common/option.h"
 #include "preprocess/shard/shard.h"
 #include "trainer/model/model.h"
 #include "trainer/model/optimizer.h"
@@ -23,7 +24,7 @@ typedef struct {
     int particles;       /* sequence: of the particle bound, 0: none */
     char *resume;        /* "no", "auto", or a checkpoint's path */
     int64_t data_memory; /* MiB of the data that a host holds, 0: all */
-    gboolean quiet, version;
+    gboolean quiet, version, help;
 
     /* model */
     char *model;    /* "dense", "sequence" */
@@ -74,17 +75,13 @@ typedef struct {
     int validate_every;     /* epochs */
 } options_t;
 
-#define OPTIONS_ERROR options_error_quark()
-GQuark options_error_quark(void);
-typedef enum { OPTIONS_ERROR_USAGE, OPTIONS_ERROR_FILE } options_error_t;
-
-/* From the command line. NULL with error set: OPTIONS_ERROR_USAGE (exit 2) for an unknown or missing option
- * or a value out of its range, whether from a flag or a file; OPTIONS_ERROR_FILE for a file that cannot be
+/* From the command line. NULL with error set: OPTION_ERROR_USAGE (exit 2) for an unknown or missing option
+ * or a value out of its range, whether from a flag or a file; OPTION_ERROR_FILE for a file that cannot be
  * read. On --help or --version prints it to standard output (only where print is TRUE: rank 0), sets *help
  * and returns the options unchecked. With --resume, the resumed run's run.ini (in RUN, or beside the named
  * checkpoint) stands between the defaults and --preset, so that a run goes on as it was begun. Owner: caller.
  * Local and the same on all ranks, but for reading --config and run.ini: agree afterwards. */
-options_t *options_parse(int *argc, char ***argv, gboolean print, gboolean *help, GError **error);
+options_t *options_parse(int argc, char *const *argv, gboolean print, gboolean *help, GError **error);
 void options_free(options_t *options);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(options_t, options_free)
 

@@ -9,7 +9,7 @@
 
 #include "preprocess/common/program.h"
 #include "trainer/parallel/comm.h"
-#include "trainer/run/option.h"
+#include "trainer/run/option_table.h"
 
 G_DEFINE_QUARK(mpianist_run_error, run_error)
 
@@ -121,9 +121,9 @@ static gboolean compare_options(const char *path, const char *begun_with, const 
     g_autoptr(options_t) there = options_from_text(begun_with, path, error);
     g_autoptr(GString) refused = g_string_new(NULL), changed = g_string_new(NULL);
     if (!there) return FALSE;
-    for (const option_t *option = OPTION_TABLE; option->name; option++) {
+    for (const option_t *option = OPTION_ROWS; option->name; option++) {
         if (option->group < GROUP_MODEL) continue;
-        g_autofree char *old = run_option_get(there, option), *new = run_option_get(options, option);
+        g_autofree char *old = option_get(there, option), *new = option_get(options, option);
         if (g_strcmp0(old, new) == 0) continue;
         GString *list =
             option->group == GROUP_MODEL || g_strv_contains(identity, option->name) ? refused : changed;

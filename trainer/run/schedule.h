@@ -11,7 +11,7 @@ typedef struct {
     int64_t total_steps, beta_steps, free_bits_steps;
 } schedule_t;
 
-/* Of a run of total_steps. FALSE with OPTIONS_ERROR set. options must outlive it. */
+/* Of a run of total_steps. FALSE with OPTION_ERROR set. options must outlive it. */
 gboolean schedule_init(schedule_t *schedule, const options_t *options, int64_t total_steps, GError **error);
 double schedule_rate(const schedule_t *schedule, int64_t step);
 /* The weights of a step's loss; scale is the caller's. */

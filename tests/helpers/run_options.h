@@ -1,0 +1,46 @@
+/* Command lines of the trainer, as tests give them. */
+#ifndef MPIANIST_TESTS_HELPERS_RUN_OPTIONS_H
+#define MPIANIST_TESTS_HELPERS_RUN_OPTIONS_H
+
+#include <unistd.h>
+
+#include "trainer/run/options.h"
+
+/* Parses "trainer --data d --output o" and more, words split at spaces. */
+static options_t *parse_whole(const char *line, gboolean print, gboolean *help, GError **error) {
+    g_auto(GStrv) words = g_strsplit(line, " ", -1);
+    return options_parse((int)g_strv_length(words), words, print, help, error);
+}
+
+static options_t *parse(const char *more, GError **error) {
+    gboolean help;
+    g_autofree char *line = g_strdup_printf("trainer --data d --output o%s%s", *more ? " " : "", more);
+    return parse_whole(line, FALSE, &help, error);
+}
+
+static options_t *parsed(const char *more) {
+    g_autoptr(GError) error = NULL;
+    options_t *options = parse(more, &error);
+    g_assert_no_error(error);
+    g_assert_nonnull(options);
+    return options;
+}
+
+static void assert_refused(const char *more, const char *message) {
+    g_autoptr(GError) error = NULL;
+    g_autoptr(options_t) options = parse(more, &error);
+    g_assert_null(options);
+    g_assert_error(error, OPTION_ERROR, OPTION_ERROR_USAGE);
+    g_assert_cmpstr(error->message, ==, message);
+}
+
+/* A file with this text; owner: caller. */
+static char *write_file(const char *name, const char *text) {
+    char *path = g_build_filename(g_get_tmp_dir(), name, NULL);
+    g_autofree char *own = g_strdup_printf("%s.%d", path, (int)getpid());
+    g_free(path);
+    g_assert_true(g_file_set_contents(own, text, -1, NULL));
+    return g_steal_pointer(&own);
+}
+
+#endif

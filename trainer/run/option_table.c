@@ -1,0 +1,252 @@
+/* option_table: owns the table of run options and the grammars of those that are texts. Refuses texts that
+ * have another grammar. */
+#include "trainer/run/option_table.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "trainer/model/sizes.h"
+
+#define SEMITONES_MAX 24
+
+const char *const OPTION_GROUPS[] = {"run", "evaluation", "model", "training", "keeping"};
+
+gboolean read_splits(const char *text, void *value) {
+    g_auto(GStrv) parts = g_strsplit(text, ",", -1);
+    split_list_t list = {.n = g_strv_length(parts)};
+    if (list.n < 1 || list.n > SPLIT_COUNT) return FALSE;
+    for (size_t i = 0; i < list.n; i++) {
+        if (!split_from_name(g_strstrip(parts[i]), &list.splits[i])) return FALSE;
+        for (size_t j = 0; j < i; j++)
+            if (list.splits[j] == list.splits[i]) return FALSE;
+    }
+    if (value) *(split_list_t *)value = list;
+    return TRUE;
+}
+
+gboolean read_transpose(const char *text, void *value) {
+    g_auto(GStrv) parts = g_strsplit(text, ",", -1);
+    gint64 low, high;
+    if (g_strv_length(parts) != 2 ||
+        !option_parse_integer(g_strstrip(parts[0]), -SEMITONES_MAX, SEMITONES_MAX, &low) ||
+        !option_parse_integer(g_strstrip(parts[1]), low, SEMITONES_MAX, &high))
+        return FALSE;
+    if (value) *(semitones_t *)value = (semitones_t){.low = (int)low, .high = (int)high};
+    return TRUE;
+}
+
+gboolean read_checkpoint_every(const char *text, void *value) {
+    g_auto(GStrv) words = g_strsplit(text, " ", 2);
+    const char *unit = words[0] && words[1] ? g_strstrip(words[1]) : "steps";
+    span_t span = {0};
+    if (!words[0]) return FALSE;
+    if (g_str_equal(unit, "minutes") || g_str_equal(unit, "minute")) {
+        if (!option_parse_real(words[0], 0, 1e6, &span.minutes)) return FALSE;
+    } else if ((!g_str_equal(unit, "steps") && !g_str_equal(unit, "step")) ||
+               !option_parse_integer(words[0], 0, G_MAXINT64, &span.steps)) {
+        return FALSE;
+    }
+    if (value) *(span_t *)value = span;
+    return TRUE;
+}
+
+gboolean read_span(const char *text, void *value) {
+    span_t span = {0};
+    double percent = 0;
+    if (g_str_has_suffix(text, "%")) {
+        g_autofree char *number = g_strchomp(g_strndup(text, strlen(text) - 1));
+        if (!option_parse_real(number, 0, 100, &percent)) return FALSE;
+        span.share = percent / 100;
+    } else if (!option_parse_integer(text, 0, G_MAXINT64, &span.steps)) {
+        return FALSE;
+    }
+    if (value) *(span_t *)value = span;
+    return TRUE;
+}
+
+static gboolean read_hidden(const char *text, G_GNUC_UNUSED void *value) {
+    size_t sizes[MODEL_MAX_HIDDEN], n;
+    return sizes_parse_hidden(text, sizes, &n);
+}
+
+static gboolean read_lags(const char *text, G_GNUC_UNUSED void *value) {
+    size_t lags[MODEL_MAX_LAGS], n;
+    return sizes_parse_lags(text, lags, &n);
+}
+
+static gboolean read_profiles(const char *text, G_GNUC_UNUSED void *value) {
+    size_t profiles[MODEL_MAX_PROFILES], n;
+    return sizes_parse_profiles(text, profiles, &n);
+}
+
+#define SPAN_WANTED "a number of steps such as 500, a share of the run such as '60 %', or 0"
+#define IN_HIDDEN   "its layers are --hidden"
+#define ALL_AT_ONCE "it draws a window's cells at once"
+
+/* A row of each type: name, group, member, default, argument, help, and the range of a number or the grammar
+ * of a text; last, where it is not for all models, DENSE_ONLY() or SEQUENCE_ONLY(). */
+#define ROW(row_name, row_group, row_type, member, row_fallback, row_argument, row_help, ...)                \
+    {                                                                                                        \
+        .name = row_name, .group = row_group, .type = row_type, .offset = offsetof(options_t, member),       \
+        .fallback = row_fallback, .argument = row_argument, .help = row_help, ##__VA_ARGS__                  \
+    }
+#define DEFAULT     " (default {default})"
+#define NOT(wanted) .refusal = "{label}: '{text}' is not " wanted
+#define FLAG(name, group, member, help, ...)                                                                 \
+    ROW(name, group, OPTION_FLAG, member, NULL, NULL, help, ##__VA_ARGS__)
+#define TEXT(name, group, member, fallback, argument, help, ...)                                             \
+    ROW(name, group, OPTION_TEXT, member, fallback, argument, help, NOT("a name"), ##__VA_ARGS__)
+#define GRAMMAR(name, group, member, fallback, argument, help, row_read, wanted, ...)                        \
+    ROW(name, group, OPTION_TEXT, member, fallback, argument, help DEFAULT, NOT(wanted), .read = row_read,   \
+        ##__VA_ARGS__)
+#define CHOICE(name, group, member, fallback, argument, help, ...)                                           \
+    ROW(name, group, OPTION_CHOICE, member, fallback, argument, help DEFAULT, NOT("one of {choices}"),       \
+        ##__VA_ARGS__)
+#define NUMBER(name, group, type, member, what, fallback, argument, help, row_low, row_high, ...)            \
+    ROW(name, group, type, member, fallback, argument, help " (default {default}, {range})",                 \
+        NOT("a " what " {from}"), .low = row_low, .high = row_high, ##__VA_ARGS__)
+#define INT(name, group, member, ...)   NUMBER(name, group, OPTION_INT, member, "whole number", __VA_ARGS__)
+#define INT64(name, group, member, ...) NUMBER(name, group, OPTION_INT64, member, "whole number", __VA_ARGS__)
+#define REAL(name, group, member, ...)  NUMBER(name, group, OPTION_REAL, member, "number", __VA_ARGS__)
+#define DENSE_ONLY(row_instead)         .whom = 1U << MODEL_DENSE, .instead = row_instead
+#define SEQUENCE_ONLY(row_instead)      .whom = 1U << MODEL_SEQUENCE, .instead = row_instead
+
+const option_t OPTION_ROWS[] = {
+    TEXT("data", GROUP_RUN, data, NULL, "DIR", "folder of shards (required)"),
+    INT64("data-memory", GROUP_RUN, data_memory, "0", "MIB",
+          "data that a host holds in memory, the rest is read ahead of its use, 0: all", 0, 1 << 30),
+    TEXT("output", GROUP_RUN, output, NULL, "RUN",
+         "run folder: run.ini, metrics.jsonl, checkpoints (required to train)", .letter = 'o'),
+    TEXT("config", GROUP_RUN, config, NULL, "FILE",
+         "take options from a key file, such as another run's run.ini"),
+    ROW("preset", GROUP_RUN, OPTION_CHOICE, preset, NULL, "seed|chorales|folk|band",
+        "start from a known set of options", NOT("one of {choices}")),
+    TEXT("resume", GROUP_RUN, resume, "no", "no|auto|FILE",
+         "go on from RUN's newest checkpoint, if any, or from FILE" DEFAULT),
+    FLAG("quiet", GROUP_RUN, quiet, "no progress on standard error", .letter = 'q'),
+    FLAG("version", GROUP_RUN, version, "print the version and leave", .letter = 'V'),
+    FLAG("help", GROUP_RUN, help, "print this and leave", .letter = 'h'),
+
+    TEXT("evaluate", GROUP_EVALUATION, evaluate, NULL, "FILE", "score this checkpoint instead of training"),
+    GRAMMAR("split", GROUP_EVALUATION, split, "test", "SPLIT,...",
+            "songs that --evaluate scores: some of train, valid, test", read_splits,
+            "one or more of train, valid, test, with commas between"),
+    INT("iwae", GROUP_EVALUATION, iwae, "0", "K", "dense: draws of the importance-weighted bound, 0: none", 0,
+        100000),
+    INT("particles", GROUP_EVALUATION, particles, "0", "K", "sequence: particles of the bound, 0: none", 0,
+        10000),
+    TEXT("attributes", GROUP_EVALUATION, attributes, NULL, "FILE",
+         "add to this checkpoint what sampling with --more and --less needs, instead of training"),
+
+    CHOICE("model", GROUP_MODEL, model, "dense", "dense|sequence",
+           "windows at once, or pieces frame by frame"),
+    INT("window", GROUP_MODEL, window, "100", "FRAMES", "frames a window", 1, 65536,
+        DENSE_ONLY("its batches are whole pieces, or --chunk FRAMES")),
+    GRAMMAR("hidden", GROUP_MODEL, hidden, "256,128,64", "N,N,...", "encoder layers, mirrored in the decoder",
+            read_hidden, "1 to 8 layer sizes from 1 to 65536 with commas between",
+            DENSE_ONLY("its layers are --encoder, --state, --sketch, --nade and more")),
+    INT("latent", GROUP_MODEL, latent, "16", "N", "latent units of a window or segment; sequence: 0 for none",
+        0, 65536),
+    CHOICE("loss", GROUP_MODEL, loss, "bce", "bce|mse",
+           "reconstruction: binary cross-entropy or squared error, summed over cells",
+           DENSE_ONLY("its loss is the cross-entropy")),
+    CHOICE("planes", GROUP_MODEL, planes, "sounding", "sounding|both",
+           "what is learned: sounding notes, or onsets as well"),
+    INT("segment", GROUP_MODEL, segment, "4", "FRAMES", "frames that share a latent", 1, 65536,
+        SEQUENCE_ONLY("a window has one latent")),
+    INT("state", GROUP_MODEL, state, "256", "N", "units of the decoder's GRU", 1, 65536,
+        SEQUENCE_ONLY(IN_HIDDEN)),
+    INT("encoder", GROUP_MODEL, encoder, "128", "N", "units of the encoder's GRU, a direction", 1, 65536,
+        SEQUENCE_ONLY(IN_HIDDEN)),
+    INT("sketch", GROUP_MODEL, sketch, "64", "N", "features of a frame that come from its latent", 1, 65536,
+        SEQUENCE_ONLY(IN_HIDDEN)),
+    INT("nade", GROUP_MODEL, nade, "64", "N", "units that see a frame's lower pitches", 1, 65536,
+        SEQUENCE_ONLY(ALL_AT_ONCE)),
+    INT("tied", GROUP_MODEL, tied, "32", "N", "units that all pitches share", 1, 65536,
+        SEQUENCE_ONLY(ALL_AT_ONCE)),
+    GRAMMAR("lags", GROUP_MODEL, lags, "1,2,4", "N,N,...",
+            "how many frames ago were those that a note is drawn by", read_lags,
+            "1 to 12 rising numbers of frames from 1 to 1024 with commas between",
+            SEQUENCE_ONLY(ALL_AT_ONCE)),
+    GRAMMAR("profiles", GROUP_MODEL, profiles, "0", "N,N,...",
+            "frames before over which pitch classes are counted that a note is drawn by, 0: none",
+            read_profiles, "0, or 1 to 4 rising numbers of frames from 1 to 1024 with commas between",
+            SEQUENCE_ONLY(ALL_AT_ONCE)),
+    INT("posterior-hidden", GROUP_MODEL, posterior_hidden, "256", "N", "units between encoder and latent", 1,
+        65536, SEQUENCE_ONLY(IN_HIDDEN)),
+    INT("prior-hidden", GROUP_MODEL, prior_hidden, "128", "N", "units between state and prior", 1, 65536,
+        SEQUENCE_ONLY("its prior is normal, not learned")),
+    INT("sketch-hidden", GROUP_MODEL, sketch_hidden, "256", "N", "units between latent and sketch", 1, 65536,
+        SEQUENCE_ONLY(IN_HIDDEN)),
+
+    INT64("seed", GROUP_TRAINING, seed, "1", "N", "of every random number", 0, INFINITY),
+    INT("batch", GROUP_TRAINING, batch, "64", "N", "windows, or pieces, a step over all ranks", 1, 1048576),
+    INT("chunk", GROUP_TRAINING, chunk, "0", "FRAMES", "frames of a piece that are learned together, 0: all",
+        0, 65536, SEQUENCE_ONLY("its batches are windows of --window FRAMES")),
+    INT("accumulate", GROUP_TRAINING, accumulate, "1", "N",
+        "passes that a step's batch is split into, to save memory", 1, 1048576),
+    INT("epochs", GROUP_TRAINING, epochs, "50", "N", "passes over the training songs", 1, 100000),
+    INT64("max-steps", GROUP_TRAINING, max_steps, "0", "N", "stop after so many steps, 0: no limit", 0,
+          INFINITY),
+    REAL("max-minutes", GROUP_TRAINING, max_minutes, "0", "MINUTES", "stop after this time, 0: no limit", 0,
+         100000),
+    REAL("learning-rate", GROUP_TRAINING, learning_rate, "0.001", "RATE", "of Adam, at its peak", 0, 10),
+    CHOICE("decay", GROUP_TRAINING, decay, "constant", "constant|cosine", "of the learning rate"),
+    INT64("warmup-steps", GROUP_TRAINING, warmup_steps, "0", "N",
+          "steps in which the learning rate rises to its peak", 0, INFINITY),
+    REAL("final-rate", GROUP_TRAINING, final_rate, "0", "FRACTION",
+         "of the peak, at the end of a cosine decay", 0, 1),
+    REAL("adam-beta1", GROUP_TRAINING, adam_beta1, "0.9", "X", "decay of Adam's first moment", 0, 0.9999999),
+    REAL("adam-beta2", GROUP_TRAINING, adam_beta2, "0.999", "X", "decay of Adam's second moment", 0,
+         0.9999999),
+    REAL("adam-epsilon", GROUP_TRAINING, adam_epsilon, "1e-08", "X", "added to the root of the second moment",
+         1e-30, 1),
+    REAL("weight-decay", GROUP_TRAINING, weight_decay, "0", "X", "decoupled (AdamW), of matrices only", 0,
+         10),
+    REAL("clip", GROUP_TRAINING, clip, "0", "NORM", "largest gradient norm, 0: none", 0, INFINITY),
+    REAL("beta", GROUP_TRAINING, beta, "1", "WEIGHT", "of the KL divergence", 0, 100000),
+    GRAMMAR("beta-steps", GROUP_TRAINING, beta_steps, "0", "N|'N %'",
+            "steps, or share of all, in which --beta is reached in a line, 0: at once", read_span,
+            SPAN_WANTED),
+    REAL("beta-start", GROUP_TRAINING, beta_start, "0", "WEIGHT", "where that line starts", 0, 100000),
+    REAL("free-bits", GROUP_TRAINING, free_bits, "0", "NATS",
+         "KL divergence of a window, or mean of a piece's segments, below which it is not pushed", 0, 100000),
+    GRAMMAR("free-bits-steps", GROUP_TRAINING, free_bits_steps, "0", "N|'N %'",
+            "steps, or share of all, in which --free-bits is reached, 0: at once", read_span, SPAN_WANTED),
+    REAL("free-bits-start", GROUP_TRAINING, free_bits_start, "0", "NATS", "where that line starts", 0,
+         100000),
+    REAL("auxiliary", GROUP_TRAINING, auxiliary, "0.5", "WEIGHT", "of the loss that keeps the latent useful",
+         0, 100000, SEQUENCE_ONLY(NULL)),
+    REAL("dropout", GROUP_TRAINING, dropout, "0", "RATE",
+         "share of hidden units (sequence: of the state that the head sees) silenced in training", 0, 0.99),
+    REAL("input-dropout", GROUP_TRAINING, input_dropout, "0", "RATE",
+         "share of frames that the decoder does not see", 0, 0.99,
+         SEQUENCE_ONLY("its decoder sees no frames")),
+    REAL("lag-dropout", GROUP_TRAINING, lag_dropout, "0", "RATE",
+         "share of segments in which the head does not see the frames at --lags", 0, 0.99,
+         SEQUENCE_ONLY(NULL)),
+    REAL("average", GROUP_TRAINING, average, "0", "DECAY",
+         "of an average of the weights that is evaluated and sampled, 0: none", 0, 0.9999999),
+    GRAMMAR("transpose", GROUP_TRAINING, transpose, "0,0", "LOW,HIGH",
+            "semitones, drawn for each window or piece", read_transpose,
+            "two whole numbers LOW,HIGH from -24 to 24, LOW not above HIGH"),
+    CHOICE("offsets", GROUP_TRAINING, offsets, "random", "random|grid", "where windows start in their song",
+           DENSE_ONLY("its chunks start anywhere")),
+    INT("early-stopping", GROUP_TRAINING, early_stopping, "0", "EPOCHS",
+        "stop after so many without a better validation loss, 0: never", 0, 100000),
+    INT("shuffle-kib", GROUP_TRAINING, shuffle_kib, "65536", "KIB",
+        "data that are shuffled together: larger data are dealt to such groups anew each epoch", 1, 1 << 30),
+    INT("bucket-kib", GROUP_TRAINING, bucket_kib, "4096", "KIB",
+        "size of the pieces in which gradients are averaged", 1, 1048576),
+    INT("threads", GROUP_TRAINING, threads, "0", "N", "BLAS threads a rank, 0: its share of the cores", 0,
+        1024),
+
+    GRAMMAR("checkpoint-every", GROUP_KEEPING, checkpoint_every, "0", "N|'N steps'|'N minutes'",
+            "besides those at a better validation and at the end; a bare N counts steps, 0: none besides",
+            read_checkpoint_every,
+            "a time between checkpoints such as '500 steps' (or just 500), '10 minutes' or 0"),
+    INT("keep", GROUP_KEEPING, keep, "3", "N", "numbered checkpoints that stay", 1, 100000),
+    INT("validate-every", GROUP_KEEPING, validate_every, "1", "EPOCHS", "epochs between validations", 1,
+        100000),
+    {.name = NULL},
+};

@@ -1,8 +1,5 @@
 /* trainer: trains a variational autoencoder on a corpus, or evaluates a checkpoint or gives it vectors of
  * attributes, on all ranks that the launcher starts. */
-#include <stdio.h>
-#include <string.h>
-
 #include "preprocess/common/program.h"
 #include "trainer/evaluate/evaluate.h"
 #include "trainer/evaluate/fit_attributes.h"
@@ -12,19 +9,19 @@
 #include "trainer/parallel/threads.h"
 #include "trainer/train.h"
 
-/* Leaves BLAS as the user's environment has it where that says something. */
+/* --threads, else this rank's share of the cores; BLAS stays as the user's environment has it where that says
+ * something. */
 static gboolean set_threads(const options_t *options, GError **error) {
-    threads_t threads;
-    if (!threads_find(&threads, error)) return FALSE;
-    if (options->threads > 0)
-        layers_set_threads(options->threads);
-    else if (!g_getenv("OPENBLAS_NUM_THREADS") && !g_getenv("BLIS_NUM_THREADS") &&
-             !g_getenv("OMP_NUM_THREADS"))
-        layers_set_threads(threads.threads);
-    if (threads.idle > 0 && comm_rank() == 0 && !options->quiet)
+    int idle = 0;
+    const int share = threads_find(&idle, error);
+    const gboolean chosen =
+        g_getenv("OPENBLAS_NUM_THREADS") || g_getenv("BLIS_NUM_THREADS") || g_getenv("OMP_NUM_THREADS");
+    if (share == 0) return FALSE;
+    if (options->threads > 0 || !chosen) layers_set_threads(options->threads > 0 ? options->threads : share);
+    if (idle > 0 && comm_rank() == 0 && !options->quiet)
         g_printerr("binding leaves %d %s of a host idle: start with `mpirun --bind-to none` or more ranks to "
                    "use them\n",
-                   threads.idle, g_dngettext(NULL, "core", "cores", (gulong)threads.idle));
+                   idle, g_dngettext(NULL, "core", "cores", (gulong)idle));
     return TRUE;
 }
 
@@ -54,9 +51,9 @@ int main(int argc, char **argv) {
     program_start();
     stop_catch_signals();
     const gboolean joined = comm_init(&argc, &argv, &error);
-    stop_catch_signals(); /* again: MPICH takes SIGUSR1 for its own, and one process without mpirun then waits
-                             for ever (4.0) */
-    int status = joined ? run(&argc, &argv, &error) : EXIT_ERROR;
+    /* Again: MPICH takes SIGUSR1 for its own, and one process without mpirun then waits for ever (4.0). */
+    stop_catch_signals();
+    const int status = joined ? run(&argc, &argv, &error) : EXIT_ERROR;
     if (error && comm_rank() == 0) program_say("%s\n", error->message);
     comm_finalize();
     return status;

@@ -174,10 +174,9 @@ gboolean session_open(session_t *session, const options_t *options, GError **err
     if (!load_data(session, error) || !plan_steps(session, error) || !make_model(session, error) ||
         !run_open(options, &resumed, error) || !begin_state(session, error) ||
         (*resumed && !run_resume(options, resumed, &session->state, error)) ||
-        !run_write_options(options, error) || !open_metrics(session, error))
+        !run_write_options(options, error) || !open_metrics(session, error) ||
+        !keeper_init(&session->keeper, options, &session->state, error))
         return FALSE;
-    session->keeper = keeper_new(options, &session->state, error);
-    if (!session->keeper) return FALSE;
     session->first_step = checkpoint->step;
     session->earlier_seconds = checkpoint->seconds;
     if (session->metrics) announce(session, resumed);
@@ -186,7 +185,7 @@ gboolean session_open(session_t *session, const options_t *options, GError **err
 
 void session_close(session_t *session) {
     metrics_close(session->metrics);
-    keeper_free(session->keeper);
+    keeper_clear(&session->keeper);
     rank_batches_free(session->batches);
     evaluator_free(session->evaluator);
     optimizer_free(session->state.optimizer);

@@ -28,14 +28,14 @@ static gboolean flush_metrics(const session_t *session, GError **error) {
     return comm_agree(local, error);
 }
 
-static gboolean save(const session_t *session, GError **error) {
-    return flush_metrics(session, error) && keeper_save(session->keeper, error);
+static gboolean save(session_t *session, GError **error) {
+    return flush_metrics(session, error) && keeper_save(&session->keeper, error);
 }
 
 /* A song cannot be read: the state, which is good, is kept, and the error says so. Returns FALSE. */
 static gboolean fail_to_read(session_t *session, GError **error) {
     save(session, NULL);
-    g_autofree char *kept = keeper_newest(session->keeper);
+    g_autofree char *kept = keeper_newest(&session->keeper);
     g_prefix_error(error, "after step %" G_GINT64_FORMAT ", %s%s: ", session->state.checkpoint.step,
                    kept ? "kept in " : "with no checkpoint", kept ? kept : "");
     return FALSE;
@@ -45,9 +45,9 @@ static gboolean fail_to_read(session_t *session, GError **error) {
  * is kept. The same error on all ranks; returns FALSE. */
 static gboolean fail_not_finite(session_t *session, gboolean bad, const char *what, GError **error) {
     const int culprit = comm_size() - (int)comm_max(bad ? comm_size() - comm_rank() : 0);
-    if (flush_metrics(session, NULL)) keeper_save_best(session->keeper, NULL);
+    if (flush_metrics(session, NULL)) keeper_save_best(&session->keeper, NULL);
     g_autofree char *where = culprit < comm_size() ? g_strdup_printf(" on rank %d", culprit) : g_strdup("");
-    g_autofree char *kept = keeper_newest(session->keeper);
+    g_autofree char *kept = keeper_newest(&session->keeper);
     g_set_error(error, RUN_ERROR, RUN_ERROR_DIVERGED,
                 "step %" G_GINT64_FORMAT
                 ": the %s is not finite%s; lower --learning-rate or set --clip; %s%s",
@@ -96,7 +96,7 @@ static gboolean step(session_t *session, GError **error) {
         sums.stop_again += stop_deadline_near();
         sums.out_of_time =
             options->max_minutes > 0 && seconds_since(session->start) >= options->max_minutes * 60;
-        sums.keeper_age = keeper_age(session->keeper);
+        sums.keeper_age = seconds_since(session->keeper.last_write);
     }
     compute_gradient(session, &objective, &sums.done);
     const gboolean bad = !loss_is_finite(&sums.done);
@@ -113,7 +113,7 @@ static gboolean step(session_t *session, GError **error) {
     checkpoint->seconds = session->earlier_seconds + seconds_since(session->start);
     for (size_t i = 0; i < sizeof sums.done / sizeof(double); i++)
         ((double *)&checkpoint->so_far)[i] += ((double *)&sums.done)[i];
-    keeper_step(session->keeper, sums.keeper_age);
+    keeper_step(&session->keeper, sums.keeper_age);
     session->stop = sums.stop_again > 0 ? STOP_AGAIN : sums.out_of_time > 0 ? STOP_DONE : GO_ON;
     if (session->metrics)
         metrics_step(session->metrics, &(metrics_step_t){.epoch = checkpoint->epoch + 1,
@@ -185,7 +185,7 @@ static gboolean end_epoch(session_t *session, GError **error) {
         checkpoint->epoch_step = 0;
         checkpoint->so_far = (training_sums_t){0};
     }
-    return flush_metrics(session, error) && keeper_epoch(session->keeper, best, error);
+    return flush_metrics(session, error) && keeper_epoch(&session->keeper, best, error);
 }
 
 /* Only where an epoch ended that was validated: the others could not improve. */
@@ -204,7 +204,7 @@ static gboolean loop(session_t *session, GError **error) {
     while (session->stop == GO_ON) {
         if (epoch_ended(session)) {
             if (!end_epoch(session, error)) return FALSE;
-        } else if (keeper_due(session->keeper)) {
+        } else if (session->keeper.due) {
             if (!save(session, error)) return FALSE;
         }
         if (session->stop != GO_ON) break;
@@ -225,7 +225,7 @@ static void conclude(const session_t *session) {
     getrusage(RUSAGE_SELF, &usage);
     const double peak_mib = (double)comm_max(usage.ru_maxrss) / 1024;
     const int64_t step = session->state.checkpoint.step, steps = step - session->first_step;
-    g_autofree char *kept = keeper_newest(session->keeper);
+    g_autofree char *kept = keeper_newest(&session->keeper);
     if (!session->metrics) return;
     if (session->stop == STOP_AGAIN)
         metrics_say(session->metrics, "stopped early; submit the same command with --resume auto to go on");

@@ -74,20 +74,21 @@ int main(int argc, char **argv) {
                              model,
                              optimizer};
         state.checkpoint.grid.pitches = 8;
-        keeper_t *keeper = keeper_new(options, &state, &error);
+        keeper_t keeper;
+        passed &= keeper_init(&keeper, options, &state, &error);
         real_t *first = model_params(model), good;
         gboolean last = comm_rank() == comm_size() - 1;
         model_init(model, 1);
         good = *first;
         if (last) *first = nextafterf(good, 1);
-        passed &= try_save(argv[1], keeper, &state, 1, "step 1: the ranks' weights differ");
+        passed &= try_save(argv[1], &keeper, &state, 1, "step 1: the ranks' weights differ");
         if (last) *first = NAN;
-        passed &= try_save(argv[1], keeper, &state, 2, "step 2: the weights are not finite");
+        passed &= try_save(argv[1], &keeper, &state, 2, "step 2: the weights are not finite");
         *first = good;
-        passed &= try_save(argv[1], keeper, &state, 3, NULL);
-        passed &= try_best(argv[1], keeper, &state, read);
+        passed &= try_save(argv[1], &keeper, &state, 3, NULL);
+        passed &= try_best(argv[1], &keeper, &state, read);
         passed = !comm_any(!passed);
-        keeper_free(keeper);
+        keeper_clear(&keeper);
     }
     comm_finalize();
     return passed ? 0 : 1;

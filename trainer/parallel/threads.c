@@ -31,24 +31,23 @@ static void read_cores(pid_t process, gboolean cores[CPU_SETSIZE]) {
         if (CPU_ISSET((size_t)cpu, &mask)) cores[core_of(cpu)] = TRUE;
 }
 
-gboolean threads_find(threads_t *threads, GError **error) {
-    gint *ranks = comm_shared_alloc(CPU_SETSIZE * sizeof *ranks, error); /* that may use a core, by core */
-    if (!ranks) return FALSE;
+int threads_find(int *idle, GError **error) {
+    gint *sharers = comm_shared_alloc(CPU_SETSIZE * sizeof *sharers, error); /* of each core: ranks */
+    if (!sharers) return 0;
     gboolean mine[CPU_SETSIZE], job[CPU_SETSIZE];
     read_cores(0, mine);
     read_cores(getppid(), job);
     for (int core = 0; core < CPU_SETSIZE; core++)
-        if (mine[core]) g_atomic_int_inc(&ranks[core]);
+        if (mine[core]) g_atomic_int_inc(&sharers[core]);
     comm_node_barrier();
     double share = 0;
-    int64_t idle = 0;
+    int64_t unused = 0;
     for (int core = 0; core < CPU_SETSIZE; core++) {
-        int sharers = g_atomic_int_get(&ranks[core]);
-        if (mine[core]) share += 1.0 / sharers;
-        if (job[core] && sharers == 0) idle++;
+        const int n = g_atomic_int_get(&sharers[core]);
+        if (mine[core]) share += 1.0 / n;
+        if (job[core] && n == 0) unused++;
     }
-    threads->threads = MAX(1, (int)(share + 1e-6));
-    threads->idle = (int)comm_max(idle);
-    comm_shared_free(ranks);
-    return TRUE;
+    comm_shared_free(sharers);
+    *idle = (int)comm_max(unused);
+    return MAX(1, (int)(share + 1e-6));
 }

@@ -1,19 +1,13 @@
-/* threads: how many BLAS threads a rank should run, from the cores it may use and the ranks that share them.
- */
+/* threads: how many BLAS threads a rank should run, from the cores it may use and the ranks that share them. */
 #ifndef MPIANIST_TRAINER_PARALLEL_THREADS_H
 #define MPIANIST_TRAINER_PARALLEL_THREADS_H
 
 #include <glib.h>
 
-typedef struct {
-    int threads; /* for this rank, >= 1 */
-    int idle; /* most cores on any host that the job may use but no rank may, because of binding; the same on
-                 all ranks */
-} threads_t;
-
 /* Cores this rank may use (its affinity mask; hardware threads of a core count once), each divided by the
- * ranks of the host that may use it too, rounded down, at least 1. Collective. FALSE with error set on all
- * ranks. */
-gboolean threads_find(threads_t *threads, GError **error);
+ * ranks of the host that may use it too, rounded down, at least 1; 0 with error set on all ranks. *idle: most
+ * cores on any host that the job may use but no rank may, because of binding; the same on all ranks.
+ * Collective. */
+int threads_find(int *idle, GError **error);
 
 #endif

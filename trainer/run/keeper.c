@@ -9,44 +9,23 @@
 
 #define BEST_INTERVAL_S 20 /* between writes of best states alone */
 
-struct keeper {
-    const options_t *options;
-    const run_state_t *state;
-    run_state_t best; /* a copy; its model and optimizer on rank 0 alone, its options those of the state */
-    gboolean best_waits, unsaved, due;
-    int64_t every_steps;  /* of --checkpoint-every, 0: none */
-    double every_minutes; /* as well */
-    double age;           /* seconds, see keeper_step() */
-    gint64 last_write;    /* monotonic microseconds */
-    int64_t newest;       /* step of the newest checkpoint, 0: none */
-};
-
-keeper_t *keeper_new(const options_t *options, const run_state_t *state, GError **error) {
-    keeper_t *keeper = g_new0(keeper_t, 1);
+gboolean keeper_init(keeper_t *keeper, const options_t *options, const run_state_t *state, GError **error) {
     GError *local = NULL;
     *keeper = (keeper_t){.options = options,
                          .state = state,
                          .last_write = g_get_monotonic_time(),
                          .newest = state->checkpoint.step};
-    if (options_checkpoint_every(options, &keeper->every_steps, &keeper->every_minutes, &local) &&
-        comm_rank() == 0) {
+    if (!options_checkpoint_every(options, &keeper->every_steps, &keeper->every_minutes, error)) return FALSE;
+    if (comm_rank() == 0) {
         keeper->best.model = model_new(&state->checkpoint.model, 1, 1, &local);
         keeper->best.optimizer = optimizer_new(&state->optimizer->config, state->optimizer->n);
     }
-    if (comm_agree(local, error)) return keeper;
-    keeper_free(keeper);
-    return NULL;
+    return comm_agree(local, error);
 }
 
-void keeper_free(keeper_t *keeper) {
-    if (!keeper) return;
+void keeper_clear(keeper_t *keeper) {
     model_free(keeper->best.model);
     optimizer_free(keeper->best.optimizer);
-    g_free(keeper);
-}
-
-double keeper_age(const keeper_t *keeper) {
-    return (double)(g_get_monotonic_time() - keeper->last_write) / G_USEC_PER_SEC;
 }
 
 void keeper_step(keeper_t *keeper, double age) {
@@ -56,8 +35,6 @@ void keeper_step(keeper_t *keeper, double age) {
         (keeper->every_steps > 0 && keeper->state->checkpoint.step % keeper->every_steps == 0))
         keeper->due = TRUE;
 }
-
-gboolean keeper_due(const keeper_t *keeper) { return keeper->due; }
 
 /* What must hold before the state is kept: finite weights, the same on all ranks by FNV-1a (Fowler, Noll & Vo
  * 1991) over their 32-bit words, which is not made against malice, but a hundred times faster than SHA-256. */

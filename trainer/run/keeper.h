@@ -8,19 +8,26 @@
 
 #include "trainer/run/run.h"
 
-typedef struct keeper keeper_t;
+typedef struct {
+    const options_t *options; /* not owned */
+    const run_state_t *state; /* the run's, not owned */
+    run_state_t best;         /* a copy: model and optimizer on rank 0 alone, options are the state's */
+    gboolean best_waits;      /* is not written yet */
+    gboolean unsaved;         /* the state is not written yet */
+    gboolean due;             /* --checkpoint-every wants it written */
+    int64_t every_steps;
+    double every_minutes;
+    gint64 last_write; /* monotonic microseconds */
+    double age;        /* see keeper_step() */
+    int64_t newest;    /* step of the newest checkpoint, 0: none */
+} keeper_t;
 
-/* Of a run whose state is in *state, which may be that of a checkpoint already. options and state must outlive
- * the keeper. NULL with error set. Owner: caller. */
-keeper_t *keeper_new(const options_t *options, const run_state_t *state, GError **error);
-void keeper_free(keeper_t *keeper);
+/* Of a run whose state is *state, which may be that of a checkpoint already. */
+gboolean keeper_init(keeper_t *keeper, const options_t *options, const run_state_t *state, GError **error);
+void keeper_clear(keeper_t *keeper);
 
-/* Seconds since the newest write, by the clock of this rank. */
-double keeper_age(const keeper_t *keeper);
-/* The state has gone on by a step. age: keeper_age() of rank 0, for every rank. */
+/* The state has gone on by a step. age: seconds since the last write by rank 0's clock, for every rank. */
 void keeper_step(keeper_t *keeper, double age);
-/* TRUE from such a step until the next write where --checkpoint-every wants a checkpoint. */
-gboolean keeper_due(const keeper_t *keeper);
 /* An epoch has ended; best: its state is the best so far. Writes what is due, else holds the best in memory. */
 gboolean keeper_epoch(keeper_t *keeper, gboolean best, GError **error);
 /* Writes the best state that waits and the state as it is, as far as they are not written yet. Refuses, as

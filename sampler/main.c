@@ -9,7 +9,7 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     program_start();
     g_autoptr(GError) error = NULL;
-    g_autoptr(cli_t) cli = cli_parse(argc, argv, &error);
+    g_autoptr(cli_t) cli = cli_parse(verbs, argc, argv, &error);
     if (cli && verbs_run(cli, &error)) return EXIT_DONE;
     if (!error) return EXIT_DONE; /* --help, --version */
     program_say("%s\n", error->message);

@@ -8,76 +8,56 @@
 
 #include "preprocess/common/program.h"
 #include "preprocess/common/typo.h"
-#include "preprocess/shard/shard.h"
 
 /* "prior, reconstruct, ...". Owner: caller. */
-static char *verb_list(void) {
-    const char *names[VERB_COUNT + 1] = {NULL};
-    for (size_t v = 0; v < VERB_COUNT; v++) names[v] = VERBS[v].name;
-    return g_strjoinv(", ", (char **)names);
+static char *list_verbs(const verb_t *const *verbs) {
+    GString *list = g_string_new(verbs[0]->name);
+    for (size_t v = 1; verbs[v]; v++) g_string_append_printf(list, ", %s", verbs[v]->name);
+    return g_string_free(list, FALSE);
 }
 
-static gboolean verb_from_name(const char *name, verb_t *verb, GError **error) {
-    size_t nearest = 0;
-    for (size_t v = 0; v < VERB_COUNT; v++) {
-        if (strcmp(name, VERBS[v].name) == 0) {
-            *verb = (verb_t)v;
-            return TRUE;
-        }
-        if (typo_distance(name, VERBS[v].name) < typo_distance(name, VERBS[nearest].name)) nearest = v;
-    }
-    if (typo_distance(name, VERBS[nearest].name) <= 3)
-        return option_fail(error, "unknown verb '%s'; did you mean '%s'? See %s --help", name,
-                           VERBS[nearest].name, program_name());
-    g_autofree char *list = verb_list();
-    return option_fail(error, "unknown verb '%s'; the verbs are %s; see %s --help", name, list,
-                       program_name());
+/* NULL with error set. */
+static const verb_t *find_verb(const verb_t *const *verbs, const char *name, GError **error) {
+    const verb_t *nearest = verbs[0];
+    for (size_t v = 0; verbs[v]; v++)
+        if (typo_distance(name, verbs[v]->name) < typo_distance(name, nearest->name)) nearest = verbs[v];
+    const size_t distance = typo_distance(name, nearest->name);
+    g_autofree char *list = list_verbs(verbs);
+    if (distance == 0) return nearest;
+    if (distance <= 3)
+        option_fail(error, "unknown verb '%s'; did you mean '%s'? See %s --help", name, nearest->name,
+                    program_name());
+    else
+        option_fail(error, "unknown verb '%s'; the verbs are %s; see %s --help", name, list, program_name());
+    return NULL;
 }
 
-static void print_help(void) {
+static void print_help(const verb_t *const *verbs) {
     const char *name = program_name();
     g_print("Usage: %s VERB [OPTION...] [FILE...]\n\nMakes music with a checkpoint that mpianist's trainer "
             "wrote.\n\nVerbs:\n",
             name);
-    for (size_t v = 0; v < VERB_COUNT; v++)
-        g_print("  %-12s %-12s %s\n", VERBS[v].name, VERBS[v].takes, VERBS[v].summary);
+    for (size_t v = 0; verbs[v]; v++)
+        g_print("  %-12s %-12s %s\n", verbs[v]->name, verbs[v]->takes, verbs[v]->summary);
     g_print("\n'%s VERB --help' lists a verb's options. Paths of the files written go to standard output, "
             "one a line; talk to standard error.\n"
             "Exit status: 0 done, 1 error, 2 bad usage.\n\nExamples:\n",
             name);
-    for (size_t v = 0; v < VERB_COUNT; v++) g_print("  %s %s\n", name, VERBS[v].example);
+    for (size_t v = 0; verbs[v]; v++) g_print("  %s %s\n", name, verbs[v]->example);
 }
 
 void cli_free(cli_t *cli) {
     if (!cli) return;
     g_strfreev(cli->files);
-    option_clear(cli->rows, cli);
+    option_clear(cli->verb->rows, cli);
     option_line_clear(&cli->line);
     g_free(cli);
 }
 
-static gboolean check_score(cli_t *cli, GError **error) {
-    split_t split;
-    grid_t grid;
-    g_autoptr(GError) cause = NULL;
-    if (cli->split != NULL && !split_from_name(cli->split, &split))
-        return option_fail(error, "--split %s: there is no such split; give train, valid or test",
-                           cli->split);
-    if (cli->tracks != NULL && !grid_set_tracks(&grid, cli->tracks, &cause))
-        return option_fail(error, "--tracks: %s", cause->message);
-    if (cli->meter != NULL && !meter_from_text(cli->meter, &cli->bar_meter))
-        return option_fail(error, "--meter %s: not a meter; give one like 4/4 or 6/8", cli->meter);
-    return TRUE;
-}
-
 static gboolean check_attributes(const cli_t *cli, GError **error) {
-    static const char *const none[] = {NULL};
-    const char *const *more = cli->more != NULL ? (const char *const *)cli->more : none;
-    const char *const *less = cli->less != NULL ? (const char *const *)cli->less : none;
-    for (size_t i = 0; more[i] != NULL; i++)
-        if (g_strv_contains(less, more[i]))
-            return option_fail(error, "--more %s and --less %s exclude each other; give one", more[i],
-                               more[i]);
+    for (char **more = cli->more; more && *more; more++)
+        if (cli->less && g_strv_contains((const char *const *)cli->less, *more))
+            return option_fail(error, "--more %s and --less %s exclude each other; give one", *more, *more);
     return TRUE;
 }
 
@@ -100,7 +80,7 @@ static gboolean is_read(const cli_t *cli, const option_t *option, char **other) 
 }
 
 static gboolean check_company(const cli_t *cli, GError **error) {
-    for (const option_t *option = cli->rows; option->name; option++) {
+    for (const option_t *option = cli->verb->rows; option->name; option++) {
         g_autofree char *other = NULL;
         if (!option_given(&cli->line, option->name) || is_read(cli, option, &other)) continue;
         if (other)
@@ -115,7 +95,7 @@ static gboolean check_company(const cli_t *cli, GError **error) {
 
 /* What no single option's range says. */
 static gboolean cli_check(cli_t *cli, GError **error) {
-    const verb_info_t *verb = &VERBS[cli->verb];
+    const verb_t *verb = cli->verb;
     cli->n_files = cli->files ? g_strv_length(cli->files) : 0;
     if (cli->n_files < verb->min_files || cli->n_files > verb->max_files) {
         if (verb->max_files == 0)
@@ -130,12 +110,10 @@ static gboolean cli_check(cli_t *cli, GError **error) {
             return option_fail(error, "%s: the name of file %u is empty; give %s", verb->name, i + 1,
                                verb->takes);
     if (!check_company(cli, error)) return FALSE;
-    if (cli->verb == VERB_SCORE) return check_score(cli, error);
-    if (cli->verb != VERB_CURVES && !cli->checkpoint)
+    if (verb->kinds && !cli->checkpoint)
         return option_fail(error, "which model? Give --checkpoint RUN/best.h5, as %s wrote it",
                            program_called("trainer"));
-    if (cli->verb == VERB_TRAVERSE && !option_given(&cli->line, "dim"))
-        return option_fail(error, "which latent feature? Give --dim N, counted from 0");
+    if (verb->check && !verb->check(cli, NULL, error)) return FALSE;
     if (cli->key && !key_from_text(cli->key, &cli->wanted_key))
         return option_fail(error, "--key %s: not a key; give one like C, Am, F#m or Bb", cli->key);
     return check_attributes(cli, error);
@@ -148,8 +126,8 @@ static const char *models_of(unsigned kinds) {
                                   : "sequence models only";
 }
 
-static gboolean cli_read(cli_t *cli, int argc, char **argv, GError **error) {
-    const verb_info_t *verb = &VERBS[cli->verb];
+static gboolean cli_read(cli_t *cli, int argc, char *const *argv, GError **error) {
+    const verb_t *verb = cli->verb;
     g_autofree char *program = g_strdup_printf("%s %s", program_name(), verb->name);
     g_autofree char *example = g_strdup_printf("Example:\n  %s %s", program_name(), verb->example);
     const option_command_t command = {.rows = verb->rows,
@@ -160,11 +138,11 @@ static gboolean cli_read(cli_t *cli, int argc, char **argv, GError **error) {
                                       .only = models_of};
     g_autoptr(GError) cause = NULL;
     g_set_prgname(program);
-    option_set_defaults(cli->rows, cli);
+    option_set_defaults(cli->verb->rows, cli);
     if (option_read_line(&command, cli, argc, argv, &cli->line, &cause)) {
         cli->files = g_steal_pointer(&cli->line.files);
         cli->version = option_given(&cli->line, "version") != NULL;
-        if (cli->version || option_set_given(cli->rows, &cli->line, cli, &cause)) return TRUE;
+        if (cli->version || option_set_given(cli->verb->rows, &cli->line, cli, &cause)) return TRUE;
     }
     if (cause->domain != G_OPTION_ERROR) {
         g_propagate_error(error, g_steal_pointer(&cause));
@@ -173,30 +151,30 @@ static gboolean cli_read(cli_t *cli, int argc, char **argv, GError **error) {
     return option_fail(error, "%s; see %s %s --help", cause->message, program_name(), verb->name);
 }
 
-cli_t *cli_parse(int argc, char **argv, GError **error) {
-    if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
+cli_t *cli_parse(const verb_t *const *verbs, int argc, char *const *argv, GError **error) {
+    const char *word = argc > 1 ? argv[1] : "";
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
         program_print_version("sampler");
         return NULL;
     }
-    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        print_help();
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        print_help(verbs);
         return NULL;
     }
-    verb_t verb = VERB_PRIOR;
     if (argc < 2) {
-        g_autofree char *list = verb_list();
+        g_autofree char *list = list_verbs(verbs);
         option_fail(error, "no verb; the verbs are %s; see %s --help", list, program_name());
         return NULL;
     }
-    if (argv[1][0] == '-') {
-        option_fail(error, "the verb comes first: %s prior %s ...; see %s --help", program_name(), argv[1],
+    if (word[0] == '-') {
+        option_fail(error, "the verb comes first: %s prior %s ...; see %s --help", program_name(), word,
                     program_name());
         return NULL;
     }
-    if (!verb_from_name(argv[1], &verb, error)) return NULL;
-
+    const verb_t *verb = find_verb(verbs, word, error);
+    if (!verb) return NULL;
     g_autoptr(cli_t) cli = g_new0(cli_t, 1);
-    *cli = (cli_t){.verb = verb, .rows = VERBS[verb].rows, .bar = 1};
+    *cli = (cli_t){.verb = verb, .bar = 1};
     if (!cli_read(cli, argc - 1, argv + 1, error)) return NULL;
     if (cli->version) {
         program_print_version("sampler");
@@ -205,14 +183,15 @@ cli_t *cli_parse(int argc, char **argv, GError **error) {
     return cli_check(cli, error) ? g_steal_pointer(&cli) : NULL;
 }
 
+/* Does the verb make new pieces? A model without latent vectors has no others. */
+static gboolean is_new(const verb_t *verb) { return (verb->kinds & PLAIN) != 0; }
+
 /* What is accepted but, with this model and these values, read by nothing: harmless, as the piece is the one
  * asked for, so only said. */
 static void warn_unread(const cli_t *cli) {
     const gboolean notes = cli->draw && (cli->kind == DENSE || cli->temperature > 0);
-    const gboolean fresh = cli->verb == VERB_PRIOR || cli->verb == VERB_SONG || cli->verb == VERB_CONTINUE;
-    const gboolean latents =
-        cli->kind != PLAIN &&
-        (cli->verb == VERB_VARY ? cli->amount > 0 : fresh && cli->latents == NULL && cli->temperature > 0);
+    const gboolean fresh = is_new(cli->verb) && !cli->latents && cli->temperature > 0;
+    const gboolean latents = cli->kind != PLAIN && (fresh || cli->amount > 0);
     if (notes || latents) return;
     if (option_given(&cli->line, "seed"))
         program_say("warning: --seed changes nothing: nothing is drawn here%s\n",
@@ -222,7 +201,7 @@ static void warn_unread(const cli_t *cli) {
 }
 
 gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error) {
-    const verb_info_t *verb = &VERBS[cli->verb];
+    const verb_t *verb = cli->verb;
     const unsigned kind = model->kind == MODEL_DENSE ? DENSE : model->latent > 0 ? VAE : PLAIN;
     if (!(verb->kinds & kind) && kind == DENSE)
         return option_fail(
@@ -236,7 +215,7 @@ gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error) {
             "%s: has no meaning for this model, which has no latent vectors (--latent 0); it has "
             "prior, song and continue",
             verb->name);
-    for (const option_t *option = cli->rows; option->name; option++)
+    for (const option_t *option = cli->verb->rows; option->name; option++)
         if (option_given(&cli->line, option->name) && !(option->whom & kind))
             return option_fail(error, "--%s has no meaning for %s%s%s", option->name,
                                kind == DENSE             ? "a dense model"
@@ -244,10 +223,8 @@ gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error) {
                                                          : "a sequence model",
                                option->instead ? ": " : "; leave it out",
                                option->instead ? option->instead : "");
-    if (cli->verb == VERB_TRAVERSE && (size_t)cli->dim >= model->latent)
-        return option_fail(error, "%s: has no latent feature %d: it has %zu; give --dim 0 to %zu",
-                           cli->checkpoint, cli->dim, model->latent, model->latent - 1);
-    if (kind != DENSE && !cli->greedy && (verb->kinds & PLAIN)) cli->draw = TRUE;
+    if (verb->check && !verb->check(cli, model, error)) return FALSE;
+    if (kind != DENSE && !cli->greedy && is_new(verb)) cli->draw = TRUE;
     cli->kind = kind;
     warn_unread(cli);
     return TRUE;
@@ -258,7 +235,7 @@ static void add_text(GPtrArray *texts, const option_t *option, const char *value
 }
 
 void cli_add_texts(const cli_t *cli, GPtrArray *texts) {
-    for (const option_t *option = cli->rows; option->name; option++) {
+    for (const option_t *option = cli->verb->rows; option->name; option++) {
         const GPtrArray *given = g_hash_table_lookup(cli->line.given, option->name);
         g_autofree char *other = NULL, *value = option_get(cli, option);
         if (!(option->whom & TOLD) || !(option->whom & cli->kind) || !(given || option->fallback) ||

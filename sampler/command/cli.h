@@ -1,5 +1,5 @@
 /* cli: the sampler's command line: a verb, its options, its files. rows.h has the options that verbs share,
- * verb_table.c which verb has which. */
+ * a verb's file which it has. */
 #ifndef MPIANIST_SAMPLER_COMMAND_CLI_H
 #define MPIANIST_SAMPLER_COMMAND_CLI_H
 
@@ -9,37 +9,31 @@
 #include "sampler/show/picture.h"
 #include "trainer/model/model.h"
 
-typedef enum {
-    VERB_PRIOR,
-    VERB_SONG,
-    VERB_CONTINUE,
-    VERB_RECONSTRUCT,
-    VERB_VARY,
-    VERB_INTERPOLATE,
-    VERB_TRAVERSE,
-    VERB_CURVES,
-    VERB_SCORE,
-    VERB_COUNT
-} verb_t;
-
 /* Kinds of models: what a verb or an option has a meaning for. PLAIN: a sequence model without latent
  * vectors. An option's bits may have TOLD, too: the files made tell it. */
 enum { DENSE = 1, VAE = 2, PLAIN = 4, SEQUENCE = VAE | PLAIN, ANY = DENSE | SEQUENCE, TOLD = 8 };
 
+typedef struct cli cli_t;
+typedef struct job job_t;
+
+/* A verb: a file of its own has its options beside the function that reads them. */
 typedef struct {
     const char *name, *takes, *summary, *example;
     guint min_files, max_files;
-    unsigned kinds;
+    unsigned kinds;       /* of models that it has a meaning for; 0: it needs none */
     const option_t *rows; /* its options */
-} verb_info_t;
-extern const verb_info_t VERBS[VERB_COUNT];
+    /* What no single option's range says; NULL: nothing. Asked twice: before the model is known, which is
+     * NULL then, and once it is. FALSE with error set. */
+    gboolean (*check)(cli_t *cli, const model_config_t *model, GError **error);
+    /* Makes and writes what the command line asks for. FALSE with error set. */
+    gboolean (*run)(job_t *job, GError **error);
+} verb_t;
 
-typedef struct {
-    verb_t verb;
-    const option_t *rows; /* the verb's */
-    option_line_t line;   /* what the command line gives */
-    unsigned kind;        /* of the model: DENSE, VAE or PLAIN; cli_fit() sets it */
-    char **files;         /* what the verb works on, NULL-terminated */
+struct cli {
+    const verb_t *verb;
+    option_line_t line; /* what the command line gives */
+    unsigned kind;      /* of the model: DENSE, VAE or PLAIN; cli_fit() sets it */
+    char **files;       /* what the verb works on, NULL-terminated */
     guint n_files;
     char *checkpoint;
     char **latents;   /* --latent: decode these instead of draws; NULL: none given */
@@ -76,12 +70,12 @@ typedef struct {
     char *tracks;               /* score, without shards: as grid_set_tracks() reads them; NULL: all roles */
     int steps_per_beat;         /* the same; 0: not given */
     int seam;                   /* score: frames from border to border; 0: not asked for */
-} cli_t;
+};
 
-/* Reads the command line, which stays as it is. NULL with OPTION_ERROR_USAGE set on bad usage: what was wrong
- * and the way out. NULL without an error where --help or --version was asked for and has been printed to
- * standard output. Owner: caller. */
-cli_t *cli_parse(int argc, char **argv, GError **error);
+/* Reads the command line, which stays as it is; verbs, ended by NULL, are those that there are. NULL with
+ * OPTION_ERROR_USAGE set on bad usage: what was wrong and the way out. NULL without an error where --help or
+ * --version was asked for and has been printed to standard output. Owner: caller. */
+cli_t *cli_parse(const verb_t *const *verbs, int argc, char *const *argv, GError **error);
 /* Once the model is known: what the verb and the options given mean for its kind, and the defaults that
  * depend on it. FALSE with OPTION_ERROR_USAGE set where there is no meaning: says why, and what there is
  * instead. */
@@ -91,7 +85,5 @@ gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error);
 void cli_add_texts(const cli_t *cli, GPtrArray *texts);
 void cli_free(cli_t *cli);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(cli_t, cli_free)
-
-static inline const char *verb_name(verb_t verb) { return VERBS[verb].name; }
 
 #endif

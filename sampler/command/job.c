@@ -131,7 +131,7 @@ GPtrArray *job_texts(const job_t *job, size_t index) {
     const cli_t *cli = job->cli;
     GPtrArray *texts = g_ptr_array_new_with_free_func(g_free);
     job_add_text(texts, "tool: mpianist-sampler %s", MPIANIST_VERSION);
-    job_add_text(texts, "verb: %s", verb_name(cli->verb));
+    job_add_text(texts, "verb: %s", cli->verb->name);
     job_add_text(texts, "checkpoint: %s", job->model->hash);
     if (index > 0) job_add_text(texts, "result: %zu", index);
     cli_add_texts(cli, texts);

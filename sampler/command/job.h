@@ -17,14 +17,13 @@ typedef struct {
     meter_t meter;        /* its main one */
     size_t first, frames; /* of the roll */
     timeline_t *timeline; /* from `first` on, by which the part's bars are counted */
-    gboolean whole_bars;  /* to be filled up to its last bar's end */
+    gboolean whole;       /* of a dense model: all windows of the song, not the first one */
+    gboolean whole_bars;  /* of a sequence model: to be filled up to its last bar's end */
     size_t n;             /* latent vectors: of windows (dense) or of segments (sequence) */
     real_t *mu;           /* [n, Z]: their posterior means */
 } part_t;
 void part_clear(part_t *part);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(part_t, part_clear)
-
-typedef struct job job_t;
 
 /* How a kind of model does what the verbs ask for. */
 typedef struct {
@@ -56,7 +55,8 @@ gboolean job_is_dense(const job_t *job);
 /* Of what has no song: tempo (or --tempo) and meter of the training songs. Owner: caller. */
 timeline_t *job_own_timeline(const job_t *job);
 
-/* A song's part, not yet encoded. FALSE with error set, OPTION_ERROR_USAGE where the song is over by --bar. */
+/* Part of a song, not yet encoded. FALSE with error set; OPTION_ERROR_USAGE where the song has no such
+ * --bar. */
 gboolean job_open_part(const job_t *job, const char *path, part_t *part, GError **error);
 /* The same, encoded. */
 gboolean job_read_part(const job_t *job, const char *path, part_t *part, GError **error);

@@ -9,10 +9,10 @@ static gboolean open(job_t *job, GError **error) {
     return TRUE;
 }
 
-/* One window; the whole song where that is reconstructed. */
+/* One window, or the whole song. */
 static size_t measure(const job_t *job, const char *path, const part_t *part) {
     const size_t T = job->model->checkpoint.model.window, end = part->first + T, frames = part->roll->frames;
-    if (job->cli->verb == VERB_RECONSTRUCT) return frames;
+    if (part->whole) return frames;
     if (end > frames && !job->cli->quiet)
         program_say("%s: the song ends %zu %s before the window of %zu; filled up with silence\n", path,
                     end - frames, g_dngettext(NULL, "frame", "frames", end - frames), T);

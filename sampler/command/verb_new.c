@@ -3,7 +3,8 @@
 #include <string.h>
 
 #include "preprocess/common/program.h"
-#include "sampler/command/verbs.h"
+#include "sampler/command/job.h"
+#include "sampler/command/rows.h"
 #include "sampler/make/latent.h"
 
 /* --latent: decoded as they are. */
@@ -21,14 +22,14 @@ static gboolean write_new(job_t *job, const timeline_t *timeline, size_t frames,
         const size_t index = (size_t)cli->first + i;
         compose_piece_t piece = job_plan(job, index, frames);
         g_autoptr(GPtrArray) texts = job_texts(job, index);
-        g_autofree char *name = g_strdup_printf("%s-%03zu", verb_name(cli->verb), index), *title = NULL;
+        g_autofree char *name = g_strdup_printf("%s-%03zu", cli->verb->name, index), *title = NULL;
         if (job->latents) {
             piece.latents.centres = job->latents + i * Z;
             title = g_strdup_printf("prior %zu · given latent vector", index);
         } else {
             piece.latents.noise = cli->temperature;
-            title = g_strdup_printf("%s %zu · seed %" G_GINT64_FORMAT " · temperature %g%s",
-                                    verb_name(cli->verb), index, cli->seed, cli->temperature, length);
+            title = g_strdup_printf("%s %zu · seed %" G_GINT64_FORMAT " · temperature %g%s", cli->verb->name,
+                                    index, cli->seed, cli->temperature, length);
         }
         if (job->latents && job->shift) {
             g_autofree char *given = latent_to_text(piece.latents.centres, Z);
@@ -48,16 +49,70 @@ static gboolean write_bars(job_t *job, GError **error) {
     return write_new(job, timeline, timeline_frames_of(timeline, (size_t)bars), length, error);
 }
 
-gboolean verb_prior(job_t *job, GError **error) {
+static gboolean run_prior(job_t *job, GError **error) {
     g_autoptr(timeline_t) timeline = job_own_timeline(job);
     return job_is_dense(job) ? write_new(job, timeline, job->model->checkpoint.model.window, "", error)
                              : write_bars(job, error);
 }
 
-gboolean verb_song(job_t *job, GError **error) {
+static const option_t prior_rows[] = {
+    CHECKPOINT_ROW,
+    COUNT_ROW(.excludes = "latent", .because = "one result a vector"),
+    FIRST_ROW,
+    SEED_OF_DRAWS_ROW,
+    TEMPERATURE_ROW(.excludes = "latent", .because = "a given vector is not drawn"),
+    LIST("latent", latents, DENSE, "V1,V2,...", "decode this latent vector (may be given several times)",
+         .instead = "--seed and --first make a piece again"),
+    BARS_ROW(SEQUENCE | TOLD, "8", "length of each piece",
+             .instead = "a piece is one window; see the verb song"),
+    KEY_ROW,
+    ATTRIBUTE_ROWS,
+    WINDOW_ROWS,
+    NEW_SAMPLE_ROWS,
+    MUSIC_ROWS,
+};
+
+const verb_t verb_prior = {
+    .name = "prior",
+    .takes = "",
+    .summary = "New pieces drawn from the model's prior; of a dense model one window each.",
+    .example = "prior --checkpoint best.h5 -n 8 --seed 1 --picture",
+    .kinds = ANY,
+    .rows = prior_rows,
+    .run = run_prior,
+};
+
+static gboolean run_song(job_t *job, GError **error) {
     job->path = TRUE;
     return write_bars(job, error);
 }
+
+static const option_t song_rows[] = {
+    CHECKPOINT_ROW,
+    COUNT_ROW(),
+    FIRST_ROW,
+    SEED_OF_DRAWS_ROW,
+    TEMPERATURE_ROW(),
+    BARS_ROW(ANY | TOLD, "64", "length of the piece"),
+    KEY_ROW,
+    NUMBER("correlation", 0, OPTION_REAL, correlation, DENSE | TOLD, "X", "0.8",
+           "of neighbouring windows: 0 jumps, 1 stays where it began", 0, 1,
+           .instead = "it goes on from what it has written; see --temperature"),
+    ATTRIBUTE_ROWS,
+    WINDOW_ROWS,
+    NEW_SAMPLE_ROWS,
+    MUSIC_ROWS,
+};
+
+const verb_t verb_song = {
+    .name = "song",
+    .takes = "",
+    .summary = "A long piece; of a dense model along a smooth path in latent space, windows cross-faded.",
+    .example = "song --checkpoint best.h5 --bars 64 --key Am --audio",
+    .kinds = ANY,
+    .rows = song_rows,
+    .run = run_song,
+};
 
 /* Frames of the song that are kept: without the silence after the bar in which it ends, which would only ask
  * for more silence. */
@@ -86,7 +141,7 @@ static roll_t *cut_roll(const roll_t *roll, size_t kept, size_t first) {
 }
 
 /* New music goes on in the last tempo and meter of what is kept. */
-gboolean verb_continue(job_t *job, GError **error) {
+static gboolean run_continue(job_t *job, GError **error) {
     const cli_t *cli = job->cli;
     g_auto(part_t) song = {0};
     if (!job_open_part(job, cli->files[0], &song, error)) return FALSE;
@@ -120,3 +175,30 @@ gboolean verb_continue(job_t *job, GError **error) {
     }
     return TRUE;
 }
+
+static const option_t continue_rows[] = {
+    CHECKPOINT_ROW,
+    COUNT_ROW(),
+    FIRST_ROW,
+    SEED_OF_DRAWS_ROW,
+    TEMPERATURE_ROW(),
+    BARS_ROW(SEQUENCE | TOLD, "16", "how many bars to add"),
+    UNSET("keep", 0, OPTION_INT, keep, SEQUENCE | TOLD, "N",
+          "go on after so many bars of the song (default: all)", 1, 1000000),
+    FLAG("only-new", 0, only_new, SEQUENCE | TOLD, "write the continuation without the song"),
+    ATTRIBUTE_ROWS,
+    NEW_SAMPLE_ROWS,
+    MUSIC_ROWS,
+};
+
+const verb_t verb_continue = {
+    .name = "continue",
+    .takes = "SONG.mid",
+    .summary = "A song, and how a sequence model goes on with it.",
+    .example = "continue --checkpoint best.h5 song.mid --bars 16 -n 4",
+    .min_files = 1,
+    .max_files = 1,
+    .kinds = SEQUENCE,
+    .rows = continue_rows,
+    .run = run_continue,
+};

@@ -1,7 +1,8 @@
 /* verb_song: owns reconstruct and vary: pieces from near a song's latents. */
 #include <math.h>
 
-#include "sampler/command/verbs.h"
+#include "sampler/command/job.h"
+#include "sampler/command/rows.h"
 
 /* "reconstruct-STEM", of the i-th file: with "-i" where names has it already, as two songs of one name from
  * two folders. Added to names. */
@@ -15,11 +16,11 @@ static const char *name_song(const char *stem, guint i, GHashTable *names) {
     return name;
 }
 
-gboolean verb_reconstruct(job_t *job, GError **error) {
+static gboolean run_reconstruct(job_t *job, GError **error) {
     const cli_t *cli = job->cli;
     g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (guint i = 0; i < cli->n_files; i++) {
-        g_auto(part_t) part = {0};
+        g_auto(part_t) part = {.whole = TRUE};
         if (!job_read_part(job, cli->files[i], &part, error)) return FALSE;
         job->total = job->done + part.frames * (cli->n_files - i); /* the others: as if they were as long */
         const size_t index = (size_t)cli->first + i;
@@ -33,8 +34,32 @@ gboolean verb_reconstruct(job_t *job, GError **error) {
     return TRUE;
 }
 
+static const option_t reconstruct_rows[] = {
+    CHECKPOINT_ROW,
+    NUMBER("first", 0, OPTION_INT, first, ANY, "N", "1", "number of the first song: its draws depend on it",
+           1, 1000000, .needs = "sample"),
+    SEED_OF_DRAWS_ROW,
+    TEMPERATURE_OF_NOTES_ROW,
+    ATTRIBUTE_ROWS,
+    WINDOW_ROWS,
+    SONG_SAMPLE_ROWS,
+    MUSIC_ROWS,
+};
+
+const verb_t verb_reconstruct = {
+    .name = "reconstruct",
+    .takes = "SONG.mid...",
+    .summary = "What the model keeps of a song: encoded and decoded.",
+    .example = "reconstruct --checkpoint best.h5 song.mid",
+    .min_files = 1,
+    .max_files = G_MAXUINT,
+    .kinds = DENSE | VAE,
+    .rows = reconstruct_rows,
+    .run = run_reconstruct,
+};
+
 /* keep^2 + noise^2 = 1, so that latents are spread as the prior's are. */
-gboolean verb_vary(job_t *job, GError **error) {
+static gboolean run_vary(job_t *job, GError **error) {
     const cli_t *cli = job->cli;
     g_auto(part_t) part = {0};
     if (!job_read_part(job, cli->files[0], &part, error)) return FALSE;
@@ -54,3 +79,30 @@ gboolean verb_vary(job_t *job, GError **error) {
     }
     return TRUE;
 }
+
+static const option_t vary_rows[] = {
+    CHECKPOINT_ROW,
+    COUNT_ROW(),
+    FIRST_ROW,
+    SEED_OF_DRAWS_ROW,
+    TEMPERATURE_OF_NOTES_ROW,
+    PART_ROWS,
+    NUMBER("amount", 'a', OPTION_REAL, amount, ANY | TOLD, "X", "0.3",
+           "0: the song as the model keeps it, 1: a draw from the prior", 0, 1),
+    ATTRIBUTE_ROWS,
+    WINDOW_ROWS,
+    SONG_SAMPLE_ROWS,
+    MUSIC_ROWS,
+};
+
+const verb_t verb_vary = {
+    .name = "vary",
+    .takes = "SONG.mid",
+    .summary = "Variations on a song: decoded from near its latent vectors.",
+    .example = "vary --checkpoint best.h5 song.mid --amount 0.3 -n 4",
+    .min_files = 1,
+    .max_files = 1,
+    .kinds = DENSE | VAE,
+    .rows = vary_rows,
+    .run = run_vary,
+};

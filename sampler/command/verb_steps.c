@@ -5,7 +5,8 @@
 #include <stdlib.h>
 
 #include "preprocess/common/program.h"
-#include "sampler/command/verbs.h"
+#include "sampler/command/job.h"
+#include "sampler/command/rows.h"
 #include "sampler/make/latent.h"
 
 #define TRAVERSE_END 3 /* standard deviations of the prior */
@@ -74,7 +75,7 @@ static gboolean write_morph(job_t *job, const part_t *a, const part_t *b, const 
     return job_write_piece(job, &piece, "morph", title, a->timeline, texts, error);
 }
 
-gboolean verb_interpolate(job_t *job, GError **error) {
+static gboolean run_interpolate(job_t *job, GError **error) {
     const cli_t *cli = job->cli;
     const size_t Z = job->model->checkpoint.model.latent, n = (size_t)cli->steps;
     g_auto(part_t) a = {0}, b = {0};
@@ -97,6 +98,30 @@ gboolean verb_interpolate(job_t *job, GError **error) {
     }
     return write_steps(job, "interpolate", title, about, pieces, labels, n, a.timeline, error);
 }
+
+static const option_t interpolate_rows[] = {
+    CHECKPOINT_ROW,
+    SEED_OF_DRAWS_ROW,
+    TEMPERATURE_OF_NOTES_ROW,
+    PART_ROWS,
+    STEPS_ROW("8", .excludes = "morph", .because = "a morph is one piece"),
+    FLAG("morph", 0, morph, SEQUENCE | TOLD, "instead one piece that becomes B on its way"),
+    WINDOW_ROWS,
+    SONG_SAMPLE_ROWS,
+    MUSIC_ROWS,
+};
+
+const verb_t verb_interpolate = {
+    .name = "interpolate",
+    .takes = "A.mid B.mid",
+    .summary = "From one song to another in equal steps (spherical).",
+    .example = "interpolate --checkpoint best.h5 a.mid b.mid --steps 8 --picture",
+    .min_files = 2,
+    .max_files = 2,
+    .kinds = DENSE | VAE,
+    .rows = interpolate_rows,
+    .run = run_interpolate,
+};
 
 /* ---- traverse ---- */
 
@@ -145,7 +170,7 @@ static void say_feature(const job_t *job, const part_t *part, size_t feature) {
 }
 
 /* A dense model's feature becomes each value; a sequence model's is moved by each from where it is. */
-gboolean verb_traverse(job_t *job, GError **error) {
+static gboolean run_traverse(job_t *job, GError **error) {
     const cli_t *cli = job->cli;
     const size_t n = (size_t)cli->steps, dim = (size_t)cli->dim;
     g_auto(part_t) part = {0};
@@ -166,3 +191,37 @@ gboolean verb_traverse(job_t *job, GError **error) {
                     *about = g_strdup_printf("song: %s", stem);
     return write_steps(job, name, title, about, pieces, labels, n, part.timeline, error);
 }
+
+static const option_t traverse_rows[] = {
+    CHECKPOINT_ROW,
+    SEED_OF_DRAWS_ROW,
+    TEMPERATURE_OF_NOTES_ROW,
+    PART_ROWS,
+    STEPS_ROW("7"),
+    LIMITED("dim", 'd', OPTION_INT, dim, ANY | TOLD, "N", NULL,
+            "the feature, from 0 to the model's latent size - 1 (required)", 0, INFINITY),
+    WINDOW_ROWS,
+    SONG_SAMPLE_ROWS,
+    MUSIC_ROWS,
+};
+
+static gboolean check_traverse(cli_t *cli, const model_config_t *model, GError **error) {
+    if (!option_given(&cli->line, "dim"))
+        return option_fail(error, "which latent feature? Give --dim N, counted from 0");
+    if (!model || (size_t)cli->dim < model->latent) return TRUE;
+    return option_fail(error, "%s: has no latent feature %d: it has %zu; give --dim 0 to %zu",
+                       cli->checkpoint, cli->dim, model->latent, model->latent - 1);
+}
+
+const verb_t verb_traverse = {
+    .name = "traverse",
+    .takes = "SONG.mid",
+    .summary = "One latent feature from -3 to 3, the others as in the song.",
+    .example = "traverse --checkpoint best.h5 song.mid --dim 3 --picture",
+    .min_files = 1,
+    .max_files = 1,
+    .kinds = DENSE | VAE,
+    .rows = traverse_rows,
+    .check = check_traverse,
+    .run = run_traverse,
+};

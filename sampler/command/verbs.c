@@ -1,11 +1,17 @@
-/* verbs: owns the way to a verb: the model and its kind, what --latent, --more and --less mean for it.
- * Refuses attributes and latent vectors that the model does not have. */
+/* verbs: owns the list of verbs and the way to one: the model and its kind, what --latent, --more and --less
+ * mean for it. Refuses attributes and latent vectors that the model does not have. */
 #include "sampler/command/verbs.h"
 
 #include "preprocess/common/program.h"
 #include "sampler/make/latent.h"
-#include "sampler/score/score_report.h"
-#include "sampler/show/curves.h"
+
+extern const verb_t verb_prior, verb_song, verb_continue, verb_reconstruct, verb_vary, verb_interpolate,
+    verb_traverse, verb_curves, verb_score;
+
+/* In the order of --help. */
+const verb_t *const verbs[] = {
+    &verb_prior,       &verb_song,     &verb_continue, &verb_reconstruct, &verb_vary,
+    &verb_interpolate, &verb_traverse, &verb_curves,   &verb_score,       NULL};
 
 /* Adds by times the vector of each of the attributes named. */
 static gboolean add_attributes(const char *path, const attributes_t *attributes, char *const *wanted,
@@ -51,34 +57,6 @@ static gboolean read_latents(const cli_t *cli, const sample_model_t *model, real
     return TRUE;
 }
 
-static gboolean write_curves(const cli_t *cli, const result_writer_t *writer, GError **error) {
-    for (guint i = 0; i < cli->n_files; i++) {
-        g_autofree char *name =
-            cli->n_files == 1 ? g_strdup("curves") : g_strdup_printf("curves-%03u", i + 1);
-        g_autoptr(GBytes) picture = curves_picture(cli->files[i], cli->picture, error);
-        if (!picture || !result_make_folder(writer, error) ||
-            !result_write_picture(writer, name, g_steal_pointer(&picture), error))
-            return FALSE;
-    }
-    return TRUE;
-}
-
-static gboolean score_files(const cli_t *cli, GError **error) {
-    const score_request_t request = {
-        .files = cli->files,
-        .corpus = cli->corpus,
-        .originality = cli->originality,
-        .split = cli->split,
-        .tracks = cli->tracks,
-        .steps_per_beat = cli->steps_per_beat,
-        .meter = cli->bar_meter,
-        .seam_frames = cli->seam > 0 ? (size_t)cli->seam : 0,
-        .seed = (uint64_t)cli->seed,
-        .quiet = cli->quiet,
-    };
-    return score_report(&request, error);
-}
-
 /* What is said of a piece without notes. Owner: caller. */
 static char *explain_silence(const job_t *job) {
     if (job_is_dense(job))
@@ -87,13 +65,6 @@ static char *explain_silence(const job_t *job) {
     return g_strdup_printf("the model has written silence; try %s",
                            job->cli->draw ? "another --seed or --temperature" : "--sample");
 }
-
-static gboolean (*const verbs[VERB_COUNT])(job_t *job, GError **error) = {
-    [VERB_PRIOR] = verb_prior,       [VERB_SONG] = verb_song,
-    [VERB_CONTINUE] = verb_continue, [VERB_RECONSTRUCT] = verb_reconstruct,
-    [VERB_VARY] = verb_vary,         [VERB_INTERPOLATE] = verb_interpolate,
-    [VERB_TRAVERSE] = verb_traverse,
-};
 
 /* With the model; the job's writer is set. */
 static gboolean run(job_t *job, cli_t *cli, GError **error) {
@@ -109,20 +80,19 @@ static gboolean run(job_t *job, cli_t *cli, GError **error) {
     job->shift = shift;
     job->kind = job_is_dense(job) ? &kind_dense : &kind_sequence;
     job->progress = progress_start("frames", cli->quiet);
-    const gboolean done = job->kind->open(job, error) && verbs[cli->verb](job, error);
+    const gboolean done = job->kind->open(job, error) && cli->verb->run(job, error);
     g_clear_pointer(&job->compose, compose_free);
     return done;
 }
 
 gboolean verbs_run(cli_t *cli, GError **error) {
-    if (cli->verb == VERB_SCORE) return score_files(cli, error);
     job_t job = {.cli = cli,
                  .writer = {.folder = cli->output,
                             .songs = cli->files,
                             .picture = cli->picture,
                             .audio = cli->audio,
                             .quiet = cli->quiet}};
-    if (cli->verb == VERB_CURVES) return write_curves(cli, &job.writer, error);
+    if (!cli->verb->kinds) return cli->verb->run(&job, error);
     g_autofree char *soundfont = cli->audio ? audio_soundfont(cli->soundfont, error) : NULL;
     if (cli->audio && !soundfont) return FALSE;
     job.writer.soundfont = soundfont;

@@ -1,0 +1,70 @@
+/* verb_score: owns score: figures of MIDI files beside those of real songs. */
+#include "preprocess/shard/shard.h"
+#include "sampler/command/job.h"
+#include "sampler/command/rows.h"
+#include "sampler/score/score_report.h"
+
+static gboolean run_score(job_t *job, GError **error) {
+    const cli_t *cli = job->cli;
+    const score_request_t request = {
+        .files = cli->files,
+        .corpus = cli->corpus,
+        .originality = cli->originality,
+        .split = cli->split,
+        .tracks = cli->tracks,
+        .steps_per_beat = cli->steps_per_beat,
+        .meter = cli->bar_meter,
+        .seam_frames = cli->seam > 0 ? (size_t)cli->seam : 0,
+        .seed = (uint64_t)cli->seed,
+        .quiet = cli->quiet,
+    };
+    return score_report(&request, error);
+}
+
+#define SHARDS "corpus,originality"
+
+static const option_t score_rows[] = {
+    SEED_ROW(ANY, "of the shuffled tracks", .needs = "corpus"),
+    TEXT("corpus", 0, corpus, ANY, "SHARDS", NULL,
+         "folder of shards: the grid, and the real songs to compare with"),
+    TEXT("split", 0, split, ANY, "NAME", NULL, "which real songs: train, valid or test (default test)",
+         .needs = SHARDS),
+    TEXT("meter", 0, meter, ANY, "N/D", NULL, "bars of this meter, whatever the files say"),
+    UNSET("seam", 0, OPTION_INT, seam, ANY, "FRAMES", "do segments of so many frames show where they meet?",
+          2, 4096, .needs = "corpus"),
+    TEXT("originality", 0, originality, ANY, "SHARDS", NULL,
+         "the longest passages shared with the training songs there"),
+    TEXT("tracks", 0, tracks, ANY, "LIST", NULL,
+         "without shards: merged, or roles (default melody,chords,bass,drums)", .excludes = SHARDS,
+         .because = "the shards have a grid"),
+    UNSET("steps-per-beat", 0, OPTION_INT, steps_per_beat, ANY, "N",
+          "without shards: frames a quarter note (default 4)", 1, 96, .excludes = SHARDS,
+          .because = "the shards have a grid"),
+    END_ROWS,
+};
+
+static gboolean check_score(cli_t *cli, G_GNUC_UNUSED const model_config_t *model, GError **error) {
+    split_t split;
+    grid_t grid;
+    g_autoptr(GError) cause = NULL;
+    if (cli->split && !split_from_name(cli->split, &split))
+        return option_fail(error, "--split %s: there is no such split; give train, valid or test",
+                           cli->split);
+    if (cli->tracks && !grid_set_tracks(&grid, cli->tracks, &cause))
+        return option_fail(error, "--tracks: %s", cause->message);
+    if (cli->meter && !meter_from_text(cli->meter, &cli->bar_meter))
+        return option_fail(error, "--meter %s: not a meter; give one like 4/4 or 6/8", cli->meter);
+    return TRUE;
+}
+
+const verb_t verb_score = {
+    .name = "score",
+    .takes = "FILE...",
+    .summary = "Figures of MIDI files or folders of them, beside those of a corpus' real songs.",
+    .example = "score new/ --corpus shards --seam 16 --originality shards",
+    .min_files = 1,
+    .max_files = G_MAXUINT,
+    .rows = score_rows,
+    .check = check_score,
+    .run = run_score,
+};

@@ -47,7 +47,10 @@ static void train(bench_t *b) {
     memcpy(b->scratch, b->pre, ROWS * b->columns * sizeof *b->pre);
     head_train(b->head, ROWS, b->frames, NULL, b->scratch, 1e-3, b->nll);
 }
-static void score(bench_t *b) { head_score(b->head, ROWS, b->frames, NULL, b->pre, b->nll); }
+static void score(bench_t *b) {
+    head_prepare(b->head);
+    head_score(b->head, ROWS, b->frames, NULL, b->pre, b->nll);
+}
 static void draw(bench_t *b) {
     const head_rule_t greedy = {NULL, 1};
     for (size_t i = 0; i < 100; i++) head_draw(b->head, b->drawn, b->pre + i * b->columns, &greedy);

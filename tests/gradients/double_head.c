@@ -14,6 +14,7 @@ typedef struct {
 static double objective(gpointer data) {
     const fixture_t *f = data;
     double nll[ROWS], sum = 0;
+    head_prepare(f->head);
     head_score(f->head, ROWS, (const uint8_t *const *)f->frames, f->past, f->pre, nll);
     for (size_t r = 0; r < ROWS; r++) sum += nll[r];
     return SCALE * sum;

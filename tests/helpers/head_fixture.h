@@ -84,6 +84,7 @@ static inline fixture_t *fixture_new(const model_config_t *config, double densit
                                    f->gradient};
     f->head = head_new(config, &blocks, NULL);
     g_assert_nonnull(f->head);
+    head_prepare(f->head);
     return f;
 }
 
@@ -97,5 +98,43 @@ static inline void fixture_free(fixture_t *f) {
     g_free(f);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(fixture_t, fixture_free)
+
+/* Shapes that are tested, and how many cells sound. */
+static const struct {
+    model_config_t config;
+    double density;
+} HEAD_CASES[] = {
+    {HEAD_SHAPE(1, 1, 88, 64, 32, FEW_LAGS, 0), 0.05},
+    {HEAD_SHAPE(1, 2, 88, 16, 16, FEW_LAGS, 0), 0.15},
+    {HEAD_SHAPE(3, 2, 21, 24, 8, FEW_LAGS, 2, 0, 1), 0.3},
+    {HEAD_SHAPE(4, 1, 12, 5, 3, FEW_LAGS, 3, 1, 0, 2), 0.3},
+    {HEAD_SHAPE(2, 2, 3, 7, 9, FEW_LAGS, 1, 0), 0.7},
+    {HEAD_SHAPE(1, 1, 128, 17, 33, FEW_LAGS, 0), 0.1},
+    {HEAD_SHAPE(2, 2, 100, 32, 16, FEW_LAGS, 1, 0), 0.02},
+    {HEAD_SHAPE(1, 2, 1, 1, 1, FEW_LAGS, 0), 0.5},
+    {HEAD_SHAPE(1, 1, 88, 64, 32, MANY_LAGS, 0), 0.05},
+    {HEAD_SHAPE(3, 2, 21, 24, 8, MANY_LAGS, 2, 0, 1), 0.3},
+    {HEAD_SHAPE(2, 2, 30, 5, 6, FAR_LAGS, 1, 0), 0.2},
+    {HEAD_SHAPE(1, 1, 88, 64, 32, PROFILES, 0), 0.05},
+    {HEAD_SHAPE(4, 2, 40, 9, 5, AFTER_DRUMS, 3, 1, 0, 2), 0.1},
+};
+
+static inline const uint8_t *const *rows_of(const fixture_t *f) { return (const uint8_t *const *)f->frames; }
+
+static inline gboolean get(const fixture_t *f, const uint8_t *frame, size_t cell) {
+    const size_t P = f->config.pitches;
+    return frame[cell / P * roll_stride(P) + cell % P / 8] >> cell % P % 8 & 1;
+}
+
+static inline void flip(const fixture_t *f, uint8_t *frame, size_t cell) {
+    const size_t P = f->config.pitches;
+    frame[cell / P * roll_stride(P) + cell % P / 8] ^= (uint8_t)(1 << cell % P % 8);
+}
+
+/* The cell drawn as number i. */
+static inline size_t cell_drawn(const fixture_t *f, size_t i) {
+    const size_t P = f->config.pitches, per_track = f->config.planes * P;
+    return f->config.sequence.order[i / per_track] * per_track + i % per_track;
+}
 
 #endif

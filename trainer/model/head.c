@@ -219,14 +219,13 @@ static size_t count_columns(const head_t *head) { return walk_tied_column(head, 
 
 void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past,
                 const real_t *pre, double *nll) {
-    walk_make_tables(head);
     for (size_t r = 0; r < rows; r++)
         nll[r] = run_row(head, frames[r], !past || past[r], pre + r * count_columns(head), NULL, 1);
 }
 
 void head_train(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past, real_t *pre,
                 double scale, double *nll) {
-    walk_make_tables(head);
+    head_prepare(head);
     memset(head->tables + head->table_size, 0, head->table_size * sizeof *head->tables);
     for (size_t r = 0; r < rows; r++) {
         real_t *row = pre + r * count_columns(head);

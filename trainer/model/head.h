@@ -39,6 +39,9 @@ void head_lay_out(const model_config_t *config, GArray *table);
 head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GError **error);
 void head_free(head_t *head);
 
+/* Makes the tables that head_score() and head_draw() read from the parameters: to be called after these have
+ * changed. head_train() does it itself. */
+void head_prepare(head_t *head);
 /* frames [rows]: each row's packed frame [K, L, ceil(P / 8)], with the model_context() frames before it
  * standing before it in memory. past [rows]: 0 where a row does not see those at its lags (their features are
  * silent; profiles stay); NULL: all rows do. nll [rows]: nats. */

@@ -90,7 +90,6 @@ static pitch_set_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t
 }
 
 void head_draw(head_t *head, uint8_t *frame, const real_t *pre, const head_rule_t *rule) {
-    walk_make_tables(head);
     walk_begin_row(head, frame, pre);
     for (size_t g = 0; g < head->n_groups; g++) {
         part_t part = walk_begin_part(head, g, frame, TRUE);

@@ -32,7 +32,7 @@ static void turn_back(const real_t *dtable, real_t *dQ, size_t rows, size_t unit
     for (size_t r = 0; r < rows; r++) head_add(dtable + (rows - 1 - r) * units, dQ + r * units, units);
 }
 
-void walk_make_tables(head_t *head) {
+void head_prepare(head_t *head) {
     const size_t Q = head->Q, window = WINDOW * Q;
     for (size_t g = 0; g < head->n_groups; g++) {
         const group_t *group = &head->groups[g];

@@ -20,7 +20,7 @@ typedef struct {
     gboolean onset;
     const real_t *Q, *v, *profile; /* profile: NULL where the group has none */
     real_t *dQ, *dv, *dprofile;
-    real_t *table, *dtable; /* see walk_make_tables() */
+    real_t *table, *dtable; /* see head_prepare() */
 } group_t;
 
 /* Cells that share logistic(a): n from `first`, after `step` set bits. */
@@ -80,8 +80,7 @@ static inline gboolean walk_has_profile(const model_config_t *config, size_t g) 
 /* Rows of a group's table; patches that a part may have. */
 size_t walk_table_rows(size_t n_lags, size_t g);
 size_t walk_max_patches(const head_t *head);
-/* Brings the tables up to date with the parameters; adds the tables' gradients to the parameters'. */
-void walk_make_tables(head_t *head);
+/* Adds the tables' gradients to the parameters'. */
 void walk_add_table_gradients(head_t *head);
 
 /* Begins a row: no bit is set yet; pitch classes are counted in the frames before. */

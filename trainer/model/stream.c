@@ -116,6 +116,7 @@ void stream_free(stream_t *stream) {
 void stream_start(stream_t *stream, size_t N) {
     const size_t H = stream->net->H;
     g_assert(N >= 1 && N <= stream->max_N);
+    head_prepare(stream->net->head);
     stream->N = N;
     stream->t = 0;
     stream->has_latent = FALSE;

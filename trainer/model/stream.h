@@ -12,8 +12,8 @@
 
 typedef struct stream stream_t;
 
-/* Room for max_N pieces. Reads the model's parameters as they are at each call. NULL with MODEL_ERROR_MEMORY
- * set. Owner: caller; the model must outlive it. */
+/* Room for max_N pieces. The model's parameters may change between pieces: before stream_start(). NULL with
+ * MODEL_ERROR_MEMORY set. Owner: caller; the model must outlive it. */
 stream_t *stream_new(model_t *model, size_t max_N, GError **error);
 void stream_free(stream_t *stream);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(stream_t, stream_free)

@@ -518,6 +518,7 @@ static void forward(void *state, const batch_t *batch, double *nll, double *kl) 
     sequence_train_t *s = state;
     forward_to_head(s, batch);
     if (nll) {
+        head_prepare(s->net.head);
         head_score(s->net.head, s->frames.rows, s->frame, s->past, s->pre, s->nll);
         for (size_t b = 0; b < batch->B; b++) nll[b] = 0;
         for (size_t t = 0; t < s->frames.T; t++)

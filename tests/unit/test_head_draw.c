@@ -1,0 +1,198 @@
+/* Frames that are drawn: each cell by its rule, frames as often as the head's probabilities say. */
+#include <math.h>
+
+#include "tests/helpers/head_fixture.h"
+
+/* Draws the rows one after the other, each given those drawn before; every bit must be what its rule says of
+ * the twin's logits of the whole frame. */
+static void check_draws(fixture_t *f, gboolean greedy) {
+    g_autofree real_t *logits = g_new(real_t, f->D);
+    g_autofree double *uniforms = g_new(double, f->D);
+    const rng_t rng = rng_make(9, RNG_DECODE, 0, 0);
+    size_t set = 0, unset = 0;
+    for (size_t r = 0; r < ROWS; r++) {
+        for (size_t i = 0; i < f->D; i++) uniforms[i] = rng_uniform(&rng, r * f->D + i);
+        const head_rule_t rule = {greedy ? NULL : uniforms, 1};
+        memset(f->frames[r], 0xFF, f->bytes);
+        head_draw(f->head, f->frames[r], f->pre + r * f->columns, &rule);
+        head_logits(f->head, f->frames[r], f->pre + r * f->columns, logits);
+        for (size_t i = 0; i < f->D; i++) {
+            const double uniform = greedy ? 0.5 : uniforms[i], p = 1 / (1 + exp(-(double)logits[i]));
+            if (fabs(p - uniform) > 1e-5) g_assert_cmpint(get(f, f->frames[r], i), ==, uniform < p);
+            get(f, f->frames[r], i) ? set++ : unset++;
+        }
+        const size_t P = f->config.pitches, stride = (P + 7) / 8;
+        for (size_t i = stride - 1; P % 8 && i < f->bytes; i += stride)
+            g_assert_cmpint(f->frames[r][i] >> P % 8, ==, 0);
+    }
+    g_assert_cmpuint(MIN(set, unset), >, 0);
+}
+
+static void test_draw(void) {
+    for (size_t k = 0; k < G_N_ELEMENTS(HEAD_CASES); k++) {
+        g_autoptr(fixture_t) f = fixture_new(&HEAD_CASES[k].config, HEAD_CASES[k].density);
+        check_draws(f, TRUE);
+        check_draws(f, FALSE);
+    }
+}
+
+static const model_config_t tiny[] = {HEAD_SHAPE(2, 2, 2, 3, 3, FEW_LAGS, 1, 0),
+                                      HEAD_SHAPE(1, 2, 4, 8, 4, FEW_LAGS, 0),
+                                      HEAD_SHAPE(3, 1, 3, 4, 2, FEW_LAGS, 2, 0, 1)};
+
+/* All 2^D frames in place of row `row`, with their probabilities; those that are not canonical have 0. */
+static double *new_probabilities(fixture_t *f, size_t row) {
+    double *probability = g_new0(double, (size_t)1 << f->D);
+    uint8_t *frame = f->frames[row];
+    for (size_t code = 0; code < (size_t)1 << f->D; code++) {
+        gboolean canonical = TRUE;
+        memset(frame, 0, f->bytes);
+        for (size_t i = 0; i < f->D; i++)
+            if (code >> i & 1) flip(f, frame, i);
+        for (size_t i = 0; f->config.planes == 2 && i < f->D; i++) {
+            if (i / f->config.pitches % 2 == PLANE_SOUNDING) continue;
+            const gboolean sounds = get(f, frame, i - f->config.pitches),
+                           sounded = get(f, frame - f->bytes, i - f->config.pitches);
+            if (!(sounds && sounded) && get(f, frame, i) != sounds) canonical = FALSE;
+        }
+        double nll;
+        head_score(f->head, 1, (const uint8_t *const *)&frame, NULL, f->pre + row * f->columns, &nll);
+        if (canonical) probability[code] = exp(-nll);
+    }
+    return probability;
+}
+
+static void test_sum_of_probabilities(void) {
+    for (size_t k = 0; k < G_N_ELEMENTS(tiny); k++) {
+        g_autoptr(fixture_t) f = fixture_new(&tiny[k], 0.5);
+        for (size_t row = 0; row < ROWS; row++) {
+            g_autofree double *probability = new_probabilities(f, row);
+            double sum = 0;
+            for (size_t code = 0; code < (size_t)1 << f->D; code++) sum += probability[code];
+            g_assert_cmpfloat_with_epsilon(sum, 1, 1e-6);
+        }
+    }
+}
+
+/* Pearson's chi-square of drawn frames, those expected fewer than 5 times taken together, against its 99.99 %
+ * bound (Wilson & Hilferty 1931). */
+static void check_frequencies(fixture_t *f, size_t row, double temperature, const double *probability) {
+    enum { DRAWS = 20000 };
+    g_autofree double *uniforms = g_new(double, f->D);
+    g_autofree size_t *count = g_new0(size_t, (size_t)1 << f->D);
+    const rng_t rng = rng_make(21, RNG_DECODE, 0, 0);
+    for (size_t n = 0; n < DRAWS; n++) {
+        for (size_t i = 0; i < f->D; i++) uniforms[i] = rng_uniform(&rng, n * f->D + i);
+        head_draw(f->head, f->frames[row], f->pre + row * f->columns, &(head_rule_t){uniforms, temperature});
+        size_t code = 0;
+        for (size_t i = 0; i < f->D; i++) code |= (size_t)get(f, f->frames[row], i) << i;
+        count[code]++;
+    }
+    double chi = 0, rare = 0, expected_rare = 0, n = 0;
+    for (size_t code = 0; code < (size_t)1 << f->D; code++) {
+        const double expected = DRAWS * probability[code], seen = (double)count[code];
+        if (expected == 0) g_assert_cmpfloat(seen, ==, 0);
+        if (expected < 5) {
+            rare += seen;
+            expected_rare += expected;
+        } else {
+            chi += (seen - expected) * (seen - expected) / expected;
+            n++;
+        }
+    }
+    if (expected_rare > 0) chi += (rare - expected_rare) * (rare - expected_rare) / expected_rare;
+    g_assert_cmpfloat(n, >, 5);
+    g_assert_cmpfloat(chi, <, n * pow(1 - 2 / (9 * n) + 3.719 * sqrt(2 / (9 * n)), 3));
+}
+
+static void test_frequencies(void) {
+    enum { ROW = 5 };
+    for (size_t k = 0; k < G_N_ELEMENTS(tiny); k++) {
+        g_autoptr(fixture_t) f = fixture_new(&tiny[k], 0.5);
+        g_autofree double *probability = new_probabilities(f, ROW);
+        check_frequencies(f, ROW, 1, probability);
+        check_frequencies(f, ROW, 1 + 1e-9, probability); /* the other way to draw */
+    }
+}
+
+/* How many cells from the i-th drawn on end with the group or before a cell that is certain to be set. */
+static size_t count_open(const fixture_t *f, const real_t *logits, size_t i) {
+    size_t n = 0;
+    while ((n == 0 || (i + n) % f->config.pitches != 0) && i + n < f->D &&
+           logits[cell_drawn(f, i + n)] < INFINITY)
+        n++;
+    return n;
+}
+
+/* Goes on in frame from the i-th cell drawn to the one behind the next to be set, or the end of its group,
+ * and multiplies the probability of that, as head_rule_t says it, from the twin's logits of the frame as far
+ * as it is known there. */
+static size_t take_stretch(fixture_t *f, size_t row, const uint8_t *frame, size_t i, double temperature,
+                           double *probability) {
+    g_autofree real_t *logits = g_new(real_t, f->D);
+    const uint8_t *before = f->frames[row] - f->bytes;
+    memset(f->frames[row], 0, f->bytes);
+    for (size_t j = 0; j < i; j++)
+        if (get(f, frame, cell_drawn(f, j))) flip(f, f->frames[row], cell_drawn(f, j));
+    head_logits(f->head, f->frames[row], f->pre + row * f->columns, logits);
+    const size_t end = i + count_open(f, logits, i);
+    if (i == end) { /* certain */
+        *probability *= get(f, frame, cell_drawn(f, i));
+        return i + 1;
+    }
+    double silence = 1, share[2] = {0}, sum[2] = {0}, chosen = 0;
+    size_t set = end;
+    int kind = 0;
+    for (; i < end; i++) {
+        const size_t cell = cell_drawn(f, i), planes = f->config.planes;
+        const int held = cell / f->config.pitches % planes == PLANE_SOUNDING && get(f, before, cell);
+        const double p = 1 / (1 + exp(-(double)logits[cell])), weight = pow(silence * p, 1 / temperature);
+        share[held] += silence * p;
+        sum[held] += weight;
+        silence *= 1 - p;
+        if (set < end || !get(f, frame, cell)) continue;
+        set = i;
+        kind = held;
+        chosen = weight;
+    }
+    *probability *= set == end ? silence : chosen > 0 ? share[kind] * chosen / sum[kind] : 0;
+    return MIN(set + 1, end);
+}
+
+static double tempered_probability(fixture_t *f, size_t row, const uint8_t *frame, double temperature) {
+    double probability = 1;
+    for (size_t i = 0; i < f->D;) i = take_stretch(f, row, frame, i, temperature, &probability);
+    return probability;
+}
+
+/* At temperatures: not how many notes, but which. */
+static void test_temperature(void) {
+    enum { ROW = 5 };
+    static const double temperatures[] = {0.3, 0.8, 2};
+    for (size_t k = 0; k < G_N_ELEMENTS(tiny); k++) {
+        g_autoptr(fixture_t) f = fixture_new(&tiny[k], 0.5);
+        g_autofree double *probability = g_new(double, (size_t)1 << f->D);
+        g_autofree uint8_t *frame = g_new(uint8_t, f->bytes);
+        for (size_t t = 0; t < G_N_ELEMENTS(temperatures); t++) {
+            double sum = 0;
+            for (size_t code = 0; code < (size_t)1 << f->D; code++) {
+                memset(frame, 0, f->bytes);
+                for (size_t i = 0; i < f->D; i++)
+                    if (code >> i & 1) flip(f, frame, i);
+                probability[code] = tempered_probability(f, ROW, frame, temperatures[t]);
+                sum += probability[code];
+            }
+            g_assert_cmpfloat_with_epsilon(sum, 1, 1e-6);
+            check_frequencies(f, ROW, temperatures[t], probability);
+        }
+    }
+}
+
+int main(int argc, char **argv) {
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/head-draw/draw", test_draw);
+    g_test_add_func("/head-draw/sum_of_probabilities", test_sum_of_probabilities);
+    g_test_add_func("/head-draw/frequencies", test_frequencies);
+    g_test_add_func("/head-draw/temperature", test_temperature);
+    return g_test_run();
+}

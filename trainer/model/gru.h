@@ -14,6 +14,8 @@
 #include "trainer/model/packing.h"
 #include "trainer/model/real.h"
 
+enum { GATES = 3 }; /* r, g, n */
+
 /* Parameters and their gradients; nothing owned. */
 typedef struct {
     const real_t *U, *c; /* [H, 3 H], [H] */

@@ -7,7 +7,6 @@
 
 #include "trainer/model/fast_math.h"
 
-enum { GATES = 3 };
 #define MAX_ELEMENTS     ((double)INT32_MAX) /* of an array, for BLAS */
 #define POSTERIOR_LOGVAR (-3)                /* where logvar starts: latents that say something */
 #define POSTERIOR_SCALE  0.3

@@ -10,7 +10,7 @@
 #include "trainer/model/layers.h"
 #include "trainer/model/vae_sequence.h"
 
-enum { ENCODE_SEGMENTS = 64, GATES = 3, STEP_SCRATCH = 7 };
+enum { ENCODE_SEGMENTS = 64, STEP_SCRATCH = 7 };
 
 /* What a piece carries; two of them, so that stream_select() copies from one to the other. */
 typedef struct {
@@ -30,6 +30,7 @@ struct stream {
     real_t *hidden;         /* [max_N, units of the wider of the prior's and sketch's hidden layers] */
     real_t *moments;        /* [max_N, 2 Z] */
     const uint8_t **frames; /* [max_N]: where the head finds each row's frame */
+    GPtrArray *blocks;      /* all real_t but base */
 
     packing_t packing;
     gru_tape_t tape;
@@ -39,70 +40,57 @@ struct stream {
     real_t *e, *encoder_hidden, *encoded; /* [ENCODE_SEGMENTS, 2 E], [.., hidden], [.., 2 Z] */
 };
 
-static gboolean new_block(real_t **block, size_t n, const char *what, GError **error) {
-    return (*block = model_new_block(n, what, error)) != NULL;
+static real_t *add_block(stream_t *stream, size_t rows, size_t cols) {
+    return model_add_block(stream->blocks, rows, cols);
 }
 
-static gboolean new_encoder(stream_t *stream, GError **error) {
+/* FALSE where memory does not suffice. */
+static gboolean add_encoder(stream_t *stream) {
     const sequence_net_t *net = stream->net;
-    const size_t rows = ENCODE_SEGMENTS * net->S;
+    const size_t W = ENCODE_SEGMENTS, rows = W * net->S, E = net->E;
     packing_init(&stream->packing, net->S);
-    stream->lengths = g_new(uint32_t, ENCODE_SEGMENTS);
-    for (size_t w = 0; w < ENCODE_SEGMENTS; w++) stream->lengths[w] = (uint32_t)net->S;
-    if (!gru_tape_init(&stream->tape, rows, ENCODE_SEGMENTS, net->E)) {
-        g_set_error(
-            error, MODEL_ERROR, MODEL_ERROR_MEMORY,
-            "model: cannot allocate the encoder's states; choose a smaller encoder or shorter segments");
-        return FALSE;
-    }
-    const char *what = "the encoder";
-    return new_block(&stream->encoder_x, rows * GATES * net->E, what, error) &&
-           new_block(&stream->encoder_h, rows * net->E, what, error) &&
-           new_block(&stream->encoder_start, ENCODE_SEGMENTS * net->E, what, error) &&
-           new_block(&stream->e, ENCODE_SEGMENTS * 2 * net->E, what, error) &&
-           new_block(&stream->encoder_hidden, ENCODE_SEGMENTS * net->posterior[0].outputs, what, error) &&
-           new_block(&stream->encoded, ENCODE_SEGMENTS * 2 * net->Z, what, error);
+    stream->lengths = g_new(uint32_t, W);
+    for (size_t w = 0; w < W; w++) stream->lengths[w] = (uint32_t)net->S;
+    stream->encoder_x = add_block(stream, rows, GATES * E);
+    stream->encoder_h = add_block(stream, rows, E);
+    stream->encoder_start = add_block(stream, W, E);
+    stream->e = add_block(stream, W, 2 * E);
+    stream->encoder_hidden = add_block(stream, W, net->posterior[0].outputs);
+    stream->encoded = add_block(stream, W, 2 * net->Z);
+    stream->hidden = add_block(stream, stream->max_N, MAX(net->prior[0].outputs, net->sketch[0].outputs));
+    stream->moments = add_block(stream, stream->max_N, 2 * net->Z);
+    return gru_tape_init(&stream->tape, rows, W, E);
 }
 
 stream_t *stream_new(model_t *model, size_t max_N, GError **error) {
     g_autoptr(stream_t) stream = g_new0(stream_t, 1);
     const sequence_net_t *net = stream->net = model_sequence_net(model);
-    const char *what = "pieces side by side";
     stream->max_N = max_N;
     stream->frame_bytes = model_frame_bytes(&net->config);
     stream->columns = head_columns(&net->config);
     stream->slots = model_context(&net->config) + 1;
     stream->frames = g_new(const uint8_t *, max_N);
     stream->base = g_new(real_t, GATES * net->H);
+    stream->blocks = g_ptr_array_new_with_free_func(free);
     for (int i = 0; i < 2; i++) {
         carried_t *carried = i ? &stream->other : &stream->now;
         carried->frames = g_malloc0(max_N * stream->slots * stream->frame_bytes);
-        if (!new_block(&carried->h, max_N * net->H, what, error) ||
-            (net->Z && !new_block(&carried->u, max_N * net->S * net->U, what, error)))
-            return NULL;
+        carried->h = add_block(stream, max_N, net->H);
+        carried->u = add_block(stream, max_N, net->S * net->U);
     }
-    if (!new_block(&stream->x, max_N * GATES * net->H, what, error) ||
-        !new_block(&stream->scratch, max_N * STEP_SCRATCH * net->H, what, error) ||
-        !new_block(&stream->o, max_N * (net->H + net->U), what, error) ||
-        !new_block(&stream->pre, max_N * stream->columns, what, error))
-        return NULL;
-    if (net->Z) {
-        const size_t hidden = MAX(net->prior[0].outputs, net->sketch[0].outputs);
-        if (!new_block(&stream->hidden, max_N * hidden, what, error) ||
-            !new_block(&stream->moments, max_N * 2 * net->Z, what, error) || !new_encoder(stream, error))
-            return NULL;
-    }
-    return g_steal_pointer(&stream);
+    stream->x = add_block(stream, max_N, GATES * net->H);
+    stream->scratch = add_block(stream, max_N, STEP_SCRATCH * net->H);
+    stream->o = add_block(stream, max_N, net->H + net->U);
+    stream->pre = add_block(stream, max_N, stream->columns);
+    if (net->Z && !add_encoder(stream)) g_ptr_array_add(stream->blocks, NULL);
+    return model_check_blocks(stream->blocks, "the states of pieces side by side", error)
+               ? g_steal_pointer(&stream)
+               : NULL;
 }
 
 void stream_free(stream_t *stream) {
     if (!stream) return;
-    real_t *const blocks[] = {
-        stream->now.h,     stream->now.u,     stream->other.h,       stream->other.u, stream->x,
-        stream->scratch,   stream->o,         stream->pre,           stream->hidden,  stream->moments,
-        stream->encoder_x, stream->encoder_h, stream->encoder_start, stream->e,       stream->encoder_hidden,
-        stream->encoded};
-    for (size_t i = 0; i < G_N_ELEMENTS(blocks); i++) free(blocks[i]);
+    g_ptr_array_unref(stream->blocks);
     g_free(stream->now.frames);
     g_free(stream->other.frames);
     g_free(stream->base);

@@ -1,5 +1,4 @@
-/* owner: marks of who writes in a folder. Owns what a mark says, when an owner counts as gone, and temporary
- * names. Trusts no lock and no host's clock: ages are differences of times that the folder's own file system
+/* owner: marks of who writes in a folder. Owns what a mark says, and when an owner counts as gone. Trusts no lock and no host's clock: ages are differences of times that the folder's own file system
  * gave. */
 #include "preprocess/common/owner.h"
 
@@ -14,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "preprocess/common/file.h"
+
 G_DEFINE_QUARK(mpianist_owner_error, owner_error)
 
 enum { MARK_BYTES = 1024 };
@@ -24,18 +25,15 @@ enum { MARK_BYTES = 1024 };
 /* A mark as it was found. */
 typedef struct {
     char text[MARK_BYTES];
-    dev_t device;
-    ino_t inode;
-    double touched_s; /* by the file system's clock */
+    struct stat status;
 } mark_t;
 
 struct owner {
     char *folder, *path, *text;
-    int fd; /* of the mark */
-    dev_t device;
-    ino_t inode;
-    double heard_s; /* since when its last touch is, monotonic */
-    GMutex lock;    /* of all from fd on */
+    int fd;             /* of the mark */
+    struct stat status; /* of the mark when it was made or found to be there last */
+    double heard_s;     /* since when its last touch is, monotonic */
+    GMutex lock;        /* of all from fd on */
     GCond changed;
     gboolean beating, stopping;
     gint doubt; /* atomic: the thread did not find the mark */
@@ -51,31 +49,22 @@ static gboolean fail(GError **error, const char *path, const char *doing) {
     return FALSE;
 }
 
+static double seconds(const struct timespec *time) {
+    return (double)time->tv_sec + 1e-9 * (double)time->tv_nsec;
+}
+
 /* Goes on while the host sleeps, and while this process is stopped. */
 static double now_s(void) {
     struct timespec now;
     clock_gettime(CLOCK_BOOTTIME, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    return seconds(&now);
+}
+
+static gboolean is_same_file(const struct stat *a, const struct stat *b) {
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
 }
 
 /* ---- who ---- */
-
-/* Host names with what may stand in a file's name. */
-static char *host_name(void) {
-    char *name = g_strdup(g_get_host_name());
-    char now[256] = "";
-    if (gethostname(now, sizeof now - 1) == 0 && now[0]) { /* GLib's is that of the first call */
-        g_free(name);
-        name = g_strdup(now);
-    }
-    return g_strcanon(name, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS ".-", '_');
-}
-
-/* PATH.HOST-PID.tmp of a process on this host. */
-static char *temporary_of(const char *path, pid_t pid) {
-    g_autofree char *host = host_name();
-    return g_strdup_printf("%s.%.32s-%d.tmp", path, host, (int)pid);
-}
 
 /* When a process was started, in the kernel's ticks; 0 where it is gone. */
 static guint64 process_start(gint64 pid) {
@@ -108,7 +97,7 @@ static char *job_name(void) {
 
 static char *own_text(void) {
     g_autoptr(GKeyFile) file = g_key_file_new();
-    g_autofree char *host = host_name(), *kernel = kernel_name(), *job = job_name();
+    g_autofree char *host = file_host_name(), *kernel = kernel_name(), *job = job_name();
     const char *restart = g_getenv("SLURM_RESTART_COUNT");
     g_key_file_set_string(file, "owner", "host", host);
     g_key_file_set_int64(file, "owner", "pid", getpid());
@@ -120,23 +109,23 @@ static char *own_text(void) {
     return g_key_file_to_data(file, NULL, NULL);
 }
 
-/* "job 31 on h1 (pid 123)". Owner: caller. */
+/* "job 31 on h1 (pid 123) WHAT 12:30", of a mark's text. Owner: caller. */
 static char *describe(const char *text, const char *what) {
     g_autoptr(GKeyFile) file = g_key_file_new();
     if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, NULL))
         return g_strdup_printf("a process that does not say its name %s", what);
-    g_autofree char *host = g_key_file_get_string(file, "owner", "host", NULL),
+    g_autofree char *found = g_key_file_get_string(file, "owner", "host", NULL),
                     *job = g_key_file_get_string(file, "owner", "job", NULL);
+    const char *host = found ? found : "?";
     const gint64 pid = g_key_file_get_int64(file, "owner", "pid", NULL),
                  since_s = g_key_file_get_int64(file, "owner", "since", NULL);
     g_autoptr(GDateTime) since = g_date_time_new_from_unix_local(since_s);
     const gboolean today = g_get_real_time() / G_USEC_PER_SEC - since_s < 12 * 3600;
     g_autofree char *when =
         since ? g_date_time_format(since, today ? "%H:%M" : "%Y-%m-%d %H:%M") : g_strdup("?");
-    g_autofree char *who =
-        job && *job ? g_strdup_printf("job %s on %s (pid %" G_GINT64_FORMAT ")", job, host ? host : "?", pid)
-                    : g_strdup_printf("process %" G_GINT64_FORMAT " on %s", pid, host ? host : "?");
-    return g_strdup_printf("%s %s %s", who, what, when);
+    return job && *job
+               ? g_strdup_printf("job %s on %s (pid %" G_GINT64_FORMAT ") %s %s", job, host, pid, what, when)
+               : g_strdup_printf("process %" G_GINT64_FORMAT " on %s %s %s", pid, host, what, when);
 }
 
 typedef enum { LIFE_THERE, LIFE_GONE, LIFE_ELSEWHERE } life_t;
@@ -146,33 +135,27 @@ typedef enum { LIFE_THERE, LIFE_GONE, LIFE_ELSEWHERE } life_t;
 static life_t life_of(const char *text) {
     g_autoptr(GKeyFile) file = g_key_file_new();
     if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, NULL)) return LIFE_ELSEWHERE;
-    g_autofree char *host = g_key_file_get_string(file, "owner", "host", NULL),
-                    *kernel = g_key_file_get_string(file, "owner", "kernel", NULL);
-    g_autofree char *here = host_name(), *this_kernel = kernel_name();
-    if (g_strcmp0(host, here) != 0 || g_strcmp0(kernel, this_kernel) != 0) return LIFE_ELSEWHERE;
+    g_autofree char *host = g_key_file_get_string(file, "owner", "host", NULL), *here = file_host_name(),
+                    *kernel = g_key_file_get_string(file, "owner", "kernel", NULL), *this = kernel_name();
+    if (g_strcmp0(host, here) != 0 || g_strcmp0(kernel, this) != 0) return LIFE_ELSEWHERE;
     const guint64 start = process_start(g_key_file_get_int64(file, "owner", "pid", NULL));
-    return start != 0 && start == g_key_file_get_uint64(file, "owner", "started", NULL) ? LIFE_THERE
-                                                                                        : LIFE_GONE;
+    const gboolean there = start != 0 && start == g_key_file_get_uint64(file, "owner", "started", NULL);
+    return there ? LIFE_THERE : LIFE_GONE;
 }
 
 /* ---- marks ---- */
 
 /* Opens a file anew, since network disks then ask the server. FALSE with errno set. */
 static gboolean read_mark(const char *path, mark_t *mark) {
-    struct stat status;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return FALSE;
     ssize_t n = read(fd, mark->text, sizeof mark->text - 1);
-    const gboolean good = n >= 0 && fstat(fd, &status) == 0;
+    const gboolean good = n >= 0 && fstat(fd, &mark->status) == 0;
     const int cause = errno;
     close(fd);
     errno = cause;
-    if (!good) return FALSE;
-    mark->text[n] = '\0';
-    mark->device = status.st_dev;
-    mark->inode = status.st_ino;
-    mark->touched_s = (double)status.st_mtim.tv_sec + 1e-9 * (double)status.st_mtim.tv_nsec;
-    return TRUE;
+    if (good) mark->text[n] = '\0';
+    return good;
 }
 
 /* Opens `path`, whose name nobody else uses, with the text of a mark. -1 with errno set. */
@@ -202,7 +185,7 @@ static int place(const char *temporary, int fd, const char *path, const char *te
 /* Moves the mark of an owner that is gone out of the way. What was moved is looked at: where another was
  * quicker, it is his, and goes back. */
 static void push_aside(const char *path, const mark_t *gone) {
-    g_autofree char *name = g_strconcat(path, ".gone", NULL), *aside = owner_temporary(name);
+    g_autofree char *name = g_strconcat(path, ".gone", NULL), *aside = file_temporary(name);
     mark_t moved;
     if (rename(path, aside) != 0) return;
     const gboolean taken = read_mark(aside, &moved) && strcmp(moved.text, gone->text) != 0;
@@ -216,8 +199,7 @@ static void push_aside(const char *path, const mark_t *gone) {
 static void touch(owner_t *owner) {
     struct stat status;
     int fd = open(owner->path, O_RDONLY | O_CLOEXEC);
-    const gboolean own =
-        fd >= 0 && fstat(fd, &status) == 0 && status.st_ino == owner->inode && status.st_dev == owner->device;
+    const gboolean own = fd >= 0 && fstat(fd, &status) == 0 && is_same_file(&status, &owner->status);
     if (fd >= 0) close(fd);
     if (own && futimens(owner->fd, NULL) == 0)
         owner->heard_s = now_s();
@@ -258,12 +240,9 @@ static gboolean start_beat(owner_t *owner) {
 
 /* The mark is this process' own, open as fd. */
 static void become(owner_t *owner, int fd) {
-    struct stat status = {0};
-    fstat(fd, &status);
     if (owner->fd >= 0) close(owner->fd);
     owner->fd = fd;
-    owner->device = status.st_dev;
-    owner->inode = status.st_ino;
+    fstat(fd, &owner->status);
     owner->heard_s = now_s();
     g_atomic_int_set(&owner->doubt, 0);
 }
@@ -278,11 +257,11 @@ static life_t judge(const mark_t *mark, mark_t *first, double *since_s, int cloc
         *first = *mark;
         *since_s = now_s();
     }
-    if (mark->touched_s != first->touched_s) return LIFE_THERE;
+    const double touched_s = seconds(&mark->status.st_mtim);
+    if (touched_s != seconds(&first->status.st_mtim)) return LIFE_THERE;
     futimens(clock_fd, NULL);
     fstat(clock_fd, &status);
-    const double age_s =
-        (double)status.st_mtim.tv_sec + 1e-9 * (double)status.st_mtim.tv_nsec - mark->touched_s;
+    const double age_s = seconds(&status.st_mtim) - touched_s;
     if (age_s > PATIENCE_S && now_s() - *since_s > WATCH_S) return LIFE_GONE;
     g_usleep(G_USEC_PER_SEC / 10);
     return LIFE_ELSEWHERE;
@@ -313,7 +292,7 @@ static int contend(const owner_t *owner, const char *temporary, int fd, GError *
 
 /* As contend(), with the temporary that it needs. */
 static int make_mark(const owner_t *owner, GError **error) {
-    g_autofree char *temporary = owner_temporary(owner->path);
+    g_autofree char *temporary = file_temporary(owner->path);
     int fd = write_text(temporary, O_TRUNC, owner->text);
     if (fd < 0) return fail(error, owner->path, "write"), -1;
     int own = contend(owner, temporary, fd, error);
@@ -334,24 +313,15 @@ static void owner_free(owner_t *owner) {
 
 /* Whether a contender's temporary is that of one who was killed: by its text, or where that was not written
  * yet by its name. */
-static gboolean is_leftover(const owner_t *owner, const char *path) {
+static gboolean is_leftover(const char *path, gconstpointer data) {
+    const owner_t *owner = data;
     mark_t mark;
     if (!read_mark(path, &mark)) return FALSE;
     if (mark.text[0]) return life_of(mark.text) == LIFE_GONE;
     const char *dash = strrchr(path, '-');
     const int pid = dash ? atoi(dash + 1) : 0;
-    g_autofree char *here = temporary_of(owner->path, pid);
+    g_autofree char *here = file_temporary_of(owner->path, pid);
     return strcmp(path, here) == 0 && process_start(pid) == 0;
-}
-
-static void sweep_marks(const owner_t *owner) {
-    g_autofree char *prefix = g_path_get_basename(owner->path);
-    g_autoptr(GDir) dir = g_dir_open(owner->folder, 0, NULL);
-    for (const char *name; dir && (name = g_dir_read_name(dir));) {
-        g_autofree char *path = g_strdup_printf("%s/%s", owner->folder, name);
-        if (g_str_has_prefix(name, prefix) && g_str_has_suffix(name, ".tmp") && is_leftover(owner, path))
-            unlink(path);
-    }
 }
 
 owner_t *owner_take(const char *folder, const char *name, GError **error) {
@@ -369,7 +339,8 @@ owner_t *owner_take(const char *folder, const char *name, GError **error) {
         fail(error, owner->path, "keep up");
         return owner_release(owner), NULL;
     }
-    sweep_marks(owner);
+    g_autofree char *mark = g_path_get_basename(owner->path);
+    file_sweep(folder, mark, is_leftover, owner);
     return owner;
 }
 
@@ -381,11 +352,9 @@ static gboolean look_closer(owner_t *owner, GError **error) {
     const double silence_s = now_s() - owner->heard_s;
     if (good) {
         g_atomic_int_set(&owner->doubt, 0);
-        owner->inode = mark.inode;
-        owner->device = mark.device;
-    } else if (!there && errno == ENOENT &&
-               silence_s < WATCH_S) { /* too short for another to take over: one who took it for an older mark
-                                         moved it */
+        owner->status = mark.status;
+    } else if (!there && errno == ENOENT && silence_s < WATCH_S) {
+        /* Too short for another to take over: one who took it for an older mark moved it. */
         int fd = make_mark(owner, error);
         good = fd >= 0;
         if (good) become(owner, fd);
@@ -406,7 +375,7 @@ gboolean owner_check(owner_t *owner, GError **error) {
     struct stat status;
     if (!owner) return TRUE;
     if (!g_atomic_int_get(&owner->doubt) && stat(owner->path, &status) == 0 &&
-        status.st_ino == owner->inode && status.st_dev == owner->device)
+        is_same_file(&status, &owner->status))
         return TRUE;
     return look_closer(owner, error);
 }
@@ -421,14 +390,4 @@ void owner_release(owner_t *owner) {
     if (owner->beat) g_thread_join(owner->beat);
     if (read_mark(owner->path, &mark) && strcmp(mark.text, owner->text) == 0) unlink(owner->path);
     owner_free(owner);
-}
-
-char *owner_temporary(const char *path) { return temporary_of(path, getpid()); }
-
-void owner_sweep(const char *folder, const char *prefix) {
-    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
-    for (const char *name; dir && (name = g_dir_read_name(dir));) {
-        g_autofree char *path = g_build_filename(folder, name, NULL);
-        if (g_str_has_prefix(name, prefix) && g_str_has_suffix(name, ".tmp")) unlink(path);
-    }
 }

@@ -29,10 +29,4 @@ gboolean owner_check(owner_t *owner, GError **error);
 void owner_release(owner_t *owner);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(owner_t, owner_release)
 
-/* PATH.HOST-PID.tmp: a temporary name that no other process has. Owner: caller. */
-char *owner_temporary(const char *path);
-/* Removes from a folder the temporaries of names that begin with `prefix`: of those who own these names no
- * more, to be called by who does. */
-void owner_sweep(const char *folder, const char *prefix);
-
 #endif

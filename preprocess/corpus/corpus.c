@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "preprocess/common/file.h"
 #include "preprocess/common/program.h"
 #include "preprocess/common/progress.h"
 #include "preprocess/corpus/parse.h"
 #include "preprocess/corpus/part.h"
 #include "preprocess/corpus/report.h"
-#include "preprocess/shard/h5.h"
 
 G_DEFINE_QUARK(mpianist_corpus_error, corpus_error)
 
@@ -280,7 +280,7 @@ static gboolean parse_part(corpus_t *corpus, int part, const char *path, GError 
 static gboolean run_alone(corpus_t *corpus, GError **error) {
     const gboolean dry_run = corpus->options->dry_run;
     g_autofree char *standing = g_build_filename(corpus->options->output, "preprocess.spool", NULL),
-                    *path = dry_run ? owner_temporary(standing) : g_strdup(standing);
+                    *path = dry_run ? file_temporary(standing) : g_strdup(standing);
     const gboolean done = parse_part(corpus, 0, path, error) && finish(corpus, error);
     parsed_cache_close(g_steal_pointer(&corpus->caches[0]), done || dry_run);
     return done;
@@ -362,7 +362,7 @@ static owner_t *take_output(const corpus_options_t *options, GError **error) {
     if (!owner && options->parts) g_prefix_error(error, "part %d of %d: ", options->part, options->parts);
     static const char *const names[] = {"shard-", "report.tsv", "preprocess.spool", "preprocess.joined"};
     for (size_t i = 0; owner && !options->parts && i < G_N_ELEMENTS(names); i++)
-        owner_sweep(options->output, names[i]);
+        file_sweep(options->output, names[i], NULL, NULL);
     return owner;
 }
 

@@ -4,12 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
+#include "preprocess/common/file.h"
 #include "preprocess/shard/deflate.h"
-#include "preprocess/shard/h5.h"
 
 G_DEFINE_QUARK(mpianist_parsed_cache_error, parsed_cache_error)
 
@@ -203,7 +203,7 @@ gboolean parsed_cache_seal(parsed_cache_t *cache, const char *seal, const char *
     record.kind = KIND_SEAL;
     record.bytes = strlen(seal);
     if (!append(cache, &record, seal, &at, error)) return FALSE;
-    if (fsync(cache->fd) != 0 || rename(cache->path, path) != 0 || !h5_sync_folder_of(path))
+    if (fsync(cache->fd) != 0 || rename(cache->path, path) != 0 || !file_sync_folder_of(path))
         return fail(error, PARSED_CACHE_ERROR_WRITE, path, "write", errno);
     g_free(cache->path);
     cache->path = g_strdup(path);

@@ -8,9 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "preprocess/common/owner.h"
+#include "preprocess/common/file.h"
 #include "preprocess/common/program.h"
-#include "preprocess/shard/h5.h"
 
 G_DEFINE_QUARK(mpianist_part_error, part_error)
 
@@ -166,11 +165,11 @@ static gboolean fail(GError **error, const char *path, const char *doing) {
 }
 
 gboolean part_mark_joined(const char *folder, const char *identity, int parts, GError **error) {
-    g_autofree char *path = joined_path(folder), *temporary = owner_temporary(path),
+    g_autofree char *path = joined_path(folder), *temporary = file_temporary(path),
                     *text = part_seal(identity, 0, parts);
     const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     gboolean written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0;
-    written = written && rename(temporary, path) == 0 && h5_sync_folder_of(path);
+    written = written && rename(temporary, path) == 0 && file_sync_folder_of(path);
     if (!written) fail(error, path, "write");
     if (!written) unlink(temporary);
     if (fd >= 0) close(fd);

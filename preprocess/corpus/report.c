@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "preprocess/common/file.h"
 #include "preprocess/common/program.h"
-#include "preprocess/shard/h5.h"
 
 G_DEFINE_QUARK(mpianist_report_error, report_error)
 
@@ -145,7 +145,7 @@ report_t *report_new(const char *folder, const grid_t *grid, GError **error) {
     report->grid = grid;
     report->folder = g_strdup(folder);
     report->path = g_build_filename(folder, "report.tsv", NULL);
-    report->temporary = owner_temporary(report->path);
+    report->temporary = file_temporary(report->path);
     report->reasons = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     report->file = fopen(report->temporary, "we");
     if (!report->file) return fail(report, error), NULL;
@@ -186,7 +186,7 @@ gboolean report_commit(report_t *report, owner_t *owner, GError **error) {
     if (!owner_check(owner, error)) return FALSE;
     if (rename(report->temporary, report->path) != 0) return fail(report, error);
     g_clear_pointer(&report->temporary, g_free);
-    return h5_sync_folder_of(report->path) || fail(report, error);
+    return file_sync_folder_of(report->path) || fail(report, error);
 }
 
 void report_free(report_t *report) {

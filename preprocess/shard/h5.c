@@ -12,14 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "preprocess/common/owner.h"
+#include "preprocess/common/file.h"
 
-enum {
-    CORE_INCREMENT = 4 << 20,
-    CHUNK_BYTES = 1 << 20,
-    END_OF_FILE_OFFSET = 28, /* in a superblock of version 2 or 3 with 8-byte addresses (HDF5 File Format
-                                Specification, II.A) */
-};
+/* END_OF_FILE_OFFSET: where a superblock of version 2 or 3 with 8-byte addresses has the file's size (HDF5 File
+ * Format Specification, II.A). */
+enum { CORE_INCREMENT = 4 << 20, CHUNK_BYTES = 1 << 20, END_OF_FILE_OFFSET = 28 };
 
 struct h5_file {
     hid_t id;
@@ -97,14 +94,6 @@ gboolean h5_fail(GError **error, h5_error_t code, const h5_file_t *file, const c
     return FALSE;
 }
 
-/* The same for a system call on a file that is written, whatever HDF5's stack still holds. */
-static gboolean fail_errno(GError **error, const h5_file_t *file, const char *doing) {
-    int cause = errno;
-    H5Eclear2(H5E_DEFAULT);
-    errno = cause;
-    return h5_fail(error, H5_ERROR_WRITE, file, "%s", doing);
-}
-
 /* kind: "attribute " or "". */
 static gboolean fail_format(GError **error, const h5_file_t *file, const char *kind, const char *name,
                             const char *cause) {
@@ -119,6 +108,7 @@ static gboolean fail_format(GError **error, const h5_file_t *file, const char *k
 static h5_file_t *file_new(const char *path) {
     g_rec_mutex_lock(&lock);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    H5Eclear2(H5E_DEFAULT); /* so that h5_fail() knows a system call's failure from HDF5's */
     h5_file_t *file = g_new0(h5_file_t, 1);
     file->id = H5I_INVALID_HID;
     file->path = g_strdup(path);
@@ -174,13 +164,12 @@ h5_file_t *h5_file_open(const char *path, GError **error) {
 }
 
 /* The core driver's memory, with the one change that closing hands it over instead of freeing it. */
-static void *image_malloc(size_t size, H5FD_file_image_op_t op, void *file) {
-    (void)op, (void)file;
+static void *image_malloc(size_t size, G_GNUC_UNUSED H5FD_file_image_op_t op, G_GNUC_UNUSED void *file) {
     return malloc(size);
 }
 
-static void *image_realloc(void *image, size_t size, H5FD_file_image_op_t op, void *file) {
-    (void)op, (void)file;
+static void *image_realloc(void *image, size_t size, G_GNUC_UNUSED H5FD_file_image_op_t op,
+                           G_GNUC_UNUSED void *file) {
     return realloc(image, size);
 }
 
@@ -192,19 +181,19 @@ static herr_t keep_image(void *image, H5FD_file_image_op_t op, void *file) {
     return 0;
 }
 
-static void *image_memcpy(void *to, const void *from, size_t size, H5FD_file_image_op_t op, void *file) {
-    (void)op, (void)file;
+static void *image_memcpy(void *to, const void *from, size_t size, G_GNUC_UNUSED H5FD_file_image_op_t op,
+                          G_GNUC_UNUSED void *file) {
     return memcpy(to, from, size);
 }
 
 static void *same_file(void *file) { return file; }
-static herr_t forget_file(void *file) { return (void)file, 0; }
+static herr_t forget_file(G_GNUC_UNUSED void *file) { return 0; }
 
 h5_file_t *h5_file_create(const char *path, GError **error) {
     g_autoptr(h5_file_t) file = file_new(path);
-    file->temporary = owner_temporary(path);
+    file->temporary = file_temporary(path);
     file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (file->fd < 0) return fail_errno(error, file, "create"), NULL;
+    if (file->fd < 0) return h5_fail(error, H5_ERROR_WRITE, file, "create"), NULL;
     g_auto(h5_id_t) access = H5Pcreate(H5P_FILE_ACCESS);
     g_auto(h5_id_t) creation = H5Pcreate(H5P_FILE_CREATE);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
@@ -232,18 +221,6 @@ static gboolean write_all(int fd, const uint8_t *bytes, size_t size) {
     return TRUE;
 }
 
-/* File systems that cannot sync a folder say EINVAL. */
-gboolean h5_sync_folder_of(const char *path) {
-    g_autofree char *folder = g_path_get_dirname(path);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return errno == EACCES;
-    gboolean synced = fsync(fd) == 0 || errno == EINVAL;
-    int cause = errno;
-    close(fd);
-    errno = cause;
-    return synced;
-}
-
 /* Closes the HDF5 file and returns the size of its bytes, which keep_image() saved: only a closed file is
  * complete. 0 on failure. */
 static size_t finish_image(h5_file_t *file) {
@@ -251,6 +228,7 @@ static size_t finish_image(h5_file_t *file) {
     gboolean closed = H5Fclose(file->id) >= 0;
     file->id = H5I_INVALID_HID;
     if (!closed || !file->image) return 0;
+    H5Eclear2(H5E_DEFAULT);
     memcpy(&size, file->image + END_OF_FILE_OFFSET, sizeof size);
     return (size_t)GUINT64_FROM_LE(size);
 }
@@ -260,13 +238,11 @@ gboolean h5_file_commit(h5_file_t *file, GError **error) {
     size_t size = finish_image(file);
     if (size == 0) return h5_fail(error, H5_ERROR_WRITE, file, "finish");
     gboolean written = write_all(file->fd, file->image, size) && fsync(file->fd) == 0;
-    if (written) {
-        written = close(file->fd) == 0;
-        file->fd = -1;
-    }
-    if (!written || rename(file->temporary, file->path) != 0) return fail_errno(error, file, "write");
+    if (written) written = close(g_steal_fd(&file->fd)) == 0;
+    if (!written || rename(file->temporary, file->path) != 0)
+        return h5_fail(error, H5_ERROR_WRITE, file, "write");
     g_clear_pointer(&file->temporary, g_free);
-    return h5_sync_folder_of(file->path) || fail_errno(error, file, "sync the folder of");
+    return file_sync_folder_of(file->path) || h5_fail(error, H5_ERROR_WRITE, file, "sync the folder of");
 }
 
 void h5_file_close(h5_file_t *file) {

@@ -20,7 +20,7 @@ G_DEFINE_AUTO_CLEANUP_FREE_FUNC(h5_id_t, h5_release, H5I_INVALID_HID)
 hid_t h5_keep(h5_id_t *id);
 
 /* An open file. Writing: the file grows in memory and h5_file_commit() puts it in its place by way of a
- * temporary (owner_temporary()), so HDF5 itself never meets a full disk, which it does not survive. The same
+ * temporary (file_temporary()), so HDF5 itself never meets a full disk, which it does not survive. The same
  * calls always give the same bytes: no times are stored. All functions are local. While a thread has a file
  * open, another thread that opens one waits: HDF5 is not made for several threads. What else a thread asks of
  * HDF5 it asks with a file open. */
@@ -40,9 +40,6 @@ void h5_file_close(h5_file_t *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(h5_file_t, h5_file_close)
 hid_t h5_file_id(const h5_file_t *file);
 const char *h5_file_path(const h5_file_t *file);
-
-/* A rename is on disk once its folder is: makes sure of that. FALSE with errno set. */
-gboolean h5_sync_folder_of(const char *path);
 
 /* Attributes of the object at `object` ("/" for the root); writing replaces one of that name. Readers check
  * type class and size; strings are UTF-8 of fixed length (numpy bytes in h5py), owner: caller. */

@@ -11,27 +11,12 @@ enum { SONGS_CHUNK = 256, CHANGES_CHUNK = 4096 /* rows */, MAX_SONGS = 1 << 20 }
 
 G_DEFINE_QUARK(mpianist_shard_error, shard_error)
 
-static gboolean set_error(GError **error, shard_error_t code, const char *path, const char *way_out,
-                          const char *cause, va_list arguments) {
-    g_autofree char *shown = g_filename_display_name(path), *text = g_strdup_vprintf(cause, arguments);
-    g_set_error(error, SHARD_ERROR, (gint)code, "%s: %s%s", shown, text, way_out);
-    return FALSE;
-}
-
 gboolean shard_fail(GError **error, shard_error_t code, const char *path, const char *cause, ...) {
     va_list arguments;
     va_start(arguments, cause);
-    set_error(error, code, path, "", cause, arguments);
+    g_autofree char *shown = g_filename_display_name(path), *text = g_strdup_vprintf(cause, arguments);
     va_end(arguments);
-    return FALSE;
-}
-
-gboolean shard_fail_damaged(GError **error, const h5_file_t *file, const char *what, ...) {
-    va_list arguments;
-    va_start(arguments, what);
-    set_error(error, SHARD_ERROR_FORMAT, h5_file_path(file), "; the file is damaged: preprocess again", what,
-              arguments);
-    va_end(arguments);
+    g_set_error(error, SHARD_ERROR, (gint)code, "%s: %s", shown, text);
     return FALSE;
 }
 
@@ -76,7 +61,7 @@ hid_t shard_dataset_make(h5_file_t *file, const char *name, hid_t type, int rank
     return dataset;
 }
 
-/* Makes a type of rows as they lie in memory; in the file the same members are packed, little-endian. */
+/* Rows as they lie in memory; in the file the same members are packed, little-endian. */
 #define INSERT(type, row, member, kind) H5Tinsert(type, #member, HOFFSET(row, member), kind)
 
 static hid_t song_type(int64_t version) {

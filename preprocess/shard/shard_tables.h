@@ -7,11 +7,13 @@
 
 enum { SHARD_DEFLATE_LEVEL = 5 };
 
-/* Both return FALSE. Sets a SHARD_ERROR: "PATH: CAUSE", where the cause, as for printf(), ends with the way
- * out; of a damaged file it is added. */
+/* Both set a SHARD_ERROR, "PATH: CAUSE", and return FALSE. The cause, as for printf(), ends with the way out; of
+ * a damaged file that is added. */
 gboolean shard_fail(GError **error, shard_error_t code, const char *path, const char *cause, ...)
     G_GNUC_PRINTF(4, 5);
-gboolean shard_fail_damaged(GError **error, const h5_file_t *file, const char *what, ...) G_GNUC_PRINTF(3, 4);
+#define shard_fail_damaged(error, file, what, ...)                                                           \
+    shard_fail(error, SHARD_ERROR_FORMAT, h5_file_path(file),                                                \
+               what "; the file is damaged: preprocess again", ##__VA_ARGS__)
 
 /* Makes a compressed, checksummed dataset. Negative with error set. Owner: caller. */
 hid_t shard_dataset_make(h5_file_t *file, const char *name, hid_t type, int rank, const hsize_t *size,

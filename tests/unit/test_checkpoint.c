@@ -11,7 +11,7 @@
 
 #include "trainer/checkpoint/checkpoint.h"
 
-#include "preprocess/common/owner.h"
+#include "preprocess/common/file.h"
 
 static const model_config_t small = {.kind = MODEL_DENSE,
                                      .window = 4,
@@ -419,7 +419,7 @@ static void test_shape(void) {
 static void test_disk_full(void) {
     char *folder = make_folder();
     g_autofree char *path = checkpoint_path(folder, 1);
-    g_autofree char *temporary = owner_temporary(path);
+    g_autofree char *temporary = file_temporary(path);
     g_auto(state_t) state, changed;
     g_autoptr(GError) error = NULL;
     struct rlimit old, low;

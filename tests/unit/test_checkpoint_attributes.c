@@ -10,7 +10,7 @@
 
 #include "trainer/checkpoint/checkpoint.h"
 
-#include "preprocess/common/owner.h"
+#include "preprocess/common/file.h"
 
 enum { Z = 3 };
 
@@ -279,7 +279,7 @@ static void test_flipped(void) {
 /* A full disk, or what the kernel tells us like one: the checkpoint is whole, nothing left over. */
 static void test_disk_full(void) {
     g_auto(run_t) run = make_run(&small, TRUE);
-    g_autofree char *temporary = owner_temporary(run.path);
+    g_autofree char *temporary = file_temporary(run.path);
     g_autoptr(GBytes) before = bytes_of(run.path);
     g_autoptr(GError) error = NULL;
     struct rlimit old, low;

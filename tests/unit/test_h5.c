@@ -8,12 +8,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "preprocess/common/owner.h"
+#include "preprocess/common/file.h"
 
 enum { ROWS = 700, COLS = 500 };
 
 static gboolean has_temporary(const char *path) {
-    g_autofree char *temporary = owner_temporary(path);
+    g_autofree char *temporary = file_temporary(path);
     return g_file_test(temporary, G_FILE_TEST_EXISTS);
 }
 

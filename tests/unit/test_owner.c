@@ -1,4 +1,5 @@
 /* owner: one of many, always; who gives way and who does not; who was cut off notices. */
+#include "preprocess/common/file.h"
 #include "preprocess/common/owner.h"
 
 #include <errno.h>
@@ -265,14 +266,14 @@ static void test_no_room(void) {
 
 static void test_temporary(void) {
     g_autofree char *folder = new_folder(), *path = g_build_filename(folder, "name", NULL),
-                    *temporary = owner_temporary(path);
+                    *temporary = file_temporary(path);
     g_autofree char *wanted = g_strdup_printf("%s.*-%d.tmp", path, (int)getpid());
     g_assert_true(g_pattern_match_simple(wanted, temporary));
     g_autofree char *other = g_build_filename(folder, "other.h-1.tmp", NULL),
                     *kept = g_build_filename(folder, "name.kept", NULL);
     for (int i = 0; i < 3; i++)
         g_assert_true(g_file_set_contents((const char *[]){temporary, other, kept}[i], "x", 1, NULL));
-    owner_sweep(folder, "name");
+    file_sweep(folder, "name", NULL, NULL);
     g_assert_false(g_file_test(temporary, G_FILE_TEST_EXISTS));
     g_assert_true(g_file_test(other, G_FILE_TEST_EXISTS) && g_file_test(kept, G_FILE_TEST_EXISTS));
 }

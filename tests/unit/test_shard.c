@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "preprocess/common/owner.h"
+#include "preprocess/common/file.h"
 #include "preprocess/corpus/corpus.h"
 #include "tests/helpers/shard_corpus.h"
 
@@ -122,7 +122,7 @@ static void test_full_disk(void) {
     shard_set_t head = make_head("merged", 'a');
     char *folder = g_dir_make_tmp("test_shard.XXXXXX", NULL);
     g_autofree char *path = g_build_filename(folder, "shard-00000-of-00003.h5", NULL);
-    g_autofree char *temporary = owner_temporary(path);
+    g_autofree char *temporary = file_temporary(path);
     g_autofree char *before = NULL, *after = NULL;
     gsize n_before = 0, n_after = 0;
     uint8_t bits[3 * 22] = {0};

@@ -1,0 +1,43 @@
+/* file: owns temporary names, which tell hosts and processes apart. */
+#include "preprocess/common/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+char *file_host_name(void) {
+    char name[256] = "";
+    const gboolean known = gethostname(name, sizeof name - 1) == 0 && name[0];
+    /* GLib's is that of the first call. */
+    return g_strcanon(g_strdup(known ? name : g_get_host_name()),
+                      G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS ".-", '_');
+}
+
+char *file_temporary_of(const char *path, pid_t pid) {
+    g_autofree char *host = file_host_name();
+    return g_strdup_printf("%s.%.32s-%d.tmp", path, host, (int)pid);
+}
+
+char *file_temporary(const char *path) { return file_temporary_of(path, getpid()); }
+
+void file_sweep(const char *folder, const char *prefix,
+                gboolean (*goes)(const char *path, gconstpointer data), gconstpointer data) {
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    for (const char *name; dir && (name = g_dir_read_name(dir));) {
+        g_autofree char *path = g_strdup_printf("%s/%s", folder, name);
+        if (g_str_has_prefix(name, prefix) && g_str_has_suffix(name, ".tmp") && (!goes || goes(path, data)))
+            unlink(path);
+    }
+}
+
+/* File systems that cannot sync a folder say EINVAL. */
+gboolean file_sync_folder_of(const char *path) {
+    g_autofree char *folder = g_path_get_dirname(path);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return errno == EACCES;
+    gboolean synced = fsync(fd) == 0 || errno == EINVAL;
+    int cause = errno;
+    close(fd);
+    errno = cause;
+    return synced;
+}

@@ -1,0 +1,24 @@
+/* file: the name that a file has while it is written, and what makes a finished one stay. */
+#ifndef MPIANIST_PREPROCESS_COMMON_FILE_H
+#define MPIANIST_PREPROCESS_COMMON_FILE_H
+
+#include <glib.h>
+#include <sys/types.h>
+
+/* This host's name as it is now, with what may stand in a file's name. Owner: caller. */
+char *file_host_name(void);
+
+/* PATH.HOST-PID.tmp: a temporary name that no other process has. Owner: caller. */
+char *file_temporary(const char *path);
+/* That of another process on this host. */
+char *file_temporary_of(const char *path, pid_t pid);
+
+/* Removes from a folder the temporaries of names that begin with `prefix`, where goes() is NULL or says so. To be
+ * called by who owns these names now. */
+void file_sweep(const char *folder, const char *prefix,
+                gboolean (*goes)(const char *path, gconstpointer data), gconstpointer data);
+
+/* A rename is on disk once its folder is: makes sure of that. FALSE with errno set. */
+gboolean file_sync_folder_of(const char *path);
+
+#endif

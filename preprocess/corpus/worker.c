@@ -1,7 +1,6 @@
-/* worker: owns the process of each worker: its limits, its end, and how tasks and results travel. A socket
- * carries tasks to the process and results back, each behind a header with its length; standard error goes
- * to a pipe, of which the end is kept as the reason of a crash. A result counts only where all of it has
- * come. Refuses to interpret tasks and results, and to let a process outlive its parent. */
+/* worker: owns what the parent knows of its processes: their tasks, what has come of a result, their end and its
+ * reason. A result counts only where all of it has come. Refuses to interpret tasks and results. What a process
+ * does: worker_process.c. */
 #include "preprocess/corpus/worker.h"
 
 #include <errno.h>
@@ -9,41 +8,28 @@
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CHANNEL, CHATTER, FDS };
-enum { READ_BYTES = 1 << 16, CHATTER_BYTES = 4096, AHEAD_BYTES = 4096, KEPT_PART = 8 };
+#include "preprocess/corpus/worker_process.h"
 
-/* Before each result. */
-typedef struct {
-    guint64 bytes;
-    guint8 done;   /* 1: a result; 0: the message of a failure */
-    guint8 leaves; /* 1: the process ends itself after this result */
-} header_t;
+enum { READ_BYTES = 1 << 16, CHATTER_BYTES = 4096, AHEAD_BYTES = 4096 };
 
 struct worker {
-    worker_fn fn;
-    gpointer data;
-    worker_limits_t limits;
+    worker_work_t work;
     /* The process. */
-    pid_t pid;       /* 0: there is none */
-    int fds[FDS];    /* ours; -1 once at their end */
-    size_t done;     /* tasks that it has done */
-    size_t sent;     /* of the tasks below, those that it was sent */
-    int wait_status; /* of waitpid(), once there is none any more */
-    GQueue tasks;    /* char *, in the order in which they were given */
+    pid_t pid;           /* 0: there is none */
+    int fds[WORKER_FDS]; /* ours; -1 once at their end */
+    size_t done;         /* tasks that it has done */
+    size_t sent;         /* of the tasks below, those that it was sent */
+    int wait_status;     /* of waitpid(), once there is none any more */
+    GQueue tasks;        /* char *, in the order in which they were given */
     /* The first of them. */
-    gint64 deadline_us;  /* monotonic */
-    header_t header;     /* the first header_bytes of it have come */
-    size_t header_bytes; /* likewise */
+    gint64 deadline_us;     /* monotonic */
+    worker_header_t header; /* the first header_bytes of it have come */
+    size_t header_bytes;    /* likewise */
     GByteArray *result;
     GString *chatter; /* the last of the process' standard error */
     gboolean timed_out, stopped;
@@ -52,135 +38,7 @@ struct worker {
 
 G_DEFINE_QUARK(mpianist_worker_error, worker_error)
 
-/* ---- the process ---- */
-
-/* Bytes of address space; 0 where that is not known, and under AddressSanitizer, which maps terabytes of
- * shadow as it goes. */
-static size_t mapped_bytes(void) {
-#ifdef __SANITIZE_ADDRESS__
-    return 0;
-#else
-    char text[64];
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
-    if (fd >= 0) close(fd);
-    text[MAX(n, 0)] = '\0';
-    return (size_t)g_ascii_strtoull(text, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
-#endif
-}
-
-/* GLib's word that memory ran out is lost where none is left to say it with, so the process looks for itself
- * before it dies: malloc() asks for a mebibyte at the last. Calls only what a signal handler may. */
-static void tell_no_memory(int signal_number) {
-    static const char cause[] = "\nCannot allocate memory\n";
-    const void *room = mmap(NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (room == MAP_FAILED && write(STDERR_FILENO, cause, sizeof cause - 1) < 0) _exit(1);
-    raise(signal_number); /* blocked until the handler has returned, and then as if there were none */
-}
-
-static void limit_memory(size_t mapped, size_t bytes) {
-    struct rlimit limit;
-    if (mapped == 0 || bytes >= RLIM_INFINITY - mapped || getrlimit(RLIMIT_AS, &limit) != 0) return;
-    limit.rlim_cur = MIN(mapped + bytes, limit.rlim_max);
-    setrlimit(RLIMIT_AS, &limit);
-    static const int deaths[] = {SIGABRT, SIGSEGV, SIGTRAP};
-    const struct sigaction last_words = {.sa_handler = tell_no_memory, .sa_flags = (int)SA_RESETHAND};
-    for (size_t i = 0; i < G_N_ELEMENTS(deaths); i++) sigaction(deaths[i], &last_words, NULL);
-}
-
-/* TRUE once a header and what belongs to it are sent: as one message as far as it goes, so that who waits
- * for it is woken once. Never raises SIGPIPE. */
-static gboolean send_both(int fd, const void *header, size_t header_bytes, const void *body,
-                          size_t body_bytes) {
-    struct iovec parts[2] = {{(void *)header, header_bytes}, {(void *)body, body_bytes}};
-    while (parts[0].iov_len + parts[1].iov_len > 0) {
-        const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-        ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR) continue;
-        if (sent < 0) return FALSE;
-        for (int i = 0; i < 2; i++) {
-            size_t part = MIN((size_t)sent, parts[i].iov_len);
-            parts[i].iov_base = (char *)parts[i].iov_base + part;
-            parts[i].iov_len -= part;
-            sent -= (ssize_t)part;
-        }
-    }
-    return TRUE;
-}
-
-/* TRUE once all n bytes have come, FALSE at the end of what is sent. */
-static gboolean receive_all(int fd, void *bytes, size_t n) {
-    for (char *at = bytes; n > 0;) {
-        ssize_t received = recv(fd, at, n, 0);
-        if (received < 0 && errno == EINTR) continue;
-        if (received <= 0) return FALSE;
-        at += received;
-        n -= (size_t)received;
-    }
-    return TRUE;
-}
-
-/* Undoes what the parent set for itself: handlers and mask (all signals are blocked here), standard
- * streams. Returns the channel. */
-static int detach(const int *fds) {
-    for (int signal_number = 1; signal_number < NSIG; signal_number++) signal(signal_number, SIG_DFL);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    /* Above 2, since the parent may have been started with standard streams closed. */
-    int channel = fcntl(fds[CHANNEL], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    int chatter = fcntl(fds[CHATTER], F_DUPFD_CLOEXEC, STDERR_FILENO + 1),
-        null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (channel < 0 || chatter < 0 || null < 0) _exit(1);
-    dup2(null, STDIN_FILENO);
-    dup2(null, STDOUT_FILENO);
-    dup2(chatter, STDERR_FILENO);
-    return channel;
-}
-
-/* Whatever handler the parent has, what is logged last belongs to the reason of a crash. */
-static void log_chatter(const char *domain, GLogLevelFlags level, const char *message, void *data) {
-    (void)domain, (void)level, (void)data;
-    fprintf(stderr, "%s\n", message);
-}
-
-/* Does one task; FALSE where there is no other to come. */
-static gboolean do_task(const worker_t *worker, int channel, size_t mapped) {
-    guint32 bytes = 0;
-    if (!receive_all(channel, &bytes, sizeof bytes)) return FALSE;
-    g_autofree char *task = g_malloc0((gsize)bytes + 1);
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GByteArray) out = g_byte_array_new();
-    if (!receive_all(channel, task, bytes)) return FALSE;
-    header_t header = {.done = (guint8)worker->fn(worker->data, task, out, &error)};
-    const void *result = out->data;
-    header.bytes = out->len;
-    if (!header.done) {
-        result = error ? error->message : "failed without a message";
-        header.bytes = strlen(result);
-    }
-    /* Memory that is kept would be missing to the tasks to come. */
-    header.leaves = mapped > 0 && mapped_bytes() > mapped + worker->limits.memory_bytes / KEPT_PART;
-    return send_both(channel, &header, sizeof header, result, header.bytes) && !header.leaves;
-}
-
-/* Never returns, and never exits by way of exit(): what the parent registered there and in stdio is the
- * parent's. */
-G_NORETURN static void run_process(const worker_t *worker, const int *fds, pid_t parent) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(1); /* it died before the line above */
-    int channel = detach(fds);
-    g_log_set_default_handler(log_chatter, NULL);
-    size_t mapped = mapped_bytes();
-    limit_memory(mapped, worker->limits.memory_bytes);
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    prctl(PR_SET_DUMPABLE, 0); /* a core_pattern that names a program does not ask RLIMIT_CORE */
-    while (do_task(worker, channel, mapped)) {
-    }
-    _exit(0);
-}
-
-/* ---- the parent ---- */
+/* ---- its process ---- */
 
 static void close_fd(int *fd) {
     if (*fd >= 0) close(*fd);
@@ -194,34 +52,34 @@ static void expect_children(void) {
 }
 
 static gboolean start_process(worker_t *worker, GError **error) {
-    int ours[FDS] = {-1, -1}, theirs[FDS] = {-1, -1}, pair[2];
+    int ours[WORKER_FDS] = {-1, -1}, theirs[WORKER_FDS] = {-1, -1}, pair[2];
     sigset_t all, old;
     sigfillset(&all);
     pid_t pid = -1, parent = getpid();
     expect_children();
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0) {
-        ours[CHANNEL] = pair[0];
-        theirs[CHANNEL] = pair[1];
+        ours[WORKER_CHANNEL] = pair[0];
+        theirs[WORKER_CHANNEL] = pair[1];
         if (pipe2(pair, O_CLOEXEC) == 0) {
-            ours[CHATTER] = pair[0];
-            theirs[CHATTER] = pair[1];
+            ours[WORKER_CHATTER] = pair[0];
+            theirs[WORKER_CHATTER] = pair[1];
             sigprocmask(SIG_SETMASK, &all, &old); /* no handler of the parent's may run in the child */
             pid = fork();
-            if (pid == 0) run_process(worker, theirs, parent);
+            if (pid == 0) worker_process(&worker->work, theirs, parent);
         }
     }
     int cause = errno;
-    if (theirs[CHATTER] >= 0) sigprocmask(SIG_SETMASK, &old, NULL);
+    if (theirs[WORKER_CHATTER] >= 0) sigprocmask(SIG_SETMASK, &old, NULL);
     /* Closed before the next fork, so no other process holds these ends and a process' end is the end of
      * what it sends. */
-    for (int i = 0; i < FDS; i++) close_fd(&theirs[i]);
+    for (int i = 0; i < WORKER_FDS; i++) close_fd(&theirs[i]);
     if (pid < 0) {
-        for (int i = 0; i < FDS; i++) close_fd(&ours[i]);
+        for (int i = 0; i < WORKER_FDS; i++) close_fd(&ours[i]);
         g_set_error(error, WORKER_ERROR, WORKER_ERROR_FORK,
                     "cannot start a worker process: %s; use fewer --jobs", g_strerror(cause));
         return FALSE;
     }
-    fcntl(ours[CHATTER], F_SETFL, O_NONBLOCK);
+    fcntl(ours[WORKER_CHATTER], F_SETFL, O_NONBLOCK);
     memcpy(worker->fds, ours, sizeof ours);
     worker->pid = pid;
     worker->done = worker->sent = 0;
@@ -236,13 +94,13 @@ static void end_process(worker_t *worker) {
     kill(worker->pid, SIGKILL);
     while (waitpid(worker->pid, &worker->wait_status, 0) < 0 && errno == EINTR) {
     }
-    for (int i = 0; i < FDS; i++) close_fd(&worker->fds[i]);
+    for (int i = 0; i < WORKER_FDS; i++) close_fd(&worker->fds[i]);
     worker->pid = 0;
 }
 
 worker_t *worker_new(worker_fn fn, gpointer data, const worker_limits_t *limits) {
     worker_t *worker = g_new0(worker_t, 1);
-    *worker = (worker_t){.fn = fn, .data = data, .limits = *limits, .fds = {-1, -1}};
+    *worker = (worker_t){.work = {fn, data, *limits}, .fds = {-1, -1}};
     g_queue_init(&worker->tasks);
     worker->result = g_byte_array_new();
     worker->chatter = g_string_new(NULL);
@@ -266,7 +124,7 @@ static gboolean send_tasks(worker_t *worker) {
         const char *task = g_queue_peek_nth(&worker->tasks, (guint)worker->sent);
         const guint32 bytes = (guint32)strlen(task);
         if (worker->sent > 0 && bytes > AHEAD_BYTES) return TRUE;
-        if (!send_both(worker->fds[CHANNEL], &bytes, sizeof bytes, task, bytes)) return FALSE;
+        if (!worker_send(worker->fds[WORKER_CHANNEL], &bytes, sizeof bytes, task, bytes)) return FALSE;
     }
     return TRUE;
 }
@@ -279,7 +137,7 @@ static gboolean begin_task(worker_t *worker, GError **error) {
     worker->header_bytes = 0;
     worker->timed_out = worker->stopped = FALSE;
     worker->deadline_us =
-        g_get_monotonic_time() + (gint64)ceil(MIN(worker->limits.timeout_s, 1e9) * G_USEC_PER_SEC);
+        g_get_monotonic_time() + (gint64)ceil(MIN(worker->work.limits.timeout_s, 1e9) * G_USEC_PER_SEC);
     if (worker->pid != 0 && send_tasks(worker)) return TRUE;
     end_process(worker);
     if (!start_process(worker, error)) return FALSE;
@@ -305,21 +163,21 @@ static ssize_t receive(worker_t *worker) {
     const size_t lacks = sizeof worker->header - worker->header_bytes;
     if (lacks > 0) {
         char *at = (char *)&worker->header + worker->header_bytes;
-        ssize_t n = recv(worker->fds[CHANNEL], at, lacks, MSG_DONTWAIT);
+        ssize_t n = recv(worker->fds[WORKER_CHANNEL], at, lacks, MSG_DONTWAIT);
         worker->header_bytes += (size_t)MAX(n, 0);
         if (n < (ssize_t)lacks || worker->header.bytes == 0) return n;
     }
     GByteArray *result = worker->result;
     guint before = result->len;
     g_byte_array_set_size(result, before + (guint)MIN(worker->header.bytes - before, READ_BYTES));
-    ssize_t n = recv(worker->fds[CHANNEL], result->data + before, result->len - before, MSG_DONTWAIT);
+    ssize_t n = recv(worker->fds[WORKER_CHANNEL], result->data + before, result->len - before, MSG_DONTWAIT);
     g_byte_array_set_size(result, before + (guint)MAX(n, 0));
     return n;
 }
 
 static ssize_t read_chatter(worker_t *worker) {
     char buffer[CHATTER_BYTES];
-    ssize_t n = read(worker->fds[CHATTER], buffer, sizeof buffer);
+    ssize_t n = read(worker->fds[WORKER_CHATTER], buffer, sizeof buffer);
     if (n > 0) g_string_append_len(worker->chatter, buffer, n);
     if (worker->chatter->len > CHATTER_BYTES)
         g_string_erase(worker->chatter, 0, (gssize)(worker->chatter->len - CHATTER_BYTES));
@@ -328,7 +186,7 @@ static ssize_t read_chatter(worker_t *worker) {
 
 /* Takes what one readable end holds, at most READ_BYTES of it. */
 static void drain(worker_t *worker, int which) {
-    ssize_t n = which == CHANNEL ? receive(worker) : read_chatter(worker);
+    ssize_t n = which == WORKER_CHANNEL ? receive(worker) : read_chatter(worker);
     if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) close_fd(&worker->fds[which]);
 }
 
@@ -340,7 +198,7 @@ static gboolean has_result(const worker_t *worker) {
  * wait only for us. */
 static gboolean is_over(worker_t *worker, gint64 now_us) {
     if (worker->pid == 0 || has_result(worker)) return TRUE;
-    if (worker->fds[CHANNEL] >= 0 || worker->fds[CHATTER] >= 0) {
+    if (worker->fds[WORKER_CHANNEL] >= 0 || worker->fds[WORKER_CHATTER] >= 0) {
         if (worker->header_bytes > 0 || now_us < worker->deadline_us) return FALSE;
         worker->timed_out = TRUE;
     }
@@ -352,7 +210,7 @@ static gboolean is_over(worker_t *worker, gint64 now_us) {
 /* The end that may have something for us; -1 where it has not. What follows a whole result is the next
  * task's: that has to wait until this one is taken. */
 static int end_to_read(const worker_t *worker, int which) {
-    const gboolean full = which == CHANNEL && has_result(worker);
+    const gboolean full = which == WORKER_CHANNEL && has_result(worker);
     return full ? -1 : worker->fds[which];
 }
 
@@ -367,16 +225,16 @@ static int poll_timeout_ms(worker_t **workers, size_t n) {
 }
 
 size_t worker_wait_any(worker_t **workers, size_t n) {
-    g_autofree struct pollfd *polled = g_new0(struct pollfd, n * FDS);
+    g_autofree struct pollfd *polled = g_new0(struct pollfd, n * WORKER_FDS);
     for (int timeout_ms = 0;; timeout_ms = poll_timeout_ms(workers, n)) {
         /* The first time without waiting: what arrived in time counts. */
-        for (size_t i = 0; i < n * FDS; i++) {
-            polled[i].fd = end_to_read(workers[i / FDS], (int)(i % FDS));
+        for (size_t i = 0; i < n * WORKER_FDS; i++) {
+            polled[i].fd = end_to_read(workers[i / WORKER_FDS], (int)(i % WORKER_FDS));
             polled[i].events = POLLIN;
         }
-        if (poll(polled, (nfds_t)(n * FDS), timeout_ms) > 0) {
-            for (size_t i = 0; i < n * FDS; i++) {
-                if (polled[i].revents) drain(workers[i / FDS], (int)(i % FDS));
+        if (poll(polled, (nfds_t)(n * WORKER_FDS), timeout_ms) > 0) {
+            for (size_t i = 0; i < n * WORKER_FDS; i++) {
+                if (polled[i].revents) drain(workers[i / WORKER_FDS], (int)(i % WORKER_FDS));
             }
         }
         gint64 now_us = g_get_monotonic_time();
@@ -442,12 +300,12 @@ static gboolean set_failure(worker_t *worker, GError **error) {
         g_set_error_literal(error, WORKER_ERROR, WORKER_ERROR_FAILED, message);
     } else if (worker->timed_out) {
         g_set_error(error, WORKER_ERROR, WORKER_ERROR_TIMEOUT, "took longer than %g s; raise --file-timeout",
-                    worker->limits.timeout_s);
+                    worker->work.limits.timeout_s);
     } else if (worker->stopped) {
         g_set_error_literal(error, WORKER_ERROR, WORKER_ERROR_CRASHED, "was stopped before its end");
     } else if (says_no_memory(worker)) {
         g_set_error(error, WORKER_ERROR, WORKER_ERROR_MEMORY, "needs more than %zu MiB; raise --file-memory",
-                    worker->limits.memory_bytes >> 20);
+                    worker->work.limits.memory_bytes >> 20);
     } else if (WIFSIGNALED(worker->wait_status) && WTERMSIG(worker->wait_status) == SIGKILL) {
         g_set_error_literal(
             error, WORKER_ERROR, WORKER_ERROR_MEMORY,
@@ -461,7 +319,8 @@ static gboolean set_failure(worker_t *worker, GError **error) {
 GByteArray *worker_take(worker_t *worker, GError **error) {
     worker->stopped = worker->pid != 0 && !has_result(worker);
     if (worker->stopped || (has_result(worker) && worker->header.leaves)) end_process(worker);
-    while (worker->fds[CHATTER] >= 0 && read_chatter(worker) > 0) { /* not to be taken for the next task's */
+    while (worker->fds[WORKER_CHATTER] >= 0 &&
+           read_chatter(worker) > 0) { /* not to be taken for the next task's */
     }
     g_autoptr(GByteArray) result = set_failure(worker, error) ? NULL : g_steal_pointer(&worker->result);
     if (!worker->result) worker->result = g_byte_array_new();
@@ -473,12 +332,4 @@ GByteArray *worker_take(worker_t *worker, GError **error) {
     }
     if (worker->tasks.length > 0) begin_task(worker, &worker->start_error);
     return g_steal_pointer(&result);
-}
-
-GByteArray *worker_run(worker_fn fn, gpointer data, const char *task, const worker_limits_t *limits,
-                       GError **error) {
-    g_autoptr(worker_t) worker = worker_new(fn, data, limits);
-    if (!worker_give(worker, task, error)) return NULL;
-    worker_wait_any(&worker, 1);
-    return worker_take(worker, error);
 }

@@ -14,8 +14,8 @@
 
 typedef struct {
     double timeout_s; /* of a task, wall clock, > 0 */
-    size_t
-        memory_bytes; /* address space beyond what the caller has mapped; no limit under AddressSanitizer */
+    /* Address space beyond what the caller has mapped; no limit under AddressSanitizer. */
+    size_t memory_bytes;
 } worker_limits_t;
 
 #define WORKER_ERROR worker_error_quark()
@@ -60,9 +60,5 @@ size_t worker_wait_any(worker_t **workers, size_t n);
  * words), took too long, ran out of memory, or could not be started again (WORKER_ERROR_FORK). A task that
  * is still running is stopped. */
 GByteArray *worker_take(worker_t *worker, GError **error);
-
-/* new, give, wait, take, free for a single task. */
-GByteArray *worker_run(worker_fn fn, gpointer data, const char *task, const worker_limits_t *limits,
-                       GError **error);
 
 #endif

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "preprocess/common/program.h"
+
 char *file_host_name(void) {
     char name[256] = "";
     const gboolean known = gethostname(name, sizeof name - 1) == 0 && name[0];
@@ -28,6 +30,21 @@ void file_sweep(const char *folder, const char *prefix,
         if (g_str_has_prefix(name, prefix) && g_str_has_suffix(name, ".tmp") && (!goes || goes(path, data)))
             unlink(path);
     }
+}
+
+gboolean file_fail(GError **error, const char *path, const char *doing, const char *way_out) {
+    const int cause = errno;
+    g_autofree char *shown = g_filename_display_name(path);
+    return program_fail(error, "%s: cannot %s: %s; %s", shown, doing, g_strerror(cause), way_out);
+}
+
+gboolean file_write_at(int fd, int64_t offset, const void *bytes, size_t size) {
+    for (size_t done = 0; done < size;) {
+        const ssize_t n = pwrite(fd, (const char *)bytes + done, size - done, offset + (int64_t)done);
+        if (n < 0 && errno != EINTR) return FALSE;
+        done += (size_t)MAX(n, 0);
+    }
+    return TRUE;
 }
 
 /* File systems that cannot sync a folder say EINVAL. */

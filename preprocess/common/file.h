@@ -3,6 +3,7 @@
 #define MPIANIST_PREPROCESS_COMMON_FILE_H
 
 #include <glib.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* This host's name as it is now, with what may stand in a file's name. Owner: caller. */
@@ -17,6 +18,12 @@ char *file_temporary_of(const char *path, pid_t pid);
  * called by who owns these names now. */
 void file_sweep(const char *folder, const char *prefix,
                 gboolean (*goes)(const char *path, gconstpointer data), gconstpointer data);
+
+/* "PATH: cannot DOING: errno's cause; WAY OUT". Returns FALSE. */
+gboolean file_fail(GError **error, const char *path, const char *doing, const char *way_out);
+
+/* Writes all bytes from `offset` on. FALSE with errno set. */
+gboolean file_write_at(int fd, int64_t offset, const void *bytes, size_t size);
 
 /* A rename is on disk once its folder is: makes sure of that. FALSE with errno set. */
 gboolean file_sync_folder_of(const char *path);

@@ -59,6 +59,14 @@ void program_say(const char *format, ...) {
     va_end(arguments);
 }
 
+gboolean program_fail(GError **error, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    g_propagate_error(error, g_error_new_valist(g_quark_from_static_string("program"), 0, format, arguments));
+    va_end(arguments);
+    return FALSE;
+}
+
 const char *program_cause(const GError *error) {
     const char *last = error->domain == G_FILE_ERROR ? g_strrstr(error->message, ": ") : NULL;
     return last ? last + strlen(": ") : error->message;

@@ -26,6 +26,9 @@ void program_say(const char *format, ...) G_GNUC_PRINTF(1, 2);
  * does. */
 const char *program_cause(const GError *error);
 
+/* Sets an error that is only to be read, since nobody asks which one it is. Returns FALSE. */
+gboolean program_fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
 /* --version of "trainer". */
 void program_print_version(const char *name);
 

@@ -14,8 +14,6 @@
 #include "preprocess/corpus/part.h"
 #include "preprocess/corpus/report.h"
 
-G_DEFINE_QUARK(mpianist_corpus_error, corpus_error)
-
 typedef struct {
     const corpus_options_t *options;
     char *options_text; /* what decides what the shards hold */
@@ -39,11 +37,7 @@ static gboolean read_parsed(const corpus_t *corpus, size_t i, song_file_t *parse
     return TRUE;
 }
 
-static gboolean fail(GError **error, const char *path, const char *doing) {
-    g_set_error(error, CORPUS_ERROR, CORPUS_ERROR_OUTPUT, "%s: cannot %s: %s; choose another --output", path,
-                doing, g_strerror(errno));
-    return FALSE;
-}
+static const char ANOTHER_OUTPUT[] = "choose another --output";
 
 /* The options that decide what a file's roll and timeline hold, as text. */
 static char *layout_text(const layout_t *layout) {
@@ -145,25 +139,20 @@ static gboolean write_report(const corpus_t *corpus, GError **error) {
 static gboolean make_room(const corpus_options_t *options, const shard_set_t *set, GError **error) {
     g_autoptr(GError) cause = NULL;
     g_autoptr(GDir) folder = g_dir_open(options->output, 0, &cause);
-    if (!folder) {
-        g_set_error(error, CORPUS_ERROR, CORPUS_ERROR_OUTPUT,
-                    "%s: cannot read this folder: %s; choose another --output", options->output,
-                    program_cause(cause));
-        return FALSE;
-    }
+    if (!folder)
+        return program_fail(error, "%s: cannot read this folder: %s; choose another --output",
+                            options->output, program_cause(cause));
     for (const char *name; (name = g_dir_read_name(folder));) {
         if (!g_str_has_prefix(name, "shard-") || !g_str_has_suffix(name, ".h5")) continue;
         g_autofree char *path = g_build_filename(options->output, name, NULL);
         g_autofree char *corpus_id = shard_corpus_id(path);
         if (corpus_id && strcmp(corpus_id, set->corpus_id) == 0) continue;
-        if (!options->replace) {
-            g_set_error(error, CORPUS_ERROR, CORPUS_ERROR_OUTPUT,
-                        "%s: belongs to another corpus (other songs or other options); name another "
-                        "--output, or give --replace",
-                        path);
-            return FALSE;
-        }
-        if (g_unlink(path) != 0) return fail(error, path, "remove");
+        if (!options->replace)
+            return program_fail(error,
+                                "%s: belongs to another corpus (other songs or other options); name another "
+                                "--output, or give --replace",
+                                path);
+        if (g_unlink(path) != 0) return file_fail(error, path, "remove", ANOTHER_OUTPUT);
     }
     return TRUE;
 }
@@ -260,12 +249,10 @@ static gboolean finish(corpus_t *corpus, GError **error) {
     if (!options->dry_run && set->n_shards > 0 && !make_room(options, set, error)) return FALSE;
     if (!options->dry_run && !part_forget_joined(options->output, error)) return FALSE;
     if (!write_report(corpus, error)) return FALSE;
-    if (set->n_shards == 0) {
-        g_set_error(error, CORPUS_ERROR, CORPUS_ERROR_EMPTY,
-                    "no songs: none of the files (%zu) could be used; %s/report.tsv says why, file by file",
-                    corpus->files->n, options->output);
-        return FALSE;
-    }
+    if (set->n_shards == 0)
+        return program_fail(
+            error, "no songs: none of the files (%zu) could be used; %s/report.tsv says why, file by file",
+            corpus->files->n, options->output);
     return options->dry_run || write_shards(corpus, set, error);
 }
 
@@ -311,7 +298,7 @@ static gboolean run_part(corpus_t *corpus, GError **error) {
             return TRUE;
         }
         /* What it holds is of use where files and grid are the same. */
-        if (g_rename(sealed, path) != 0) return fail(error, path, "write");
+        if (g_rename(sealed, path) != 0) return file_fail(error, path, "write", ANOTHER_OUTPUT);
         for (size_t i = 0; i < corpus->files->n; i++) corpus->rows->row[i].at = 0;
     }
     if (!parse_part(corpus, part, path, error) || !owner_check(corpus->owner, error) ||
@@ -331,11 +318,10 @@ static gboolean run_join(corpus_t *corpus, GError **error) {
     const corpus_options_t *options = corpus->options;
     if (corpus->parts == 0) {
         if (part_is_joined(options->output, corpus->identity, 0)) return say_joined(corpus), TRUE;
-        g_set_error(
-            error, CORPUS_ERROR, CORPUS_ERROR_EMPTY,
+        return program_fail(
+            error,
             "%s: holds no parts to join; make them by the same command with --part I/N in place of --join",
             options->output);
-        return FALSE;
     }
     if (!part_open_all(options->output, corpus->parts, corpus->identity, corpus->rows, corpus->caches,
                        error)) {
@@ -386,7 +372,7 @@ gboolean corpus_run(const corpus_options_t *options, GError **error) {
     g_autoptr(found_list_t) files = find_files(options->inputs, options->files_from, error);
     if (!files) return FALSE;
     if (g_mkdir_with_parents(options->output, 0777) != 0)
-        return fail(error, options->output, "make this folder");
+        return file_fail(error, options->output, "make this folder", ANOTHER_OUTPUT);
     g_autofree char *layout = layout_text(&options->layout), *text = options_text(options, layout),
                     *identity = part_identity(files, text);
     g_autoptr(rows_t) rows = rows_new(files, layout);

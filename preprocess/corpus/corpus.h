@@ -25,10 +25,6 @@ typedef struct {
     gboolean quiet;   /* errors only */
 } corpus_options_t;
 
-#define CORPUS_ERROR corpus_error_quark()
-GQuark corpus_error_quark(void);
-typedef enum { CORPUS_ERROR_OUTPUT, CORPUS_ERROR_EMPTY } corpus_error_t;
-
 /* Runs the whole pipeline, or the part of it that is asked for. FALSE with error set. Files that fail are
  * rows of the report, not errors; no file kept at all is an error. */
 gboolean corpus_run(const corpus_options_t *options, GError **error);

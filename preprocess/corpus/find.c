@@ -3,13 +3,11 @@
  * links ends. */
 #include "preprocess/corpus/find.h"
 
-#include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "preprocess/common/file.h"
 #include "preprocess/common/program.h"
-
-G_DEFINE_QUARK(mpianist_find_error, find_error)
 
 /* Where a file lies, whatever its name: one that was reached twice is there twice. */
 typedef struct {
@@ -74,10 +72,8 @@ static gboolean walk(search_t *search, const char *path, size_t name_at, GError 
     g_autoptr(GDir) folder = g_dir_open(path, 0, &cause);
     if (!folder) {
         g_autofree char *shown = g_filename_display_name(path);
-        g_set_error(error, FIND_ERROR, FIND_ERROR_READ,
-                    "%s: cannot read this folder: %s; make it readable, or leave it out", shown,
-                    program_cause(cause));
-        return FALSE;
+        return program_fail(error, "%s: cannot read this folder: %s; make it readable, or leave it out",
+                            shown, program_cause(cause));
     }
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     for (const char *name; (name = g_dir_read_name(folder));) g_ptr_array_add(names, g_strdup(name));
@@ -99,13 +95,8 @@ static gboolean walk(search_t *search, const char *path, size_t name_at, GError 
  * tells them apart. */
 static gboolean add_input(search_t *search, const char *input, gboolean alone, GError **error) {
     GStatBuf status;
-    if (g_stat(input, &status) != 0) {
-        int cause = errno;
-        g_autofree char *shown = g_filename_display_name(input);
-        g_set_error(error, FIND_ERROR, FIND_ERROR_MISSING,
-                    "%s: cannot read: %s; name MIDI files or folders of them", shown, g_strerror(cause));
-        return FALSE;
-    }
+    if (g_stat(input, &status) != 0)
+        return file_fail(error, input, "read", "name MIDI files or folders of them");
     if (!S_ISDIR(status.st_mode)) return add_file(search, input, 0, &status), TRUE;
     g_autofree char *below =
         g_build_filename(input, "x", NULL); /* as walk() joins them: without a second slash */
@@ -117,14 +108,11 @@ static gboolean read_list(const char *list, GPtrArray *inputs, GError **error) {
     const char *path = strcmp(list, "-") == 0 ? "/dev/stdin" : list;
     g_autofree char *text = NULL;
     gsize length = 0;
-    GError *local = NULL;
-    if (!g_file_get_contents(path, &text, &length, &local)) {
-        g_set_error(error, FIND_ERROR, FIND_ERROR_READ,
-                    "%s: cannot read the list of files: %s; give a text file, one name a line, or -", list,
-                    program_cause(local));
-        g_error_free(local);
-        return FALSE;
-    }
+    g_autoptr(GError) cause = NULL;
+    if (!g_file_get_contents(path, &text, &length, &cause))
+        return program_fail(error,
+                            "%s: cannot read the list of files: %s; give a text file, one name a line, or -",
+                            list, program_cause(cause));
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     for (char **line = lines; *line; line++) {
         if (g_str_has_suffix(*line, "\r")) (*line)[strlen(*line) - 1] = '\0';
@@ -172,9 +160,8 @@ static gboolean search_all(search_t *search, char *const *inputs, const char *li
     if (search->found->len > 0) return TRUE;
     g_autofree char *shown =
         all->len == 1 ? g_filename_display_name(all->pdata[0]) : g_strdup("the folders named");
-    g_set_error(error, FIND_ERROR, FIND_ERROR_NONE,
-                "no MIDI file (.mid, .midi, .kar, .rmi) in %s; name another folder, or files", shown);
-    return FALSE;
+    return program_fail(error, "no MIDI file (.mid, .midi, .kar, .rmi) in %s; name another folder, or files",
+                        shown);
 }
 
 found_list_t *find_files(char *const *inputs, const char *list, GError **error) {

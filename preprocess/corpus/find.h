@@ -19,10 +19,6 @@ typedef struct {
     GStringChunk *text; /* paths and names */
 } found_list_t;
 
-#define FIND_ERROR find_error_quark()
-GQuark find_error_quark(void);
-typedef enum { FIND_ERROR_MISSING, FIND_ERROR_READ, FIND_ERROR_NONE } find_error_t;
-
 /* Files named in `inputs` (NULL-terminated; whatever their ending) and in `list` (a line each; "-": standard
  * input; NULL: none), and all .mid, .midi, .kar and .rmi files (any case) below the folders among them, links
  * followed once. Ordered by name, byte by byte; a file reached twice counts once. A name that is not there is

@@ -9,9 +9,8 @@
 #include <unistd.h>
 
 #include "preprocess/common/file.h"
+#include "preprocess/common/program.h"
 #include "preprocess/shard/deflate.h"
-
-G_DEFINE_QUARK(mpianist_parsed_cache_error, parsed_cache_error)
 
 enum { HEADER_BYTES = 64 };
 enum { KIND_SONG = 1, KIND_SEAL };
@@ -32,13 +31,8 @@ struct parsed_cache {
     gboolean torn; /* something lies behind it */
 };
 
-static gboolean fail(GError **error, parsed_cache_error_t code, const char *path, const char *doing,
-                     int cause) {
-    g_autofree char *shown = g_filename_display_name(path);
-    g_set_error(error, PARSED_CACHE_ERROR, (gint)code,
-                "%s: cannot %s: %s; choose another --output, or free some space", shown, doing,
-                g_strerror(cause));
-    return FALSE;
+static gboolean fail(GError **error, const char *path, const char *doing) {
+    return file_fail(error, path, doing, "choose another --output, or free some space");
 }
 
 digest_t parsed_cache_key(const found_t *file, const char *layout) {
@@ -73,16 +67,6 @@ static gboolean read_at(const parsed_cache_t *cache, gint64 offset, void *to, si
     return TRUE;
 }
 
-static gboolean write_at(const parsed_cache_t *cache, gint64 offset, const void *from, size_t bytes) {
-    for (size_t done = 0; done < bytes;) {
-        ssize_t n = pwrite(cache->fd, (const char *)from + done, bytes - done, offset + (gint64)done);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return FALSE;
-        done += (size_t)n;
-    }
-    return TRUE;
-}
-
 #define FORMAT "mpianist-spool "
 
 /* What every file of this version begins with. */
@@ -107,7 +91,7 @@ static parsed_cache_t *open_file(const char *path, int flags, const char *doing,
     cache->path = g_strdup(path);
     cache->fd = open(path, flags | O_CLOEXEC, 0666);
     if (cache->fd >= 0) return cache;
-    fail(error, PARSED_CACHE_ERROR_OPEN, path, doing, errno);
+    fail(error, path, doing);
     parsed_cache_close(cache, FALSE);
     return NULL;
 }
@@ -156,14 +140,13 @@ static gboolean append(parsed_cache_t *cache, record_t *record, const void *byte
     char header[HEADER_BYTES];
     make_header(header);
     record->checksum = checksum_of(record, bytes);
-    if (cache->torn && ftruncate(cache->fd, cache->end) != 0)
-        return fail(error, PARSED_CACHE_ERROR_WRITE, cache->path, "write", errno);
+    if (cache->torn && ftruncate(cache->fd, cache->end) != 0) return fail(error, cache->path, "write");
     *at = MAX(cache->end, HEADER_BYTES);
     cache->torn = TRUE;
-    if ((cache->end == 0 && !write_at(cache, 0, header, sizeof header)) ||
-        !write_at(cache, *at, record, sizeof *record) ||
-        (record->bytes > 0 && !write_at(cache, *at + (gint64)sizeof *record, bytes, record->bytes)))
-        return fail(error, PARSED_CACHE_ERROR_WRITE, cache->path, "write", errno);
+    if ((cache->end == 0 && !file_write_at(cache->fd, 0, header, sizeof header)) ||
+        !file_write_at(cache->fd, *at, record, sizeof *record) ||
+        (record->bytes > 0 && !file_write_at(cache->fd, *at + (gint64)sizeof *record, bytes, record->bytes)))
+        return fail(error, cache->path, "write");
     cache->end = *at + (gint64)(sizeof *record + record->bytes);
     cache->torn = FALSE;
     return TRUE;
@@ -184,16 +167,15 @@ gboolean parsed_cache_read(parsed_cache_t *cache, gint64 at, gint64 frames, song
                            GByteArray *music, GError **error) {
     record_t record;
     const gboolean good = read_record(cache, at, cache->end, &record, music);
-    if (!good && errno) return fail(error, PARSED_CACHE_ERROR_READ, cache->path, "read", errno);
+    if (!good && errno) return fail(error, cache->path, "read");
     if (good && record.parsed.frames == frames) {
         *parsed = record.parsed;
         return TRUE;
     }
     g_autofree char *shown = g_filename_display_name(cache->path);
-    g_set_error(error, PARSED_CACHE_ERROR, PARSED_CACHE_ERROR_DAMAGED,
-                "%s: changed while it was read: does another program write there? Run the same command again",
-                shown);
-    return FALSE;
+    return program_fail(
+        error, "%s: changed while it was read: does another program write there? Run the same command again",
+        shown);
 }
 
 gboolean parsed_cache_seal(parsed_cache_t *cache, const char *seal, const char *path, GError **error) {
@@ -204,7 +186,7 @@ gboolean parsed_cache_seal(parsed_cache_t *cache, const char *seal, const char *
     record.bytes = strlen(seal);
     if (!append(cache, &record, seal, &at, error)) return FALSE;
     if (fsync(cache->fd) != 0 || rename(cache->path, path) != 0 || !file_sync_folder_of(path))
-        return fail(error, PARSED_CACHE_ERROR_WRITE, path, "write", errno);
+        return fail(error, path, "write");
     g_free(cache->path);
     cache->path = g_strdup(path);
     return TRUE;

@@ -12,15 +12,6 @@
 
 typedef struct parsed_cache parsed_cache_t;
 
-#define PARSED_CACHE_ERROR parsed_cache_error_quark()
-GQuark parsed_cache_error_quark(void);
-typedef enum {
-    PARSED_CACHE_ERROR_OPEN,
-    PARSED_CACHE_ERROR_WRITE,
-    PARSED_CACHE_ERROR_READ,
-    PARSED_CACHE_ERROR_DAMAGED
-} parsed_cache_error_t;
-
 /* Half a SHA-256: what tells files, rolls and shapes apart where many are held in memory. */
 typedef struct {
     guint8 bytes[16];
@@ -50,8 +41,8 @@ gboolean parsed_cache_is_foreign(parsed_cache_t *cache);
 gboolean parsed_cache_add(parsed_cache_t *cache, const digest_t *key, const song_file_t *parsed,
                           const GByteArray *music, gint64 *at, GError **error);
 /* Reads a record, which had so many frames when it was added or loaded; its music, too, where that is not
- * NULL. PARSED_CACHE_ERROR_DAMAGED where it is not as it was written, which is told of the frames and, where
- * the music is read, of all. */
+ * NULL. FALSE with error set, too, where it is not as it was written, which is told of the frames and,
+ * where the music is read, of all. */
 gboolean parsed_cache_read(parsed_cache_t *cache, gint64 at, gint64 frames, song_file_t *parsed,
                            GByteArray *music, GError **error);
 /* Ends the file with a seal, makes sure that it is on disk, and gives it the name `path`. */

@@ -11,8 +11,6 @@
 #include "preprocess/common/file.h"
 #include "preprocess/common/program.h"
 
-G_DEFINE_QUARK(mpianist_part_error, part_error)
-
 static int by_size(gconstpointer a, gconstpointer b, gpointer data) {
     const found_t *files = data;
     const guint32 first = *(const guint32 *)a, second = *(const guint32 *)b;
@@ -58,11 +56,10 @@ gboolean part_count(const char *folder, int *parts, GError **error) {
         if (strcmp(name + end, ".part") != 0 && strcmp(name + end, ".spool") != 0) continue;
         if (*parts != 0 && *parts != of) {
             const int first = MIN(*parts, of), second = MAX(*parts, of);
-            g_set_error(error, PART_ERROR, PART_ERROR_UNFIT,
-                        "%s: holds parts of %d and parts of %d; remove those that are too many: rm "
-                        "%s/preprocess-part-*-of-%05d.*",
-                        folder, first, second, folder, first);
-            return FALSE;
+            return program_fail(error,
+                                "%s: holds parts of %d and parts of %d; remove those that are too many: rm "
+                                "%s/preprocess-part-*-of-%05d.*",
+                                folder, first, second, folder, first);
         }
         *parts = of;
     }
@@ -137,9 +134,8 @@ static void set_faults(const char *folder, const fault_t *faults, int parts, GEr
     }
     g_autofree char *all = list_parts(faults, parts, FAULTS, &n);
     g_autofree char *each = n == 1 ? g_strdup("") : g_strdup_printf(" for I = %s", all);
-    g_set_error(error, PART_ERROR, PART_ERROR_UNFIT,
-                "%s: %s; run the same command with --part %s/%d in place of --join%s", folder, text->str,
-                n == 1 ? all : "I", parts, each);
+    program_fail(error, "%s: %s; run the same command with --part %s/%d in place of --join%s", folder,
+                 text->str, n == 1 ? all : "I", parts, each);
 }
 
 gboolean part_open_all(const char *folder, int parts, const char *identity, rows_t *rows,
@@ -154,15 +150,9 @@ gboolean part_open_all(const char *folder, int parts, const char *identity, rows
     return good;
 }
 
-static char *joined_path(const char *folder) { return g_build_filename(folder, "preprocess.joined", NULL); }
+static const char AGAIN[] = "make room and run the same command again";
 
-static gboolean fail(GError **error, const char *path, const char *doing) {
-    const int cause = errno;
-    g_set_error(error, PART_ERROR, PART_ERROR_WRITE,
-                "%s: cannot %s: %s; make room and run the same command again", path, doing,
-                g_strerror(cause));
-    return FALSE;
-}
+static char *joined_path(const char *folder) { return g_build_filename(folder, "preprocess.joined", NULL); }
 
 gboolean part_mark_joined(const char *folder, const char *identity, int parts, GError **error) {
     g_autofree char *path = joined_path(folder), *temporary = file_temporary(path),
@@ -170,7 +160,7 @@ gboolean part_mark_joined(const char *folder, const char *identity, int parts, G
     const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     gboolean written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0;
     written = written && rename(temporary, path) == 0 && file_sync_folder_of(path);
-    if (!written) fail(error, path, "write");
+    if (!written) file_fail(error, path, "write", AGAIN);
     if (!written) unlink(temporary);
     if (fd >= 0) close(fd);
     return written;
@@ -178,7 +168,7 @@ gboolean part_mark_joined(const char *folder, const char *identity, int parts, G
 
 gboolean part_forget_joined(const char *folder, GError **error) {
     g_autofree char *path = joined_path(folder);
-    return unlink(path) == 0 || errno == ENOENT || fail(error, path, "remove");
+    return unlink(path) == 0 || errno == ENOENT || file_fail(error, path, "remove", AGAIN);
 }
 
 gboolean part_is_joined(const char *folder, const char *identity, int parts) {

@@ -10,10 +10,6 @@
 
 #define PART_MOST 4096
 
-#define PART_ERROR part_error_quark()
-GQuark part_error_quark(void);
-typedef enum { PART_ERROR_UNFIT, PART_ERROR_WRITE } part_error_t;
-
 /* Sets each row's part, so that the sizes of any two parts' files differ by the largest file at most. */
 void part_deal(rows_t *rows, int parts);
 

@@ -9,8 +9,6 @@
 #include "preprocess/common/file.h"
 #include "preprocess/common/program.h"
 
-G_DEFINE_QUARK(mpianist_report_error, report_error)
-
 enum { MOST_REASONS = 5 }; /* the report has all */
 
 /* What changes, and what was left out, moved or cut, a column each; and what the summary says of it, after
@@ -134,10 +132,7 @@ static void write_row(FILE *out, const report_row_t *row, const grid_t *grid) {
 }
 
 static gboolean fail(const report_t *report, GError **error) {
-    g_set_error(error, REPORT_ERROR, REPORT_ERROR_WRITE,
-                "%s: cannot write the report: %s; make room or choose another --output", report->path,
-                g_strerror(errno));
-    return FALSE;
+    return file_fail(error, report->path, "write the report", "make room or choose another --output");
 }
 
 report_t *report_new(const char *folder, const grid_t *grid, GError **error) {

@@ -18,10 +18,6 @@ typedef struct {
 
 typedef struct report report_t;
 
-#define REPORT_ERROR report_error_quark()
-GQuark report_error_quark(void);
-typedef enum { REPORT_ERROR_WRITE } report_error_t;
-
 /* Begins folder/report.tsv, which takes the place of an older one at report_commit(). Columns: path, status
  * (kept, dropped), reason, notes, frames, tempo_bpm, meter, tracks, duplicate_of, split, the counts of
  * docs/formats.md, sha256. Tabs, line ends and backslashes in names are written as \t, \n, \\. NULL with

@@ -210,17 +210,6 @@ h5_file_t *h5_file_create(const char *path, GError **error) {
     return g_steal_pointer(&file);
 }
 
-static gboolean write_all(int fd, const uint8_t *bytes, size_t size) {
-    while (size > 0) {
-        ssize_t n = write(fd, bytes, size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return FALSE;
-        bytes += n;
-        size -= (size_t)n;
-    }
-    return TRUE;
-}
-
 /* Closes the HDF5 file and returns the size of its bytes, which keep_image() saved: only a closed file is
  * complete. 0 on failure. */
 static size_t finish_image(h5_file_t *file) {
@@ -237,7 +226,7 @@ gboolean h5_file_commit(h5_file_t *file, GError **error) {
     g_autoptr(h5_file_t) owned = file;
     size_t size = finish_image(file);
     if (size == 0) return h5_fail(error, H5_ERROR_WRITE, file, "finish");
-    gboolean written = write_all(file->fd, file->image, size) && fsync(file->fd) == 0;
+    gboolean written = file_write_at(file->fd, 0, file->image, size) && fsync(file->fd) == 0;
     if (written) written = close(g_steal_fd(&file->fd)) == 0;
     if (!written || rename(file->temporary, file->path) != 0)
         return h5_fail(error, H5_ERROR_WRITE, file, "write");

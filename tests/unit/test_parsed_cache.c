@@ -63,7 +63,7 @@ static void expect_damaged(parsed_cache_t *cache, gint64 at, gboolean with_music
     g_autoptr(GByteArray) bytes = g_byte_array_new();
     song_file_t parsed;
     g_assert_false(parsed_cache_read(cache, at, FRAMES, &parsed, with_music ? bytes : NULL, &error));
-    g_assert_error(error, PARSED_CACHE_ERROR, PARSED_CACHE_ERROR_DAMAGED);
+    g_assert_nonnull(strstr(error->message, ": changed while it was read"));
 }
 
 static void test_round_trip(void) {

@@ -9,16 +9,14 @@
 #include "preprocess/common/file.h"
 #include "preprocess/common/program.h"
 
-/* Where a file lies, whatever its name: one that was reached twice is there twice. */
+/* Where a file or folder lies, whatever its name. */
 typedef struct {
     guint64 device, inode;
-    guint32 file; /* index in found */
 } place_t;
 
 typedef struct {
-    GArray *found;       /* of found_t */
-    GArray *places;      /* of place_t, for those that could be looked at */
-    GHashTable *entered; /* "device:inode" of folders */
+    GArray *found;    /* of found_t */
+    GHashTable *seen; /* place_t of the files and folders that were reached */
     GStringChunk *text;
 } search_t;
 
@@ -31,11 +29,14 @@ static gboolean is_midi_name(const char *name) {
     return FALSE;
 }
 
-/* FALSE where this folder was entered before. */
-static gboolean enter(search_t *search, const GStatBuf *status) {
-    char *key = g_strdup_printf("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT, (guint64)status->st_dev,
-                                (guint64)status->st_ino);
-    return g_hash_table_add(search->entered, key);
+static guint place_hash(gconstpointer key) { return (guint)((const place_t *)key)->inode; }
+
+static gboolean place_equal(gconstpointer a, gconstpointer b) { return memcmp(a, b, sizeof(place_t)) == 0; }
+
+/* FALSE where what lies here was reached before. */
+static gboolean is_new(search_t *search, const GStatBuf *status) {
+    const place_t place = {(guint64)status->st_dev, (guint64)status->st_ino};
+    return g_hash_table_add(search->seen, g_memdup2(&place, sizeof place));
 }
 
 /* The innermost folder of the path that is named as a split. */
@@ -47,14 +48,13 @@ static gboolean split_of_path(const char *path, split_t *split) {
     return FALSE;
 }
 
-/* status: NULL where the file cannot be looked at. */
+/* A file that was not reached before. status: NULL where it cannot be looked at. */
 static void add_file(search_t *search, const char *path, size_t name_at, const GStatBuf *status) {
+    if (status && !is_new(search, status)) return;
     found_t found = {.path = g_string_chunk_insert(search->text, path), .bytes = -1, .changed_ns = -1};
     found.name = found.path + name_at;
     found.has_split = split_of_path(path, &found.split);
     if (status) {
-        const place_t place = {(guint64)status->st_dev, (guint64)status->st_ino, search->found->len};
-        g_array_append_val(search->places, place);
         found.bytes = status->st_size;
         found.changed_ns =
             (gint64)status->st_mtim.tv_sec * G_GINT64_CONSTANT(1000000000) + status->st_mtim.tv_nsec;
@@ -83,7 +83,7 @@ static gboolean walk(search_t *search, const char *path, size_t name_at, GError 
         GStatBuf status;
         gboolean there = g_stat(child, &status) == 0;
         if (there && S_ISDIR(status.st_mode)) {
-            if (enter(search, &status) && !walk(search, child, name_at, error)) return FALSE;
+            if (is_new(search, &status) && !walk(search, child, name_at, error)) return FALSE;
         } else if (is_midi_name(names->pdata[i])) {
             add_file(search, child, name_at, there ? &status : NULL);
         }
@@ -98,9 +98,9 @@ static gboolean add_input(search_t *search, const char *input, gboolean alone, G
     if (g_stat(input, &status) != 0)
         return file_fail(error, input, "read", "name MIDI files or folders of them");
     if (!S_ISDIR(status.st_mode)) return add_file(search, input, 0, &status), TRUE;
-    g_autofree char *below =
-        g_build_filename(input, "x", NULL); /* as walk() joins them: without a second slash */
-    return !enter(search, &status) || walk(search, input, alone ? strlen(below) - 1 : 0, error);
+    /* As walk() joins names: without a second slash. */
+    g_autofree char *below = g_build_filename(input, "x", NULL);
+    return !is_new(search, &status) || walk(search, input, alone ? strlen(below) - 1 : 0, error);
 }
 
 /* Appends the lines of a list of files to inputs. */
@@ -119,29 +119,6 @@ static gboolean read_list(const char *list, GPtrArray *inputs, GError **error) {
         if (**line) g_ptr_array_add(inputs, g_strdup(*line));
     }
     return TRUE;
-}
-
-static int by_place(gconstpointer a, gconstpointer b) {
-    const place_t *first = a, *second = b;
-    if (first->device != second->device) return first->device < second->device ? -1 : 1;
-    if (first->inode != second->inode) return first->inode < second->inode ? -1 : 1;
-    return first->file < second->file ? -1 : 1;
-}
-
-/* Of files that were reached more than once only the first stays. */
-static void drop_repeated(search_t *search) {
-    g_array_sort(search->places, by_place);
-    for (guint i = 1; i < search->places->len; i++) {
-        const place_t *place = &g_array_index(search->places, place_t, i), *before = place - 1;
-        if (place->device == before->device && place->inode == before->inode)
-            g_array_index(search->found, found_t, place->file).path = NULL;
-    }
-    guint kept = 0;
-    for (guint i = 0; i < search->found->len; i++) {
-        const found_t *found = &g_array_index(search->found, found_t, i);
-        if (found->path) g_array_index(search->found, found_t, kept++) = *found;
-    }
-    g_array_set_size(search->found, kept);
 }
 
 static int by_name(gconstpointer a, gconstpointer b) {
@@ -165,14 +142,12 @@ static gboolean search_all(search_t *search, char *const *inputs, const char *li
 }
 
 found_list_t *find_files(char *const *inputs, const char *list, GError **error) {
-    g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(found_t)),
-                      places = g_array_new(FALSE, FALSE, sizeof(place_t));
-    g_autoptr(GHashTable) entered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(found_t));
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(place_hash, place_equal, g_free, NULL);
     g_autoptr(found_list_t) result = g_new0(found_list_t, 1);
     result->text = g_string_chunk_new(1 << 16);
-    search_t search = {found, places, entered, result->text};
+    search_t search = {found, seen, result->text};
     if (!search_all(&search, inputs, list, error)) return NULL;
-    drop_repeated(&search);
     g_array_sort(found, by_name);
     result->n = found->len;
     result->files = (found_t *)(void *)g_array_free(g_steal_pointer(&found), FALSE);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "preprocess/common/program.h"
 #include "preprocess/corpus/corpus.h"
 
 typedef struct {
@@ -22,7 +23,7 @@ static void count_bits(const uint8_t *plane, size_t stride, int64_t counts[128])
 }
 
 static void count_song(const uint8_t *bits, int64_t frames, const grid_t *grid, split_figures_t *figures) {
-    size_t tracks = (size_t)grid->n_tracks, stride = grid_frame_bytes(grid) / (tracks * ROLL_PLANES);
+    const size_t tracks = (size_t)grid->n_tracks, stride = roll_stride((size_t)grid->pitches);
     figures->songs++;
     figures->frames += frames;
     for (int64_t frame = 0; frame < frames; frame++) {
@@ -100,12 +101,9 @@ gboolean corpus_info(const char *folder, GError **error) {
     if (!set) return FALSE;
     size_t frame_bytes = grid_frame_bytes(&set->grid);
     g_autofree uint8_t *bits = g_try_malloc((size_t)set->frames * frame_bytes);
-    if (!bits) {
-        g_set_error(error, SHARD_ERROR, SHARD_ERROR_READ,
-                    "%s: not enough memory for %" G_GINT64_FORMAT " frames of %zu bytes", folder, set->frames,
-                    frame_bytes);
-        return FALSE;
-    }
+    if (!bits)
+        return program_fail(error, "%s: not enough memory for %" G_GINT64_FORMAT " frames of %zu bytes",
+                            folder, set->frames, frame_bytes);
     if (!shard_set_read(set, bits, error)) return FALSE;
     g_autofree split_figures_t *figures = g_new0(split_figures_t, SPLIT_COUNT);
     for (size_t i = 0; i < set->n_songs; i++) {
@@ -115,7 +113,5 @@ gboolean corpus_info(const char *folder, GError **error) {
     }
     print_figures(set, figures);
     if (fflush(stdout) == 0 && !ferror(stdout)) return TRUE;
-    g_set_error(error, SHARD_ERROR, SHARD_ERROR_WRITE, "standard output: cannot write: %s",
-                g_strerror(errno));
-    return FALSE;
+    return program_fail(error, "standard output: cannot write: %s", g_strerror(errno));
 }

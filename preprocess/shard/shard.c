@@ -249,7 +249,7 @@ static gboolean read_frames(h5_file_t *file, const grid_t *grid, int64_t first, 
     if (!read_size(file, grid, &there, error)) return FALSE;
     if (first > there || frames > there - first)
         return shard_fail_damaged(error, file, "/roll is shorter than its songs");
-    const hsize_t stride = grid_frame_bytes(grid) / ((size_t)grid->n_tracks * ROLL_PLANES);
+    const hsize_t stride = roll_stride((size_t)grid->pitches);
     const hsize_t start[4] = {(hsize_t)first},
                   count[4] = {(hsize_t)frames, (hsize_t)grid->n_tracks, ROLL_PLANES, stride};
     g_auto(h5_id_t) roll = H5Dopen2(h5_file_id(file), "/roll", H5P_DEFAULT);

@@ -9,7 +9,7 @@
 #include "preprocess/corpus/part.h"
 
 /* Three percentages that sum to 100: value, double[SPLIT_COUNT]. */
-static gboolean read_split(const char *text, void *value) {
+static gboolean read_split(G_GNUC_UNUSED const option_t *option, const char *text, void *value) {
     g_auto(GStrv) parts = g_strsplit(text, ",", -1);
     double *split = value, sum = 0;
     if (g_strv_length(parts) != SPLIT_COUNT) return FALSE;
@@ -21,7 +21,7 @@ static gboolean read_split(const char *text, void *value) {
 }
 
 /* "3/8": part 3 of 8: value, corpus_options_t. */
-static gboolean read_part(const char *text, void *value) {
+static gboolean read_part(G_GNUC_UNUSED const option_t *option, const char *text, void *value) {
     corpus_options_t *corpus = value;
     gint64 part = 0, parts = 0;
     g_auto(GStrv) numbers = g_strsplit(text, "/", 2);
@@ -33,7 +33,9 @@ static gboolean read_part(const char *text, void *value) {
     return TRUE;
 }
 
-static gboolean read_meter(const char *text, void *value) { return meter_from_text(text, value); }
+static gboolean read_meter(G_GNUC_UNUSED const option_t *option, const char *text, void *value) {
+    return meter_from_text(text, value);
+}
 
 /* Name, letter, member, argument, help; and the range of a number, or how a text is read and refused. */
 #define ROW(row_name, row_letter, row_type, member, row_argument, row_help, ...)                             \

@@ -18,7 +18,7 @@ static char *describe_samples(const session_t *session) {
     const gulong n = (gulong)data_samples(session->data);
     if (!is_sequence(options))
         return g_strdup_printf("%lu train %s of %d frames", n, g_dngettext(NULL, "window", "windows", n),
-                               options->window);
+                               (int)options->sizes.window);
     if (options->chunk == 0)
         return g_strdup_printf("%lu train %s", n, g_dngettext(NULL, "piece", "pieces", n));
     return g_strdup_printf("%lu train %s of up to %d frames", n, g_dngettext(NULL, "chunk", "chunks", n),
@@ -28,18 +28,18 @@ static char *describe_samples(const session_t *session) {
 static gboolean load_data(session_t *session, GError **error) {
     const options_t *options = session->options;
     const gboolean sequence = is_sequence(options);
-    data_config_t config = {.window = sequence ? 0 : (size_t)options->window,
+    data_config_t config = {.window = sequence ? 0 : options->sizes.window,
                             .chunk = (size_t)options->chunk,
-                            .align = (size_t)options->segment,
-                            .planes = g_str_equal(options->planes, "both") ? 2 : 1,
+                            .align = options->sizes.sequence.segment,
+                            .planes = options->sizes.planes,
                             .seed = (uint64_t)options->seed,
                             .memory = (size_t)options->data_memory << 20,
                             .batch = (size_t)options->batch,
                             .group_bytes = (size_t)options->shuffle_kib << 10,
+                            .context = options_context(options),
+                            .transpose_low = options->transpose.low,
+                            .transpose_high = options->transpose.high,
                             .random_offsets = sequence || g_str_equal(options->offsets, "random")};
-    if (!options_context(options, &config.context, error) ||
-        !options_transpose_range(options, &config.transpose_low, &config.transpose_high, error))
-        return FALSE;
     session->data = data_load(options->data, &config, error);
     return session->data != NULL;
 }
@@ -71,16 +71,16 @@ static gboolean plan_steps(session_t *session, GError **error) {
     }
     session->steps_per_epoch = (samples + options->batch - 1) / options->batch;
     const int64_t steps = session->steps_per_epoch * options->epochs;
-    return schedule_init(&session->schedule, options,
-                         options->max_steps > 0 ? MIN(steps, options->max_steps) : steps, error);
+    schedule_init(&session->schedule, options,
+                  options->max_steps > 0 ? MIN(steps, options->max_steps) : steps);
+    return TRUE;
 }
 
 /* Batches, a model that holds the largest of them and of validation, optimizer. */
 static gboolean make_model(session_t *session, GError **error) {
     const options_t *options = session->options;
     data_t *data = session->data;
-    model_config_t config;
-    if (!options_model_config(options, &data_shards(data)->grid, &config, error)) return FALSE;
+    const model_config_t config = options_model_config(options, &data_shards(data)->grid);
     const rank_batches_config_t batches = {.batch = (size_t)options->batch,
                                            .accumulate = (size_t)options->accumulate,
                                            .seed = (uint64_t)options->seed,

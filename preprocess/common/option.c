@@ -157,10 +157,10 @@ gboolean option_set(void *options, const option_t *option, const char *text, con
         if (option_choice_index(option, text) < 0) return option_refuse(option, label, text, error);
         *(int *)member = option_choice_index(option, text) + 1;
         return TRUE;
-    case OPTION_READ: return option->read(text, member) || option_refuse(option, label, text, error);
+    case OPTION_READ: return option->read(option, text, member) || option_refuse(option, label, text, error);
     case OPTION_CHOICE: good = option_choice_index(option, text) >= 0; break;
     case OPTION_TEXT:
-        good = (*text || !option->refusal) && (!option->read || option->read(text, NULL));
+        good = (*text || !option->refusal) && (!option->read || option->read(option, text, member));
         break;
     case OPTION_LIST: good = *text != '\0';
     }
@@ -188,6 +188,7 @@ char *option_get(const void *options, const option_t *option) {
     case OPTION_REAL: return format_real(*(const double *)member);
     case OPTION_CHOICE:
     case OPTION_TEXT: return g_strdup(*(char *const *)member);
+    case OPTION_READ: return option->write ? option->write(option, member) : NULL;
     default: return NULL;
     }
 }

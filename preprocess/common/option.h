@@ -23,13 +23,14 @@ typedef enum {
     OPTION_FORMAT, /* int: 1, 2, ... for the words of argument, 0: none; without a value the first is meant */
     OPTION_TEXT,   /* char *; not empty, where refusal says what to say of it */
     OPTION_LIST,   /* char **, one of each time that it is given; none empty */
-    OPTION_READ    /* what read() makes of it */
+    OPTION_READ    /* what read() makes of it, and write() makes text again */
 } option_type_t;
 
 /* In help and refusal stand for what the row holds: {low}, {high}, {default}, {argument}; {range}: "1..8" or
  * "0 or more"; {from}: "from 1 to 8" or "of at least 0"; {give}: "1 to 8" or "at least 0"; {choices}:
  * "a, b". */
-typedef struct {
+typedef struct option option_t;
+struct option {
     const char *name;
     char letter; /* of the short form, 0: none */
     int group;   /* of --help, from 0 */
@@ -42,14 +43,16 @@ typedef struct {
     /* Said of a wrong value. {label}: where it stood, such as "--batch"; {text}: the value, {value}: the
      * number that it is; what is no number is refused in GOption's words where {value} stands. */
     const char *refusal;
-    /* Of a text with a grammar. FALSE where text is none; sets *value, where that is not NULL. */
-    gboolean (*read)(const char *text, void *value);
+    /* Of a text with a grammar: reads it into the member, FALSE where it is none; the member as text, owner:
+     * caller. A TEXT may have read(), too: its member is a struct, of which the first member is the text. */
+    gboolean (*read)(const option_t *option, const char *text, void *member);
+    char *(*write)(const option_t *option, const void *member);
     unsigned whom;       /* bits of a program's own: for which kinds of model, what else is done with it */
     const char *instead; /* what there is for the others */
     const char *needs; /* "a,b": not read without one of these, which --help says; NULL: nothing is needed */
     const char *excludes; /* "a,b": not read beside one of these; NULL: none */
     const char *because;  /* of excludes; NULL: plain enough */
-} option_t;
+};
 
 typedef struct {
     const option_t *rows;      /* ended by a row without a name */
@@ -84,7 +87,8 @@ void option_clear(const option_t *rows, void *options);
 /* Sets what the line gives, in the order of the rows. FALSE with error set, as option_set(). */
 gboolean option_set_given(const option_t *rows, const option_line_t *line, void *options, GError **error);
 /* Sets one member. FALSE with error set, led by label, where the text stood: OPTION_ERROR_USAGE, or
- * G_OPTION_ERROR where no number is given for {value}. The member is unchanged then. */
+ * G_OPTION_ERROR where no number is given for {value}. The member is unchanged then, but for
+ * what read() left in it. */
 gboolean option_set(void *options, const option_t *option, const char *text, const char *label,
                     GError **error);
 /* The member as text that option_set() reads back to the same bits; NULL: unset. Owner: caller. */

@@ -180,7 +180,7 @@ static void print_times(bench_t *bench, size_t steps) {
 
 static gboolean run(bench_t *bench, size_t steps, GError **error) {
     const grid_t grid = grid_default();
-    if (!options_model_config(bench->options, &grid, &bench->config, error)) return FALSE;
+    bench->config = options_model_config(bench->options, &grid);
     bench->sequence = bench->config.kind == MODEL_SEQUENCE;
     size_t frames = 1;
     if (steps > 0 && (frames = read_batch(bench, error)) == 0) return FALSE;

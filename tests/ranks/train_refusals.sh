@@ -28,6 +28,7 @@ all_refused() {
 refused 2 '--data' "no --data" --output new
 all_refused 2 '--bath: .*--batch' "a mistyped flag" --data data --output new --bath 3
 all_refused 2 "--batch: is there twice, with '8' and '8'; give it once" "an option twice" --data data --output new "${tiny[@]}" --batch 8
+refused 2 "--segment: '4097' is not a whole number from 1 to 4096" "a size that no model has" --data nowhere --output new --model sequence --segment 4097
 refused 2 '--latent' "a value out of range" --data data --output new --latent 0
 refused 1 'nowhere' "no data folder" --data nowhere --output new
 mkdir empty

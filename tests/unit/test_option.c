@@ -14,11 +14,11 @@ typedef struct {
     int pair[2];
 } values_t;
 
-static gboolean read_pair(const char *text, void *value) {
+static gboolean read_pair(G_GNUC_UNUSED const option_t *option, const char *text, void *value) {
     int a, b, *pair = value;
     char rest;
     if (sscanf(text, "%d:%d%c", &a, &b, &rest) != 2) return FALSE;
-    if (pair) pair[0] = a, pair[1] = b;
+    pair[0] = a, pair[1] = b;
     return TRUE;
 }
 

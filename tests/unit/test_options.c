@@ -22,11 +22,11 @@ static void test_precedence(void) {
     g_autofree char *with_config = g_strdup_printf("--epochs 9 --preset seed --config %s", config);
     g_autoptr(options_t) preset = parsed("--preset seed"), all = parsed(with_config);
     g_assert_cmpstr(preset->offsets, ==, "grid"); /* preset over default */
-    g_assert_cmpint(preset->window, ==, 100);
+    g_assert_cmpuint(preset->sizes.window, ==, 100);
     g_assert_cmpint(preset->epochs, ==, 50);
     g_assert_cmpstr(all->offsets, ==, "random"); /* file over preset */
     g_assert_cmpint(all->batch, ==, 32);
-    g_assert_cmpint(all->latent, ==, 5);
+    g_assert_cmpuint(all->sizes.latent, ==, 5);
     g_assert_cmpint(all->epochs, ==, 9); /* flag over file, though it stands first */
     g_unlink(config);
 }
@@ -47,7 +47,7 @@ static void test_resumed(void) {
                                                 resumes[i] ? resumes[i] : beside);
         g_autoptr(options_t) options = parse_whole(line, FALSE, &help, &error);
         g_assert_no_error(error);
-        g_assert_cmpint(options->latent, ==, i == 2 ? 16 : 7);
+        g_assert_cmpuint(options->sizes.latent, ==, i == 2 ? 16 : 7);
         g_assert_cmpint(options->epochs, ==, 8);
     }
     g_unlink(stored);
@@ -55,7 +55,7 @@ static void test_resumed(void) {
     g_autofree char *line = g_strdup_printf("trainer --data d --output %s --resume auto", run);
     g_autoptr(options_t) fresh = parse_whole(line, FALSE, &help, &error);
     g_assert_no_error(error); /* nothing to go on from yet */
-    g_assert_cmpint(fresh->latent, ==, 16);
+    g_assert_cmpuint(fresh->sizes.latent, ==, 16);
     g_rmdir(run);
 }
 
@@ -189,14 +189,13 @@ static void test_usage(void) {
     g_autoptr(options_t) several = parse_whole(
         "trainer --data d --evaluate best.h5 --particles 16 --split valid,train", FALSE, &help, &error);
     g_assert_no_error(error);
-    split_t splits[SPLIT_COUNT];
-    size_t n = 0;
-    g_assert_true(options_splits(several, splits, &n, &error));
+    const option_splits_t *split = &several->split;
     g_autoptr(options_t) attributes =
         parse_whole("trainer --data d --attributes best.h5 --seed 3 --threads 2 -q", FALSE, &help, &error);
     g_assert_no_error(error);
     g_assert_cmpstr(attributes->attributes, ==, "best.h5");
-    g_assert_true(several->particles == 16 && n == 2 && splits[0] == SPLIT_VALID && splits[1] == SPLIT_TRAIN);
+    g_assert_true(several->particles == 16 && split->n == 2 && split->splits[0] == SPLIT_VALID &&
+                  split->splits[1] == SPLIT_TRAIN);
 }
 
 /* Which model an option is for: flags say so, files may hold all. */
@@ -242,7 +241,7 @@ static void test_models(void) {
     g_autofree char *text = options_to_text(dense_options), *path = write_file("dense.ini", text);
     g_autofree char *more = g_strdup_printf("--config %s --model sequence --chunk 96", path);
     g_autoptr(options_t) both = parsed(more);
-    g_assert_true(both->window == 7 && both->chunk == 96);
+    g_assert_true(both->sizes.window == 7 && both->chunk == 96);
     g_unlink(path);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/helpers/run_options.h"
+#include "trainer/run/option_table.h"
 
 static void test_files(void) {
     const struct {
@@ -97,19 +98,14 @@ static void test_meanings(void) {
     g_autoptr(GError) error = NULL;
     g_autoptr(options_t) options =
         parsed("--window 32 --hidden 40,30 --latent 9 --loss mse --planes both --transpose -5,6");
-    model_config_t config;
-    int low, high;
-    int64_t steps;
-    double minutes;
     grid_t grid = {.n_tracks = 4, .pitches = 48, .roles = {ROLE_MELODY, ROLE_CHORDS, ROLE_BASS, ROLE_DRUMS}};
-    g_assert_true(options_model_config(options, &grid, &config, &error));
+    const model_config_t config = options_model_config(options, &grid);
     g_assert_true(config.kind == MODEL_DENSE && config.loss == LOSS_MSE);
     g_assert_cmpstr(MODEL_KIND_NAMES[config.kind], ==, options->model);
     g_assert_true(config.window == 32 && config.tracks == 4 && config.planes == 2 && config.pitches == 48 &&
                   config.latent == 9);
     g_assert_true(config.n_hidden == 2 && config.hidden[0] == 40 && config.hidden[1] == 30);
-    g_assert_true(options_transpose_range(options, &low, &high, &error));
-    g_assert_true(low == -5 && high == 6);
+    g_assert_true(options->transpose.low == -5 && options->transpose.high == 6);
     const struct {
         const char *text;
         int64_t steps;
@@ -120,14 +116,30 @@ static void test_meanings(void) {
         g_autofree char *text = g_strdup_printf("[keeping]\ncheckpoint-every=%s\n", every[i].text);
         g_autoptr(options_t) read = options_from_text(text, "text", &error);
         g_assert_no_error(error);
-        g_assert_true(options_checkpoint_every(read, &steps, &minutes, &error));
-        g_assert_true(steps == every[i].steps && minutes == every[i].minutes);
+        g_assert_true(read->checkpoint_every.steps == every[i].steps &&
+                      read->checkpoint_every.minutes == every[i].minutes);
     }
-    /* Set by hand past the parser: still refused. */
-    g_free(options->hidden);
-    options->hidden = g_strdup("x");
-    g_assert_false(options_model_config(options, &grid, &config, &error));
-    g_assert_error(error, OPTION_ERROR, OPTION_ERROR_USAGE);
+}
+
+/* The command line takes what a model of the kind takes, and nothing else. */
+static void test_sizes(void) {
+    const char *const kinds[] = {"dense", "sequence"};
+    for (const size_row_t *size = MODEL_SIZES; size->name; size++) {
+        const model_config_t sequence = {.kind = MODEL_SEQUENCE};
+        const char *kind = kinds[size_applies(size, &sequence)];
+        if (size->of_data || size->words[0]) continue;
+        g_autofree char *most = g_strdup_printf("--model %s --%s %zu", kind, size->name, size->highest);
+        g_autofree char *above = g_strdup_printf("--model %s --%s %zu", kind, size->name, size->highest + 1);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(options_t) taken = parsed(most), refused = parse(above, &error);
+        g_autofree char *line = g_strdup_printf("\n%s=%zu\n", size->name, size->highest),
+                        *text = options_to_text(taken);
+        g_assert_nonnull(strstr(text, line));
+        g_assert_null(refused);
+        g_assert_error(error, OPTION_ERROR, OPTION_ERROR_USAGE);
+    }
+    assert_refused("--model sequence --segment 4097",
+                   "--segment: '4097' is not a whole number from 1 to 4096");
 }
 
 static void test_sequence(void) {
@@ -138,8 +150,7 @@ static void test_sequence(void) {
     const grid_t grid = {
         .n_tracks = 4, .pitches = 48, .roles = {ROLE_MELODY, ROLE_CHORDS, ROLE_BASS, ROLE_DRUMS}};
     const uint8_t order[] = {3, 2, 1, 0};
-    model_config_t config;
-    g_assert_true(options_model_config(options, &grid, &config, &error));
+    model_config_t config = options_model_config(options, &grid);
     const sequence_sizes_t *s = &config.sequence;
     g_assert_true(config.kind == MODEL_SEQUENCE && config.loss == LOSS_BCE && config.latent == 0 &&
                   config.window == 0 && config.n_hidden == 0);
@@ -150,16 +161,16 @@ static void test_sequence(void) {
     g_assert_cmpint(memcmp(s->order, order, sizeof order), ==, 0);
     /* Presets: with their latent, and without. */
     g_autoptr(options_t) chorales = parsed("--preset chorales"), folk = parsed("--preset folk --latent 0");
-    g_assert_true(options_model_config(chorales, &grid, &config, &error));
+    config = options_model_config(chorales, &grid);
     g_assert_true(config.kind == MODEL_SEQUENCE && config.latent == 32 && config.sequence.segment == 4);
     g_assert_true(chorales->batch == 8 && chorales->chunk == 0 && chorales->average == 0.995 &&
                   chorales->dropout == 0.4);
-    g_assert_true(options_model_config(folk, &grid, &config, &error));
+    config = options_model_config(folk, &grid);
     g_assert_true(config.latent == 0 && folk->chunk == 128 && folk->batch == 24 && folk->dropout == 0.3);
     g_assert_true(config.sequence.n_lags == 10 && config.sequence.lags[4] == 16 &&
                   model_context(&config) == 96);
     g_autoptr(options_t) band = parsed("--preset band");
-    g_assert_true(options_model_config(band, &grid, &config, &error));
+    config = options_model_config(band, &grid);
     g_assert_true(config.sequence.n_profiles == 2 && config.sequence.profiles[0] == 16 &&
                   config.sequence.profiles[1] == 128);
     g_assert_true(config.planes == 2 && config.sequence.segment == 16 && model_context(&config) == 128 &&
@@ -180,15 +191,14 @@ static void test_spans(void) {
         int64_t steps; /* of 1000 */
     } good[] = {{"0", 0},   {"250", 250},    {"60 %", 600}, {"60%", 600},
                 {"0 %", 0}, {"100 %", 1000}, {"0.15 %", 2}};
-    int64_t beta, free_bits;
     for (size_t i = 0; i < G_N_ELEMENTS(good); i++) {
         g_autoptr(GError) error = NULL;
         g_autofree char *text =
             g_strdup_printf("[training]\nbeta-steps=%s\nfree-bits-steps=%s\n", good[i].text, good[i].text);
         g_autoptr(options_t) options = options_from_text(text, "text", &error);
         g_assert_no_error(error);
-        g_assert_true(options_spans(options, 1000, &beta, &free_bits, &error));
-        g_assert_true(beta == good[i].steps && free_bits == good[i].steps);
+        g_assert_cmpint(options_span_steps(&options->beta_steps, 1000), ==, good[i].steps);
+        g_assert_cmpint(options_span_steps(&options->free_bits_steps, 1000), ==, good[i].steps);
     }
     const char *const bad[] = {"", "%", "-1", "101%", "6 0%", "60 % ", "1.5", "500steps"};
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
@@ -197,9 +207,8 @@ static void test_spans(void) {
             g_strdup_printf("a number of steps such as 500, a share of the run such as '60 %%', or 0");
         g_autofree char *message = g_strdup_printf("--beta-steps: '%s' is not %s", bad[i], text);
         g_autoptr(options_t) options = parsed("");
-        g_free(options->beta_steps);
-        options->beta_steps = g_strdup(bad[i]);
-        g_assert_false(options_spans(options, 1000, &beta, &free_bits, &error));
+        const option_t *option = option_find(option_rows(), "beta-steps");
+        g_assert_false(option_set(options, option, bad[i], "--beta-steps", &error));
         g_assert_error(error, OPTION_ERROR, OPTION_ERROR_USAGE);
         g_assert_cmpstr(error->message, ==, message);
     }
@@ -212,6 +221,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/options/files", test_files);
     g_test_add_func("/options/round-trip", test_round_trip);
     g_test_add_func("/options/meanings", test_meanings);
+    g_test_add_func("/options/sizes", test_sizes);
     g_test_add_func("/options/sequence", test_sequence);
     g_test_add_func("/options/spans", test_spans);
     return g_test_run();

@@ -29,9 +29,9 @@ static gboolean check_bounds(const options_t *options, const model_config_t *con
     return FALSE;
 }
 
-static gboolean check_songs(const options_t *options, const data_t *data, const split_t *splits, size_t n,
-                            GError **error) {
-    for (size_t i = 0; i < n; i++) {
+static gboolean check_songs(const options_t *options, const data_t *data, GError **error) {
+    const split_t *splits = options->split.splits;
+    for (size_t i = 0; i < options->split.n; i++) {
         if (data_frames(data, splits[i]) > 0) continue;
         g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE,
                     "%s: holds no %s songs; see `%s --info %s`, or take another --split", options->data,
@@ -79,11 +79,11 @@ static gboolean run_split(const options_t *options, const checkpoint_t *checkpoi
 }
 
 static gboolean run_splits(const options_t *options, const checkpoint_t *checkpoint, model_t *model,
-                           const data_t *data, const split_t *splits, size_t n, GError **error) {
-    for (size_t i = 0; i < n; i++)
+                           const data_t *data, GError **error) {
+    for (size_t i = 0; i < options->split.n; i++)
         if (!run_split(options, checkpoint,
                        &(evaluation_job_t){.data = data,
-                                           .split = splits[i],
+                                           .split = options->split.splits[i],
                                            .model = model,
                                            .seed = (uint64_t)options->seed,
                                            .max_B = EVALUATE_BATCH,
@@ -96,9 +96,6 @@ static gboolean run_splits(const options_t *options, const checkpoint_t *checkpo
 
 int evaluate_run(const options_t *options, GError **error) {
     g_auto(checkpoint_t) checkpoint = {0};
-    split_t splits[SPLIT_COUNT];
-    size_t n = 0;
-    if (!options_splits(options, splits, &n, error)) return EXIT_USAGE;
     if (!run_read_checkpoint(options->evaluate, &checkpoint, error)) return EXIT_ERROR;
     if (!check_bounds(options, &checkpoint.model, error)) return EXIT_USAGE;
     const data_config_t data_config = {.window = checkpoint.model.window,
@@ -111,14 +108,14 @@ int evaluate_run(const options_t *options, GError **error) {
     GError *local = NULL;
     g_autoptr(model_t) model = NULL;
     gboolean done = run_check_grid(options->evaluate, &checkpoint, &data_shards(data)->grid, error) &&
-                    check_songs(options, data, splits, n, error);
+                    check_songs(options, data, error);
     if (done) {
         const gboolean dense = checkpoint.model.kind == MODEL_DENSE;
         model = model_new(&checkpoint.model, dense ? EVALUATE_BATCH : 1, 1, &local);
         done = comm_agree(local, error);
     }
     done = done && run_read_weights(options->evaluate, model, error) &&
-           run_splits(options, &checkpoint, model, data, splits, n, error);
+           run_splits(options, &checkpoint, model, data, error);
     data_free(data);
     return done ? EXIT_DONE : EXIT_ERROR;
 }

@@ -133,30 +133,6 @@ gboolean sizes_check(const model_config_t *config, GError **error) {
     return FALSE;
 }
 
-/* The list `name` of a kind of model. */
-static gboolean parse_list(const char *name, model_kind_t kind, const char *text, size_t *numbers,
-                           size_t *n) {
-    const size_row_t *size = MODEL_SIZES;
-    model_config_t config = {.kind = kind};
-    while (!g_str_equal(size->name, name)) size++;
-    const gboolean parsed = size_parse(size, text, &config);
-    const size_t *read = numbers_of(size, &config, n);
-    if (parsed) memcpy(numbers, read, *n * sizeof *numbers);
-    return parsed;
-}
-
-gboolean sizes_parse_hidden(const char *text, size_t hidden[MODEL_MAX_HIDDEN], size_t *n) {
-    return parse_list("hidden", MODEL_DENSE, text, hidden, n);
-}
-
-gboolean sizes_parse_lags(const char *text, size_t lags[MODEL_MAX_LAGS], size_t *n) {
-    return parse_list("lags", MODEL_SEQUENCE, text, lags, n);
-}
-
-gboolean sizes_parse_profiles(const char *text, size_t profiles[MODEL_MAX_PROFILES], size_t *n) {
-    return parse_list("profiles", MODEL_SEQUENCE, text, profiles, n);
-}
-
 void model_order_tracks(model_config_t *config, const grid_t *grid) {
     static const role_t order[] = {ROLE_DRUMS,   ROLE_BASS,   ROLE_CHORDS,
                                    ROLE_COUNTER, ROLE_MELODY, ROLE_MERGED};

@@ -90,11 +90,6 @@ gboolean sizes_check_range(const char *what, size_t value, size_t lowest, size_t
 /* FALSE with MODEL_ERROR_SIZE set where the kind, the loss or a size is out of range. */
 gboolean sizes_check(const model_config_t *config, GError **error);
 
-/* The lists alone, as size_parse(). */
-gboolean sizes_parse_hidden(const char *text, size_t hidden[MODEL_MAX_HIDDEN], size_t *n);
-gboolean sizes_parse_lags(const char *text, size_t lags[MODEL_MAX_LAGS], size_t *n);
-gboolean sizes_parse_profiles(const char *text, size_t profiles[MODEL_MAX_PROFILES], size_t *n);
-
 /* Puts the tracks of a grid into the order in which the sequence model draws them: drums, bass, chords,
  * counter, melody, merged; and counts the drums. */
 void model_order_tracks(model_config_t *config, const grid_t *grid);

@@ -15,7 +15,6 @@ gboolean keeper_init(keeper_t *keeper, const options_t *options, const run_state
                          .state = state,
                          .last_write = g_get_monotonic_time(),
                          .newest = state->checkpoint.step};
-    if (!options_checkpoint_every(options, &keeper->every_steps, &keeper->every_minutes, error)) return FALSE;
     if (comm_rank() == 0) {
         keeper->best.model = model_new(&state->checkpoint.model, 1, 1, &local);
         keeper->best.optimizer = optimizer_new(&state->optimizer->config, state->optimizer->n);
@@ -29,10 +28,11 @@ void keeper_clear(keeper_t *keeper) {
 }
 
 void keeper_step(keeper_t *keeper, double age) {
+    const option_span_t *every = &keeper->options->checkpoint_every;
     keeper->unsaved = TRUE;
     keeper->age = age;
-    if ((keeper->every_minutes > 0 && age >= keeper->every_minutes * 60) ||
-        (keeper->every_steps > 0 && keeper->state->checkpoint.step % keeper->every_steps == 0))
+    if ((every->minutes > 0 && age >= every->minutes * 60) ||
+        (every->steps > 0 && keeper->state->checkpoint.step % every->steps == 0))
         keeper->due = TRUE;
 }
 

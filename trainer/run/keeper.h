@@ -15,11 +15,9 @@ typedef struct {
     gboolean best_waits;      /* is not written yet */
     gboolean unsaved;         /* the state is not written yet */
     gboolean due;             /* --checkpoint-every wants it written */
-    int64_t every_steps;
-    double every_minutes;
-    gint64 last_write; /* monotonic microseconds */
-    double age;        /* see keeper_step() */
-    int64_t newest;    /* step of the newest checkpoint, 0: none */
+    gint64 last_write;        /* monotonic microseconds */
+    double age;               /* see keeper_step() */
+    int64_t newest;           /* step of the newest checkpoint, 0: none */
 } keeper_t;
 
 /* Of a run whose state is *state, which may be that of a checkpoint already. */

@@ -11,77 +11,83 @@
 
 const char *const OPTION_GROUPS[] = {"run", "evaluation", "model", "training", "keeping"};
 
-gboolean read_splits(const char *text, void *value) {
+static gboolean read_splits(G_GNUC_UNUSED const option_t *option, const char *text, void *member) {
     g_auto(GStrv) parts = g_strsplit(text, ",", -1);
-    split_list_t list = {.n = g_strv_length(parts)};
-    if (list.n < 1 || list.n > SPLIT_COUNT) return FALSE;
-    for (size_t i = 0; i < list.n; i++) {
-        if (!split_from_name(g_strstrip(parts[i]), &list.splits[i])) return FALSE;
+    option_splits_t *list = member;
+    list->n = g_strv_length(parts);
+    if (list->n < 1 || list->n > SPLIT_COUNT) return FALSE;
+    for (size_t i = 0; i < list->n; i++) {
+        if (!split_from_name(g_strstrip(parts[i]), &list->splits[i])) return FALSE;
         for (size_t j = 0; j < i; j++)
-            if (list.splits[j] == list.splits[i]) return FALSE;
+            if (list->splits[j] == list->splits[i]) return FALSE;
     }
-    if (value) *(split_list_t *)value = list;
     return TRUE;
 }
 
-gboolean read_transpose(const char *text, void *value) {
+static gboolean read_transpose(G_GNUC_UNUSED const option_t *option, const char *text, void *member) {
     g_auto(GStrv) parts = g_strsplit(text, ",", -1);
+    option_semitones_t *range = member;
     gint64 low, high;
     if (g_strv_length(parts) != 2 ||
         !option_parse_integer(g_strstrip(parts[0]), -SEMITONES_MAX, SEMITONES_MAX, &low) ||
         !option_parse_integer(g_strstrip(parts[1]), low, SEMITONES_MAX, &high))
         return FALSE;
-    if (value) *(semitones_t *)value = (semitones_t){.low = (int)low, .high = (int)high};
+    range->low = (int)low;
+    range->high = (int)high;
     return TRUE;
 }
 
-gboolean read_checkpoint_every(const char *text, void *value) {
+/* "500", "500 steps", "10 minutes". */
+static gboolean read_checkpoint_every(G_GNUC_UNUSED const option_t *option, const char *text, void *member) {
     g_auto(GStrv) words = g_strsplit(text, " ", 2);
     const char *unit = words[0] && words[1] ? g_strstrip(words[1]) : "steps";
-    span_t span = {0};
+    option_span_t *span = member;
+    span->minutes = 0;
+    span->steps = 0;
     if (!words[0]) return FALSE;
-    if (g_str_equal(unit, "minutes") || g_str_equal(unit, "minute")) {
-        if (!option_parse_real(words[0], 0, 1e6, &span.minutes)) return FALSE;
-    } else if ((!g_str_equal(unit, "steps") && !g_str_equal(unit, "step")) ||
-               !option_parse_integer(words[0], 0, G_MAXINT64, &span.steps)) {
-        return FALSE;
-    }
-    if (value) *(span_t *)value = span;
+    if (g_str_equal(unit, "minutes") || g_str_equal(unit, "minute"))
+        return option_parse_real(words[0], 0, 1e6, &span->minutes);
+    return (g_str_equal(unit, "steps") || g_str_equal(unit, "step")) &&
+           option_parse_integer(words[0], 0, G_MAXINT64, &span->steps);
+}
+
+/* "500", "60 %". */
+static gboolean read_span(G_GNUC_UNUSED const option_t *option, const char *text, void *member) {
+    option_span_t *span = member;
+    span->share = 0;
+    span->steps = 0;
+    if (!g_str_has_suffix(text, "%")) return option_parse_integer(text, 0, G_MAXINT64, &span->steps);
+    g_autofree char *number = g_strchomp(g_strndup(text, strlen(text) - 1));
+    if (!option_parse_real(number, 0, 100, &span->share)) return FALSE;
+    span->share /= 100;
     return TRUE;
 }
 
-gboolean read_span(const char *text, void *value) {
-    span_t span = {0};
-    double percent = 0;
-    if (g_str_has_suffix(text, "%")) {
-        g_autofree char *number = g_strchomp(g_strndup(text, strlen(text) - 1));
-        if (!option_parse_real(number, 0, 100, &percent)) return FALSE;
-        span.share = percent / 100;
-    } else if (!option_parse_integer(text, 0, G_MAXINT64, &span.steps)) {
-        return FALSE;
-    }
-    if (value) *(span_t *)value = span;
+/* A size of either kind of model: member, a model_config_t that has those of both. */
+static const size_row_t *size_of(const option_t *option, model_config_t *config) {
+    const size_row_t *size = MODEL_SIZES;
+    while (!g_str_equal(size->name, option->name)) size++;
+    config->kind = MODEL_SEQUENCE; /* which may have none of some */
+    if (!size_applies(size, config)) config->kind = MODEL_DENSE;
+    return size;
+}
+
+static gboolean read_size(const option_t *option, const char *text, void *member) {
+    model_config_t config = *(model_config_t *)member;
+    if (!size_parse(size_of(option, &config), text, &config)) return FALSE;
+    *(model_config_t *)member = config;
     return TRUE;
 }
 
-static gboolean read_hidden(const char *text, G_GNUC_UNUSED void *value) {
-    size_t sizes[MODEL_MAX_HIDDEN], n;
-    return sizes_parse_hidden(text, sizes, &n);
+static char *write_size(const option_t *option, const void *member) {
+    model_config_t config = *(const model_config_t *)member;
+    return size_text(size_of(option, &config), &config);
 }
 
-static gboolean read_lags(const char *text, G_GNUC_UNUSED void *value) {
-    size_t lags[MODEL_MAX_LAGS], n;
-    return sizes_parse_lags(text, lags, &n);
-}
-
-static gboolean read_profiles(const char *text, G_GNUC_UNUSED void *value) {
-    size_t profiles[MODEL_MAX_PROFILES], n;
-    return sizes_parse_profiles(text, profiles, &n);
-}
-
-#define SPAN_WANTED "a number of steps such as 500, a share of the run such as '60 %', or 0"
-#define IN_HIDDEN   "its layers are --hidden"
-#define ALL_AT_ONCE "it draws a window's cells at once"
+#define SPAN_WANTED   "a number of steps such as 500, a share of the run such as '60 %', or 0"
+#define IN_HIDDEN     "its layers are --hidden"
+#define RISING_FRAMES " rising numbers of frames {from} with commas between"
+#define ALL_AT_ONCE   "it draws a window's cells at once"
 
 /* A row of each type: name, group, member, default, argument, help, and the range of a number or the grammar
  * of a text; last, where it is not for all models, DENSE_ONLY() or SEQUENCE_ONLY(). */
@@ -108,10 +114,19 @@ static gboolean read_profiles(const char *text, G_GNUC_UNUSED void *value) {
 #define INT(name, group, member, ...)   NUMBER(name, group, OPTION_INT, member, "whole number", __VA_ARGS__)
 #define INT64(name, group, member, ...) NUMBER(name, group, OPTION_INT64, member, "whole number", __VA_ARGS__)
 #define REAL(name, group, member, ...)  NUMBER(name, group, OPTION_REAL, member, "number", __VA_ARGS__)
-#define DENSE_ONLY(row_instead)         .whom = 1U << MODEL_DENSE, .instead = row_instead
-#define SEQUENCE_ONLY(row_instead)      .whom = 1U << MODEL_SEQUENCE, .instead = row_instead
+/* A size of a model: default, argument, help. Range and models are those of MODEL_SIZES. */
+#define SIZE_OF(name, refused, fallback, argument, help, ...)                                                \
+    ROW(name, GROUP_MODEL, OPTION_READ, sizes, fallback, argument, help, NOT(refused), .read = read_size,    \
+        .write = write_size, ##__VA_ARGS__)
+#define SIZE(name, fallback, argument, help, row_instead)                                                    \
+    SIZE_OF(name, "a whole number {from}", fallback, argument, help " (default {default}, {range})",         \
+            .instead = row_instead)
+#define SIZE_LIST(name, wanted, fallback, help, row_instead)                                                 \
+    SIZE_OF(name, wanted, fallback, "N,N,...", help DEFAULT, .instead = row_instead)
+#define DENSE_ONLY(row_instead)    .whom = 1U << MODEL_DENSE, .instead = row_instead
+#define SEQUENCE_ONLY(row_instead) .whom = 1U << MODEL_SEQUENCE, .instead = row_instead
 
-const option_t OPTION_ROWS[] = {
+static option_t rows[] = {
     TEXT("data", GROUP_RUN, data, NULL, "DIR", "folder of shards (required)"),
     INT64("data-memory", GROUP_RUN, data_memory, "0", "MIB",
           "data that a host holds in memory, the rest is read ahead of its use, 0: all", 0, 1 << 30),
@@ -140,44 +155,30 @@ const option_t OPTION_ROWS[] = {
 
     CHOICE("model", GROUP_MODEL, model, "dense", "dense|sequence",
            "windows at once, or pieces frame by frame"),
-    INT("window", GROUP_MODEL, window, "100", "FRAMES", "frames a window", 1, 65536,
-        DENSE_ONLY("its batches are whole pieces, or --chunk FRAMES")),
-    GRAMMAR("hidden", GROUP_MODEL, hidden, "256,128,64", "N,N,...", "encoder layers, mirrored in the decoder",
-            read_hidden, "1 to 8 layer sizes from 1 to 65536 with commas between",
-            DENSE_ONLY("its layers are --encoder, --state, --sketch, --nade and more")),
-    INT("latent", GROUP_MODEL, latent, "16", "N", "latent units of a window or segment; sequence: 0 for none",
-        0, 65536),
+    SIZE("window", "100", "FRAMES", "frames a window", "its batches are whole pieces, or --chunk FRAMES"),
+    SIZE_LIST("hidden", "1 to " G_STRINGIFY(MODEL_MAX_HIDDEN) " layer sizes {from} with commas between",
+              "256,128,64", "encoder layers, mirrored in the decoder",
+              "its layers are --encoder, --state, --sketch, --nade and more"),
+    SIZE("latent", "16", "N", "latent units of a window or segment; sequence: 0 for none", NULL),
     CHOICE("loss", GROUP_MODEL, loss, "bce", "bce|mse",
            "reconstruction: binary cross-entropy or squared error, summed over cells",
            DENSE_ONLY("its loss is the cross-entropy")),
-    CHOICE("planes", GROUP_MODEL, planes, "sounding", "sounding|both",
-           "what is learned: sounding notes, or onsets as well"),
-    INT("segment", GROUP_MODEL, segment, "4", "FRAMES", "frames that share a latent", 1, 65536,
-        SEQUENCE_ONLY("a window has one latent")),
-    INT("state", GROUP_MODEL, state, "256", "N", "units of the decoder's GRU", 1, 65536,
-        SEQUENCE_ONLY(IN_HIDDEN)),
-    INT("encoder", GROUP_MODEL, encoder, "128", "N", "units of the encoder's GRU, a direction", 1, 65536,
-        SEQUENCE_ONLY(IN_HIDDEN)),
-    INT("sketch", GROUP_MODEL, sketch, "64", "N", "features of a frame that come from its latent", 1, 65536,
-        SEQUENCE_ONLY(IN_HIDDEN)),
-    INT("nade", GROUP_MODEL, nade, "64", "N", "units that see a frame's lower pitches", 1, 65536,
-        SEQUENCE_ONLY(ALL_AT_ONCE)),
-    INT("tied", GROUP_MODEL, tied, "32", "N", "units that all pitches share", 1, 65536,
-        SEQUENCE_ONLY(ALL_AT_ONCE)),
-    GRAMMAR("lags", GROUP_MODEL, lags, "1,2,4", "N,N,...",
-            "how many frames ago were those that a note is drawn by", read_lags,
-            "1 to 12 rising numbers of frames from 1 to 1024 with commas between",
-            SEQUENCE_ONLY(ALL_AT_ONCE)),
-    GRAMMAR("profiles", GROUP_MODEL, profiles, "0", "N,N,...",
-            "frames before over which pitch classes are counted that a note is drawn by, 0: none",
-            read_profiles, "0, or 1 to 4 rising numbers of frames from 1 to 1024 with commas between",
-            SEQUENCE_ONLY(ALL_AT_ONCE)),
-    INT("posterior-hidden", GROUP_MODEL, posterior_hidden, "256", "N", "units between encoder and latent", 1,
-        65536, SEQUENCE_ONLY(IN_HIDDEN)),
-    INT("prior-hidden", GROUP_MODEL, prior_hidden, "128", "N", "units between state and prior", 1, 65536,
-        SEQUENCE_ONLY("its prior is normal, not learned")),
-    INT("sketch-hidden", GROUP_MODEL, sketch_hidden, "256", "N", "units between latent and sketch", 1, 65536,
-        SEQUENCE_ONLY(IN_HIDDEN)),
+    SIZE_OF("planes", "one of {choices}", "sounding", "sounding|both",
+            "what is learned: sounding notes, or onsets as well" DEFAULT),
+    SIZE("segment", "4", "FRAMES", "frames that share a latent", "a window has one latent"),
+    SIZE("state", "256", "N", "units of the decoder's GRU", IN_HIDDEN),
+    SIZE("encoder", "128", "N", "units of the encoder's GRU, a direction", IN_HIDDEN),
+    SIZE("sketch", "64", "N", "features of a frame that come from its latent", IN_HIDDEN),
+    SIZE("nade", "64", "N", "units that see a frame's lower pitches", ALL_AT_ONCE),
+    SIZE("tied", "32", "N", "units that all pitches share", ALL_AT_ONCE),
+    SIZE_LIST("lags", "1 to " G_STRINGIFY(MODEL_MAX_LAGS) RISING_FRAMES, "1,2,4",
+              "how many frames ago were those that a note is drawn by", ALL_AT_ONCE),
+    SIZE_LIST("profiles", "0, or 1 to " G_STRINGIFY(MODEL_MAX_PROFILES) RISING_FRAMES, "0",
+              "frames before over which pitch classes are counted that a note is drawn by, 0: none",
+              ALL_AT_ONCE),
+    SIZE("posterior-hidden", "256", "N", "units between encoder and latent", IN_HIDDEN),
+    SIZE("prior-hidden", "128", "N", "units between state and prior", "its prior is normal, not learned"),
+    SIZE("sketch-hidden", "256", "N", "units between latent and sketch", IN_HIDDEN),
 
     INT64("seed", GROUP_TRAINING, seed, "1", "N", "of every random number", 0, INFINITY),
     INT("batch", GROUP_TRAINING, batch, "64", "N", "windows, or pieces, a step over all ranks", 1, 1048576),
@@ -250,3 +251,15 @@ const option_t OPTION_ROWS[] = {
         100000),
     {.name = NULL},
 };
+
+const option_t *option_rows(void) {
+    for (option_t *row = rows; row->name; row++) {
+        model_config_t config = {0};
+        if (row->read != read_size || row->whom) continue;
+        const size_row_t *size = size_of(row, &config);
+        row->low = size->none && !size->count ? 0 : (double)size->lowest;
+        row->high = (double)size->highest;
+        row->whom = size->kinds;
+    }
+    return rows;
+}

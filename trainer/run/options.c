@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "preprocess/common/program.h"
-#include "trainer/model/sizes.h"
 #include "trainer/run/option_table.h"
 
 /* The hyperparameters of the sequence model that its presets share. */
@@ -45,10 +44,10 @@ static const struct {
 /* Sets one option of a key file; source names it in errors. */
 static gboolean apply_key(options_t *options, const char *group, const char *key, const char *value,
                           const char *source, GError **error) {
-    const option_t *option = option_find(OPTION_ROWS, key);
+    const option_t *option = option_find(option_rows(), key);
     g_autofree char *label = g_strdup_printf("%s: %s", source, key);
     if (!option) {
-        const char *nearest = option_nearest_name(OPTION_ROWS, key, GROUP_MODEL);
+        const char *nearest = option_nearest_name(option_rows(), key, GROUP_MODEL);
         g_autofree char *way_out =
             nearest ? g_strdup_printf("did you mean '%s'?", nearest) : g_strdup("--help lists all");
         return option_fail(error, "%s: unknown option '%s'; %s", source, key, way_out);
@@ -103,19 +102,19 @@ static gboolean apply_file(options_t *options, const char *path, GError **error)
 
 static options_t *options_new(void) {
     options_t *options = g_new0(options_t, 1);
-    option_set_defaults(OPTION_ROWS, options);
+    option_set_defaults(option_rows(), options);
     return options;
 }
 
 void options_free(options_t *options) {
-    if (options) option_clear(OPTION_ROWS, options);
+    if (options) option_clear(option_rows(), options);
     g_free(options);
 }
 
 char *options_to_text(const options_t *options) {
     GString *text = g_string_new("# Every option of this run; give it back with --config.\n");
     int group = GROUP_RUN;
-    for (const option_t *option = OPTION_ROWS; option->name; option++) {
+    for (const option_t *option = option_rows(); option->name; option++) {
         if (option->group < GROUP_MODEL) continue;
         if (option->group != group) g_string_append_printf(text, "\n[%s]\n", OPTION_GROUPS[option->group]);
         group = option->group;
@@ -134,8 +133,8 @@ options_t *options_from_text(const char *text, const char *source, GError **erro
 
 /* A flag that the model has no use for is refused: who gives it means another model. */
 static gboolean check_meaning(const options_t *options, const option_line_t *line, GError **error) {
-    const int kind = option_choice_index(option_find(OPTION_ROWS, "model"), options->model);
-    for (const option_t *option = OPTION_ROWS; option->name; option++)
+    const int kind = option_choice_index(option_find(option_rows(), "model"), options->model);
+    for (const option_t *option = option_rows(); option->name; option++)
         if (option->whom && !(option->whom >> kind & 1U) && option_given(line, option->name))
             return option_fail(error, "--%s: has no meaning for --model %s; %s", option->name, options->model,
                                option->instead ? option->instead : "leave it out");
@@ -147,7 +146,7 @@ static gboolean check_meaning(const options_t *options, const option_line_t *lin
 static gboolean check_scoring(const char *task, const option_line_t *line, GError **error) {
     static const char *const of_runs[] = {"output", "preset", "resume", NULL}, *const of_scoring[] = {
                                                                                    "seed", "threads", NULL};
-    for (const option_t *option = OPTION_ROWS; option->name; option++) {
+    for (const option_t *option = option_rows(); option->name; option++) {
         const gboolean trains = option->group < GROUP_MODEL ? g_strv_contains(of_runs, option->name)
                                                             : !g_strv_contains(of_scoring, option->name);
         if (trains && option_given(line, option->name))
@@ -177,9 +176,9 @@ static gboolean check_together(const options_t *options, const option_line_t *li
     if (options->accumulate > options->batch)
         return option_fail(error,
                            "--accumulate: more passes than a batch has samples; lower it or raise --batch");
-    if (!dense && options->chunk % options->segment != 0)
+    if (!dense && (size_t)options->chunk % options->sizes.sequence.segment != 0)
         return option_fail(error, "--chunk: must be whole segments; give a multiple of --segment");
-    if (dense && options->latent == 0)
+    if (dense && options->sizes.latent == 0)
         return option_fail(error, "--latent: 0 makes no sense for --model dense; give 1 or more");
     return trains ? check_meaning(options, line, error)
                   : check_scoring(options->evaluate ? "evaluate" : "attributes", line, error);
@@ -203,7 +202,7 @@ static gboolean apply_all(options_t *options, const option_line_t *line, GError 
         if (g_str_equal(PRESETS[i].name, preset) && !apply_text(options, PRESETS[i].text, preset, error))
             return FALSE;
     return (!config || apply_file(options, config, error)) &&
-           option_set_given(OPTION_ROWS, line, options, error) && check_together(options, line, error);
+           option_set_given(option_rows(), line, options, error) && check_together(options, line, error);
 }
 
 /* GOption's error in our words, with the nearest name of an unknown option. */
@@ -213,7 +212,7 @@ static gboolean explain(const GError *cause, GError **error) {
         return option_fail(error, "%s (--help lists all options)", cause->message);
     start += strlen(" --");
     g_autofree char *name = g_strndup(start, strcspn(start, "=")); /* without its value */
-    const char *nearest = option_nearest_name(OPTION_ROWS, name, GROUP_RUN);
+    const char *nearest = option_nearest_name(option_rows(), name, GROUP_RUN);
     g_autofree char *meant = nearest ? g_strdup_printf("; did you mean --%s?", nearest) : g_strdup("");
     return option_fail(error, "--%s: unknown option%s (--help lists all)", name, meant);
 }
@@ -227,7 +226,7 @@ static gboolean read_line(const options_t *defaults, int argc, char *const *argv
         "Options count in this order: defaults, --preset, --config, flags.",
         program_name());
     const option_command_t command = {
-        .rows = OPTION_ROWS,
+        .rows = option_rows(),
         .groups = titles,
         .parameters = "--data DIR --output RUN",
         .summary = summary,
@@ -261,50 +260,27 @@ options_t *options_parse(int argc, char *const *argv, gboolean print, gboolean *
     return apply_all(options, &line, error) ? g_steal_pointer(&options) : NULL;
 }
 
-/* ---- what texts mean ---- */
+/* ---- what they ask for ---- */
 
-/* Reads an option's text, which was checked when it was set, into value. */
-static gboolean read_text(const char *name, const char *text, void *value, GError **error) {
-    const option_t *option = option_find(OPTION_ROWS, name);
-    g_autofree char *label = g_strdup_printf("--%s", name);
-    return option->read(text, value) || option_refuse(option, label, text, error);
-}
-
-/* All sizes but the order of tracks. */
-static gboolean sequence_sizes(const options_t *options, sequence_sizes_t *sizes, GError **error) {
-    sizes->segment = (size_t)options->segment;
-    sizes->state = (size_t)options->state;
-    sizes->encoder = (size_t)options->encoder;
-    sizes->sketch = (size_t)options->sketch;
-    sizes->nade = (size_t)options->nade;
-    sizes->tied = (size_t)options->tied;
-    sizes->posterior_hidden = (size_t)options->posterior_hidden;
-    sizes->prior_hidden = (size_t)options->prior_hidden;
-    sizes->sketch_hidden = (size_t)options->sketch_hidden;
-    if (!sizes_parse_lags(options->lags, sizes->lags, &sizes->n_lags))
-        return option_refuse(option_find(OPTION_ROWS, "lags"), "--lags", options->lags, error);
-    return sizes_parse_profiles(options->profiles, sizes->profiles, &sizes->n_profiles) ||
-           option_refuse(option_find(OPTION_ROWS, "profiles"), "--profiles", options->profiles, error);
-}
-
-gboolean options_model_config(const options_t *options, const grid_t *grid, model_config_t *config,
-                              GError **error) {
-    *config = (model_config_t){
-        .kind = (model_kind_t)option_choice_index(option_find(OPTION_ROWS, "model"), options->model),
-        .tracks = (size_t)grid->n_tracks,
-        .planes = g_str_equal(options->planes, "both") ? 2 : 1,
-        .pitches = (size_t)grid->pitches,
-        .latent = (size_t)options->latent,
-        .loss = LOSS_BCE,
-    };
-    if (config->kind == MODEL_SEQUENCE) {
-        model_order_tracks(config, grid);
-        return sequence_sizes(options, &config->sequence, error);
+model_config_t options_model_config(const options_t *options, const grid_t *grid) {
+    model_config_t config = options->sizes;
+    config.kind = (model_kind_t)option_choice_index(option_find(option_rows(), "model"), options->model);
+    config.loss = config.kind == MODEL_DENSE && g_str_equal(options->loss, "mse") ? LOSS_MSE : LOSS_BCE;
+    config.tracks = (size_t)grid->n_tracks;
+    config.pitches = (size_t)grid->pitches;
+    if (config.kind == MODEL_SEQUENCE) {
+        config.window = config.n_hidden = 0;
+        model_order_tracks(&config, grid);
+    } else {
+        config.sequence = (sequence_sizes_t){0};
     }
-    config->window = (size_t)options->window;
-    config->loss = (loss_t)option_choice_index(option_find(OPTION_ROWS, "loss"), options->loss);
-    return sizes_parse_hidden(options->hidden, config->hidden, &config->n_hidden) ||
-           option_refuse(option_find(OPTION_ROWS, "hidden"), "--hidden", options->hidden, error);
+    return config;
+}
+
+size_t options_context(const options_t *options) {
+    const grid_t none = {0};
+    const model_config_t config = options_model_config(options, &none);
+    return model_context(&config);
 }
 
 optimizer_config_t options_optimizer_config(const options_t *options) {
@@ -317,45 +293,6 @@ optimizer_config_t options_optimizer_config(const options_t *options) {
                                 .average = options->average};
 }
 
-gboolean options_transpose_range(const options_t *options, int *low, int *high, GError **error) {
-    semitones_t range = {0};
-    if (!read_text("transpose", options->transpose, &range, error)) return FALSE;
-    *low = range.low;
-    *high = range.high;
-    return TRUE;
-}
-
-gboolean options_context(const options_t *options, size_t *context, GError **error) {
-    model_config_t config = {.kind = MODEL_SEQUENCE};
-    if (!sequence_sizes(options, &config.sequence, error)) return FALSE;
-    *context = model_context(&config);
-    return TRUE;
-}
-
-gboolean options_splits(const options_t *options, split_t splits[SPLIT_COUNT], size_t *n, GError **error) {
-    split_list_t list = {0};
-    if (!read_text("split", options->split, &list, error)) return FALSE;
-    memcpy(splits, list.splits, sizeof list.splits);
-    *n = list.n;
-    return TRUE;
-}
-
-gboolean options_checkpoint_every(const options_t *options, int64_t *steps, double *minutes, GError **error) {
-    span_t span = {0};
-    if (!read_text("checkpoint-every", options->checkpoint_every, &span, error)) return FALSE;
-    *steps = span.steps;
-    *minutes = span.minutes;
-    return TRUE;
-}
-
-gboolean options_spans(const options_t *options, int64_t total_steps, int64_t *beta_steps,
-                       int64_t *free_bits_steps, GError **error) {
-    span_t beta = {0}, free_bits = {0};
-    if (!read_text("beta-steps", options->beta_steps, &beta, error) ||
-        !read_text("free-bits-steps", options->free_bits_steps, &free_bits, error))
-        return FALSE;
-    *beta_steps = beta.share > 0 ? (int64_t)llround(beta.share * (double)total_steps) : beta.steps;
-    *free_bits_steps =
-        free_bits.share > 0 ? (int64_t)llround(free_bits.share * (double)total_steps) : free_bits.steps;
-    return TRUE;
+int64_t options_span_steps(const option_span_t *span, int64_t total_steps) {
+    return span->share > 0 ? (int64_t)llround(span->share * (double)total_steps) : span->steps;
 }

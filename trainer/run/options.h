@@ -11,32 +11,40 @@
 
 typedef enum { RESUME_NONE, RESUME_AUTO } resume_t;
 
+/* Options that are texts with a grammar: as given, and what that says. */
+typedef struct {
+    char *text; /* "test", "train,valid" */
+    split_t splits[SPLIT_COUNT];
+    size_t n;
+} option_splits_t;
+typedef struct {
+    char *text; /* "0,0", "-5,6" */
+    int low, high;
+} option_semitones_t;
+typedef struct {
+    char *text; /* "500", "60 %", "10 minutes" */
+    int64_t steps;
+    double share, minutes; /* share of a run's steps; where one is above 0, steps is 0 */
+} option_span_t;
+
 typedef struct {
     /* what to do (not in run.ini) */
-    char *data;          /* folder of shards */
-    char *output;        /* run folder */
-    char *config;        /* key file to start from */
-    char *preset;        /* "seed", "chorales", "folk", "band", or NULL */
-    char *evaluate;      /* checkpoint to evaluate instead of training */
-    char *attributes;    /* checkpoint that gets vectors of attributes instead of training */
-    char *split;         /* of --evaluate: "test", "train,valid" */
-    int iwae;            /* dense: draws K of the importance-weighted bound, 0: none */
-    int particles;       /* sequence: of the particle bound, 0: none */
-    char *resume;        /* "no", "auto", or a checkpoint's path */
-    int64_t data_memory; /* MiB of the data that a host holds, 0: all */
+    char *data;            /* folder of shards */
+    char *output;          /* run folder */
+    char *config;          /* key file to start from */
+    char *preset;          /* "seed", "chorales", "folk", "band", or NULL */
+    char *evaluate;        /* checkpoint to evaluate instead of training */
+    char *attributes;      /* checkpoint that gets vectors of attributes instead of training */
+    option_splits_t split; /* of --evaluate */
+    int iwae;              /* dense: draws K of the importance-weighted bound, 0: none */
+    int particles;         /* sequence: of the particle bound, 0: none */
+    char *resume;          /* "no", "auto", or a checkpoint's path */
+    int64_t data_memory;   /* MiB of the data that a host holds, 0: all */
     gboolean quiet, version, help;
 
     /* model */
-    char *model;    /* "dense", "sequence" */
-    int window;     /* T, frames; dense */
-    char *hidden;   /* "256,128,64"; dense */
-    int latent;     /* sequence: 0 for none */
-    char *loss;     /* bce, mse; dense */
-    char *planes;   /* sounding, both */
-    char *lags;     /* "1,2,4"; sequence */
-    char *profiles; /* "16,128", "0": none; sequence */
-    int segment, state, encoder, sketch, nade, tied, posterior_hidden, prior_hidden,
-        sketch_hidden; /* sequence: sequence_sizes_t */
+    char *model, *loss;   /* "dense", "sequence"; bce, mse: dense */
+    model_config_t sizes; /* those of both kinds; options_model_config() has one model's */
 
     /* training */
     int64_t seed;
@@ -51,28 +59,27 @@ typedef struct {
     int64_t warmup_steps;
     double final_rate; /* fraction of the peak at the end of cosine */
     double adam_beta1, adam_beta2, adam_epsilon, weight_decay;
-    double clip;      /* gradient norm, 0: none */
-    double beta;      /* KL weight */
-    char *beta_steps; /* "500" or "60 %": linear from beta_start, "0": at once */
+    double clip;              /* gradient norm, 0: none */
+    double beta;              /* KL weight */
+    option_span_t beta_steps; /* linear from beta_start */
     double beta_start;
-    double free_bits;      /* nats a window (sequence: a segment) below which KL is not pushed */
-    char *free_bits_steps; /* as beta_steps */
+    double free_bits;              /* nats a window (sequence: a segment) below which KL is not pushed */
+    option_span_t free_bits_steps; /* as beta_steps */
     double free_bits_start;
     double auxiliary;                           /* sequence: weight */
     double dropout, input_dropout, lag_dropout; /* sequence: rates */
     double average;                             /* decay of the weights' average, 0: none */
-    char *transpose;                            /* "0,0", "-5,6" */
-    char *offsets;                              /* windows start at: random, grid; dense */
-    int early_stopping;                         /* epochs without a better validation loss, 0: never */
-    int shuffle_kib;                            /* KiB of the data that are shuffled together */
-    int bucket_kib;                             /* gradient averaging */
-    int threads; /* BLAS threads a rank, 0: cores this rank may use divided fairly */
+    option_semitones_t transpose;
+    char *offsets;      /* windows start at: random, grid; dense */
+    int early_stopping; /* epochs without a better validation loss, 0: never */
+    int shuffle_kib;    /* KiB of the data that are shuffled together */
+    int bucket_kib;     /* gradient averaging */
+    int threads;        /* BLAS threads a rank, 0: cores this rank may use divided fairly */
 
     /* keeping */
-    char *checkpoint_every; /* "500" or "500 steps", "10 minutes", "0": only at epoch ends with a better
-                               validation and at the end */
-    int keep;               /* numbered checkpoints that stay */
-    int validate_every;     /* epochs */
+    option_span_t checkpoint_every; /* 0: only at epoch ends with a better validation and at the end */
+    int keep;                       /* numbered checkpoints that stay */
+    int validate_every;             /* epochs */
 } options_t;
 
 /* From the command line. NULL with error set: OPTION_ERROR_USAGE (exit 2) for an unknown or missing option
@@ -91,20 +98,13 @@ char *options_to_text(const options_t *options);
 /* The inverse (a checkpoint's stored options): defaults, then text; what to do stays unset. source names the
  * text in errors. NULL with error set. Owner: caller. */
 options_t *options_from_text(const char *text, const char *source, GError **error);
-/* The model that the options ask for on a grid. FALSE with error set. */
-gboolean options_model_config(const options_t *options, const grid_t *grid, model_config_t *config,
-                              GError **error);
+/* The model that the options ask for on a grid. */
+model_config_t options_model_config(const options_t *options, const grid_t *grid);
+/* Frames before a sequence that come with it, model_context(). */
+size_t options_context(const options_t *options);
 /* The optimizer that they ask for. */
 optimizer_config_t options_optimizer_config(const options_t *options);
-/* Frames before a sequence that come with it, model_context(). */
-gboolean options_context(const options_t *options, size_t *context, GError **error);
-gboolean options_transpose_range(const options_t *options, int *low, int *high, GError **error);
-/* The splits of --split in the order given, each once: n of them. */
-gboolean options_splits(const options_t *options, split_t splits[SPLIT_COUNT], size_t *n, GError **error);
-/* --checkpoint-every: one of steps, minutes is 0. */
-gboolean options_checkpoint_every(const options_t *options, int64_t *steps, double *minutes, GError **error);
-/* Steps of --beta-steps and --free-bits-steps in a run of total_steps. */
-gboolean options_spans(const options_t *options, int64_t total_steps, int64_t *beta_steps,
-                       int64_t *free_bits_steps, GError **error);
+/* Steps of a span in a run of total_steps. */
+int64_t options_span_steps(const option_span_t *span, int64_t total_steps);
 
 #endif

@@ -121,7 +121,7 @@ static gboolean compare_options(const char *path, const char *begun_with, const 
     g_autoptr(options_t) there = options_from_text(begun_with, path, error);
     g_autoptr(GString) refused = g_string_new(NULL), changed = g_string_new(NULL);
     if (!there) return FALSE;
-    for (const option_t *option = OPTION_ROWS; option->name; option++) {
+    for (const option_t *option = option_rows(); option->name; option++) {
         if (option->group < GROUP_MODEL) continue;
         g_autofree char *old = option_get(there, option), *new = option_get(options, option);
         if (g_strcmp0(old, new) == 0) continue;

@@ -2,10 +2,11 @@
  * have let through. */
 #include "trainer/run/schedule.h"
 
-gboolean schedule_init(schedule_t *schedule, const options_t *options, int64_t total_steps, GError **error) {
+void schedule_init(schedule_t *schedule, const options_t *options, int64_t total_steps) {
     *schedule = (schedule_t){.options = options, .total_steps = total_steps};
     schedule->decay = g_str_equal(options->decay, "cosine") ? DECAY_COSINE : DECAY_CONSTANT;
-    return options_spans(options, total_steps, &schedule->beta_steps, &schedule->free_bits_steps, error);
+    schedule->beta_steps = options_span_steps(&options->beta_steps, total_steps);
+    schedule->free_bits_steps = options_span_steps(&options->free_bits_steps, total_steps);
 }
 
 double schedule_rate(const schedule_t *schedule, int64_t step) {

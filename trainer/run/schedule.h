@@ -11,8 +11,8 @@ typedef struct {
     int64_t total_steps, beta_steps, free_bits_steps;
 } schedule_t;
 
-/* Of a run of total_steps. FALSE with OPTION_ERROR set. options must outlive it. */
-gboolean schedule_init(schedule_t *schedule, const options_t *options, int64_t total_steps, GError **error);
+/* Of a run of total_steps. options must outlive it. */
+void schedule_init(schedule_t *schedule, const options_t *options, int64_t total_steps);
 double schedule_rate(const schedule_t *schedule, int64_t step);
 /* The weights of a step's loss; scale is the caller's. */
 model_objective_t schedule_objective(const schedule_t *schedule, int64_t step, double scale);

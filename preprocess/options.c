@@ -53,8 +53,7 @@ static gboolean read_meter(G_GNUC_UNUSED const option_t *option, const char *tex
         .refusal = "{label}: {value} is not {from}", ##__VA_ARGS__)
 #define INT(name, letter, member, ...) NUMBER(name, letter, OPTION_INT, member, __VA_ARGS__)
 
-#define JOBS_MOST 64
-#define GRID      corpus.layout.grid
+#define GRID corpus.layout.grid
 
 static const option_t ROWS[] = {
     TEXT("output", 'o', corpus.output, "DIR", "Folder for the shards and report.tsv; made where missing"),
@@ -77,7 +76,7 @@ static const option_t ROWS[] = {
     FLAG("join", 0, corpus.join, "Make the shards of all parts: the same command once they are done"),
     FLAG("dry-run", 'n', corpus.dry_run, "Write only the report"),
     INT("jobs", 'j', corpus.jobs, "N",
-        "Worker processes, threads (default: {default}, this machine's cores; {range})", 1, JOBS_MOST),
+        "Worker processes, threads (default: {default}, this machine's cores; {range})", 1, CORPUS_MAX_JOBS),
     NUMBER("file-timeout", 0, OPTION_REAL, corpus.limits.timeout_s, "SECONDS",
            "Give up on a file after so long (default: {default}, {range})", 0.01, 86400, .fallback = "10"),
     INT("file-memory", 0, memory_mib, "MIB", "Memory that one file may take (default: {default}, {range})",
@@ -109,7 +108,7 @@ static const option_t ROWS[] = {
 static preprocess_options_t *defaults(void) {
     preprocess_options_t *options = g_new0(preprocess_options_t, 1);
     options->corpus = (corpus_options_t){.layout = {.grid = grid_default(), .cut = cut_default()},
-                                         .jobs = (int)MIN(g_get_num_processors(), JOBS_MOST)};
+                                         .jobs = (int)MIN(g_get_num_processors(), CORPUS_MAX_JOBS)};
     option_set_defaults(ROWS, options);
     return options;
 }

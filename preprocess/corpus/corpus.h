@@ -6,6 +6,8 @@
 #include "preprocess/corpus/song_file.h"
 #include "preprocess/shard/shard.h"
 
+#define CORPUS_MAX_JOBS 64
+
 typedef struct {
     layout_t layout;
     char **inputs;    /* files and folders, NULL-terminated; or NULL */

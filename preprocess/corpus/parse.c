@@ -16,12 +16,11 @@ typedef struct {
 
 /* The workers, and the rows of the files that each has, in order. */
 typedef struct {
-    worker_t *worker[64];
-    size_t rows[64][WORKER_TASKS], tasks[64];
+    worker_t *worker[CORPUS_MAX_JOBS];
+    size_t rows[CORPUS_MAX_JOBS][WORKER_TASKS], tasks[CORPUS_MAX_JOBS];
     size_t busy; /* the first so many have a file */
     size_t next; /* row that was not looked at yet */
 } pool_t;
-#define POOL_MAX G_N_ELEMENTS(((pool_t *)NULL)->worker)
 
 /* Gives a worker the next file that the cache does not know yet, if there is one. */
 static gboolean give_file(const parse_t *parse, pool_t *pool, size_t which, GError **error) {
@@ -79,7 +78,7 @@ gboolean parse_files(const corpus_options_t *options, rows_t *rows, int part, pa
     const parse_t parse = {options, rows, part, cache, owner};
     const size_t wanted = rows_missing(rows, part);
     progress_t progress = progress_start("files", options->quiet);
-    const size_t jobs = MIN((size_t)options->jobs, POOL_MAX);
+    const size_t jobs = MIN((size_t)options->jobs, CORPUS_MAX_JOBS);
     pool_t pool = {.busy = 0};
     size_t done = 0;
     for (size_t i = 0; i < jobs; i++)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "tests/bench/processor.h"
-#include "trainer/model/head.h"
+#include "tests/helpers/head_twin.h"
 
 enum { ROWS = 400, VOICES = 5 };
 

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "tests/helpers/head_fixture.h"
+#include "tests/helpers/head_twin.h"
 
 static double plain_nll(const fixture_t *f, size_t row) {
     g_autofree real_t *logits = g_new(real_t, f->D);

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "tests/helpers/head_fixture.h"
+#include "tests/helpers/head_twin.h"
 
 /* Draws the rows one after the other, each given those drawn before; every bit must be what its rule says of
  * the twin's logits of the whole frame. */

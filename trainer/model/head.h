@@ -51,10 +51,6 @@ void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const u
  * gradients of the head's own parameters. */
 void head_train(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past, real_t *pre,
                 double scale, double *nll);
-/* Logits [D] of one row given all of its frame (of certain cells: -INFINITY or INFINITY). The plain twin of
- * the kernels: no sparse sums, no vectors. */
-void head_logits(head_t *head, const uint8_t *frame, const real_t *pre, real_t *logits);
-
 /* How head_draw() decides cells. At temperature 1 a cell is set where its uniform is below logistic(logit).
  * Other temperatures change which notes there are, not how many: of a group's cells from the lowest, the next
  * to be set is none, one that sounded in the frame before, or another one, with the model's probabilities of

@@ -1,28 +1,8 @@
 /* The run folder: links, what stays and what goes, the newest checkpoint that can be read. */
 #include <errno.h>
-#include <glib/gstdio.h>
-#include <math.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "trainer/checkpoint/checkpoint.h"
-
-static char *make_folder(void) {
-    g_autoptr(GError) error = NULL;
-    char *folder = g_dir_make_tmp("mpianist-checkpoint-XXXXXX", &error);
-    g_assert_no_error(error);
-    return folder;
-}
-
-static void remove_folder(char *path) {
-    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
-    for (const char *name; (name = g_dir_read_name(folder));) {
-        g_autofree char *file = g_build_filename(path, name, NULL);
-        g_unlink(file);
-    }
-    g_rmdir(path);
-    g_free(path);
-}
+#include "tests/helpers/checkpoint_states.h"
 
 /* A checkpoint of a few weights and their average. */
 static void write_checkpoint(const char *path) {

@@ -1,86 +1,5 @@
 /* Checkpoints of both kinds of model, with and without an average of the weights. */
-#include <glib/gstdio.h>
-#include <math.h>
-#include <string.h>
-
-#include "trainer/checkpoint/checkpoint.h"
-
-static const model_config_t small = {.kind = MODEL_DENSE,
-                                     .window = 4,
-                                     .tracks = 2,
-                                     .planes = 1,
-                                     .pitches = 13,
-                                     .hidden = {7, 5},
-                                     .n_hidden = 2,
-                                     .latent = 3,
-                                     .loss = LOSS_BCE};
-
-typedef struct {
-    checkpoint_t checkpoint;
-    model_t *model;
-    optimizer_t *optimizer;
-} state_t;
-
-/* After two steps, with an average. */
-static void state_init(state_t *state, const model_config_t *config, uint64_t seed) {
-    g_autoptr(GError) error = NULL;
-    const grid_t grid = {.steps_per_beat = 4,
-                         .pitch_low = 36,
-                         .pitches = 13,
-                         .n_tracks = 2,
-                         .roles = {ROLE_MELODY, ROLE_BASS}};
-    state->checkpoint = (checkpoint_t){.model = *config,
-                                       .grid = grid,
-                                       .options = g_strdup(""),
-                                       .tempo_bpm = 120,
-                                       .meter = {0, 4, 4},
-                                       .best = INFINITY};
-    state->model = model_new(config, 2, 64, &error);
-    g_assert_no_error(error);
-    model_init(state->model, seed);
-    state->optimizer =
-        optimizer_new(&(optimizer_config_t){.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .average = 0.9},
-                      model_size(state->model));
-    for (uint64_t step = 0; step < 2; step++) {
-        const rng_t rng = rng_make(seed, RNG_NOISE, step, 0);
-        rng_normal(&rng, model_gradient(state->model), model_size(state->model));
-        optimizer_step(state->optimizer, state->model, 0.001);
-    }
-}
-
-static void state_clear(state_t *state) {
-    checkpoint_clear(&state->checkpoint);
-    model_free(state->model);
-    optimizer_free(state->optimizer);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(state_t, state_clear)
-
-static void write_state(const char *path, state_t *state) {
-    g_autoptr(GError) error = NULL;
-    checkpoint_write(path, &state->checkpoint, state->model, state->optimizer, &error);
-    g_assert_no_error(error);
-}
-
-static gboolean same_reals(const real_t *a, const real_t *b, size_t n) {
-    return memcmp(a, b, n * sizeof *a) == 0;
-}
-
-static char *make_folder(void) {
-    g_autoptr(GError) error = NULL;
-    char *folder = g_dir_make_tmp("mpianist-checkpoint-XXXXXX", &error);
-    g_assert_no_error(error);
-    return folder;
-}
-
-static void remove_folder(char *path) {
-    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
-    for (const char *name; (name = g_dir_read_name(folder));) {
-        g_autofree char *file = g_build_filename(path, name, NULL);
-        g_unlink(file);
-    }
-    g_rmdir(path);
-    g_free(path);
-}
+#include "tests/helpers/checkpoint_states.h"
 
 /* What is evaluated and sampled: the average where there is one, else the weights; what goes on: both, in
  * whatever the new run keeps. */
@@ -105,7 +24,7 @@ static void test_average(void) {
     g_assert_true(checkpoint_read_state(with, model, plain, &error));
     g_assert_true(same_reals(model_params(model), model_params(state.model), n) && plain->averaged == 0);
     g_assert_true(checkpoint_read_state(with, model, averaging, &error));
-    g_assert_cmpint(averaging->averaged, ==, 2);
+    g_assert_cmpint(averaging->averaged, ==, 3);
     g_assert_true(checkpoint_read_state(without, model, averaging, &error));
     g_assert_cmpint(averaging->averaged, ==, 0);
     remove_folder(folder);

@@ -122,6 +122,28 @@ void roll_free(roll_t *roll) {
     g_free(roll);
 }
 
+void roll_copy(const roll_t *from, size_t first, size_t frames, roll_t *to, size_t at) {
+    memcpy(roll_plane(to, at, 0, 0), roll_plane(from, first, 0, 0),
+           frames * from->tracks * ROLL_PLANES * from->stride);
+}
+
+void roll_read_frame(const roll_t *roll, size_t frame, size_t planes, uint8_t *bits) {
+    const size_t bytes = planes * roll->stride;
+    for (size_t k = 0; k < roll->tracks; k++) memcpy(bits + k * bytes, roll_plane(roll, frame, k, 0), bytes);
+}
+
+void roll_write_frame(roll_t *roll, size_t frame, size_t planes, const uint8_t *bits) {
+    const size_t bytes = planes * roll->stride;
+    for (size_t k = 0; k < roll->tracks; k++) memcpy(roll_plane(roll, frame, k, 0), bits + k * bytes, bytes);
+}
+
+size_t roll_sounding_end(const roll_t *roll) {
+    const size_t frame_bytes = roll->tracks * ROLL_PLANES * roll->stride;
+    size_t bytes = roll->frames * frame_bytes;
+    while (bytes > 0 && roll->bits[bytes - 1] == 0) bytes--;
+    return (bytes + frame_bytes - 1) / frame_bytes;
+}
+
 size_t roll_count_bits(const uint8_t *bytes, size_t n) {
     size_t sum = 0;
     uint64_t word;

@@ -76,6 +76,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(roll_t, roll_free)
 static inline uint8_t *roll_plane(const roll_t *roll, size_t frame, size_t track, int plane) {
     return roll->bits + ((frame * roll->tracks + track) * ROLL_PLANES + (size_t)plane) * roll->stride;
 }
+/* Copies frames from `first` on into a roll of the same tracks and pitches, from `at` on. */
+void roll_copy(const roll_t *from, size_t first, size_t frames, roll_t *to, size_t at);
+/* The first `planes` planes of a frame, as bits [tracks, planes, stride]: reads, writes them. */
+void roll_read_frame(const roll_t *roll, size_t frame, size_t planes, uint8_t *bits);
+void roll_write_frame(roll_t *roll, size_t frame, size_t planes, const uint8_t *bits);
+/* Frames up to the end of the last sound. */
+size_t roll_sounding_end(const roll_t *roll);
 /* Bits set in n bytes. */
 size_t roll_count_bits(const uint8_t *bytes, size_t n);
 gboolean roll_get(const roll_t *roll, size_t frame, size_t track, int plane, size_t p);

@@ -1,6 +1,4 @@
 /* kind_sequence: owns how verbs are done by the sequence model: pieces of any length, frame by frame. */
-#include <string.h>
-
 #include "preprocess/common/program.h"
 #include "sampler/command/job.h"
 #include "trainer/model/layers.h"
@@ -22,7 +20,7 @@ static roll_t *pad_roll(roll_t *roll, size_t frames) {
     g_autoptr(roll_t) given = roll;
     if (frames <= roll->frames) return g_steal_pointer(&given);
     roll_t *padded = roll_new(frames, roll->tracks, roll->pitches);
-    memcpy(padded->bits, roll->bits, roll->frames * roll->tracks * ROLL_PLANES * roll->stride);
+    roll_copy(roll, 0, roll->frames, padded, 0);
     return padded;
 }
 

@@ -1,6 +1,5 @@
 /* verb_new: owns prior, song and continue: pieces that no song's latents say. */
 #include <math.h>
-#include <string.h>
 
 #include "preprocess/common/program.h"
 #include "sampler/command/job.h"
@@ -117,25 +116,19 @@ const verb_t verb_song = {
 /* Frames of the song that are kept: without the silence after the bar in which it ends, which would only ask
  * for more silence. */
 static size_t count_kept(const cli_t *cli, const part_t *song) {
-    const roll_t *roll = song->roll;
-    const size_t frame_bytes = roll->tracks * ROLL_PLANES * roll->stride;
-    size_t bytes = roll->frames * frame_bytes;
-    while (bytes > 0 && roll->bits[bytes - 1] == 0) bytes--;
-    const size_t bars = timeline_bars_of(song->timeline, (bytes + frame_bytes - 1) / frame_bytes),
+    const size_t bars = timeline_bars_of(song->timeline, roll_sounding_end(song->roll)),
                  keep = (size_t)MAX(cli->keep, 0); /* 0: all */
     if (keep > bars)
         program_say("warning: %s: has %zu %s, not the %zu of --keep: all is kept\n", cli->files[0], bars,
                     g_dngettext(NULL, "bar", "bars", bars), keep);
-    return MIN(roll->frames, timeline_frames_of(song->timeline, keep > 0 ? MIN(keep, bars) : bars));
+    return MIN(song->roll->frames, timeline_frames_of(song->timeline, keep > 0 ? MIN(keep, bars) : bars));
 }
 
 /* What follows the first `kept` frames, as a piece of its own from frame `first` on, the bar line before: in
  * the song's part of that bar is silence. */
 static roll_t *cut_roll(const roll_t *roll, size_t kept, size_t first) {
-    const size_t frame_bytes = roll->tracks * ROLL_PLANES * roll->stride;
     roll_t *part = roll_new(roll->frames - first, roll->tracks, roll->pitches);
-    memcpy(part->bits + (kept - first) * frame_bytes, roll->bits + kept * frame_bytes,
-           (roll->frames - kept) * frame_bytes);
+    roll_copy(roll, kept, roll->frames - kept, part, kept - first);
     roll_make_canonical(part);
     return part;
 }

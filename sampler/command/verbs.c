@@ -49,11 +49,9 @@ static gboolean read_shift(const cli_t *cli, const sample_model_t *model, real_t
 static gboolean read_latents(const cli_t *cli, const sample_model_t *model, real_t **latents,
                              GError **error) {
     const size_t Z = model->checkpoint.model.latent, n = cli->latents ? g_strv_length(cli->latents) : 0;
-    g_autoptr(GError) cause = NULL;
     *latents = n > 0 ? g_new(real_t, n * Z) : NULL;
     for (size_t i = 0; i < n; i++)
-        if (!latent_from_text(cli->latents[i], *latents + i * Z, Z, &cause))
-            return option_fail(error, "%s", cause->message);
+        if (!latent_from_text(cli->latents[i], *latents + i * Z, Z, error)) return FALSE;
     return TRUE;
 }
 

@@ -15,7 +15,7 @@ enum { CANDIDATES = 64 }; /* latents of a segment that is given in part */
 struct compose {
     const model_config_t *config;
     stream_t *stream;
-    size_t S, Z, D, frame_bytes, stride;
+    size_t S, Z, D, frame_bytes;
     real_t *mu, *logvar, *z; /* [CANDIDATES, Z] */
     double *nll;             /* [CANDIDATES] */
     uint32_t *parents;       /* [CANDIDATES] */
@@ -30,7 +30,6 @@ compose_t *compose_new(model_t *model, GError **error) {
     compose->Z = config->latent;
     compose->D = model_cells(config);
     compose->frame_bytes = model_frame_bytes(config);
-    compose->stride = roll_stride(config->pitches);
     compose->mu = g_new(real_t, CANDIDATES * compose->Z);
     compose->logvar = g_new(real_t, CANDIDATES * compose->Z);
     compose->z = g_new(real_t, CANDIDATES * compose->Z);
@@ -39,11 +38,11 @@ compose_t *compose_new(model_t *model, GError **error) {
     compose->uniforms = g_new(double, compose->D);
     compose->frame = g_malloc(compose->frame_bytes);
     compose->stream = stream_new(model, CANDIDATES, error);
-    return compose->stream == NULL ? NULL : g_steal_pointer(&compose);
+    return !compose->stream ? NULL : g_steal_pointer(&compose);
 }
 
 void compose_free(compose_t *compose) {
-    if (compose == NULL) return;
+    if (!compose) return;
     g_clear_pointer(&compose->stream, stream_free);
     g_free(compose->mu);
     g_free(compose->logvar);
@@ -59,25 +58,13 @@ size_t compose_segments(const compose_t *compose, size_t frames) {
     return (frames + compose->S - 1) / compose->S;
 }
 
-/* A frame of a roll as the model has it, [K, L, stride], from [K, ROLL_PLANES, stride]; and back. */
-static void pack_frame(const compose_t *compose, const roll_t *roll, size_t t, uint8_t *frame) {
-    const size_t used = compose->config->planes * compose->stride;
-    for (size_t k = 0; k < roll->tracks; k++)
-        memcpy(frame + k * used, roll->bits + (t * roll->tracks + k) * ROLL_PLANES * compose->stride, used);
-}
-
-static void unpack_frame(const compose_t *compose, const uint8_t *frame, roll_t *roll, size_t t) {
-    const size_t used = compose->config->planes * compose->stride;
-    for (size_t k = 0; k < roll->tracks; k++)
-        memcpy(roll->bits + (t * roll->tracks + k) * ROLL_PLANES * compose->stride, frame + k * used, used);
-}
-
 real_t *compose_encode(compose_t *compose, const roll_t *roll, size_t first, size_t frames) {
     const size_t n = compose_segments(compose, frames) * compose->Z;
     real_t *mu = g_new(real_t, n);
     g_autofree real_t *logvar = g_new(real_t, n);
     g_autofree uint8_t *bits = g_malloc(frames * compose->frame_bytes);
-    for (size_t t = 0; t < frames; t++) pack_frame(compose, roll, first + t, bits + t * compose->frame_bytes);
+    for (size_t t = 0; t < frames; t++)
+        roll_read_frame(roll, first + t, compose->config->planes, bits + t * compose->frame_bytes);
     stream_encode(compose->stream, bits, frames, mu, logvar);
     return mu;
 }
@@ -90,12 +77,12 @@ static void choose_latent(compose_t *compose, const compose_piece_t *piece) {
     stream_prior(compose->stream, compose->mu, compose->logvar);
     rng_normal(&rng, compose->z, Z);
     for (size_t i = 0; i < Z; i++) {
-        const gboolean centred = latents->centres != NULL && w < latents->segments;
+        const gboolean centred = latents->centres && w < latents->segments;
         const double mu = compose->mu[i], sd = exp(compose->logvar[i] / 2),
                      centre = centred ? latents->centres[w * Z + i] : mu;
         const double middle = latents->keep * centre + (1 - latents->keep) * mu;
         const double shift =
-            (latents->shift != NULL ? latents->shift[i] : 0) + (i == latents->feature ? latents->by : 0);
+            (latents->shift ? latents->shift[i] : 0) + (i == latents->feature ? latents->by : 0);
         compose->z[i] = (real_t)(middle + sd * (latents->noise * compose->z[i] + shift));
     }
     stream_set_latent(compose->stream, compose->z);
@@ -104,9 +91,9 @@ static void choose_latent(compose_t *compose, const compose_piece_t *piece) {
 /* ---- the frames that are given ---- */
 
 static void force_frame(compose_t *compose, const compose_piece_t *piece, double *nll) {
-    pack_frame(compose, piece->given, stream_frames(compose->stream), compose->frame);
+    roll_read_frame(piece->given, stream_frames(compose->stream), compose->config->planes, compose->frame);
     stream_force(compose->stream, compose->frame, TRUE, nll);
-    if (piece->tick != NULL) piece->tick(piece->tick_data);
+    if (piece->tick) piece->tick(piece->tick_data);
 }
 
 /* One of the candidates by its weight exp(-nll), or the best. */
@@ -166,7 +153,7 @@ static void draw_frame(compose_t *compose, const compose_piece_t *piece) {
     const size_t first = stream_frames(compose->stream) * compose->D;
     for (size_t i = 0; i < compose->D && draw; i++) compose->uniforms[i] = rng_uniform(&rng, first + i);
     stream_draw(compose->stream, &rule, compose->frame);
-    if (piece->tick != NULL) piece->tick(piece->tick_data);
+    if (piece->tick) piece->tick(piece->tick_data);
 }
 
 roll_t *compose_piece(compose_t *compose, const compose_piece_t *piece) {
@@ -174,13 +161,12 @@ roll_t *compose_piece(compose_t *compose, const compose_piece_t *piece) {
     stream_start(compose->stream, 1);
     if (piece->given_frames > 0) {
         force_given(compose, piece);
-        memcpy(roll->bits, piece->given->bits,
-               piece->given_frames * roll->tracks * ROLL_PLANES * roll->stride);
+        roll_copy(piece->given, 0, piece->given_frames, roll, 0);
     }
     for (size_t t = piece->given_frames; t < piece->frames; t++) {
         if (compose->Z > 0 && t % compose->S == 0) choose_latent(compose, piece);
         draw_frame(compose, piece);
-        unpack_frame(compose, compose->frame, roll, t);
+        roll_write_frame(roll, t, compose->config->planes, compose->frame);
     }
     roll_make_canonical(roll);
     return roll;

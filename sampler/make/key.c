@@ -102,12 +102,11 @@ int key_transpose(roll_t *roll, const grid_t *grid, int interval, size_t *folded
     const int semitones = outside_other < outside ? other : interval, P = (int)roll->pitches;
     *folded = MIN(outside, outside_other);
     g_autoptr(roll_t) from = roll_new(roll->frames, roll->tracks, roll->pitches);
-    const size_t plane_bytes = roll->stride, track_bytes = ROLL_PLANES * plane_bytes;
-    memcpy(from->bits, roll->bits, roll->frames * roll->tracks * track_bytes);
+    roll_copy(roll, 0, roll->frames, from, 0);
     for (size_t t = 0; t < roll->frames; t++)
         for (size_t k = 0; k < roll->tracks; k++) {
             if (grid->roles[k] == ROLE_DRUMS) continue;
-            memset(roll->bits + (t * roll->tracks + k) * track_bytes, 0, track_bytes);
+            memset(roll_plane(roll, t, k, 0), 0, ROLL_PLANES * roll->stride);
             for (int p = 0; p < P; p++)
                 for (int plane = 0; plane < ROLL_PLANES; plane++) {
                     const int to = fold(p + semitones, P);

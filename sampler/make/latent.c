@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-G_DEFINE_QUARK(latent_error, latent_error)
+#include "preprocess/common/option.h"
 
 /* Sines below this are rounding, not a direction. */
 static const double PARALLEL = 1e-6;
@@ -82,22 +82,17 @@ char *latent_to_text(const real_t *z, size_t Z) {
 gboolean latent_from_text(const char *text, real_t *z, size_t Z, GError **error) {
     g_auto(GStrv) parts = g_strsplit_set(text, ", \t\n", -1);
     size_t n = 0;
-    for (char **part = parts; *part != NULL; part++) {
+    for (char **part = parts; *part; part++) {
         if (**part == '\0') continue;
         char *end;
         const double value = g_ascii_strtod(*part, &end);
-        if (*end != '\0' || !isfinite((real_t)value)) {
-            g_set_error(error, LATENT_ERROR, LATENT_ERROR_TEXT,
-                        "--latent: '%s' is not a number; give %zu number%s, separated by commas", *part, Z,
-                        Z == 1 ? "" : "s");
-            return FALSE;
-        }
+        if (*end != '\0' || !isfinite((real_t)value))
+            return option_fail(error, "--latent: '%s' is not a number; give %zu %s, separated by commas",
+                               *part, Z, g_dngettext(NULL, "number", "numbers", Z));
         if (n < Z) z[n] = (real_t)value;
         n++;
     }
     if (n == Z) return TRUE;
-    g_set_error(error, LATENT_ERROR, LATENT_ERROR_TEXT,
-                "--latent: %zu number%s given, but this model's latent vectors have %zu", n,
-                n == 1 ? "" : "s", Z);
-    return FALSE;
+    return option_fail(error, "--latent: %zu %s given, but this model's latent vectors have %zu", n,
+                       g_dngettext(NULL, "number", "numbers", n), Z);
 }

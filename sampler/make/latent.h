@@ -7,10 +7,6 @@
 
 #include "trainer/model/rng.h"
 
-#define LATENT_ERROR latent_error_quark()
-GQuark latent_error_quark(void);
-typedef enum { LATENT_ERROR_TEXT } latent_error_t;
-
 /* z [Z] ~ N(0, temperature^2), number `index` of seed: depends on (seed, index) alone. */
 void latent_prior(uint64_t seed, uint64_t index, double temperature, real_t *z, size_t Z);
 
@@ -29,7 +25,7 @@ void latent_path(uint64_t seed, uint64_t index, double temperature, double corre
 
 /* "0.25,-1.5,...": nine digits each, which is exact for float. Owner: caller. */
 char *latent_to_text(const real_t *z, size_t Z);
-/* The inverse. FALSE with LATENT_ERROR_TEXT set where text is not exactly Z finite numbers, separated by
+/* The inverse. FALSE with OPTION_ERROR_USAGE set where text is not exactly Z finite numbers, separated by
  * commas or blanks. */
 gboolean latent_from_text(const char *text, real_t *z, size_t Z, GError **error);
 

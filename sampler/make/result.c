@@ -141,9 +141,7 @@ gboolean result_write(const result_writer_t *writer, const char *name, const cha
 /* Rolls end to end, each beginning with a bar, at a multiple of `frames`. */
 static roll_t *join_rolls(roll_t *const *rolls, size_t n, size_t frames) {
     roll_t *whole = roll_new(n * frames, rolls[0]->tracks, rolls[0]->pitches);
-    const size_t frame_bytes = whole->tracks * ROLL_PLANES * whole->stride;
-    for (size_t i = 0; i < n; i++)
-        memcpy(whole->bits + i * frames * frame_bytes, rolls[i]->bits, rolls[i]->frames * frame_bytes);
+    for (size_t i = 0; i < n; i++) roll_copy(rolls[i], 0, rolls[i]->frames, whole, i * frames);
     roll_make_canonical(whole);
     return whole;
 }

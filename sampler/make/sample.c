@@ -30,17 +30,17 @@ sample_model_t *sample_model_open(const char *path, GError **error) {
         return NULL;
     }
     model->model = model_new(config, BATCH, 1, error); /* sequence: nothing is trained here */
-    if (model->model == NULL) {
+    if (!model->model) {
         g_prefix_error(error, "%s: cannot set up the model: ", path);
         return NULL;
     }
     if (!checkpoint_read_weights(path, model->model, error)) return NULL;
     model->hash = checkpoint_hash(path, error);
-    return model->hash == NULL ? NULL : g_steal_pointer(&model);
+    return !model->hash ? NULL : g_steal_pointer(&model);
 }
 
 void sample_model_free(sample_model_t *model) {
-    if (model == NULL) return;
+    if (!model) return;
     checkpoint_clear(&model->checkpoint);
     model_free(model->model);
     g_free(model->path);
@@ -48,14 +48,11 @@ void sample_model_free(sample_model_t *model) {
     g_free(model);
 }
 
-/* One window of roll as the model sees it: [T, K, L, stride], of which roll has [.., .., ROLL_PLANES, ..]. */
+/* One window of roll as the model sees it: [T, K, L, stride]. */
 static void pack_window(const model_config_t *config, const roll_t *roll, size_t first, uint8_t *bits) {
-    const size_t stride = roll->stride, used = config->planes * stride;
     memset(bits, 0, model_window_bytes(config));
     for (size_t t = 0; t < config->window && first + t < roll->frames; t++)
-        for (size_t k = 0; k < config->tracks; k++)
-            memcpy(bits + (t * config->tracks + k) * used,
-                   roll->bits + ((first + t) * roll->tracks + k) * ROLL_PLANES * stride, used);
+        roll_read_frame(roll, first + t, config->planes, bits + t * model_frame_bytes(config));
 }
 
 real_t *sample_encode(const sample_model_t *model, const roll_t *roll, size_t first, size_t n) {
@@ -167,7 +164,7 @@ roll_t *sample_overlapped(const sample_model_t *model, const real_t *z, size_t n
     const model_config_t *config = &model->checkpoint.model;
     const size_t T = config->window, frame_cells = model_cells(config) / T;
     g_autofree real_t *sum = g_try_new0(real_t, frames * frame_cells), *weights = g_try_new0(real_t, frames);
-    if (sum == NULL || weights == NULL) {
+    if (!sum || !weights) {
         g_set_error(error, SAMPLE_ERROR, SAMPLE_ERROR_MEMORY,
                     "cannot keep %zu frames in memory; ask for fewer --bars", frames);
         return NULL;

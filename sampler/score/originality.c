@@ -3,22 +3,23 @@
 
 #include <string.h>
 
+#include "sampler/score/tonal.h"
+
 G_DEFINE_QUARK(originality_error, originality_error)
 
-enum { MAX_STRIDE = 16 };
 #define NONE G_MAXUINT32
 
 typedef struct {
     uint32_t frame;
     int32_t lowest;
     uint32_t notes;
-    uint8_t shape[MAX_STRIDE]; /* the keys begun, moved down until the lowest is bit 0 */
+    uint8_t shape[TONAL_MAX_STRIDE]; /* the keys begun, moved down until the lowest is bit 0 */
 } event_t;
 
 /* A step from one event to the next; plain bytes without gaps, the key of a hash table. */
 typedef struct {
     int32_t frames, semitones;
-    uint8_t shapes[2][MAX_STRIDE];
+    uint8_t shapes[2][TONAL_MAX_STRIDE];
 } step_t;
 
 typedef struct {
@@ -50,20 +51,11 @@ struct originality {
 
 /* ---- events and symbols ---- */
 
-static void merge_tracks(const originality_t *o, const roll_t *roll, size_t frame, uint8_t *keys) {
-    memset(keys, 0, MAX_STRIDE);
-    for (size_t k = 0; k < roll->tracks; k++) {
-        const uint8_t *plane = roll_plane(roll, frame, k, PLANE_SOUNDING);
-        if ((o->tracks >> k & 1) == 0 || o->grid.roles[k] == ROLE_DRUMS) continue;
-        for (size_t i = 0; i < roll->stride; i++) keys[i] |= plane[i];
-    }
-}
-
 static void append_events(const originality_t *o, const roll_t *roll, GArray *events) {
-    uint8_t before[MAX_STRIDE] = {0}, now[MAX_STRIDE], begun[MAX_STRIDE];
+    uint8_t before[TONAL_MAX_STRIDE] = {0}, now[TONAL_MAX_STRIDE], begun[TONAL_MAX_STRIDE];
     for (size_t t = 0; t < roll->frames; t++) {
         event_t event = {.frame = (uint32_t)t, .lowest = -1};
-        merge_tracks(o, roll, t, now);
+        tonal_merge_tracks(roll, &o->grid, o->tracks, t, now);
         for (size_t i = 0; i < roll->stride; i++) {
             begun[i] = (uint8_t)(now[i] & ~before[i]);
             event.notes += (uint32_t)__builtin_popcount(begun[i]);
@@ -78,8 +70,8 @@ static void append_events(const originality_t *o, const roll_t *roll, GArray *ev
 
 static step_t step_between(const event_t *a, const event_t *b) {
     step_t step = {.frames = (int32_t)(b->frame - a->frame), .semitones = b->lowest - a->lowest};
-    memcpy(step.shapes[0], a->shape, MAX_STRIDE);
-    memcpy(step.shapes[1], b->shape, MAX_STRIDE);
+    memcpy(step.shapes[0], a->shape, TONAL_MAX_STRIDE);
+    memcpy(step.shapes[1], b->shape, TONAL_MAX_STRIDE);
     return step;
 }
 
@@ -167,7 +159,7 @@ static gboolean automaton_init(automaton_t *a, size_t n) {
     a->states = g_try_new(state_t, 2 * (n + 2));
     a->edges = g_try_new(edge_t, 3 * (n + 2));
     a->table = g_try_new(uint32_t, slots);
-    if (a->states == NULL || a->edges == NULL || a->table == NULL) return FALSE;
+    if (!a->states || !a->edges || !a->table) return FALSE;
     memset(a->table, 0xFF, slots * sizeof a->table[0]);
     a->last = add_state(a, 0, NONE, NONE);
     return TRUE;
@@ -209,7 +201,7 @@ originality_t *originality_new(const roll_t *const *rolls, size_t n, const grid_
 }
 
 void originality_free(originality_t *o) {
-    if (o == NULL) return;
+    if (!o) return;
     g_array_unref(o->events);
     g_array_unref(o->first_event);
     g_hash_table_unref(o->symbols);

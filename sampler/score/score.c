@@ -8,7 +8,7 @@
 #include "sampler/score/tonal.h"
 #include "trainer/model/rng.h"
 
-enum { ENTROPY_BARS = 4, MAX_STRIDE = 16 };
+enum { ENTROPY_BARS = 4 };
 
 typedef struct {
     const roll_t *roll;
@@ -34,17 +34,6 @@ static const char *const names[SCORE_FIGURES] = {
 /* ---- reading a roll ---- */
 
 static gboolean is_pitched(const grid_t *grid, size_t track) { return grid->roles[track] != ROLE_DRUMS; }
-
-/* Keys that sound in a frame on any pitched track, to keys [stride]. */
-static void merge_pitched(const piece_t *piece, size_t frame, uint8_t *keys) {
-    const roll_t *roll = piece->roll;
-    memset(keys, 0, roll->stride);
-    for (size_t k = 0; k < roll->tracks; k++) {
-        const uint8_t *plane = roll_plane(roll, frame, k, PLANE_SOUNDING);
-        if (is_pitched(piece->grid, k))
-            for (size_t i = 0; i < roll->stride; i++) keys[i] |= plane[i];
-    }
-}
 
 static gboolean has_onset(const roll_t *roll, size_t frame, size_t track) {
     return roll_count_bits(roll_plane(roll, frame, track, PLANE_ONSET), roll->stride) > 0;
@@ -127,8 +116,8 @@ static void measure_keys(const piece_t *piece, double *values) {
     const roll_t *roll = piece->roll;
     size_t keys = 0, sounding = 0, chords = 0;
     for (size_t t = 0; t < roll->frames; t++) {
-        uint8_t merged[MAX_STRIDE];
-        merge_pitched(piece, t, merged);
+        uint8_t merged[TONAL_MAX_STRIDE];
+        tonal_merge_tracks(roll, piece->grid, G_MAXUINT, t, merged);
         const size_t here = roll_count_bits(merged, roll->stride);
         keys += here;
         sounding += here > 0;
@@ -226,65 +215,57 @@ static const struct {
     measure_pair_t measure;
 } pairs[] = {{SCORE_TONAL_DISTANCE, FALSE, pair_distance}, {SCORE_SHARED_ONSETS, TRUE, pair_onsets}};
 
-static gboolean pair_counts(const grid_t *grid, size_t p, size_t a, size_t b) {
-    return pairs[p].drums || (is_pitched(grid, a) && is_pitched(grid, b));
-}
-
-static void measure_pairs(const piece_t *piece, double *values) {
-    const size_t tracks = piece->roll->tracks;
-    double *each = values + SCORE_FIGURES;
-    for (size_t p = 0; p < G_N_ELEMENTS(pairs); p++) {
-        double sum = 0;
-        size_t n = 0;
-        for (size_t a = 0; a < tracks; a++) {
-            for (size_t b = a + 1; b < tracks; b++) {
-                if (!pair_counts(piece->grid, p, a, b)) continue;
-                const double value = pairs[p].measure(piece, a, b);
-                if (tracks > 2) *each++ = value;
-                if (isnan(value)) continue;
-                sum += value;
-                n++;
-            }
-        }
-        values[pairs[p].figure] = n > 0 ? sum / (double)n : NAN;
-    }
-}
-
-/* ---- all ---- */
+enum { MOST_PAIRS = G_N_ELEMENTS(pairs) * ROLL_MAX_TRACKS * (ROLL_MAX_TRACKS - 1) / 2 };
 
 typedef struct {
     size_t p, a, b; /* pairs[p] of tracks a and b */
 } pair_t;
 
-/* Figure number i of a pair to *pair, and i; or, where there are not so many, how many there are. */
-static size_t find_pair(const grid_t *grid, size_t i, pair_t *pair) {
-    const size_t tracks = grid->n_tracks > 2 ? (size_t)grid->n_tracks : 0;
-    size_t count = 0;
-    for (size_t p = 0; p < G_N_ELEMENTS(pairs); p++) {
-        for (size_t a = 0; a < tracks; a++) {
-            for (size_t b = a + 1; b < tracks; b++) {
-                if (!pair_counts(grid, p, a, b)) continue;
-                *pair = (pair_t){p, a, b};
-                if (count == i) return i;
-                count++;
-            }
-        }
-    }
-    return count;
+/* All of a grid, in the order of their figures; how many there are. */
+static size_t list_pairs(const grid_t *grid, pair_t list[MOST_PAIRS]) {
+    const size_t tracks = (size_t)grid->n_tracks;
+    size_t n = 0;
+    for (size_t p = 0; p < G_N_ELEMENTS(pairs); p++)
+        for (size_t a = 0; a < tracks; a++)
+            for (size_t b = a + 1; b < tracks; b++)
+                if (pairs[p].drums || (is_pitched(grid, a) && is_pitched(grid, b)))
+                    list[n++] = (pair_t){p, a, b};
+    return n;
 }
 
+/* A figure each, where there are three tracks or more, and their means. */
+static void measure_pairs(const piece_t *piece, double *values) {
+    pair_t list[MOST_PAIRS];
+    double sums[G_N_ELEMENTS(pairs)] = {0};
+    size_t counts[G_N_ELEMENTS(pairs)] = {0};
+    const size_t n = list_pairs(piece->grid, list);
+    for (size_t i = 0; i < n; i++) {
+        const size_t p = list[i].p;
+        const double value = pairs[p].measure(piece, list[i].a, list[i].b);
+        if (piece->grid->n_tracks > 2) values[SCORE_FIGURES + i] = value;
+        if (isnan(value)) continue;
+        sums[p] += value;
+        counts[p]++;
+    }
+    for (size_t p = 0; p < G_N_ELEMENTS(pairs); p++)
+        values[pairs[p].figure] = counts[p] > 0 ? sums[p] / (double)counts[p] : NAN;
+}
+
+/* ---- all ---- */
+
 size_t score_count(const grid_t *grid) {
-    pair_t last = {0};
-    return SCORE_FIGURES + find_pair(grid, SIZE_MAX, &last);
+    pair_t list[MOST_PAIRS];
+    return SCORE_FIGURES + (grid->n_tracks > 2 ? list_pairs(grid, list) : 0);
 }
 
 char *score_name(const grid_t *grid, size_t i) {
-    pair_t pair = {0};
+    pair_t list[MOST_PAIRS];
     if (i < SCORE_FIGURES) return g_strdup(names[i]);
     if (i >= score_count(grid)) return NULL;
-    find_pair(grid, i - SCORE_FIGURES, &pair);
-    return g_strdup_printf("%s_%s_%s", names[pairs[pair.p].figure], role_name(grid->roles[pair.a]),
-                           role_name(grid->roles[pair.b]));
+    list_pairs(grid, list);
+    const pair_t *pair = &list[i - SCORE_FIGURES];
+    return g_strdup_printf("%s_%s_%s", names[pairs[pair->p].figure], role_name(grid->roles[pair->a]),
+                           role_name(grid->roles[pair->b]));
 }
 
 void score_measure(const roll_t *roll, const grid_t *grid, const timeline_t *timeline, double *values) {
@@ -307,7 +288,7 @@ size_t score_shuffle_source(size_t n, size_t i, size_t track, uint64_t seed) {
 }
 
 roll_t *score_shuffle(roll_t *const *rolls, size_t n, size_t i, uint64_t seed) {
-    const size_t tracks = rolls[0]->tracks, track_bytes = ROLL_PLANES * rolls[0]->stride;
+    const size_t tracks = rolls[0]->tracks;
     const roll_t *from[ROLL_MAX_TRACKS];
     size_t frames = SIZE_MAX;
     for (size_t k = 0; k < tracks; k++) {
@@ -317,8 +298,7 @@ roll_t *score_shuffle(roll_t *const *rolls, size_t n, size_t i, uint64_t seed) {
     roll_t *roll = roll_new(frames, tracks, rolls[0]->pitches);
     for (size_t t = 0; t < frames; t++)
         for (size_t k = 0; k < tracks; k++)
-            memcpy(roll->bits + (t * tracks + k) * track_bytes,
-                   from[k]->bits + (t * tracks + k) * track_bytes, track_bytes);
+            memcpy(roll_plane(roll, t, k, 0), roll_plane(from[k], t, k, 0), ROLL_PLANES * roll->stride);
     return roll;
 }
 

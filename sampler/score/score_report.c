@@ -94,11 +94,11 @@ static gboolean add_voice(score_result_t *result, const char *name, guint tracks
     g_autofree roll_t **rolls = rolls_of(result->train);
     g_autoptr(originality_t) originality =
         originality_new((const roll_t *const *)rolls, result->train->n, &result->train->grid, tracks, error);
-    if (originality == NULL) return FALSE;
+    if (!originality) return FALSE;
     result->voices[result->n_voices++] = (score_voice_t){
         .name = name,
         .of_pieces = find_passages(originality, result->pieces),
-        .of_held = result->held != NULL ? find_passages(originality, result->held) : NULL,
+        .of_held = result->held ? find_passages(originality, result->held) : NULL,
     };
     return TRUE;
 }
@@ -120,7 +120,7 @@ static gboolean find_voices(score_result_t *result, GError **error) {
 static grid_t grid_of_files(const score_request_t *request) {
     grid_t grid = grid_default();
     if (request->steps_per_beat > 0) grid.steps_per_beat = request->steps_per_beat;
-    grid_set_tracks(&grid, request->tracks != NULL ? request->tracks : "melody,chords,bass,drums",
+    grid_set_tracks(&grid, request->tracks ? request->tracks : "melody,chords,bass,drums",
                     NULL); /* the caller has checked them */
     return grid;
 }
@@ -130,7 +130,7 @@ static score_set_t *open_split(const char *folder, const char *split, GError **e
     split_t which = SPLIT_TEST;
     split_from_name(split, &which);
     g_autoptr(score_set_t) set = score_set_open(folder, which, error);
-    if (set == NULL || set->n > 0) return g_steal_pointer(&set);
+    if (!set || set->n > 0) return g_steal_pointer(&set);
     g_set_error(error, SCORE_REPORT_ERROR, SCORE_REPORT_ERROR_SPLIT,
                 "%s: has no songs in split %s; give another --split", folder, split);
     return NULL;
@@ -142,7 +142,7 @@ static gboolean open_training(score_result_t *result, GError **error) {
     split_from_name(result->split, &split);
     if ((result->train = open_split(result->originality, split_name(SPLIT_TRAIN), error)) == NULL)
         return FALSE;
-    if (result->real != NULL && !grid_equal(&result->real->grid, &result->train->grid)) {
+    if (result->real && !grid_equal(&result->real->grid, &result->train->grid)) {
         g_set_error(error, SCORE_REPORT_ERROR, SCORE_REPORT_ERROR_GRID,
                     "%s: lies on another grid than %s; give --corpus and --originality shards of one "
                     "preprocess command",
@@ -150,7 +150,7 @@ static gboolean open_training(score_result_t *result, GError **error) {
         return FALSE;
     }
     if (split == SPLIT_TRAIN) return TRUE;
-    if (result->real != NULL && strcmp(result->corpus, result->originality) == 0)
+    if (result->real && strcmp(result->corpus, result->originality) == 0)
         result->held = result->real;
     else if ((result->held = result->own_held = score_set_open(result->originality, split, error)) == NULL)
         return FALSE;
@@ -159,18 +159,18 @@ static gboolean open_training(score_result_t *result, GError **error) {
 }
 
 static gboolean read_all(score_result_t *result, const score_request_t *request, GError **error) {
-    if (result->corpus != NULL && (result->real = open_split(result->corpus, result->split, error)) == NULL)
+    if (result->corpus && (result->real = open_split(result->corpus, result->split, error)) == NULL)
         return FALSE;
-    if (result->originality != NULL && !open_training(result, error)) return FALSE;
-    const grid_t grid = result->real != NULL    ? result->real->grid
-                        : result->train != NULL ? result->train->grid
-                                                : grid_of_files(request);
+    if (result->originality && !open_training(result, error)) return FALSE;
+    const grid_t grid = result->real    ? result->real->grid
+                        : result->train ? result->train->grid
+                                        : grid_of_files(request);
     result->pieces = score_set_read(request->files, &grid, error);
-    if (result->pieces == NULL) return FALSE;
+    if (!result->pieces) return FALSE;
     if (request->meter.numerator == 0) return TRUE;
     score_set_t *const sets[] = {result->pieces, result->real};
     for (size_t i = 0; i < G_N_ELEMENTS(sets); i++)
-        if (sets[i] != NULL) score_set_use_meter(sets[i], request->meter);
+        if (sets[i]) score_set_use_meter(sets[i], request->meter);
     return TRUE;
 }
 
@@ -180,17 +180,17 @@ gboolean score_report(const score_request_t *request, GError **error) {
     g_auto(score_result_t) result = {
         .corpus = request->corpus,
         .originality = request->originality,
-        .split = request->split != NULL ? request->split : split_name(SPLIT_TEST),
+        .split = request->split ? request->split : split_name(SPLIT_TEST),
         .seam_frames = request->seam_frames,
     };
     if (!read_all(&result, request, error)) return FALSE;
     result.of_pieces = measure_set(result.pieces);
-    if (result.real != NULL) {
+    if (result.real) {
         result.of_real = measure_set(result.real);
         result.of_shuffled = measure_shuffled(result.real, request->seed);
     }
     if (result.seam_frames > 0) find_seams(&result);
-    if (result.train != NULL && !find_voices(&result, error)) return FALSE;
+    if (result.train && !find_voices(&result, error)) return FALSE;
     g_autofree char *json = score_result_json(&result);
     if (puts(json) < 0 || fflush(stdout) != 0) {
         g_set_error(error, SCORE_REPORT_ERROR, SCORE_REPORT_ERROR_WRITE,

@@ -100,7 +100,7 @@ static void add_figures(json_t *json, const score_result_t *result) {
         const score_summary_t pieces = score_table_summary(&result->of_pieces, f);
         json_open(json, name, '{');
         add_summary(json, pieces);
-        if (result->real != NULL) {
+        if (result->real) {
             const score_summary_t real = score_table_summary(&result->of_real, f),
                                   shuffled = score_table_summary(&result->of_shuffled, f);
             const double place = score_place(pieces, real, shuffled);
@@ -150,13 +150,13 @@ static void add_originality(json_t *json, const score_result_t *result) {
     json_text(json, "corpus", folder);
     json_count(json, "songs", result->train->n);
     json_text(json, "split", result->split);
-    json_count(json, "held_out", result->held != NULL ? result->held->n : 0);
+    json_count(json, "held_out", result->held ? result->held->n : 0);
     json_open(json, "passages", '{');
     for (size_t v = 0; v < result->n_voices; v++) {
         const score_voice_t *voice = &result->voices[v];
         json_open(json, voice->name, '{');
         add_spreads(json, voice->of_pieces, result->pieces->n, &result->pieces->grid);
-        if (result->held != NULL) {
+        if (result->held) {
             json_open(json, "real", '{');
             add_spreads(json, voice->of_held, result->held->n, &result->pieces->grid);
             json_close(json, '{');
@@ -224,7 +224,7 @@ char *score_result_json(const score_result_t *result) {
     json_count(json, "pieces", result->pieces->n);
     json_count(json, "skipped", result->pieces->skipped);
     add_grid(json, &result->pieces->grid);
-    if (result->real != NULL) {
+    if (result->real) {
         g_autofree char *folder = g_filename_display_name(result->corpus);
         json_text(json, "corpus", folder);
         json_text(json, "split", result->split);
@@ -247,7 +247,7 @@ static void show_cell(const char *format, double a, double b, gboolean last) {
     char text[48] = "-";
     if (!isnan(a)) g_snprintf(text, sizeof text, format, a, b);
     char *missing = strstr(text, " (nan)");
-    if (missing != NULL) *missing = '\0';
+    if (missing) *missing = '\0';
     fprintf(stderr, last ? "  %s" : "  %-18s", text);
 }
 
@@ -258,8 +258,7 @@ static void show_summary(score_summary_t summary, gboolean last) {
 static void show_heading(const char *what, gboolean real, const char *shuffled) {
     fprintf(stderr, real ? "\n%-32s  %-18s  " : "\n%-32s  %s", what, "pieces");
     if (real)
-        fprintf(stderr, "%s%s", shuffled != NULL ? "real songs          " : "real songs",
-                shuffled != NULL ? shuffled : "");
+        fprintf(stderr, "%s%s", shuffled ? "real songs          " : "real songs", shuffled ? shuffled : "");
     fputc('\n', stderr);
 }
 
@@ -279,7 +278,7 @@ static void show_figures(const score_result_t *result) {
             const char *nearer = nearer_to(score_place(pieces, songs, shuffled));
             show_summary(songs, FALSE);
             show_summary(shuffled, FALSE);
-            fprintf(stderr, "  %s", nearer != NULL ? nearer : "-");
+            fprintf(stderr, "  %s", nearer ? nearer : "-");
         }
         fputc('\n', stderr);
     }
@@ -315,21 +314,21 @@ static void show_passages(const score_result_t *result) {
             g_autofree char *name =
                 g_strdup_printf("%s: %s, median (most)", voice->name, passage_parts[part]);
             fprintf(stderr, "%-32s", name);
-            show_cell("%.4g (%.4g)", pieces.median, pieces.most, result->held == NULL);
-            if (result->held != NULL) {
+            show_cell("%.4g (%.4g)", pieces.median, pieces.most, !result->held);
+            if (result->held) {
                 const score_spread_t real = passage_spread(voice->of_held, result->held->n, part, grid);
                 show_cell("%.4g (%.4g)", real.median, real.most, TRUE);
             }
             fputc('\n', stderr);
         }
     }
-    if (result->held == NULL) fprintf(stderr, "no yardstick: no held-out songs in split %s\n", result->split);
+    if (!result->held) fprintf(stderr, "no yardstick: no held-out songs in split %s\n", result->split);
 }
 
 void score_result_show(const score_result_t *result) {
     program_say("%zu piece%s", result->pieces->n, result->pieces->n == 1 ? "" : "s");
     if (result->pieces->skipped > 0) fprintf(stderr, " (%zu left out)", result->pieces->skipped);
-    if (result->real != NULL)
+    if (result->real)
         fprintf(stderr, ", beside %zu song%s of %s (%s)", result->real->n, result->real->n == 1 ? "" : "s",
                 result->corpus, result->split);
     fputc('\n', stderr);

@@ -13,7 +13,7 @@ G_DEFINE_QUARK(score_set_error, score_set_error)
 
 score_set_t *score_set_read(char *const *inputs, const grid_t *grid, GError **error) {
     g_autoptr(found_list_t) files = find_files(inputs, NULL, error);
-    if (files == NULL) return NULL;
+    if (!files) return NULL;
     g_autoptr(score_set_t) set = g_new0(score_set_t, 1);
     set->grid = *grid;
     set->pieces = g_new0(score_piece_t, files->n);
@@ -23,7 +23,7 @@ score_set_t *score_set_read(char *const *inputs, const grid_t *grid, GError **er
         score_piece_t *piece = &set->pieces[set->n];
         song_file_t entry;
         piece->roll = song_file_read_roll(file->path, grid, &entry, &piece->timeline, &cause);
-        if (piece->roll == NULL) {
+        if (!piece->roll) {
             program_say("warning: %s; left out\n", cause->message);
             set->skipped++;
             continue;
@@ -42,10 +42,10 @@ score_set_t *score_set_read(char *const *inputs, const grid_t *grid, GError **er
 
 score_set_t *score_set_open(const char *folder, split_t split, GError **error) {
     g_autoptr(shard_set_t) shards = shard_set_open(folder, error);
-    if (shards == NULL) return NULL;
+    if (!shards) return NULL;
     const size_t frame_bytes = grid_frame_bytes(&shards->grid);
     g_autofree uint8_t *bits = g_try_malloc((size_t)shards->frames * frame_bytes);
-    if (bits == NULL) {
+    if (!bits) {
         g_set_error(error, SCORE_SET_ERROR, SCORE_SET_ERROR_MEMORY,
                     "%s: not enough memory for %" G_GINT64_FORMAT " frames; use a machine with more", folder,
                     shards->frames);
@@ -71,7 +71,7 @@ score_set_t *score_set_open(const char *folder, split_t split, GError **error) {
 }
 
 void score_set_free(score_set_t *set) {
-    if (set == NULL) return;
+    if (!set) return;
     for (size_t i = 0; i < set->n; i++) {
         g_free(set->pieces[i].name);
         roll_free(set->pieces[i].roll);

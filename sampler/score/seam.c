@@ -60,16 +60,8 @@ static frame_t look_at(const roll_t *roll, const grid_t *grid, size_t frame) {
     return look;
 }
 
-/* Frames up to the end of the last sound. */
-static size_t sounding_end(const roll_t *roll) {
-    const size_t frame_bytes = roll->tracks * ROLL_PLANES * roll->stride;
-    size_t bytes = roll->frames * frame_bytes;
-    while (bytes > 0 && roll->bits[bytes - 1] == 0) bytes--;
-    return (bytes + frame_bytes - 1) / frame_bytes;
-}
-
 void seam_measure(const roll_t *roll, const grid_t *grid, size_t frames, double *values) {
-    const size_t end = sounding_end(roll), cells = SEAM_FEATURES * frames;
+    const size_t end = roll_sounding_end(roll), cells = SEAM_FEATURES * frames;
     g_autofree size_t *n = g_new0(size_t, cells);
     for (size_t i = 0; i < cells; i++) values[i] = end > frames ? 0 : NAN;
     if (end <= frames) return;
@@ -109,7 +101,7 @@ seam_yardstick_t *seam_yardstick_new(const double *values, size_t n, size_t fram
 }
 
 void seam_yardstick_free(seam_yardstick_t *yardstick) {
-    if (yardstick == NULL) return;
+    if (!yardstick) return;
     g_free(yardstick->mean);
     g_free(yardstick->sd);
     g_free(yardstick);

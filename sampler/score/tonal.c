@@ -2,6 +2,17 @@
 #include "sampler/score/tonal.h"
 
 #include <math.h>
+#include <string.h>
+
+void tonal_merge_tracks(const roll_t *roll, const grid_t *grid, guint tracks, size_t frame,
+                        uint8_t keys[TONAL_MAX_STRIDE]) {
+    memset(keys, 0, TONAL_MAX_STRIDE);
+    for (size_t k = 0; k < roll->tracks; k++) {
+        const uint8_t *plane = roll_plane(roll, frame, k, PLANE_SOUNDING);
+        for (size_t i = 0; i < roll->stride && (tracks >> k & 1) && grid->roles[k] != ROLE_DRUMS; i++)
+            keys[i] |= plane[i];
+    }
+}
 
 size_t tonal_add_plane(const uint8_t *plane, const grid_t *grid, double chroma[TONAL_CLASSES]) {
     size_t keys = 0;

@@ -4,7 +4,12 @@
 
 #include "preprocess/roll/roll.h"
 
-enum { TONAL_CLASSES = 12, TONAL_DIMENSIONS = 6 };
+enum { TONAL_CLASSES = 12, TONAL_DIMENSIONS = 6, TONAL_MAX_STRIDE = 16 };
+
+/* Keys that sound in a frame on any of the tracks (bit k for track k), drums left out, as one plane; the rest
+ * of keys is 0. */
+void tonal_merge_tracks(const roll_t *roll, const grid_t *grid, guint tracks, size_t frame,
+                        uint8_t keys[TONAL_MAX_STRIDE]);
 
 /* Adds the keys of a plane [ceil(pitches / 8)] to chroma [12], 1 a key, by pitch class (0 = C). Returns how
  * many keys there are. */

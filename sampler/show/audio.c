@@ -30,7 +30,6 @@ gboolean audio_render(const char *midi, const char *soundfont, double seconds, c
 #else
 
 #include <errno.h>
-#include <fcntl.h>
 #include <fluidsynth.h>
 #include <glib/gstdio.h>
 #include <math.h>
@@ -38,6 +37,8 @@ gboolean audio_render(const char *midi, const char *soundfont, double seconds, c
 #include <stdint.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#include "preprocess/shard/h5.h"
 
 enum { RATE = 44100, BLOCK = 1024, CHANNELS = 2, WAV_HEAD = 44, WAV_TAGS = 4096 };
 static const float LOUDEST = 0.891F; /* -1 dB */
@@ -63,10 +64,10 @@ static void take_log(void) {
 
 char *audio_soundfont(const char *wanted, GError **error) {
     take_log();
-    if (wanted == NULL) wanted = g_getenv("SOUNDFONT");
-    for (size_t i = 0; i < G_N_ELEMENTS(places) && wanted == NULL; i++)
+    if (!wanted) wanted = g_getenv("SOUNDFONT");
+    for (size_t i = 0; i < G_N_ELEMENTS(places) && !wanted; i++)
         if (g_file_test(places[i], G_FILE_TEST_EXISTS)) wanted = places[i];
-    if (wanted == NULL) {
+    if (!wanted) {
         g_set_error(error, AUDIO_ERROR, AUDIO_ERROR_SOUNDFONT,
                     "--audio: no soundfont found in /usr/share/sounds/sf2; install one (Debian: apt install "
                     "timgm6mb-soundfont) or give --soundfont FILE");
@@ -87,15 +88,15 @@ typedef struct {
 } stage_t;
 
 static void stage_clear(stage_t *stage) {
-    if (stage->player != NULL) delete_fluid_player(stage->player);
-    if (stage->synth != NULL) delete_fluid_synth(stage->synth);
-    if (stage->settings != NULL) delete_fluid_settings(stage->settings);
+    if (stage->player) delete_fluid_player(stage->player);
+    if (stage->synth) delete_fluid_synth(stage->synth);
+    if (stage->settings) delete_fluid_settings(stage->settings);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(stage_t, stage_clear)
 
 static gboolean stage_set(stage_t *stage, const char *midi, const char *soundfont, GError **error) {
     stage->settings = new_fluid_settings();
-    if (stage->settings != NULL) {
+    if (stage->settings) {
         fluid_settings_setnum(stage->settings, "synth.sample-rate", RATE);
         fluid_settings_setint(stage->settings, "synth.lock-memory", 0);
         fluid_settings_setint(stage->settings, "synth.dynamic-sample-loading",
@@ -104,14 +105,14 @@ static gboolean stage_set(stage_t *stage, const char *midi, const char *soundfon
                               "sample"); /* the piece's clock is the samples made, not the wall's */
         stage->synth = new_fluid_synth(stage->settings);
     }
-    if (stage->synth != NULL && fluid_synth_sfload(stage->synth, soundfont, 1) == FLUID_FAILED) {
+    if (stage->synth && fluid_synth_sfload(stage->synth, soundfont, 1) == FLUID_FAILED) {
         g_set_error(error, AUDIO_ERROR, AUDIO_ERROR_SOUNDFONT,
                     "%s: cannot load the soundfont: %s; give another --soundfont FILE.sf2", soundfont,
                     last_error);
         return FALSE;
     }
-    if (stage->synth != NULL) stage->player = new_fluid_player(stage->synth);
-    if (stage->player != NULL && fluid_player_add(stage->player, midi) == FLUID_OK &&
+    if (stage->synth) stage->player = new_fluid_player(stage->synth);
+    if (stage->player && fluid_player_add(stage->player, midi) == FLUID_OK &&
         fluid_player_play(stage->player) == FLUID_OK)
         return TRUE;
     g_set_error(error, AUDIO_ERROR, AUDIO_ERROR_RENDER, "%s: cannot play: %s", midi, last_error);
@@ -170,8 +171,8 @@ static gboolean sink_open(sink_t *sink, audio_format_t format, GError **error) {
         .get_filelen = sink_length, .seek = sink_seek, .write = sink_write, .tell = sink_tell};
     SF_INFO info = {.samplerate = RATE, .channels = CHANNELS, .format = formats[format]};
     sink->file = fopen(sink->temporary, "wb");
-    if (sink->file == NULL) sink->failed = errno;
-    if (sink->file != NULL) sink->sound = sf_open_virtual(&calls, SFM_WRITE, &info, sink);
+    if (!sink->file) sink->failed = errno;
+    if (sink->file) sink->sound = sf_open_virtual(&calls, SFM_WRITE, &info, sink);
     return sink->sound != NULL || fail_write(sink, error);
 }
 
@@ -182,26 +183,14 @@ static void sink_tag(sink_t *sink) {
     sf_set_string(sink->sound, SF_STR_SOFTWARE, "mpianist-sampler " MPIANIST_VERSION);
 }
 
-/* The name is on disk once the folder is; a folder that cannot be opened or synced (EINVAL) is not ours to
- * judge. */
-static int sync_folder_of(const char *path) {
-    g_autofree char *folder = g_path_get_dirname(path);
-    const int fd = g_open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-    if (fd < 0) return 0;
-    const int result = fsync(fd) == 0 || errno == EINVAL ? 0 : -1, cause = errno;
-    close(fd);
-    errno = cause;
-    return result;
-}
-
 /* Where all went well the file takes its name; else nothing stays. */
 static gboolean sink_close(sink_t *sink, gboolean ok, GError **error) {
-    if (sink->sound != NULL && sf_close(sink->sound) != 0 && sink->failed == 0) sink->failed = EIO;
-    if (sink->file != NULL && ok && sink->failed == 0)
+    if (sink->sound && sf_close(sink->sound) != 0 && sink->failed == 0) sink->failed = EIO;
+    if (sink->file && ok && sink->failed == 0)
         sink_keep(sink, fflush(sink->file) == 0 ? fsync(fileno(sink->file)) : -1);
-    if (sink->file != NULL) sink_keep(sink, fclose(sink->file));
+    if (sink->file) sink_keep(sink, fclose(sink->file));
     if (ok && sink->failed == 0) sink_keep(sink, g_rename(sink->temporary, sink->path));
-    if (ok && sink->failed == 0) sink_keep(sink, sync_folder_of(sink->path));
+    if (ok && sink->failed == 0) sink_keep(sink, h5_sync_folder_of(sink->path) ? 0 : -1);
     if (ok && sink->failed == 0) return TRUE;
     g_unlink(sink->temporary);
     return ok ? fail_write(sink, error) : FALSE;
@@ -225,10 +214,10 @@ static gboolean play(const char *midi, const char *soundfont, uint64_t samples, 
             peak = fmaxf(peak, fabsf(block[i]));
             block[i] = CLAMP(*scale * block[i], -1, 1);
         }
-        if (sink != NULL && (sf_writef_float(sink->sound, block, n) != n || sink->failed != 0))
+        if (sink && (sf_writef_float(sink->sound, block, n) != n || sink->failed != 0))
             return fail_write(sink, error);
     }
-    if (sink == NULL) *scale = peak > 1e-4F ? LOUDEST / peak : 1; /* silence stays silence */
+    if (!sink) *scale = peak > 1e-4F ? LOUDEST / peak : 1; /* silence stays silence */
     return TRUE;
 }
 

@@ -22,7 +22,7 @@ enum { SHARE = 100, LEAST = 2 * SHARE }; /* means over a hundredth of the run, f
 /* A number, or NaN where the member is missing or null. */
 static double number_of(JsonObject *object, const char *member) {
     JsonNode *node = json_object_get_member(object, member);
-    if (node == NULL || !JSON_NODE_HOLDS_VALUE(node)) return NAN;
+    if (!node || !JSON_NODE_HOLDS_VALUE(node)) return NAN;
     return json_node_get_value_type(node) == G_TYPE_DOUBLE || json_node_get_value_type(node) == G_TYPE_INT64
                ? json_node_get_double(node)
                : NAN;
@@ -31,7 +31,7 @@ static double number_of(JsonObject *object, const char *member) {
 static void take_line(JsonParser *parser, const char *line, series_t *series, size_t n) {
     if (!json_parser_load_from_data(parser, line, -1, NULL)) return;
     JsonNode *root = json_parser_get_root(parser);
-    if (root == NULL || !JSON_NODE_HOLDS_OBJECT(root)) return;
+    if (!root || !JSON_NODE_HOLDS_OBJECT(root)) return;
     JsonObject *object = json_node_get_object(root);
     const double step = number_of(object, "step");
     for (size_t i = 0; i < n; i++) {
@@ -81,9 +81,9 @@ static size_t list_curves(const series_t *series, size_t n, picture_curve_t *cur
 
 static void read_lines(char *text, series_t *series, size_t n) {
     g_autoptr(JsonParser) parser = json_parser_new();
-    for (char *line = text, *end; line != NULL && *line != '\0'; line = end) {
+    for (char *line = text, *end; line && *line != '\0'; line = end) {
         end = strchr(line, '\n');
-        if (end != NULL) *end++ = '\0';
+        if (end) *end++ = '\0';
         take_line(parser, line, series, n);
     }
 }

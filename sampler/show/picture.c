@@ -47,29 +47,28 @@ static gboolean is_drums(const grid_t *grid, size_t track) { return grid->roles[
 
 /* Pitches in use, whole octaves, two at least. */
 static rows_t rows_measure(roll_t *const *rolls, size_t n, const grid_t *grid) {
-    gboolean used[2][128] = {{FALSE}};
-    gboolean pitched = FALSE;
+    rows_t rows = {.low = 0, .high = -1, .left = PAGE_MARGIN + 28 + KEYBOARD};
+    gboolean pitched = FALSE, struck[128] = {FALSE};
+    int lowest = 128, highest = -1, low, high;
     for (size_t k = 0; k < (size_t)grid->n_tracks; k++) pitched = pitched || !is_drums(grid, k);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        if (roll_pitch_range(rolls[i]->bits, rolls[i]->frames, grid, &low, &high)) {
+            lowest = MIN(lowest, grid->pitch_low + low);
+            highest = MAX(highest, grid->pitch_low + high);
+        }
         for (size_t t = 0; t < rolls[i]->frames; t++)
             for (size_t k = 0; k < rolls[i]->tracks; k++)
-                for (size_t p = 0; p < rolls[i]->pitches; p++)
+                for (size_t p = 0; p < rolls[i]->pitches && is_drums(grid, k); p++)
                     if (roll_get(rolls[i], t, k, PLANE_SOUNDING, p))
-                        used[is_drums(grid, k)][(size_t)grid->pitch_low + p] = TRUE;
-    rows_t rows = {.low = 0, .high = -1, .left = PAGE_MARGIN + 28 + KEYBOARD};
+                        struck[(size_t)grid->pitch_low + p] = TRUE;
+    }
+    if (highest < 0) lowest = highest = 60;
     if (pitched) {
-        int lowest = 128, highest = -1;
-        for (int p = 0; p < 128; p++)
-            if (used[0][p]) {
-                lowest = MIN(lowest, p);
-                highest = p;
-            }
-        if (highest < 0) lowest = highest = 60;
         rows.low = lowest / 12 * 12;
         rows.high = MIN(127, MAX((highest + 11) / 12 * 12, rows.low + 24));
     }
     for (int p = 0; p < 128; p++)
-        if (used[1][p]) rows.drums[rows.n_drums++] = p;
+        if (struck[p]) rows.drums[rows.n_drums++] = p;
     if (rows.n_drums > 0) rows.left += 32;
     return rows;
 }
@@ -132,8 +131,7 @@ static const bar_t *bar_at(const GArray *bars, size_t i) { return &g_array_index
 static gboolean meter_changes(const GArray *bars, size_t i) {
     const meter_change_t *meter = &bar_at(bars, i)->meter,
                          *before = i > 0 ? &bar_at(bars, i - 1)->meter : NULL;
-    return before == NULL || meter->numerator != before->numerator ||
-           meter->denominator != before->denominator;
+    return !before || meter->numerator != before->numerator || meter->denominator != before->denominator;
 }
 
 static gboolean is_one_meter(const GArray *bars) {

@@ -118,7 +118,7 @@ static void draw_curve(canvas_t *canvas, const picture_curve_t *curve, const sca
 static void draw_head(canvas_t *canvas, const char *title, const picture_curve_t *curves, size_t n) {
     double x = PAGE_WIDTH - PAGE_MARGIN;
     for (size_t c = n; c-- > 0;) {
-        if (curves[c].name == NULL) continue;
+        if (!curves[c].name) continue;
         x -= canvas_text(canvas, x, 26, RIGHT, 11, FALSE, canvas_ink, 240, curves[c].name) + 34;
         const double from = x, middle[][2] = {{from + 14, 22}}, ends[][2] = {{from, 22}, {from + 28, 22}};
         canvas_path(canvas, ends, 2, 2, colour_of(&curves[c]), 1);

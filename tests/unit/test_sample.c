@@ -117,7 +117,7 @@ static void test_text(void) {
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
         g_autoptr(GError) error = NULL;
         g_assert_false(latent_from_text(bad[i], back, Z, &error));
-        g_assert_error(error, LATENT_ERROR, LATENT_ERROR_TEXT);
+        g_assert_error(error, OPTION_ERROR, OPTION_ERROR_USAGE);
     }
 }
 

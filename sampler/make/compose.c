@@ -1,5 +1,5 @@
-/* Owns the loop over a piece's frames: which latents, which frames are given, which are drawn, by which
- * random numbers. Refuses nothing: the caller has checked the model's kind and the grid.
+/* compose: owns the loop over a piece's frames: which latents, which frames are given, which are drawn, by
+ * which random numbers. Refuses nothing: the caller has checked the model's kind and the grid.
  *
  * One piece at a time: BLAS rounds a row by itself unlike the same row among others, and a piece must not
  * depend on what is made beside it. */

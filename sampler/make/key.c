@@ -1,4 +1,4 @@
-/* Owns key profiles, names of keys and transposition of whole pieces. Refuses names that are no key. */
+/* key: owns key profiles, names of keys and transposition of whole pieces. Refuses names that are no key. */
 #include "sampler/make/key.h"
 
 #include <math.h>

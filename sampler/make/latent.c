@@ -1,5 +1,5 @@
-/* Owns the geometry of latent space: draws from the prior, great circles, random paths, vectors as text.
- * Refuses text that is not a whole vector. */
+/* latent: owns the geometry of latent space: draws from the prior, great circles, random paths, vectors as
+ * text. Refuses text that is not a whole vector. */
 #include "sampler/make/latent.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* Owns what is written: names, text events, the order MIDI, picture, sound. Files appear whole or not at all;
- * an existing file of the same name is replaced. */
+/* result: owns what is written: names, text events, the order MIDI, picture, sound. Files appear whole or
+ * not at all; an existing file of the same name is replaced. */
 #include "sampler/make/result.h"
 
 #include <errno.h>
@@ -108,8 +108,8 @@ static void say_piece(const result_writer_t *writer, const char *midi, size_t no
     if (notes == 0)
         program_say("warning: %s has no notes: %s\n", midi, writer->silence);
     else if (!writer->quiet)
-        program_say("%s: %zu note%s, %.4g bar%s of %s, %s\n", midi, notes, notes == 1 ? "" : "s", bars,
-                    bars == 1 ? "" : "s", meters, tempi);
+        program_say("%s: %zu %s, %.4g %s of %s, %s\n", midi, notes, g_dngettext(NULL, "note", "notes", notes),
+                    bars, bars == 1 ? "bar" : "bars", meters, tempi);
 }
 
 /* MIDI and sound. */

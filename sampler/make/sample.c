@@ -1,8 +1,8 @@
-/* Owns the way from a roll to latent vectors and back: packing windows, decoding in batches, cross-fading,
- * bits from logits. Refuses checkpoints that do not open as one whole model.
+/* sample: owns the way from a roll to latent vectors and back: packing windows, decoding in batches,
+ * cross-fading, bits from logits. Refuses checkpoints that do not open as one whole model.
  *
- * All batches have BATCH windows, the last filled up: some BLAS kernels round a row by itself unlike the same
- * row among others, and what a window is must not depend on what is made beside it. */
+ * All batches have BATCH windows, the last filled up: some BLAS kernels round a row by itself unlike the
+ * same row among others, and what a window is must not depend on what is made beside it. */
 #include "sampler/make/sample.h"
 
 #include <math.h>

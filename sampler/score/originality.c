@@ -1,4 +1,4 @@
-/* Owns events, their symbols and the suffix automaton. Refuses nothing but a lack of memory. */
+/* originality: owns events, their symbols and the suffix automaton. Refuses nothing but a lack of memory. */
 #include "sampler/score/originality.h"
 
 #include <string.h>

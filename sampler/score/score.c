@@ -1,5 +1,5 @@
-/* Owns the figures of a piece and the shuffling of tracks. Refuses nothing: what cannot be told of a piece is
- * NaN. */
+/* score: owns the figures of a piece and the shuffling of tracks. Refuses nothing: what cannot be told of a
+ * piece is NaN. */
 #include "sampler/score/score.h"
 
 #include <math.h>
@@ -302,17 +302,17 @@ roll_t *score_shuffle(roll_t *const *rolls, size_t n, size_t i, uint64_t seed) {
     return roll;
 }
 
-score_summary_t score_summarise(const double *values, size_t n) {
+score_summary_t score_summarise(const double *values, size_t n, size_t stride) {
     score_summary_t summary = {NAN, NAN, 0};
     double sum = 0, squares = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n * stride; i += stride) {
         if (isnan(values[i])) continue;
         sum += values[i];
         summary.n++;
     }
     if (summary.n == 0) return summary;
     summary.mean = sum / (double)summary.n;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n * stride; i += stride)
         if (!isnan(values[i])) squares += (values[i] - summary.mean) * (values[i] - summary.mean);
     if (summary.n > 1) summary.sd = sqrt(squares / (double)(summary.n - 1));
     return summary;

@@ -54,13 +54,13 @@ void score_measure(const roll_t *roll, const grid_t *grid, const timeline_t *tim
 size_t score_shuffle_source(size_t n, size_t i, size_t track, uint64_t seed);
 roll_t *score_shuffle(roll_t *const *rolls, size_t n, size_t i, uint64_t seed);
 
-/* Mean and standard deviation (n - 1) of those of n values that are not NaN. NaN where there is none; the
+/* Mean and standard deviation (n - 1) of those of n values, `stride` apart, that are not NaN. NaN where there is none; the
  * deviation of one is NaN too. */
 typedef struct {
     double mean, sd;
     size_t n;
 } score_summary_t;
-score_summary_t score_summarise(const double *values, size_t n);
+score_summary_t score_summarise(const double *values, size_t n, size_t stride);
 
 /* Where the mean of pieces lies on the way from real songs (0) to shuffled tracks (1): nearer to real songs
  * below 0.5; may lie outside. NaN where real and shuffled cannot be told apart: where their means differ by

@@ -1,5 +1,5 @@
-/* Owns what is compared with what. Refuses a corpus without songs in the split that is asked for, and two
- * corpora of different grids. */
+/* score_report: owns what is compared with what. Refuses a corpus without songs in the split that is asked
+ * for, and two corpora of different grids. */
 #include "sampler/score/score_report.h"
 
 #include <errno.h>
@@ -18,17 +18,11 @@ static score_table_t table_new(const grid_t *grid, size_t n) {
     return (score_table_t){.n = n, .figures = figures, .values = g_new(double, n *figures)};
 }
 
-static void measure_one(score_table_t *table, size_t i, const roll_t *roll, const grid_t *grid,
-                        const timeline_t *timeline, double *scratch) {
-    score_measure(roll, grid, timeline, scratch);
-    for (size_t f = 0; f < table->figures; f++) table->values[f * table->n + i] = scratch[f];
-}
-
 static score_table_t measure_set(const score_set_t *set) {
     score_table_t table = table_new(&set->grid, set->n);
-    g_autofree double *scratch = g_new(double, table.figures);
     for (size_t i = 0; i < set->n; i++)
-        measure_one(&table, i, set->pieces[i].roll, &set->grid, set->pieces[i].timeline, scratch);
+        score_measure(set->pieces[i].roll, &set->grid, set->pieces[i].timeline,
+                      table.values + i * table.figures);
     return table;
 }
 
@@ -41,12 +35,11 @@ static roll_t **rolls_of(const score_set_t *set) {
 static score_table_t measure_shuffled(const score_set_t *set, uint64_t seed) {
     if (set->n < 2 || set->grid.n_tracks < 2) return table_new(&set->grid, 0);
     score_table_t table = table_new(&set->grid, set->n);
-    g_autofree double *scratch = g_new(double, table.figures);
     g_autofree roll_t **rolls = rolls_of(set);
     for (size_t i = 0; i < set->n; i++) {
         g_autoptr(roll_t) roll = score_shuffle(rolls, set->n, i, seed);
-        measure_one(&table, i, roll, &set->grid,
-                    set->pieces[score_shuffle_source(set->n, i, 0, seed)].timeline, scratch);
+        score_measure(roll, &set->grid, set->pieces[score_shuffle_source(set->n, i, 0, seed)].timeline,
+                      table.values + i * table.figures);
     }
     return table;
 }
@@ -71,10 +64,10 @@ static seam_t *score_seams(const seam_yardstick_t *yardstick, const double *valu
 static void find_seams(score_result_t *result) {
     const size_t frames = result->seam_frames, songs = result->real->n;
     if (songs < SEAM_LEAST_SONGS)
-        program_say("warning: %s: --seam: %zu song%s in split %s %s too few to tell how much songs differ: "
+        program_say("warning: %s: --seam: %zu %s in split %s %s too few to tell how much songs differ: "
                     "seams mean little; take %d or more\n",
-                    result->corpus, songs, songs == 1 ? "" : "s", result->split, songs == 1 ? "is" : "are",
-                    SEAM_LEAST_SONGS);
+                    result->corpus, songs, g_dngettext(NULL, "song", "songs", songs), result->split,
+                    g_dngettext(NULL, "is", "are", songs), SEAM_LEAST_SONGS);
     g_autofree double *of_pieces = measure_seams(result->pieces, frames),
                       *of_real = measure_seams(result->real, frames);
     g_autoptr(seam_yardstick_t) yardstick = seam_yardstick_new(of_real, result->real->n, frames);

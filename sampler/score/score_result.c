@@ -1,4 +1,5 @@
-/* Owns what was found out, and how it is told: the line of JSON and the table. Refuses nothing. */
+/* score_result: owns what was found out, and how it is told: the line of JSON and the table. Refuses
+ * nothing. */
 #include "sampler/score/score_result.h"
 
 #include <math.h>
@@ -24,10 +25,6 @@ void score_result_clear(score_result_t *result) {
     score_set_free(result->own_held);
 }
 
-score_summary_t score_table_summary(const score_table_t *table, size_t figure) {
-    return score_summarise(table->values + figure * table->n, table->n);
-}
-
 static int by_size(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -37,26 +34,15 @@ score_spread_t score_spread(const double *values, size_t n) {
     if (n == 0) return (score_spread_t){NAN, NAN, NAN};
     g_autofree double *sorted = g_memdup2(values, n * sizeof values[0]);
     qsort(sorted, n, sizeof sorted[0], by_size);
-    return (score_spread_t){score_summarise(values, n).mean, (sorted[(n - 1) / 2] + sorted[n / 2]) / 2,
+    return (score_spread_t){score_summarise(values, n, 1).mean, (sorted[(n - 1) / 2] + sorted[n / 2]) / 2,
                             sorted[n - 1]};
 }
 
 /* ---- seams and passages as numbers ---- */
 
-typedef enum { SEAM_OVERALL, SEAM_BORDER, SEAM_INSIDE, SEAM_PARTS } seam_part_t;
-
-/* A part of n seams, or of one feature of theirs where feature < SEAM_FEATURES. */
-static score_summary_t seam_summary(const seam_t *seams, size_t n, seam_part_t part, size_t feature) {
-    g_autofree double *values = g_new(double, n);
-    for (size_t i = 0; i < n; i++) {
-        if (feature < SEAM_FEATURES)
-            values[i] = part == SEAM_BORDER ? seams[i].at_border[feature] : seams[i].at_inside[feature];
-        else
-            values[i] = part == SEAM_OVERALL  ? seams[i].seam
-                        : part == SEAM_BORDER ? seams[i].border
-                                              : seams[i].inside;
-    }
-    return score_summarise(values, n);
+/* Of one number of all seams: `of` points to the first seam's. */
+static score_summary_t seam_summary(const double *of, size_t n) {
+    return score_summarise(of, n, SEAM_NUMBERS);
 }
 
 typedef enum { PASSAGE_EVENTS, PASSAGE_BEATS, PASSAGE_SHARE, PASSAGE_PARTS } passage_part_t;
@@ -77,7 +63,26 @@ static score_spread_t passage_spread(const passage_t *passages, size_t n, passag
     return score_spread(values, n);
 }
 
-static const char *nearer_to(double place) { return isnan(place) ? NULL : place < 0.5 ? "real" : "shuffled"; }
+/* A figure of the pieces, and where they lie between real songs and shuffled tracks. */
+typedef struct {
+    score_summary_t pieces, real, shuffled;
+    double place;
+    const char *nearer; /* NULL: cannot be told */
+} figure_t;
+
+static score_summary_t table_summary(const score_table_t *table, size_t f) {
+    return score_summarise(table->values + f, table->n, table->figures);
+}
+
+static figure_t figure_of(const score_result_t *result, size_t f) {
+    figure_t figure = {.pieces = table_summary(&result->of_pieces, f)};
+    if (!result->real) return figure;
+    figure.real = table_summary(&result->of_real, f);
+    figure.shuffled = table_summary(&result->of_shuffled, f);
+    figure.place = score_place(figure.pieces, figure.real, figure.shuffled);
+    figure.nearer = isnan(figure.place) ? NULL : figure.place < 0.5 ? "real" : "shuffled";
+    return figure;
+}
 
 /* ---- JSON ---- */
 
@@ -96,18 +101,15 @@ static void add_named_summary(json_t *json, const char *name, score_summary_t su
 static void add_figures(json_t *json, const score_result_t *result) {
     json_open(json, "figures", '{');
     for (size_t f = 0; f < result->of_pieces.figures; f++) {
+        const figure_t figure = figure_of(result, f);
         g_autofree char *name = score_name(&result->pieces->grid, f);
-        const score_summary_t pieces = score_table_summary(&result->of_pieces, f);
         json_open(json, name, '{');
-        add_summary(json, pieces);
+        add_summary(json, figure.pieces);
         if (result->real) {
-            const score_summary_t real = score_table_summary(&result->of_real, f),
-                                  shuffled = score_table_summary(&result->of_shuffled, f);
-            const double place = score_place(pieces, real, shuffled);
-            add_named_summary(json, "real", real);
-            add_named_summary(json, "shuffled", shuffled);
-            json_number(json, "place", place);
-            json_text(json, "nearer", nearer_to(place));
+            add_named_summary(json, "real", figure.real);
+            add_named_summary(json, "shuffled", figure.shuffled);
+            json_number(json, "place", figure.place);
+            json_text(json, "nearer", figure.nearer);
         }
         json_close(json, '{');
     }
@@ -115,18 +117,19 @@ static void add_figures(json_t *json, const score_result_t *result) {
 }
 
 static void add_seams(json_t *json, const score_result_t *result) {
-    const size_t n = result->pieces->n, real = result->real->n;
+    const seam_t *all = result->seams;
+    const size_t n = result->pieces->n;
     json_open(json, "seam", '{');
     json_count(json, "frames", result->seam_frames);
-    add_summary(json, seam_summary(result->seams, n, SEAM_OVERALL, SEAM_FEATURES));
-    add_named_summary(json, "real", seam_summary(result->real_seams, real, SEAM_OVERALL, SEAM_FEATURES));
-    json_number(json, "border", seam_summary(result->seams, n, SEAM_BORDER, SEAM_FEATURES).mean);
-    json_number(json, "inside", seam_summary(result->seams, n, SEAM_INSIDE, SEAM_FEATURES).mean);
+    add_summary(json, seam_summary(&all->seam, n));
+    add_named_summary(json, "real", seam_summary(&result->real_seams->seam, result->real->n));
+    json_number(json, "border", seam_summary(&all->border, n).mean);
+    json_number(json, "inside", seam_summary(&all->inside, n).mean);
     json_open(json, "features", '{');
     for (size_t f = 0; f < SEAM_FEATURES; f++) {
         json_open(json, seam_feature_name((seam_feature_t)f), '{');
-        json_number(json, "border", seam_summary(result->seams, n, SEAM_BORDER, f).mean);
-        json_number(json, "inside", seam_summary(result->seams, n, SEAM_INSIDE, f).mean);
+        json_number(json, "border", seam_summary(&all->at_border[f], n).mean);
+        json_number(json, "inside", seam_summary(&all->at_inside[f], n).mean);
         json_close(json, '{');
     }
     json_close(json, '{');
@@ -196,7 +199,7 @@ static void add_file(json_t *json, const score_result_t *result, size_t i) {
     json_open(json, "figures", '{');
     for (size_t f = 0; f < result->of_pieces.figures; f++) {
         g_autofree char *name = score_name(&result->pieces->grid, f);
-        json_number(json, name, result->of_pieces.values[f * result->of_pieces.n + i]);
+        json_number(json, name, result->of_pieces.values[i * result->of_pieces.figures + f]);
     }
     json_close(json, '{');
     if (result->seam_frames > 0) json_number(json, "seam", result->seams[i].seam);
@@ -266,45 +269,43 @@ static void show_figures(const score_result_t *result) {
     const gboolean real = result->real != NULL;
     show_heading("mean (standard deviation)", real, "shuffled tracks     nearer to");
     for (size_t f = 0; f < result->of_pieces.figures; f++) {
+        const figure_t figure = figure_of(result, f);
         g_autofree char *name = score_name(&result->pieces->grid, f);
-        g_strdelimit(name, "_", ' ');
-        const score_summary_t pieces = score_table_summary(&result->of_pieces, f);
-        if (pieces.n == 0) continue;
-        fprintf(stderr, "%-32s", name);
-        show_summary(pieces, !real);
+        if (figure.pieces.n == 0) continue;
+        fprintf(stderr, "%-32s", g_strdelimit(name, "_", ' '));
+        show_summary(figure.pieces, !real);
         if (real) {
-            const score_summary_t songs = score_table_summary(&result->of_real, f),
-                                  shuffled = score_table_summary(&result->of_shuffled, f);
-            const char *nearer = nearer_to(score_place(pieces, songs, shuffled));
-            show_summary(songs, FALSE);
-            show_summary(shuffled, FALSE);
-            fprintf(stderr, "  %s", nearer ? nearer : "-");
+            show_summary(figure.real, FALSE);
+            show_summary(figure.shuffled, FALSE);
+            fprintf(stderr, "  %s", figure.nearer ? figure.nearer : "-");
         }
         fputc('\n', stderr);
     }
 }
 
 static void show_seams(const score_result_t *result) {
+    const seam_t *all = result->seams;
+    const size_t n = result->pieces->n;
     g_autofree char *heading = g_strdup_printf("seams, every %zu frames", result->seam_frames);
     show_heading(heading, TRUE, NULL);
     fprintf(stderr, "%-32s", "seam");
-    show_summary(seam_summary(result->seams, result->pieces->n, SEAM_OVERALL, SEAM_FEATURES), FALSE);
-    show_summary(seam_summary(result->real_seams, result->real->n, SEAM_OVERALL, SEAM_FEATURES), TRUE);
+    show_summary(seam_summary(&all->seam, n), FALSE);
+    show_summary(seam_summary(&result->real_seams->seam, result->real->n), TRUE);
     fprintf(stderr, "\n%-32s  %-18s  %s\n", "in sd of real songs", "at borders", "inside");
     for (size_t f = 0; f < SEAM_FEATURES; f++) {
         fprintf(stderr, "  %-30s", seam_feature_name((seam_feature_t)f));
-        show_cell("%+.3f (%.3f)", seam_summary(result->seams, result->pieces->n, SEAM_BORDER, f).mean,
-                  seam_summary(result->seams, result->pieces->n, SEAM_BORDER, f).sd, FALSE);
-        show_cell("%+.3f (%.3f)", seam_summary(result->seams, result->pieces->n, SEAM_INSIDE, f).mean,
-                  seam_summary(result->seams, result->pieces->n, SEAM_INSIDE, f).sd, TRUE);
+        const score_summary_t border = seam_summary(&all->at_border[f], n),
+                              inside = seam_summary(&all->at_inside[f], n);
+        show_cell("%+.3f (%.3f)", border.mean, border.sd, FALSE);
+        show_cell("%+.3f (%.3f)", inside.mean, inside.sd, TRUE);
         fputc('\n', stderr);
     }
 }
 
 static void show_passages(const score_result_t *result) {
     const grid_t *grid = &result->pieces->grid;
-    g_autofree char *heading = g_strdup_printf("shared with %zu training song%s", result->train->n,
-                                               result->train->n == 1 ? "" : "s");
+    g_autofree char *heading = g_strdup_printf("shared with %zu training %s", result->train->n,
+                                               g_dngettext(NULL, "song", "songs", result->train->n));
     show_heading(heading, result->held != NULL, NULL);
     for (size_t v = 0; v < result->n_voices; v++) {
         const score_voice_t *voice = &result->voices[v];
@@ -326,11 +327,11 @@ static void show_passages(const score_result_t *result) {
 }
 
 void score_result_show(const score_result_t *result) {
-    program_say("%zu piece%s", result->pieces->n, result->pieces->n == 1 ? "" : "s");
+    program_say("%zu %s", result->pieces->n, g_dngettext(NULL, "piece", "pieces", result->pieces->n));
     if (result->pieces->skipped > 0) fprintf(stderr, " (%zu left out)", result->pieces->skipped);
     if (result->real)
-        fprintf(stderr, ", beside %zu song%s of %s (%s)", result->real->n, result->real->n == 1 ? "" : "s",
-                result->corpus, result->split);
+        fprintf(stderr, ", beside %zu %s of %s (%s)", result->real->n,
+                g_dngettext(NULL, "song", "songs", result->real->n), result->corpus, result->split);
     fputc('\n', stderr);
     show_figures(result);
     if (result->seam_frames > 0) show_seams(result);

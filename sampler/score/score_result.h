@@ -7,7 +7,7 @@
 #include "sampler/score/score_set.h"
 #include "sampler/score/seam.h"
 
-/* Figures of n pieces: figure f of piece i is values[f * n + i]. */
+/* Figures of n pieces: values [n][figures]. */
 typedef struct {
     size_t n, figures;
     double *values;
@@ -40,8 +40,6 @@ typedef struct {
 /* Frees what the result owns: all but corpus, originality and split. */
 void score_result_clear(score_result_t *result);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(score_result_t, score_result_clear)
-
-score_summary_t score_table_summary(const score_table_t *table, size_t figure);
 
 /* Of n numbers, none of them NaN; NaN where there are none. */
 typedef struct {

@@ -1,5 +1,5 @@
-/* Owns reading what is scored. Refuses a command that leaves nothing to score; single files that cannot be
- * used are told and left out. */
+/* score_set: owns reading what is scored. Refuses a command that leaves nothing to score; single files that
+ * cannot be used are told and left out. */
 #include "sampler/score/score_set.h"
 
 #include <stdio.h>

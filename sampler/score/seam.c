@@ -1,5 +1,5 @@
-/* Owns the seam score: features of frame-to-frame steps by position in a segment, and their distance from
- * real songs. Refuses nothing: what is undefined is NaN. */
+/* seam: owns the seam score: features of frame-to-frame steps by position in a segment, and their distance
+ * from real songs. Refuses nothing: what is undefined is NaN. */
 #include "sampler/score/seam.h"
 
 #include <math.h>
@@ -90,10 +90,8 @@ seam_yardstick_t *seam_yardstick_new(const double *values, size_t n, size_t fram
     seam_yardstick_t *yardstick = g_new(seam_yardstick_t, 1);
     *yardstick =
         (seam_yardstick_t){.frames = frames, .mean = g_new(double, cells), .sd = g_new(double, cells)};
-    g_autofree double *cell = g_new(double, n);
     for (size_t c = 0; c < cells; c++) {
-        for (size_t i = 0; i < n; i++) cell[i] = values[i * cells + c];
-        const score_summary_t summary = score_summarise(cell, n);
+        const score_summary_t summary = score_summarise(values + c, n, cells);
         yardstick->mean[c] = summary.mean;
         yardstick->sd[c] = summary.sd;
     }
@@ -131,8 +129,8 @@ seam_t seam_score(const seam_yardstick_t *yardstick, const double *values) {
         border[f] = fabs(seam.at_border[f]);
         inside[f] = absolute / (double)n;
     }
-    seam.border = score_summarise(border, SEAM_FEATURES).mean;
-    seam.inside = score_summarise(inside, SEAM_FEATURES).mean;
+    seam.border = score_summarise(border, SEAM_FEATURES, 1).mean;
+    seam.inside = score_summarise(inside, SEAM_FEATURES, 1).mean;
     seam.seam = seam.border - seam.inside;
     return seam;
 }

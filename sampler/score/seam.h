@@ -60,6 +60,7 @@ typedef struct {
     double at_border[SEAM_FEATURES]; /* z[f][0], with its sign; NaN where undefined */
     double at_inside[SEAM_FEATURES]; /* mean of z[f][q], q > 0, with their signs */
 } seam_t;
+enum { SEAM_NUMBERS = sizeof(seam_t) / sizeof(double) }; /* from one seam's to the next one's */
 
 /* The seam of a piece's values [SEAM_FEATURES][frames]. A position at which all real songs are alike has no
  * scale and is left out; a z beyond 5 counts as 5, so that one position at which real songs vary little

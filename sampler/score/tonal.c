@@ -1,4 +1,4 @@
-/* Owns the tonal space of Harte et al. Refuses nothing; silence has no centroid. */
+/* tonal: owns the tonal space of Harte et al. Refuses nothing; silence has no centroid. */
 #include "sampler/score/tonal.h"
 
 #include <math.h>

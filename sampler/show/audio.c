@@ -1,6 +1,6 @@
-/* Owns sound: finding a soundfont, the synthesizer, the sound file. Plays a piece twice: once to learn its
- * loudest sample, once to write it, so that memory does not grow with length. Refuses what is no soundfont,
- * and more than a WAV file can hold. */
+/* audio: owns sound: finding a soundfont, the synthesizer, the sound file. Plays a piece twice: once to
+ * learn its loudest sample, once to write it, so that memory does not grow with length. Refuses what is no
+ * soundfont, and more than a WAV file can hold. */
 #include "sampler/show/audio.h"
 
 G_DEFINE_QUARK(audio_error, audio_error)

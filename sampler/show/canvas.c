@@ -1,4 +1,5 @@
-/* Owns every call of cairo. Refuses nothing but cairo's own failures, which canvas_finish() tells. */
+/* canvas: owns every call of cairo. Refuses nothing but cairo's own failures, which canvas_finish() tells.
+ * */
 #include "sampler/show/canvas.h"
 
 #include <cairo-svg.h>

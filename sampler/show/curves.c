@@ -1,4 +1,5 @@
-/* Owns reading metrics.jsonl, as trainer/metrics.h describes it, and choosing what of it is drawn. */
+/* curves: owns reading metrics.jsonl, as trainer/metrics.h describes it, and choosing what of it is drawn.
+ * */
 #include "sampler/show/curves.h"
 
 #include <json-glib/json-glib.h>

@@ -1,5 +1,6 @@
-/* Owns the panel (one stretch of a roll with its grid), and the two pictures laid out of them. Refuses
- * nothing but the canvas' failures: callers hand in rolls that are canonical and of the grid's shape. */
+/* picture: owns the panel (one stretch of a roll with its grid), and the two pictures laid out of them.
+ * Refuses nothing but the canvas' failures: callers hand in rolls that are canonical and of the grid's
+ * shape. */
 #include "sampler/show/picture.h"
 
 #include <math.h>

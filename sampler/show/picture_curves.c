@@ -1,4 +1,5 @@
-/* Owns curves over one pair of axes: scales, ticks, legend. Refuses nothing but the canvas' failures. */
+/* picture_curves: owns curves over one pair of axes: scales, ticks, legend. Refuses nothing but the canvas'
+ * failures. */
 #include <math.h>
 #include <stdlib.h>
 

@@ -262,8 +262,8 @@ static void test_shuffle(void) {
 
 static void test_place(void) {
     const double numbers[] = {1, NAN, 3, 5};
-    const score_summary_t some = score_summarise(numbers, 4), one = score_summarise(numbers, 1),
-                          none = score_summarise(numbers + 1, 1);
+    const score_summary_t some = score_summarise(numbers, 4, 1), one = score_summarise(numbers, 1, 1),
+                          none = score_summarise(numbers + 1, 1, 1);
     assert_near(some.mean, 3);
     assert_near(some.sd, 2);
     g_assert_cmpuint(some.n, ==, 3);

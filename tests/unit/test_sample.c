@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "preprocess/common/option.h"
 #include "preprocess/corpus/song_file.h"
 #include "sampler/make/latent.h"
 #include "sampler/make/sample.h"

@@ -54,8 +54,8 @@ void score_measure(const roll_t *roll, const grid_t *grid, const timeline_t *tim
 size_t score_shuffle_source(size_t n, size_t i, size_t track, uint64_t seed);
 roll_t *score_shuffle(roll_t *const *rolls, size_t n, size_t i, uint64_t seed);
 
-/* Mean and standard deviation (n - 1) of those of n values, `stride` apart, that are not NaN. NaN where there is none; the
- * deviation of one is NaN too. */
+/* Mean and standard deviation (n - 1) of those of n values, `stride` apart, that are not NaN. NaN where there
+ * is none; the deviation of one is NaN too. */
 typedef struct {
     double mean, sd;
     size_t n;

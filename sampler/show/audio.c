@@ -38,7 +38,7 @@ gboolean audio_render(const char *midi, const char *soundfont, double seconds, c
 #include <stdio.h>
 #include <unistd.h>
 
-#include "preprocess/shard/h5.h"
+#include "preprocess/common/file.h"
 
 enum { RATE = 44100, BLOCK = 1024, CHANNELS = 2, WAV_HEAD = 44, WAV_TAGS = 4096 };
 static const float LOUDEST = 0.891F; /* -1 dB */
@@ -190,7 +190,7 @@ static gboolean sink_close(sink_t *sink, gboolean ok, GError **error) {
         sink_keep(sink, fflush(sink->file) == 0 ? fsync(fileno(sink->file)) : -1);
     if (sink->file) sink_keep(sink, fclose(sink->file));
     if (ok && sink->failed == 0) sink_keep(sink, g_rename(sink->temporary, sink->path));
-    if (ok && sink->failed == 0) sink_keep(sink, h5_sync_folder_of(sink->path) ? 0 : -1);
+    if (ok && sink->failed == 0) sink_keep(sink, file_sync_folder_of(sink->path) ? 0 : -1);
     if (ok && sink->failed == 0) return TRUE;
     g_unlink(sink->temporary);
     return ok ? fail_write(sink, error) : FALSE;

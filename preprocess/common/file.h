@@ -14,8 +14,8 @@ char *file_temporary(const char *path);
 /* That of another process on this host. */
 char *file_temporary_of(const char *path, pid_t pid);
 
-/* Removes from a folder the temporaries of names that begin with `prefix`, where goes() is NULL or says so. To be
- * called by who owns these names now. */
+/* Removes from a folder the temporaries of names that begin with `prefix`, where goes() is NULL or says so.
+ * To be called by who owns these names now. */
 void file_sweep(const char *folder, const char *prefix,
                 gboolean (*goes)(const char *path, gconstpointer data), gconstpointer data);
 

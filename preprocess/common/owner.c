@@ -1,5 +1,5 @@
-/* owner: marks of who writes in a folder. Owns what a mark says, and when an owner counts as gone. Trusts no lock and no host's clock: ages are differences of times that the folder's own file system
- * gave. */
+/* owner: marks of who writes in a folder. Owns what a mark says, and when an owner counts as gone. Trusts no
+ * lock and no host's clock: ages are differences of times that the folder's own file system gave. */
 #include "preprocess/common/owner.h"
 
 #include <errno.h>

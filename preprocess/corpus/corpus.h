@@ -20,8 +20,8 @@ typedef struct {
     gboolean drop_transposed;  /* drop also songs that are another one transposed */
     int64_t shard_frames;      /* a shard is closed once it has this many frames, >= 1 */
     gboolean dry_run;          /* only the report */
-    int part,
-        parts; /* parse part `part` of `parts`, from 1, and leave the rest to a join; parts 0: a run in one */
+    /* Parse part `part` of `parts`, from 1, and leave the rest to a join; parts 0: all in one run. */
+    int part, parts;
     gboolean join;    /* make the shards of parts that were parsed before */
     gboolean replace; /* shards of another corpus in output give way */
     gboolean quiet;   /* errors only */

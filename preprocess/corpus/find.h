@@ -6,8 +6,9 @@
 
 typedef struct {
     const char *path; /* to open */
-    const char *name; /* below the folder where only that was named, else the path as named: what is ordered
-                         by and reported; bytes as on disk */
+    /* Below the folder where only that was named, else the path as named; its bytes are as on disk. Files are
+     * ordered by it and reported under it. */
+    const char *name;
     gint64 bytes, changed_ns; /* size, time of last change; -1 where it cannot be looked at */
     gboolean has_split;
     split_t split; /* of the innermost folder named train, valid (or validation) or test in name or path */

@@ -14,22 +14,22 @@ typedef struct {
     int64_t sounding[ROLL_MAX_TRACKS][128]; /* frames in which a key sounds, by track */
 } split_figures_t;
 
-/* Adds the bits set of one plane of one frame to counts [8 * stride]; pitches are at most 128, so no byte
- * reaches past the array. */
+/* Adds the bits set of a plane to counts: of at most 128 pitches, so that no byte reaches past the array. */
 static void count_bits(const uint8_t *plane, size_t stride, int64_t counts[128]) {
-    for (size_t i = 0; i < stride; i++) {
+    for (size_t i = 0; i < stride; i++)
         for (unsigned byte = plane[i]; byte; byte &= byte - 1) counts[8 * i + (size_t)__builtin_ctz(byte)]++;
-    }
 }
 
-static void count_song(const uint8_t *bits, int64_t frames, const grid_t *grid, split_figures_t *figures) {
-    const size_t tracks = (size_t)grid->n_tracks, stride = roll_stride((size_t)grid->pitches);
+static void count_song(const roll_t *roll, const shard_song_t *song, split_figures_t *figures) {
+    const size_t first = (size_t)song->first_frame;
     figures->songs++;
-    figures->frames += frames;
-    for (int64_t frame = 0; frame < frames; frame++) {
-        for (size_t track = 0; track < tracks; track++, bits += ROLL_PLANES * stride) {
-            count_bits(bits + PLANE_SOUNDING * stride, stride, figures->sounding[track]);
-            figures->notes[track] += (int64_t)roll_count_bits(bits + PLANE_ONSET * stride, stride);
+    figures->frames += song->frames;
+    for (size_t frame = first; frame < first + (size_t)song->frames; frame++) {
+        for (size_t track = 0; track < roll->tracks; track++) {
+            const uint8_t *onsets = roll_plane(roll, frame, track, PLANE_ONSET);
+            count_bits(roll_plane(roll, frame, track, PLANE_SOUNDING), roll->stride,
+                       figures->sounding[track]);
+            figures->notes[track] += (int64_t)roll_count_bits(onsets, roll->stride);
         }
     }
 }
@@ -99,18 +99,17 @@ static void print_figures(const shard_set_t *set, const split_figures_t figures[
 gboolean corpus_info(const char *folder, GError **error) {
     g_autoptr(shard_set_t) set = shard_set_open(folder, error);
     if (!set) return FALSE;
-    size_t frame_bytes = grid_frame_bytes(&set->grid);
+    const size_t pitches = (size_t)set->grid.pitches, frame_bytes = grid_frame_bytes(&set->grid);
     g_autofree uint8_t *bits = g_try_malloc((size_t)set->frames * frame_bytes);
     if (!bits)
         return program_fail(error, "%s: not enough memory for %" G_GINT64_FORMAT " frames of %zu bytes",
                             folder, set->frames, frame_bytes);
     if (!shard_set_read(set, bits, error)) return FALSE;
+    const roll_t roll = {(size_t)set->frames, (size_t)set->grid.n_tracks, pitches, roll_stride(pitches),
+                         bits};
     g_autofree split_figures_t *figures = g_new0(split_figures_t, SPLIT_COUNT);
-    for (size_t i = 0; i < set->n_songs; i++) {
-        const shard_song_t *song = &set->songs[i];
-        count_song(bits + (size_t)song->first_frame * frame_bytes, song->frames, &set->grid,
-                   &figures[song->split]);
-    }
+    for (size_t i = 0; i < set->n_songs; i++)
+        count_song(&roll, &set->songs[i], &figures[set->songs[i].split]);
     print_figures(set, figures);
     if (fflush(stdout) == 0 && !ferror(stdout)) return TRUE;
     return program_fail(error, "standard output: cannot write: %s", g_strerror(errno));

@@ -104,7 +104,7 @@ parsed_cache_t *parsed_cache_open_sealed(const char *path, GError **error) {
 }
 
 /* The record at `at` of a file that ends at `end`; with its bytes, where those are wanted, which must be as
- * they were written. FALSE where there is no such record: errno is 0, or the cause where it cannot be read. */
+ * they were written. FALSE where there is no such record (errno is 0), or where it cannot be read. */
 static gboolean read_record(const parsed_cache_t *cache, gint64 at, gint64 end, record_t *record,
                             GByteArray *bytes) {
     const gint64 room = end - at - (gint64)sizeof *record;

@@ -1,8 +1,8 @@
 /* parsed_cache: what has been parsed so far, in a file: a run that was killed goes on from here, a part waits
  * here for its join, and memory holds no rolls.
  *
- * A header that names this version of the program, then records, each under a CRC-32, appended in any order. A
- * last record that is not whole is cut off when the next one is added. A file that is complete ends with a
+ * A header that names this version of the program, then records, each under a CRC-32, appended in any order.
+ * A last record that is not whole is cut off when the next one is added. A file that is complete ends with a
  * seal, a text that says what it is. One writer at a time: its caller sees to that. */
 #ifndef MPIANIST_PREPROCESS_CORPUS_PARSED_CACHE_H
 #define MPIANIST_PREPROCESS_CORPUS_PARSED_CACHE_H

@@ -129,8 +129,8 @@ static void set_faults(const char *folder, const fault_t *faults, int parts, GEr
         g_autofree char *numbers = list_parts(faults, parts, fault, &n);
         if (n > 0)
             g_string_append_printf(text, "%s%s %s of %d %s %s", text->len ? "; " : "",
-                                   n == 1 ? "part" : "parts", numbers, parts, n == 1 ? "is" : "are",
-                                   fault_words[fault]);
+                                   g_dngettext(NULL, "part", "parts", (gulong)n), numbers, parts,
+                                   g_dngettext(NULL, "is", "are", (gulong)n), fault_words[fault]);
     }
     g_autofree char *all = list_parts(faults, parts, FAULTS, &n);
     g_autofree char *each = n == 1 ? g_strdup("") : g_strdup_printf(" for I = %s", all);

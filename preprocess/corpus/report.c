@@ -222,7 +222,7 @@ void report_summarize(const report_t *report) {
         const gint64 sum = report->sum[i], with = report->with[i];
         if (sum == 0 || !COUNT[i].one) continue;
         fprintf(stderr, "  %" G_GINT64_FORMAT " %s, in %" G_GINT64_FORMAT " %s", sum,
-                sum == 1 ? COUNT[i].one : COUNT[i].several, with,
+                g_dngettext(NULL, COUNT[i].one, COUNT[i].several, (gulong)sum), with,
                 g_dngettext(NULL, "file", "files", (gulong)with));
         fprintf(stderr, COUNT[i].way ? " (%s)\n" : "\n", COUNT[i].way);
     }

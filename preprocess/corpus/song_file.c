@@ -23,9 +23,7 @@ static void drop(song_file_t *parsed, const char *reason) {
     parsed->reason[end - parsed->reason] = '\0';
 }
 
-static size_t bytes_of(const roll_t *roll) {
-    return roll->frames * roll->tracks * ROLL_PLANES * roll->stride;
-}
+static size_t bytes_of(const roll_t *roll) { return roll->frames * roll_frame_bytes(roll); }
 
 /* SHA-256 of a roll's size and bits. */
 static void hash_roll(const roll_t *roll, const uint8_t *bits, char *hex) {
@@ -62,11 +60,14 @@ static void hash_shape(const roll_t *roll, const grid_t *grid, char *hex) {
 }
 
 static void count_notes(const roll_t *roll, size_t *notes) {
-    const uint8_t *onsets = roll->bits + PLANE_ONSET * roll->stride;
     for (size_t frame = 0; frame < roll->frames; frame++)
-        for (size_t track = 0; track < roll->tracks; track++, onsets += ROLL_PLANES * roll->stride)
-            notes[track] += roll_count_bits(onsets, roll->stride);
+        for (size_t track = 0; track < roll->tracks; track++)
+            notes[track] += roll_count_bits(roll_plane(roll, frame, track, PLANE_ONSET), roll->stride);
 }
+
+/* A GByteArray holds the music of the longest song, of all roles, with changes in each frame. */
+G_STATIC_ASSERT(ROLL_MAX_FRAMES *(guint64)((ROLE_COUNT - 1) * ROLL_PLANES * 16 + sizeof(tempo_change_t) +
+                                           sizeof(meter_change_t)) <= G_MAXUINT);
 
 /* The music of a kept file: the rows of its timeline, and the roll's bytes. */
 static void append_music(GByteArray *music, const timeline_t *timeline, const roll_t *roll) {
@@ -106,29 +107,25 @@ static void lay_out(const char *bytes, gsize length, const layout_t *layout, son
 
 /* In the worker: gives what was parsed, then the music. */
 static gboolean read_in_worker(gpointer data, const char *path, GByteArray *out, GError **error) {
-    const layout_t *layout = data;
     song_file_t parsed = {0};
     struct stat status;
-    const int missing = stat(path, &status) != 0 ? errno : 0;
-    if (missing || !S_ISREG(status.st_mode)) { /* to open a pipe would wait for its writer */
-        drop(&parsed, missing ? g_strerror(missing) : "not a regular file");
-        g_byte_array_append(out, (const guint8 *)&parsed, sizeof parsed);
-        return TRUE;
-    }
-    g_autoptr(GError) cause = NULL;
-    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, &cause);
-    if (!file) {
-        g_set_error_literal(error, cause->domain, cause->code, program_cause(cause));
-        return FALSE;
-    }
-    gsize length = g_mapped_file_get_length(file);
     g_autoptr(GByteArray) music = g_byte_array_new();
-    if (length > MAX_FILE_BYTES)
-        drop(&parsed, "larger than 64 MiB: not a song");
-    else if (length == 0)
-        drop(&parsed, "empty file");
-    else
-        lay_out(g_mapped_file_get_contents(file), length, layout, &parsed, music);
+    if (stat(path, &status) != 0) {
+        drop(&parsed, g_strerror(errno));
+    } else if (!S_ISREG(status.st_mode)) {
+        drop(&parsed, "not a regular file"); /* to open a pipe would wait for its writer */
+    } else {
+        g_autoptr(GError) cause = NULL;
+        g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, &cause);
+        if (!file) return program_fail(error, "%s", program_cause(cause));
+        const gsize length = g_mapped_file_get_length(file);
+        if (length > MAX_FILE_BYTES)
+            drop(&parsed, "larger than 64 MiB: not a song");
+        else if (length == 0)
+            drop(&parsed, "empty file");
+        else
+            lay_out(g_mapped_file_get_contents(file), length, data, &parsed, music);
+    }
     g_byte_array_append(out, (const guint8 *)&parsed, sizeof parsed);
     g_byte_array_append(out, music->data, music->len);
     return TRUE;

@@ -14,8 +14,8 @@ typedef struct {
     char reason[SONG_FILE_REASON_BYTES]; /* why not kept, UTF-8; "" where kept */
     char sha256[65];                     /* of the file; "" where it could not be read */
     char content[65];                    /* SHA-256 of the canonical roll */
-    char shape[65]; /* the same for the roll transposed as low as it goes (drums stay): equal for transposed
-                       copies */
+    /* The same for the roll transposed as low as it goes, where drums stay: equal for transposed copies. */
+    char shape[65];
     int64_t frames;
     roll_counts_t counts;
     size_t notes[ROLL_MAX_TRACKS]; /* onsets in the roll, by track */

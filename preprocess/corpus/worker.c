@@ -1,6 +1,6 @@
-/* worker: owns what the parent knows of its processes: their tasks, what has come of a result, their end and its
- * reason. A result counts only where all of it has come. Refuses to interpret tasks and results. What a process
- * does: worker_process.c. */
+/* worker: owns what the parent knows of its processes: their tasks, what has come of a result, their end and
+ * its reason. A result counts only where all of it has come. Refuses to interpret tasks and results. What a
+ * process does: worker_process.c. */
 #include "preprocess/corpus/worker.h"
 
 #include <errno.h>

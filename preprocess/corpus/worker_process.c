@@ -1,5 +1,6 @@
 /* worker_process: owns what a worker's process may use, and how it does one task after the other. Refuses to
- * outlive its parent, and to end by way of exit(): what the parent registered there and in stdio is the parent's. */
+ * outlive its parent, and to end by way of exit(): what the parent registered there and in stdio is the
+ * parent's. */
 #include "preprocess/corpus/worker_process.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* worker_process: the process of a worker, from within, and what parent and process say to each other. Private to
- * worker.c.
+/* worker_process: the process of a worker, from within, and what parent and process say to each other.
+ * Private to worker.c.
  *
  * A socket carries tasks to the process and results back: each task behind a guint32, its length, each result
  * behind a header. Standard error goes to a pipe, of which the end is kept as the reason of a crash. */
@@ -26,8 +26,8 @@ typedef struct {
     guint8 leaves; /* 1: the process ends itself after this result */
 } worker_header_t;
 
-/* TRUE once a header and what belongs to it are sent: as one message as far as it goes, so that who waits for it
- * is woken once. Never raises SIGPIPE. */
+/* TRUE once a header and what belongs to it are sent: as one message as far as it goes, so that who waits for
+ * it is woken once. Never raises SIGPIPE. */
 gboolean worker_send(int fd, const void *header, size_t header_bytes, const void *body, size_t body_bytes);
 
 /* In the new process, with all signals blocked: does the tasks that come by fds [WORKER_FDS] until the parent

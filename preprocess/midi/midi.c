@@ -1,7 +1,7 @@
-/* Standard MIDI Files to songs. Owns which events a song is made of: notes, programs, tempi, meters,
- * pedals, names, texts; which of them are believed; and the rule that a track ends where its end-of-track
- * event says, so that trailing silence counts. What a file's bytes are: smf.c; which release ends which
- * note: pairing.c. Songs to files: midi_write.c. */
+/* midi: from Standard MIDI Files to songs. Owns which events a song is made of: notes, programs, tempi,
+ * meters, pedals, names, texts; which of them are believed; and the rule that a track ends where its
+ * end-of-track event says, so that trailing silence counts. What a file's bytes are: smf.c; which release
+ * ends which note: pairing.c. Songs to files: midi_write.c. */
 #include "preprocess/midi/midi.h"
 
 #include <string.h>

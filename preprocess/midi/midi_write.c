@@ -1,5 +1,5 @@
-/* Songs to Standard MIDI Files: the bytes are made here, and GLib replaces the file. Owns the order of
- * what is written at one tick. */
+/* midi_write: from songs to Standard MIDI Files: the bytes are made here, and GLib replaces the file. Owns
+ * the order of what is written at one tick. */
 #include <math.h>
 #include <string.h>
 

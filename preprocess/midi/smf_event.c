@@ -32,11 +32,10 @@ enum {
 
 typedef struct {
     smf_event_t event;
-    size_t time_at; /* first byte */
-    size_t next;    /* first byte behind it */
-    size_t
-        status_at;  /* where its status stands, or under running status its data; 0: its delta time is none */
-    uint32_t delta; /* ticks, where status_at is not 0 */
+    size_t time_at;    /* first byte */
+    size_t next;       /* first byte behind it */
+    size_t status_at;  /* of its status, or under running status of its data; 0: it has no sound delta time */
+    uint32_t delta;    /* ticks, where status_at is not 0 */
     uint8_t running;   /* status in force behind it */
     gboolean explicit; /* has a status byte of its own */
     gboolean doubtful; /* its body looks unlike one of its kind: its length may be wrong */

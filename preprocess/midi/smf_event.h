@@ -19,9 +19,10 @@ enum {
 /* Meta events that mean something here. */
 enum { SMF_TEXT = 0x01, SMF_TRACK_NAME = 0x03, SMF_END_OF_TRACK = 0x2F, SMF_TEMPO = 0x51, SMF_METER = 0x58 };
 
-#define SMF_MAX_DELTA 0x0FFFFFFF /* ticks between two events: what a variable-length quantity holds */
-#define SMF_MAX_TICK                                                                                         \
-    ((int64_t)1 << 48) /* later than this is at this tick: so sums and products of times stay in 64 bits */
+/* Ticks between two events: what a variable-length quantity holds. */
+#define SMF_MAX_DELTA 0x0FFFFFFF
+/* Later than this is at this tick, so that sums and products of times stay in 64 bits. */
+#define SMF_MAX_TICK ((int64_t)1 << 48)
 
 typedef struct {
     int64_t tick;
@@ -34,17 +35,17 @@ typedef struct {
 
 /* A track under way. */
 typedef struct {
-    const uint8_t *bytes;  /* of the file */
-    size_t at;             /* next event's first byte */
-    size_t limit;          /* no event reaches past this */
-    size_t declared;       /* the end that the chunk's length gives */
-    int64_t tick;          /* of the last event */
-    uint32_t beat;         /* ticks a quarter note */
-    uint8_t running;       /* the last channel message's status, or 0 */
-    gboolean timeless;     /* a status stands at `at`: its time was lost */
-    uint16_t met[7];       /* kinds of messages by their status, a bit for each channel that had one */
-    uint8_t down[16][128]; /* presses of each key without a release: with met, to judge where a damaged track
-                              goes on */
+    const uint8_t *bytes; /* of the file */
+    size_t at;            /* next event's first byte */
+    size_t limit;         /* no event reaches past this */
+    size_t declared;      /* the end that the chunk's length gives */
+    int64_t tick;         /* of the last event */
+    uint32_t beat;        /* ticks a quarter note */
+    uint8_t running;      /* the last channel message's status, or 0 */
+    gboolean timeless;    /* a status stands at `at`: its time was lost */
+    uint16_t met[7];      /* kinds of messages by their status, a bit for each channel that had one */
+    uint8_t down[16]
+                [128]; /* presses of each key without a release; with met it tells where a track goes on */
     gboolean realtime; /* the file has real-time bytes in its tracks: they are dropped before times, too */
     /* Over all tracks of the file: */
     guint left_out;      /* places where bytes were left out */

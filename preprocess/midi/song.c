@@ -1,5 +1,5 @@
-/* Songs, apart from any file format: their memory, the order of their notes, main tempo and meter, the
- * sustain pedal. Declared in midi.h. */
+/* song: owns songs apart from any file format: their memory, the order of their notes, main tempo and meter,
+ * the sustain pedal. Declared in midi.h. */
 #include "preprocess/midi/midi.h"
 
 #include <stdio.h>

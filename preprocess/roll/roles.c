@@ -1,22 +1,22 @@
-/* Roles: which notes are melody, countermelody, chords, bass, drums. Notes are judged in groups, one for each
+/* roles: which notes are melody, countermelody, chords, bass, drums. Notes are judged in groups, one for each
  * track, channel and program, so that a track that changes its instrument may change its role; channel 10 is
  * one group whatever its programs. The first rule that speaks wins:
  *
  * 1. Channel 10 is drums, whatever the track is called: every player sounds it so.
  * 2. The track's name, where all its pitched notes are on one channel, by the beginnings of its words, in
- * this order: drums (drum, perc, kit ...), bass (bass, but not bassoon), chords (chord, accomp, backing,
- * rhythm, harmony, pad, string ...), where the grid has a counter track counter (counter, bridge, obbligat),
- * melody (melod, lead, vocal, voice, solo ...). Only a name tells a countermelody: register and texture are a
- * melody's. Where the track changes its instrument, rule 3 comes before this one.
+ *    this order: drums (drum, perc, kit ...), bass (bass, but not bassoon), chords (chord, accomp, backing,
+ *    rhythm, harmony, pad, string ...), where the grid has a counter track counter (counter, bridge,
+ *    obbligat), melody (melod, lead, vocal, voice, solo ...). Only a name tells a countermelody: register and
+ *    texture are a melody's. Where the track changes its instrument, rule 3 comes before this one.
  * 3. The General MIDI program: 33-40 basses: bass; 81-88 synth leads: melody; 49-52 string ensembles and
- * 89-96 pads: chords; 114, 116-128 (agogo, unpitched percussion, sound effects): drums.
+ *    89-96 pads: chords; 114, 116-128 (agogo, unpitched percussion, sound effects): drums.
  * 4. Register and texture. A line is a group with at most 1.2 notes sounding at once on average, active for
- * at least a fifth as long as the most active pitched group. If nothing is bass yet, the lowest line left is
- * bass, if its mean pitch is below E3 (52) and another pitched group lies higher. If nothing is melody yet,
- * the highest line left is melody; without a line, the highest group left of at most 2 notes at once (a tune
- *    in thirds or octaves), if another one left lies lower.
- *    What becomes melody or bass takes along the groups left of its track and channel whose mean pitch is
- * less than an octave off: the same part on another instrument.
+ *    at least a fifth as long as the most active pitched group. If nothing is bass yet, the lowest line left
+ *    is bass, if its mean pitch is below E3 (52) and another pitched group lies higher. If nothing is melody
+ *    yet, the highest line left is melody; without a line, the highest group left of at most 2 notes at once
+ *    (a tune in thirds or octaves), if another one left lies lower. What becomes melody or bass takes along
+ *    the groups left of its track and channel whose mean pitch is less than an octave off: the same part on
+ *    another instrument.
  * 5. What is left is chords. */
 #include "preprocess/roll/roles.h"
 
@@ -32,8 +32,8 @@ typedef struct {
     role_t role;
     guint notes;
     int64_t pitch_sum;
-    int64_t length_sum, active,
-        end; /* ticks: summed, with at least one note sounding, end of the last note so far */
+    /* Ticks: of all notes, with at least one note sounding, at the end of the last note so far. */
+    int64_t length_sum, active, end;
 } group_t;
 
 /* ---- rule 2: names ---- */
@@ -107,8 +107,8 @@ static gboolean is_group_of(const group_t *group, const note_t *note, uint8_t pr
 /* Groups in order of their first note; the group of each note goes to group_of[notes]. */
 static GArray *gather_groups(const song_t *song, guint *group_of) {
     enum { RECENT = 64 };
-    guint recent[RECENT] = {
-        0}; /* the group of the last note of like track and channel: mostly it is this one's, too */
+    /* The group of the last note of like track and channel: mostly it is this one's, too. */
+    guint recent[RECENT] = {0};
     GArray *groups = g_array_new(FALSE, TRUE, sizeof(group_t));
     g_autoptr(GHashTable) indices = g_hash_table_new(NULL, NULL);
     for (guint i = 0; i < song->notes->len; i++) {

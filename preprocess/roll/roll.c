@@ -1,4 +1,4 @@
-/* Piano rolls: notes onto the metrical grid and back, bit by bit. Owns the layout and the canonical form of a
+/* roll: notes onto the metrical grid and back, bit by bit. Owns the layout and the canonical form of a
  * roll, rounding, folding, and which track of the roll takes which role; which note has which role is decided
  * in roles.c. Refuses songs without a note that fits and songs of more than 2^24 frames.
  *
@@ -15,7 +15,7 @@
 
 G_DEFINE_QUARK(roll_error, roll_error)
 
-enum { MAX_FRAMES = 1 << 24, MAX_STRIDE = 16, VELOCITY = 80, TICKS_A_FRAME = 24, TICKS_A_BEAT = 480 };
+enum { MAX_STRIDE = 16, VELOCITY = 80, TICKS_A_FRAME = 24, TICKS_A_BEAT = 480 };
 
 static const struct {
     const char *name, *track_name;
@@ -112,7 +112,7 @@ static void assign_tracks(const grid_t *grid, int track[ROLE_COUNT]) {
 roll_t *roll_new(size_t frames, size_t tracks, size_t pitches) {
     roll_t *roll = g_new(roll_t, 1);
     *roll = (roll_t){.frames = frames, .tracks = tracks, .pitches = pitches, .stride = roll_stride(pitches)};
-    roll->bits = g_malloc0(frames * tracks * ROLL_PLANES * roll->stride);
+    roll->bits = g_malloc0(frames * roll_frame_bytes(roll));
     return roll;
 }
 
@@ -267,10 +267,10 @@ static void draw_note(roll_t *roll, const cell_t *cell, roll_counts_t *counts) {
     const size_t first = (size_t)cell->first, track = (size_t)cell->track;
     counts->merged += roll_get(roll, first, track, PLANE_ONSET, (size_t)cell->p) ? 1 : 0;
     roll_set(roll, first, track, PLANE_ONSET, (size_t)cell->p);
-    const size_t frame_bytes = roll->tracks * ROLL_PLANES * roll->stride;
     const uint8_t bit = (uint8_t)(1u << (cell->p % 8));
     uint8_t *byte = roll_plane(roll, first, track, PLANE_SOUNDING) + cell->p / 8;
-    for (int64_t frame = cell->first; frame < cell->end; frame++, byte += frame_bytes) *byte |= bit;
+    for (int64_t frame = cell->first; frame < cell->end; frame++, byte += roll_frame_bytes(roll))
+        *byte |= bit;
 }
 
 roll_t *roll_from_song(song_t *song, const grid_t *grid, const cut_t *cut, roll_counts_t *counts,
@@ -284,9 +284,9 @@ roll_t *roll_from_song(song_t *song, const grid_t *grid, const cut_t *cut, roll_
         return NULL;
     }
     const int64_t frames = set_frames(song, grid, cells);
-    if (frames > MAX_FRAMES) {
+    if (frames > ROLL_MAX_FRAMES) {
         g_set_error(error, ROLL_ERROR, ROLL_ERROR_TOO_LONG, "%" G_GINT64_FORMAT " frames long, more than %d",
-                    frames, MAX_FRAMES);
+                    frames, ROLL_MAX_FRAMES);
         return NULL;
     }
     roll_t *roll = roll_new((size_t)frames, (size_t)grid->n_tracks, (size_t)grid->pitches);

@@ -12,6 +12,7 @@
 
 enum { PLANE_SOUNDING = 0, PLANE_ONSET = 1, ROLL_PLANES = 2 };
 #define ROLL_MAX_TRACKS 8
+#define ROLL_MAX_FRAMES (1 << 24)
 
 /* What a track of the roll holds. ROLE_MERGED: all pitched channels in one roll, drums left out and counted.
  * ROLE_COUNTER: a second melody. */
@@ -37,7 +38,7 @@ typedef struct {
 
 typedef struct {
     size_t frames, tracks, pitches, stride;
-    uint8_t *bits; /* owned, frames * tracks * ROLL_PLANES * stride bytes */
+    uint8_t *bits; /* owned, frames * roll_frame_bytes() */
 } roll_t;
 
 typedef struct {
@@ -72,6 +73,10 @@ uint8_t role_channel(role_t role);
 roll_t *roll_new(size_t frames, size_t tracks, size_t pitches);
 void roll_free(roll_t *roll);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(roll_t, roll_free)
+/* Bytes of one frame: tracks * planes * stride. */
+static inline size_t roll_frame_bytes(const roll_t *roll) {
+    return roll->tracks * ROLL_PLANES * roll->stride;
+}
 /* A frame's plane [stride] of one track. */
 static inline uint8_t *roll_plane(const roll_t *roll, size_t frame, size_t track, int plane) {
     return roll->bits + ((frame * roll->tracks + track) * ROLL_PLANES + (size_t)plane) * roll->stride;
@@ -114,7 +119,7 @@ song_t *roll_to_song(const roll_t *roll, const grid_t *grid, const timeline_t *t
  * roll_pitch_range() to avoid that. from and to: stride bytes, may not overlap. */
 void roll_shift_plane(const uint8_t *from, uint8_t *to, size_t pitches, int semitones);
 
-/* Lowest and highest bit set in frames [first, first + frames) over all tracks but drums; FALSE where there
+/* Lowest and highest bit set in so many frames over all tracks but drums; FALSE where there
  * is none. */
 gboolean roll_pitch_range(const uint8_t *bits, size_t frames, const grid_t *grid, int *lowest, int *highest);
 

@@ -52,9 +52,9 @@ gboolean timeline_equal(const timeline_t *a, const timeline_t *b);
 void timeline_to_song(const timeline_t *timeline, song_t *song);
 
 typedef struct {
-    double frame;  /* at which it begins; not always whole */
-    double frames; /* of a whole bar of its meter, at least 1; the bar is shorter where the meter changes
-                      within it */
+    double frame; /* at which it begins; not always whole */
+    /* Of a whole bar of its meter, at least 1. The bar is shorter where the meter changes within it. */
+    double frames;
     meter_change_t meter;
 } bar_t;
 

@@ -14,8 +14,8 @@
 
 #include "preprocess/common/file.h"
 
-/* END_OF_FILE_OFFSET: where a superblock of version 2 or 3 with 8-byte addresses has the file's size (HDF5 File
- * Format Specification, II.A). */
+/* END_OF_FILE_OFFSET: where a superblock of version 2 or 3 with 8-byte addresses has the file's size (HDF5
+ * File Format Specification, II.A). */
 enum { CORE_INCREMENT = 4 << 20, CHUNK_BYTES = 1 << 20, END_OF_FILE_OFFSET = 28 };
 
 struct h5_file {

@@ -177,7 +177,7 @@ static GPtrArray *list_shards(const char *folder, GError **error) {
     return g_steal_pointer(&paths);
 }
 
-/* Reads what one file says of its corpus, and its songs. The first file's word holds; the others must agree. */
+/* Reads what one file says of its corpus, and its songs. What the first file says holds for all. */
 static gboolean add_shard(shard_set_t *set, const char *path, GArray *songs, GError **error) {
     g_autoptr(h5_file_t) file = h5_file_open(path, error);
     int64_t version;

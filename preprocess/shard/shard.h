@@ -33,11 +33,10 @@ typedef struct {
     uint8_t meter_numerator, meter_denominator; /* the main ones */
     uint8_t split;                              /* split_t */
     char sha256[65];                            /* of the source file, hexadecimal */
-    char path[SHARD_PATH_BYTES]; /* of the source file, relative to the folder named on the command line,
-                                    UTF-8 */
-    uint32_t crc32;              /* of its rows of /roll; 0 in version 1, where nothing is verified */
-    int64_t first_tempo, tempi, first_meter,
-        meters; /* its rows of /tempi and /meters; in a shard_set_t: of its tempi and meters */
+    char path[SHARD_PATH_BYTES];                /* the same, below the folder that was named; UTF-8 */
+    uint32_t crc32; /* of its rows of /roll; 0 in version 1, where nothing is verified */
+    /* Its rows of /tempi and /meters; in a shard_set_t: of its tempi and meters. */
+    int64_t first_tempo, tempi, first_meter, meters;
 } shard_song_t;
 
 /* One file of a corpus. */
@@ -54,10 +53,9 @@ typedef struct {
     size_t n_songs;
     shard_file_t *files; /* [n_shards] */
     shard_song_t *songs; /* [n_songs], in corpus order */
-    GArray *
-        tempi; /* tempo_change_t of all songs, one song after the other; frames count from the song's first */
-    GArray *meters; /* meter_change_t */
-    int64_t frames; /* over all shards */
+    GArray *tempi;       /* tempo_change_t of all songs, in order; frames count from each song's first */
+    GArray *meters;      /* meter_change_t, likewise */
+    int64_t frames;      /* over all shards */
     char *folder;
     owner_t *owner; /* while it is written: must still be the owner when a shard takes its name; or NULL */
 } shard_set_t;
@@ -73,7 +71,7 @@ typedef enum {
     SHARD_ERROR_NONE
 } shard_error_t;
 
-/* Writes shard `shard` of `shards` to folder, atomically (temporary, flush, fsync, rename, fsync of the
+/* Writes shard `shard` of a set to folder, atomically (temporary, flush, fsync, rename, fsync of the
  * folder). bits: the songs' frames one after the other; songs[i].first_frame counts in it. timelines
  * [n_songs], or NULL where each song has the one tempo and meter of its row. What songs say of checksums and
  * maps is not looked at. `threads` (>= 1) compress, which does not change the file. FALSE with error set:

@@ -7,8 +7,8 @@
 
 enum { SHARD_DEFLATE_LEVEL = 5 };
 
-/* Both set a SHARD_ERROR, "PATH: CAUSE", and return FALSE. The cause, as for printf(), ends with the way out; of
- * a damaged file that is added. */
+/* Both set a SHARD_ERROR, "PATH: CAUSE", and return FALSE. The cause, as for printf(), ends with the way out;
+ * of a damaged file that is added. */
 gboolean shard_fail(GError **error, shard_error_t code, const char *path, const char *cause, ...)
     G_GNUC_PRINTF(4, 5);
 #define shard_fail_damaged(error, file, what, ...)                                                           \

@@ -1,4 +1,5 @@
-/* midi_bytes: MIDI files written byte by byte in hexadecimal, and the notes that are read from them, for tests. */
+/* midi_bytes: MIDI files written byte by byte in hexadecimal, and the notes that are read from them, for
+ * tests. */
 #ifndef MPIANIST_TESTS_HELPERS_MIDI_BYTES_H
 #define MPIANIST_TESTS_HELPERS_MIDI_BYTES_H
 
@@ -48,8 +49,8 @@ static inline GByteArray *bytes_of(const char *hex) {
     return bytes;
 }
 
-/* The song that a file is, which goes. Its bytes are copied to their own size, so that reading past them shows
- * under ASan. */
+/* The song that a file is, which goes. Its bytes are copied to their own size, so that reading past them
+ * shows under ASan. */
 static inline song_t *parse_file(GByteArray *file) {
     g_autoptr(GError) error = NULL;
     g_autofree uint8_t *bytes = g_memdup2(file->data, file->len);

@@ -1,4 +1,4 @@
-/* Tests of preprocess/worker: what its process leaves behind, and what it does not take from an odd parent. */
+/* Tests of preprocess/worker: what its process leaves behind, and that it works whatever its parent is. */
 #include <errno.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>

@@ -6,8 +6,8 @@
 
 #define HASH_HEX_BYTES 65
 
-/* SHA-256 of head, then body (either may be empty), as 64 hexadecimal digits and a zero. */
-void hash_sha256(const void *head, size_t head_bytes, const void *body, size_t body_bytes,
+/* SHA-256 of prefix, then body (either may be empty), as 64 hexadecimal digits and a zero. */
+void hash_sha256(const void *prefix, size_t prefix_bytes, const void *body, size_t body_bytes,
                  char hex[HASH_HEX_BYTES]);
 
 #endif

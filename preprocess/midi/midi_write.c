@@ -67,6 +67,11 @@ static void append_text(GByteArray *out, uint8_t type, const char *text) {
     append_meta(out, 0, type, text, strlen(text));
 }
 
+/* Adds an event of the bytes that follow. */
+#define add_event(events, at, ...)                                                                           \
+    g_array_append_val(                                                                                      \
+        events, ((event_t){.tick = at, .bytes = {__VA_ARGS__}, .size = sizeof((uint8_t[]){__VA_ARGS__})}))
+
 static void append_conductor(GByteArray *out, const song_t *song) {
     guint start = start_track(out);
     g_autoptr(GArray) events = g_array_new(FALSE, FALSE, sizeof(event_t));
@@ -74,26 +79,17 @@ static void append_conductor(GByteArray *out, const song_t *song) {
     for (guint i = 0; i < song->meters->len; i++) {
         const meter_t *meter = &g_array_index(song->meters, meter_t, i);
         uint8_t power = (uint8_t)g_bit_nth_msf(meter->denominator, -1);
-        event_t event = {.tick = meter->tick,
-                         .bytes = {SMF_META, SMF_METER, 4, meter->numerator, power, 24, 8},
-                         .size = 7};
-        g_array_append_val(events, event);
+        add_event(events, meter->tick, SMF_META, SMF_METER, 4, meter->numerator, power, 24, 8);
     }
     for (guint i = 0; i < song->tempi->len; i++) {
         const tempo_t *tempo = &g_array_index(song->tempi, tempo_t, i);
         int us = (int)lround(CLAMP(6e7 / tempo->bpm, 1, 0xFFFFFF));
-        event_t event = {
-            .tick = tempo->tick,
-            .bytes = {SMF_META, SMF_TEMPO, 3, (uint8_t)(us >> 16), (uint8_t)(us >> 8), (uint8_t)us},
-            .size = 6};
-        g_array_append_val(events, event);
+        add_event(events, tempo->tick, SMF_META, SMF_TEMPO, 3, (uint8_t)(us >> 16), (uint8_t)(us >> 8),
+                  (uint8_t)us);
     }
     for (guint i = 0; i < song->pedals->len; i++) {
         const pedal_t *pedal = &g_array_index(song->pedals, pedal_t, i);
-        event_t event = {.tick = pedal->tick,
-                         .bytes = {SMF_CONTROL | pedal->channel, SUSTAIN, pedal->down ? 127 : 0},
-                         .size = 3};
-        g_array_append_val(events, event);
+        add_event(events, pedal->tick, SMF_CONTROL | pedal->channel, SUSTAIN, pedal->down ? 127 : 0);
     }
     append_events(out, start, events, song->ticks);
 }
@@ -109,19 +105,9 @@ static void append_track(GByteArray *out, const song_t *song, guint track) {
         gboolean change_program = program[note->channel] != note->program;
         program[note->channel] = note->program;
         if (note->track != track) continue;
-        if (change_program) {
-            event_t change = {
-                .tick = note->onset, .bytes = {SMF_PROGRAM | note->channel, note->program}, .size = 2};
-            g_array_append_val(events, change);
-        }
-        event_t on = {.tick = note->onset,
-                      .bytes = {SMF_NOTE_ON | note->channel, note->pitch, note->velocity},
-                      .size = 3};
-        event_t off = {.tick = note->onset + note->length,
-                       .bytes = {SMF_NOTE_OFF | note->channel, note->pitch, 64},
-                       .size = 3};
-        g_array_append_val(events, on);
-        g_array_append_val(events, off);
+        if (change_program) add_event(events, note->onset, SMF_PROGRAM | note->channel, note->program);
+        add_event(events, note->onset, SMF_NOTE_ON | note->channel, note->pitch, note->velocity);
+        add_event(events, note->onset + note->length, SMF_NOTE_OFF | note->channel, note->pitch, 64);
     }
     append_events(out, start, events, song->ticks);
 }

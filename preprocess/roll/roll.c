@@ -336,19 +336,14 @@ song_t *roll_to_song(const roll_t *roll, const grid_t *grid, const timeline_t *t
 /* ---- transposition ---- */
 
 void roll_shift_plane(const uint8_t *from, uint8_t *to, size_t pitches, int semitones) {
-    size_t stride = roll_stride(pitches), bytes = (size_t)ABS(semitones) / 8;
-    unsigned shift = (unsigned)ABS(semitones) % 8;
-    for (size_t i = 0; i < stride; i++) {
-        unsigned near = 0, far = 0; /* the byte that gives most of byte i, and its neighbour */
-        if (semitones >= 0) {
-            if (i >= bytes) near = from[i - bytes];
-            if (i >= bytes + 1) far = from[i - bytes - 1];
-            to[i] = (uint8_t)(near << shift | far >> (8 - shift));
-        } else {
-            if (i + bytes < stride) near = from[i + bytes];
-            if (i + bytes + 1 < stride) far = from[i + bytes + 1];
-            to[i] = (uint8_t)(near >> shift | far << (8 - shift));
-        }
+    const int stride = (int)roll_stride(pitches);
+    const int bytes = semitones >= 0 ? semitones / 8 : -((7 - semitones) / 8); /* rounded down */
+    const unsigned shift = (unsigned)(semitones - 8 * bytes);
+    for (int i = 0; i < stride; i++) {
+        const int upper = i - bytes, lower = upper - 1; /* the bytes whose bits go to byte i */
+        const unsigned high = upper >= 0 && upper < stride ? from[upper] : 0,
+                       low = lower >= 0 && lower < stride ? from[lower] : 0;
+        to[i] = (uint8_t)(high << shift | low >> (8 - shift));
     }
     to[stride - 1] &= last_byte_mask(pitches);
 }

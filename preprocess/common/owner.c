@@ -33,10 +33,10 @@ struct owner {
     int fd;             /* of the mark */
     struct stat status; /* of the mark when it was made or found to be there last */
     double heard_s;     /* since when its last touch is, monotonic */
-    GMutex lock;        /* of all from fd on */
+    GMutex lock;        /* guards fd and all below it */
     GCond changed;
     gboolean beating, stopping;
-    gint doubt; /* atomic: the thread did not find the mark */
+    gint doubt; /* atomic: the thread did not find its own mark when it looked last */
     GThread *beat;
 };
 
@@ -53,7 +53,7 @@ static double seconds(const struct timespec *time) {
     return (double)time->tv_sec + 1e-9 * (double)time->tv_nsec;
 }
 
-/* Goes on while the host sleeps, and while this process is stopped. */
+/* A clock that goes on while the host sleeps, and while this process is stopped. */
 static double now_s(void) {
     struct timespec now;
     clock_gettime(CLOCK_BOOTTIME, &now);
@@ -73,7 +73,7 @@ static guint64 process_start(gint64 pid) {
     char state = '\0';
     if (!g_file_get_contents(path, &text, NULL, NULL))
         return g_file_test("/proc/self", G_FILE_TEST_EXISTS) || kill((pid_t)pid, 0) != 0 ? 0 : 1;
-    const char *after = strrchr(text, ')'); /* names may hold anything */
+    const char *after = strrchr(text, ')'); /* the name before it may hold anything */
     if (!after ||
         sscanf(after, ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
                &state, &start) != 2)
@@ -182,8 +182,8 @@ static int place(const char *temporary, int fd, const char *path, const char *te
     return write_text(path, O_EXCL, text);
 }
 
-/* Moves the mark of an owner that is gone out of the way. What was moved is looked at: where another was
- * quicker, it is his, and goes back. */
+/* Moves the mark of an owner that is gone out of the way. Where another process was quicker, what was moved
+ * is that one's mark: it is looked at, and moved back. */
 static void push_aside(const char *path, const mark_t *gone) {
     g_autofree char *name = g_strconcat(path, ".gone", NULL), *aside = file_temporary(name);
     mark_t moved;
@@ -195,7 +195,8 @@ static void push_aside(const char *path, const mark_t *gone) {
 
 /* ---- the beat ---- */
 
-/* Calls nothing that allocates: the process forks. */
+/* Calls nothing that allocates: the process may fork meanwhile, and its child would find the allocator
+ * locked. */
 static void touch(owner_t *owner) {
     struct stat status;
     int fd = open(owner->path, O_RDONLY | O_CLOEXEC);

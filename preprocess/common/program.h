@@ -22,8 +22,8 @@ const char *program_called(const char *name);
 /* Begins a line of standard error with program_name(). */
 void program_say(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
-/* Of an error of GLib's that has to do with a file, the cause alone: GLib names the file, as who reports it
- * does. */
+/* The cause alone of one of GLib's errors about a file. GLib names the file in front of it, as does whoever
+ * reports the error. */
 const char *program_cause(const GError *error);
 
 /* Sets an error that is only to be read, since nobody asks which one it is. Returns FALSE. */

@@ -35,7 +35,7 @@ static gboolean give_file(const parse_t *parse, pool_t *pool, size_t which, GErr
     return TRUE;
 }
 
-/* The worker has no file any more, and there is none for it: the last busy one takes its place. */
+/* The worker has no file, and there is none left for it: the last busy one takes its place. */
 static void retire(pool_t *pool, size_t which) {
     size_t last = --pool->busy;
     worker_t *worker = pool->worker[which];

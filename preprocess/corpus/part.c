@@ -66,8 +66,7 @@ gboolean part_count(const char *folder, int *parts, GError **error) {
     return TRUE;
 }
 
-/* What is wrong with parts, by kind: numbers of parts as "2,4-7", and of the first of them what it says
- * itself. */
+/* What may be wrong with a part. */
 typedef enum {
     FAULT_MISSING,
     FAULT_UNFINISHED,

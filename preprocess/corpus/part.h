@@ -33,9 +33,9 @@ gboolean part_open_all(const char *folder, int parts, const char *identity, rows
 /* A join leaves FOLDER/preprocess.joined, what it joined, so that a join or a part that comes late knows that
  * nothing is left to do. FALSE with error set. */
 gboolean part_mark_joined(const char *folder, const char *identity, int parts, GError **error);
-/* Before the shards become others. */
+/* Removes that mark, before other shards take the place of the joined ones. */
 gboolean part_forget_joined(const char *folder, GError **error);
-/* Whether the shards stand, joined from so many parts of this identity; from any number where parts is 0. */
+/* Whether the shards of this identity stand, joined from so many parts; from any number where parts is 0. */
 gboolean part_is_joined(const char *folder, const char *identity, int parts);
 
 #endif

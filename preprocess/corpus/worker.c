@@ -19,21 +19,21 @@ enum { READ_BYTES = 1 << 16, CHATTER_BYTES = 4096, AHEAD_BYTES = 4096 };
 
 struct worker {
     worker_work_t work;
-    /* The process. */
+    /* Of the process: */
     pid_t pid;           /* 0: there is none */
-    int fds[WORKER_FDS]; /* ours; -1 once at their end */
+    int fds[WORKER_FDS]; /* our ends; -1 once the process has closed its own */
     size_t done;         /* tasks that it has done */
     size_t sent;         /* of the tasks below, those that it was sent */
     int wait_status;     /* of waitpid(), once there is none any more */
     GQueue tasks;        /* char *, in the order in which they were given */
-    /* The first of them. */
+    /* Of the first task: */
     gint64 deadline_us;     /* monotonic */
     worker_header_t header; /* the first header_bytes of it have come */
     size_t header_bytes;    /* likewise */
     GByteArray *result;
     GString *chatter; /* the last of the process' standard error */
     gboolean timed_out, stopped;
-    GError *start_error; /* of a second try */
+    GError *start_error; /* the second try could not begin */
 };
 
 G_DEFINE_QUARK(mpianist_worker_error, worker_error)
@@ -129,8 +129,7 @@ static gboolean send_tasks(worker_t *worker) {
     return TRUE;
 }
 
-/* Now it is the first task's turn. A process that dies before it has read it is found by
- * worker_wait_any(). */
+/* Begins the first task. A process that dies before it has read it is found by worker_wait_any(). */
 static gboolean begin_task(worker_t *worker, GError **error) {
     g_string_truncate(worker->chatter, 0);
     g_byte_array_set_size(worker->result, 0);
@@ -149,7 +148,7 @@ gboolean worker_give(worker_t *worker, const char *task, GError **error) {
     g_assert(worker->tasks.length < WORKER_TASKS);
     g_queue_push_tail(&worker->tasks, g_strdup(task));
     if (worker->tasks.length > 1) {
-        if (worker->pid != 0) send_tasks(worker); /* where it is gone, it is sent again when it is its turn */
+        if (worker->pid != 0) send_tasks(worker); /* one that is lost is sent again when its turn comes */
         return TRUE;
     }
     if (begin_task(worker, error)) return TRUE;
@@ -194,8 +193,8 @@ static gboolean has_result(const worker_t *worker) {
     return worker->header_bytes == sizeof worker->header && worker->result->len == worker->header.bytes;
 }
 
-/* Is the task over, or to be ended now? A process that has begun to send is done with its work and can
- * wait only for us. */
+/* Whether the first task is over; one that is late is ended. A process that has begun to send its result has
+ * done its work, and is late only because of us. */
 static gboolean is_over(worker_t *worker, gint64 now_us) {
     if (worker->pid == 0 || has_result(worker)) return TRUE;
     if (worker->fds[WORKER_CHANNEL] >= 0 || worker->fds[WORKER_CHATTER] >= 0) {
@@ -203,12 +202,12 @@ static gboolean is_over(worker_t *worker, gint64 now_us) {
         worker->timed_out = TRUE;
     }
     end_process(worker);
-    /* Perhaps it is the tasks before that it failed of: what they left behind. */
+    /* It may have failed for what the tasks before it left behind: it is tried again in a new process. */
     return worker->done == 0 || !begin_task(worker, &worker->start_error);
 }
 
-/* The end that may have something for us; -1 where it has not. What follows a whole result is the next
- * task's: that has to wait until this one is taken. */
+/* The end to read from, or -1. Behind a whole result stands that of the next task, which has to wait until
+ * this one is taken. */
 static int end_to_read(const worker_t *worker, int which) {
     const gboolean full = which == WORKER_CHANNEL && has_result(worker);
     return full ? -1 : worker->fds[which];
@@ -227,7 +226,7 @@ static int poll_timeout_ms(worker_t **workers, size_t n) {
 size_t worker_wait_any(worker_t **workers, size_t n) {
     g_autofree struct pollfd *polled = g_new0(struct pollfd, n * WORKER_FDS);
     for (int timeout_ms = 0;; timeout_ms = poll_timeout_ms(workers, n)) {
-        /* The first time without waiting: what arrived in time counts. */
+        /* The first time it does not wait: a result that has come counts, however late it is read. */
         for (size_t i = 0; i < n * WORKER_FDS; i++) {
             polled[i].fd = end_to_read(workers[i / WORKER_FDS], (int)(i % WORKER_FDS));
             polled[i].events = POLLIN;

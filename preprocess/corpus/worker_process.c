@@ -31,13 +31,14 @@ static size_t mapped_bytes(void) {
 #endif
 }
 
-/* GLib's word that memory ran out is lost where none is left to say it with, so the process looks for itself
- * before it dies: malloc() asks for a mebibyte at the last. Calls only what a signal handler may. */
+/* Where memory runs out, GLib may not even have enough to say so. So before the process dies it tries to map
+ * a mebibyte, as malloc() does, and where that fails says that memory ran out. Calls only what a signal
+ * handler may. */
 static void tell_no_memory(int signal_number) {
     static const char cause[] = "\nCannot allocate memory\n";
     const void *room = mmap(NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (room == MAP_FAILED && write(STDERR_FILENO, cause, sizeof cause - 1) < 0) _exit(1);
-    raise(signal_number); /* blocked until the handler has returned, and then as if there were none */
+    raise(signal_number); /* waits for the end of this handler, and then does what it does without one */
 }
 
 static void limit_memory(size_t mapped, size_t bytes) {
@@ -97,7 +98,7 @@ static int detach(const int *fds) {
     return channel;
 }
 
-/* Whatever handler the parent has, what is logged last belongs to the reason of a crash. */
+/* Takes the place of the parent's handler: what is logged last is the reason of a crash. */
 static void log_chatter(const char *domain, GLogLevelFlags level, const char *message, void *data) {
     (void)domain, (void)level, (void)data;
     fprintf(stderr, "%s\n", message);
@@ -118,20 +119,20 @@ static gboolean do_task(const worker_work_t *work, int channel, size_t mapped) {
         result = error ? error->message : "failed without a message";
         header.bytes = strlen(result);
     }
-    /* Memory that is kept would be missing to the tasks to come. */
+    /* Memory that this task did not give back would be missing to the next ones. */
     header.leaves = mapped > 0 && mapped_bytes() > mapped + work->limits.memory_bytes / KEPT_PART;
     return worker_send(channel, &header, sizeof header, result, header.bytes) && !header.leaves;
 }
 
 void worker_process(const worker_work_t *work, const int *fds, pid_t parent) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(1); /* it died before the line above */
+    if (getppid() != parent) _exit(1); /* the parent died before that was asked for */
     int channel = detach(fds);
     g_log_set_default_handler(log_chatter, NULL);
     size_t mapped = mapped_bytes();
     limit_memory(mapped, work->limits.memory_bytes);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    prctl(PR_SET_DUMPABLE, 0); /* a core_pattern that names a program does not ask RLIMIT_CORE */
+    prctl(PR_SET_DUMPABLE, 0); /* where core_pattern names a program, RLIMIT_CORE does not count */
     while (do_task(work, channel, mapped)) {
     }
     _exit(0);

@@ -88,7 +88,7 @@ static void settle_swapped(pairing_t *pairing, piano_key_t *key) {
     key->swapped = NONE;
 }
 
-/* Before a press at tick: is it a swapped one, and of which run? */
+/* Whether the press that comes at tick is a swapped one; settles the run before it. */
 static gboolean is_swapped(pairing_t *pairing, piano_key_t *key, int64_t tick) {
     if (key->swapped != NONE && key->swapped_tick == tick && key->waiting == NONE) return TRUE;
     if (key->swapped != NONE && key->swapped_tick == NEVER)
@@ -139,7 +139,8 @@ static void release(pairing_t *pairing, piano_key_t *key, int64_t tick) {
 void pairing_release(pairing_t *pairing, uint8_t channel, uint8_t pitch, int64_t tick) {
     piano_key_t *key = &pairing->keys[channel][pitch];
     if (key->waiting == NONE) {
-        if (key->swapped_tick == tick) key->swapped = NONE; /* a second one: the first was the note's own */
+        if (key->swapped_tick == tick)
+            key->swapped = NONE; /* it has a second one, so the first was its own */
         key->stray_tick = tick;
         return;
     }
@@ -157,7 +158,7 @@ void pairing_release_all(pairing_t *pairing, uint8_t channel, int64_t tick) {
 
 /* ---- a track's end ---- */
 
-/* Releases to lengths: a note lasts until the key's sound ends or the next press. */
+/* Gives each note its length: it lasts until the key's sound ends, or to the next press. */
 static void set_lengths(pairing_t *pairing, int64_t tick) {
     int64_t at[CHANNELS][PITCHES];
     for (int channel = 0; channel < CHANNELS; channel++)

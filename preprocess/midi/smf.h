@@ -29,9 +29,9 @@ gboolean smf_next_track(smf_t *smf);
 /* The next channel message or meta event of the track; FALSE at its end, which is then at smf->track.tick. */
 gboolean smf_next_event(smf_t *smf, smf_event_t *event);
 
-/* A time may begin with a byte that is a real-time message in other files. After the last track: did the
- * file show that it has such messages in its tracks, elsewhere or by how many times begin so? Then it is
- * to be read again, with smf->track.realtime TRUE after smf_open(). */
+/* After the last track: whether the file showed that it has real-time messages in its tracks, by some that
+ * stand elsewhere, or because too many times begin like one. Then it is to be read again, with
+ * smf->track.realtime TRUE after smf_open(), since the first byte of a time may be such a message. */
 gboolean smf_has_realtime(const smf_t *smf);
 
 #endif

@@ -291,8 +291,8 @@ static gboolean pass_bad(smf_track_t *track, const taken_t *bad, smf_event_t *ev
     return FALSE;
 }
 
-/* An event whose body is unlike its kind: does the track make sense only behind another end of it? Then it
- * is left out. */
+/* The body of this event is unlike its kind: where the track makes sense only behind another end of it, it is
+ * left out. */
 static gboolean ends_elsewhere(smf_track_t *track, const taken_t *taken) {
     if (judge_place(track, taken->next, FALSE) >= CALM) return FALSE;
     const place_t place = find_place(track, taken);
@@ -302,15 +302,15 @@ static gboolean ends_elsewhere(smf_track_t *track, const taken_t *taken) {
     return TRUE;
 }
 
-/* A message of a kind that the track has not had, a release of a key that is not down, one after a wild time.
- */
+/* Whether it is a message of a kind that the track has not had, a release of a key that is not down, or
+ * stands behind a wild time. */
 static gboolean is_unlikely(const smf_track_t *track, const taken_t *taken) {
     return taken->event.status < SMF_SYSEX &&
            judge_message(track, &taken->event) + taken->explicit - 4 * is_wild(track, taken->delta) < 0;
 }
 
-/* Do a few events behind this one speak for it: sound, likely, with a status of their own? Then damage
- * behind them is no matter. */
+/* Whether a few events behind this one speak for it: they are sound, likely, and one has a status of its own.
+ * Then damage behind them is no matter. */
 static gboolean is_confirmed(const smf_track_t *track, const taken_t *taken) {
     smf_track_t after = *track;
     taken_t next;
@@ -327,9 +327,9 @@ static gboolean is_confirmed(const smf_track_t *track, const taken_t *taken) {
     return explicit;
 }
 
-/* An event that is sound but unlikely where it stands: does the track make sense only from a place near
- * by? Then a byte was changed into a status or a time, or was lost, or does not belong there; what stands
- * before the place is left out. */
+/* This event is sound but unlikely where it stands. Where the track makes sense only from a place near by, a
+ * byte was changed into a status or a time, was lost, or does not belong there: what stands before the place
+ * is left out. */
 static gboolean goes_astray(smf_track_t *track, const taken_t *taken) {
     if (is_confirmed(track, taken)) return FALSE;
     place_t best = {.points = MAX(judge_with(track, taken), 0) + MARGIN};

@@ -44,8 +44,8 @@ typedef struct {
     uint8_t running;      /* the last channel message's status, or 0 */
     gboolean timeless;    /* a status stands at `at`: its time was lost */
     uint16_t met[7];      /* kinds of messages by their status, a bit for each channel that had one */
-    uint8_t down[16]
-                [128]; /* presses of each key without a release; with met it tells where a track goes on */
+    /* Presses of each key without a release. Both tell where a damaged track goes on. */
+    uint8_t down[16][128];
     gboolean realtime; /* the file has real-time bytes in its tracks: they are dropped before times, too */
     /* Over all tracks of the file: */
     guint left_out;      /* places where bytes were left out */

@@ -152,7 +152,7 @@ static GArray *pedal_changes(const song_t *song, uint8_t channel) {
     return changes;
 }
 
-/* When a sound that a key leaves at tick ends: at once, or with the pedal that is down then. */
+/* When a sound ends whose key is let go at tick: at once, or where the pedal is down with its release. */
 static int64_t pedal_release(const GArray *changes, int64_t tick, int64_t end) {
     guint low = 0, high = changes->len; /* the first change after tick */
     while (low < high) {

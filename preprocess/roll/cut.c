@@ -50,7 +50,8 @@ static GArray *find_stretches(const song_t *song) {
     return stretches;
 }
 
-/* The stretch that a tick lies in: from *at on, which it goes to; ticks are asked for in order. */
+/* The stretch that a tick lies in, whose index goes to *at. It is looked for from *at on: ticks come in
+ * order. */
 static const stretch_t *go_to(const GArray *stretches, guint *at, int64_t tick) {
     while (stretch_at(stretches, *at)->next <= tick) ++*at;
     return stretch_at(stretches, *at);

@@ -145,7 +145,7 @@ static gboolean is_line(const group_t *group, double polyphony, int64_t most_act
 
 /* ---- the rules in order ---- */
 
-/* The only pitched channel of the group's track? */
+/* Whether the group's channel is the only pitched one of its track. */
 static gboolean has_track_alone(const group_t *groups, guint n, const group_t *group) {
     for (guint i = 0; i < n; i++)
         if (groups[i].track == group->track && groups[i].channel != group->channel &&
@@ -154,7 +154,7 @@ static gboolean has_track_alone(const group_t *groups, guint n, const group_t *g
     return TRUE;
 }
 
-/* Other groups of the group's track and channel: the track changes its instrument. */
+/* Whether there are other groups of its track and channel: then the track changes its instrument. */
 static gboolean changes_instrument(const group_t *groups, guint n, const group_t *group) {
     for (guint i = 0; i < n; i++)
         if (&groups[i] != group && groups[i].track == group->track && groups[i].channel == group->channel)

@@ -54,7 +54,7 @@ typedef enum { ROLL_ERROR_TRACKS, ROLL_ERROR_EMPTY, ROLL_ERROR_TOO_LONG } roll_e
 
 /* 4 steps a beat, 88 pitches from 21, merged. */
 grid_t grid_default(void);
-/* Do rolls of both have the same frames, pitches and tracks? */
+/* Whether rolls of both have the same frames, pitches and tracks. */
 gboolean grid_equal(const grid_t *a, const grid_t *b);
 /* Bytes of one plane of one frame: the stride of its bits. */
 static inline size_t roll_stride(size_t pitches) { return (pitches + 7) / 8; }

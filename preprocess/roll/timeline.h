@@ -70,7 +70,7 @@ size_t timeline_bars_of(const timeline_t *timeline, size_t frames);
 /* Seconds that so many frames last. */
 double timeline_seconds(const timeline_t *timeline, int64_t frames);
 
-/* Are the rows as above, for a song of so many frames? What is read from a file is asked. */
+/* Whether rows that were read from a file are as above, for a song of so many frames. */
 gboolean timeline_rows_valid(const tempo_change_t *tempi, size_t n_tempi, const meter_change_t *meters,
                              size_t n_meters, int64_t frames);
 

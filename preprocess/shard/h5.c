@@ -54,7 +54,7 @@ static char *system_cause(const char *reason) {
     return message ? g_strndup(message + sizeof key - 1, strcspn(message + sizeof key - 1, "'")) : NULL;
 }
 
-/* HDF5 speaks of its own insides: what it comes down to, and the way out. Owner: caller. */
+/* What a reason that HDF5 gives comes down to for its user, and the way out. Owner: caller. */
 static char *plain_cause(h5_error_t code, const char *reason) {
     char *cause = system_cause(reason);
     if (cause) return cause;
@@ -156,7 +156,7 @@ h5_file_t *h5_file_open(const char *path, GError **error) {
     }
     if (H5Fis_hdf5(path) == 0) return fail_format(error, file, "", "it", "not an HDF5 file"), NULL;
     file->id = H5Fopen(path, H5F_ACC_RDONLY, access);
-    if (file->id < 0) { /* it may have gone meanwhile, which is not "damaged" */
+    if (file->id < 0) { /* where it has gone meanwhile, it is not damaged */
         if (is_readable(path, &status, error)) h5_fail(error, H5_ERROR_OPEN, file, "open");
         return NULL;
     }

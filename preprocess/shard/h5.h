@@ -16,7 +16,7 @@ typedef enum { H5_ERROR_OPEN, H5_ERROR_READ, H5_ERROR_WRITE, H5_ERROR_FORMAT } h
 typedef hid_t h5_id_t;
 void h5_release(hid_t id);
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC(h5_id_t, h5_release, H5I_INVALID_HID)
-/* Takes it out of that scope, for who returns it. */
+/* For who returns it: the end of its scope does not close it. */
 hid_t h5_keep(h5_id_t *id);
 
 /* An open file. Writing: the file grows in memory and h5_file_commit() puts it in its place by way of a

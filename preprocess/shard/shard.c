@@ -41,7 +41,7 @@ static gboolean write_chunk(gpointer user, size_t index, const uint8_t *bytes, s
     return H5Dwrite_chunk(writer->dataset, H5P_DEFAULT, 0, offset, size, bytes) >= 0;
 }
 
-/* /roll: HDF5's filters, which work on one thread, are passed by. */
+/* Writes /roll without HDF5's filters, which work on one thread. */
 static gboolean write_roll(h5_file_t *file, const grid_t *grid, const uint8_t *bits, int64_t frames,
                            int threads, GError **error) {
     const size_t stride = roll_stride((size_t)grid->pitches), frame_bytes = grid_frame_bytes(grid);
@@ -261,7 +261,7 @@ static gboolean read_frames(h5_file_t *file, const grid_t *grid, int64_t first, 
     return TRUE;
 }
 
-/* Are songs first to end - 1, whose frames are in bits, what was written? */
+/* Whether songs first to end - 1, whose frames are in bits, are what was written. */
 static gboolean verify_songs(const shard_set_t *set, const char *path, size_t first, size_t end,
                              const uint8_t *bits, GError **error) {
     const size_t frame_bytes = grid_frame_bytes(&set->grid);

@@ -18,7 +18,7 @@ gboolean shard_fail(GError **error, shard_error_t code, const char *path, const 
 /* Makes a compressed, checksummed dataset. Negative with error set. Owner: caller. */
 hid_t shard_dataset_make(h5_file_t *file, const char *name, hid_t type, int rank, const hsize_t *size,
                          const hsize_t *chunk, GError **error);
-/* Opens a dataset of so many dimensions; their sizes to size. The same. */
+/* Opens a dataset of `rank` dimensions, whose sizes go to size. Negative with error set. Owner: caller. */
 hid_t shard_dataset_open(h5_file_t *file, const char *name, int rank, hsize_t *size, GError **error);
 
 /* Writes /songs, /tempi and /meters, with the checksums of bits, which so many threads make: see

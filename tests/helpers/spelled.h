@@ -8,7 +8,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-#include "preprocess/shard/shard.h"
+#include "trainer/data/data.h"
 
 enum {
     MARK = 29,
@@ -127,6 +127,13 @@ static inline spelled_t spelled_read_frame(const uint8_t *frame, size_t planes) 
         g_assert_cmpint(memcmp(drums, drums + STRIDE, STRIDE), ==, 0);
     }
     return spelled;
+}
+
+static inline int64_t split_frames(const data_t *data, split_t split) {
+    int64_t frames = 0;
+    for (int64_t piece = 0; piece < data_pieces(data, split); piece++)
+        frames += data_piece_frames(data, split, piece);
+    return frames;
 }
 
 #endif

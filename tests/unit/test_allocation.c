@@ -112,13 +112,13 @@ static void test_sequence(void) {
     const order_block_t blocks[] = {{.first_slot = 0, .slots = 7, .bytes = 70},
                                     {.first_slot = 7, .slots = 5, .bytes = 50}};
     g_autoptr(order_t) order = order_new(blocks, G_N_ELEMENTS(blocks), 60, 1);
-    g_autoptr(batch_order_t) batching = batch_order_new(G_N_ELEMENTS(frames), B);
+    g_autoptr(batch_order_t) plan = batch_order_new(G_N_ELEMENTS(frames), B);
     size_t before = 0, n;
     sequences_draw(sequences, &chances, 3, 0);
     for (size_t step = 0; step <= STEPS; step++) { /* the first may set up what BLAS keeps */
         order_plan(order, (int64_t)step);
-        batch_order_plan(batching, order, frames);
-        batch_order_step(batching, 0, &n);
+        batch_order_plan(plan, order, frames);
+        batch_order_step(plan, 0, &n);
         noise_draw(noise, 1, step, samples, &sequences->batch);
         take_step(model, optimizer, &sequences->batch);
         if (step == 0) before = allocations;

@@ -6,11 +6,11 @@
 #include "trainer/model/rng.h"
 
 /* All sequences in one block, so that they are shuffled whole. */
-static void plan(batch_order_t *batching, size_t n, uint64_t seed, int64_t epoch, const uint32_t *frames) {
+static void plan(batch_order_t *batches, size_t n, uint64_t seed, int64_t epoch, const uint32_t *frames) {
     const order_block_t block = {.slots = (int64_t)n, .bytes = n};
     g_autoptr(order_t) order = order_new(&block, 1, ORDER_GROUP_BYTES, seed);
     order_plan(order, epoch);
-    batch_order_plan(batching, order, frames);
+    batch_order_plan(batches, order, frames);
 }
 
 enum { N = 1003, BATCH = 8, STEPS = 126 };
@@ -21,10 +21,10 @@ static void draw_frames(uint32_t *frames, size_t n, uint64_t seed) {
     for (size_t i = 0; i < n; i++) frames[i] = 1 + (uint32_t)rng_below(&rng, i, 400);
 }
 
-static void list_epoch(const batch_order_t *batching, uint32_t *sequences) {
+static void list_epoch(const batch_order_t *batches, uint32_t *sequences) {
     size_t done = 0, count = 0;
-    for (size_t step = 0; step < batch_order_steps(batching); step++) {
-        const uint32_t *batch = batch_order_step(batching, step, &count);
+    for (size_t step = 0; step < batch_order_steps(batches); step++) {
+        const uint32_t *batch = batch_order_step(batches, step, &count);
         memcpy(sequences + done, batch, count * sizeof *batch);
         done += count;
     }
@@ -34,16 +34,16 @@ static void list_epoch(const batch_order_t *batching, uint32_t *sequences) {
 static void test_epoch(void) {
     uint32_t frames[N], order[N], again[N];
     draw_frames(frames, N, 1);
-    g_autoptr(batch_order_t) batching = batch_order_new(N, BATCH), other = batch_order_new(N, BATCH);
-    g_assert_cmpuint(batch_order_steps(batching), ==, STEPS);
+    g_autoptr(batch_order_t) batches = batch_order_new(N, BATCH), other = batch_order_new(N, BATCH);
+    g_assert_cmpuint(batch_order_steps(batches), ==, STEPS);
     gboolean seen[N] = {FALSE};
     size_t small = 0, rising = 0, near = 0;
     double spread = 0;
     uint32_t last = 0;
-    plan(batching, N, 5, 2, frames);
+    plan(batches, N, 5, 2, frames);
     for (size_t step = 0; step < STEPS; step++) {
         size_t count = 0;
-        const uint32_t *batch = batch_order_step(batching, step, &count);
+        const uint32_t *batch = batch_order_step(batches, step, &count);
         g_assert_true(count == BATCH || count == N % BATCH);
         small += count < BATCH;
         for (size_t i = 0; i < count; i++) {
@@ -62,7 +62,7 @@ static void test_epoch(void) {
     g_assert_cmpuint(rising, <, STEPS * 2 / 3);
     g_assert_cmpuint(near, <, 20);
 
-    list_epoch(batching, order);
+    list_epoch(batches, order);
     plan(other, N, 5, 1, frames); /* another epoch between, as after a resume there is none */
     plan(other, N, 5, 2, frames);
     list_epoch(other, again);
@@ -79,13 +79,13 @@ static void test_epoch(void) {
 static void test_equal_lengths(void) {
     uint32_t frames[N];
     for (size_t i = 0; i < N; i++) frames[i] = 128;
-    g_autoptr(batch_order_t) batching = batch_order_new(N, BATCH);
+    g_autoptr(batch_order_t) batches = batch_order_new(N, BATCH);
     gboolean early = FALSE, late = FALSE;
     for (int64_t epoch = 0; epoch < 40; epoch++) {
-        plan(batching, N, 5, epoch, frames);
+        plan(batches, N, 5, epoch, frames);
         for (size_t step = 0; step < STEPS; step++) {
             size_t count = 0;
-            batch_order_step(batching, step, &count);
+            batch_order_step(batches, step, &count);
             if (count == BATCH) continue;
             early |= step < STEPS / 2;
             late |= step >= STEPS / 2;
@@ -98,11 +98,11 @@ static void test_small(void) {
     const uint32_t frames[] = {3, 9, 1};
     for (size_t n = 1; n <= 3; n++) {
         for (size_t batch = 1; batch <= n; batch++) {
-            g_autoptr(batch_order_t) batching = batch_order_new(n, batch);
+            g_autoptr(batch_order_t) batches = batch_order_new(n, batch);
             size_t total = 0, count = 0;
-            plan(batching, n, 1, 1, frames);
-            for (size_t step = 0; step < batch_order_steps(batching); step++) {
-                batch_order_step(batching, step, &count);
+            plan(batches, n, 1, 1, frames);
+            for (size_t step = 0; step < batch_order_steps(batches); step++) {
+                batch_order_step(batches, step, &count);
                 total += count;
             }
             g_assert_cmpuint(total, ==, n);
@@ -121,16 +121,16 @@ static void test_groups(void) {
             .first_slot = (int64_t)b * 59, .slots = b + 1 < BLOCKS ? 59 : N - 59 * (BLOCKS - 1), .bytes = 59};
     for (size_t groups = 2; groups <= BLOCKS; groups += 5) {
         g_autoptr(order_t) order = order_new(blocks, BLOCKS, (size_t)59 * BLOCKS / groups + 1, 5);
-        g_autoptr(batch_order_t) batching = batch_order_new(N, BATCH);
+        g_autoptr(batch_order_t) batches = batch_order_new(N, BATCH);
         gboolean seen[N] = {FALSE};
         size_t last_group = 0, across = 0, moved = 0;
         g_assert_cmpuint(order_groups(order), ==, groups);
         order_plan(order, 2);
-        batch_order_plan(batching, order, frames);
-        for (size_t step = 0; step < batch_order_steps(batching); step++) {
+        batch_order_plan(batches, order, frames);
+        for (size_t step = 0; step < batch_order_steps(batches); step++) {
             size_t n = 0;
-            const uint32_t *batch = batch_order_step(batching, step, &n);
-            const int64_t from = batch_order_step_first(batching, step);
+            const uint32_t *batch = batch_order_step(batches, step, &n);
+            const int64_t from = batch_order_step_first(batches, step);
             const size_t first = order_group_of(order, from),
                          last = order_group_of(order, from + (int64_t)n - 1);
             for (size_t i = 0; i < n; i++) {
@@ -193,10 +193,10 @@ static void test_split(void) {
 
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/batching/epoch", test_epoch);
-    g_test_add_func("/batching/equal lengths", test_equal_lengths);
-    g_test_add_func("/batching/small", test_small);
-    g_test_add_func("/batching/groups", test_groups);
-    g_test_add_func("/batching/split", test_split);
+    g_test_add_func("/batches/epoch", test_epoch);
+    g_test_add_func("/batches/equal lengths", test_equal_lengths);
+    g_test_add_func("/batches/small", test_small);
+    g_test_add_func("/batches/groups", test_groups);
+    g_test_add_func("/batches/split", test_split);
     return g_test_run();
 }

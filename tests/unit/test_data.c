@@ -48,7 +48,7 @@ static void test_counts(void) {
     g_assert_cmpint(data_windows(data, SPLIT_TRAIN), ==, 16 + 1 + 1 + 3 + 1);
     g_assert_cmpint(data_windows(data, SPLIT_VALID), ==, 2);
     g_assert_cmpint(data_windows(data, SPLIT_TEST), ==, 3);
-    g_assert_cmpint(data_frames(data, SPLIT_TRAIN), ==, 250 + 5 + 16 + 33 + 1);
+    g_assert_cmpint(split_frames(data, SPLIT_TRAIN), ==, 250 + 5 + 16 + 33 + 1);
     g_assert_cmpfloat(data_median_tempo(data), ==, 120);
     g_assert_cmpint(data_main_meter(data).numerator, ==, 3);
     g_assert_cmpint(data_main_meter(data).denominator, ==, 4);
@@ -79,7 +79,7 @@ static void test_grid(void) {
                 frames += valid;
                 last = first.song;
             }
-            g_assert_cmpint(frames, ==, data_frames(data, (split_t)split));
+            g_assert_cmpint(frames, ==, split_frames(data, (split_t)split));
         }
         data_free(data);
     }

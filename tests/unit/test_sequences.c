@@ -92,7 +92,7 @@ static void test_pieces(void) {
                 piece++;
             }
             g_assert_cmpint(data_pieces(data, (split_t)split), ==, piece);
-            g_assert_cmpint(data_frames(data, (split_t)split), ==, frames);
+            g_assert_cmpint(split_frames(data, (split_t)split), ==, frames);
         }
         data_free(data);
     }
@@ -174,7 +174,7 @@ static void test_grid(void) {
         next = first.number + (int64_t)frames == SONG_TABLE[first.song].frames ? 0 : first.number + C;
         frames_of_all += (int64_t)frames;
     }
-    g_assert_cmpint(frames_of_all, ==, data_frames(data, SPLIT_TRAIN));
+    g_assert_cmpint(frames_of_all, ==, split_frames(data, SPLIT_TRAIN));
     data_free(data);
 }
 

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-struct batching {
+struct batch_order {
     size_t n, batch, steps;
     uint32_t *sequences; /* [n]: batch k is [k batch, (k + 1) batch) */
     uint32_t *batches;   /* [steps] */
@@ -14,25 +14,25 @@ struct batching {
 };
 
 batch_order_t *batch_order_new(size_t n, size_t batch) {
-    batch_order_t *batching = g_new0(batch_order_t, 1);
+    batch_order_t *plan = g_new0(batch_order_t, 1);
     const size_t pool = MIN(n, batch * BATCH_ORDER_POOL);
-    batching->n = n;
-    batching->batch = batch;
-    batching->steps = (n + batch - 1) / batch;
-    batching->sequences = g_new0(uint32_t, n);
-    batching->batches = g_new0(uint32_t, batching->steps);
-    batching->keys = g_new0(uint64_t, pool);
-    batching->pool = g_new0(uint32_t, pool);
-    return batching;
+    plan->n = n;
+    plan->batch = batch;
+    plan->steps = (n + batch - 1) / batch;
+    plan->sequences = g_new0(uint32_t, n);
+    plan->batches = g_new0(uint32_t, plan->steps);
+    plan->keys = g_new0(uint64_t, pool);
+    plan->pool = g_new0(uint32_t, pool);
+    return plan;
 }
 
-void batch_order_free(batch_order_t *batching) {
-    if (!batching) return;
-    g_free(batching->sequences);
-    g_free(batching->batches);
-    g_free(batching->keys);
-    g_free(batching->pool);
-    g_free(batching);
+void batch_order_free(batch_order_t *plan) {
+    if (!plan) return;
+    g_free(plan->sequences);
+    g_free(plan->batches);
+    g_free(plan->keys);
+    g_free(plan->pool);
+    g_free(plan);
 }
 
 static int compare_keys(const void *a, const void *b) {
@@ -49,45 +49,44 @@ void batch_order_sort(const uint32_t *sequences, size_t n, const uint32_t *frame
 }
 
 /* Batches [first, end), sorted by length within pools. */
-static void plan_pools(batch_order_t *batching, const order_t *order, size_t first, size_t end,
+static void plan_pools(batch_order_t *plan, const order_t *order, size_t first, size_t end,
                        const uint32_t *frames) {
     for (size_t k = first; k < end; k += BATCH_ORDER_POOL) {
-        const size_t start = k * batching->batch,
-                     count = MIN(MIN(k + BATCH_ORDER_POOL, end) * batching->batch, batching->n) - start;
-        for (size_t i = 0; i < count; i++)
-            batching->pool[i] = (uint32_t)order_slot(order, (int64_t)(start + i));
-        batch_order_sort(batching->pool, count, frames, batching->keys, batching->sequences + start);
+        const size_t start = k * plan->batch,
+                     count = MIN(MIN(k + BATCH_ORDER_POOL, end) * plan->batch, plan->n) - start;
+        for (size_t i = 0; i < count; i++) plan->pool[i] = (uint32_t)order_slot(order, (int64_t)(start + i));
+        batch_order_sort(plan->pool, count, frames, plan->keys, plan->sequences + start);
     }
 }
 
-void batch_order_plan(batch_order_t *batching, const order_t *order, const uint32_t *frames) {
-    const size_t groups = order_groups(order), batch = batching->batch;
+void batch_order_plan(batch_order_t *plan, const order_t *order, const uint32_t *frames) {
+    const size_t groups = order_groups(order), batch = plan->batch;
     size_t next = 0; /* batch */
     for (size_t group = 0; group < groups; group++) {
         const size_t end = (size_t)order_group_start(order, group + 1),
-                     whole = group + 1 < groups ? end / batch : batching->steps;
+                     whole = group + 1 < groups ? end / batch : plan->steps;
         const rng_t rng = order_rng(order, group, ORDER_OF_BATCHES);
-        if (next < whole) plan_pools(batching, order, next, whole, frames);
+        if (next < whole) plan_pools(plan, order, next, whole, frames);
         for (size_t k = next; k < whole; k++)
-            batching->batches[k] = (uint32_t)(next + rng_permute(&rng, k - next, whole - next));
+            plan->batches[k] = (uint32_t)(next + rng_permute(&rng, k - next, whole - next));
         next = MAX(next, whole);
         if (group + 1 == groups || next * batch >= end) continue;
-        plan_pools(batching, order, next, next + 1, frames); /* lies across */
-        batching->batches[next] = (uint32_t)next;
+        plan_pools(plan, order, next, next + 1, frames); /* lies across */
+        plan->batches[next] = (uint32_t)next;
         next++;
     }
 }
 
-size_t batch_order_steps(const batch_order_t *batching) { return batching->steps; }
+size_t batch_order_steps(const batch_order_t *plan) { return plan->steps; }
 
-const uint32_t *batch_order_step(const batch_order_t *batching, size_t step, size_t *n) {
-    const size_t first = batching->batches[step] * batching->batch;
-    *n = MIN(batching->batch, batching->n - first);
-    return batching->sequences + first;
+const uint32_t *batch_order_step(const batch_order_t *plan, size_t step, size_t *n) {
+    const size_t first = plan->batches[step] * plan->batch;
+    *n = MIN(plan->batch, plan->n - first);
+    return plan->sequences + first;
 }
 
-int64_t batch_order_step_first(const batch_order_t *batching, size_t step) {
-    return (int64_t)(batching->batches[step] * batching->batch);
+int64_t batch_order_step_first(const batch_order_t *plan, size_t step) {
+    return (int64_t)(plan->batches[step] * plan->batch);
 }
 
 void batch_order_split(const uint32_t *frames, size_t n, size_t parts, uint32_t *part, uint64_t *load) {

@@ -11,24 +11,24 @@
 
 #define BATCH_ORDER_POOL 8 /* batches that are sorted by length together */
 
-typedef struct batching batch_order_t;
+typedef struct batch_order batch_order_t;
 
 /* For epochs of n sequences, `batch` a step, 1 <= batch <= n < 2^32. Owner: caller. */
 batch_order_t *batch_order_new(size_t n, size_t batch);
-void batch_order_free(batch_order_t *batching);
+void batch_order_free(batch_order_t *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(batch_order_t, batch_order_free)
 
 /* Plans the order's epoch of sequences (its samples) of frames [n] >= 1. The whole batches of a group in the
  * order's order are cut into pools of BATCH_ORDER_POOL batches; each pool is sorted by length (ties by that
  * order) and cut into batches; the batches of the group are shuffled. A batch that lies across groups comes
  * between them. So a batch has similar lengths, the epoch has no order, and every sequence comes once. */
-void batch_order_plan(batch_order_t *batching, const order_t *order, const uint32_t *frames);
+void batch_order_plan(batch_order_t *plan, const order_t *order, const uint32_t *frames);
 /* Steps of an epoch: ceil(n / batch). One of them has fewer sequences where n is no multiple. */
-size_t batch_order_steps(const batch_order_t *batching);
+size_t batch_order_steps(const batch_order_t *plan);
 /* The sequences of a step of the planned epoch, longest first; *n of them. */
-const uint32_t *batch_order_step(const batch_order_t *batching, size_t step, size_t *n);
-/* Its groups are those of the order's samples [first, first + n). */
-int64_t batch_order_step_first(const batch_order_t *batching, size_t step);
+const uint32_t *batch_order_step(const batch_order_t *plan, size_t step, size_t *n);
+/* The first of a step's samples in the order: its songs are in the groups of samples [first, first + n). */
+int64_t batch_order_step_first(const batch_order_t *plan, size_t step);
 
 /* sequences [n] to sorted [n], longest first by frames[sequence], ties in their order. keys [n]: scratch. */
 void batch_order_sort(const uint32_t *sequences, size_t n, const uint32_t *frames, uint64_t *keys,

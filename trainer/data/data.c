@@ -119,7 +119,6 @@ int64_t data_windows(const data_t *data, split_t split) {
     return data->splits[split].first_slot[data->splits[split].n_songs];
 }
 int64_t data_samples(const data_t *data) { return data_windows(data, SPLIT_TRAIN); }
-int64_t data_frames(const data_t *data, split_t split) { return data->splits[split].frames; }
 
 static int compare_doubles(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
@@ -195,20 +194,12 @@ gboolean data_log_odds(const data_t *data, double *log_odds, GError **error) {
     return TRUE;
 }
 
-/* The song of a split that a slot is in, and the slot's number in that song. Binary search: first_slot[k] <=
- * slot < first_slot[k + 1]. */
+/* The song of a split that a slot is in, and the slot's number in that song. */
 static size_t find_slot(const data_t *data, split_t split, int64_t slot, int64_t *number) {
     const split_index_t *index = &data->splits[split];
-    size_t low = 0, high = index->n_songs;
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (index->first_slot[middle] <= slot)
-            low = middle;
-        else
-            high = middle;
-    }
-    *number = slot - index->first_slot[low];
-    return low;
+    const size_t k = order_find(index->first_slot, index->n_songs, slot);
+    *number = slot - index->first_slot[k];
+    return k;
 }
 
 /* Song k of a split, and its frames where they are in memory for training. */

@@ -26,17 +26,16 @@
 typedef struct {
     size_t window;  /* T; 0: sequences */
     size_t chunk;   /* C, frames, at least align; 0: whole pieces */
-    size_t align;   /* of chunks: frames a segment of the model, so that t mod S keeps its place in the song's
-                       meter */
+    size_t align;   /* frames a segment: chunks begin where a segment of the song does */
     size_t context; /* of sequences: frames before them that the model looks at, model_context() */
     size_t planes;  /* L */
     uint64_t seed;
     gboolean random_offsets;
-    size_t memory;                     /* bytes of frames a host may hold, 0: all */
-    size_t batch;                      /* samples a step of training, 0: nothing is trained */
-    size_t group_bytes;                /* of the order, 0: ORDER_GROUP_BYTES */
-    int transpose_low, transpose_high; /* semitones; a draw that would push a sounding note (also of the
-                                          context) past the edge is clamped; drums stay */
+    size_t memory;      /* bytes of frames a host may hold, 0: all */
+    size_t batch;       /* samples a step of training, 0: nothing is trained */
+    size_t group_bytes; /* of the order, 0: ORDER_GROUP_BYTES */
+    /* Semitones. Drums stay. What would push a sounding note, also of the context, past the edge is clamped. */
+    int transpose_low, transpose_high;
 } data_config_t;
 
 typedef struct data data_t;
@@ -45,12 +44,11 @@ typedef struct data data_t;
 data_t *data_load(const char *folder, const data_config_t *config, GError **error);
 void data_free(data_t *data); /* collective */
 const shard_set_t *data_shards(const data_t *data);
-/* What of it is in memory, and whether reading a piece or a grid window failed: rolls_agree(). */
+/* Its frames: what of them is in memory; by rolls_agree(), whether reading a piece or a grid window failed. */
 rolls_t *data_rolls(const data_t *data);
 int64_t data_windows(const data_t *data, split_t split);
 /* Samples of an epoch: windows or sequences, slots of the train split. */
 int64_t data_samples(const data_t *data);
-int64_t data_frames(const data_t *data, split_t split);
 /* Log-odds of each cell [K, L, P] in the train split: log((n + 0.5) / (F - n + 0.5)) where it is set in n of
  * F frames; probabilities as in `preprocess --info`. Collective. FALSE with the same error on all ranks where
  * a song cannot be read. */
@@ -60,8 +58,8 @@ meter_t data_main_meter(const data_t *data);
 
 /* The order of an epoch, valid until another is planned. Local, allocates nothing. */
 const order_t *data_plan(const data_t *data, int64_t epoch);
-/* Waits until the songs of samples [first, first + n) of an epoch's order are in memory: those of earlier
- * groups go. Collective, the same on all ranks, as ring_turn() is. */
+/* Waits until the songs of samples [first, first + n) of an epoch's order are in memory; those of earlier
+ * groups may be gone then. Collective; *stopped and errors as ring_turn() has them. */
 gboolean data_turn(const data_t *data, int64_t epoch, int64_t first, size_t n, gboolean *stopped,
                    GError **error);
 /* Samples [first, first + n) of an epoch's order, augmented, packed to bits [n, window bytes] and valid [n].
@@ -72,14 +70,15 @@ void data_train_batch(const data_t *data, int64_t epoch, int64_t first, size_t n
 void data_grid_batch(const data_t *data, split_t split, int64_t first, size_t n, uint8_t *bits,
                      uint32_t *valid);
 
-/* Frames of a slot's sequence in an epoch; the most that it has in any. */
+/* Frames of a slot's sequence in an epoch; the most that it has in any epoch. */
 uint32_t data_sequence_frames(const data_t *data, int64_t epoch, int64_t slot);
 uint32_t data_sequence_most_frames(const data_t *data, int64_t slot);
 /* Writes it, augmented, to bits [context + T, K, L, stride], silence after its end, T at least its frames;
  * returns them. Allocates nothing. */
 uint32_t data_sequence(const data_t *data, int64_t epoch, int64_t slot, size_t T, uint8_t *bits);
 
-/* Songs of a split in corpus order, whole, as they are, with silence before: as above. */
+/* Songs of a split in corpus order. data_piece() writes one whole and as it is, as data_sequence() does, after
+ * a silent context. */
 int64_t data_pieces(const data_t *data, split_t split);
 uint32_t data_longest_piece(const data_t *data, split_t split); /* frames; 0 where there is none */
 uint32_t data_piece_frames(const data_t *data, split_t split, int64_t piece);

@@ -120,11 +120,11 @@ int64_t order_group_start(const order_t *order, size_t group) {
     return order->dealt_start[order->first[group]];
 }
 
-size_t order_group_of(const order_t *order, int64_t i) {
-    size_t low = 0, high = order->groups;
+size_t order_find(const int64_t *starts, size_t n, int64_t at) {
+    size_t low = 0, high = n;
     while (high - low > 1) {
         const size_t middle = low + (high - low) / 2;
-        if (order_group_start(order, middle) <= i)
+        if (starts[middle] <= at)
             low = middle;
         else
             high = middle;
@@ -132,20 +132,17 @@ size_t order_group_of(const order_t *order, int64_t i) {
     return low;
 }
 
+size_t order_group_of(const order_t *order, int64_t i) {
+    return order->group_of[order->dealt[order_find(order->dealt_start, order->n, i)]];
+}
+
 int64_t order_slot(const order_t *order, int64_t i) {
     const size_t group = order_group_of(order, i);
     const int64_t start = order_group_start(order, group), n = order_group_start(order, group + 1) - start;
     const rng_t rng = order_rng(order, group, ORDER_OF_SLOTS);
     const int64_t at = start + (int64_t)rng_permute(&rng, (uint64_t)(i - start), (uint64_t)n);
-    size_t low = order->first[group], high = order->first[group + 1];
-    while (high - low > 1) { /* dealt_start[low] <= at < dealt_start[high] */
-        const size_t middle = low + (high - low) / 2;
-        if (order->dealt_start[middle] <= at)
-            low = middle;
-        else
-            high = middle;
-    }
-    return order->blocks[order->dealt[low]].first_slot + at - order->dealt_start[low];
+    const size_t dealt = order_find(order->dealt_start, order->n, at);
+    return order->blocks[order->dealt[dealt]].first_slot + at - order->dealt_start[dealt];
 }
 
 const uint32_t *order_group_blocks(const order_t *order, size_t group, size_t *n) {

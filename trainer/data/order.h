@@ -13,9 +13,8 @@
 #include "trainer/model/rng.h"
 
 /* Part of what the order is: other values are another order. */
-#define ORDER_GROUP_BYTES ((size_t)64 << 20) /* packed frames of a group, at most but for one block */
-#define ORDER_GROUP_BLOCKS                                                                                   \
-    64 /* of a group's bytes in a block, at most but for a longer song: one of so many parts */
+#define ORDER_GROUP_BYTES  ((size_t)64 << 20) /* packed frames of a group, at most, but for one block */
+#define ORDER_GROUP_BLOCKS 64                 /* a block has this part of a group, at most, but for a song */
 
 typedef struct {
     size_t first_song, n_songs; /* of the corpus */
@@ -34,7 +33,7 @@ order_t *order_new(const order_block_t *blocks, size_t n, size_t group_bytes, ui
 order_t *order_copy(const order_t *order);
 void order_free(order_t *order);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(order_t, order_free)
-/* Of all epochs alike: samples, groups (at least 1), and the most bytes that a group has in any epoch. */
+/* The same in all epochs: samples; groups, at least 1; the most bytes that a group has in any epoch. */
 int64_t order_samples(const order_t *order);
 size_t order_groups(const order_t *order);
 size_t order_group_bytes(const order_t *order);
@@ -57,5 +56,9 @@ size_t order_blocks(const order_t *order);
 const order_block_t *order_block(const order_t *order, size_t block);
 /* Where a block's frames begin among its group's, in bytes. */
 size_t order_block_offset(const order_t *order, size_t block, size_t *group);
+
+/* Of n stretches that begin at starts [n], ascending, the one that `at` is in: the last that begins there or
+ * before. */
+size_t order_find(const int64_t *starts, size_t n, int64_t at);
 
 #endif

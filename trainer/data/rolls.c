@@ -23,44 +23,24 @@ struct rolls {
     GError *failure; /* the first that rolls_songs() met since rolls_agree() */
 };
 
-/* What a rank needs to know of the corpus before it can map the songs. */
-typedef struct {
-    grid_t grid;
-    char corpus_id[65];
-    uint64_t n_shards, n_songs, options_bytes;
-    int64_t frames;
-} head_t;
-
-/* Rank 0's view of the corpus to every rank; a host whose leader read another one is an error. set: NULL but
- * on the leaders of hosts. */
-static gboolean share_head(rolls_t *rolls, const char *folder, const shard_set_t *set, GError **error) {
+/* Rank 0's view of the corpus, but for the songs, to every rank; a host whose leader read another corpus is an
+ * error. set: NULL but on the leaders of hosts. */
+static gboolean share_set(rolls_t *rolls, const char *folder, const shard_set_t *set, GError **error) {
     GError *local = NULL;
-    head_t head = {0};
-    if (comm_rank() == 0) {
-        head.grid = set->grid;
-        g_strlcpy(head.corpus_id, set->corpus_id, sizeof head.corpus_id);
-        head.n_shards = set->n_shards;
-        head.n_songs = set->n_songs;
-        head.frames = set->frames;
-        head.options_bytes = set->options ? strlen(set->options) : 0;
-    }
-    comm_broadcast(&head, sizeof head);
-    rolls->set.options = g_malloc0(head.options_bytes + 1);
-    if (comm_rank() == 0 && set->options) memcpy(rolls->set.options, set->options, head.options_bytes);
-    comm_broadcast(rolls->set.options, head.options_bytes);
-    if (set && (strcmp(set->corpus_id, head.corpus_id) != 0 || set->n_shards != head.n_shards))
+    shard_set_t *shared = &rolls->set;
+    if (comm_rank() == 0) *shared = *set;
+    comm_broadcast(shared, sizeof *shared);
+    shared->options = comm_broadcast_string(set ? set->options : NULL, 0);
+    shared->folder = g_strdup(folder);
+    shared->files = NULL;
+    shared->songs = NULL;
+    shared->tempi = shared->meters = NULL;
+    if (set && (strcmp(set->corpus_id, shared->corpus_id) != 0 || set->n_shards != shared->n_shards))
         g_set_error(&local, SHARD_ERROR, SHARD_ERROR_MIXED,
                     "%s: holds corpus %.12s here but %.12s on rank 0's host; give every host the same "
                     "folder, or copy it there",
-                    folder, set->corpus_id, head.corpus_id);
-    if (!comm_agree(local, error)) return FALSE;
-    rolls->set.grid = head.grid;
-    memcpy(rolls->set.corpus_id, head.corpus_id, sizeof head.corpus_id);
-    rolls->set.n_shards = head.n_shards;
-    rolls->set.n_songs = head.n_songs;
-    rolls->set.frames = head.frames;
-    rolls->set.folder = g_strdup(folder);
-    return TRUE;
+                    folder, set->corpus_id, shared->corpus_id);
+    return comm_agree(local, error);
 }
 
 rolls_t *rolls_open(const char *folder, GError **error) {
@@ -68,7 +48,7 @@ rolls_t *rolls_open(const char *folder, GError **error) {
     g_autoptr(shard_set_t) set = comm_node_rank() == 0 ? shard_set_open(folder, &local) : NULL;
     if (!comm_agree(local, error)) return NULL;
     rolls_t *rolls = g_new0(rolls_t, 1);
-    if (share_head(rolls, folder, set, error)) {
+    if (share_set(rolls, folder, set, error)) {
         const size_t songs_bytes = rolls->set.n_songs * sizeof(shard_song_t),
                      files_bytes = rolls->set.n_shards * sizeof(shard_file_t);
         rolls->frame_bytes = grid_frame_bytes(&rolls->set.grid);

@@ -12,7 +12,7 @@
 #include "trainer/parallel/comm.h"
 #include "trainer/run/run.h"
 
-#define EVALUATE_BATCH 32 /* windows of the dense model; pieces of the sequence model go through streams */
+enum { WINDOWS = 32 }; /* of the dense model, side by side; pieces of the sequence model go through streams */
 
 /* The bounds that a kind of model has. */
 static gboolean check_bounds(const options_t *options, const model_config_t *config, GError **error) {
@@ -29,16 +29,34 @@ static gboolean check_bounds(const options_t *options, const model_config_t *con
     return FALSE;
 }
 
-static gboolean check_songs(const options_t *options, const data_t *data, GError **error) {
-    const split_t *splits = options->split.splits;
-    for (size_t i = 0; i < options->split.n; i++) {
-        if (data_frames(data, splits[i]) > 0) continue;
-        g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE,
-                    "%s: holds no %s songs; see `%s --info %s`, or take another --split", options->data,
-                    split_name(splits[i]), program_called("preprocess"), options->data);
+gboolean evaluate_open(evaluation_job_t *job, const options_t *options, const char *path,
+                       const checkpoint_t *checkpoint, const option_splits_t *splits, GError **error) {
+    const model_config_t *config = &checkpoint->model;
+    const data_config_t data_config = {.window = config->window,
+                                       .context = MAX(1, model_context(config)),
+                                       .planes = config->planes,
+                                       .seed = (uint64_t)options->seed,
+                                       .memory = (size_t)options->data_memory << 20};
+    GError *local = NULL;
+    job->seed = data_config.seed;
+    job->max_B = config->kind == MODEL_DENSE ? WINDOWS : 1;
+    job->quiet = options->quiet;
+    job->data = data_load(options->data, &data_config, error);
+    if (!job->data || !run_check_grid(path, checkpoint, &data_shards(job->data)->grid, error)) return FALSE;
+    for (size_t i = 0; i < splits->n; i++) {
+        if (data_pieces(job->data, splits->splits[i]) > 0) continue;
+        g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE, "%s: holds no %s songs; see `%s --info %s`%s",
+                    options->data, split_name(splits->splits[i]), program_called("preprocess"), options->data,
+                    options->evaluate ? ", or take another --split" : "");
         return FALSE;
     }
-    return TRUE;
+    job->model = model_new(config, job->max_B, 1, &local);
+    return comm_agree(local, error) && run_read_weights(path, job->model, error);
+}
+
+void evaluate_close(evaluation_job_t *job) {
+    model_free(job->model);
+    data_free(job->data);
 }
 
 gboolean evaluate_print_line(const char *text, GError **error) {
@@ -78,44 +96,16 @@ static gboolean run_split(const options_t *options, const checkpoint_t *checkpoi
     return evaluator && comm_agree(local, error);
 }
 
-static gboolean run_splits(const options_t *options, const checkpoint_t *checkpoint, model_t *model,
-                           const data_t *data, GError **error) {
-    for (size_t i = 0; i < options->split.n; i++)
-        if (!run_split(options, checkpoint,
-                       &(evaluation_job_t){.data = data,
-                                           .split = options->split.splits[i],
-                                           .model = model,
-                                           .seed = (uint64_t)options->seed,
-                                           .max_B = EVALUATE_BATCH,
-                                           .draws = MAX(options->iwae, options->particles),
-                                           .quiet = options->quiet},
-                       error))
-            return FALSE;
-    return TRUE;
-}
-
 int evaluate_run(const options_t *options, GError **error) {
     g_auto(checkpoint_t) checkpoint = {0};
     if (!run_read_checkpoint(options->evaluate, &checkpoint, error)) return EXIT_ERROR;
     if (!check_bounds(options, &checkpoint.model, error)) return EXIT_USAGE;
-    const data_config_t data_config = {.window = checkpoint.model.window,
-                                       .context = model_context(&checkpoint.model),
-                                       .planes = checkpoint.model.planes,
-                                       .seed = (uint64_t)options->seed,
-                                       .memory = (size_t)options->data_memory << 20};
-    data_t *data = data_load(options->data, &data_config, error);
-    if (!data) return EXIT_ERROR;
-    GError *local = NULL;
-    g_autoptr(model_t) model = NULL;
-    gboolean done = run_check_grid(options->evaluate, &checkpoint, &data_shards(data)->grid, error) &&
-                    check_songs(options, data, error);
-    if (done) {
-        const gboolean dense = checkpoint.model.kind == MODEL_DENSE;
-        model = model_new(&checkpoint.model, dense ? EVALUATE_BATCH : 1, 1, &local);
-        done = comm_agree(local, error);
+    evaluation_job_t job = {.draws = MAX(options->iwae, options->particles)};
+    gboolean done = evaluate_open(&job, options, options->evaluate, &checkpoint, &options->split, error);
+    for (size_t i = 0; done && i < options->split.n; i++) {
+        job.split = options->split.splits[i];
+        done = run_split(options, &checkpoint, &job, error);
     }
-    done = done && run_read_weights(options->evaluate, model, error) &&
-           run_splits(options, &checkpoint, model, data, error);
-    data_free(data);
+    evaluate_close(&job);
     return done ? EXIT_DONE : EXIT_ERROR;
 }

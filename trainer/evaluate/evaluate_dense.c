@@ -179,35 +179,27 @@ static void tell(const evaluator_t *evaluator, json_t *members, evaluation_t *fo
         tell_evaluation(dense, active, members, found->text);
 }
 
-static void dense_free(evaluator_t *evaluator) {
-    dense_t *dense = (dense_t *)evaluator;
-    void *const buffers[] = {dense->bits,    dense->plane,     dense->valid, dense->eps, dense->mu,
-                             dense->logvar,  dense->z,         dense->nll,   dense->kl,  dense->log_max,
-                             dense->log_sum, dense->base.sums, dense};
-    for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
-}
-
 evaluator_t *evaluate_dense_new(const evaluation_job_t *job) {
-    dense_t *dense = g_new0(dense_t, 1);
+    dense_t *dense = evaluator_new(sizeof *dense, job);
+    evaluator_t *base = &dense->base;
     dense->config = *model_config(job->model);
     const size_t Z = dense->config.latent, B = job->max_B, n_sums = sizeof(dense_sums_t) / sizeof(double);
     dense->n =
         (int64_t)data_part(data_windows(job->data, job->split), comm_rank(), comm_size(), &dense->first);
-    dense->base = (evaluator_t){.job = *job,
-                                .batches = ((size_t)dense->n + B - 1) / B,
-                                .sums = g_new0(double, n_sums + 2 * Z),
-                                .n_sums = n_sums + 2 * Z,
-                                .add = add,
-                                .tell = tell,
-                                .free = dense_free};
-    dense->sums = (dense_sums_t *)dense->base.sums;
-    dense->moments = dense->base.sums + n_sums;
-    dense->bits = g_malloc(B * model_window_bytes(&dense->config));
-    dense->plane = g_malloc(roll_stride(dense->config.pitches));
-    dense->valid = g_new(uint32_t, B);
+    base->batches = ((size_t)dense->n + B - 1) / B;
+    base->n_sums = n_sums + 2 * Z;
+    base->sums = evaluator_alloc(base, base->n_sums, sizeof(double));
+    base->add = add;
+    base->tell = tell;
+    dense->sums = (dense_sums_t *)base->sums;
+    dense->moments = base->sums + n_sums;
+    dense->bits = evaluator_alloc(base, B, model_window_bytes(&dense->config));
+    dense->plane = evaluator_alloc(base, 1, roll_stride(dense->config.pitches));
+    dense->valid = evaluator_alloc(base, B, sizeof(uint32_t));
     real_t **const latents[] = {&dense->eps, &dense->mu, &dense->logvar, &dense->z};
-    for (size_t i = 0; i < G_N_ELEMENTS(latents); i++) *latents[i] = g_new(real_t, B * Z);
+    for (size_t i = 0; i < G_N_ELEMENTS(latents); i++)
+        *latents[i] = evaluator_alloc(base, B * Z, sizeof(real_t));
     double **const losses[] = {&dense->nll, &dense->kl, &dense->log_max, &dense->log_sum};
-    for (size_t i = 0; i < G_N_ELEMENTS(losses); i++) *losses[i] = g_new(double, B);
-    return &dense->base;
+    for (size_t i = 0; i < G_N_ELEMENTS(losses); i++) *losses[i] = evaluator_alloc(base, B, sizeof(double));
+    return base;
 }

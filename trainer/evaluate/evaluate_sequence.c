@@ -44,7 +44,7 @@ static void deal(pieces_t *p) {
         const size_t group = p->groups[i];
         most = MAX(most, frames[group] + group_size(p, group) * p->context);
     }
-    p->bits = g_malloc(most * p->frame_bytes);
+    p->bits = evaluator_alloc(&p->base, most, p->frame_bytes);
 }
 
 static gboolean tick(size_t rows, void *context) {
@@ -139,15 +139,11 @@ static void tell(const evaluator_t *evaluator, json_t *members, evaluation_t *fo
     tell_notes_row("latents of the prior (floor)", &sum.floor, text);
 }
 
-static void pieces_free(evaluator_t *evaluator) {
-    pieces_t *p = (pieces_t *)evaluator;
-    piece_bound_free(p->bound);
-    void *const buffers[] = {p->pieces, p->frames, p->groups, p->first_segment, p->bits, p->base.sums, p};
-    for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
-}
+static void clear(evaluator_t *evaluator) { piece_bound_free(((pieces_t *)evaluator)->bound); }
 
 evaluator_t *evaluate_sequence_new(const evaluation_job_t *job, GError **error) {
-    pieces_t *p = g_new0(pieces_t, 1);
+    pieces_t *p = evaluator_new(sizeof *p, job);
+    evaluator_t *base = &p->base;
     const model_config_t *config = model_config(job->model);
     GError *local = NULL;
     p->Z = config->latent;
@@ -155,18 +151,20 @@ evaluator_t *evaluate_sequence_new(const evaluation_job_t *job, GError **error) 
     p->frame_bytes = model_frame_bytes(config);
     p->context = model_context(config);
     p->n = (size_t)data_pieces(job->data, job->split);
-    p->base = (evaluator_t){.job = *job, .add = add, .tell = tell, .free = pieces_free};
-    p->base.n_sums = p->n * RESULT_SUMS + 2 * p->Z;
-    p->base.sums = g_new0(double, p->base.n_sums);
-    p->results = (piece_bound_result_t *)p->base.sums;
-    p->moments = p->base.sums + p->n * RESULT_SUMS;
-    p->pieces = g_new(uint32_t, p->n);
-    p->frames = g_new(uint32_t, p->n);
-    p->groups = g_new(uint32_t, p->n);
-    p->first_segment = g_new0(uint64_t, p->n + 1);
+    base->n_sums = p->n * RESULT_SUMS + 2 * p->Z;
+    base->sums = evaluator_alloc(base, base->n_sums, sizeof(double));
+    base->add = add;
+    base->tell = tell;
+    base->clear = clear;
+    p->results = (piece_bound_result_t *)base->sums;
+    p->moments = base->sums + p->n * RESULT_SUMS;
+    uint32_t **const numbers[] = {&p->pieces, &p->frames, &p->groups};
+    for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++)
+        *numbers[i] = evaluator_alloc(base, p->n, sizeof(uint32_t));
+    p->first_segment = evaluator_alloc(base, p->n + 1, sizeof *p->first_segment);
     deal(p);
     p->bound = piece_bound_new(job->model, job->draws, job->seed, &local);
-    if (comm_agree(local, error)) return &p->base;
-    evaluator_free(&p->base);
+    if (comm_agree(local, error)) return base;
+    evaluator_free(base);
     return NULL;
 }

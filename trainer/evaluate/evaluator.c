@@ -8,11 +8,28 @@
 #include "trainer/parallel/comm.h"
 #include "trainer/parallel/stop.h"
 
+void *evaluator_new(size_t bytes, const evaluation_job_t *job) {
+    evaluator_t *evaluator = g_malloc0(bytes);
+    evaluator->job = *job;
+    evaluator->buffers = g_ptr_array_new_with_free_func(g_free);
+    evaluator->found.members = g_string_new(NULL);
+    evaluator->found.text = g_string_new(NULL);
+    return evaluator;
+}
+
+void *evaluator_alloc(evaluator_t *evaluator, size_t n, size_t element_bytes) {
+    void *buffer = g_malloc0_n(n, element_bytes);
+    g_ptr_array_add(evaluator->buffers, buffer);
+    return buffer;
+}
+
 void evaluator_free(evaluator_t *evaluator) {
     if (!evaluator) return;
-    if (evaluator->found.text) g_string_free(evaluator->found.text, TRUE);
-    if (evaluator->found.members) g_string_free(evaluator->found.members, TRUE);
-    evaluator->free(evaluator);
+    if (evaluator->clear) evaluator->clear(evaluator);
+    g_ptr_array_unref(evaluator->buffers);
+    g_string_free(evaluator->found.members, TRUE);
+    g_string_free(evaluator->found.text, TRUE);
+    g_free(evaluator);
 }
 
 gboolean evaluator_sum(evaluator_t *evaluator, GError **error) {
@@ -38,10 +55,6 @@ gboolean evaluator_sum(evaluator_t *evaluator, GError **error) {
 const evaluation_t *evaluator_run(evaluator_t *evaluator, GError **error) {
     evaluation_t *found = &evaluator->found;
     if (!evaluator_sum(evaluator, error)) return NULL;
-    if (!found->text) {
-        found->text = g_string_new(NULL);
-        found->members = g_string_new(NULL);
-    }
     g_string_truncate(found->text, 0);
     g_string_truncate(found->members, 0);
     json_t members = {found->members, evaluator->job.training ? JSON_SPACED : JSON_EXACT};

@@ -14,7 +14,7 @@
 
 /* What is evaluated, and how. */
 typedef struct {
-    const data_t *data;
+    data_t *data;
     split_t split; /* of at least one song */
     model_t *model;
     uint64_t seed;
@@ -34,9 +34,10 @@ typedef struct {
 
 typedef struct evaluator evaluator_t;
 
-/* First member of each kind's own structure, which fills in its members down to free. */
+/* First member of each kind's own structure. */
 struct evaluator {
     evaluation_job_t job;
+    /* What a kind fills in. */
     size_t batches; /* of this rank, may be 0 */
     double *sums;   /* [n_sums], zero before the first batch */
     size_t n_sums;
@@ -44,14 +45,19 @@ struct evaluator {
     gboolean (*add)(evaluator_t *evaluator, size_t batch);
     /* The sums of all ranks, told. members and text are empty. */
     void (*tell)(const evaluator_t *evaluator, json_t *members, evaluation_t *found);
-    void (*free)(evaluator_t *evaluator);
+    void (*clear)(evaluator_t *evaluator); /* frees what evaluator_alloc() did not give; NULL: nothing */
+    /* What evaluator.c keeps. */
+    GPtrArray *buffers;
     double all_frames, own_frames; /* that evaluator_deal() dealt; those to this rank */
     double done;                   /* of own_frames: evaluator_advance() */
     progress_t progress;
     evaluation_t found;
 };
 
-/* Frees a kind's evaluator and what was found. */
+/* A kind's structure of so many bytes, zero but for the job. Owner: caller. */
+void *evaluator_new(size_t bytes, const evaluation_job_t *job);
+/* n elements of zeros, freed with it. */
+void *evaluator_alloc(evaluator_t *evaluator, size_t n, size_t element_bytes);
 void evaluator_free(evaluator_t *evaluator);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(evaluator_t, evaluator_free)
 

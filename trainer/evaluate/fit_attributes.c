@@ -16,10 +16,7 @@
 #include "trainer/parallel/stop.h"
 #include "trainer/run/run.h"
 
-enum {
-    WINDOWS = 32, /* of the dense model, encoded at once */
-    SONGS = 8     /* of a rank, before it asks the others whether to go on */
-};
+enum { SONGS = 8 }; /* of a rank, before it asks the others whether to go on */
 
 typedef struct {
     evaluator_t base; /* sums are those of moments */
@@ -29,7 +26,7 @@ typedef struct {
     size_t n, own;            /* songs; of this rank */
     uint32_t *songs, *frames; /* [own]; [n] */
     uint8_t *bits;       /* a song after `context` silent frames, filled up with silence to whole segments */
-    uint32_t *valid;     /* [WINDOWS] */
+    uint32_t *valid;     /* [job.max_B] */
     real_t *mu, *logvar; /* [segments of the longest song, Z] */
     real_t *prior_mu, *prior_logvar; /* [Z] */
     attribute_moments_t moments;
@@ -37,17 +34,15 @@ typedef struct {
 
 static size_t segments_of(const fit_t *fit, size_t frames) { return (frames + fit->S - 1) / fit->S; }
 
-/* Frames before a segment: at least the one that tells what begins in it. */
-static size_t context_of(const model_config_t *config) { return MAX(1, model_context(config)); }
-
 static void encode_windows(fit_t *fit, const uint8_t *bits, size_t n) {
-    for (size_t first = 0; first < n; first += WINDOWS) {
-        const batch_t batch = {.B = MIN(WINDOWS, n - first),
+    const evaluation_job_t *job = &fit->base.job;
+    for (size_t first = 0; first < n; first += job->max_B) {
+        const batch_t batch = {.B = MIN(job->max_B, n - first),
                                .bits = bits + first * fit->S * fit->frame_bytes,
                                .valid = fit->valid};
-        model_encode(fit->base.job.model, &batch);
-        memcpy(fit->mu + first * fit->Z, model_mu(fit->base.job.model), batch.B * fit->Z * sizeof *fit->mu);
-        memcpy(fit->logvar + first * fit->Z, model_logvar(fit->base.job.model),
+        model_encode(job->model, &batch);
+        memcpy(fit->mu + first * fit->Z, model_mu(job->model), batch.B * fit->Z * sizeof *fit->mu);
+        memcpy(fit->logvar + first * fit->Z, model_logvar(job->model),
                batch.B * fit->Z * sizeof *fit->logvar);
     }
 }
@@ -110,44 +105,46 @@ static gboolean add_songs(evaluator_t *evaluator, size_t batch) {
     return TRUE;
 }
 
-static gboolean fit_start(fit_t *fit, const evaluation_job_t *job, const checkpoint_t *checkpoint,
-                          GError **error) {
-    const model_config_t *config = &checkpoint->model;
-    const gboolean dense = config->kind == MODEL_DENSE;
-    *fit = (fit_t){.base = {.job = *job, .add = add_songs},
-                   .checkpoint = checkpoint,
-                   .Z = config->latent,
-                   .S = dense ? config->window : config->sequence.segment,
-                   .frame_bytes = model_frame_bytes(config),
-                   .context = context_of(config),
-                   .n = (size_t)data_pieces(job->data, job->split)};
-    fit->frames = g_new(uint32_t, fit->n);
-    fit->songs = g_new(uint32_t, fit->n);
-    for (size_t i = 0; i < fit->n; i++) fit->frames[i] = data_piece_frames(job->data, job->split, (int64_t)i);
-    fit->own = evaluator_deal(&fit->base, fit->frames, fit->n, fit->songs);
-    fit->base.batches = (fit->own + SONGS - 1) / SONGS;
-    const size_t most = segments_of(fit, data_longest_piece(job->data, job->split));
-    fit->bits = g_malloc((fit->context + most * fit->S) * fit->frame_bytes);
-    fit->valid = g_new(uint32_t, WINDOWS);
-    for (size_t i = 0; i < WINDOWS; i++) fit->valid[i] = (uint32_t)fit->S;
-    fit->mu = g_new(real_t, most * fit->Z);
-    fit->logvar = g_new(real_t, most * fit->Z);
-    fit->prior_mu = g_new(real_t, fit->Z);
-    fit->prior_logvar = g_new(real_t, fit->Z);
-    if (!attribute_moments_init(&fit->moments, fit->Z, error)) return FALSE;
-    fit->base.sums = fit->moments.sums;
-    fit->base.n_sums = fit->moments.n;
-    return dense || (fit->stream = stream_new(job->model, 1, error));
-}
-
-static void fit_clear(fit_t *fit) {
-    void *const buffers[] = {fit->frames, fit->songs,  fit->bits,     fit->valid,
-                             fit->mu,     fit->logvar, fit->prior_mu, fit->prior_logvar};
-    for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
+static void clear(evaluator_t *evaluator) {
+    fit_t *fit = (fit_t *)evaluator;
     stream_free(fit->stream);
     attribute_moments_clear(&fit->moments);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(fit_t, fit_clear)
+
+/* NULL with MODEL_ERROR_MEMORY set. Owner: caller. */
+static fit_t *fit_new(const evaluation_job_t *job, const checkpoint_t *checkpoint, GError **error) {
+    const model_config_t *config = &checkpoint->model;
+    const gboolean dense = config->kind == MODEL_DENSE;
+    g_autoptr(evaluator_t) base = evaluator_new(sizeof(fit_t), job);
+    fit_t *fit = (fit_t *)base;
+    base->add = add_songs;
+    base->clear = clear;
+    fit->checkpoint = checkpoint;
+    fit->Z = config->latent;
+    fit->S = dense ? config->window : config->sequence.segment;
+    fit->frame_bytes = model_frame_bytes(config);
+    fit->context = MAX(1, model_context(config)); /* the frame before tells what begins in a segment */
+    fit->n = (size_t)data_pieces(job->data, job->split);
+    fit->frames = evaluator_alloc(base, fit->n, sizeof *fit->frames);
+    fit->songs = evaluator_alloc(base, fit->n, sizeof *fit->songs);
+    for (size_t i = 0; i < fit->n; i++) fit->frames[i] = data_piece_frames(job->data, job->split, (int64_t)i);
+    fit->own = evaluator_deal(base, fit->frames, fit->n, fit->songs);
+    base->batches = (fit->own + SONGS - 1) / SONGS;
+    const size_t most = segments_of(fit, data_longest_piece(job->data, job->split));
+    fit->bits = evaluator_alloc(base, fit->context + most * fit->S, fit->frame_bytes);
+    fit->valid = evaluator_alloc(base, job->max_B, sizeof *fit->valid);
+    for (size_t i = 0; i < job->max_B; i++) fit->valid[i] = (uint32_t)fit->S;
+    fit->mu = evaluator_alloc(base, most * fit->Z, sizeof *fit->mu);
+    fit->logvar = evaluator_alloc(base, most * fit->Z, sizeof *fit->logvar);
+    fit->prior_mu = evaluator_alloc(base, fit->Z, sizeof *fit->prior_mu);
+    fit->prior_logvar = evaluator_alloc(base, fit->Z, sizeof *fit->prior_logvar);
+    if (!attribute_moments_init(&fit->moments, fit->Z, error) ||
+        (!dense && !(fit->stream = stream_new(job->model, 1, error))))
+        return NULL;
+    base->sums = fit->moments.sums;
+    base->n_sums = fit->moments.n;
+    return (fit_t *)g_steal_pointer(&base);
+}
 
 /* TRUE where a signal came, which is the error. */
 static gboolean was_stopped(gboolean stopped, GError **error) {
@@ -230,22 +227,12 @@ static gboolean finish(const options_t *options, const fit_t *fit, GError **erro
 static gboolean run_fit(const options_t *options, const evaluation_job_t *job, const checkpoint_t *checkpoint,
                         GError **error) {
     GError *local = NULL;
-    g_auto(fit_t) fit;
-    fit_start(&fit, job, checkpoint, &local);
+    fit_t *fit = fit_new(job, checkpoint, &local);
+    g_autoptr(evaluator_t) base = (evaluator_t *)fit;
     if (!comm_agree(local, error)) return FALSE;
-    const gboolean summed = evaluator_sum(&fit.base, &local);
-    if (!local && !was_stopped(!summed, &local) && comm_rank() == 0) finish(options, &fit, &local);
+    const gboolean summed = evaluator_sum(base, &local);
+    if (!local && !was_stopped(!summed, &local) && comm_rank() == 0) finish(options, fit, &local);
     return comm_agree(local, error);
-}
-
-/* What can be told before anything is computed. */
-static gboolean check(const options_t *options, const checkpoint_t *checkpoint, const data_t *data,
-                      GError **error) {
-    if (!run_check_grid(options->attributes, checkpoint, &data_shards(data)->grid, error)) return FALSE;
-    if (data_pieces(data, SPLIT_TRAIN) > 0) return TRUE;
-    g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE, "%s: holds no train songs; see `%s --info %s`",
-                options->data, program_called("preprocess"), options->data);
-    return FALSE;
 }
 
 int attributes_run(const options_t *options, GError **error) {
@@ -258,24 +245,10 @@ int attributes_run(const options_t *options, GError **error) {
                     options->attributes);
         return EXIT_USAGE;
     }
-    const data_config_t data_config = {.context = context_of(&checkpoint.model),
-                                       .planes = checkpoint.model.planes,
-                                       .seed = (uint64_t)options->seed,
-                                       .memory = (size_t)options->data_memory << 20};
-    data_t *data = data_load(options->data, &data_config, error);
-    if (!data) return EXIT_ERROR;
-    GError *local = NULL;
-    g_autoptr(model_t) model = NULL;
-    gboolean done = check(options, &checkpoint, data, error);
-    if (done) {
-        model = model_new(&checkpoint.model, checkpoint.model.kind == MODEL_DENSE ? WINDOWS : 1, 1, &local);
-        done = comm_agree(local, error);
-    }
-    done = done && run_read_weights(options->attributes, model, error) &&
-           run_fit(options,
-                   &(evaluation_job_t){
-                       .data = data, .split = SPLIT_TRAIN, .model = model, .quiet = options->quiet},
-                   &checkpoint, error);
-    data_free(data);
+    const option_splits_t train = {.splits = {SPLIT_TRAIN}, .n = 1};
+    evaluation_job_t job = {.split = SPLIT_TRAIN};
+    const gboolean done = evaluate_open(&job, options, options->attributes, &checkpoint, &train, error) &&
+                          run_fit(options, &job, &checkpoint, error);
+    evaluate_close(&job);
     return done ? EXIT_DONE : EXIT_ERROR;
 }

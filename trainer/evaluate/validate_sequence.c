@@ -27,9 +27,9 @@ static void fill_batches(validation_t *v) {
                         *mine = g_new(uint32_t, all);
     evaluator_sort_pieces(job->data, job->split, pieces, frames);
     const size_t n = evaluator_deal(&v->base, frames, all, mine);
-    v->pieces = g_new(uint32_t, n);
-    v->valid = g_new(uint32_t, n);
-    v->first = g_new0(size_t, n + 1);
+    v->pieces = evaluator_alloc(&v->base, n, sizeof *v->pieces);
+    v->valid = evaluator_alloc(&v->base, n, sizeof *v->valid);
+    v->first = evaluator_alloc(&v->base, n + 1, sizeof *v->first);
     for (size_t i = 0, begun = 0, sum = 0; i < n; i++) {
         v->pieces[i] = pieces[mine[i]];
         v->valid[i] = frames[mine[i]];
@@ -50,10 +50,10 @@ static void allocate_batch(validation_t *v) {
         frames = MAX(frames, count * (v->context + T));
         segments = MAX(segments, count * segments_of(v, T));
     }
-    v->bits = g_malloc(frames * v->frame_bytes);
-    v->eps = v->Z ? g_new0(real_t, segments * v->Z) : NULL;
-    v->nll = g_new(double, B);
-    v->kl = g_new(double, B);
+    v->bits = evaluator_alloc(&v->base, frames, v->frame_bytes);
+    v->eps = v->Z ? evaluator_alloc(&v->base, segments * v->Z, sizeof *v->eps) : NULL;
+    v->nll = evaluator_alloc(&v->base, B, sizeof *v->nll);
+    v->kl = evaluator_alloc(&v->base, B, sizeof *v->kl);
 }
 
 static gboolean add(evaluator_t *evaluator, size_t batch_number) {
@@ -109,26 +109,18 @@ static void tell(const evaluator_t *evaluator, json_t *members, evaluation_t *fo
     validate_sequence_tell(v->sums, active_units(v->moments, v->sums->segments, v->Z), members, found);
 }
 
-static void validation_free(evaluator_t *evaluator) {
-    validation_t *v = (validation_t *)evaluator;
-    void *const buffers[] = {v->pieces, v->valid, v->first, v->bits, v->eps, v->nll, v->kl, v->base.sums, v};
-    for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
-}
-
 evaluator_t *validate_sequence_new(const evaluation_job_t *job) {
-    validation_t *v = g_new0(validation_t, 1);
+    validation_t *v = evaluator_new(sizeof *v, job);
     const model_config_t *config = model_config(job->model);
     const size_t n_sums = sizeof(sequence_sums_t) / sizeof(double);
     v->Z = config->latent;
     v->S = config->sequence.segment;
     v->frame_bytes = model_frame_bytes(config);
     v->context = model_context(config);
-    v->base = (evaluator_t){.job = *job,
-                            .sums = g_new0(double, n_sums + 2 * v->Z),
-                            .n_sums = n_sums + 2 * v->Z,
-                            .add = add,
-                            .tell = tell,
-                            .free = validation_free};
+    v->base.n_sums = n_sums + 2 * v->Z;
+    v->base.sums = evaluator_alloc(&v->base, v->base.n_sums, sizeof(double));
+    v->base.add = add;
+    v->base.tell = tell;
     v->sums = (sequence_sums_t *)v->base.sums;
     v->moments = v->base.sums + n_sums;
     fill_batches(v);

@@ -182,7 +182,6 @@ void comm_sum_doubles(double *values, size_t n) {
     MPI_CHECK(MPI_Allreduce(MPI_IN_PLACE, values, (int)n, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD));
 }
 
-void comm_barrier(void) { MPI_CHECK(MPI_Barrier(MPI_COMM_WORLD)); }
 void comm_node_barrier(void) { MPI_CHECK(MPI_Barrier(comm.node)); }
 
 /* Where a host has too little room, Open MPI fails on the leader and leaves the other ranks waiting for it:

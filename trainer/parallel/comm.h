@@ -40,7 +40,6 @@ void comm_sum_doubles(double *values, size_t n);
 int64_t comm_max(int64_t value);
 /* TRUE where all ranks hold the same value (replicas' checksums). */
 gboolean comm_same(uint64_t value);
-void comm_barrier(void);
 
 /* Memory shared by the ranks of a host, zeroed: NULL with error set on every rank where any host has too
  * little (/dev/shm, where several ranks share a host). Freed by comm_shared_free(), collective. */

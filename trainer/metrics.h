@@ -57,7 +57,7 @@ metrics_t *metrics_open(const char *folder, const metrics_run_t *run, GError **e
 void metrics_close(metrics_t *metrics);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(metrics_t, metrics_close)
 
-/* Adds a line; shows progress. Allocates nothing. A write that fails shows in metrics_flush(). */
+/* Adds a line; shows progress. Allocates only where a line is the longest so far. A write that fails shows in metrics_flush(). */
 void metrics_step(metrics_t *metrics, const metrics_step_t *step);
 void metrics_epoch(metrics_t *metrics, const metrics_epoch_t *epoch);
 /* Hands all lines to the system. FALSE with error set where this or an earlier write failed. */

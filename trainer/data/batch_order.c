@@ -71,7 +71,7 @@ void batch_order_plan(batch_order_t *plan, const order_t *order, const uint32_t 
             plan->batches[k] = (uint32_t)(next + rng_permute(&rng, k - next, whole - next));
         next = MAX(next, whole);
         if (group + 1 == groups || next * batch >= end) continue;
-        plan_pools(plan, order, next, next + 1, frames); /* lies across */
+        plan_pools(plan, order, next, next + 1, frames); /* the batch that lies across two groups */
         plan->batches[next] = (uint32_t)next;
         next++;
     }

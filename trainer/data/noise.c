@@ -1,5 +1,5 @@
-/* noise: owns the arrays of random numbers that a batch points to. A window is drawn for like a sequence of
- * one frame. Only true frames are drawn; what stands after a sequence's end is left from earlier batches.
+/* noise: owns the arrays of random numbers that a batch points to. A window gets what a sequence of one
+ * frame would. Only true frames are drawn; what stands after a sequence's end is left from earlier batches.
  * Dropout takes 16 bits a unit, so that one call of Philox decides eight. Refuses nothing: rates come
  * checked. */
 #include "trainer/data/noise.h"

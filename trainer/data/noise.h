@@ -11,14 +11,14 @@ typedef struct {
     double lag_dropout; /* sequence: probability that the head does not see the frames at its lags in all of a
                            segment, [0, 1) */
     double dropout; /* probability that a unit of the state is silenced on its way to the head (dense: a unit
-                       of a hidden layer), [0, 1); to 1 / 65536 */
+                       of a hidden layer), [0, 1), in steps of 1 / 65536 */
 } noise_rates_t;
 
 typedef struct noise noise_t;
 
-/* Room for batches of max_B sequences and max_cells = B T at most, T being the longest of the batch (the
- * stride); dense: max_B of both. Ends the program where memory does not suffice, as GLib does. Owner: caller.
- */
+/* Room for batches of at most max_B sequences and max_cells = B T frames, T being those of the longest sequence
+ * of a batch; of the dense model both are windows. Ends the program where memory does not suffice, as GLib
+ * does. Owner: caller. */
 noise_t *noise_new(const model_config_t *config, const noise_rates_t *rates, size_t max_B, size_t max_cells);
 void noise_free(noise_t *noise);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(noise_t, noise_free)

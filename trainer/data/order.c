@@ -60,14 +60,15 @@ size_t order_groups(const order_t *order) { return order->groups; }
 
 size_t order_block_bytes(const order_t *order) { return order->largest; }
 
-/* deal() begins a group's blocks in a stretch of bytes / groups bytes; the last of them may go beyond. */
+/* All blocks of a group begin within bytes / groups bytes, see deal(); the last may go on beyond these. */
 size_t order_group_bytes(const order_t *order) {
     return order->groups == 1 ? (size_t)order->bytes
                               : (size_t)(order->bytes / order->groups) + 1 + order->largest;
 }
 
-/* All groups between the first and the last are whole. The fewest samples of a group: its least bytes of
- * those blocks that have the fewest for theirs. */
+/* n samples in a row begin in one group, end in another, and take all samples of the groups between. Such a
+ * group has at least least_bytes of frames, and no fewer samples than they would be in the block that has the
+ * fewest samples for its bytes. */
 size_t order_most_groups(const order_t *order, size_t n) {
     const double least_bytes = (double)order->bytes / (double)order->groups - (double)order->largest;
     double density = INFINITY;

@@ -19,7 +19,6 @@ typedef struct {
     double *nll, *kl;              /* [max_B] */
     double *log_max, *log_sum;     /* [max_B] running log-sum-exp of the importance weights */
     dense_sums_t *sums;            /* first of base.sums */
-    double *moments;               /* [2, Z] of mu, after them */
 } dense_t;
 
 /* Noise of draw k for windows [first, first + B). */
@@ -102,17 +101,11 @@ static gboolean add(evaluator_t *evaluator, size_t batch_number) {
         sums->frames += dense->valid[b];
     }
     sums->windows += (double)B;
-    active_units_add(dense->moments, dense->mu, B, Z);
+    active_units_add(dense->base.moments, dense->mu, B, Z);
     model_decode(job->model, dense->mu, B);
     count_cells(dense, model_logits(job->model), B);
     if (job->draws > 0) add_bound(dense, &batch, first);
     return TRUE;
-}
-
-static void tell_notes(const cells_t *cells, json_t *members) {
-    json_number(members, "precision", cells_precision(cells));
-    json_number(members, "recall", cells_recall(cells));
-    json_number(members, "f1", cells_f1(cells));
 }
 
 void evaluate_dense_tell_training(const dense_sums_t *sums, int active, json_t *members,
@@ -127,7 +120,7 @@ void evaluate_dense_tell_training(const dense_sums_t *sums, int active, json_t *
     json_number(members, "valid_nll_per_frame", nll / frames);
     json_number(members, "valid_kl_per_frame", kl / frames);
     json_number(members, "active_units", active);
-    tell_notes(&sums->cells, members);
+    cells_tell(&sums->cells, "", TRUE, members);
     g_string_append_printf(found->text, "%.2f + %.2f (%.3f + %.3f a frame), %d active %s, F1 %.3f", nll, kl,
                            nll / frames, kl / frames, active,
                            g_dngettext(NULL, "unit", "units", (gulong)active), cells_f1(&sums->cells));
@@ -152,7 +145,7 @@ static void tell_evaluation(const dense_t *dense, int active, json_t *members, G
         json_number(members, "iwae", bound);
         json_number(members, "iwae_per_frame", bound * per_frame);
     }
-    tell_notes(&sums->cells, members);
+    cells_tell(&sums->cells, "", TRUE, members);
     evaluator_tell_count(text, sums->windows, "window", "windows", ", ");
     evaluator_tell_count(text, sums->frames, "frame", "frames", "\n");
     g_string_append_printf(text, "%-28s %12s %12s\n", "", "a window", "a frame");
@@ -172,7 +165,7 @@ static void tell_evaluation(const dense_t *dense, int active, json_t *members, G
 
 static void tell(const evaluator_t *evaluator, json_t *members, evaluation_t *found) {
     const dense_t *dense = (const dense_t *)evaluator;
-    const int active = active_units(dense->moments, dense->sums->windows, dense->config.latent);
+    const int active = active_units(dense->base.moments, dense->sums->windows, dense->config.latent);
     if (evaluator->job.training)
         evaluate_dense_tell_training(dense->sums, active, members, found);
     else
@@ -183,16 +176,14 @@ evaluator_t *evaluate_dense_new(const evaluation_job_t *job) {
     dense_t *dense = evaluator_new(sizeof *dense, job);
     evaluator_t *base = &dense->base;
     dense->config = *model_config(job->model);
-    const size_t Z = dense->config.latent, B = job->max_B, n_sums = sizeof(dense_sums_t) / sizeof(double);
+    const size_t Z = dense->config.latent, B = job->max_B;
     dense->n =
         (int64_t)data_part(data_windows(job->data, job->split), comm_rank(), comm_size(), &dense->first);
     base->batches = ((size_t)dense->n + B - 1) / B;
-    base->n_sums = n_sums + 2 * Z;
-    base->sums = evaluator_alloc(base, base->n_sums, sizeof(double));
+    evaluator_sums(base, sizeof(dense_sums_t) / sizeof(double));
     base->add = add;
     base->tell = tell;
     dense->sums = (dense_sums_t *)base->sums;
-    dense->moments = base->sums + n_sums;
     dense->bits = evaluator_alloc(base, B, model_window_bytes(&dense->config));
     dense->plane = evaluator_alloc(base, 1, roll_stride(dense->config.pitches));
     dense->valid = evaluator_alloc(base, B, sizeof(uint32_t));

@@ -2,8 +2,6 @@
  * told of them. A piece's figures stay apart until all ranks have them, and are added up in corpus order. */
 #include "trainer/evaluate/evaluate_sequence.h"
 
-#include <math.h>
-
 #include "trainer/evaluate/figures.h"
 #include "trainer/evaluate/piece_bound.h"
 #include "trainer/parallel/comm.h"
@@ -20,7 +18,6 @@ typedef struct {
     uint64_t *first_segment;   /* [n + 1] segments of the pieces before, by piece */
     piece_bound_t *bound;
     piece_bound_result_t *results; /* [n], by piece: first of base.sums */
-    double *moments;               /* [2, Z], after them */
     uint8_t *bits;                 /* of a group's pieces, with the context before each */
 } pieces_t;
 
@@ -67,22 +64,9 @@ static gboolean add(evaluator_t *evaluator, size_t batch) {
             .bits = bits + p->context * p->frame_bytes, .frames = T, .segment = p->first_segment[piece]};
         bits += (p->context + T) * p->frame_bytes;
     }
-    if (!piece_bound_run(p->bound, pieces, n, results, p->moments, tick, p)) return FALSE;
+    if (!piece_bound_run(p->bound, pieces, n, results, p->base.moments, tick, p)) return FALSE;
     for (size_t i = 0; i < n; i++) p->results[p->pieces[begin + i]] = results[i];
     return TRUE;
-}
-
-/* Notes rebuilt, if only from the latents that the prior means, are none without a latent. */
-static void tell_notes(const cells_t *cells, const char *prefix, gboolean latent, json_t *members) {
-    const struct {
-        const char *name;
-        double value;
-    } notes[] = {
-        {"precision", cells_precision(cells)}, {"recall", cells_recall(cells)}, {"f1", cells_f1(cells)}};
-    for (size_t i = 0; i < G_N_ELEMENTS(notes); i++) {
-        g_autofree char *name = g_strconcat(prefix, notes[i].name, NULL);
-        json_number(members, name, latent ? notes[i].value : NAN);
-    }
 }
 
 static void tell_notes_row(const char *label, const cells_t *cells, GString *text) {
@@ -103,7 +87,7 @@ static void tell(const evaluator_t *evaluator, json_t *members, evaluation_t *fo
     const double frames = evaluator->all_frames, segments = (double)p->first_segment[p->n],
                  per_segment = frames / segments, nll = sum.nll / frames, kl = sum.kl / frames,
                  bound = sum.bound / frames;
-    const int particles = evaluator->job.draws, active = active_units(p->moments, segments, p->Z);
+    const int particles = evaluator->job.draws, active = active_units(p->base.moments, segments, p->Z);
     json_count(members, "pieces", p->n);
     json_count(members, "frames", (size_t)frames);
     json_count(members, "segments", (size_t)segments);
@@ -114,8 +98,8 @@ static void tell(const evaluator_t *evaluator, json_t *members, evaluation_t *fo
     json_number(members, "loss_per_frame", nll + kl);
     json_number(members, "kl_per_segment", kl * frames / segments);
     if (particles > 0) json_number(members, "bound_per_frame", bound);
-    tell_notes(&sum.rebuilt, "", p->Z > 0, members);
-    tell_notes(&sum.floor, "floor_", p->Z > 0, members);
+    cells_tell(&sum.rebuilt, "", p->Z > 0, members);
+    cells_tell(&sum.floor, "floor_", p->Z > 0, members);
     evaluator_tell_count(text, (double)p->n, "piece", "pieces", ", ");
     evaluator_tell_count(text, frames, "frame", "frames", ", ");
     evaluator_tell_count(text, segments, "segment", "segments", "\n");
@@ -151,13 +135,11 @@ evaluator_t *evaluate_sequence_new(const evaluation_job_t *job, GError **error) 
     p->frame_bytes = model_frame_bytes(config);
     p->context = model_context(config);
     p->n = (size_t)data_pieces(job->data, job->split);
-    base->n_sums = p->n * RESULT_SUMS + 2 * p->Z;
-    base->sums = evaluator_alloc(base, base->n_sums, sizeof(double));
+    evaluator_sums(base, p->n * RESULT_SUMS);
     base->add = add;
     base->tell = tell;
     base->clear = clear;
     p->results = (piece_bound_result_t *)base->sums;
-    p->moments = base->sums + p->n * RESULT_SUMS;
     uint32_t **const numbers[] = {&p->pieces, &p->frames, &p->groups};
     for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++)
         *numbers[i] = evaluator_alloc(base, p->n, sizeof(uint32_t));

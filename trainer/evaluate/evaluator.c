@@ -23,6 +23,12 @@ void *evaluator_alloc(evaluator_t *evaluator, size_t n, size_t element_bytes) {
     return buffer;
 }
 
+void evaluator_sums(evaluator_t *evaluator, size_t n) {
+    evaluator->n_sums = n + 2 * model_config(evaluator->job.model)->latent;
+    evaluator->sums = evaluator_alloc(evaluator, evaluator->n_sums, sizeof *evaluator->sums);
+    evaluator->moments = evaluator->sums + n;
+}
+
 void evaluator_free(evaluator_t *evaluator) {
     if (!evaluator) return;
     if (evaluator->clear) evaluator->clear(evaluator);

@@ -39,8 +39,9 @@ struct evaluator {
     evaluation_job_t job;
     /* What a kind fills in. */
     size_t batches; /* of this rank, may be 0 */
-    double *sums;   /* [n_sums], zero before the first batch */
+    double *sums;   /* [n_sums], zero before the first batch: evaluator_sums() */
     size_t n_sums;
+    double *moments; /* the last of them: [2, Z] of posterior means, for active_units() */
     /* Adds batch 0 .. batches - 1. FALSE where a signal came and left it half done. */
     gboolean (*add)(evaluator_t *evaluator, size_t batch);
     /* The sums of all ranks, told. members and text are empty. */
@@ -58,6 +59,8 @@ struct evaluator {
 void *evaluator_new(size_t bytes, const evaluation_job_t *job);
 /* n elements of zeros, freed with it. */
 void *evaluator_alloc(evaluator_t *evaluator, size_t n, size_t element_bytes);
+/* Makes room for n sums and the moments. */
+void evaluator_sums(evaluator_t *evaluator, size_t n);
 void evaluator_free(evaluator_t *evaluator);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(evaluator_t, evaluator_free)
 

@@ -1,6 +1,8 @@
 /* figures: owns the arithmetic of active units and of notes found. Refuses nothing. */
 #include "trainer/evaluate/figures.h"
 
+#include <math.h>
+
 void active_units_add(double *moments, const real_t *mu, size_t n, size_t Z) {
     for (size_t i = 0; i < n * Z; i++) {
         const double value = (double)mu[i];
@@ -37,4 +39,16 @@ double cells_recall(const cells_t *cells) { return cells->hits / MAX(1, cells->h
 
 double cells_f1(const cells_t *cells) {
     return 2 * cells->hits / MAX(1, 2 * cells->hits + cells->false_alarms + cells->misses);
+}
+
+void cells_tell(const cells_t *cells, const char *prefix, gboolean known, json_t *members) {
+    const struct {
+        const char *name;
+        double value;
+    } notes[] = {
+        {"precision", cells_precision(cells)}, {"recall", cells_recall(cells)}, {"f1", cells_f1(cells)}};
+    for (size_t i = 0; i < G_N_ELEMENTS(notes); i++) {
+        g_autofree char *name = g_strconcat(prefix, notes[i].name, NULL);
+        json_number(members, name, known ? notes[i].value : NAN);
+    }
 }

@@ -3,6 +3,7 @@
 #ifndef MPIANIST_TRAINER_EVALUATE_FIGURES_H
 #define MPIANIST_TRAINER_EVALUATE_FIGURES_H
 
+#include "preprocess/common/json.h"
 #include "trainer/model/model.h"
 
 /* A latent unit is active where its mean varies more than this over the segments (Burda et al. 2016). */
@@ -24,5 +25,7 @@ void cells_add(cells_t *cells, const uint8_t *truth, const uint8_t *found, size_
 double cells_precision(const cells_t *cells);
 double cells_recall(const cells_t *cells);
 double cells_f1(const cells_t *cells);
+/* As JSON: prefix and "precision", "recall", "f1"; null where they are not known. */
+void cells_tell(const cells_t *cells, const char *prefix, gboolean known, json_t *members);
 
 #endif

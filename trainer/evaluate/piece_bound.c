@@ -9,12 +9,8 @@
 #include "trainer/model/stream.h"
 #include "trainer/model/vae_sequence.h"
 
-enum {
-    PARTICLE_ROWS = 256,
-    REBUILT = 0,
-    FLOOR = 1,
-    PATHS = 2
-}; /* PARTICLE_ROWS: pieces are taken together up to so many particles */
+enum { PARTICLE_ROWS = 256 };   /* pieces go side by side up to so many particles */
+enum { REBUILT, FLOOR, PATHS }; /* what is drawn of a piece: from its own latents, from the prior's */
 
 struct piece_bound {
     const model_config_t *config;

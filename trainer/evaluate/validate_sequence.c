@@ -14,7 +14,6 @@ typedef struct {
     real_t *eps;              /* [B, W, Z], NULL where Z is 0 */
     double *nll, *kl;         /* [B] */
     sequence_sums_t *sums;    /* first of base.sums */
-    double *moments;          /* [2, Z] of posterior means, after them */
 } validation_t;
 
 static size_t segments_of(const validation_t *v, size_t frames) { return (frames + v->S - 1) / v->S; }
@@ -72,7 +71,7 @@ static gboolean add(evaluator_t *evaluator, size_t batch_number) {
     model_forward(job->model, &batch, v->nll, v->kl);
     size_t means = 0;
     const real_t *mu = model_segment_means(job->model, &means);
-    active_units_add(v->moments, mu, means, v->Z);
+    active_units_add(v->base.moments, mu, means, v->Z);
     for (size_t b = 0; b < B; b++) {
         const double segments = v->eps ? (double)segments_of(v, batch.valid[b]) : 0;
         v->sums->pieces++;
@@ -106,23 +105,20 @@ void validate_sequence_tell(const sequence_sums_t *sums, int active, json_t *mem
 
 static void tell(const evaluator_t *evaluator, json_t *members, evaluation_t *found) {
     const validation_t *v = (const validation_t *)evaluator;
-    validate_sequence_tell(v->sums, active_units(v->moments, v->sums->segments, v->Z), members, found);
+    validate_sequence_tell(v->sums, active_units(v->base.moments, v->sums->segments, v->Z), members, found);
 }
 
 evaluator_t *validate_sequence_new(const evaluation_job_t *job) {
     validation_t *v = evaluator_new(sizeof *v, job);
     const model_config_t *config = model_config(job->model);
-    const size_t n_sums = sizeof(sequence_sums_t) / sizeof(double);
     v->Z = config->latent;
     v->S = config->sequence.segment;
     v->frame_bytes = model_frame_bytes(config);
     v->context = model_context(config);
-    v->base.n_sums = n_sums + 2 * v->Z;
-    v->base.sums = evaluator_alloc(&v->base, v->base.n_sums, sizeof(double));
+    evaluator_sums(&v->base, sizeof(sequence_sums_t) / sizeof(double));
     v->base.add = add;
     v->base.tell = tell;
     v->sums = (sequence_sums_t *)v->base.sums;
-    v->moments = v->base.sums + n_sums;
     fill_batches(v);
     allocate_batch(v);
     return &v->base;

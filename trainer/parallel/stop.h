@@ -1,5 +1,5 @@
-/* stop: why a run should end before its work is done: signals and the job's deadline. Local; train.c agrees
- * among ranks. */
+/* stop: why a run should end before its work is done: signals and the job's deadline. Local: each rank
+ * asks, and callers agree. */
 #ifndef MPIANIST_TRAINER_PARALLEL_STOP_H
 #define MPIANIST_TRAINER_PARALLEL_STOP_H
 

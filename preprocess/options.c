@@ -2,8 +2,6 @@
  * by the option's name. */
 #include "preprocess/options.h"
 
-#include <math.h>
-
 #include "preprocess/common/option.h"
 #include "preprocess/common/program.h"
 #include "preprocess/corpus/part.h"

@@ -90,9 +90,7 @@ static char *fill(const char *pattern, const option_t *option, const char *fallb
                         open ? g_strdup_printf("at least %s", low) : g_strdup_printf("%s to %s", low, high);
     g_auto(GStrv) values = g_strsplit(option->argument ? option->argument : "", "|", -1);
     g_autofree char *choices = g_strjoinv(", ", values);
-    const char *const names[][2] = {{"{low}", low},
-                                    {"{high}", high},
-                                    {"{range}", range},
+    const char *const names[][2] = {{"{range}", range},
                                     {"{from}", from},
                                     {"{give}", give},
                                     {"{choices}", choices},
@@ -108,23 +106,16 @@ static char *fill(const char *pattern, const option_t *option, const char *fallb
 }
 
 gboolean option_refuse(const option_t *option, const char *label, const char *text, GError **error) {
-    g_autofree char *message = fill(option->refusal, option, NULL, label, text);
-    return option_fail(error, "%s", message);
-}
-
-static gboolean refuse_number(const option_t *option, const char *label, const char *text, GError **error) {
-    double value;
-    g_autofree char *number = NULL;
-    if (strstr(option->refusal, "{value}")) {
-        if (!read_real(text, &value)) {
-            g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                        "Cannot parse %s value \u201c%s\u201d for %s",
-                        option->type == OPTION_REAL ? "double" : "integer", text, label);
-            return FALSE;
-        }
-        if (option->type == OPTION_REAL) number = format_real(value);
+    double value = 0;
+    const gboolean number = strstr(option->refusal, "{value}") != NULL, real = option->type == OPTION_REAL;
+    if (number && !read_real(text, &value)) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                    "Cannot parse %s value \u201c%s\u201d for %s", real ? "double" : "integer", text, label);
+        return FALSE;
     }
-    return option_refuse(option, label, number ? number : text, error);
+    g_autofree char *shown = number && real ? format_real(value) : g_strdup(text),
+                    *message = fill(option->refusal, option, NULL, label, shown);
+    return option_fail(error, "%s", message);
 }
 
 static gboolean set_number(void *member, const option_t *option, const char *text) {
@@ -149,32 +140,28 @@ gboolean option_set(void *options, const option_t *option, const char *text, con
     void *member = (char *)options + option->offset;
     gboolean good = TRUE;
     switch (option->type) {
-    case OPTION_FLAG: *(gboolean *)member = TRUE; return TRUE;
+    case OPTION_FLAG: *(gboolean *)member = TRUE; break;
     case OPTION_INT:
     case OPTION_INT64:
-    case OPTION_REAL: return set_number(member, option, text) || refuse_number(option, label, text, error);
-    case OPTION_FORMAT:
-        if (option_choice_index(option, text) < 0) return option_refuse(option, label, text, error);
-        *(int *)member = option_choice_index(option, text) + 1;
-        return TRUE;
-    case OPTION_READ: return option->read(option, text, member) || option_refuse(option, label, text, error);
+    case OPTION_REAL: good = set_number(member, option, text); break;
     case OPTION_CHOICE: good = option_choice_index(option, text) >= 0; break;
+    case OPTION_FORMAT: good = (*(int *)member = option_choice_index(option, text) + 1) > 0; break;
     case OPTION_TEXT:
         good = (*text || !option->refusal) && (!option->read || option->read(option, text, member));
         break;
-    case OPTION_LIST: good = *text != '\0';
+    case OPTION_LIST: good = *text != '\0'; break;
+    case OPTION_READ: good = option->read(option, text, member);
     }
     if (!good) return option_refuse(option, label, text, error);
-    if (option->type == OPTION_LIST) {
-        char **list = *(char ***)member;
-        const size_t n = list ? g_strv_length(list) : 0;
-        list = g_renew(char *, list, n + 2);
-        list[n] = g_strdup(text);
-        list[n + 1] = NULL;
-        *(char ***)member = list;
-    } else {
+    if (option->type == OPTION_CHOICE || option->type == OPTION_TEXT) {
         g_free(*(char **)member);
         *(char **)member = g_strdup(text);
+    } else if (option->type == OPTION_LIST) {
+        char **list = *(char ***)member;
+        const size_t n = list ? g_strv_length(list) : 0;
+        *(char ***)member = list = g_renew(char *, list, n + 2);
+        list[n] = g_strdup(text);
+        list[n + 1] = NULL;
     }
     return TRUE;
 }
@@ -269,19 +256,31 @@ static gboolean keep_text(const char *word, const char *text, gpointer data, GEr
     return TRUE;
 }
 
-/* A bare format, such as --picture, would swallow the file after it: only a format is its value. */
-static void join_formats(const option_t *rows, char **words) {
-    for (char **word = words; *word && !g_str_equal(*word, "--"); word++) {
-        const option_t *option = option_of_word(rows, *word);
-        if (!option || option->type != OPTION_FORMAT) continue;
-        const gboolean named = word[1] && option_choice_index(option, word[1]) >= 0;
-        const char *format = named ? word[1] : option->argument;
-        g_free(*word);
-        *word = g_strdup_printf("--%s=%.*s", option->name, (int)strcspn(format, "|"), format);
-        if (!named) continue;
-        g_free(word[1]);
-        for (char **next = word + 1; (next[0] = next[1]); next++) continue;
+/* The words as GOption wants them: a number attached to its letter stands alone, as in -j 2; a format has its
+ * value attached, for a bare one, such as --picture, would swallow the file after it. Owner: caller. */
+static char **prepare_words(const option_t *rows, int argc, char *const *argv) {
+    GPtrArray *words = g_ptr_array_new();
+    gboolean flags = TRUE; /* up to "--" */
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i];
+        flags = flags && !g_str_equal(word, "--");
+        const option_t *option = flags ? option_of_word(rows, word) : NULL;
+        if (option && option->type == OPTION_FORMAT) {
+            const gboolean named = i + 1 < argc && option_choice_index(option, argv[i + 1]) >= 0;
+            const char *format = named ? argv[++i] : option->argument;
+            const int length = (int)strcspn(format, "|");
+            g_ptr_array_add(words, g_strdup_printf("--%s=%.*s", option->name, length, format));
+            continue;
+        }
+        if (flags && word[0] == '-' && g_ascii_isalpha(word[1]) &&
+            (g_ascii_isdigit(word[2]) || word[2] == '.')) {
+            g_ptr_array_add(words, g_strndup(word, 2));
+            word += 2;
+        }
+        g_ptr_array_add(words, g_strdup(word));
     }
+    g_ptr_array_add(words, NULL);
+    return (char **)g_ptr_array_free(words, FALSE);
 }
 
 char *option_list_names(const char *names) {
@@ -342,13 +341,12 @@ static GOptionContext *context_new(const option_command_t *command, const void *
 
 gboolean option_read_line(const option_command_t *command, const void *options, int argc, char *const *argv,
                           option_line_t *line, GError **error) {
-    g_auto(GStrv) words = typo_split_numbers(argc, argv);
+    g_auto(GStrv) words = prepare_words(command->rows, argc, argv);
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
     *line = (option_line_t){
         .given = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)g_ptr_array_unref)};
     reader_t reader = {.rows = command->rows, .given = line->given};
     g_autoptr(GOptionContext) context = context_new(command, options, &reader, line, texts);
-    join_formats(command->rows, words);
     if (!g_option_context_parse_strv(context, &words, error)) return FALSE;
     if (option_given(line, "help")) line->help = g_option_context_get_help(context, FALSE, NULL);
     return TRUE;

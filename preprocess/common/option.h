@@ -26,9 +26,8 @@ typedef enum {
     OPTION_READ    /* what read() makes of it, and write() makes text again */
 } option_type_t;
 
-/* In help and refusal stand for what the row holds: {low}, {high}, {default}, {argument}; {range}: "1..8" or
- * "0 or more"; {from}: "from 1 to 8" or "of at least 0"; {give}: "1 to 8" or "at least 0"; {choices}:
- * "a, b". */
+/* In help and refusal stand for what the row holds: {default}, {argument}; {range}: "1..8" or "0 or more";
+ * {from}: "from 1 to 8" or "of at least 0"; {give}: "1 to 8" or "at least 0"; {choices}: "a, b". */
 typedef struct option option_t;
 struct option {
     const char *name;
@@ -87,8 +86,7 @@ void option_clear(const option_t *rows, void *options);
 /* Sets what the line gives, in the order of the rows. FALSE with error set, as option_set(). */
 gboolean option_set_given(const option_t *rows, const option_line_t *line, void *options, GError **error);
 /* Sets one member. FALSE with error set, led by label, where the text stood: OPTION_ERROR_USAGE, or
- * G_OPTION_ERROR where no number is given for {value}. The member is unchanged then, but for
- * what read() left in it. */
+ * G_OPTION_ERROR where no number is given for {value}. A number or text is unchanged then. */
 gboolean option_set(void *options, const option_t *option, const char *text, const char *label,
                     GError **error);
 /* The member as text that option_set() reads back to the same bits; NULL: unset. Owner: caller. */

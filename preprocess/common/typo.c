@@ -1,4 +1,4 @@
-/* typo: owns the edit distance of short names, and numbers attached to one-letter flags. */
+/* typo: owns the edit distance of short names. */
 #include "preprocess/common/typo.h"
 
 #include <string.h>
@@ -16,21 +16,4 @@ size_t typo_distance(const char *a, const char *b) {
         }
     }
     return row[n];
-}
-
-char **typo_split_numbers(int argc, char *const *argv) {
-    g_autoptr(GPtrArray) words = g_ptr_array_new();
-    gboolean flags = TRUE;
-    for (int i = 0; i < argc; i++) {
-        const char *word = argv[i];
-        flags = flags && strcmp(word, "--") != 0;
-        if (flags && word[0] == '-' && g_ascii_isalpha(word[1]) &&
-            (g_ascii_isdigit(word[2]) || word[2] == '.')) {
-            g_ptr_array_add(words, g_strndup(word, 2));
-            word += 2;
-        }
-        g_ptr_array_add(words, g_strdup(word));
-    }
-    g_ptr_array_add(words, NULL);
-    return (char **)g_ptr_array_free(g_steal_pointer(&words), FALSE);
 }

@@ -29,7 +29,7 @@ static const option_t ROWS[] = {
      .help = "how many (default {default}, {range})", .refusal = "{label}: '{text}' is not a number {from}"},
     {"seed", 0, 1, OPTION_INT64, AT(seed), .fallback = "1", .argument = "N", .low = 0, .high = INFINITY,
      .help = "of the draws ({range})", .refusal = "{label} {value} is out of range; give {give}"},
-    {"rate", 0, 1, OPTION_REAL, AT(rate), .fallback = "1e-08", .argument = "X", .low = 0, .high = 0.5,
+    {"rate", 't', 1, OPTION_REAL, AT(rate), .fallback = "1e-08", .argument = "X", .low = 0, .high = 0.5,
      .help = "({give}, default {default})", .refusal = "{label} {value} is out of range; give {give}"},
     {"kind", 0, 1, OPTION_CHOICE, AT(kind), .fallback = "wide", .argument = "wide|narrow", .help = "which",
      .refusal = "{label}: '{text}' is not one of {choices}"},
@@ -119,6 +119,36 @@ static void test_formats(void) {
     }
 }
 
+/* A number may be attached to its letter. */
+static void test_letters(void) {
+    const struct {
+        const char *line;
+        int count;
+        double rate;
+        const char *files;
+    } cases[] = {
+        {"p -n2 in", 2, 1e-8, "in"},       {"p -n8 -t.5", 8, 0.5, ""},
+        {"p -t0.5 --count 3", 3, 0.5, ""}, {"p -q --seed=3 -qn 4", 4, 1e-8, ""},
+        {"p - -n4 -", 4, 1e-8, "- -"},     {"p -- -n2", 3, 1e-8, "-n2"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        values_t v;
+        g_autoptr(GError) error = NULL;
+        g_auto(option_line_t) line = {0};
+        g_assert_true(set_line(cases[i].line, &v, &line, &error));
+        g_autofree char *files = line.files ? g_strjoinv(" ", line.files) : g_strdup("");
+        g_assert_true(v.count == cases[i].count && v.rate == cases[i].rate);
+        g_assert_cmpstr(files, ==, cases[i].files);
+        option_clear(ROWS, &v);
+    }
+    values_t v = {0};
+    g_auto(option_line_t) line = {0};
+    char *const argv[] = {"p", "--name", "-nx", "--more", "-1,2", NULL}; /* values that only look like it */
+    const option_command_t command = {.rows = ROWS, .groups = GROUPS};
+    g_assert_true(option_read_line(&command, &v, 5, argv, &line, NULL));
+    g_assert_cmpstr(option_given(&line, "more"), ==, "-1,2");
+}
+
 static void test_refusals(void) {
     const struct {
         const char *line, *message;
@@ -130,7 +160,7 @@ static void test_refusals(void) {
         {"p --seed x", "Cannot parse integer value \u201cx\u201d for --seed"},
         {"p --rate 0.75", "--rate 0.75 is out of range; give 0 to 0.5"},
         {"p --rate nan", "--rate nan is out of range; give 0 to 0.5"},
-        {"p --rate {low}", "Cannot parse double value \u201c{low}\u201d for --rate"},
+        {"p --rate {range}", "Cannot parse double value \u201c{range}\u201d for --rate"},
         {"p --kind {choices}", "--kind: '{choices}' is not one of wide, narrow"},
         {"p --picture=gif", "--picture=gif: no format"},
         {"p --name=", "--name is empty; give NAME"},
@@ -195,7 +225,7 @@ static void test_help(void) {
                                  "  --pair=A:B                two; pairs only\n",
                                  "\nSecond:\n",
                                  "  --seed=N                  of the draws (0 or more)\n",
-                                 "  --rate=X                  (0 to 0.5, default 1e-08)\n"};
+                                 "  -t, --rate=X              (0 to 0.5, default 1e-08)\n"};
     const char *at = line.help;
     for (size_t i = 0; i < G_N_ELEMENTS(parts); i++)
         if (!(at = strstr(at, parts[i]))) g_error("no '%s' in its place of\n%s", parts[i], line.help);
@@ -219,6 +249,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/option/values", test_values);
     g_test_add_func("/option/back", test_back);
     g_test_add_func("/option/formats", test_formats);
+    g_test_add_func("/option/letters", test_letters);
     g_test_add_func("/option/refusals", test_refusals);
     g_test_add_func("/option/twice", test_twice);
     g_test_add_func("/option/nearest", test_nearest);

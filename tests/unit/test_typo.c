@@ -1,4 +1,4 @@
-/* Words of a command line: edit distance, numbers attached to flags. */
+/* Misspelt names: edit distance. */
 #include "preprocess/common/typo.h"
 
 static void test_distance(void) {
@@ -15,28 +15,8 @@ static void test_distance(void) {
     g_assert_cmpuint(typo_distance("x", longest), ==, 62);
 }
 
-static void test_split_numbers(void) {
-    const struct {
-        const char *given, *wanted;
-    } cases[] = {
-        {"preprocess -j2 in", "preprocess -j 2 in"},
-        {"prior -n8 -t.5 -t1.5", "prior -n 8 -t .5 -t 1.5"},
-        {"prior -nq -q --seed=3 --dim 3", "prior -nq -q --seed=3 --dim 3"},
-        {"prior --latent -1,2 - -", "prior --latent -1,2 - -"},
-        {"preprocess -- -j2", "preprocess -- -j2"},
-        {"prior", "prior"},
-    };
-    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_auto(GStrv) given = g_strsplit(cases[i].given, " ", -1);
-        g_auto(GStrv) words = typo_split_numbers((int)g_strv_length(given), given);
-        g_autofree char *joined = g_strjoinv(" ", words);
-        g_assert_cmpstr(joined, ==, cases[i].wanted);
-    }
-}
-
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/word/distance", test_distance);
-    g_test_add_func("/word/split-numbers", test_split_numbers);
     return g_test_run();
 }

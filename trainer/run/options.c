@@ -144,8 +144,8 @@ static gboolean check_meaning(const options_t *options, const option_line_t *lin
 /* A flag for training beside --evaluate or --attributes is refused; what a --config file says of it is not
  * meant for them. */
 static gboolean check_scoring(const char *task, const option_line_t *line, GError **error) {
-    static const char *const of_runs[] = {"output", "preset", "resume", NULL}, *const of_scoring[] = {
-                                                                                   "seed", "threads", NULL};
+    static const char *const of_runs[] = {"output", "preset", "resume", NULL};
+    static const char *const of_scoring[] = {"seed", "threads", NULL};
     for (const option_t *option = option_rows(); option->name; option++) {
         const gboolean trains = option->group < GROUP_MODEL ? g_strv_contains(of_runs, option->name)
                                                             : !g_strv_contains(of_scoring, option->name);

@@ -9,8 +9,6 @@
 #include "trainer/model/model.h"
 #include "trainer/model/optimizer.h"
 
-typedef enum { RESUME_NONE, RESUME_AUTO } resume_t;
-
 /* Options that are texts with a grammar: as given, and what that says. */
 typedef struct {
     char *text; /* "test", "train,valid" */

@@ -59,44 +59,36 @@ static gboolean read_pair(const job_t *job, part_t *a, part_t *b, GError **error
     return TRUE;
 }
 
-/* One piece that is A at its first segment and B at its last. */
-static gboolean write_morph(job_t *job, const part_t *a, const part_t *b, const char *title,
-                            const char *about, GError **error) {
-    const size_t Z = job->model->checkpoint.model.latent, W = MIN(a->n, b->n);
-    g_autofree real_t *z = g_new(real_t, W * Z);
-    for (size_t w = 0; w < W; w++)
-        latent_slerp(a->mu + w * Z, b->mu + w * Z, W > 1 ? (double)w / (double)(W - 1) : 0, z + w * Z, Z);
-    compose_piece_t piece = job_plan(job, 1, MIN(a->frames, b->frames));
-    piece.latents.centres = z;
-    piece.latents.segments = W;
-    job->total = piece.frames;
-    g_autoptr(GPtrArray) texts = job_texts(job, 1);
-    job_add_text(texts, "%s", about);
-    return job_write_piece(job, &piece, "morph", title, a->timeline, texts, error);
-}
-
+/* Steps of one way from A to B; or one piece that is A at its first segment and B at its last. */
 static gboolean run_interpolate(job_t *job, GError **error) {
     const cli_t *cli = job->cli;
-    const size_t Z = job->model->checkpoint.model.latent, n = (size_t)cli->steps;
+    const size_t Z = job->model->checkpoint.model.latent, n = cli->morph ? 1 : (size_t)cli->steps;
     g_auto(part_t) a = {0}, b = {0};
     if (!read_pair(job, &a, &b, error)) return FALSE;
     const size_t W = MIN(a.n, b.n);
-    g_autofree char *from = job_stem(cli->files[0]), *to = job_stem(cli->files[1]);
-    g_autofree char *title = g_strdup_printf("%s · %s to %s", cli->morph ? "morph" : "interpolate", from, to);
-    g_autofree char *about = g_strdup_printf("songs: %s to %s", from, to);
-    if (cli->morph) return write_morph(job, &a, &b, title, about, error);
     g_autofree real_t *z = g_new(real_t, n * W * Z);
     g_autofree compose_piece_t *pieces = g_new(compose_piece_t, n);
     g_auto(GStrv) labels = g_new0(char *, n + 1);
     for (size_t i = 0; i < n; i++) {
-        const double t = (double)i / (double)(n - 1);
-        for (size_t w = 0; w < W; w++) latent_slerp(a.mu + w * Z, b.mu + w * Z, t, z + (i * W + w) * Z, Z);
+        const double step = (double)i / (double)MAX(n - 1, 1);
+        for (size_t w = 0; w < W; w++) {
+            const double t = cli->morph ? (double)w / (double)MAX(W - 1, 1) : step;
+            latent_slerp(a.mu + w * Z, b.mu + w * Z, t, z + (i * W + w) * Z, Z);
+        }
         pieces[i] = job_plan(job, i + 1, MIN(a.frames, b.frames));
         pieces[i].latents.centres = z + i * W * Z;
         pieces[i].latents.segments = W;
-        labels[i] = g_strdup_printf("%zu: %.0f %%", i + 1, t * 100);
+        labels[i] = g_strdup_printf("%zu: %.0f %%", i + 1, step * 100);
     }
-    return write_steps(job, "interpolate", title, about, pieces, labels, n, a.timeline, error);
+    g_autofree char *from = job_stem(cli->files[0]), *to = job_stem(cli->files[1]);
+    g_autofree char *title = g_strdup_printf("%s · %s to %s", cli->morph ? "morph" : "interpolate", from, to);
+    g_autofree char *about = g_strdup_printf("songs: %s to %s", from, to);
+    if (!cli->morph)
+        return write_steps(job, "interpolate", title, about, pieces, labels, n, a.timeline, error);
+    g_autoptr(GPtrArray) texts = job_texts(job, 1);
+    job_add_text(texts, "%s", about);
+    job->total = pieces[0].frames;
+    return job_write_piece(job, &pieces[0], "morph", title, a.timeline, texts, error);
 }
 
 static const option_t interpolate_rows[] = {

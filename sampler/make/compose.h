@@ -22,15 +22,16 @@ size_t compose_segments(const compose_t *compose, size_t frames);
 real_t *compose_encode(compose_t *compose, const roll_t *roll, size_t first, size_t frames);
 
 /* How each segment's latent is made from its learned prior N(mu, sd^2), which knows what the piece has been
- * so far: z = keep * centre + (1 - keep) * mu + sd * (noise * eps + shift) and feature `feature` is moved by
- * `by` * sd more. So noise 1 alone draws from the prior; centres with keep 1 are decoded; a variation is
- * between them: keep = sqrt(1 - a^2), noise = a. */
+ * so far:
+ *     z = keep * centre + (1 - keep) * mu + sd * (noise * eps + shift)
+ * and z[feature] is moved by `by` * sd more. So noise 1 alone draws from the prior; centres with keep 1 are
+ * decoded; a variation is between them: keep = sqrt(1 - a^2), noise = a. */
 typedef struct {
     const real_t *centres; /* [segments, Z]; NULL: mu */
     size_t segments;       /* of centres; those after them have mu */
     double keep, noise;
     const real_t *shift; /* [Z], in sd; NULL: none */
-    size_t feature;
+    size_t feature;      /* from Z on: none */
     double by;
 } compose_latents_t;
 

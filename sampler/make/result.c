@@ -55,8 +55,7 @@ gboolean result_write_picture(const result_writer_t *writer, const char *name, G
 static const char *const sound_endings[] = {
     [AUDIO_NONE] = "", [AUDIO_WAV] = ".wav", [AUDIO_FLAC] = ".flac", [AUDIO_OGG] = ".ogg"};
 
-/* A step of an earlier interpolation may be where the next begins: its file is not replaced by the new one.
- */
+/* A step of an earlier interpolation may be a song of the next, whose steps have the same names. */
 static gboolean spare_songs(const result_writer_t *writer, const char *path, GError **error) {
     GStatBuf target, song;
     if (g_stat(path, &target) != 0) return TRUE;
@@ -69,23 +68,18 @@ static gboolean spare_songs(const result_writer_t *writer, const char *path, GEr
 
 char *result_meters_text(const timeline_t *timeline) {
     enum { MOST = 4 };
-    g_autoptr(GString) text = g_string_new(NULL);
-    int shown = 0;
-    for (guint i = 0; i < timeline->meters->len && shown <= MOST; i++) {
+    g_autoptr(GPtrArray) meters = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; i < timeline->meters->len && meters->len <= MOST; i++) {
         const meter_change_t *meter = &g_array_index(timeline->meters, meter_change_t, i);
-        gboolean before = FALSE;
-        for (guint k = 0; k < i && !before; k++) {
-            const meter_change_t *other = &g_array_index(timeline->meters, meter_change_t, k);
-            before = other->numerator == meter->numerator && other->denominator == meter->denominator;
-        }
-        if (before) continue;
-        if (++shown > MOST)
-            g_string_append(text, " and others");
-        else
-            g_string_append_printf(text, "%s%d/%d", shown > 1 ? ", " : "", meter->numerator,
-                                   meter->denominator);
+        g_autofree char *text = g_strdup_printf("%d/%d", meter->numerator, meter->denominator);
+        if (!g_ptr_array_find_with_equal_func(meters, text, g_str_equal, NULL))
+            g_ptr_array_add(meters, g_steal_pointer(&text));
     }
-    return g_string_free(g_steal_pointer(&text), FALSE);
+    GString *list = g_string_new(meters->pdata[0]);
+    for (guint i = 1; i < MIN(meters->len, MOST); i++)
+        g_string_append_printf(list, ", %s", (const char *)meters->pdata[i]);
+    if (meters->len > MOST) g_string_append(list, " and others");
+    return g_string_free(list, FALSE);
 }
 
 /* "120 bpm", or "60 to 120 bpm". Owner: caller. */

@@ -189,8 +189,8 @@ originality_t *originality_new(const roll_t *const *rolls, size_t n, const grid_
         return NULL;
     }
     const event_t *event = (const event_t *)(void *)o->events->data;
-    uint32_t border = g_hash_table_size(
-        o->symbols); /* symbols that no piece has, one a song, keep passages from running over songs' ends */
+    /* Symbols that no piece has, one a song, keep passages from running over songs' ends. */
+    uint32_t border = g_hash_table_size(o->symbols);
     for (guint i = 0; i < n; i++) {
         const uint32_t first = g_array_index(o->first_event, uint32_t, i);
         const uint32_t end = i + 1 < n ? g_array_index(o->first_event, uint32_t, i + 1) : o->events->len;

@@ -31,14 +31,14 @@ void originality_free(originality_t *originality);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(originality_t, originality_free)
 
 typedef struct {
-    size_t events; /* of the passage, 2 or more; 0: nothing is shared, and all below but piece_events is 0 */
-    size_t notes;  /* keys begun in them */
-    size_t frames; /* from its first event to its last, both included */
-    size_t first;  /* frame of the piece at which it begins */
-    size_t song;   /* index in rolls: a song that has it */
-    size_t song_first; /* frame there */
-    int semitones;     /* by how much the piece is higher than the song */
-    size_t piece_events;
+    size_t events;       /* 2 or more; 0: nothing is shared, and all below but piece_events is 0 */
+    size_t notes;        /* keys begun in them */
+    size_t frames;       /* from its first event to its last, both included */
+    size_t first;        /* frame of the piece at which it begins */
+    size_t song;         /* index in rolls of a song that has it */
+    size_t song_first;   /* frame there */
+    int semitones;       /* by how much the piece is higher than the song */
+    size_t piece_events; /* of the whole piece */
 } passage_t;
 
 /* The passage of most events, of several the piece's first. roll: on the grid of the songs. */

@@ -52,8 +52,8 @@ static size_t bar_first(const piece_t *piece, size_t b) {
     return b < piece->bars->len ? (size_t)floor(bar_at(piece, b)->frame + 1e-9) : piece->roll->frames;
 }
 
-/* Neither cut by a change of meter (of bars that are not whole frames, by more than a frame) nor by the end.
- */
+/* Is the bar cut neither by a change of meter (where bars are not whole frames, by more than a frame) nor by
+ * the end? */
 static gboolean is_whole(const piece_t *piece, size_t b) {
     const bar_t *bar = bar_at(piece, b);
     if (b + 1 < piece->bars->len) return bar_at(piece, b + 1)->frame - bar->frame > bar->frames - 1 + 1e-9;

@@ -15,25 +15,27 @@ typedef enum {
      * (their H4). */
     SCORE_PITCH_CLASS_ENTROPY,
     /* The largest share of pitched notes that lie in one of the 12 major scales (the natural minor scales are
-       the same sets). Mogren 2016, "C-RNN-GAN". */
+     * the same sets). Mogren 2016, "C-RNN-GAN". */
     SCORE_SCALE_CONSISTENCY,
     /* Likeness of neighbouring bars: 1 - the share of frames of the bar in which one has onsets, on any
      * track, and the other none; averaged over pairs of whole bars of one meter, those without any onset in
      * both left out. Wu & Yang 2020, section 4.2; of neighbours only: Dong et al. 2020, "MusPy". */
     SCORE_GROOVE,
-    SCORE_POLYPHONY,       /* keys sounding at once, over frames in which any sounds. MusPy */
-    SCORE_POLYPHONIC_RATE, /* share of those frames with two or more keys. MusPy, but over frames with sound
-                            */
-    SCORE_EMPTY_BARS,      /* share of bars in which no track sounds. Dong et al. 2018, "MuseGAN" */
-    SCORE_SILENT_TRACKS, /* share of bars in which a track is silent, averaged over tracks; of several tracks
-                            only. MuseGAN's empty bars, by track */
+    /* Keys sounding at once, over frames in which any sounds; share of those frames with two keys or more
+     * (MusPy: of all frames). MusPy. */
+    SCORE_POLYPHONY,
+    SCORE_POLYPHONIC_RATE,
+    /* Share of bars in which no track sounds; share in which a track is silent, averaged over tracks where
+     * there are several. Dong et al. 2018, "MuseGAN", empty bars of all and of one track. */
+    SCORE_EMPTY_BARS,
+    SCORE_SILENT_TRACKS,
     SCORE_NOTES_A_BAR,
     SCORE_PITCH_RANGE, /* semitones from the lowest to the highest key */
     /* Distance of the tonal centroids of two pitched tracks, beat by beat (a quarter note) where both sound;
      * then averaged over the pairs of tracks. Harte et al. 2006; as a measure of tracks that fit: MuseGAN. */
     SCORE_TONAL_DISTANCE,
     /* Frames in which two tracks both have onsets, as a share of those in which either has; then averaged
-       over the pairs of tracks, drums too. */
+     * over the pairs of tracks, drums too. */
     SCORE_SHARED_ONSETS,
     SCORE_FIGURES
 } score_figure_t;

@@ -29,19 +29,20 @@ typedef struct {
 
 /* Scores. The line:
  *   {"pieces": n, "skipped": n, "grid": {...}, "corpus": DIR, "split": NAME, "songs": n,
- *    "figures": {NAME: {"mean", "sd", "n", "real": {"mean", "sd", "n"}, "shuffled": {the same}, "place",
- * "nearer"}, ...}, "seam": {"frames", "mean", "sd", "n", "real": {"mean", "sd", "n"}, "border", "inside",
+ *    "figures": {NAME: {"mean", "sd", "n", "real": {"mean", "sd", "n"}, "shuffled": {the same},
+ *                       "place", "nearer"}, ...},
+ *    "seam": {"frames", "mean", "sd", "n", "real": {"mean", "sd", "n"}, "border", "inside",
  *             "features": {NAME: {"border", "inside"}, ...}},
  *    "originality": {"corpus": DIR, "songs": n, "split": NAME, "held_out": n,
- *                    "passages": {"all" or TRACK: {"events": {"mean", "median", "most"}, "beats": {...},
- * "share": {...}, "real": {the same}}, ...}}, "files": [{"file", "frames", "bars", "meter", "tempo_bpm",
- * "figures": {NAME: value, ...}, "seam", "passages": {"all" or TRACK: {"events", "notes", "frames", "beats",
- * "share", "first", "song", "song_first", "semitones"}, ...}}, ...]} Figures and place:
- * sampler/score/score.h; nearer is "real", "shuffled" or null. Seam: sampler/score/seam.h; border and inside
- * are means over pieces, those of features with their signs. Passages: sampler/score/originality.h; share: of
- * the piece's events. What was not asked for is left out; what is not defined is null. FALSE with error set:
- * file or option, cause, way out.
- */
+ *                    "passages": {"all" or TRACK: {"events": {"mean", "median", "most"},
+ *                                                  "beats": {...}, "share": {...}, "real": {the same}}, ...}},
+ *    "files": [{"file", "frames", "bars", "meter", "tempo_bpm", "figures": {NAME: value, ...}, "seam",
+ *               "passages": {"all" or TRACK: {"events", "notes", "frames", "beats", "share", "first",
+ *                                             "song", "song_first", "semitones"}, ...}}, ...]}
+ * Figures and place: score.h; "nearer" is "real", "shuffled" or null. Seam: seam.h; "border" and "inside" are
+ * means over pieces, those of features with their signs. Passages: originality.h; "share" is of the piece's
+ * events. What was not asked for is left out; what is not defined is null. FALSE with error set: file or
+ * option, cause, way out. */
 gboolean score_report(const score_request_t *request, GError **error);
 
 #endif

@@ -26,12 +26,11 @@
  * out of averages. */
 typedef enum {
     SEAM_ONSETS, /* notes begun in t, drums too */
-    SEAM_HELD, /* share of the keys sounding in t - 1 that are held over: sound in t on the same track without
-                  an onset; silence before: undefined */
-    SEAM_HARMONY,  /* distance of the two frames' tonal centroids (sampler/score/tonal.h); a silent frame:
-                    * undefined
-                    */
-    SEAM_REGISTER, /* semitones between the two frames' mean pitches; the same */
+    /* Share of the keys sounding in t - 1 that are held over: that sound in t on the same track without an
+     * onset. Undefined after silence. */
+    SEAM_HELD,
+    SEAM_HARMONY, /* distance of the two frames' tonal centroids (tonal.h); undefined beside a silent frame */
+    SEAM_REGISTER, /* semitones between the two frames' mean pitches; undefined beside a silent frame */
     SEAM_FEATURES
 } seam_feature_t;
 const char *seam_feature_name(seam_feature_t feature);
@@ -45,8 +44,8 @@ typedef struct {
     double *mean, *sd; /* [SEAM_FEATURES][frames] over songs; NaN where fewer than two have a value */
 } seam_yardstick_t;
 
-/* With fewer songs their standard deviation, and so every z, is off by a quarter and more (1 / sqrt(2 (n -
- * 1))). */
+/* With fewer songs their standard deviation, and so every z, is off by a quarter and more: by
+ * 1 / sqrt(2 (n - 1)). */
 enum { SEAM_LEAST_SONGS = 10 };
 
 /* From the values [n][SEAM_FEATURES][frames] of n real songs. Owner: caller. */

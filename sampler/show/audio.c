@@ -99,10 +99,10 @@ static gboolean stage_set(stage_t *stage, const char *midi, const char *soundfon
     if (stage->settings) {
         fluid_settings_setnum(stage->settings, "synth.sample-rate", RATE);
         fluid_settings_setint(stage->settings, "synth.lock-memory", 0);
-        fluid_settings_setint(stage->settings, "synth.dynamic-sample-loading",
-                              1); /* only the instruments in use: seconds less */
-        fluid_settings_setstr(stage->settings, "player.timing-source",
-                              "sample"); /* the piece's clock is the samples made, not the wall's */
+        /* Only the instruments in use: seconds less. */
+        fluid_settings_setint(stage->settings, "synth.dynamic-sample-loading", 1);
+        /* The piece's clock counts the samples made, not the time that passes. */
+        fluid_settings_setstr(stage->settings, "player.timing-source", "sample");
         stage->synth = new_fluid_synth(stage->settings);
     }
     if (stage->synth && fluid_synth_sfload(stage->synth, soundfont, 1) == FLUID_FAILED) {

@@ -88,8 +88,8 @@ double canvas_text(canvas_t *canvas, double x, double y, align_t align, double s
     cairo_select_font_face(cr, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
                            bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
     cairo_set_font_size(cr, size);
-    g_autofree char *shown = g_utf8_make_valid(
-        text, -1); /* cairo refuses the whole picture on bad UTF-8, and file names may be any bytes */
+    /* Cairo refuses the whole picture on bad UTF-8, and file names may be any bytes. */
+    g_autofree char *shown = g_utf8_make_valid(text, -1);
     cairo_text_extents_t extents;
     cairo_text_extents(cr, shown, &extents);
     for (glong length = g_utf8_strlen(shown, -1); extents.x_advance > room && length > 1; length--) {

@@ -29,8 +29,7 @@ static const char *const percussion[] = {
 /* ---- what the axes show ---- */
 
 typedef struct {
-    int low, high;  /* pitches, both shown, from a C to a C where MIDI's range allows; high < low: no pitched
-                       track */
+    int low, high;  /* pitches, both shown, from C to C where MIDI has them; high < low: no pitched track */
     double row;     /* height of a pitch */
     int drums[128]; /* keys in use, ascending */
     size_t n_drums;
@@ -239,20 +238,14 @@ static void draw_panel(canvas_t *canvas, const panel_t *panel, const rows_t *row
 }
 
 /* Title at the left, a swatch and name a colour at the right. */
-static void draw_head(canvas_t *canvas, const char *title, const char *const *names, size_t n) {
+static void draw_head(canvas_t *canvas, const char *title, const grid_t *grid) {
     double x = PAGE_WIDTH - PAGE_MARGIN;
-    for (size_t i = n; i-- > 0;) {
-        x -= canvas_text(canvas, x, 26, RIGHT, 11, FALSE, canvas_ink, 200, names[i]) + 16;
-        canvas_rectangle(canvas, x, 17, 11, 10, palette[i % ROLL_MAX_TRACKS], 1);
+    for (size_t k = (size_t)grid->n_tracks; k-- > 0;) {
+        x -= canvas_text(canvas, x, 26, RIGHT, 11, FALSE, canvas_ink, 200, role_name(grid->roles[k])) + 16;
+        canvas_rectangle(canvas, x, 17, 11, 10, palette[k], 1);
         x -= 14;
     }
     canvas_text(canvas, PAGE_MARGIN, 27, LEFT, 14, TRUE, canvas_ink, x - PAGE_MARGIN - 8, title);
-}
-
-static void draw_roll_head(canvas_t *canvas, const char *title, const grid_t *grid) {
-    const char *names[ROLL_MAX_TRACKS];
-    for (size_t k = 0; k < (size_t)grid->n_tracks; k++) names[k] = role_name(grid->roles[k]);
-    draw_head(canvas, title, names, (size_t)grid->n_tracks);
 }
 
 /* ---- the pictures ---- */
@@ -282,7 +275,7 @@ GBytes *picture_roll(const roll_t *roll, const grid_t *grid, const timeline_t *t
     const double pitch = rows_height(&rows) + 30;
 
     canvas_t *canvas = canvas_new(PAGE_WIDTH, PAGE_HEAD + 12 + (double)systems * pitch, format);
-    draw_roll_head(canvas, title, grid);
+    draw_head(canvas, title, grid);
     for (size_t s = 0; s < systems; s++) {
         panel_t panel = {.x = rows.left,
                          .y = PAGE_HEAD + 12 + (double)s * pitch,
@@ -319,7 +312,7 @@ GBytes *picture_sheet(roll_t *const *rolls, char *const *labels, size_t n, const
         (PAGE_WIDTH - PAGE_MARGIN - rows.left - gap * (double)(columns - 1)) / (double)columns;
 
     canvas_t *canvas = canvas_new(PAGE_WIDTH, PAGE_HEAD + (double)lines * pitch + 8, format);
-    draw_roll_head(canvas, title, grid);
+    draw_head(canvas, title, grid);
     for (size_t i = 0; i < n; i++) {
         const size_t column = i % columns, line = i / columns;
         const panel_t panel = {.x = rows.left + (double)column * (width + gap),

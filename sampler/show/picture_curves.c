@@ -34,9 +34,9 @@ static int compare_ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Where the vertical axis ends for a curve: above all marks, but above 95 of 100 points of a line only: the
- * first steps of training stand so high that the rest would be flat. *highest is raised to its highest point.
- */
+/* Where the vertical axis ends for a curve: above all marks, but above only 95 of 100 points of a line, since
+ * the first steps of training stand so high that the rest would be flat. *highest is raised to its highest
+ * point. */
 static double curve_top(const picture_curve_t *curve, double *highest) {
     g_autofree double *sorted = g_new(double, curve->n + 1);
     size_t n = 0;

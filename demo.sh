@@ -10,6 +10,14 @@ if [ ! -e "$corpus" ]; then
     echo "demo: $corpus: no such folder; give one with MIDI files: make demo CORPUS=folder" >&2
     exit 1
 fi
+files=("$corpus") from=()
+# Of openmsx' 31 songs, 11 in 4/4 and near the scales of F, B flat and C major, with the melody above the bass:
+# roles and keys that mean the same in all can be learned in two minutes.
+if [ $# -lt 2 ]; then
+    files=("$corpus"/{keep_on_rolling,be_sharp_bw_redfarn,careless_perc_redfarn,harp_harmony,linns_basket}.mid
+        "$corpus"/{modern_motion,no_work_song_redfarn,relax_song,ttsong_iii_imuh3,tttheme2,wood_whistles}.mid)
+    from=(--bar 9) # where the first two have all their tracks
+fi
 # Open MPI wants to be told that root is meant; a container's user often is root.
 if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 launch=(mpirun -n 2)
@@ -18,7 +26,7 @@ launch=(mpirun -n 2)
 
 say() { printf '\n== %s\n' "$1"; }
 show() {
-    printf '$ %s\n' "$*"
+    printf '$ %s\n' "$*" >&2
     "$@"
 }
 
@@ -32,12 +40,12 @@ mkdir -p "$output"
 touch "$output/.mpianist-demo"
 
 say "MIDI files to piano-roll shards: four tracks that sound together"
-show "$programs/preprocess" --tracks melody,chords,bass,drums --split 100,0,0 --output "$output/shards" "$corpus"
+show "$programs/preprocess" --tracks melody,chords,bass,drums --split 100,0,0 --output "$output/shards" "${files[@]}"
 show "$programs/preprocess" --info "$output/shards"
 
 say "Training a sequence VAE on two ranks"
 show "${launch[@]}" "$programs/trainer" --data "$output/shards" --output "$output/run" \
-    --preset band --transpose 0,0 --profiles 0 --epochs 45 --max-minutes "${MINUTES:-2}"
+    --preset band --transpose 0,0 --profiles 0 --dropout 0.7 --epochs 45 --max-minutes "${MINUTES:-2}"
 show "$programs/trainer" --evaluate "$output/run/best.h5" --data "$output/shards" --split train >/dev/null
 
 say "Music"
@@ -46,17 +54,46 @@ audio=()
 for soundfont in "${SOUNDFONT:-}" /usr/share/sounds/sf2/*.sf2 /usr/share/soundfonts/*.sf2; do
     if [ -r "$soundfont" ]; then audio=(--audio); fi
 done
+# Draws differ. Of 16 songs the one is shown that is nearest to the songs that were learned and borrows least from
+# them. weigh SEED FILE prints the sum that is to be small, and what it adds up: the distance of the file's figures
+# from the means of the songs that were learned, in their standard deviations, on average; and a twentieth for each
+# note event of the longest passage that one of its tracks shares with one of them.
+score=("$programs/sampler" score --corpus "$output/shards" --split train --originality "$output/shards")
+weigh() {
+    "${score[@]}" "$2" 2>&1 >/dev/null |
+        awk -v seed="$1" '
+            match($0, / [0-9.]+ +[0-9.]+ \([0-9.]+\)/) {
+                split(substr($0, RSTART, RLENGTH), x, /[ ()]+/)
+                if (x[4] > 0) { sum += (x[2] > x[3] ? x[2] - x[3] : x[3] - x[2]) / x[4]; n++ }
+            }
+            /: events, median/ { gsub(/[()]/, ""); if ($NF > longest) longest = $NF }
+            END {
+                distance = n ? sprintf("%.2f", sum / n) : "-"
+                printf "%.3f %s %d %d\n", n ? sum / n + longest / 20 : 99, distance, longest, seed
+            }'
+}
+new=("$programs/sampler" song --checkpoint "$newest" --bars 32 --temperature 1.1)
+mkdir -p "$output/draws"
+for seed in {1..16}; do
+    "${new[@]}" --quiet --seed "$seed" --output "$output/draws/$seed" >/dev/null
+    weigh "$seed" "$output/draws/$seed/song-001.mid"
+done | LC_ALL=C sort -n >"$output/draws/order"
+read -r _ distance longest seed <"$output/draws/order"
+cat <<END
+Of 16 songs that of seed $seed is shown. All are in $output/draws; its distance from the songs that were learned, in
+their standard deviations: $distance; longest passage of one of its tracks in one of them, in note events: $longest
+END
+show "${new[@]}" --seed "$seed" --picture "${audio[@]}" --output "$output/music/song"
 # Two songs that were kept, by the report.
 mapfile -t songs < <(awk -F '\t' '$2 == "kept" { print $1 }' "$output/shards/report.tsv" | head -n 2)
-if [ -d "$corpus" ]; then songs=("${songs[@]/#/$corpus/}"); fi
-show "$programs/sampler" song --checkpoint "$newest" --bars 32 -n 2 --seed 1 --picture "${audio[@]}" --output "$output/music/song"
+if [ $# -lt 2 ]; then songs=("${files[@]:0:2}"); elif [ -d "$corpus" ]; then songs=("${songs[@]/#/$corpus/}"); fi
 show "$programs/sampler" continue --checkpoint "$newest" --keep 8 --bars 8 --seed 1 --picture "${audio[@]}" --output "$output/music/continue" "${songs[0]}"
-show "$programs/sampler" vary --checkpoint "$newest" --amount 0.3 -n 2 --bars 8 --sample --picture --output "$output/music/vary" "${songs[0]}"
+show "$programs/sampler" vary --checkpoint "$newest" --amount 0.3 -n 2 "${from[@]}" --bars 8 --sample --picture --output "$output/music/vary" "${songs[0]}"
 if [ ${#songs[@]} -gt 1 ]; then
-    show "$programs/sampler" interpolate --checkpoint "$newest" --bars 4 --steps 5 --sample --picture --output "$output/music/interpolate" "${songs[0]}" "${songs[1]}"
+    show "$programs/sampler" interpolate --checkpoint "$newest" "${from[@]}" --bars 4 --steps 5 --sample --picture --output "$output/music/interpolate" "${songs[0]}" "${songs[1]}"
 fi
 show "$programs/sampler" curves --picture --output "$output/music/curves" "$output/run"
-show "$programs/sampler" score --corpus "$output/shards" --split train --originality "$output/shards" "$output/music/song" >"$output/music/score.json"
+show "${score[@]}" "$output/music/song" >"$output/music/score.json"
 
 cat <<END
 

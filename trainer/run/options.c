@@ -11,25 +11,23 @@
 
 /* The hyperparameters of the sequence model that its presets share. */
 #define SEQUENCE_PRESET                                                                                      \
-    "[model]\nmodel=sequence\nlatent=32\nstate=256\nencoder=128\nsketch=64\nnade=64\ntied=32\nposterior-"    \
-    "hidden=256\nprior-hidden=128\nsketch-"                                                                  \
-    "hidden=256\n"                                                                                           \
-    "[training]\nlearning-rate=0.002\ndecay=cosine\nwarmup-steps=100\nfinal-rate=0.02\nadam-beta1=0."        \
-    "9\nadam-beta2=0.999\nadam-epsilon=1e-08\n"                                                              \
-    "weight-decay=0\nclip=1\nbeta=1\nbeta-steps=60 "                                                         \
-    "%\nbeta-start=0.1\nfree-bits-steps=0\nauxiliary=0.5\ninput-dropout=0.1\naverage=0.995\n"                \
-    "transpose=-5,6\n"
+    "[model]\nmodel=sequence\nlatent=32\nstate=256\nencoder=128\nsketch=64\nnade=64\ntied=32\n"              \
+    "posterior-hidden=256\nprior-hidden=128\nsketch-hidden=256\n"                                            \
+    "[training]\nlearning-rate=0.002\ndecay=cosine\nwarmup-steps=100\nfinal-rate=0.02\n"                     \
+    "adam-beta1=0.9\nadam-beta2=0.999\nadam-epsilon=1e-08\nweight-decay=0\nclip=1\n"                         \
+    "beta=1\nbeta-steps=60 %\nbeta-start=0.1\nfree-bits-steps=0\nauxiliary=0.5\n"                            \
+    "input-dropout=0.1\naverage=0.995\ntranspose=-5,6\n"
 
 /* As run.ini text: what the seed project did; what suits four-part chorales (JSB), folk tunes with chords
  * (Nottingham), and songs of several tracks. */
 static const struct {
     const char *name, *text;
 } PRESETS[] = {
-    {"seed", "[model]\nmodel=dense\nwindow=100\nhidden=256,128,64\nlatent=16\nloss=bce\nplanes=sounding\n"
-             "[training]\nbatch=64\nepochs=50\nlearning-rate=0.001\ndecay=constant\nwarmup-steps=0\nadam-"
-             "beta1=0.9\nadam-beta2=0.999\nadam-epsilon=1e-08\n"
-             "weight-decay=0\nclip=0\nbeta=1\nbeta-steps=0\nfree-bits=0\nfree-bits-steps=0\naverage="
-             "0\ntranspose=0,0\noffsets=grid\n"},
+    {"seed",
+     "[model]\nmodel=dense\nwindow=100\nhidden=256,128,64\nlatent=16\nloss=bce\nplanes=sounding\n"
+     "[training]\nbatch=64\nepochs=50\nlearning-rate=0.001\ndecay=constant\nwarmup-steps=0\n"
+     "adam-beta1=0.9\nadam-beta2=0.999\nadam-epsilon=1e-08\nweight-decay=0\nclip=0\n"
+     "beta=1\nbeta-steps=0\nfree-bits=0\nfree-bits-steps=0\naverage=0\ntranspose=0,0\noffsets=grid\n"},
     {"chorales", SEQUENCE_PRESET
      "batch=8\nchunk=0\nepochs=200\ndropout=0.4\nlag-dropout=0\nfree-bits=2\n[keeping]\nvalidate-every=10\n"
      "[model]\nplanes=sounding\nsegment=4\nlags=1,2,4\nprofiles=0\n"},

@@ -25,59 +25,32 @@ typedef struct {
     double share, minutes; /* share of a run's steps; where one is above 0, steps is 0 */
 } option_span_t;
 
+/* What each option means, its values and its range are in its row of option_table.c, which --help prints. */
 typedef struct {
     /* what to do (not in run.ini) */
-    char *data;            /* folder of shards */
-    char *output;          /* run folder */
-    char *config;          /* key file to start from */
-    char *preset;          /* "seed", "chorales", "folk", "band", or NULL */
-    char *evaluate;        /* checkpoint to evaluate instead of training */
-    char *attributes;      /* checkpoint that gets vectors of attributes instead of training */
-    option_splits_t split; /* of --evaluate */
-    int iwae;              /* dense: draws K of the importance-weighted bound, 0: none */
-    int particles;         /* sequence: of the particle bound, 0: none */
-    char *resume;          /* "no", "auto", or a checkpoint's path */
-    int64_t data_memory;   /* MiB of the data that a host holds, 0: all */
+    char *data, *output, *config, *preset, *resume, *evaluate, *attributes;
+    option_splits_t split;
+    int iwae, particles;
+    int64_t data_memory; /* MiB */
     gboolean quiet, version, help;
 
     /* model */
-    char *model, *loss;   /* "dense", "sequence"; bce, mse: dense */
+    char *model, *loss;
     model_config_t sizes; /* those of both kinds; options_model_config() has one model's */
 
     /* training */
-    int64_t seed;
-    int batch;      /* windows (sequence: pieces or chunks) over all ranks */
-    int chunk;      /* sequence: frames of a piece that are learned together, 0: all */
-    int accumulate; /* passes a step; the global batch stays the unit */
-    int epochs;
-    int64_t max_steps;  /* 0: no limit */
-    double max_minutes; /* 0: no limit */
-    double learning_rate;
-    char *decay; /* constant, cosine */
-    int64_t warmup_steps;
-    double final_rate; /* fraction of the peak at the end of cosine */
-    double adam_beta1, adam_beta2, adam_epsilon, weight_decay;
-    double clip;              /* gradient norm, 0: none */
-    double beta;              /* KL weight */
-    option_span_t beta_steps; /* linear from beta_start */
-    double beta_start;
-    double free_bits;              /* nats a window (sequence: a segment) below which KL is not pushed */
-    option_span_t free_bits_steps; /* as beta_steps */
-    double free_bits_start;
-    double auxiliary;                           /* sequence: weight */
-    double dropout, input_dropout, lag_dropout; /* sequence: rates */
-    double average;                             /* decay of the weights' average, 0: none */
+    int64_t seed, max_steps, warmup_steps;
+    int batch, chunk, accumulate, epochs, early_stopping, shuffle_kib, bucket_kib, threads;
+    double max_minutes, learning_rate, final_rate, adam_beta1, adam_beta2, adam_epsilon, weight_decay, clip;
+    double beta, beta_start, free_bits, free_bits_start, auxiliary;
+    double dropout, input_dropout, lag_dropout, average;
+    option_span_t beta_steps, free_bits_steps;
     option_semitones_t transpose;
-    char *offsets;      /* windows start at: random, grid; dense */
-    int early_stopping; /* epochs without a better validation loss, 0: never */
-    int shuffle_kib;    /* KiB of the data that are shuffled together */
-    int bucket_kib;     /* gradient averaging */
-    int threads;        /* BLAS threads a rank, 0: cores this rank may use divided fairly */
+    char *decay, *offsets;
 
     /* keeping */
-    option_span_t checkpoint_every; /* 0: only at epoch ends with a better validation and at the end */
-    int keep;                       /* numbered checkpoints that stay */
-    int validate_every;             /* epochs */
+    option_span_t checkpoint_every;
+    int keep, validate_every;
 } options_t;
 
 /* From the command line. NULL with error set: OPTION_ERROR_USAGE (exit 2) for an unknown or missing option

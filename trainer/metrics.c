@@ -27,39 +27,42 @@ struct metrics {
     GString *text; /* the line under way */
     json_t json;   /* grows it */
     progress_t progress;
-    metrics_run_t run;
+    const options_t *options;
+    const checkpoint_t *checkpoint;
+    int64_t first_step, total_steps;
     gint64 start, last_flushed; /* monotonic microseconds */
     double items;               /* since start: windows (sequence: frames) */
 };
 
-/* TRUE where a line belongs to a run that has done `step` steps and `epoch` epochs. */
-static gboolean line_stays(JsonParser *parser, const char *line, size_t length, int64_t step, int64_t epoch) {
+/* TRUE where a line belongs to a run that stands at the checkpoint. */
+static gboolean line_stays(JsonParser *parser, const char *line, size_t length,
+                           const checkpoint_t *checkpoint) {
     if (!json_parser_load_from_data(parser, line, (gssize)length, NULL)) return FALSE;
     JsonNode *root = json_parser_get_root(parser);
     if (!root || !JSON_NODE_HOLDS_OBJECT(root)) return FALSE;
     JsonObject *object = json_node_get_object(root);
-    if (json_object_get_int_member_with_default(object, "step", G_MAXINT64) > step) return FALSE;
+    if (json_object_get_int_member_with_default(object, "step", G_MAXINT64) > checkpoint->step) return FALSE;
     return strcmp(json_object_get_string_member_with_default(object, "kind", ""), "epoch") != 0 ||
-           json_object_get_int_member_with_default(object, "epoch", G_MAXINT64) <= epoch;
+           json_object_get_int_member_with_default(object, "epoch", G_MAXINT64) <= checkpoint->epoch;
 }
 
 /* Bytes of the file that stay. Lines are in the order of steps: looks from the end. */
-static size_t length_to_keep(const char *text, size_t length, int64_t step, int64_t epoch) {
+static size_t length_to_keep(const char *text, size_t length, const checkpoint_t *checkpoint) {
     g_autoptr(JsonParser) parser = json_parser_new();
     while (length > 0 && text[length - 1] != '\n') length--; /* torn */
     while (length > 0) {
         const char *before = memrchr(text, '\n', length - 1);
         size_t begin = before ? (size_t)(before - text) + 1 : 0;
-        if (line_stays(parser, text + begin, length - begin - 1, step, epoch)) break;
+        if (line_stays(parser, text + begin, length - begin - 1, checkpoint)) break;
         length = begin;
     }
     return length;
 }
 
-static gboolean cut_lines(const char *path, int64_t step, int64_t epoch, GError **error) {
+static gboolean cut_lines(const char *path, const checkpoint_t *checkpoint, GError **error) {
     size_t keep = 0;
     if (!g_file_test(path, G_FILE_TEST_EXISTS)) return TRUE;
-    if (step > 0) {
+    if (checkpoint->step > 0) {
         g_autoptr(GError) cause = NULL;
         g_autoptr(GMappedFile) mapped = g_mapped_file_new(path, FALSE, &cause);
         if (!mapped) {
@@ -68,18 +71,19 @@ static gboolean cut_lines(const char *path, int64_t step, int64_t epoch, GError 
             return FALSE;
         }
         keep =
-            length_to_keep(g_mapped_file_get_contents(mapped), g_mapped_file_get_length(mapped), step, epoch);
+            length_to_keep(g_mapped_file_get_contents(mapped), g_mapped_file_get_length(mapped), checkpoint);
     }
     if (truncate(path, (off_t)keep) == 0) return TRUE;
     g_set_error(error, METRICS_ERROR, METRICS_ERROR_WRITE,
-                "%s: cannot cut lines past step %" G_GINT64_FORMAT ": %s; make it writable", path, step,
-                g_strerror(errno));
+                "%s: cannot cut lines past step %" G_GINT64_FORMAT ": %s; make it writable", path,
+                checkpoint->step, g_strerror(errno));
     return FALSE;
 }
 
-metrics_t *metrics_open(const char *folder, const metrics_run_t *run, GError **error) {
-    g_autofree char *path = g_build_filename(folder, "metrics.jsonl", NULL);
-    if (!cut_lines(path, run->step, run->epoch, error)) return NULL;
+metrics_t *metrics_open(const options_t *options, const checkpoint_t *checkpoint, int64_t total_steps,
+                        GError **error) {
+    g_autofree char *path = g_build_filename(options->output, "metrics.jsonl", NULL);
+    if (!cut_lines(path, checkpoint, error)) return NULL;
     FILE *file = fopen(path, "ae");
     if (!file) {
         g_set_error(error, METRICS_ERROR, METRICS_ERROR_WRITE,
@@ -89,10 +93,13 @@ metrics_t *metrics_open(const char *folder, const metrics_run_t *run, GError **e
     metrics_t *metrics = g_new0(metrics_t, 1);
     metrics->file = file;
     metrics->path = g_steal_pointer(&path);
-    metrics->run = *run;
+    metrics->options = options;
+    metrics->checkpoint = checkpoint;
+    metrics->first_step = checkpoint->step;
+    metrics->total_steps = total_steps;
     metrics->text = g_string_new(NULL);
     metrics->json = (json_t){metrics->text, JSON_SPACED};
-    metrics->progress = progress_start(NULL, run->quiet);
+    metrics->progress = progress_start(NULL, options->quiet);
     metrics->start = g_get_monotonic_time();
     return metrics;
 }
@@ -128,7 +135,7 @@ gboolean metrics_flush(metrics_t *metrics, GError **error) {
     return FALSE;
 }
 
-static gboolean is_dense(const metrics_t *metrics) { return metrics->run.kind == MODEL_DENSE; }
+static gboolean is_dense(const metrics_t *metrics) { return metrics->checkpoint->model.kind == MODEL_DENSE; }
 
 /* What losses are means over. */
 static const char *item(const metrics_t *metrics) { return is_dense(metrics) ? "window" : "frame"; }
@@ -141,26 +148,24 @@ static double items_per_second(const metrics_t *metrics, gint64 now) {
     return metrics->items * G_USEC_PER_SEC / (double)MAX(1, now - metrics->start);
 }
 
-static void show_progress(metrics_t *metrics, const metrics_step_t *step, double loss, gint64 now) {
-    const metrics_run_t *run = &metrics->run;
+static void show_progress(metrics_t *metrics, double loss, gint64 now) {
+    const int64_t step = metrics->checkpoint->step, total = metrics->total_steps;
     if (!progress_due(&metrics->progress)) return;
     char bar[BAR_CELLS + 1];
-    progress_bar(bar, BAR_CELLS,
-                 run->total_steps > 0 ? MIN(1.0, (double)step->step / (double)run->total_steps) : 0);
+    progress_bar(bar, BAR_CELLS, total > 0 ? MIN(1.0, (double)step / (double)total) : 0);
     const double elapsed = (double)(now - metrics->start) / G_USEC_PER_SEC;
-    const int64_t left =
-        (int64_t)(elapsed / (double)(step->step - run->step) * (double)(run->total_steps - step->step));
-    progress_line(
-        &metrics->progress,
-        "epoch %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT " [%s] step %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT
-        ", loss %.4g nats a %s, %.0f %ss/s, ETA %" G_GINT64_FORMAT ":%02d:%02d",
-        step->epoch, run->epochs, bar, step->step, run->total_steps, loss, item(metrics),
-        items_per_second(metrics, now), item(metrics), left / 3600, (int)(left / 60 % 60), (int)(left % 60));
+    const int64_t left = (int64_t)(elapsed / (double)(step - metrics->first_step) * (double)(total - step));
+    progress_line(&metrics->progress,
+                  "epoch %" G_GINT64_FORMAT "/%d [%s] step %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT
+                  ", loss %.4g nats a %s, %.0f %ss/s, ETA %" G_GINT64_FORMAT ":%02d:%02d",
+                  metrics->checkpoint->epoch + 1, metrics->options->epochs, bar, step, total, loss,
+                  item(metrics), items_per_second(metrics, now), item(metrics), left / 3600,
+                  (int)(left / 60 % 60), (int)(left % 60));
 }
 
-static void write_counts(metrics_t *metrics, int64_t epoch, int64_t step, const training_sums_t *sums) {
-    json_number(&metrics->json, "epoch", (double)epoch);
-    json_number(&metrics->json, "step", (double)step);
+static void write_counts(metrics_t *metrics, const training_sums_t *sums) {
+    json_number(&metrics->json, "epoch", (double)(metrics->checkpoint->epoch + 1));
+    json_number(&metrics->json, "step", (double)metrics->checkpoint->step);
     json_number(&metrics->json, is_dense(metrics) ? "windows" : "sequences", sums->windows);
     if (!is_dense(metrics)) json_number(&metrics->json, "frames", sums->frames);
 }
@@ -174,18 +179,19 @@ static void write_sequence(metrics_t *metrics, const training_sums_t *sums) {
 void metrics_step(metrics_t *metrics, const metrics_step_t *step) {
     const gint64 now = g_get_monotonic_time();
     const training_sums_t *sums = &step->done;
-    const double items = items_of(metrics, sums), loss = (sums->nll + step->beta * sums->kl) / items;
+    const double items = items_of(metrics, sums),
+                 loss = (sums->nll + step->objective.beta * sums->kl) / items;
     metrics->items += items;
     begin_line(metrics, "step");
-    write_counts(metrics, step->epoch, step->step, sums);
+    write_counts(metrics, sums);
     json_number(&metrics->json, "loss", loss);
     json_number(&metrics->json, "nll", sums->nll / items);
     json_number(&metrics->json, "kl", sums->kl / items);
     json_number(&metrics->json, "nll_per_frame", sums->nll / sums->frames);
     json_number(&metrics->json, "kl_per_frame", sums->kl / sums->frames);
     write_sequence(metrics, sums);
-    json_number(&metrics->json, "beta", step->beta);
-    json_number(&metrics->json, "free_bits", step->free_bits);
+    json_number(&metrics->json, "beta", step->objective.beta);
+    json_number(&metrics->json, "free_bits", step->objective.free_bits);
     json_number(&metrics->json, "learning_rate", step->learning_rate);
     json_number(&metrics->json, "gradient_norm", step->gradient_norm);
     json_number(&metrics->json, "step_ms", step->step_ms);
@@ -194,7 +200,7 @@ void metrics_step(metrics_t *metrics, const metrics_step_t *step) {
                 items_per_second(metrics, now));
     end_line(metrics);
     if ((double)(now - metrics->last_flushed) > FLUSH_EVERY_S * G_USEC_PER_SEC) metrics_flush(metrics, NULL);
-    show_progress(metrics, step, loss, now);
+    show_progress(metrics, loss, now);
 }
 
 /* Without a latent: the reconstruction alone. */
@@ -211,31 +217,32 @@ static void show_losses(const metrics_t *metrics, const training_sums_t *sums) {
     if (latent) fprintf(stderr, " (KL %.2f a segment)", sums->kl / sums->segments);
 }
 
-void metrics_epoch(metrics_t *metrics, const metrics_epoch_t *epoch) {
-    const training_sums_t *sums = &epoch->done;
+void metrics_epoch(metrics_t *metrics, gboolean whole, const evaluation_t *valid, gboolean best) {
+    const checkpoint_t *checkpoint = metrics->checkpoint;
+    const training_sums_t *sums = &checkpoint->so_far;
     const double items = items_of(metrics, sums);
-    begin_line(metrics, epoch->whole ? "epoch" : "validation");
-    write_counts(metrics, epoch->epoch, epoch->step, sums);
+    begin_line(metrics, whole ? "epoch" : "validation");
+    write_counts(metrics, sums);
     json_number(&metrics->json, "nll", sums->nll / items);
     json_number(&metrics->json, "kl", sums->kl / items);
     write_sequence(metrics, sums);
-    json_number(&metrics->json, "seconds", epoch->seconds);
-    if (epoch->valid) g_string_append_printf(metrics->text, ", %s", epoch->valid->members->str);
-    json_boolean(&metrics->json, "best", epoch->best);
+    json_number(&metrics->json, "seconds", checkpoint->seconds);
+    if (valid) g_string_append_printf(metrics->text, ", %s", valid->members->str);
+    json_boolean(&metrics->json, "best", best);
     end_line(metrics);
     metrics_flush(metrics, NULL);
-    if (metrics->run.quiet) return;
+    if (metrics->options->quiet) return;
     progress_end(&metrics->progress);
-    fprintf(stderr, "epoch %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT "%s: ", epoch->epoch, metrics->run.epochs,
-            epoch->whole ? "" : " (part)");
+    fprintf(stderr, "epoch %" G_GINT64_FORMAT "/%d%s: ", checkpoint->epoch + 1, metrics->options->epochs,
+            whole ? "" : " (part)");
     show_losses(metrics, sums);
-    if (epoch->valid) fprintf(stderr, "; valid %s", epoch->valid->text->str);
-    fprintf(stderr, "%s; %.0f %ss/s, %.1f s\n", epoch->best ? ", best" : "",
-            items_per_second(metrics, g_get_monotonic_time()), item(metrics), epoch->seconds);
+    if (valid) fprintf(stderr, "; valid %s", valid->text->str);
+    fprintf(stderr, "%s; %.0f %ss/s, %.1f s\n", best ? ", best" : "",
+            items_per_second(metrics, g_get_monotonic_time()), item(metrics), checkpoint->seconds);
 }
 
 void metrics_say(metrics_t *metrics, const char *format, ...) {
-    if (metrics->run.quiet) return;
+    if (metrics->options->quiet) return;
     va_list arguments;
     va_start(arguments, format);
     progress_end(&metrics->progress);

@@ -19,31 +19,15 @@
 
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/evaluate/evaluator.h"
+#include "trainer/run/options.h"
 
+/* What there is to tell of a step beside where it stands. */
 typedef struct {
-    model_kind_t kind;
-    int64_t step, epoch;         /* done before this session */
-    int64_t total_steps, epochs; /* of the whole run: feed the progress line */
-    gboolean quiet;
-} metrics_run_t;
-
-typedef struct {
-    int64_t epoch;        /* under way, from 1 */
-    int64_t step;         /* steps done */
-    training_sums_t done; /* of this step, over all ranks */
-    double beta, free_bits, learning_rate, gradient_norm;
+    training_sums_t done; /* over all ranks */
+    model_objective_t objective;
+    double learning_rate, gradient_norm;
     double step_ms, sum_ms;
 } metrics_step_t;
-
-typedef struct {
-    gboolean whole;            /* the epoch has ended */
-    int64_t epoch;             /* from 1 */
-    int64_t step;              /* steps done */
-    training_sums_t done;      /* of the epoch, while training */
-    double seconds;            /* of training so far, over all sessions */
-    const evaluation_t *valid; /* NULL: not validated */
-    gboolean best;             /* the best so far */
-} metrics_epoch_t;
 
 typedef struct metrics metrics_t;
 
@@ -51,15 +35,19 @@ typedef struct metrics metrics_t;
 GQuark metrics_error_quark(void);
 typedef enum { METRICS_ERROR_WRITE } metrics_error_t;
 
-/* Opens FOLDER/metrics.jsonl to go on after so many steps and ended epochs: lines past them, and a torn last
- * line, are cut. NULL with error set: file and cause. Owner: caller. */
-metrics_t *metrics_open(const char *folder, const metrics_run_t *run, GError **error);
+/* Opens RUN/metrics.jsonl to go on where the checkpoint stands: lines past it, and a torn last line, are cut.
+ * The checkpoint, which goes on, and the options must outlive the metrics. total_steps: of the whole run. NULL
+ * with error set: file and cause. Owner: caller. */
+metrics_t *metrics_open(const options_t *options, const checkpoint_t *checkpoint, int64_t total_steps,
+                        GError **error);
 void metrics_close(metrics_t *metrics);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(metrics_t, metrics_close)
 
 /* Adds a line; shows progress. Allocates only where a line is the longest so far. A write that fails shows in metrics_flush(). */
 void metrics_step(metrics_t *metrics, const metrics_step_t *step);
-void metrics_epoch(metrics_t *metrics, const metrics_epoch_t *epoch);
+/* The epoch under way ends; whole: it is counted as done. valid: NULL where it was not validated. best: it is
+ * the best so far. */
+void metrics_epoch(metrics_t *metrics, gboolean whole, const evaluation_t *valid, gboolean best);
 /* Hands all lines to the system. FALSE with error set where this or an earlier write failed. */
 gboolean metrics_flush(metrics_t *metrics, GError **error);
 /* A message for people on a line of its own, unless quiet. */

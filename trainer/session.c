@@ -48,32 +48,27 @@ static gboolean load_data(session_t *session, GError **error) {
 static gboolean plan_steps(session_t *session, GError **error) {
     const options_t *options = session->options;
     const int64_t samples = data_samples(session->data);
-    if (samples == 0) {
+    g_autofree char *described = describe_samples(session);
+    session->steps_per_epoch = (samples + options->batch - 1) / options->batch;
+    const int64_t steps = session->steps_per_epoch * options->epochs;
+    if (samples == 0)
         g_set_error(error, RUN_ERROR, RUN_ERROR_DATA,
                     "%s: holds no train songs; preprocess more songs, or another --split", options->data);
-        return FALSE;
-    }
-    if (samples < options->batch) {
-        g_autofree char *described = describe_samples(session);
+    else if (samples < options->batch)
         g_set_error(error, RUN_ERROR, RUN_ERROR_DATA,
                     "%s: has %s, fewer than one batch of %d; take --batch %" G_GINT64_FORMAT
                     " or less, a smaller --%s, or more songs",
                     options->data, described, options->batch, samples,
                     is_sequence(options) ? "chunk" : "window");
-        return FALSE;
-    }
-    if (comm_size() > options->batch) {
+    else if (comm_size() > options->batch)
         g_set_error(error, RUN_ERROR, RUN_ERROR_DATA,
                     "%d ranks for a --batch of %d: some would have nothing to do; start %d at most, or raise "
                     "--batch",
                     comm_size(), options->batch, options->batch);
-        return FALSE;
-    }
-    session->steps_per_epoch = (samples + options->batch - 1) / options->batch;
-    const int64_t steps = session->steps_per_epoch * options->epochs;
-    schedule_init(&session->schedule, options,
-                  options->max_steps > 0 ? MIN(steps, options->max_steps) : steps);
-    return TRUE;
+    else
+        schedule_init(&session->schedule, options,
+                      options->max_steps > 0 ? MIN(steps, options->max_steps) : steps);
+    return session->schedule.total_steps > 0;
 }
 
 /* Batches, a model that holds the largest of them and of validation, optimizer. */
@@ -152,18 +147,10 @@ static void announce(const session_t *session, const char *resumed) {
 }
 
 static gboolean open_metrics(session_t *session, GError **error) {
-    const options_t *options = session->options;
-    const checkpoint_t *checkpoint = &session->state.checkpoint;
     GError *local = NULL;
     if (comm_rank() == 0)
-        session->metrics = metrics_open(options->output,
-                                        &(metrics_run_t){.kind = checkpoint->model.kind,
-                                                         .step = checkpoint->step,
-                                                         .epoch = checkpoint->epoch,
-                                                         .total_steps = session->schedule.total_steps,
-                                                         .epochs = options->epochs,
-                                                         .quiet = options->quiet},
-                                        &local);
+        session->metrics =
+            metrics_open(session->options, &session->state.checkpoint, session->schedule.total_steps, &local);
     return comm_agree(local, error);
 }
 

@@ -79,9 +79,9 @@ static void compute_gradient(session_t *session, const model_objective_t *object
 /* One optimizer step, or none where a signal came first. Sets session->stop where the run should end. */
 static gboolean step(session_t *session, GError **error) {
     const options_t *options = session->options;
+    const gint64 start = g_get_monotonic_time();
     checkpoint_t *checkpoint = &session->state.checkpoint;
     model_t *model = session->state.model;
-    const gint64 start = g_get_monotonic_time();
     rank_batches_step_t global;
     if (!rank_batches_begin(session->batches, checkpoint->epoch, checkpoint->epoch_step, &global, error))
         return fail_to_read(session, error);
@@ -89,8 +89,9 @@ static gboolean step(session_t *session, GError **error) {
         session->stop = STOP_AGAIN;
         return TRUE;
     }
-    const model_objective_t objective =
-        schedule_objective(&session->schedule, checkpoint->step, global.scale);
+    metrics_step_t told = {.objective =
+                               schedule_objective(&session->schedule, checkpoint->step, global.scale),
+                           .learning_rate = schedule_rate(&session->schedule, checkpoint->step)};
     step_sums_t sums = {.stop_again = stop_signal() != 0};
     if (comm_rank() == 0) { /* one clock decides */
         sums.stop_again += stop_deadline_near();
@@ -98,16 +99,15 @@ static gboolean step(session_t *session, GError **error) {
             options->max_minutes > 0 && seconds_since(session->start) >= options->max_minutes * 60;
         sums.keeper_age = seconds_since(session->keeper.last_write);
     }
-    compute_gradient(session, &objective, &sums.done);
+    compute_gradient(session, &told.objective, &sums.done);
     const gboolean bad = !loss_is_finite(&sums.done);
     const gint64 before_sum = g_get_monotonic_time();
     comm_sum_doubles((double *)&sums, sizeof sums / sizeof(double));
     if (!loss_is_finite(&sums.done)) return fail_not_finite(session, bad, "loss", error);
     comm_sum_floats(model_gradient(model), model_size(model), (size_t)options->bucket_kib * 1024);
-    const double sum_ms = seconds_since(before_sum) * 1e3;
-    const double rate = schedule_rate(&session->schedule, checkpoint->step);
-    const double norm = optimizer_step(session->state.optimizer, model, rate);
-    if (!isfinite(norm)) return fail_not_finite(session, FALSE, "gradient", error);
+    told.sum_ms = seconds_since(before_sum) * 1e3;
+    told.gradient_norm = optimizer_step(session->state.optimizer, model, told.learning_rate);
+    if (!isfinite(told.gradient_norm)) return fail_not_finite(session, FALSE, "gradient", error);
     checkpoint->step++;
     checkpoint->epoch_step++;
     checkpoint->seconds = session->earlier_seconds + seconds_since(session->start);
@@ -115,16 +115,9 @@ static gboolean step(session_t *session, GError **error) {
         ((double *)&checkpoint->so_far)[i] += ((double *)&sums.done)[i];
     keeper_step(&session->keeper, sums.keeper_age);
     session->stop = sums.stop_again > 0 ? STOP_AGAIN : sums.out_of_time > 0 ? STOP_DONE : GO_ON;
-    if (session->metrics)
-        metrics_step(session->metrics, &(metrics_step_t){.epoch = checkpoint->epoch + 1,
-                                                         .step = checkpoint->step,
-                                                         .done = sums.done,
-                                                         .beta = objective.beta,
-                                                         .free_bits = objective.free_bits,
-                                                         .learning_rate = rate,
-                                                         .gradient_norm = norm,
-                                                         .step_ms = seconds_since(start) * 1e3,
-                                                         .sum_ms = sum_ms});
+    told.done = sums.done;
+    told.step_ms = seconds_since(start) * 1e3;
+    if (session->metrics) metrics_step(session->metrics, &told);
     return TRUE;
 }
 
@@ -132,8 +125,8 @@ static gboolean epoch_ended(const session_t *session) {
     return session->state.checkpoint.epoch_step == session->steps_per_epoch;
 }
 
-static gboolean at_max_steps(const session_t *session) {
-    return session->options->max_steps > 0 && session->state.checkpoint.step >= session->options->max_steps;
+static gboolean all_done(const session_t *session) {
+    return session->state.checkpoint.step >= session->schedule.total_steps;
 }
 
 /* The weights' average is validated, where there is one. NULL as evaluator_run(). */
@@ -155,7 +148,7 @@ static gboolean end_epoch(session_t *session, GError **error) {
     const int64_t epoch = checkpoint->epoch + 1;
     const gboolean whole = epoch_ended(session),
                    due = session->stop == STOP_DONE || epoch % options->validate_every == 0 ||
-                         epoch >= options->epochs || at_max_steps(session),
+                         all_done(session),
                    validates = due && data_pieces(session->data, SPLIT_VALID) > 0;
     GError *failure = NULL;
     const evaluation_t *valid = validates ? validate(session, &failure) : NULL;
@@ -172,14 +165,7 @@ static gboolean end_epoch(session_t *session, GError **error) {
         checkpoint->best_epoch = epoch;
     }
     checkpoint->seconds = session->earlier_seconds + seconds_since(session->start);
-    if (session->metrics)
-        metrics_epoch(session->metrics, &(metrics_epoch_t){.whole = whole,
-                                                           .epoch = epoch,
-                                                           .step = checkpoint->step,
-                                                           .done = *sums,
-                                                           .seconds = checkpoint->seconds,
-                                                           .valid = valid,
-                                                           .best = best});
+    if (session->metrics) metrics_epoch(session->metrics, whole, valid, best);
     if (whole) {
         checkpoint->epoch++;
         checkpoint->epoch_step = 0;
@@ -199,7 +185,6 @@ static gboolean stopped_improving(const session_t *session) {
 
 /* Trains until something ends the run: session->stop says what. */
 static gboolean loop(session_t *session, GError **error) {
-    const options_t *options = session->options;
     const checkpoint_t *checkpoint = &session->state.checkpoint;
     while (session->stop == GO_ON) {
         if (epoch_ended(session)) {
@@ -208,7 +193,7 @@ static gboolean loop(session_t *session, GError **error) {
             if (!save(session, error)) return FALSE;
         }
         if (session->stop != GO_ON) break;
-        if (checkpoint->epoch >= options->epochs || at_max_steps(session) || stopped_improving(session))
+        if (all_done(session) || stopped_improving(session))
             session->stop = STOP_DONE;
         else if (!step(session, error))
             return FALSE;

@@ -39,17 +39,17 @@ static JsonArray *lines_of(model_kind_t kind, gboolean quiet, const training_sum
     g_autoptr(GError) error = NULL;
     g_autofree char *folder = g_dir_make_tmp("mpianist-metrics-XXXXXX", &error),
                     *path = g_build_filename(folder, "metrics.jsonl", NULL), *text = NULL;
-    g_autoptr(metrics_t) metrics = metrics_open(
-        folder, &(metrics_run_t){.kind = kind, .total_steps = 9, .epochs = 3, .quiet = quiet}, &error);
+    const options_t options = {.output = folder, .epochs = 3, .quiet = quiet};
+    checkpoint_t checkpoint = {.model.kind = kind};
+    g_autoptr(metrics_t) metrics = metrics_open(&options, &checkpoint, 9, &error);
     g_assert_no_error(error);
+    checkpoint.step = 1;
     metrics_step(
         metrics,
-        &(metrics_step_t){
-            .epoch = 1, .step = 1, .done = *done, .beta = 0.5, .free_bits = 2, .learning_rate = 0.1});
-    metrics_epoch(
-        metrics,
-        &(metrics_epoch_t){
-            .whole = TRUE, .epoch = 1, .step = 1, .done = *done, .seconds = 2, .valid = valid, .best = TRUE});
+        &(metrics_step_t){.done = *done, .objective = {.beta = 0.5, .free_bits = 2}, .learning_rate = 0.1});
+    checkpoint.so_far = *done;
+    checkpoint.seconds = 2;
+    metrics_epoch(metrics, TRUE, valid, TRUE);
     g_assert_true(metrics_flush(metrics, &error));
     g_assert_true(g_file_get_contents(path, &text, NULL, &error));
     g_auto(GStrv) lines = g_strsplit(g_strchomp(text), "\n", -1);

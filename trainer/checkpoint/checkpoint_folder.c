@@ -17,11 +17,11 @@ char *checkpoint_path(const char *run, int64_t step) {
 
 /* The step of "checkpoint-<digits>.h5", or -1. */
 static int64_t step_of(const char *name) {
-    const char *digits = name + strlen("checkpoint-");
     char *end = NULL;
-    if (!g_str_has_prefix(name, "checkpoint-") || !g_ascii_isdigit(*digits)) return -1;
+    if (!g_str_has_prefix(name, "checkpoint-")) return -1;
+    const char *digits = name + strlen("checkpoint-");
     const int64_t step = g_ascii_strtoll(digits, &end, 10);
-    return g_str_equal(end, ".h5") ? step : -1;
+    return g_ascii_isdigit(*digits) && g_str_equal(end, ".h5") ? step : -1;
 }
 
 /* What a writer of this module leaves behind where it is killed. */
@@ -64,8 +64,7 @@ gboolean checkpoint_link(const char *run, const char *link, const char *target, 
     g_autofree char *path = g_build_filename(run, link, NULL);
     g_autofree char *temporary = g_strdup_printf("%s/.%s.tmp", run, link);
     unlink(temporary);
-    if (symlink(target, temporary) != 0) return fail(error, path, "point it at a checkpoint");
-    if (rename(temporary, path) == 0) return TRUE;
+    if (symlink(target, temporary) == 0 && rename(temporary, path) == 0) return TRUE;
     fail(error, path, "point it at a checkpoint");
     unlink(temporary);
     return FALSE;
@@ -78,22 +77,18 @@ static char *link_target(const char *run, const char *link) {
     return target ? g_path_get_basename(target) : NULL;
 }
 
-static gboolean remove_file(const char *run, const char *name, GError **error) {
-    g_autofree char *path = g_build_filename(run, name, NULL);
-    return unlink(path) == 0 || errno == ENOENT || fail(error, path, "remove it");
-}
-
 gboolean checkpoint_prune(const char *run, int keep, GError **error) {
-    g_autoptr(GPtrArray) leftovers = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GPtrArray) names = list_checkpoints(run, leftovers, error);
+    g_autoptr(GPtrArray) removed = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) names = list_checkpoints(run, removed, error);
     if (!names) return FALSE;
     g_autofree char *latest = link_target(run, "latest.h5"), *best = link_target(run, "best.h5");
     for (guint i = (guint)MAX(keep, 0); i < names->len; i++)
-        if (g_strcmp0(names->pdata[i], latest) != 0 && g_strcmp0(names->pdata[i], best) != 0 &&
-            !remove_file(run, names->pdata[i], error))
-            return FALSE;
-    for (guint i = 0; i < leftovers->len; i++)
-        if (!remove_file(run, leftovers->pdata[i], error)) return FALSE;
+        if (g_strcmp0(names->pdata[i], latest) != 0 && g_strcmp0(names->pdata[i], best) != 0)
+            g_ptr_array_add(removed, g_strdup(names->pdata[i]));
+    for (guint i = 0; i < removed->len; i++) {
+        g_autofree char *path = g_build_filename(run, removed->pdata[i], NULL);
+        if (unlink(path) != 0 && errno != ENOENT) return fail(error, path, "remove it");
+    }
     return TRUE;
 }
 

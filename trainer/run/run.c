@@ -24,17 +24,14 @@ static char *find_any_checkpoint(const char *run) {
     return NULL;
 }
 
-static gboolean make_folder(const char *run, GError **error) {
-    if (g_mkdir_with_parents(run, 0777) == 0 && g_access(run, W_OK | X_OK) == 0) return TRUE;
-    g_set_error(error, RUN_ERROR, RUN_ERROR_FOLDER,
-                "%s: cannot write checkpoints there: %s; name another --output", run, g_strerror(errno));
-    return FALSE;
-}
-
 /* Rank 0's part of run_open(). */
 static char *find_resumed(const options_t *options, GError **error) {
     const char *run = options->output;
-    if (!make_folder(run, error)) return NULL;
+    if (g_mkdir_with_parents(run, 0777) != 0 || g_access(run, W_OK | X_OK) != 0) {
+        g_set_error(error, RUN_ERROR, RUN_ERROR_FOLDER,
+                    "%s: cannot write checkpoints there: %s; name another --output", run, g_strerror(errno));
+        return NULL;
+    }
     const gboolean automatic = g_str_equal(options->resume, "auto"),
                    named = !automatic && !g_str_equal(options->resume, "no");
     g_autofree char *standing = find_any_checkpoint(run);
@@ -46,10 +43,10 @@ static char *find_resumed(const options_t *options, GError **error) {
                         standing);
         return latest;
     }
-    g_autofree char *home = named ? g_path_get_dirname(options->resume) : NULL;
-    g_autofree char *home_path = home ? g_canonicalize_filename(home, NULL) : NULL;
+    g_autofree char *home = g_path_get_dirname(options->resume);
+    g_autofree char *home_path = g_canonicalize_filename(home, NULL);
     g_autofree char *run_path = g_canonicalize_filename(run, NULL);
-    if (standing && g_strcmp0(home_path, run_path) != 0) {
+    if (standing && (!named || !g_str_equal(home_path, run_path))) {
         g_set_error(
             error, RUN_ERROR, RUN_ERROR_OCCUPIED,
             "%s: holds checkpoints of a run already (%s); go on with --resume auto, or name another --output",
@@ -107,8 +104,7 @@ gboolean run_check_grid(const char *path, const checkpoint_t *checkpoint, const 
     if (grid_equal(other, grid)) return TRUE;
     g_set_error(error, RUN_ERROR, RUN_ERROR_DIFFERS,
                 "%s: was trained on another grid: %d steps a beat, %d pitches from %d, tracks %s; the data "
-                "have %d, %d from %d, %s; preprocess the corpus "
-                "with the checkpoint's grid",
+                "have %d, %d from %d, %s; preprocess the corpus with the checkpoint's grid",
                 path, other->steps_per_beat, other->pitches, other->pitch_low, there, grid->steps_per_beat,
                 grid->pitches, grid->pitch_low, here);
     return FALSE;

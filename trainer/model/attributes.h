@@ -6,10 +6,14 @@
  * to by how much an attribute changed from the segment before, of windows to the attribute itself.
  *
  * A segment's attributes are counted in its bits as the model learns them: with one plane a note begins where
- * sound begins. Of pitched tracks: density    notes begun a beat (a quarter note) register   mean pitch of
- * the keys that sound, frame by frame, MIDI semitones polyphony  keys that sound at once, over frames in
- * which any does; a key that two tracks play counts once and of drums, where the grid has them: drums strokes
- * a beat Segments in which no pitched key sounds (where all tracks are drums: no drum) have none. */
+ * sound begins. Of pitched tracks:
+ *     density    notes begun a beat (a quarter note)
+ *     register   mean pitch of the keys that sound, frame by frame, MIDI semitones
+ *     polyphony  keys that sound at once, over frames in which any does; a key that two tracks play counts
+ *                once
+ * and of drums, where the grid has them:
+ *     drums      strokes a beat
+ * Segments in which no pitched key sounds (where all tracks are drums: no drum) have none. */
 #ifndef MPIANIST_TRAINER_MODEL_ATTRIBUTES_H
 #define MPIANIST_TRAINER_MODEL_ATTRIBUTES_H
 
@@ -85,8 +89,8 @@ double attribute_moments_count(const attribute_moments_t *moments);
 #define ATTRIBUTES_FAINT_R2 0.02 /* below it the latents hardly tell an attribute: its vector does little */
 #define ATTRIBUTES_LEAST_R2 0.01 /* below it they do not tell it */
 #define ATTRIBUTES_RIDGE    0.1
-#define ATTRIBUTES_FARTHEST                                                                                  \
-    2.0 /* Mahalanobis length of a vector at most: sd of the segments' latents along it */
+/* Mahalanobis length of a vector at most: sd of the segments' latents along it. */
+#define ATTRIBUTES_FARTHEST 2.0
 
 /* Vectors of the attributes that exist on the grid, vary, and are told by the latents; the others are left
  * out. Of at least one segment.

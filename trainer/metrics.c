@@ -18,8 +18,6 @@
 #define FLUSH_EVERY_S 1.0
 #define BAR_CELLS     20
 
-G_DEFINE_QUARK(mpianist_metrics_error, metrics_error)
-
 struct metrics {
     FILE *file;
     char *path;
@@ -65,19 +63,14 @@ static gboolean cut_lines(const char *path, const checkpoint_t *checkpoint, GErr
     if (checkpoint->step > 0) {
         g_autoptr(GError) cause = NULL;
         g_autoptr(GMappedFile) mapped = g_mapped_file_new(path, FALSE, &cause);
-        if (!mapped) {
-            g_set_error(error, METRICS_ERROR, METRICS_ERROR_WRITE, "%s: cannot read: %s; make it readable",
-                        path, program_cause(cause));
-            return FALSE;
-        }
+        if (!mapped)
+            return program_fail(error, "%s: cannot read: %s; make it readable", path, program_cause(cause));
         keep =
             length_to_keep(g_mapped_file_get_contents(mapped), g_mapped_file_get_length(mapped), checkpoint);
     }
     if (truncate(path, (off_t)keep) == 0) return TRUE;
-    g_set_error(error, METRICS_ERROR, METRICS_ERROR_WRITE,
-                "%s: cannot cut lines past step %" G_GINT64_FORMAT ": %s; make it writable", path,
-                checkpoint->step, g_strerror(errno));
-    return FALSE;
+    return program_fail(error, "%s: cannot cut lines past step %" G_GINT64_FORMAT ": %s; make it writable",
+                        path, checkpoint->step, g_strerror(errno));
 }
 
 metrics_t *metrics_open(const options_t *options, const checkpoint_t *checkpoint, int64_t total_steps,
@@ -86,8 +79,8 @@ metrics_t *metrics_open(const options_t *options, const checkpoint_t *checkpoint
     if (!cut_lines(path, checkpoint, error)) return NULL;
     FILE *file = fopen(path, "ae");
     if (!file) {
-        g_set_error(error, METRICS_ERROR, METRICS_ERROR_WRITE,
-                    "%s: cannot open for writing: %s; name another --output", path, g_strerror(errno));
+        program_fail(error, "%s: cannot open for writing: %s; name another --output", path,
+                     g_strerror(errno));
         return NULL;
     }
     metrics_t *metrics = g_new0(metrics_t, 1);
@@ -129,10 +122,8 @@ gboolean metrics_flush(metrics_t *metrics, GError **error) {
     if (fflush(metrics->file) != 0 && !metrics->failed) metrics->failed = errno;
     metrics->last_flushed = g_get_monotonic_time();
     if (!metrics->failed) return TRUE;
-    g_set_error(error, METRICS_ERROR, METRICS_ERROR_WRITE,
-                "%s: cannot write: %s; make room, then go on with --resume auto", metrics->path,
-                g_strerror(metrics->failed));
-    return FALSE;
+    return program_fail(error, "%s: cannot write: %s; make room, then go on with --resume auto",
+                        metrics->path, g_strerror(metrics->failed));
 }
 
 static gboolean is_dense(const metrics_t *metrics) { return metrics->checkpoint->model.kind == MODEL_DENSE; }

@@ -31,10 +31,6 @@ typedef struct {
 
 typedef struct metrics metrics_t;
 
-#define METRICS_ERROR metrics_error_quark()
-GQuark metrics_error_quark(void);
-typedef enum { METRICS_ERROR_WRITE } metrics_error_t;
-
 /* Opens RUN/metrics.jsonl to go on where the checkpoint stands: lines past it, and a torn last line, are cut.
  * The checkpoint, which goes on, and the options must outlive the metrics. total_steps: of the whole run. NULL
  * with error set: file and cause. Owner: caller. */

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "preprocess/common/program.h"
 #include "trainer/evaluate/evaluate_dense.h"
 #include "trainer/evaluate/validate_sequence.h"
 #include "trainer/parallel/comm.h"
@@ -49,26 +50,26 @@ static gboolean plan_steps(session_t *session, GError **error) {
     const options_t *options = session->options;
     const int64_t samples = data_samples(session->data);
     g_autofree char *described = describe_samples(session);
+    if (samples == 0)
+        return program_fail(error, "%s: holds no train songs; preprocess more songs, or another --split",
+                            options->data);
+    if (samples < options->batch)
+        return program_fail(error,
+                            "%s: has %s, fewer than one batch of %d; take --batch %" G_GINT64_FORMAT
+                            " or less, a smaller --%s, or more songs",
+                            options->data, described, options->batch, samples,
+                            is_sequence(options) ? "chunk" : "window");
+    if (comm_size() > options->batch)
+        return program_fail(
+            error,
+            "%d ranks for a --batch of %d: some would have nothing to do; start %d at most, or "
+            "raise --batch",
+            comm_size(), options->batch, options->batch);
     session->steps_per_epoch = (samples + options->batch - 1) / options->batch;
     const int64_t steps = session->steps_per_epoch * options->epochs;
-    if (samples == 0)
-        g_set_error(error, RUN_ERROR, RUN_ERROR_DATA,
-                    "%s: holds no train songs; preprocess more songs, or another --split", options->data);
-    else if (samples < options->batch)
-        g_set_error(error, RUN_ERROR, RUN_ERROR_DATA,
-                    "%s: has %s, fewer than one batch of %d; take --batch %" G_GINT64_FORMAT
-                    " or less, a smaller --%s, or more songs",
-                    options->data, described, options->batch, samples,
-                    is_sequence(options) ? "chunk" : "window");
-    else if (comm_size() > options->batch)
-        g_set_error(error, RUN_ERROR, RUN_ERROR_DATA,
-                    "%d ranks for a --batch of %d: some would have nothing to do; start %d at most, or raise "
-                    "--batch",
-                    comm_size(), options->batch, options->batch);
-    else
-        schedule_init(&session->schedule, options,
-                      options->max_steps > 0 ? MIN(steps, options->max_steps) : steps);
-    return session->schedule.total_steps > 0;
+    schedule_init(&session->schedule, options,
+                  options->max_steps > 0 ? MIN(steps, options->max_steps) : steps);
+    return TRUE;
 }
 
 /* Batches, a model that holds the largest of them and of validation, optimizer. */

@@ -48,12 +48,10 @@ static gboolean fail_not_finite(session_t *session, gboolean bad, const char *wh
     if (flush_metrics(session, NULL)) keeper_save_best(&session->keeper, NULL);
     g_autofree char *where = culprit < comm_size() ? g_strdup_printf(" on rank %d", culprit) : g_strdup("");
     g_autofree char *kept = keeper_newest(&session->keeper);
-    g_set_error(error, RUN_ERROR, RUN_ERROR_DIVERGED,
-                "step %" G_GINT64_FORMAT
-                ": the %s is not finite%s; lower --learning-rate or set --clip; %s%s",
-                session->state.checkpoint.step + 1, what, where,
-                kept ? "the last good checkpoint is " : "no checkpoint was written before", kept ? kept : "");
-    return FALSE;
+    return program_fail(
+        error, "step %" G_GINT64_FORMAT ": the %s is not finite%s; lower --learning-rate or set --clip; %s%s",
+        session->state.checkpoint.step + 1, what, where,
+        kept ? "the last good checkpoint is " : "no checkpoint was written before", kept ? kept : "");
 }
 
 static gboolean loss_is_finite(const training_sums_t *sums) {

@@ -31,12 +31,6 @@ static gboolean is_leftover(const char *name) {
             g_str_has_prefix(name, ".best"));
 }
 
-static gboolean fail(GError **error, const char *path, const char *doing) {
-    g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "%s: cannot %s: %s", path, doing,
-                g_strerror(errno));
-    return FALSE;
-}
-
 static int compare_steps(gconstpointer a, gconstpointer b) {
     int64_t first = step_of(*(char *const *)a), second = step_of(*(char *const *)b);
     return (first < second) - (first > second);
@@ -65,7 +59,7 @@ gboolean checkpoint_link(const char *run, const char *link, const char *target, 
     g_autofree char *temporary = g_strdup_printf("%s/.%s.tmp", run, link);
     unlink(temporary);
     if (symlink(target, temporary) == 0 && rename(temporary, path) == 0) return TRUE;
-    fail(error, path, "point it at a checkpoint");
+    program_fail(error, "%s: cannot point it at a checkpoint: %s", path, g_strerror(errno));
     unlink(temporary);
     return FALSE;
 }
@@ -87,7 +81,8 @@ gboolean checkpoint_prune(const char *run, int keep, GError **error) {
             g_ptr_array_add(removed, g_strdup(names->pdata[i]));
     for (guint i = 0; i < removed->len; i++) {
         g_autofree char *path = g_build_filename(run, removed->pdata[i], NULL);
-        if (unlink(path) != 0 && errno != ENOENT) return fail(error, path, "remove it");
+        if (unlink(path) != 0 && errno != ENOENT)
+            return program_fail(error, "%s: cannot remove it: %s", path, g_strerror(errno));
     }
     return TRUE;
 }

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "preprocess/common/program.h"
 #include "trainer/parallel/comm.h"
 
 #define BEST_INTERVAL_S 20 /* between writes of best states alone */
@@ -52,15 +53,14 @@ static gboolean check_weights(const keeper_t *keeper, GError **error) {
     }
     finite = !comm_any(!finite);
     if (finite && comm_same(hash)) return TRUE;
-    g_set_error(error, RUN_ERROR, RUN_ERROR_DIVERGED,
-                finite
-                    ? "step %" G_GINT64_FORMAT ": the ranks' weights differ, though they should be replicas: "
-                      "memory, BLAS or MPI computes wrongly on some host; the checkpoints in %s are from "
-                      "before: go on with --resume auto on other hosts"
-                    : "step %" G_GINT64_FORMAT ": the weights are not finite; lower --learning-rate or set "
-                      "--clip; the checkpoints in %s are from before",
-                keeper->state->checkpoint.step, keeper->options->output);
-    return FALSE;
+    return program_fail(
+        error,
+        finite ? "step %" G_GINT64_FORMAT ": the ranks' weights differ, though they should be replicas: "
+                 "memory, BLAS or MPI computes wrongly on some host; the checkpoints in %s are from "
+                 "before: go on with --resume auto on other hosts"
+               : "step %" G_GINT64_FORMAT ": the weights are not finite; lower --learning-rate or set "
+                 "--clip; the checkpoints in %s are from before",
+        keeper->state->checkpoint.step, keeper->options->output);
 }
 
 /* Writes a state, points best.h5 (where best) and latest.h5 at it, and removes the oldest beyond --keep. */

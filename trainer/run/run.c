@@ -11,8 +11,6 @@
 #include "trainer/parallel/comm.h"
 #include "trainer/run/option_table.h"
 
-G_DEFINE_QUARK(mpianist_run_error, run_error)
-
 /* Options that make a run what it is, beside all of the model: another value is another run. */
 static const char *const identity[] = {"seed", "batch", "chunk", "transpose", "offsets", "shuffle-kib", NULL};
 
@@ -28,8 +26,8 @@ static char *find_any_checkpoint(const char *run) {
 static char *find_resumed(const options_t *options, GError **error) {
     const char *run = options->output;
     if (g_mkdir_with_parents(run, 0777) != 0 || g_access(run, W_OK | X_OK) != 0) {
-        g_set_error(error, RUN_ERROR, RUN_ERROR_FOLDER,
-                    "%s: cannot write checkpoints there: %s; name another --output", run, g_strerror(errno));
+        program_fail(error, "%s: cannot write checkpoints there: %s; name another --output", run,
+                     g_strerror(errno));
         return NULL;
     }
     const gboolean automatic = g_str_equal(options->resume, "auto"),
@@ -38,17 +36,16 @@ static char *find_resumed(const options_t *options, GError **error) {
     if (automatic) {
         char *latest = checkpoint_find_latest(run, error);
         if (!latest && standing && !*error)
-            g_set_error(error, RUN_ERROR, RUN_ERROR_OCCUPIED,
-                        "%s: holds %s but no checkpoint that can be read; name another --output", run,
-                        standing);
+            program_fail(error, "%s: holds %s but no checkpoint that can be read; name another --output", run,
+                         standing);
         return latest;
     }
     g_autofree char *home = g_path_get_dirname(options->resume);
     g_autofree char *home_path = g_canonicalize_filename(home, NULL);
     g_autofree char *run_path = g_canonicalize_filename(run, NULL);
     if (standing && (!named || !g_str_equal(home_path, run_path))) {
-        g_set_error(
-            error, RUN_ERROR, RUN_ERROR_OCCUPIED,
+        program_fail(
+            error,
             "%s: holds checkpoints of a run already (%s); go on with --resume auto, or name another --output",
             run, standing);
         return NULL;
@@ -71,9 +68,8 @@ gboolean run_write_options(const options_t *options, GError **error) {
         g_autofree char *text = options_to_text(options);
         g_autoptr(GError) cause = NULL;
         if (!g_file_set_contents(path, text, -1, &cause))
-            g_set_error(&local, RUN_ERROR, RUN_ERROR_FOLDER,
-                        "%s: cannot write: %s; make room or name another --output", path,
-                        program_cause(cause));
+            program_fail(&local, "%s: cannot write: %s; make room or name another --output", path,
+                         program_cause(cause));
     }
     return comm_agree(local, error);
 }
@@ -102,12 +98,12 @@ gboolean run_check_grid(const char *path, const checkpoint_t *checkpoint, const 
     g_autofree char *there = grid_tracks_string(other);
     g_autofree char *here = grid_tracks_string(grid);
     if (grid_equal(other, grid)) return TRUE;
-    g_set_error(error, RUN_ERROR, RUN_ERROR_DIFFERS,
-                "%s: was trained on another grid: %d steps a beat, %d pitches from %d, tracks %s; the data "
-                "have %d, %d from %d, %s; preprocess the corpus with the checkpoint's grid",
-                path, other->steps_per_beat, other->pitches, other->pitch_low, there, grid->steps_per_beat,
-                grid->pitches, grid->pitch_low, here);
-    return FALSE;
+    return program_fail(
+        error,
+        "%s: was trained on another grid: %d steps a beat, %d pitches from %d, tracks %s; the data "
+        "have %d, %d from %d, %s; preprocess the corpus with the checkpoint's grid",
+        path, other->steps_per_beat, other->pitches, other->pitch_low, there, grid->steps_per_beat,
+        grid->pitches, grid->pitch_low, here);
 }
 
 /* Refuses options that would make another run than the checkpoint's, which it was begun with; says which
@@ -126,13 +122,12 @@ static gboolean compare_options(const char *path, const char *begun_with, const 
         g_string_append_printf(list, "%s--%s %s there, %s here", list->len ? "; " : "", option->name, old,
                                new);
     }
-    if (refused->len > 0) {
-        g_set_error(error, RUN_ERROR, RUN_ERROR_DIFFERS,
-                    "%s: cannot go on from it, this would be another run: %s; leave these options out, or "
-                    "name another --output",
-                    path, refused->str);
-        return FALSE;
-    }
+    if (refused->len > 0)
+        return program_fail(
+            error,
+            "%s: cannot go on from it, this would be another run: %s; leave these options out, or "
+            "name another --output",
+            path, refused->str);
     if (changed->len > 0 && !options->quiet) g_printerr("%s: options that changed: %s\n", path, changed->str);
     return TRUE;
 }
@@ -160,13 +155,12 @@ gboolean run_resume(const options_t *options, const char *path, run_state_t *sta
     if (!run_read_checkpoint(path, &there, error)) return FALSE;
     if (comm_rank() == 0) compare_options(path, there.options, options, &local);
     if (!comm_agree(local, error)) return FALSE;
-    if (!g_str_equal(there.corpus_id, here->corpus_id)) {
-        g_set_error(error, RUN_ERROR, RUN_ERROR_DIFFERS,
-                    "%s: was trained on corpus %.12s, %s holds corpus %.12s; give the same --data, or name "
-                    "another --output",
-                    path, there.corpus_id, options->data, here->corpus_id);
-        return FALSE;
-    }
+    if (!g_str_equal(there.corpus_id, here->corpus_id))
+        return program_fail(
+            error,
+            "%s: was trained on corpus %.12s, %s holds corpus %.12s; give the same --data, or name "
+            "another --output",
+            path, there.corpus_id, options->data, here->corpus_id);
     if (!run_check_grid(path, &there, &here->grid, error) || !read_state(path, state, error)) return FALSE;
     g_autofree char *best = g_build_filename(options->output, "best.h5", NULL);
     if (comm_any(comm_rank() == 0 && g_file_test(best, G_FILE_TEST_EXISTS))) {

@@ -7,16 +7,6 @@
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/run/options.h"
 
-#define RUN_ERROR run_error_quark()
-GQuark run_error_quark(void);
-typedef enum {
-    RUN_ERROR_FOLDER,
-    RUN_ERROR_OCCUPIED,
-    RUN_ERROR_DIFFERS,
-    RUN_ERROR_DATA,
-    RUN_ERROR_DIVERGED
-} run_error_t;
-
 /* Where training stands and what it has learned: what a checkpoint holds. */
 typedef struct {
     checkpoint_t checkpoint;

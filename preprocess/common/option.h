@@ -42,15 +42,16 @@ struct option {
     /* Said of a wrong value. {label}: where it stood, such as "--batch"; {text}: the value, {value}: the
      * number that it is; what is no number is refused in GOption's words where {value} stands. */
     const char *refusal;
-    /* Of a text with a grammar: reads it into the member, FALSE where it is none; the member as text, owner:
-     * caller. A TEXT may have read(), too: its member is a struct, of which the first member is the text. */
+    /* Of a text with a grammar: read() sets the member, or returns FALSE where the text has another; write()
+     * returns the member as text (owner: caller). A TEXT may have read(), too: its member is then a struct
+     * that begins with the text as given. */
     gboolean (*read)(const option_t *option, const char *text, void *member);
     char *(*write)(const option_t *option, const void *member);
-    unsigned whom;       /* bits of a program's own: for which kinds of model, what else is done with it */
-    const char *instead; /* what there is for the others */
-    const char *needs; /* "a,b": not read without one of these, which --help says; NULL: nothing is needed */
-    const char *excludes; /* "a,b": not read beside one of these; NULL: none */
-    const char *because;  /* of excludes; NULL: plain enough */
+    unsigned whom;        /* bits of a program's own: which kinds of model the option is for */
+    const char *instead;  /* what the other kinds have */
+    const char *needs;    /* "a,b": refused without one of these, which --help says; NULL: needs nothing */
+    const char *excludes; /* "a,b": refused beside any of these; NULL: none */
+    const char *because;  /* why it excludes them; NULL: no reason is given */
 };
 
 typedef struct {

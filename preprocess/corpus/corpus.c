@@ -258,7 +258,7 @@ static gboolean finish(corpus_t *corpus, GError **error) {
 
 /* Parses what the cache at `path` does not have yet of a part's files. */
 static gboolean parse_part(corpus_t *corpus, int part, const char *path, GError **error) {
-    parsed_cache_t *cache = corpus->caches[part] = parsed_cache_open(path, error);
+    parsed_cache_t *cache = corpus->caches[part] = parsed_cache_open(path, FALSE, error);
     if (!cache) return FALSE;
     g_free(rows_load(corpus->rows, part, TRUE, cache));
     return parse_files(corpus->options, corpus->rows, part, cache, corpus->owner, error);
@@ -279,7 +279,7 @@ static void say_joined(const corpus_t *corpus) {
 
 /* Whether the part's file stands and lacks nothing. */
 static gboolean part_stands(corpus_t *corpus, int part, const char *path, const char *seal) {
-    parsed_cache_t *cache = parsed_cache_open_sealed(path, NULL);
+    parsed_cache_t *cache = parsed_cache_open(path, TRUE, NULL);
     g_autofree char *said = cache ? rows_load(corpus->rows, part, TRUE, cache) : NULL;
     parsed_cache_close(cache, FALSE);
     return g_strcmp0(said, seal) == 0 && rows_missing(corpus->rows, part) == 0;

@@ -86,21 +86,14 @@ gboolean parsed_cache_is_foreign(parsed_cache_t *cache) {
     return has_header(cache, strlen(FORMAT)) && !has_header(cache, HEADER_BYTES);
 }
 
-static parsed_cache_t *open_file(const char *path, int flags, const char *doing, GError **error) {
+parsed_cache_t *parsed_cache_open(const char *path, gboolean sealed, GError **error) {
     parsed_cache_t *cache = g_new0(parsed_cache_t, 1);
     cache->path = g_strdup(path);
-    cache->fd = open(path, flags | O_CLOEXEC, 0666);
+    cache->fd = open(path, (sealed ? O_RDONLY : O_RDWR | O_CREAT) | O_CLOEXEC, 0666);
     if (cache->fd >= 0) return cache;
-    fail(error, path, doing);
+    fail(error, path, sealed ? "read" : "write");
     parsed_cache_close(cache, FALSE);
     return NULL;
-}
-
-parsed_cache_t *parsed_cache_open(const char *path, GError **error) {
-    return open_file(path, O_RDWR | O_CREAT, "write", error);
-}
-parsed_cache_t *parsed_cache_open_sealed(const char *path, GError **error) {
-    return open_file(path, O_RDONLY, "read", error);
 }
 
 /* The record at `at` of a file that ends at `end`; with its bytes, where those are wanted, which must be as

@@ -21,10 +21,9 @@ typedef struct {
  * again only where all are the same. */
 digest_t parsed_cache_key(const found_t *file, const char *layout);
 
-/* Opens or makes a file for adding to. NULL with error set. Owner: caller. */
-parsed_cache_t *parsed_cache_open(const char *path, GError **error);
-/* Opens for reading. */
-parsed_cache_t *parsed_cache_open_sealed(const char *path, GError **error);
+/* Opens a sealed file for reading, or else opens or makes one for adding to. NULL with error set. Owner:
+ * caller. */
+parsed_cache_t *parsed_cache_open(const char *path, gboolean sealed, GError **error);
 
 /* A record: its key, what was parsed, and where it lies. */
 typedef void (*parsed_cache_each_t)(const digest_t *key, const song_file_t *parsed, gint64 at, gpointer data);

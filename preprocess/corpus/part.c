@@ -93,7 +93,7 @@ static fault_t open_part(const char *folder, int part, int parts, const char *id
     g_autofree char *wanted = part_seal(identity, part, parts);
     if (!g_file_test(path, G_FILE_TEST_EXISTS))
         return g_file_test(unfinished, G_FILE_TEST_EXISTS) ? FAULT_UNFINISHED : FAULT_MISSING;
-    *cache = parsed_cache_open_sealed(path, NULL);
+    *cache = parsed_cache_open(path, TRUE, NULL);
     g_autofree char *seal = *cache ? rows_load(rows, part, FALSE, *cache) : NULL;
     if (!seal) return *cache && parsed_cache_is_foreign(*cache) ? FAULT_VERSION : FAULT_DAMAGED;
     if (strcmp(seal, wanted) == 0) return rows_missing(rows, part) == 0 ? FAULTS : FAULT_DAMAGED;

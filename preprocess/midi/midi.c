@@ -136,18 +136,12 @@ static void read_event(reader_t *reader, const smf_event_t *event, guint track) 
 
 /* ---- over all tracks ---- */
 
-/* Every event type begins with its tick. */
-static int compare_ticks(gconstpointer a, gconstpointer b) {
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* The program in force at each onset, whichever track changed it: both lists in order of time
  * (g_array_sort is stable). */
 static void set_programs(song_t *song, GArray *programs) {
     uint8_t in_force[CHANNELS] = {0};
     guint next = 0;
-    g_array_sort(programs, compare_ticks);
+    g_array_sort(programs, song_compare_ticks);
     for (guint i = 0; i < song->notes->len; i++) {
         note_t *note = &g_array_index(song->notes, note_t, i);
         for (; next < programs->len && g_array_index(programs, program_t, next).tick <= note->onset; next++) {
@@ -162,7 +156,7 @@ static void set_programs(song_t *song, GArray *programs) {
 static void hush_notes(song_t *song, GArray *hushes) {
     int64_t next[CHANNELS];
     guint left = hushes->len;
-    g_array_sort(hushes, compare_ticks);
+    g_array_sort(hushes, song_compare_ticks);
     for (int channel = 0; channel < CHANNELS; channel++) next[channel] = G_MAXINT64;
     for (guint i = song->notes->len; i-- > 0;) {
         note_t *note = &g_array_index(song->notes, note_t, i);
@@ -184,9 +178,9 @@ static void read_tracks(reader_t *reader, smf_t *smf) {
         song->ticks = MAX(song->ticks, smf->track.tick);
     }
     song_sort_notes(song);
-    g_array_sort(song->tempi, compare_ticks);
-    g_array_sort(song->meters, compare_ticks);
-    g_array_sort(song->pedals, compare_ticks);
+    g_array_sort(song->tempi, song_compare_ticks);
+    g_array_sort(song->meters, song_compare_ticks);
+    g_array_sort(song->pedals, song_compare_ticks);
     set_programs(song, reader->programs);
     hush_notes(song, reader->hushes);
     song->reading.events_left_out += smf->events_left_out;

@@ -69,6 +69,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(song_t, song_free)
 /* The frame, of so many a quarter note, that a tick falls on: the nearest, halves up. */
 int64_t song_frame(const song_t *song, int64_t tick, int steps_per_beat);
 
+/* Each element of a song's lists begins with its tick: that of element i, and the order of two elements. */
+static inline int64_t *song_tick_at(const GArray *list, guint i) {
+    return (int64_t *)(void *)(list->data + (size_t)i * g_array_get_element_size((GArray *)list));
+}
+int song_compare_ticks(gconstpointer a, gconstpointer b);
+
 /* Puts song->notes into their order; stable. For who fills a song by hand. */
 void song_sort_notes(song_t *song);
 

@@ -32,11 +32,6 @@ static void append_meta(GByteArray *out, uint32_t delta, uint8_t type, const voi
     g_byte_array_append(out, body, (guint)size);
 }
 
-static int compare_ticks(gconstpointer a, gconstpointer b) {
-    int64_t x = ((const event_t *)a)->tick, y = ((const event_t *)b)->tick;
-    return (x > y) - (x < y);
-}
-
 static void append_big_endian(GByteArray *out, uint32_t value, int bytes) {
     for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8)
         g_byte_array_append(out, &(uint8_t){(uint8_t)(value >> shift)}, 1);
@@ -45,7 +40,7 @@ static void append_big_endian(GByteArray *out, uint32_t value, int bytes) {
 /* Closes a track: its events in order, the end at ticks, the chunk's length at start. */
 static void append_events(GByteArray *out, guint start, GArray *events, int64_t ticks) {
     int64_t now = 0;
-    g_array_sort(events, compare_ticks);
+    g_array_sort(events, song_compare_ticks);
     for (guint i = 0; i < events->len; i++) {
         const event_t *event = &g_array_index(events, event_t, i);
         append_quantity(out, (uint32_t)(event->tick - now));

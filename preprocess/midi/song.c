@@ -36,6 +36,11 @@ int64_t song_frame(const song_t *song, int64_t tick, int steps_per_beat) {
     return (2 * tick * steps_per_beat + song->ticks_per_beat) / (2 * song->ticks_per_beat);
 }
 
+int song_compare_ticks(gconstpointer a, gconstpointer b) {
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
 static int compare_notes(gconstpointer a, gconstpointer b) {
     const note_t *x = a, *y = b;
     if (x->onset != y->onset) return x->onset < y->onset ? -1 : 1;
@@ -83,9 +88,10 @@ static int compare_shares(gconstpointer a, gconstpointer b) {
     return (x > y) - (x < y);
 }
 
-/* Ticks from event i of a list to the next or the song's end; the first also has what comes before it. */
-static int64_t ticks_in_force(int64_t tick, gboolean first, gboolean last, int64_t next, int64_t end) {
-    return MAX((last ? end : MIN(next, end)) - (first ? 0 : tick), 0);
+/* Ticks from change i of a list to the next one or to the end; the first has what comes before it, too. */
+static int64_t ticks_in_force(const GArray *changes, guint i, int64_t end) {
+    const int64_t next = i + 1 < changes->len ? MIN(*song_tick_at(changes, i + 1), end) : end;
+    return MAX(next - (i == 0 ? 0 : *song_tick_at(changes, i)), 0);
 }
 
 double song_main_tempo(const song_t *song) {
@@ -95,9 +101,7 @@ double song_main_tempo(const song_t *song) {
     g_autoptr(GArray) shares = g_array_new(FALSE, FALSE, sizeof(share_t));
     int64_t total = 0, below = 0;
     for (guint i = 0; i < n; i++) {
-        share_t share = {.key = tempi[i].bpm,
-                         .ticks = ticks_in_force(tempi[i].tick, i == 0, i + 1 == n,
-                                                 i + 1 < n ? tempi[i + 1].tick : 0, song->ticks)};
+        share_t share = {.key = tempi[i].bpm, .ticks = ticks_in_force(song->tempi, i, song->ticks)};
         total += share.ticks;
         g_array_append_val(shares, share);
     }
@@ -119,8 +123,7 @@ meter_t song_main_meter(const song_t *song) {
     int64_t most = -1;
     for (guint i = 0; i < n; i++) {
         int64_t *share = &ticks[meters[i].numerator * POWERS + g_bit_nth_msf(meters[i].denominator, -1)];
-        *share += ticks_in_force(meters[i].tick, i == 0, i + 1 == n, i + 1 < n ? meters[i + 1].tick : 0,
-                                 song->ticks);
+        *share += ticks_in_force(song->meters, i, song->ticks);
         if (*share <= most) continue;
         most = *share;
         main = (meter_t){.tick = 0, .numerator = meters[i].numerator, .denominator = meters[i].denominator};

@@ -162,14 +162,10 @@ static int64_t move(mover_t *mover, int64_t tick) {
     return tick - mover->gone;
 }
 
-/* Elements of every list of a song begin with their tick, and are in order. */
+/* Every list of a song is in order. */
 static void move_all(GArray *list, const GArray *gaps) {
     mover_t mover = {.gaps = gaps};
-    const guint size = g_array_get_element_size(list);
-    for (guint i = 0; i < list->len; i++) {
-        int64_t *tick = (void *)(list->data + (size_t)i * size);
-        *tick = move(&mover, *tick);
-    }
+    for (guint i = 0; i < list->len; i++) *song_tick_at(list, i) = move(&mover, *song_tick_at(list, i));
 }
 
 int64_t cut_silences(song_t *song, int bars, const gboolean *sounds) {

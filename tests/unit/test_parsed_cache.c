@@ -25,7 +25,7 @@ static parsed_cache_t *make_cache(const char *path, gint64 *at) {
     g_autoptr(GByteArray) bytes = g_byte_array_new();
     g_byte_array_append(bytes, (const guint8 *)music, sizeof music);
     g_unlink(path);
-    parsed_cache_t *cache = parsed_cache_open(path, &error);
+    parsed_cache_t *cache = parsed_cache_open(path, FALSE, &error);
     g_assert_no_error(error);
     for (int i = 0; i < 2; i++) {
         const digest_t key = {{(guint8)i}};
@@ -46,7 +46,7 @@ static void count_record(const digest_t *key, const song_file_t *parsed, gint64 
 
 static int count_records(const char *path) {
     int n = 0;
-    parsed_cache_t *cache = parsed_cache_open(path, NULL);
+    parsed_cache_t *cache = parsed_cache_open(path, FALSE, NULL);
     g_assert_null(parsed_cache_load(cache, count_record, &n));
     parsed_cache_close(cache, FALSE);
     return n;
@@ -81,7 +81,7 @@ static void test_round_trip(void) {
     g_assert_true(parsed_cache_seal(cache, "whole", "sealed", &error));
     parsed_cache_close(cache, FALSE);
     int n = 0;
-    cache = parsed_cache_open_sealed("sealed", &error);
+    cache = parsed_cache_open("sealed", TRUE, &error);
     g_assert_no_error(error);
     g_autofree char *seal = parsed_cache_load(cache, count_record, &n);
     g_assert_cmpstr(seal, ==, "whole");

@@ -12,8 +12,9 @@ WERROR  ?=
 
 PYTHON ?= python3
 
-# The vendors' flags (MPI_CFLAGS, MPI_LIBS and so on; each can be given instead) are asked once, by ./vendors, after ./deps has installed what is missing:
-# make remakes a file that it includes, and then begins anew. Goals that compile nothing, and make -n, do not ask.
+# The vendors' flags (MPI_CFLAGS, MPI_LIBS and so on; each can be given instead) are asked once, by ./vendors,
+# after ./deps has installed what is missing: make remakes a file that it includes, and then begins anew.
+# Goals that compile nothing, and make -n, do not ask.
 VENDORS := build/vendors.mk
 ifneq ($(filter-out clean config deps format fresh golden help uninstall,$(or $(MAKECMDGOALS),all)),)
 include $(if $(findstring n,$(firstword -$(MAKEFLAGS))),$(wildcard $(VENDORS)),$(VENDORS))
@@ -30,28 +31,32 @@ config:
 	@cmp -s $(VENDORS).new $(VENDORS) && rm $(VENDORS).new || mv $(VENDORS).new $(VENDORS)
 
 OPTIMIZE.release := -O3 -g
-OPTIMIZE.asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPTIMIZE.asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+                    -fno-omit-frame-pointer
 OPTIMIZE.double  := -O2 -g -DMPIANIST_DOUBLE
 OPTIMIZE.debug   := -O0 -g
 OPTIMIZE ?= $(OPTIMIZE.$(CONFIG))
 
-WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
-# No -ffast-math: checks for NaN must work. The first two only free the compiler from errno and traps; without contraction (fused multiply-add)
-# every processor rounds alike, so that replicas on unlike hosts stay equal.
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+            $(if $(WERROR),-Werror)
+# No -ffast-math: checks for NaN must work. The first two only free the compiler from errno and traps; without
+# contraction (fused multiply-add) every processor rounds alike, so that replicas on unlike hosts stay equal.
 # GLib is used as it was in 2.74 (Debian 12): nothing newer, and nothing is deprecated that was not yet.
 CFLAGS   ?=
 CPPFLAGS ?=
 LDFLAGS  ?=
-VENDOR_CFLAGS := $(MPI_CFLAGS) $(BLAS_CFLAGS) $(HDF5_CFLAGS) $(ZLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SMF_CFLAGS) $(GLIB_CFLAGS) $(CAIRO_CFLAGS) $(AUDIO_CFLAGS)
-COMPILE  := $(CC) -std=gnu11 $(OPTIMIZE) -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) -D_GNU_SOURCE -DMPIANIST_VERSION='"$(VERSION)"' \
-            -DGLIB_VERSION_MIN_REQUIRED=GLIB_VERSION_2_74 -DGLIB_VERSION_MAX_ALLOWED=GLIB_VERSION_2_74 -I. $(patsubst -I%,-isystem %,$(VENDOR_CFLAGS)) $(CPPFLAGS) $(CFLAGS) -MMD -MP
+VENDOR_CFLAGS := $(foreach part,MPI BLAS HDF5 ZLIB CRYPTO SMF GLIB CAIRO AUDIO,$($(part)_CFLAGS))
+COMPILE  := $(CC) -std=gnu11 $(OPTIMIZE) -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) \
+            -D_GNU_SOURCE -DMPIANIST_VERSION='"$(VERSION)"' \
+            -DGLIB_VERSION_MIN_REQUIRED=GLIB_VERSION_2_74 -DGLIB_VERSION_MAX_ALLOWED=GLIB_VERSION_2_74 \
+            -I. $(patsubst -I%,-isystem %,$(VENDOR_CFLAGS)) $(CPPFLAGS) $(CFLAGS) -MMD -MP
 LINK     := $(CC) $(OPTIMIZE) $(LDFLAGS)
 
 # One short line a file; V=1 shows the commands.
 quiet = $(if $(V),,@echo '  $(1) $@' &&)
 
 # The objects of folders and of the folders in them, but main.o.
-objects = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c,$(foreach folder,$(1),$(wildcard $(folder)/*.c $(folder)/*/*.c))))
+objects = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c,$(wildcard $(1:=/*.c) $(1:=/*/*.c))))
 LIBPREPROCESS := $(BUILD)/libpreprocess.a
 LIBMODEL      := $(BUILD)/libmodel.a
 LIBTRAINER    := $(BUILD)/libtrainer.a
@@ -73,7 +78,8 @@ $(BUILD)/%.o: %.c $(VENDORS)
 	@mkdir -p $(@D)
 	$(call quiet,CC) $(COMPILE) -c -o $@ $<
 
-# Their results go through the averaging of gradients, so ranks stay equal however they round: multiply and add may be one instruction.
+# Their results go through the averaging of gradients, so ranks stay equal however they round: multiply and
+# add may be one instruction.
 $(BUILD)/trainer/model/gru.o: COMPILE += -ffp-contract=fast
 
 $(LIBPREPROCESS): $(call objects,preprocess)
@@ -99,9 +105,10 @@ $(BIN)/sampler: $(BUILD)/sampler/main.o $(LIBSAMPLER) $(LIBMODEL) $(LIBPREPROCES
 	@mkdir -p $(@D)
 	$(call quiet,LD) $(LINK) -o $@ $^ $(SAMPLER_LIBS)
 
-# Tests: C files of unit/ and golden/ are GLib tests, those of ranks/ programs that its scripts run under mpirun, those of
-# helpers/ make test material; gradients/ is built in double precision.
-TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(filter-out %/keep_modules.c,$(foreach folder,unit golden ranks helpers,$(wildcard tests/$(folder)/*.c))))
+# Tests: C files of unit/ and golden/ are GLib tests, those of ranks/ programs that its scripts run under
+# mpirun, those of helpers/ make test material; gradients/ is built in double precision.
+TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(filter-out %/keep_modules.c,\
+                 $(wildcard $(patsubst %,tests/%/*.c,unit golden ranks helpers))))
 TEST_SCRIPTS  := $(wildcard tests/programs/*.sh tests/ranks/*.sh)
 BENCHES       := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 DOUBLE_TESTS  := $(patsubst %.c,build/double/%,$(wildcard tests/gradients/*.c))
@@ -113,8 +120,10 @@ $(BUILD)/tests/unit/test_libsmf: $(BUILD)/tests/unit/test_libsmf.o $(KEEP_MODULE
 	$(call quiet,LD) $(LINK) -o $@ $^ $(SMF_LIBS) $(PREPROCESS_LIBS)
 
 # The model's code in double precision, for central differences.
-DOUBLE_OBJECTS := $(addprefix build/double/trainer/model/,rng.o layers.o sizes.o model_kind.o model.o vae_dense.o sequence_net.o sequence_pass.o vae_sequence.o packing.o gru.o \
-                  head.o head_internal.o head_draw.o head_kernels.o optimizer.o)
+DOUBLE_OBJECTS := $(addprefix build/double/trainer/model/,\
+                  rng.o layers.o sizes.o model_kind.o model.o vae_dense.o sequence_net.o sequence_pass.o \
+                  vae_sequence.o packing.o gru.o head.o head_internal.o head_draw.o head_kernels.o \
+                  optimizer.o)
 ifeq ($(CONFIG),double)
 $(DOUBLE_TESTS): build/double/%: build/double/%.o $(DOUBLE_OBJECTS)
 	$(call quiet,LD) $(LINK) -o $@ $^ $(BLAS_LIBS) $(GLIB_LIBS) -lm
@@ -131,7 +140,8 @@ tests: programs $(TEST_PROGRAMS) $(BENCHES)
 TESTS ?= $(sort $(wildcard tests/unit/*.c tests/golden/*.c tests/gradients/*.c) $(TEST_SCRIPTS))
 check: tests
 	@./deps build check demo
-	BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) SOURCE=$(CURDIR) CONFIG=$(CONFIG) prove --timer --exec tests/tap $(TESTS)
+	BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) SOURCE=$(CURDIR) CONFIG=$(CONFIG) \
+	  prove --timer --exec tests/tap $(TESTS)
 
 ## asan: the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
 .PHONY: asan
@@ -143,7 +153,7 @@ asan:
 same: programs
 	tests/same_output "$(OLD)" "$(BIN)"
 
-## fresh: make demo and make check as the first commands in an empty Debian (SUITE=bookworm, AS=user, RUN=demo pick some; as root)
+## fresh: make demo and make check in an empty Debian (as root; SUITE=bookworm, AS=user, RUN=demo pick)
 .PHONY: fresh
 SUITE ?= trixie
 fresh:
@@ -155,18 +165,18 @@ lint:
 	@./deps build check lint
 	tests/lint
 
-## deps: install all that is missing (Debian: apt; elsewhere: say what to install); the other targets install what they need
+## deps: install all that is missing (Debian: apt; elsewhere: say so); other targets install what they need
 .PHONY: deps
 deps:
 	@./deps
 
-## demo: from MIDI files to new music in three minutes (CORPUS=folder takes your own; MINUTES=2 is how long it trains)
+## demo: from MIDI files to new music in three minutes (CORPUS=folder: your own; MINUTES=2 of training)
 .PHONY: demo
 demo: programs
 	@./deps build demo
 	./demo.sh "$(OUTPUT)" $(CORPUS)
 
-## bench: time training against PyTorch on this machine (needs PyTorch, h5py and numpy; SHARDS=folder: real pieces)
+## bench: time training against PyTorch here (needs PyTorch, h5py, numpy; SHARDS=folder: real pieces)
 .PHONY: bench
 SHARDS ?=
 bench: $(BUILD)/tests/bench/bench_step
@@ -177,12 +187,12 @@ bench: $(BUILD)/tests/bench/bench_step
 bench-preprocess: $(BIN)/preprocess $(BUILD)/tests/bench/load_libsmf
 	$(PYTHON) tests/bench/preprocess_speed.py $^ $(CORPUS)
 
-## bench-files: the onsets read from real MIDI files against symusic's (needs symusic; music21 for its corpus; downloads packages)
+## bench-files: onsets of real MIDI files against symusic's (needs symusic, music21; downloads packages)
 .PHONY: bench-files
 bench-files: $(BUILD)/tests/bench/print_notes
 	$(PYTHON) tests/bench/real_files.py $<
 
-## bench-streaming: time training under --data-memory against training in memory, on a generated corpus of 20 GB of frames (GB=20)
+## bench-streaming: time training under --data-memory against in memory, on 20 GB of made frames (GB=20)
 .PHONY: bench-streaming
 GB ?= 20
 bench-streaming: $(BIN)/trainer $(BUILD)/tests/bench/big_shards

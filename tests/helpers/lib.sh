@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sourced by tests/*.sh: TAP by hand. Environment from tests/tap: BIN, BUILD, SOURCE, WORK (the working folder, removed afterwards).
-# A test ends with `finish`.
+# Sourced by tests/*.sh: TAP by hand. Environment from tests/tap: BIN, BUILD, SOURCE, WORK (the working
+# folder, removed afterwards). A test ends with `finish`.
 
 tap_count=0
 tap_failed=0
@@ -66,18 +66,21 @@ says_once() {
     [ "$once" -eq 0 ] || { echo "# not exactly once /$1/ in:"; tail -n 20 "$WORK/err" | sed 's/^/# /'; }
 }
 
-# ranks N COMMAND...: under mpirun, ended after two minutes whatever happens. Leaks are looked for in runs of one process: it takes seconds a rank.
+# ranks N COMMAND...: under mpirun, ended after two minutes whatever happens. Leaks are looked for in runs of
+# one process: it takes seconds a rank.
 ranks() {
     local n=$1
     shift
-    ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 OPENBLAS_NUM_THREADS=1 timeout --kill-after=10 120 mpirun -n "$n" "$@"
+    ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 OPENBLAS_NUM_THREADS=1 timeout --kill-after=10 120 mpirun \
+        -n "$n" "$@"
 }
 
 # Which MPI's launcher is it?
 is_open_mpi() { mpirun --version 2>/dev/null | grep -q 'Open MPI'; }
 
-# rank_of PID, launcher_of PID: the first rank of, and the launcher that is, the child of a `timeout` in the background. What the launcher is called, and
-# how many processes are between it and its ranks, is each MPI's own.
+# rank_of PID, launcher_of PID: the first rank of, and the launcher that is, the child of a `timeout` in the
+# background. What the launcher is called, and how many processes are between it and its ranks, is each MPI's
+# own.
 launcher_of() { pgrep -P "$1"; }
 rank_of() {
     local child

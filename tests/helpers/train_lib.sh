@@ -18,7 +18,8 @@ make_corpus() {
 # A model that trains in milliseconds.
 tiny_model=(--hidden 32 --latent 4 --window 16)
 tiny=("${tiny_model[@]}" --batch 8)
-tiny_sequence_model=(--model sequence --latent 4 --segment 4 --state 16 --encoder 8 --sketch 8 --nade 8 --tied 4 --posterior-hidden 16 --prior-hidden 16 --sketch-hidden 16
+tiny_sequence_model=(--model sequence --latent 4 --segment 4 --state 16 --encoder 8 --sketch 8 --nade 8
+    --tied 4 --posterior-hidden 16 --prior-hidden 16 --sketch-hidden 16
     --dropout 0.3 --input-dropout 0.1 --lag-dropout 0.3 --free-bits 1)
 tiny_sequence=("${tiny_sequence_model[@]}" --batch 4)
 
@@ -30,17 +31,22 @@ same_state() {
     [ "$same" -eq 0 ] || diff "$WORK/.a" "$WORK/.b" | sed 's/^/# /'
 }
 
-# same_steps A B TOLERANCE STEPS DESCRIPTION: the losses of steps 1 to STEPS in two metrics.jsonl differ by less than TOLERANCE, relative; none missing.
+# same_steps A B TOLERANCE STEPS DESCRIPTION: the losses of steps 1 to STEPS in two metrics.jsonl differ by
+# less than TOLERANCE, relative; none missing.
 same_steps() {
     perl -MJSON::PP -e '
         my ($a, $b, $tolerance, $steps) = @ARGV;
-        sub losses { my %l; open my $f, "<", $_[0] or die "$_[0]: $!"; while (<$f>) { my $j = decode_json($_); next if $j->{kind} ne "step";
+        sub losses { my %l; open my $f, "<", $_[0] or die "$_[0]: $!";
+            while (<$f>) { my $j = decode_json($_); next if $j->{kind} ne "step";
             die "$_[0]: step $j->{step} twice\n" if $l{$j->{step}}; $l{$j->{step}} = $j } return %l }
         my %a = losses($a); my %b = losses($b); my $worst = 0;
         for my $s (1 .. $steps) { for my $k ("nll", "kl") {
             die "step $s missing\n" unless $a{$s} && $b{$s};
-            my $d = abs($a{$s}{$k} - $b{$s}{$k}) / (abs($a{$s}{nll} + $a{$s}{kl}) || 1); $worst = $d if $d > $worst } }
-        print "largest relative difference over $steps steps: $worst\n"; exit($worst <= $tolerance ? 0 : 1)' "$1" "$2" "$3" "$4" >"$WORK/.d" 2>&1
+            my $d = abs($a{$s}{$k} - $b{$s}{$k}) / (abs($a{$s}{nll} + $a{$s}{kl}) || 1);
+                $worst = $d if $d > $worst } }
+        print "largest relative difference over $steps steps: $worst\n";
+            exit($worst <= $tolerance ? 0 : 1)' \
+            "$1" "$2" "$3" "$4" >"$WORK/.d" 2>&1
     local same=$?
     result "$same" "$5"
     sed 's/^/# /' "$WORK/.d"
@@ -51,7 +57,9 @@ lines() { grep -c "^{\"kind\": \"$2\"" "$1"; }
 
 # member FILE KIND NAME: the values of a member, a line each.
 member() {
-    perl -MJSON::PP -ne 'BEGIN { ($f, $k, $n) = splice @ARGV, 0, 3; @ARGV = ($f) } $j = decode_json($_); print "$j->{$n}\n" if $j->{kind} eq $k' "$@"
+    perl -MJSON::PP \
+        -ne 'BEGIN { ($f, $k, $n) = splice @ARGV, 0, 3; @ARGV = ($f) } $j = decode_json($_);
+            print "$j->{$n}\n" if $j->{kind} eq $k' "$@"
 }
 
 # holds DESCRIPTION EXPRESSION: passes where awk finds the expression true.

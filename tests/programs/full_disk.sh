@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# preprocess on a disk that fills up, wherever that happens: named, with the file; nothing half-written; with more room the same command goes on.
+# preprocess on a disk that fills up, wherever that happens: named, with the file; nothing half-written; with
+# more room the same command goes on.
 . "$SOURCE/tests/helpers/preprocess_lib.sh"
 
 # A small disk of its own needs a mount that only this test sees.
@@ -23,8 +24,9 @@ room() {
 }
 more() { mount -o remount,size="$1"k disk; }
 
-# fill STEP MOST COMMAND...: the command on disks of STEP, 2 STEP, ... KIB, as prepare() sets them up, until one is large enough. On each that is not it must say
-# so and, with more room, end as finished() wants. Adds to the file places which files were named.
+# fill STEP MOST COMMAND...: the command on disks of STEP, 2 STEP, ... KIB, as prepare() sets them up, until
+# one is large enough. On each that is not it must say so and, with more room, end as finished() wants. Adds
+# to the file places which files were named.
 fill() {
     local step=$1 most=$2 size
     shift 2
@@ -32,7 +34,8 @@ fill() {
         room $size
         prepare || return 1
         "$@" 2>fill.err && return 0
-        sed -n 's/^preprocess: disk\/out\/\([^:]*\): cannot .*: No space left on device; .*/\1/p' fill.err >place
+        sed -n 's/^preprocess: disk\/out\/\([^:]*\): cannot .*: No space left on device; .*/\1/p' \
+            fill.err >place
         [ -s place ] && [ "$(wc -l <fill.err)" -eq 1 ] || return 1
         sed 's/[0-9][0-9]*/N/g' place >>places
         all_whole disk/out && [ -z "$(find disk -name '*.tmp' -o -name '*.owner')" ] || return 1
@@ -45,7 +48,8 @@ fill() {
 prepare() { mkdir disk/out; }
 finished() { diff -r whole disk/out; }
 : >places
-step=$(($(cat whole/shard-* whole/report.tsv | wc -c) / 1024 / 3)) # so that some sizes hold the spool and not all that is made of it
+# So that some sizes hold the spool and not all that is made of it.
+step=$(($(cat whole/shard-* whole/report.tsv | wc -c) / 1024 / 3))
 fill $step 6000 "$preprocess" "${options[@]}" --output disk/out songs
 result $? "a run: disks of every size up to the one that it needs"
 sort places | uniq -c | sed 's/^/# /'
@@ -74,7 +78,8 @@ result $? "some too small for the report, some for a shard"
 
 # The seal alone does not fit: a limit of file size one byte too low.
 size=$(stat -c %s parts/preprocess-part-00002-of-00003.part)
-run prlimit --fsize=$((size - 1)) bash -c "trap '' XFSZ; exec \"\$@\"" _ "$preprocess" "${options[@]}" --part 2/3 --output sealed songs
+run prlimit --fsize=$((size - 1)) bash -c "trap '' XFSZ; exec \"\$@\"" _ "$preprocess" "${options[@]}" \
+    --part 2/3 --output sealed songs
 status_is 1 "no room for a part's seal"
 says '^preprocess: sealed/preprocess-part-00002-of-00003.*: cannot write: File too large; ' "is named"
 [ "$(ls sealed)" = preprocess-part-00002-of-00003.spool ]

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# preprocess killed at many moments: alone, a part, a join. The same command goes on, to an undisturbed run's bytes, and what stands meanwhile is whole.
+# preprocess killed at many moments: alone, a part, a join. The same command goes on, to an undisturbed run's
+# bytes, and what stands meanwhile is whole.
 . "$SOURCE/tests/helpers/preprocess_lib.sh"
 
 "$BUILD/tests/helpers/make_songs" songs 200 5 || exit 1
@@ -13,8 +14,8 @@ milliseconds() {
     echo $(((${EPOCHREALTIME/[.,]/} - start) / 1000))
 }
 
-# kill_again N FOLDER SPAN COMMAND...: runs the command N times, to be killed after times spread over SPAN ms, each from 1 ms on; then lets it end. Sets hits,
-# how often it was killed before its end.
+# kill_again N FOLDER SPAN COMMAND...: runs the command N times, to be killed after times spread over SPAN ms,
+# each from 1 ms on; then lets it end. Sets hits, how often it was killed before its end.
 kill_again() {
     local n=$1 folder=$2 span=$3 i pid
     shift 3
@@ -44,7 +45,8 @@ result $? "it was killed amid its work ($hits times)"
 
 hits=0
 for ((part = 3; part > 0; part--)); do
-    kill_again 10 parts $((span / 2)) "$preprocess" "${options[@]}" --part $part/3 --output parts songs || break
+    kill_again 10 parts $((span / 2)) "$preprocess" "${options[@]}" --part $part/3 --output parts songs ||
+        break
 done
 [ $part -eq 0 ]
 result $? "parts killed over and over"

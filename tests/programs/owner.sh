@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# Who writes in an output folder, seen from preprocess: of several that are started at once one wins, without locks of the file system too; one that was
-# stopped while another took over stops itself; what a killed one left does no harm.
+# Who writes in an output folder, seen from preprocess: of several that are started at once one wins, without
+# locks of the file system too; one that was stopped while another took over stops itself; what a killed one
+# left does no harm.
 . "$SOURCE/tests/helpers/lib.sh"
 preprocess=$BIN/preprocess
 
@@ -10,11 +11,13 @@ sums() { (cd "$1" && sha256sum report.tsv shard-*.h5); }
 "$BUILD/tests/helpers/make_songs" songs 300 || exit 1
 few=(--shard-frames 20000 --jobs 1)
 many=(--shard-frames 20000 --jobs 1 --tracks 'melody,chords,bass,drums')
-"$preprocess" --quiet "${few[@]}" --output few songs && "$preprocess" --quiet "${many[@]}" --output many songs || exit 1
+"$preprocess" --quiet "${few[@]}" --output few songs &&
+    "$preprocess" --quiet "${many[@]}" --output many songs || exit 1
 sums few >few.sums
 sums many >many.sums
 
-# race ROUNDS: two with different options, at once, into one folder; in every second round where one was killed amid its work. Sets won (of ROUNDS), refused.
+# race ROUNDS: two with different options, at once, into one folder; in every second round where one was
+# killed amid its work. Sets won (of ROUNDS), refused.
 race() {
     local round a b first second
     won=0 refused=0
@@ -36,7 +39,8 @@ race() {
         first=$?
         wait $b
         second=$?
-        grep -q 'both: process [0-9]* on .* writes here since ..:..; wait for it' a.err b.err && refused=$((refused + 1))
+        grep -q 'both: process [0-9]* on .* writes here since ..:..; wait for it' a.err b.err &&
+            refused=$((refused + 1))
         if [ $first -eq 0 ] && [ $second -eq 1 ]; then
             sums both 2>&1 | cmp -s - few.sums && won=$((won + 1))
         elif [ $first -eq 1 ] && [ $second -eq 0 ]; then
@@ -50,7 +54,8 @@ race 16
 result $? "of two at once one wins, and every row is its own"
 [ $refused -gt 0 ]
 result $? "the other is told who writes there"
-[ "$(find both -type f | wc -l)" -eq "$(wc -l <few.sums)" ] || [ "$(find both -type f | wc -l)" -eq "$(wc -l <many.sums)" ]
+[ "$(find both -type f | wc -l)" -eq "$(wc -l <few.sums)" ] ||
+    [ "$(find both -type f | wc -l)" -eq "$(wc -l <many.sums)" ]
 result $? "nothing is left behind"
 
 # --- a disk without locks, and without links ---
@@ -64,14 +69,21 @@ else
 #include <stdlib.h>
 #include <unistd.h>
 int flock(int fd, int operation) { (void)fd, (void)operation; return errno = ENOSYS, -1; }
-int lockf(int fd, int command, off_t length) { (void)fd, (void)command, (void)length; return errno = ENOSYS, -1; }
+int lockf(int fd, int command, off_t length) { (void)fd, (void)command, (void)length;
+    return errno = ENOSYS, -1; }
 int __fcntl(int fd, int command, ...);
 static int bare_fcntl(int fd, int command, void *argument) {
-    if (command == F_SETLK || command == F_SETLKW || command == F_GETLK || command == F_OFD_SETLK || command == F_OFD_SETLKW) return errno = ENOSYS, -1;
+    if (command == F_SETLK || command == F_SETLKW || command == F_GETLK ||
+        command == F_OFD_SETLK || command == F_OFD_SETLKW)
+        return errno = ENOSYS, -1;
     return __fcntl(fd, command, argument);
 }
-int fcntl(int fd, int command, ...) { va_list list; va_start(list, command); void *argument = va_arg(list, void *); va_end(list); return bare_fcntl(fd, command, argument); }
-int fcntl64(int fd, int command, ...) { va_list list; va_start(list, command); void *argument = va_arg(list, void *); va_end(list); return bare_fcntl(fd, command, argument); }
+int fcntl(int fd, int command, ...) { va_list list; va_start(list, command);
+    void *argument = va_arg(list, void *); va_end(list);
+    return bare_fcntl(fd, command, argument); }
+int fcntl64(int fd, int command, ...) { va_list list; va_start(list, command);
+    void *argument = va_arg(list, void *); va_end(list);
+    return bare_fcntl(fd, command, argument); }
 #ifdef WITHOUT_LINKS
 int link(const char *from, const char *to) { (void)from, (void)to; return errno = EPERM, -1; }
 #endif

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# preprocess in parts: the join's bytes are a single run's; parts that are missing, foreign or damaged are named; what was done is not done twice.
+# preprocess in parts: the join's bytes are a single run's; parts that are missing, foreign or damaged are
+# named; what was done is not done twice.
 . "$SOURCE/tests/helpers/lib.sh"
 preprocess=$BIN/preprocess
 options=(--shard-frames 1500 --tracks 'melody,chords,bass,drums')
@@ -17,7 +18,8 @@ parts() {
 # same A B DESCRIPTION: two folders hold the same shards and the same report, byte by byte.
 same() {
     local a b
-    a=$(cd "$1" && sha256sum report.tsv shard-*.h5) && b=$(cd "$2" && sha256sum report.tsv shard-*.h5) && [ "$a" = "$b" ]
+    a=$(cd "$1" && sha256sum report.tsv shard-*.h5) && b=$(cd "$2" && sha256sum report.tsv shard-*.h5) &&
+        [ "$a" = "$b" ]
     result $? "$3"
 }
 
@@ -68,13 +70,15 @@ says '^preprocess: none: holds no parts to join; .*--part I/N' "are told, with t
 for i in 1 2 5; do part $i/6 six; done
 join six
 status_is 1 "parts that are missing"
-says '^preprocess: six: parts 3-4,6 of 6 are missing; run the same command with --part I/6 in place of --join for I = 3-4,6$' "are named"
+again='run the same command with --part'
+says "^preprocess: six: parts 3-4,6 of 6 are missing; $again I/6 in place of --join for I = 3-4,6\$" \
+    "are named"
 for i in 3 4; do part $i/6 six; done
 part 2/6 six --pitches 60
 part 6/6 six
 join six
 status_is 1 "a part with other options"
-says '^preprocess: six: part 2 of 6 is made with other options; run the same command with --part 2/6 in place of --join$' "is named"
+says "^preprocess: six: part 2 of 6 is made with other options; $again 2/6 in place of --join\$" "is named"
 part 2/6 six
 cp six/preprocess-part-00001-of-00006.part six/preprocess-part-00003-of-00006.part
 printf 'X' | dd of=six/preprocess-part-00004-of-00006.part bs=1 seek=2000 conv=notrunc status=none
@@ -85,10 +89,12 @@ says 'parts 4-5 of 6 are damaged; part 3 of 6 is called by another one.s name; .
 [ -z "$(find six -name 'shard-*' -o -name 'report.tsv')" ]
 result $? "and nothing is written"
 run "$preprocess" --info six
-says '^preprocess: six: holds no shards yet, only what a run or its parts have parsed; ' "--info says how far it is"
+says '^preprocess: six: holds no shards yet, only what a run or its parts have parsed; ' \
+    "--info says how far it is"
 printf '9' | dd of=six/preprocess-part-00002-of-00006.part bs=1 seek=15 conv=notrunc status=none
 join six
-says 'part 2 of 6 is made by another version of this program; .* for I = 2-5$' "a part of another version, too"
+says 'part 2 of 6 is made by another version of this program; .* for I = 2-5$' \
+    "a part of another version, too"
 for i in 2 3 4 5; do part $i/6 six; done
 join six
 same one six "the command that was named mends it"
@@ -116,7 +122,8 @@ done &
 pid=$!
 part 2/3 busy
 status_is 1 "a part that another host is making"
-says '^preprocess: part 2 of 3: busy: job 31_2 on h9 \(pid 123\) writes here since 2001-09-09 ' "is left to it, by name"
+says '^preprocess: part 2 of 3: busy: job 31_2 on h9 \(pid 123\) writes here since 2001-09-09 ' \
+    "is left to it, by name"
 part 1/3 busy
 status_is 0 "another part is free"
 kill $pid

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# preprocess end to end on generated songs: the same bytes whatever --jobs, splits that stay, duplicates, report, figures, interruption.
+# preprocess end to end on generated songs: the same bytes whatever --jobs, splits that stay, duplicates,
+# report, figures, interruption.
 . "$SOURCE/tests/helpers/lib.sh"
 preprocess=$BIN/preprocess
 
@@ -12,7 +13,8 @@ same_shards() {
 
 # column FILE NAME: a report's column, with the path before it.
 column() {
-    awk -F'\t' -v name="$2" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) c = i; next } { print $1 "\t" $c }' "$1"
+    awk -F'\t' -v name="$2" \
+        'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) c = i; next } { print $1 "\t" $c }' "$1"
 }
 
 # row FILE PATH NAME VALUE DESCRIPTION: the report says this of a file.
@@ -102,7 +104,8 @@ midi() {
         events+=$(printf '\\x00\\x90\\x%02x\\x50\\x60\\x80\\x%02x\\x40' "$pitch" "$pitch")
     done
     events+='\x00\xff\x2f\x00'
-    printf '%b' "MThd\\x00\\x00\\x00\\x06\\x00\\x00\\x00\\x01\\x00\\x60MTrk$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' 0 0 0 $((${#events} / 4)))$events" >"$file"
+    printf '%b' "MThd\\x00\\x00\\x00\\x06\\x00\\x00\\x00\\x01\\x00\\x60MTrk$(printf \
+        '\\x%02x\\x%02x\\x%02x\\x%02x' 0 0 0 $((${#events} / 4)))$events" >"$file"
 }
 mkdir keys
 midi keys/a.mid 60 62 64
@@ -114,7 +117,8 @@ row keys.out/report.tsv b.mid status kept "it is kept"
 row keys.out/report.tsv b.mid reason "transposed duplicate" "and reported"
 row keys.out/report.tsv b.mid duplicate_of a.mid "with what it is a transposition of"
 row keys.out/report.tsv c.mid duplicate_of "" "another tune is none"
-column keys.out/report.tsv split | awk -F'\t' '{ split_of[$1] = $2 } END { exit split_of["a.mid"] != split_of["b.mid"] }'
+column keys.out/report.tsv split |
+    awk -F'\t' '{ split_of[$1] = $2 } END { exit split_of["a.mid"] != split_of["b.mid"] }'
 result $? "a song and its transposition fall in one split"
 run "$preprocess" --drop-transposed --output keys.dropped keys
 row keys.dropped/report.tsv b.mid status dropped "--drop-transposed drops it"
@@ -150,7 +154,8 @@ bytes() {
     local file=$1 hex
     shift
     hex=$(printf '%s' "$@" | tr -d ' ')
-    printf '%b' "$(printf '4d546864000000060000000100604d54726b%08x%s' $((${#hex} / 2)) "$hex" | sed 's/../\\x&/g')" >"$file"
+    printf '%b' "$(printf '4d546864000000060000000100604d54726b%08x%s' $((${#hex} / 2)) "$hex" |
+        sed 's/../\\x&/g')" >"$file"
 }
 mkdir long
 bytes long/end.mid '00903c40 60803c40 fffff070 ff2f00'                            # a wild time before the end
@@ -159,7 +164,8 @@ bytes long/rest.mid '00ff580403021808 00903c40 60803c40 b360 904040 60804040 00f
 bytes long/trill.mid '00903c40 06803c40 06903c40 06803c40 06903c40 06803c40 00ff5103000001 00b0ff00 00ff2f00'
 run "$preprocess" --split 100,0,0 --output long.out long
 status_is 0 "songs of wild lengths"
-row long.out/report.tsv end.mid frames 254 "silence is cut to 16 bars, what is left of the bars at its edges with it"
+row long.out/report.tsv end.mid frames 254 \
+    "silence is cut to 16 bars, what is left of the bars at its edges with it"
 row long.out/report.tsv end.mid silence_cut 699030 "and counted"
 row long.out/report.tsv note.mid notes_cut 1 "a note that hangs is cut"
 row long.out/report.tsv rest.mid silence_cut 7 "bars are those of the song's meter"
@@ -174,7 +180,8 @@ says '^  1 note in one frame with another of its key, in 1 file' "notes that fel
 says '^  1 damaged event left out, in 1 file$' "damage"
 says '^  1 tempo not believed, in 1 file' "and tempi"
 run "$preprocess" --info long.out
-prints '^options .* --tracks merged --split' "the limits are not among the options where they are the usual ones"
+prints '^options .* --tracks merged --split' \
+    "the limits are not among the options where they are the usual ones"
 run "$preprocess" --max-silence 0 --max-note 2 --split 100,0,0 --output short.out long/rest.mid long/note.mid
 status_is 0 "no limit to silence, notes of two bars"
 row short.out/report.tsv long/rest.mid silence_cut 0 "nothing is cut"
@@ -272,14 +279,16 @@ says '^preprocess: spooled/.*File too large' "names file and cause"
 [ -s spooled/preprocess.spool ] && [ -z "$(find spooled -name 'shard-*')" ]
 result $? "and leaves what it has parsed, and no shard"
 run "$preprocess" --jobs 1 --output unspoiled part
-# What was parsed is not read again: a first file that is spoilt, with size and time as before, does not matter. One that has another time does.
+# What was parsed is not read again: a first file that is spoilt, with size and time as before, does not
+# matter. One that has another time does.
 cp -p part/song-0000.mid first.mid
 head -c "$(stat -c %s first.mid)" /dev/zero >part/song-0000.mid
 touch -r first.mid part/song-0000.mid
 run "$preprocess" --jobs 1 --output spooled part
 status_is 0 "the next run goes on from there"
 same_shards unspoiled spooled "without reading again what was read"
-run bash -c "ulimit -f 40; trap '' XFSZ; '$preprocess' --jobs 1 --replace --output spooled part/song-000[1-9].mid"
+run bash -c "ulimit -f 40; trap '' XFSZ
+    '$preprocess' --jobs 1 --replace --output spooled part/song-000[1-9].mid"
 truncate -s -7 spooled/preprocess.spool
 cp songs/song-0001.mid part/song-0001.mid
 touch -d '2001-01-01' part/song-0001.mid

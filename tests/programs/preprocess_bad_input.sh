@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# What preprocess is given and cannot use: each bad file costs a row of the report and nothing else, each bad flag is named.
+# What preprocess is given and cannot use: each bad file costs a row of the report and nothing else, each bad
+# flag is named.
 . "$SOURCE/tests/helpers/lib.sh"
 preprocess=$BIN/preprocess
 
@@ -27,7 +28,8 @@ printf 'MThd\0\0\0\6\0\2\0\1\0\x60MTrk\0\0\0\4\0\xff\x2f\0' >bad/format-2.mid
 printf 'MThd\0\0\0\6\0\0\0\1\xe7\x28MTrk\0\0\0\4\0\xff\x2f\0' >bad/smpte.mid
 printf 'MThd\0\0\0\6\0\0\0\1\0\0MTrk\0\0\0\4\0\xff\x2f\0' >bad/no-ticks.mid
 printf 'MThd\0\0\0\6\0\0\0\1\0\x60MTrk\0\0\0\4\0\xff\x2f\0' >bad/silent.mid
-printf 'MThd\0\0\0\6\0\0\0\1\0\1MTrk\0\0\0\14\0\x90\x3c\x50\xff\xff\xff\x7f\x80\x3c\x40\0\xff\x2f\0' >bad/long.mid
+printf 'MThd\0\0\0\6\0\0\0\1\0\1MTrk\0\0\0\14\0\x90\x3c\x50\xff\xff\xff\x7f\x80\x3c\x40\0\xff\x2f\0' \
+    >bad/long.mid
 printf 'MThd\0\0\0\6\0\0\0\1\0\x60MTrk\0\0\0\14\0\x99\x24\x50\x60\x89\x24\x40\0\xff\x2f\0' >bad/only-drums.mid
 ln -s nowhere bad/dangling.mid
 mkfifo bad/pipe.mid
@@ -84,7 +86,8 @@ case $CONFIG in
         grep -Eiq '^large.mid	dropped	.*memory' memory/report.tsv
         result $? "is dropped for that"
         # A run that stops here does not remember it: the next may have other limits.
-        run bash -c "ulimit -f 2; trap '' XFSZ; '$preprocess' --jobs 1 --file-memory 16 --output limits large.mid '$song'"
+        run bash -c "ulimit -f 2; trap '' XFSZ
+            '$preprocess' --jobs 1 --file-memory 16 --output limits large.mid '$song'"
         status_is 1 "such a file, then a full disk"
         run "$preprocess" --output limits large.mid "$song"
         status_is 0 "the same with more memory"
@@ -93,14 +96,16 @@ case $CONFIG in
         ;;
 esac
 
-# --- songs with bytes changed, cut, or doubled, and wrong lengths: whatever becomes of them, each is a row ---
+# --- songs with bytes changed, cut, or doubled, and wrong lengths: whatever becomes of them, each is a row
+# ---
 mkdir mutants
 "$BUILD/tests/helpers/make_bad_midi" mutants 11 240 songs/song-000[0-5].mid || exit 1
 run "$preprocess" --jobs 2 --tracks melody,chords,bass,drums --output mutants.out mutants
 status_is 0 "240 damaged songs"
 [ "$(wc -l <mutants.out/report.tsv)" -eq 241 ]
 result $? "each is one row"
-awk -F'\t' 'NR > 1 && ($2 == "dropped") != ($3 != "" && $3 !~ /^transposed duplicate$/) && $9 == "" { print; bad = 1 } END { exit bad }' mutants.out/report.tsv
+awk -F'\t' 'NR > 1 && ($2 == "dropped") != ($3 != "" &&
+    $3 !~ /^transposed duplicate$/) && $9 == "" { print; bad = 1 } END { exit bad }' mutants.out/report.tsv
 result $? "with a reason where it is dropped"
 run "$preprocess" --info mutants.out
 status_is 0 "and what is kept is a whole corpus"
@@ -133,7 +138,8 @@ mkdir hopeless
 cp bad/noise.mid bad/text.mid bad/empty.mid hopeless
 run "$preprocess" --output hopeless.out hopeless
 status_is 1 "no file that can be used"
-says '^preprocess: no songs: none of the files \(3\) could be used; hopeless.out/report.tsv says why' "points to the report"
+says '^preprocess: no songs: none of the files \(3\) could be used; hopeless.out/report.tsv says why' \
+    "points to the report"
 [ "$(wc -l <hopeless.out/report.tsv)" -eq 4 ]
 result $? "which is there"
 [ -z "$(find hopeless.out -name 'shard-*')" ]
@@ -163,10 +169,12 @@ refuses() {
     local wanted=$1
     shift
     run "$preprocess" "$@"
-    [ "$status" -eq 2 ] && grep -Eq -- "$wanted" "$WORK/err" && grep -q "^Try 'preprocess --help'" "$WORK/err" && [ ! -s "$WORK/out" ]
+    [ "$status" -eq 2 ] && grep -Eq -- "$wanted" "$WORK/err" &&
+        grep -q "^Try 'preprocess --help'" "$WORK/err" && [ ! -s "$WORK/out" ]
     local refused=$?
     result "$refused" "refused: $*"
-    [ "$refused" -eq 0 ] || { echo "# exit status $status, wanted 2 and /$wanted/ in:"; sed 's/^/# /' "$WORK/err"; }
+    [ "$refused" -eq 0 ] || { echo "# exit status $status, wanted 2 and /$wanted/ in:"; sed 's/^/# /' \
+        "$WORK/err"; }
 }
 refuses 'input' --output refused
 refuses '--output is missing' songs

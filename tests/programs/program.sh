@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# What the three programs have in common: names by which they go and call each other, --version, and output that gets lost.
+# What the three programs have in common: names by which they go and call each other, --version, and output
+# that gets lost.
 . "$SOURCE/tests/helpers/lib.sh"
 mkdir installed
 for program in preprocess trainer sampler; do ln -s "$BIN/$program" "installed/mpianist-$program"; done
@@ -18,7 +19,9 @@ for program in preprocess trainer sampler; do
         says "^$name: " "speaks under the name that it was called by"
         run "$called" --help
         prints "(^Usage:|^) +$name |^Usage: $name " "$name --help shows it"
-        ok "and none but that" test -z "$(grep -oE "(^|[ \`'])(mpianist-)?$program (-|\[|VERB|prior)" "$WORK/out" | tr -d " \`'" | grep -v "^$name")"
+        ok "and none but that" \
+            test -z "$(grep -oE "(^|[ \`'])(mpianist-)?$program (-|\[|VERB|prior)" "$WORK/out" |
+            tr -d " \`'" | grep -v "^$name")"
         for flag in --help --version; do
             run bash -c "'$called' $flag >/dev/full"
             status_is 1 "$name $flag to a full disk"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every file that the sampler writes says how to make it again: of each verb and its options, made again from nothing but its texts, the checkpoint and its songs.
+# Every file that the sampler writes says how to make it again: of each verb and its options, made again from
+# nothing but its texts, the checkpoint and its songs.
 # shellcheck disable=SC2317 # `ok` calls the helpers
 . "$SOURCE/tests/helpers/lib.sh"
 sampler=$BIN/sampler
@@ -9,8 +10,12 @@ make=$BUILD/tests/helpers/make_checkpoint
 "$make" sequence.h5 --segment 8 --bias -5 || { echo "Bail out! no checkpoint"; exit 1; }
 "$make" plain.h5 --segment 8 --bias -5 --latent 0 || { echo "Bail out! no checkpoint"; exit 1; }
 "$BUILD/tests/helpers/make_songs" songs 3 || { echo "Bail out! no songs"; exit 1; }
-"$BIN/preprocess" --tracks melody,chords,bass,drums --split 100,0,0 --quiet --output corpus songs || { echo "Bail out! no shards"; exit 1; }
-for model in dense sequence; do "$BIN/trainer" --attributes $model.h5 --data corpus >out2 2>err2 || { echo "Bail out! no attributes"; exit 1; }; done
+"$BIN/preprocess" --tracks melody,chords,bass,drums --split 100,0,0 --quiet --output corpus songs ||
+    { echo "Bail out! no shards"; exit 1; }
+for model in dense sequence; do
+    "$BIN/trainer" --attributes $model.h5 --data corpus >out2 2>err2 ||
+        { echo "Bail out! no attributes"; exit 1; }
+done
 a=songs/song-0000.mid b=songs/song-0001.mid
 
 # read_texts FILE: the command that its texts tell, to the array `command`; its songs to the array `songs`.
@@ -36,15 +41,18 @@ read_texts() {
                 [ "$value" = bernoulli ] && command+=(--sample)
                 [ "$value $verb" = "bernoulli reconstruct" ] && command+=(--first "$first")
                 ;;
-            threshold) if [ "$value" = density ]; then command+=(--density); else command+=(--threshold "$value"); fi ;;
+            threshold) if [ "$value" = density ]; then command+=(--density); else \
+                command+=(--threshold "$value"); fi ;;
             given) given=yes command+=(--latent "$value") ;;
-            latent) [ "$verb$given" != prior ] || [[ " ${command[*]} " = *" --temperature "* ]] || command+=(--latent "$value") ;;
+            latent) [ "$verb$given" != prior ] || [[ " ${command[*]} " = *" --temperature "* ]] ||
+                command+=(--latent "$value") ;;
             morph | only-new) command+=("--$key") ;;
             *) command+=("--$key" "$value") ;;
         esac
     done < <("$BUILD/tests/helpers/midi_texts" "$1")
     # One result a vector: its name is the number.
-    [[ " ${command[*]} " != *" --latent "* ]] || for i in "${!command[@]}"; do [ "${command[i]}" != -n ] || unset "command[i]" "command[i+1]"; done
+    [[ " ${command[*]} " != *" --latent "* ]] || for i in "${!command[@]}"; do [ "${command[i]}" != -n ] ||
+        unset "command[i]" "command[i+1]"; done
 }
 
 # A path of the last run, made again, is the same file byte by byte.

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# The sampler with a sequence model: every verb, what depends on what, texts to make a piece again, and every refusal.
+# The sampler with a sequence model: every verb, what depends on what, texts to make a piece again, and every
+# refusal.
 # shellcheck disable=SC2317 # `ok` calls the helpers
 . "$SOURCE/tests/helpers/lib.sh"
 sampler=$BIN/sampler
 make=$BUILD/tests/helpers/make_checkpoint
 
 "$make" model.h5 --segment 8 --bias -5 || { echo "Bail out! no checkpoint"; exit 1; }
-"$make" plain.h5 --segment 8 --bias -5 --latent 0 --tracks merged --planes 1 || { echo "Bail out! no checkpoint"; exit 1; }
+"$make" plain.h5 --segment 8 --bias -5 --latent 0 --tracks merged --planes 1 ||
+    { echo "Bail out! no checkpoint"; exit 1; }
 "$BUILD/tests/helpers/make_songs" songs 3 || { echo "Bail out! no songs"; exit 1; }
 a=songs/song-0000.mid b=songs/song-0001.mid
 
@@ -17,7 +19,9 @@ other_notes() { [ -s "$1" ] && [ -s "$2" ] && ! cmp -s <(notes "$1") <(notes "$2
 # text FILE KEY: the value of a text event.
 text() { grep -aoP "(?<=$2: )[ -~]+" "$1" | head -n 1; }
 lines_are() { [ "$(wc -l <"$WORK/out")" -eq "$1" ]; }
-all_exist() { while read -r path; do [ -s "$path" ] || { echo "missing: $path"; return 1; }; done <"$WORK/out"; }
+all_exist() {
+    while read -r path; do [ -s "$path" ] || { echo "missing: $path"; return 1; }; done <"$WORK/out"
+}
 one_line() { [ "$(wc -l <"$WORK/err")" -eq 1 ]; }
 
 # refused MESSAGE ARGUMENTS...: bad usage, said in one line; nothing written.
@@ -33,12 +37,15 @@ refused() {
 for option in --threshold=0.4 --density --correlation=0.5 --latent=1,2,3,4; do
     verb=prior
     [ $option != --correlation=0.5 ] || verb=song
-    refused "${option%%=*} has no meaning for a sequence model: .*(--sample|--seed|--temperature)" $verb -c model.h5 $option
+    refused "${option%%=*} has no meaning for a sequence model: .*(--sample|--seed|--temperature)" $verb \
+        -c model.h5 $option
 done
 refused 'sample and --greedy exclude each other' prior -c model.h5 --greedy --sample
 for verb in "reconstruct $a" "vary $a" "interpolate $a $b" "traverse $a --dim 0"; do
     # shellcheck disable=SC2086
-    refused "${verb%% *}: has no meaning for this model, which has no latent vectors.*prior, song and continue" $verb -c plain.h5
+    refused \
+        "${verb%% *}: has no meaning for this model, which has no latent vectors.*prior, song and continue" \
+        $verb -c plain.h5
 done
 run "$sampler" prior --help
 prints '\-\-threshold.*dense models only' "help says which options are for which models"
@@ -60,12 +67,14 @@ ok "another number, other notes" other_notes p1/prior-001.mid p1/prior-003.mid
 ok "another seed, other notes" other_notes p1/prior-001.mid p4/prior-001.mid
 "$sampler" prior -c model.h5 --sample --bars 4 -q -o p5 >out2
 ok "drawing is the default" same_notes p1/prior-001.mid p5/prior-001.mid
-"$sampler" prior -c model.h5 --temperature 0 --bars 4 -q -o t0 >out2 && "$sampler" prior -c model.h5 --temperature 0 --bars 4 --seed 5 -q -o t5 >out2
+"$sampler" prior -c model.h5 --temperature 0 --bars 4 -q -o t0 >out2 &&
+    "$sampler" prior -c model.h5 --temperature 0 --bars 4 --seed 5 -q -o t5 >out2
 ok "temperature 0: whatever the seed" same_notes t0/prior-001.mid t5/prior-001.mid
 "$sampler" prior -c model.h5 --greedy --bars 4 -n 2 -q -o g1 >out2
 ok "--greedy: the latents are still drawn" other_notes g1/prior-001.mid g1/prior-002.mid
 ok "and the notes are not" other_notes g1/prior-001.mid p1/prior-001.mid
-for pair in verb=prior seed=1 result=3 draws=bernoulli temperature=1 bars=4 checkpoint="$(sha256sum model.h5 | cut -c 1-16)"; do
+for pair in verb=prior seed=1 result=3 draws=bernoulli temperature=1 bars=4 \
+    checkpoint="$(sha256sum model.h5 | cut -c 1-16)"; do
     ok "text: $pair" [ "$(text p1/prior-003.mid "${pair%%=*}")" = "${pair#*=}" ]
 done
 ok "text: greedy" [ "$(text g1/prior-001.mid draws)" = greedy ]
@@ -104,10 +113,16 @@ says_once "warning: $a: has 24 bars, not the 100000 of --keep: all is kept" "and
 ok "as without" same_notes c/continue-song-0000-001.mid c5/continue-song-0000-001.mid
 
 # On the grid: three bars more than the song's.
-run "$BIN/preprocess" --tracks melody,chords,bass,drums --split 100,0,0 --output shards $a c/continue-song-0000-001.mid
+run "$BIN/preprocess" --tracks melody,chords,bass,drums --split 100,0,0 \
+    --output shards $a c/continue-song-0000-001.mid
 status_is 0 "preprocess takes the continuation"
-frames() { awk -F'\t' -v name="(^|/)$1\$" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i } $at["path"] ~ name { print $at["frames"] }' shards/report.tsv; }
-ok "36 frames more than the song's bars" [ "$(frames continue-song-0000-001.mid)" -eq $((($(frames song-0000.mid) + 11) / 12 * 12 + 36)) ]
+frames() {
+    awk -F'\t' -v name="(^|/)$1\$" \
+        'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i } $at["path"] ~ name { print $at["frames"] }' \
+        shards/report.tsv
+}
+ok "36 frames more than the song's bars" \
+    [ "$(frames continue-song-0000-001.mid)" -eq $((($(frames song-0000.mid) + 11) / 12 * 12 + 36)) ]
 
 # A song that ends within a bar: the new bars begin at its bar line, the song's part of that bar silent.
 run "$sampler" vary -c model.h5 $a --bar 24 --bars 9 --amount 1 -o short
@@ -116,11 +131,13 @@ says_once "warning: $a: has 1 bar of 3/4 from bar 24 on, not the 9 of --bars: al
 says ' 1 bar of 3/4,' "one bar"
 run "$sampler" continue -c model.h5 $b --keep 1 --bars 1 --only-new -o c6
 says ' 1 bar of 6/8,' "--only-new after a whole bar: the new bar"
-printf 'MThd\0\0\0\6\0\0\0\1\0\x60MTrk\0\0\0\x0d\0\x90\x3c\x50\x84\x40\x80\x3c\x40\0\xff\x2f\0' >half.mid # six beats
+# Six beats.
+printf 'MThd\0\0\0\6\0\0\0\1\0\x60MTrk\0\0\0\x0d\0\x90\x3c\x50\x84\x40\x80\x3c\x40\0\xff\x2f\0' >half.mid
 run "$sampler" continue -c model.h5 half.mid --bars 1 --only-new -o c7
 says ' 2 bars of 4/4,' "within a bar: from its bar line on"
 run "$sampler" vary -c model.h5 half.mid --bars 3 -o short
-says_once 'warning: half.mid: has 1.5 bars of 4/4 from bar 1 on, not the 3 of --bars' "a song that ends within a bar"
+says_once 'warning: half.mid: has 1.5 bars of 4/4 from bar 1 on, not the 3 of --bars' \
+    "a song that ends within a bar"
 says ' 2 bars of 4/4,' "is filled up where bars are asked for"
 
 # ---- bars of two meters ----
@@ -151,15 +168,19 @@ ok "text: greedy" [ "$(text r/reconstruct-song-0000.mid draws)" = greedy ]
 ok "nothing is drawn" same_notes r/reconstruct-song-0000.mid r2/reconstruct-song-0000.mid
 "$sampler" reconstruct -c model.h5 $a --sample -q -o r3 >out2
 ok "unless --sample" other_notes r/reconstruct-song-0000.mid r3/reconstruct-song-0000.mid
-ok "text: draws, temperature" [ "$(text r3/reconstruct-song-0000.mid draws)$(text r3/reconstruct-song-0000.mid temperature)" = bernoulli1 ]
+ok "text: draws, temperature" \
+    [ "$(text r3/reconstruct-song-0000.mid draws)$(text r3/reconstruct-song-0000.mid temperature)" = \
+    bernoulli1 ]
 
 run "$sampler" vary -c model.h5 $a --amount 0.3 -n 3 -o v
 status_is 0 "vary"
 ok "three" lines_are 3
 ok "two variations differ" other_notes v/vary-song-0000-001.mid v/vary-song-0000-002.mid
 "$sampler" vary -c model.h5 $a --amount 0 -q -o v2 >out2
-ok "of amount 0: the song as the model keeps it" same_notes v2/vary-song-0000-001.mid r/reconstruct-song-0000.mid
-"$sampler" vary -c model.h5 $a --bar 2 --bars 3 --amount 1 -q -o v3 >out2 && "$sampler" vary -c model.h5 $b --bar 2 --bars 3 --amount 1 -q -o v4 >out2
+ok "of amount 0: the song as the model keeps it" same_notes v2/vary-song-0000-001.mid \
+    r/reconstruct-song-0000.mid
+"$sampler" vary -c model.h5 $a --bar 2 --bars 3 --amount 1 -q -o v3 >out2 &&
+    "$sampler" vary -c model.h5 $b --bar 2 --bars 3 --amount 1 -q -o v4 >out2
 ok "of amount 1: nothing of the song" same_notes v3/vary-song-0000-001.mid v4/vary-song-0001-001.mid
 ok "text: bar, bars" [ "$(text v3/vary-song-0000-001.mid bar)$(text v3/vary-song-0000-001.mid bars)" = 23 ]
 
@@ -205,19 +226,25 @@ status_is 0 "trainer --attributes"
 run "$sampler" song -c able.h5 --more strangeness -o refused
 status_is 2 "an attribute that is not there"
 says "able.h5: has no attribute 'strangeness'; it has [a-z]+" "and those that are"
-"$sampler" song -c able.h5 --bars 4 -q -o a0 >out2 && "$sampler" song -c able.h5 --bars 4 --more register --strength 0 -q -o a1 >out2
+"$sampler" song -c able.h5 --bars 4 -q -o a0 >out2 &&
+    "$sampler" song -c able.h5 --bars 4 --more register --strength 0 -q -o a1 >out2
 ok "--strength 0 changes nothing" same_notes a0/song-001.mid a1/song-001.mid
 for verb in "prior --bars 4" "song --bars 4" "continue $a --bars 4" "reconstruct $a" "vary $a"; do
     # shellcheck disable=SC2086
-    "$sampler" $verb -c able.h5 -q -o less >out2 && "$sampler" $verb -c able.h5 --more register --less density --strength 3 -q -o more >more.txt
-    ok "${verb%% *} with more and less" other_notes "less/$(basename "$(head -n 1 more.txt)")" "$(head -n 1 more.txt)"
+    "$sampler" $verb -c able.h5 -q -o less >out2 &&
+        "$sampler" $verb -c able.h5 --more register --less density --strength 3 -q -o more >more.txt
+    ok "${verb%% *} with more and less" other_notes "less/$(basename "$(head -n 1 more.txt)")" \
+        "$(head -n 1 more.txt)"
 done
-ok "text: more, less, strength" [ "$(text more/song-001.mid more) $(text more/song-001.mid less) $(text more/song-001.mid strength)" = "register density 3" ]
+ok "text: more, less, strength" \
+    [ "$(text more/song-001.mid more) $(text more/song-001.mid less) $(text more/song-001.mid strength)" = \
+    "register density 3" ]
 
 "$make" mute.h5 --segment 8 --bias -1000
 run "$sampler" song -c mute.h5 --bars 2 -q -o mute
 status_is 0 "a silent result is a result"
-says 'mute/song-001.mid has no notes: the model has written silence; try another --seed or --temperature' "and a word"
+says 'mute/song-001.mid has no notes: the model has written silence; try another --seed or --temperature' \
+    "and a word"
 # shellcheck disable=SC2086 # $a: a file, or more words
 run "$sampler" reconstruct -c mute.h5 $a -q -o mute
 says 'has no notes: the model has written silence; try --sample$' "and another where nothing is drawn"

@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
-# A shard whose rows are not those that were written, though HDF5 finds the file whole: every program that reads them names shard and song, and makes nothing.
+# A shard whose rows are not those that were written, though HDF5 finds the file whole: every program that
+# reads them names shard and song, and makes nothing.
 . "$SOURCE/tests/helpers/lib.sh"
 tracks=melody,chords,bass,drums
 
 "$BUILD/tests/helpers/make_songs" songs 12 || { echo "Bail out! no songs"; exit 1; }
-"$BIN/preprocess" -q --tracks $tracks --split 100,0,0 --shard-frames 1500 --output shards songs || { echo "Bail out! no shards"; exit 1; }
-"$BUILD/tests/helpers/make_checkpoint" model.h5 --tracks $tracks --segment 16 || { echo "Bail out! no checkpoint"; exit 1; }
+"$BIN/preprocess" -q --tracks $tracks --split 100,0,0 --shard-frames 1500 --output shards songs ||
+    { echo "Bail out! no shards"; exit 1; }
+"$BUILD/tests/helpers/make_checkpoint" model.h5 --tracks $tracks --segment 16 ||
+    { echo "Bail out! no checkpoint"; exit 1; }
 
-# Flips one bit of the last frame of the second song of the second shard, by h5py, which makes HDF5's own checksums right again; its name.
+# Flips one bit of the last frame of the second song of the second shard, by h5py, which makes HDF5's own
+# checksums right again; its name.
 song=$(/usr/bin/python3 - <<'P'
 import glob, h5py
 with h5py.File(sorted(glob.glob("shards/shard-*.h5"))[1], "r+") as shard:
@@ -30,7 +34,8 @@ says "^trainer: $wrong" "trainer"
 result $? "begins nothing"
 run ranks 2 "$BIN/trainer" --data shards --output run --window 16 --hidden 16 --latent 4 --epochs 1
 says_once "$wrong" "trainer on two ranks: once"
-run ranks 1 "$BIN/trainer" --data shards --output some --preset band --epochs 1 --batch 4 --transpose 0,0 --data-memory 1
+run ranks 1 "$BIN/trainer" --data shards --output some --preset band --epochs 1 --batch 4 --transpose 0,0 \
+    --data-memory 1
 says "^trainer: $wrong" "trainer --data-memory"
 run ranks 1 "$BIN/trainer" --evaluate model.h5 --data shards --split train
 says "$wrong" "trainer --evaluate"
@@ -52,6 +57,7 @@ status_is 0 "makes it right again"
 run "$BIN/preprocess" --info "$SOURCE/tests/golden/shard-v1"
 status_is 0 "a shard of version 1"
 prints '^train +2 +384 +290 ' "reads as when it was written"
-run ranks 1 "$BIN/trainer" --quiet --data "$SOURCE/tests/golden/shard-v1" --output old --batch 8 --window 16 --hidden 16 --latent 4 --epochs 1
+run ranks 1 "$BIN/trainer" --quiet --data "$SOURCE/tests/golden/shard-v1" --output old --batch 8 --window 16 \
+    --hidden 16 --latent 4 --epochs 1
 status_is 0 "and can be trained on"
 finish

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# trainer --attributes: both kinds of model, any number of ranks, the checkpoint whole whatever happens, what is refused.
+# trainer --attributes: both kinds of model, any number of ranks, the checkpoint whole whatever happens, what
+# is refused.
 # shellcheck disable=SC2317 # `ok` calls the helpers
 . "$SOURCE/tests/helpers/train_lib.sh"
 make_corpus data 12 --tracks merged --split 60,20,20
@@ -19,13 +20,17 @@ ok "one without a latent" "$make" plain.h5 --tracks merged --planes 1 --segment 
 
 # members FILE NAME...: of each line of JSON, a line.
 members() {
-    perl -MJSON::PP -e 'my ($f, @n) = @ARGV; open my $h, "<", $f or die; while (<$h>) { my $j = decode_json($_);
+    perl -MJSON::PP \
+        -e 'my ($f, @n) = @ARGV; open my $h, "<", $f or die; while (<$h>) { my $j = decode_json($_);
         print join(" ", map { defined $j->{$_} ? $j->{$_} : die "no $_" } @n), "\n" }' "$@"
 }
 # near A B: the numbers of two files differ by less than a part in 10^9.
 near() {
-    perl -e 'local $/; my @v = map { open my $f, "<", $_ or die; [split /\s+/, <$f>] } @ARGV; my ($a, $b) = @v; exit 1 if @$a != @$b || !@$a;
-        for (0 .. $#$a) { next if $a->[$_] eq $b->[$_]; exit 1 if $a->[$_] !~ /^[-\d.e]+$/ || abs($a->[$_] - $b->[$_]) > 1e-9 * abs($a->[$_]) }' "$1" "$2"
+    perl -e 'local $/; my @v = map { open my $f, "<", $_ or die; [split /\s+/, <$f>] } @ARGV;
+        my ($a, $b) = @v; exit 1 if @$a != @$b || !@$a;
+        for (0 .. $#$a) { next if $a->[$_] eq $b->[$_];
+            exit 1 if $a->[$_] !~ /^[-\d.e]+$/ || abs($a->[$_] - $b->[$_])
+            > 1e-9 * abs($a->[$_]) }' "$1" "$2"
 }
 
 for kind in sequence dense; do
@@ -55,7 +60,8 @@ status_is 1 "figures that cannot be written are an error"
 says 'standard output: cannot write: No space left on device' "by name"
 run "$trainer" --attributes sequence.h5 --data data
 says 'warning: sequence\.h5 was trained on corpus 0000' "a word about another corpus"
-ok "of one track: density, register, polyphony" test "$(cut -d' ' -f2 sequence.numbers | tr '\n' ' ')" = "density register polyphony "
+ok "of one track: density, register, polyphony" \
+    test "$(cut -d' ' -f2 sequence.numbers | tr '\n' ' ')" = "density register polyphony "
 ok "and no drums" test "$(grep -c drums err)" -eq 0
 run "$trainer" --attributes dense.h5 --data tracks
 says '^drums +[0-9l]' "of three tracks: drums too, if only to say that they are left out"
@@ -68,9 +74,11 @@ members out attribute r2 >faint
 while read -r name r2; do
     run "$BIN/sampler" song -c faint.h5 --bars 1 --more "$name" -q -o music
     says_faint=$(grep -c "warning: faint.h5: the latents hardly tell $name" err)
-    ok "--more $name, R^2 $r2: a warning where that is below 0.02" test "$says_faint" -eq "$(awk "BEGIN { print $r2 < 0.02 }")"
+    ok "--more $name, R^2 $r2: a warning where that is below 0.02" \
+        test "$says_faint" -eq "$(awk "BEGIN { print $r2 < 0.02 }")"
 done <faint
-ok "some are told, some are not" test "$(awk '$2 < 0.02' faint | wc -l)" -gt 0 -a "$(awk '$2 >= 0.02' faint | wc -l)" -gt 0
+ok "some are told, some are not" test "$(awk '$2 < 0.02' faint | wc -l)" -gt 0 \
+    -a "$(awk '$2 >= 0.02' faint | wc -l)" -gt 0
 
 # In a run folder: links stay, training goes on, and what it writes has no vectors.
 ok "a run" learned run data --epochs 20
@@ -93,12 +101,14 @@ refused() {
     ok "and no line of JSON" test ! -s out
 }
 refused 2 'plain\.h5 has no latents' "a model without latents" --attributes plain.h5 --data data
-refused 2 'exclude each other' "scoring at the same time" --attributes dense.h5 --evaluate dense.h5 --data data
+refused 2 'exclude each other' "scoring at the same time" --attributes dense.h5 --evaluate dense.h5 \
+    --data data
 refused 1 'lost\.h5' "a checkpoint that is not there" --attributes lost.h5 --data data
 refused 1 'trained on another grid' "another grid" --attributes dense.h5 --data data
 refused 1 'untrained: holds no train songs' "no songs to learn from" --attributes sequence.h5 --data untrained
 ok "a segment as long as a song" "$make" long.h5 --tracks merged --planes 1 --segment 1024
-refused 1 'data: the train songs have no two segments in a row' "songs of one segment" --attributes long.h5 --data data
+refused 1 'data: the train songs have no two segments in a row' "songs of one segment" --attributes long.h5 \
+    --data data
 cp sequence.h5 torn.h5
 truncate -s -5000 torn.h5
 refused 1 'torn\.h5' "a torn checkpoint" --attributes torn.h5 --data data

@@ -17,7 +17,8 @@ says '^mpianist: rank 2 of 3 on .*mpi_comm\.c:[0-9]+: asked to' "and names rank,
 for variables in "OMPI_COMM_WORLD_SIZE=4 OMPI_COMM_WORLD_RANK=0" "PMI_SIZE=4 PMI_RANK=0" "SLURM_NTASKS=4"; do
     run env $variables "$comm"
     status_is 1 "one process alone with $variables refuses to start"
-    says_once "promises 4 ranks \(${variables%%=*}\).*mpirun -n 4.*srun --mpi=pmix -n 4" "and says how to start"
+    says_once "promises 4 ranks \(${variables%%=*}\).*mpirun -n 4.*srun --mpi=pmix -n 4" \
+        "and says how to start"
 done
 run env SLURM_NTASKS=4 SLURM_PROCID=2 "$comm"
 status_is 1 "the other lone processes refuse as well"
@@ -28,7 +29,8 @@ status_is 0 "one rank on purpose inside a larger job is fine"
 cores=$(lscpu -p=CORE,SOCKET 2>/dev/null | grep -v '^#' | sort -u | wc -l)
 if [ "$(nproc)" -ge 2 ] && [ "$cores" -ge 2 ]; then
     run env -u OMPI_MCA_hwloc_base_binding_policy mpirun --bind-to none -n 1 "$comm" threads
-    ok "one unbound rank gets all cores" test "$(sed -n 's/threads \([0-9]*\), idle 0/\1/p' "$WORK/out")" -ge 2
+    ok "one unbound rank gets all cores" \
+        test "$(sed -n 's/threads \([0-9]*\), idle 0/\1/p' "$WORK/out")" -ge 2
     run taskset -c 0 "$comm" threads
     prints '^threads 1, ' "a rank bound to one core runs one thread"
     run ranks 4 --bind-to none "$comm" threads

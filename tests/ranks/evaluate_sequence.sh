@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# trainer --evaluate of a sequence model: its figures hang together, do not depend on the rank count, can be repeated and left.
+# trainer --evaluate of a sequence model: its figures hang together, do not depend on the rank count, can be
+# repeated and left.
 . "$SOURCE/tests/helpers/train_lib.sh"
 make_corpus data 24 --tracks merged --split 60,10,30
 make_corpus tracks 8 --tracks melody,bass --split 0,0,100
@@ -12,7 +13,8 @@ ok "a dense one" "$make" dense.h5 --tracks merged --planes 1
 # figures FILE EXPRESSION DESCRIPTION: a Perl expression of the JSON object's members by name is true.
 figures() {
     perl -MJSON::PP -e 'my ($f, $e) = @ARGV; open my $h, "<", $f or die; my $j = decode_json(<$h>);
-        $e =~ s/(\w+)/exists $j->{$1} ? "\$j->{$1}" : $1/ge; my $true = eval($e); die $@ if $@; exit !$true' "$1" "$2"
+        $e =~ s/(\w+)/exists $j->{$1} ? "\$j->{$1}" : $1/ge;
+            my $true = eval($e); die $@ if $@; exit !$true' "$1" "$2"
     local true=$?
     result "$true" "$3"
     [ "$true" -eq 0 ] || { echo "# not so: $2"; sed 's/^/# /' "$1"; }
@@ -22,7 +24,8 @@ for n in 1 2 4; do
     run ranks "$n" "$trainer" --evaluate model.h5 --data data --particles 5
     status_is 0 "on $n ranks"
     cp out "model$n"
-    [ "$n" -eq 1 ] || { cmp -s model1 "model$n"; result $? "the same figures as on 1 rank, to the last digit"; }
+    [ "$n" -eq 1 ] ||
+        { cmp -s model1 "model$n"; result $? "the same figures as on 1 rank, to the last digit"; }
 done
 says 'bound of 5 particles' "a table for people"
 make_corpus single 1 --tracks merged --split 0,0,100
@@ -30,9 +33,14 @@ run "$trainer" --evaluate model.h5 --data single --particles 1
 says '^model\.h5 on test: 1 piece, [0-9]+ frames, ' "one piece is one"
 says '^bound of 1 particle ' "and one particle"
 figures model1 'split eq "test" && pieces > 4 && frames > 100 * pieces && segments >= frames / 4' "counts"
-figures model1 'abs(nll_per_frame + kl_per_frame - loss_per_frame) < 1e-9 && bound_per_frame < loss_per_frame' "the bound is tighter than one draw's"
-figures model1 'abs(kl_per_segment * segments - kl_per_frame * frames) < 1e-6 * frames && kl_per_frame > 0' "KL a segment"
-figures model1 'active_units >= 1 && active_units <= 4 && f1 > 0 && f1 < 1 && floor_f1 > 0 && f1 != floor_f1' "units and notes"
+figures model1 \
+    'abs(nll_per_frame + kl_per_frame - loss_per_frame) < 1e-9 && bound_per_frame < loss_per_frame' \
+    "the bound is tighter than one draw's"
+figures model1 'abs(kl_per_segment * segments - kl_per_frame * frames) < 1e-6 * frames && kl_per_frame > 0' \
+    "KL a segment"
+figures model1 \
+    'active_units >= 1 && active_units <= 4 && f1 > 0 && f1 < 1 && floor_f1 > 0 && f1 != floor_f1' \
+    "units and notes"
 run "$trainer" --evaluate model.h5 --data data --split test --particles 5 --quiet --seed 1
 cmp -s out model1
 result $? "and again, one process"
@@ -46,7 +54,8 @@ status_is 1 "figures that cannot be written are an error"
 says 'standard output: cannot write: No space left on device' "by name"
 says 'F1' "the table is there all the same"
 run "$trainer" --evaluate model.h5 --data data --split train,valid
-ok "two splits, two lines, no bound" test "$(grep -c kl_per_segment out)" -eq 2 -a "$(grep -c bound_per_frame out)" -eq 0
+ok "two splits, two lines, no bound" test "$(grep -c kl_per_segment out)" -eq 2 \
+    -a "$(grep -c bound_per_frame out)" -eq 0
 run ranks 2 "$trainer" --evaluate two.h5 --data tracks --particles 3
 status_is 0 "two tracks, both planes, segments of 6"
 cp out two
@@ -54,7 +63,8 @@ figures two 'bound_per_frame < loss_per_frame && segments < frames / 5' "figures
 run "$trainer" --evaluate plain.h5 --data data --particles 3
 status_is 0 "without a latent"
 cp out plain
-figures plain 'kl_per_frame == 0 && bound_per_frame == nll_per_frame && !defined f1 && active_units == 0' "the likelihood is exact"
+figures plain 'kl_per_frame == 0 && bound_per_frame == nll_per_frame && !defined f1 && active_units == 0' \
+    "the likelihood is exact"
 
 run ranks 2 "$trainer" --evaluate model.h5 --data data --iwae 4
 status_is 2 "--iwae is refused"
@@ -70,7 +80,8 @@ ok "before anything is scored" test ! -s out
 
 # The first split's line shows that the second is under way.
 for n in 1 2; do
-    ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 100 mpirun -n "$n" "$trainer" --evaluate model.h5 --data data --split valid,train --particles 200 >out 2>err &
+    ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 100 mpirun -n "$n" "$trainer" --evaluate model.h5 \
+        --data data --split valid,train --particles 200 >out 2>err &
     for _ in $(seq 1500); do
         [ -s out ] && break
         sleep 0.02

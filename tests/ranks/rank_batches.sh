@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Sequences of a step: the same samples with the same noise on any number of ranks and passes, shared by frames.
+# Sequences of a step: the same samples with the same noise on any number of ranks and passes, shared by
+# frames.
 . "$SOURCE/tests/helpers/train_lib.sh"
 make_corpus data 20
 passes=$BUILD/tests/ranks/mpi_rank_batches
@@ -14,7 +15,8 @@ for sizes in "0 4" "92 5" "60 4"; do
         if [ "$parts" = "1 1" ]; then cp out one; else ok "the same samples" cmp one out; fi
     done
     ok "no two steps alike" test "$(sort -u one | wc -l)" -eq "$(wc -l <one)"
-    holds "a last batch of fewer" "$(sort -n one | head -n 1 | cut -d ' ' -f 1) < $(sort -n one | tail -n 1 | cut -d ' ' -f 1)"
+    holds "a last batch of fewer" \
+        "$(sort -n one | head -n 1 | cut -d ' ' -f 1) < $(sort -n one | tail -n 1 | cut -d ' ' -f 1)"
 done
 
 # Data that are read as they are needed: the same samples in the same order, of other groups in other epochs.

@@ -2,7 +2,8 @@
 # A corpus small enough to be learned by heart is: every note found, none invented.
 . "$SOURCE/tests/helpers/train_lib.sh"
 make_corpus data 2 --split 100,0,0
-run "$trainer" --data data --output run --window 32 --hidden 128 --latent 16 --batch 8 --offsets grid --beta 0.01 --learning-rate 0.005 \
+run "$trainer" --data data --output run --window 32 --hidden 128 --latent 16 --batch 8 --offsets grid \
+    --beta 0.01 --learning-rate 0.005 \
     --decay cosine --epochs 200 --quiet
 status_is 0 "200 epochs on two songs"
 run "$trainer" --evaluate run/latest.h5 --data data --split train --quiet

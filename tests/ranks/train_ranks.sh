@@ -9,7 +9,8 @@ for n in 1 2 4; do
     status_is 0 "200 steps on $n ranks"
 done
 for n in 2 4; do
-    same_steps ranks1/metrics.jsonl "ranks$n/metrics.jsonl" 1e-5 20 "1 and $n ranks: the same losses to 1e-5 over 20 steps"
+    same_steps ranks1/metrics.jsonl "ranks$n/metrics.jsonl" 1e-5 20 \
+        "1 and $n ranks: the same losses to 1e-5 over 20 steps"
     same_steps ranks1/metrics.jsonl "ranks$n/metrics.jsonl" 1e-3 200 "and to 1e-3 over 200"
 done
 run ranks 2 "$trainer" --output repeated "${common[@]}" --max-steps 200
@@ -18,24 +19,31 @@ run ranks 2 "$trainer" --output buckets "${common[@]}" --max-steps 20 --bucket-k
 same_steps ranks2/metrics.jsonl buckets/metrics.jsonl 1e-6 20 "small buckets: the same losses"
 
 for n in 1 4; do
-    run ranks "$n" "$trainer" --output "dropout$n" "${common[@]}" --max-steps 20 --dropout 0.2 --accumulate "$n"
+    run ranks "$n" "$trainer" --output "dropout$n" "${common[@]}" --max-steps 20 --dropout 0.2 \
+        --accumulate "$n"
     status_is 0 "with dropout on $n ranks"
 done
-same_steps dropout1/metrics.jsonl dropout4/metrics.jsonl 1e-5 20 "dropout by sample: the same losses, split up in any way"
-ok "others than without" test "$(member dropout1/metrics.jsonl step nll | tail -n 1)" != "$(member ranks1/metrics.jsonl step nll | sed -n 20p)"
+same_steps dropout1/metrics.jsonl dropout4/metrics.jsonl 1e-5 20 \
+    "dropout by sample: the same losses, split up in any way"
+ok "others than without" \
+    test "$(member dropout1/metrics.jsonl step nll | tail -n 1)" != \
+    "$(member ranks1/metrics.jsonl step nll | sed -n 20p)"
 
 # 7 windows on 4 ranks are uneven shares; the last batch of an epoch is smaller than the rank count.
-windows=$("$trainer" --data data --output probe "${tiny[@]}" --max-steps 1 2>&1 | sed -n 's/^data: \([0-9]*\) train windows.*/\1/p')
+windows=$("$trainer" --data data --output probe "${tiny[@]}" --max-steps 1 2>&1 |
+    sed -n 's/^data: \([0-9]*\) train windows.*/\1/p')
 for batch in 5 6 7 9 10 11 13; do
     rest=$((windows % batch))
     [ "$rest" -ge 1 ] && [ "$rest" -le 3 ] && break
 done
 ok "a last batch of $rest windows for 4 ranks" test "$rest" -ge 1 -a "$rest" -le 3
 for n in 1 4; do
-    run ranks "$n" "$trainer" --output "uneven$n" --data data "${tiny_model[@]}" --batch "$batch" --epochs 1 --quiet
+    run ranks "$n" "$trainer" --output "uneven$n" --data data "${tiny_model[@]}" --batch "$batch" --epochs 1 \
+        --quiet
     status_is 0 "batches of $batch on $n ranks"
 done
-same_steps uneven1/metrics.jsonl uneven4/metrics.jsonl 1e-4 "$(lines uneven1/metrics.jsonl step)" "uneven and empty shares: the same losses"
+same_steps uneven1/metrics.jsonl uneven4/metrics.jsonl 1e-4 "$(lines uneven1/metrics.jsonl step)" \
+    "uneven and empty shares: the same losses"
 
 for n in 1 2 3; do
     run ranks "$n" "$trainer" --evaluate ranks1/latest.h5 --data data --split train --iwae 3
@@ -44,8 +52,11 @@ for n in 1 2 3; do
     cp out "evaluation$n"
 done
 for n in 2 3; do
-    perl -MJSON::PP -e 'my ($a, $b) = map { open my $f, "<", $_; decode_json(<$f>) } @ARGV; for (keys %$a) { next if /checkpoint|split/;
-        die "$_: $a->{$_} $b->{$_}\n" if abs($a->{$_} - $b->{$_}) > 1e-6 * abs($a->{$_}) }' evaluation1 "evaluation$n"
+    perl -MJSON::PP \
+        -e 'my ($a, $b) = map { open my $f, "<", $_; decode_json(<$f>) } @ARGV;
+            for (keys %$a) { next if /checkpoint|split/;
+        die "$_: $a->{$_} $b->{$_}\n"
+            if abs($a->{$_} - $b->{$_}) > 1e-6 * abs($a->{$_}) }' evaluation1 "evaluation$n"
     result $? "and finds what 1 rank finds"
 done
 finish

@@ -13,7 +13,8 @@ run "$trainer" --output parts "${common[@]}" --max-steps 23 --resume auto
 status_is 0 "--resume auto goes on in the middle of an epoch"
 run "$trainer" --output parts "${common[@]}" --max-steps 40 --resume auto
 same_state whole/latest.h5 parts/latest.h5 "and ends with the same bits as a run never stopped"
-same_steps whole/metrics.jsonl parts/metrics.jsonl 0 $steps "its metrics have every step once, with the same losses"
+same_steps whole/metrics.jsonl parts/metrics.jsonl 0 $steps \
+    "its metrics have every step once, with the same losses"
 run "$trainer" --output parts "${common[@]}" --max-steps 40 --resume auto
 status_is 0 "resuming a run that is done is no error"
 same_state whole/latest.h5 parts/latest.h5 "and changes nothing"
@@ -49,21 +50,24 @@ run "$trainer" --output oneTERM "${common[@]}" --max-steps $((stopped + 10)) --r
 run "$trainer" --output never "${common[@]}" --max-steps $((stopped + 10))
 same_state oneTERM/latest.h5 never/latest.h5 "going on after a signal: the same bits"
 
-ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 60 mpirun -n 2 "$trainer" --output both "${common[@]}" "${long[@]}" >/dev/null 2>err &
+ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 60 mpirun -n 2 "$trainer" --output both "${common[@]}" \
+    "${long[@]}" >/dev/null 2>err &
 wait_for both/metrics.jsonl '"step": '
 kill -s USR1 "$(launcher_of $!)"
 wait $!
 status=$?
 status_is 75 "mpirun passes SIGUSR1 on: exit 75"
 ok "with a checkpoint" "$state" both/latest.h5
-ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 60 mpirun -n 2 "$trainer" --output single "${common[@]}" "${long[@]}" >/dev/null 2>err &
+ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 60 mpirun -n 2 "$trainer" --output single \
+    "${common[@]}" "${long[@]}" >/dev/null 2>err &
 wait_for single/metrics.jsonl '"step": '
 kill -s TERM "$(rank_of $!)"
 wait $!
 status=$?
 status_is 75 "SIGTERM to one rank of two: all leave with 75"
 
-ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 60 mpirun -n 2 "$trainer" --output killed "${common[@]}" "${long[@]}" --checkpoint-every "5 steps" >/dev/null 2>err &
+ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 60 mpirun -n 2 "$trainer" --output killed \
+    "${common[@]}" "${long[@]}" --checkpoint-every "5 steps" >/dev/null 2>err &
 wait_for killed/metrics.jsonl '"step": 2[0-9]'
 kill -s KILL "$(rank_of $!)"
 wait $!
@@ -86,7 +90,8 @@ SLURM_JOB_END_TIME=$(($(date +%s) + 61)) "$trainer" --output deadline "${common[
 status=$?
 status_is 75 "leaves before SLURM_JOB_END_TIME with 75"
 ok "with a checkpoint" "$state" deadline/latest.h5
-run "$trainer" --output timed "${common[@]}" --max-minutes 0.03 --epochs 100000 --checkpoint-every "0.005 minutes"
+run "$trainer" --output timed "${common[@]}" --max-minutes 0.03 --epochs 100000 \
+    --checkpoint-every "0.005 minutes"
 kept=(timed/checkpoint-*.h5)
 ok "--checkpoint-every minutes" test "${#kept[@]}" -ge 3
 
@@ -96,6 +101,8 @@ ok "a run that ends with an epoch that is not validated: best.h5" "$state" rare/
 run "$trainer" --output elsewhere "${common[@]}" --max-steps 41 --learning-rate 0 --resume whole/latest.h5
 status_is 0 "going on in another folder"
 ok "which gets a best.h5 of its own" "$state" elsewhere/best.h5
-run "$trainer" --output patient "${common[@]}" --max-steps $((10 * epoch)) --learning-rate 0.0001 --validate-every 4 --early-stopping 1
-holds "early stopping waits for a validation" "$("$state" patient/latest.h5 | sed -n 's/^epoch \([0-9]*\) .*/\1/p') == 10"
+run "$trainer" --output patient "${common[@]}" --max-steps $((10 * epoch)) --learning-rate 0.0001 \
+    --validate-every 4 --early-stopping 1
+holds "early stopping waits for a validation" \
+    "$("$state" patient/latest.h5 | sed -n 's/^epoch \([0-9]*\) .*/\1/p') == 10"
 finish

@@ -1,8 +1,10 @@
 # shellcheck shell=bash
-# The sequence model through the same trainer: ranks change nothing but by rounding, stopping changes nothing, validation on whole pieces.
+# The sequence model through the same trainer: ranks change nothing but by rounding, stopping changes nothing,
+# validation on whole pieces.
 . "$SOURCE/tests/helpers/train_lib.sh"
 make_corpus data 20
-common=(--data data "${tiny_sequence[@]}" --transpose "-3,3" --average 0.9 --learning-rate 0.003 --quiet --keep 100)
+common=(--data data "${tiny_sequence[@]}" --transpose "-3,3" --average 0.9 --learning-rate 0.003 --quiet
+    --keep 100)
 pieces=(--epochs 100)
 chunks=(--chunk 32 --epochs 100)
 
@@ -15,16 +17,22 @@ for n in 1 2 4; do
 done
 for n in 2 4; do
     for kind in pieces chunks; do
-        same_steps "${kind}1/metrics.jsonl" "$kind$n/metrics.jsonl" 1e-5 40 "$kind on 1 and $n ranks: the same losses to 1e-5 over 40 steps"
-        holds "and the same validation" "($(member "$kind$n/metrics.jsonl" epoch valid_nll | tail -n 1) / $(member "${kind}1/metrics.jsonl" epoch valid_nll | tail -n 1) - 1)^2 < 1e-10"
+        same_steps "${kind}1/metrics.jsonl" "$kind$n/metrics.jsonl" 1e-5 40 \
+            "$kind on 1 and $n ranks: the same losses to 1e-5 over 40 steps"
+        holds "and the same validation" \
+            "($(member "$kind$n/metrics.jsonl" epoch valid_nll |
+            tail -n 1) / $(member "${kind}1/metrics.jsonl" epoch valid_nll | tail -n 1) - 1)^2 < 1e-10"
     done
 done
 run "$trainer" --output passes "${common[@]}" "${pieces[@]}" --max-steps 40 --accumulate 3
 same_steps pieces1/metrics.jsonl passes/metrics.jsonl 1e-5 40 "in 3 passes: the same losses to rounding"
 run ranks 2 "$trainer" --output repeated "${common[@]}" "${chunks[@]}" --max-steps 40
 same_state chunks2/latest.h5 repeated/latest.h5 "2 ranks twice: the same bits"
-ok "an epoch's steps differ in size" test "$(member pieces1/metrics.jsonl step sequences | sort -u | tr '\n' ' ')" = "2 4 "
-holds "the loss falls" "$(member pieces1/metrics.jsonl epoch valid_loss | tail -n 1) < 0.9 * $(member pieces1/metrics.jsonl epoch valid_loss | head -n 1)"
+ok "an epoch's steps differ in size" \
+    test "$(member pieces1/metrics.jsonl step sequences | sort -u | tr '\n' ' ')" = "2 4 "
+holds "the loss falls" \
+    "$(member pieces1/metrics.jsonl epoch valid_loss | tail -n 1) < 0.9 * $(member pieces1/metrics.jsonl \
+    epoch valid_loss | head -n 1)"
 
 for kind in pieces chunks; do
     declare -n limits=$kind
@@ -50,15 +58,18 @@ last=$("$state" stopped/latest.h5 | sed -n 's/.* step \([0-9]*\) .*/\1/p')
 run "$trainer" --output stopped "${common[@]}" --epochs 100000 --max-steps $((last + 9)) --resume auto
 run "$trainer" --output never "${common[@]}" --epochs 100000 --max-steps $((last + 9))
 same_state never/latest.h5 stopped/latest.h5 "going on after it: the same bits"
-run "$trainer" --output stopped "${common[@]}" --max-steps $((last + 10)) --resume auto --lags 1,8 --profiles 16
+run "$trainer" --output stopped "${common[@]}" --max-steps $((last + 10)) --resume auto --lags 1,8 \
+    --profiles 16
 says 'this would be another run: --lags 1,2,4 there, 1,8 here; --profiles 0 there, 16 here' \
     "which --lags and --profiles would make another run"
 
-run ranks 2 "$trainer" --output units --config pieces1/run.ini --data data --quiet --max-steps 0 --epochs 40 --learning-rate 0.01
+run ranks 2 "$trainer" --output units --config pieces1/run.ini --data data --quiet --max-steps 0 --epochs 40 \
+    --learning-rate 0.01
 run "$trainer" --evaluate units/latest.h5 --data data --split valid --quiet
 status_is 0 "--evaluate, which goes another way"
 units=$(perl -MJSON::PP -e 'print decode_json(<>)->{active_units}' out)
-ok "finds the $units active units that training found" test "$units" -ge 1 -a "$units" = "$(member units/metrics.jsonl epoch active_units | tail -n 1)"
+ok "finds the $units active units that training found" test "$units" -ge 1 \
+    -a "$units" = "$(member units/metrics.jsonl epoch active_units | tail -n 1)"
 
 run "$trainer" --output plain --config pieces1/run.ini --data data --quiet --latent 0
 status_is 0 "--latent 0"
@@ -66,7 +77,8 @@ ok "has no divergence" test "$(member plain/metrics.jsonl epoch valid_kl | sort 
 run "$trainer" --evaluate plain/latest.h5 --data data --split valid --quiet
 status_is 0 "--evaluate, which goes another way"
 perl -MJSON::PP -e 'print decode_json(<>)->{nll_per_frame}' out >nll
-holds "finds the likelihood that training found" "($(cat nll) / $(member plain/metrics.jsonl epoch valid_nll | tail -n 1) - 1)^2 < 1e-10"
+holds "finds the likelihood that training found" \
+    "($(cat nll) / $(member plain/metrics.jsonl epoch valid_nll | tail -n 1) - 1)^2 < 1e-10"
 make_corpus untested 6 --split 100,0,0
 run "$trainer" --output untested.run --config pieces1/run.ini --data untested --quiet --max-steps 5
 status_is 0 "without valid songs"

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# --data-memory: data that are read as they are needed train the same model; what happens when they cannot be read.
+# --data-memory: data that are read as they are needed train the same model; what happens when they cannot be
+# read.
 . "$SOURCE/tests/helpers/train_lib.sh"
 make_corpus data 120 --tracks melody,chords,bass,drums --shard-frames 8000
 common=(--data data --shuffle-kib 96 --quiet --keep 100)
@@ -17,7 +18,8 @@ same() {
     status_is 0 "$name on $n ranks, streamed"
     same_steps "memory-$name-$n/metrics.jsonl" "streamed-$name-$n/metrics.jsonl" 0 "$steps" "the same losses"
     same_state "memory-$name-$n/latest.h5" "streamed-$name-$n/latest.h5" "the same state"
-    ok "the same validation" diff <(member "memory-$name-$n/metrics.jsonl" epoch valid_loss) <(member "streamed-$name-$n/metrics.jsonl" epoch valid_loss)
+    ok "the same validation" diff <(member "memory-$name-$n/metrics.jsonl" epoch valid_loss) \
+        <(member "streamed-$name-$n/metrics.jsonl" epoch valid_loss)
     holds "which there is" "$(grep -c '"valid_loss": [0-9]' "streamed-$name-$n/metrics.jsonl") > 0"
 }
 for n in 1 2 4; do same dense "$n" 300 "${dense[@]}"; done
@@ -25,16 +27,20 @@ for n in 1 2; do
     same chunks "$n" 30 "${chunks[@]}"
     same pieces "$n" 20 "${pieces[@]}"
 done
-same_steps streamed-dense-1/metrics.jsonl streamed-dense-4/metrics.jsonl 1e-5 20 "1 and 4 ranks: the same losses to 1e-5"
+same_steps streamed-dense-1/metrics.jsonl streamed-dense-4/metrics.jsonl 1e-5 20 \
+    "1 and 4 ranks: the same losses to 1e-5"
 run "$trainer" --output whole --data data "${dense[@]}" --max-steps 20 --quiet
-ok "one group is another order" test "$(member whole/metrics.jsonl step nll | sed -n 20p)" != "$(member streamed-dense-1/metrics.jsonl step nll | sed -n 20p)"
+ok "one group is another order" \
+    test "$(member whole/metrics.jsonl step nll | sed -n 20p)" != \
+    "$(member streamed-dense-1/metrics.jsonl step nll | sed -n 20p)"
 
 # What is told, and what is refused.
 run "$trainer" --output told --data data --shuffle-kib 96 "${tiny[@]}" --max-steps 1 --data-memory 1
 says '^data: 1 of 2 MiB in memory' "how much is in memory"
 run ranks 2 "$trainer" --output little --data data "${tiny[@]}" --shuffle-kib 1024 --data-memory 1
 status_is 1 "a limit that no step could be made under"
-says_once '^trainer: --data-memory: 1 MiB are too little .*; give [23] or more, or 0 for all 3 MiB of data' "with the least that works"
+says_once '^trainer: --data-memory: 1 MiB are too little .*; give [23] or more, or 0 for all 3 MiB of data' \
+    "with the least that works"
 
 # Going on in the middle of an epoch, under another limit and on other ranks.
 run "$trainer" --output parts "${common[@]}" "${dense[@]}" --max-steps 7 --data-memory 1
@@ -44,7 +50,8 @@ status_is 0 "goes on with and without a limit"
 same_state parts/latest.h5 memory-dense-1/latest.h5 "and ends with the same bits as a run never stopped"
 run ranks 2 "$trainer" --output moved "${common[@]}" "${dense[@]}" --max-steps 90 --data-memory 1
 run "$trainer" --output moved "${common[@]}" "${dense[@]}" --max-steps 0 --resume auto --data-memory 1
-same_steps moved/metrics.jsonl memory-dense-1/metrics.jsonl 1e-3 300 "on 2 ranks, then 1: the same to rounding"
+same_steps moved/metrics.jsonl memory-dense-1/metrics.jsonl 1e-3 300 \
+    "on 2 ranks, then 1: the same to rounding"
 run "$trainer" --output moved --data data --quiet --keep 100 "${dense[@]}" --shuffle-kib 97 --resume auto
 status_is 1 "another --shuffle-kib is another run"
 says 'shuffle-kib 96 there, 97 here' "and named"
@@ -52,9 +59,11 @@ says 'shuffle-kib 96 there, 97 here' "and named"
 # Without training.
 for model in dense pieces; do
     for n in 1 2; do
-        run ranks "$n" "$trainer" --evaluate "memory-$model-1/latest.h5" --data data --split train,valid --quiet
+        run ranks "$n" "$trainer" --evaluate "memory-$model-1/latest.h5" --data data --split train,valid \
+            --quiet
         cp out wanted
-        run ranks "$n" "$trainer" --evaluate "memory-$model-1/latest.h5" --data data --split train,valid --quiet --data-memory 1
+        run ranks "$n" "$trainer" --evaluate "memory-$model-1/latest.h5" --data data --split train,valid \
+            --quiet --data-memory 1
         status_is 0 "--evaluate of $model on $n ranks"
         ok "the same figures" cmp wanted out
     done
@@ -72,16 +81,19 @@ break_run() {
     local name=$1 n=$2 message=$3
     shift 3
     rm -rf broken && cp -r data broken
-    ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 60 mpirun -n "$n" "$trainer" --data broken --output "$name" --shuffle-kib 96 --quiet "${tiny[@]}" \
+    ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 60 mpirun -n "$n" "$trainer" --data broken \
+        --output "$name" --shuffle-kib 96 --quiet "${tiny[@]}" \
         --epochs 100000 --validate-every 100000 --data-memory 1 >out 2>err &
     wait_for "$name/metrics.jsonl" '"step": '
     "$@"
     wait $!
     status=$?
     status_is 1 "$name on $n ranks: exit 1"
-    says_once "^trainer: after step [0-9]+, kept in $name/checkpoint-[0-9]+\.h5: .*$message" "with the file, the song and the cause"
+    says_once "^trainer: after step [0-9]+, kept in $name/checkpoint-[0-9]+\.h5: .*$message" \
+        "with the file, the song and the cause"
     last=$("$state" "$name/latest.h5" | sed -n 's/.* step \([0-9]*\) .*/\1/p')
-    run "$trainer" --data data --output "$name" --shuffle-kib 96 --quiet "${tiny[@]}" --max-steps $((last + 5)) --resume auto
+    run "$trainer" --data data --output "$name" --shuffle-kib 96 --quiet "${tiny[@]}" \
+        --max-steps $((last + 5)) --resume auto
     status_is 0 "once the data are whole, it goes on from there"
 }
 # shellcheck disable=SC2317 # called by break_run
@@ -90,7 +102,8 @@ vanish() { rm broken/shard-*.h5; }
 # shellcheck disable=SC2317 # the same
 damage() {
     for shard in broken/shard-*.h5; do
-        perl -e 'open my $f, "<", $ARGV[0] or die; binmode $f; local $/; my $b = <$f>; substr($b, $_ * 64, 8) = ~substr($b, $_ * 64, 8)
+        perl -e 'open my $f, "<", $ARGV[0] or die; binmode $f; local $/;
+            my $b = <$f>; substr($b, $_ * 64, 8) = ~substr($b, $_ * 64, 8)
             for 20 .. length($b) / 64 - 2; print $b' "$shard" >"$shard.tmp" && mv "$shard.tmp" "$shard"
     done
 }
@@ -105,7 +118,8 @@ wait $!
 status=$?
 status_is 75 "SIGUSR1 while data are streamed: exit 75"
 last=$("$state" stopped/latest.h5 | sed -n 's/.* step \([0-9]*\) .*/\1/p')
-run "$trainer" --output stopped "${common[@]}" "${tiny[@]}" --max-steps $((last + 10)) --resume auto --data-memory 1
+run "$trainer" --output stopped "${common[@]}" "${tiny[@]}" --max-steps $((last + 10)) --resume auto \
+    --data-memory 1
 run "$trainer" --output never "${common[@]}" "${tiny[@]}" --max-steps $((last + 10))
 same_state stopped/latest.h5 never/latest.h5 "and goes on with the same bits"
 finish

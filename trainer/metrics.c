@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "preprocess/common/file.h"
 #include "preprocess/common/json.h"
 #include "preprocess/common/program.h"
 #include "preprocess/common/progress.h"
@@ -79,8 +80,7 @@ metrics_t *metrics_open(const options_t *options, const checkpoint_t *checkpoint
     if (!cut_lines(path, checkpoint, error)) return NULL;
     FILE *file = fopen(path, "ae");
     if (!file) {
-        program_fail(error, "%s: cannot open for writing: %s; name another --output", path,
-                     g_strerror(errno));
+        file_fail(error, path, "open for writing", "name another --output");
         return NULL;
     }
     metrics_t *metrics = g_new0(metrics_t, 1);
@@ -122,8 +122,8 @@ gboolean metrics_flush(metrics_t *metrics, GError **error) {
     if (fflush(metrics->file) != 0 && !metrics->failed) metrics->failed = errno;
     metrics->last_flushed = g_get_monotonic_time();
     if (!metrics->failed) return TRUE;
-    return program_fail(error, "%s: cannot write: %s; make room, then go on with --resume auto",
-                        metrics->path, g_strerror(metrics->failed));
+    errno = metrics->failed;
+    return file_fail(error, metrics->path, "write", "make room, then go on with --resume auto");
 }
 
 static gboolean is_dense(const metrics_t *metrics) { return metrics->checkpoint->model.kind == MODEL_DENSE; }

@@ -39,7 +39,8 @@ metrics_t *metrics_open(const options_t *options, const checkpoint_t *checkpoint
 void metrics_close(metrics_t *metrics);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(metrics_t, metrics_close)
 
-/* Adds a line; shows progress. Allocates only where a line is the longest so far. A write that fails shows in metrics_flush(). */
+/* Adds a line; shows progress. Allocates only where a line is the longest so far. A write that fails shows in
+ * metrics_flush(). */
 void metrics_step(metrics_t *metrics, const metrics_step_t *step);
 /* The epoch under way ends; whole: it is counted as done. valid: NULL where it was not validated. best: it is
  * the best so far. */

@@ -34,7 +34,8 @@ typedef struct {
     size_t memory;      /* bytes of frames a host may hold, 0: all */
     size_t batch;       /* samples a step of training, 0: nothing is trained */
     size_t group_bytes; /* of the order, 0: ORDER_GROUP_BYTES */
-    /* Semitones. Drums stay. What would push a sounding note, also of the context, past the edge is clamped. */
+    /* Semitones. Drums stay. What would push a sounding note, also of the context, past the edge is
+     * clamped. */
     int transpose_low, transpose_high;
 } data_config_t;
 
@@ -44,7 +45,8 @@ typedef struct data data_t;
 data_t *data_load(const char *folder, const data_config_t *config, GError **error);
 void data_free(data_t *data); /* collective */
 const shard_set_t *data_shards(const data_t *data);
-/* Its frames: what of them is in memory; by rolls_agree(), whether reading a piece or a grid window failed. */
+/* Its frames: what of them is in memory; by rolls_agree(), whether reading a piece or a grid window
+ * failed. */
 rolls_t *data_rolls(const data_t *data);
 int64_t data_windows(const data_t *data, split_t split);
 /* Samples of an epoch: windows or sequences, slots of the train split. */
@@ -77,8 +79,8 @@ uint32_t data_sequence_most_frames(const data_t *data, int64_t slot);
  * returns them. Allocates nothing. */
 uint32_t data_sequence(const data_t *data, int64_t epoch, int64_t slot, size_t T, uint8_t *bits);
 
-/* Songs of a split in corpus order. data_piece() writes one whole and as it is, as data_sequence() does, after
- * a silent context. */
+/* Songs of a split in corpus order. data_piece() writes one whole and as it is, as data_sequence() does,
+ * after a silent context. */
 int64_t data_pieces(const data_t *data, split_t split);
 uint32_t data_longest_piece(const data_t *data, split_t split); /* frames; 0 where there is none */
 uint32_t data_piece_frames(const data_t *data, split_t split, int64_t piece);

@@ -16,9 +16,9 @@ typedef struct {
 
 typedef struct noise noise_t;
 
-/* Room for batches of at most max_B sequences and max_cells = B T frames, T being those of the longest sequence
- * of a batch; of the dense model both are windows. Ends the program where memory does not suffice, as GLib
- * does. Owner: caller. */
+/* Room for batches of at most max_B sequences and max_cells = B T frames, T being those of the longest
+ * sequence of a batch; of the dense model both are windows. Ends the program where memory does not suffice,
+ * as GLib does. Owner: caller. */
 noise_t *noise_new(const model_config_t *config, const noise_rates_t *rates, size_t max_B, size_t max_cells);
 void noise_free(noise_t *noise);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(noise_t, noise_free)

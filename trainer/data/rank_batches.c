@@ -48,8 +48,8 @@ static uint32_t *longest_sequences(const data_t *data) {
     return frames;
 }
 
-/* Of sequences, the sizes hold for any that may meet in a batch. Each rank is given one of the longest first, so
- * that none has more than batch - ranks + 1; and likewise each of its batches. */
+/* Of sequences, the sizes hold for any that may meet in a batch. Each rank is given one of the longest first,
+ * so that none has more than batch - ranks + 1; and likewise each of its batches. */
 rank_batches_sizes_t rank_batches_sizes(const data_t *data, model_kind_t kind,
                                         const rank_batches_config_t *config) {
     const size_t ranks = (size_t)comm_size(), batch = config->batch, accumulate = config->accumulate;

@@ -5,12 +5,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "preprocess/common/program.h"
 #include "trainer/data/ring.h"
 #include "trainer/parallel/comm.h"
 
 #define MIB 1048576.0
-
-G_DEFINE_QUARK(mpianist_rolls_error, rolls_error)
 
 struct rolls {
     shard_set_t set; /* songs and files are shared; tempi and meters stay empty */
@@ -23,8 +22,8 @@ struct rolls {
     GError *failure; /* the first that rolls_songs() met since rolls_agree() */
 };
 
-/* Rank 0's view of the corpus, but for the songs, to every rank; a host whose leader read another corpus is an
- * error. set: NULL but on the leaders of hosts. */
+/* Rank 0's view of the corpus, but for the songs, to every rank; a host whose leader read another corpus is
+ * an error. set: NULL but on the leaders of hosts. */
 static gboolean share_set(rolls_t *rolls, const char *folder, const shard_set_t *set, GError **error) {
     GError *local = NULL;
     shard_set_t *shared = &rolls->set;
@@ -36,10 +35,10 @@ static gboolean share_set(rolls_t *rolls, const char *folder, const shard_set_t 
     shared->songs = NULL;
     shared->tempi = shared->meters = NULL;
     if (set && (strcmp(set->corpus_id, shared->corpus_id) != 0 || set->n_shards != shared->n_shards))
-        g_set_error(&local, SHARD_ERROR, SHARD_ERROR_MIXED,
-                    "%s: holds corpus %.12s here but %.12s on rank 0's host; give every host the same "
-                    "folder, or copy it there",
-                    folder, set->corpus_id, shared->corpus_id);
+        program_fail(&local,
+                     "%s: holds corpus %.12s here but %.12s on rank 0's host; give every host the same "
+                     "folder, or copy it there",
+                     folder, set->corpus_id, shared->corpus_id);
     return comm_agree(local, error);
 }
 
@@ -102,14 +101,13 @@ static gboolean make_ring(rolls_t *rolls, const order_t *order, size_t memory, s
     const size_t all = all_bytes(rolls), group_bytes = order_group_bytes(order),
                  needed = MAX(2, order_most_groups(order, batch));
     const size_t slots = MIN(memory / group_bytes, MAX(needed, order_groups(order)));
-    if (slots < needed) {
-        g_set_error(error, ROLLS_ERROR, ROLLS_ERROR_MEMORY,
-                    "--data-memory: %.0f MiB are too little for a step's songs and the next ones; give %.0f "
-                    "or more, or 0 for all %.0f MiB of %s",
-                    (double)memory / MIB, ceil((double)MIN(needed * group_bytes, all) / MIB),
-                    ceil((double)all / MIB), rolls->set.folder);
-        return FALSE;
-    }
+    if (slots < needed)
+        return program_fail(
+            error,
+            "--data-memory: %.0f MiB are too little for a step's songs and the next ones; give %.0f "
+            "or more, or 0 for all %.0f MiB of %s",
+            (double)memory / MIB, ceil((double)MIN(needed * group_bytes, all) / MIB), ceil((double)all / MIB),
+            rolls->set.folder);
     rolls->resident = slots * group_bytes;
     rolls->ring = ring_new(&rolls->set, order_copy(order), slots, error);
     return rolls->ring != NULL;

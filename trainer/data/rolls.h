@@ -7,10 +7,6 @@
 #include "preprocess/shard/shard.h"
 #include "trainer/data/order.h"
 
-#define ROLLS_ERROR rolls_error_quark()
-GQuark rolls_error_quark(void);
-typedef enum { ROLLS_ERROR_MEMORY } rolls_error_t;
-
 typedef struct rolls rolls_t;
 
 /* The songs, one copy a host. Collective: the leader of each host reads. NULL with the same error set on all

@@ -43,13 +43,11 @@ gboolean evaluate_open(evaluation_job_t *job, const options_t *options, const ch
     job->quiet = options->quiet;
     job->data = data_load(options->data, &data_config, error);
     if (!job->data || !run_check_grid(path, checkpoint, &data_shards(job->data)->grid, error)) return FALSE;
-    for (size_t i = 0; i < splits->n; i++) {
-        if (data_pieces(job->data, splits->splits[i]) > 0) continue;
-        g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE, "%s: holds no %s songs; see `%s --info %s`%s",
-                    options->data, split_name(splits->splits[i]), program_called("preprocess"), options->data,
-                    options->evaluate ? ", or take another --split" : "");
-        return FALSE;
-    }
+    for (size_t i = 0; i < splits->n; i++)
+        if (data_pieces(job->data, splits->splits[i]) == 0)
+            return program_fail(error, "%s: holds no %s songs; see `%s --info %s`%s", options->data,
+                                split_name(splits->splits[i]), program_called("preprocess"), options->data,
+                                options->evaluate ? ", or take another --split" : "");
     job->model = model_new(config, job->max_B, 1, &local);
     return comm_agree(local, error) && run_read_weights(path, job->model, error);
 }
@@ -61,9 +59,7 @@ void evaluate_close(evaluation_job_t *job) {
 
 gboolean evaluate_print_line(const char *text, GError **error) {
     if (puts(text) >= 0 && fflush(stdout) == 0) return TRUE;
-    g_set_error(error, OPTION_ERROR, OPTION_ERROR_FILE, "standard output: cannot write: %s",
-                g_strerror(errno));
-    return FALSE;
+    return program_fail(error, "standard output: cannot write: %s", g_strerror(errno));
 }
 
 /* Rank 0's part. */
@@ -91,8 +87,7 @@ static gboolean run_split(const options_t *options, const checkpoint_t *checkpoi
     const evaluation_t *found = evaluator ? evaluator_run(evaluator, &local) : NULL;
     if (found && comm_rank() == 0) print(options, checkpoint, job->split, found, &local);
     if (evaluator && !found && !local)
-        g_set_error(&local, OPTION_ERROR, OPTION_ERROR_FILE,
-                    "stopped by a signal before the evaluation was done");
+        program_fail(&local, "stopped by a signal before the evaluation was done");
     return evaluator && comm_agree(local, error);
 }
 

@@ -17,7 +17,7 @@ gboolean evaluate_open(evaluation_job_t *job, const options_t *options, const ch
                        const checkpoint_t *checkpoint, const option_splits_t *splits, GError **error);
 void evaluate_close(evaluation_job_t *job);
 
-/* A line of results to standard output, written at once. FALSE with OPTION_ERROR_FILE set where it takes no
+/* A line of results to standard output, written at once. FALSE with error set where it takes no
  * more. */
 gboolean evaluate_print_line(const char *text, GError **error);
 

@@ -1,5 +1,5 @@
-/* evaluate_dense: owns the figures of a dense model and their names. The importance-weighted bound is a running
- * log-sum-exp over draws. */
+/* evaluate_dense: owns the figures of a dense model and their names. The importance-weighted bound is a
+ * running log-sum-exp over draws. */
 #include "trainer/evaluate/evaluate_dense.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* evaluate_dense: how well a dense model does on the grid windows of a split, each exactly once: bound, active
- * units, notes found. The noise of window i depends on (seed, i) alone. */
+/* evaluate_dense: how well a dense model does on the grid windows of a split, each exactly once: bound,
+ * active units, notes found. The noise of window i depends on (seed, i) alone. */
 #ifndef MPIANIST_TRAINER_EVALUATE_EVALUATE_DENSE_H
 #define MPIANIST_TRAINER_EVALUATE_EVALUATE_DENSE_H
 

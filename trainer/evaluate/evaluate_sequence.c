@@ -1,5 +1,6 @@
-/* evaluate_sequence: owns the pieces of a split while they are evaluated: their groups, their sums and what is
- * told of them. A piece's figures stay apart until all ranks have them, and are added up in corpus order. */
+/* evaluate_sequence: owns the pieces of a split while they are evaluated: their groups, their sums and
+ * what is told of them. A piece's figures stay apart until all ranks have them, and are added up in corpus
+ * order. */
 #include "trainer/evaluate/evaluate_sequence.h"
 
 #include "trainer/evaluate/figures.h"

@@ -7,8 +7,9 @@
 
 #include "trainer/evaluate/evaluator.h"
 
-/* The figures: nats a frame and a segment; of particles where job->draws > 0; notes rebuilt from latents alone.
- * Collective. NULL with the same error set on all ranks where memory does not suffice. Owner: caller. */
+/* The figures: nats a frame and a segment; of particles where job->draws > 0; notes rebuilt from latents
+ * alone. Collective. NULL with the same error set on all ranks where memory does not suffice. Owner:
+ * caller. */
 evaluator_t *evaluate_sequence_new(const evaluation_job_t *job, GError **error);
 
 #endif

@@ -1,5 +1,5 @@
-/* evaluator: owns what ranks say to each other while a split is evaluated, and which pieces are whose. Refuses
- * nothing: callers see to it that there are songs. */
+/* evaluator: owns what ranks say to each other while a split is evaluated, and which pieces are whose.
+ * Refuses nothing: callers see to it that there are songs. */
 #include "trainer/evaluate/evaluator.h"
 
 #include <string.h>

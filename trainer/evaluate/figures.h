@@ -1,5 +1,5 @@
-/* figures: what the figures of several evaluations are made of: active latent units, notes found. All sums are
- * doubles that ranks add up. Local. */
+/* figures: what the figures of several evaluations are made of: active latent units, notes found. All sums
+ * are doubles that ranks add up. Local. */
 #ifndef MPIANIST_TRAINER_EVALUATE_FIGURES_H
 #define MPIANIST_TRAINER_EVALUATE_FIGURES_H
 

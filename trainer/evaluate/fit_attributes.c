@@ -148,9 +148,7 @@ static fit_t *fit_new(const evaluation_job_t *job, const checkpoint_t *checkpoin
 
 /* TRUE where a signal came, which is the error. */
 static gboolean was_stopped(gboolean stopped, GError **error) {
-    if (stopped)
-        g_set_error(error, OPTION_ERROR, OPTION_ERROR_FILE,
-                    "stopped by a signal before the vectors were there");
+    if (stopped) program_fail(error, "stopped by a signal before the vectors were there");
     return stopped;
 }
 
@@ -200,20 +198,17 @@ static void print_table(const options_t *options, const fit_t *fit, const attrib
 /* Rank 0's part, once all sums are there. */
 static gboolean finish(const options_t *options, const fit_t *fit, GError **error) {
     g_auto(attributes_t) attributes = {0};
-    if (attribute_moments_count(&fit->moments) < 1) {
-        g_set_error(error, SHARD_ERROR, SHARD_ERROR_NONE, "%s: the train songs %s; see `%s --info %s`",
-                    options->data, fit->stream ? "have no two segments in a row that sound" : "are silent",
-                    program_called("preprocess"), options->data);
-        return FALSE;
-    }
+    if (attribute_moments_count(&fit->moments) < 1)
+        return program_fail(error, "%s: the train songs %s; see `%s --info %s`", options->data,
+                            fit->stream ? "have no two segments in a row that sound" : "are silent",
+                            program_called("preprocess"), options->data);
     if (!attributes_fit(&fit->moments, &fit->checkpoint->grid, &attributes, error)) return FALSE;
-    if (attributes.n == 0) {
-        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_NONE,
-                    "%s: its latents tell none of the attributes of these songs; train longer, or with more "
-                    "--free-bits",
-                    options->attributes);
-        return FALSE;
-    }
+    if (attributes.n == 0)
+        return program_fail(
+            error,
+            "%s: its latents tell none of the attributes of these songs; train longer, or with "
+            "more --free-bits",
+            options->attributes);
     if (was_stopped(stop_signal() != 0, error))
         return FALSE; /* fitting takes as long as the songs where latents are many */
     if (!checkpoint_write_attributes(options->attributes, &attributes, error)) return FALSE;

@@ -1,5 +1,5 @@
-/* validate_sequence: owns which pieces of a split are this rank's and how they fill batches: the same at every
- * run, so found once. */
+/* validate_sequence: owns which pieces of a split are this rank's and how they fill batches: the same at
+ * every run, so found once. */
 #include "trainer/evaluate/validate_sequence.h"
 
 #include "trainer/evaluate/figures.h"

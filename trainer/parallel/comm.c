@@ -25,8 +25,6 @@
 #define SHARED_FOLDER      "/dev/shm" /* that MPI puts shared memory in */
 #define SHARED_SLACK_BYTES 65536.0
 
-G_DEFINE_QUARK(mpianist_comm_error, comm_error)
-
 static struct {
     int rank, size, node_rank, node_size;
     MPI_Comm node;
@@ -74,13 +72,13 @@ static gboolean check_launcher(GError **error) {
         int64_t rank = environment_number(launchers[i].rank);
         const char *name = program_name();
         comm.rank = rank > 0 ? (int)rank : 0; /* so that one of them speaks */
-        g_set_error(error, COMM_ERROR, COMM_ERROR_ALONE,
-                    "the launcher promises %" G_GINT64_FORMAT
-                    " ranks (%s) but MPI sees this one alone; start with `mpirun -n %" G_GINT64_FORMAT
-                    " %s ...` of the MPI that %s is linked with, or `srun --mpi=pmix -n %" G_GINT64_FORMAT
-                    " %s ...`; for one rank on purpose: `mpirun -n 1 %s ...`",
-                    promised, launchers[i].size, promised, name, name, promised, name, name);
-        return FALSE;
+        return program_fail(
+            error,
+            "the launcher promises %" G_GINT64_FORMAT
+            " ranks (%s) but MPI sees this one alone; start with `mpirun -n %" G_GINT64_FORMAT
+            " %s ...` of the MPI that %s is linked with, or `srun --mpi=pmix -n %" G_GINT64_FORMAT
+            " %s ...`; for one rank on purpose: `mpirun -n 1 %s ...`",
+            promised, launchers[i].size, promised, name, name, promised, name, name);
     }
     return TRUE;
 }
@@ -191,11 +189,11 @@ static void check_shared_room(size_t bytes, GError **error) {
     if (comm.node_rank != 0 || comm.node_size == 1 || statvfs(SHARED_FOLDER, &room) != 0) return;
     double available = (double)room.f_bavail * (double)room.f_frsize;
     if ((double)bytes + SHARED_SLACK_BYTES <= available) return;
-    g_set_error(error, COMM_ERROR, COMM_ERROR_MEMORY,
-                "cannot share %.1f MiB among the ranks of a host: " SHARED_FOLDER
-                " has %.1f MiB left; make it larger (containers: --shm-size), or start "
-                "one rank a host",
-                (double)bytes / 1048576, available / 1048576);
+    program_fail(error,
+                 "cannot share %.1f MiB among the ranks of a host: " SHARED_FOLDER
+                 " has %.1f MiB left; make it larger (containers: --shm-size), or start "
+                 "one rank a host",
+                 (double)bytes / 1048576, available / 1048576);
 }
 
 void *comm_shared_alloc(size_t bytes, GError **error) {
@@ -207,9 +205,9 @@ void *comm_shared_alloc(size_t bytes, GError **error) {
     MPI_Aint size = comm.node_rank == 0 ? (MPI_Aint)MAX(bytes, 1) : 0;
     int code = MPI_Win_allocate_shared(size, 1, MPI_INFO_NULL, comm.node, &memory, window);
     if (code != MPI_SUCCESS)
-        g_set_error(&local, COMM_ERROR, COMM_ERROR_MEMORY,
-                    "cannot share %.1f MiB among the ranks of a host: MPI error %d; free memory there",
-                    (double)bytes / 1048576, code);
+        program_fail(&local,
+                     "cannot share %.1f MiB among the ranks of a host: MPI error %d; free memory there",
+                     (double)bytes / 1048576, code);
     if (!comm_agree(local, error)) {
         if (code == MPI_SUCCESS) MPI_Win_free(window);
         g_free(window);

@@ -8,10 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COMM_ERROR comm_error_quark()
-GQuark comm_error_quark(void);
-typedef enum { COMM_ERROR_ALONE, COMM_ERROR_MEMORY } comm_error_t;
-
 /* Starts MPI. FALSE with error set where the launcher promised more ranks than MPI sees
  * (OMPI_COMM_WORLD_SIZE, SLURM_NTASKS, PMI_SIZE): N programs that would each train alone. MPI is up in both
  * cases: comm_finalize() it. comm_rank() is then the rank that the launcher meant, so that one of them

@@ -1,4 +1,5 @@
-/* threads: how many BLAS threads a rank should run, from the cores it may use and the ranks that share them. */
+/* threads: how many BLAS threads a rank should run, from the cores it may use and the ranks that share
+ * them. */
 #ifndef MPIANIST_TRAINER_PARALLEL_THREADS_H
 #define MPIANIST_TRAINER_PARALLEL_THREADS_H
 

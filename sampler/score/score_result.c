@@ -25,19 +25,6 @@ void score_result_clear(score_result_t *result) {
     score_set_free(result->own_held);
 }
 
-static int by_size(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-score_spread_t score_spread(const double *values, size_t n) {
-    if (n == 0) return (score_spread_t){NAN, NAN, NAN};
-    g_autofree double *sorted = g_memdup2(values, n * sizeof values[0]);
-    qsort(sorted, n, sizeof sorted[0], by_size);
-    return (score_spread_t){score_summarise(values, n, 1).mean, (sorted[(n - 1) / 2] + sorted[n / 2]) / 2,
-                            sorted[n - 1]};
-}
-
 /* ---- seams and passages as numbers ---- */
 
 /* Of one number of all seams: `of` points to the first seam's. */
@@ -56,11 +43,23 @@ static double passage_value(const passage_t *passage, passage_part_t part, const
     }
 }
 
-static score_spread_t passage_spread(const passage_t *passages, size_t n, passage_part_t part,
-                                     const grid_t *grid) {
+static int by_size(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of one number of n passages; NaN where there are none. */
+typedef struct {
+    double mean, median, most;
+} spread_t;
+
+static spread_t passage_spread(const passage_t *passages, size_t n, passage_part_t part, const grid_t *grid) {
+    if (n == 0) return (spread_t){NAN, NAN, NAN};
     g_autofree double *values = g_new(double, n);
     for (size_t i = 0; i < n; i++) values[i] = passage_value(&passages[i], part, grid);
-    return score_spread(values, n);
+    const double mean = score_summarise(values, n, 1).mean;
+    qsort(values, n, sizeof values[0], by_size);
+    return (spread_t){mean, (values[(n - 1) / 2] + values[n / 2]) / 2, values[n - 1]};
 }
 
 /* A figure of the pieces, and where they lie between real songs and shuffled tracks. */
@@ -138,7 +137,7 @@ static void add_seams(json_t *json, const score_result_t *result) {
 
 static void add_spreads(json_t *json, const passage_t *passages, size_t n, const grid_t *grid) {
     for (passage_part_t part = 0; part < PASSAGE_PARTS; part++) {
-        const score_spread_t spread = passage_spread(passages, n, part, grid);
+        const spread_t spread = passage_spread(passages, n, part, grid);
         json_open(json, passage_parts[part], '{');
         json_number(json, "mean", spread.mean);
         json_number(json, "median", spread.median);
@@ -310,14 +309,14 @@ static void show_passages(const score_result_t *result) {
     for (size_t v = 0; v < result->n_voices; v++) {
         const score_voice_t *voice = &result->voices[v];
         for (passage_part_t part = 0; part < PASSAGE_SHARE; part++) {
-            const score_spread_t pieces = passage_spread(voice->of_pieces, result->pieces->n, part, grid);
+            const spread_t pieces = passage_spread(voice->of_pieces, result->pieces->n, part, grid);
             if (pieces.most <= 0) continue;
             g_autofree char *name =
                 g_strdup_printf("%s: %s, median (most)", voice->name, passage_parts[part]);
             fprintf(stderr, "%-32s", name);
             show_cell("%.4g (%.4g)", pieces.median, pieces.most, !result->held);
             if (result->held) {
-                const score_spread_t real = passage_spread(voice->of_held, result->held->n, part, grid);
+                const spread_t real = passage_spread(voice->of_held, result->held->n, part, grid);
                 show_cell("%.4g (%.4g)", real.median, real.most, TRUE);
             }
             fputc('\n', stderr);

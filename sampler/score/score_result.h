@@ -41,12 +41,6 @@ typedef struct {
 void score_result_clear(score_result_t *result);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(score_result_t, score_result_clear)
 
-/* Of n numbers, none of them NaN; NaN where there are none. */
-typedef struct {
-    double mean, median, most;
-} score_spread_t;
-score_spread_t score_spread(const double *values, size_t n);
-
 /* The line of JSON that sampler/score/score_report.h describes, without its line end. Owner: caller. */
 char *score_result_json(const score_result_t *result);
 /* The table, to standard error. */

@@ -8,18 +8,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "preprocess/common/file.h"
 #include "preprocess/common/option.h"
 #include "preprocess/common/program.h"
 #include "preprocess/midi/midi.h"
 
-G_DEFINE_QUARK(result_error, result_error)
-
 gboolean result_make_folder(const result_writer_t *writer, GError **error) {
     const char *folder = writer->folder;
     if (g_mkdir_with_parents(folder, 0777) == 0 && g_access(folder, W_OK) == 0) return TRUE;
-    g_set_error(error, RESULT_ERROR, RESULT_ERROR_WRITE,
-                "%s: cannot write to this folder: %s; give another --output", folder, g_strerror(errno));
-    return FALSE;
+    return file_fail(error, folder, "write to this folder", "give another --output");
 }
 
 static char *path_of(const result_writer_t *writer, const char *name, const char *ending) {
@@ -30,9 +27,7 @@ static char *path_of(const result_writer_t *writer, const char *name, const char
 /* Written whole: print its path at once, so that what stands there is known even where a later file fails. */
 static gboolean print_path(const char *path, GError **error) {
     if (puts(path) >= 0 && fflush(stdout) == 0) return TRUE;
-    g_set_error(error, RESULT_ERROR, RESULT_ERROR_WRITE, "standard output: cannot print the path %s: %s",
-                path, g_strerror(errno));
-    return FALSE;
+    return program_fail(error, "standard output: cannot print the path %s: %s", path, g_strerror(errno));
 }
 
 gboolean result_write_picture(const result_writer_t *writer, const char *name, GBytes *picture,
@@ -47,9 +42,8 @@ gboolean result_write_picture(const result_writer_t *writer, const char *name, G
                                  G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0666, &cause);
     g_bytes_unref(picture);
     if (ok) return print_path(path, error);
-    g_set_error(error, RESULT_ERROR, RESULT_ERROR_WRITE,
-                "%s: cannot write: %s; make room or give another --output", path, program_cause(cause));
-    return FALSE;
+    return program_fail(error, "%s: cannot write: %s; make room or give another --output", path,
+                        program_cause(cause));
 }
 
 static const char *const sound_endings[] = {

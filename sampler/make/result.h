@@ -7,10 +7,6 @@
 #include "sampler/show/audio.h"
 #include "sampler/show/picture.h"
 
-#define RESULT_ERROR result_error_quark()
-GQuark result_error_quark(void);
-typedef enum { RESULT_ERROR_WRITE } result_error_t;
-
 /* Where results go and how; nothing owned. */
 typedef struct {
     const char *folder;

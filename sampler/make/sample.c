@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trainer/model/vae_dense.h"
+#include "preprocess/common/program.h"
 
-G_DEFINE_QUARK(sample_error, sample_error)
+#include "trainer/model/vae_dense.h"
 
 enum { BATCH = 16 }; /* windows decoded at once */
 
@@ -22,11 +22,12 @@ sample_model_t *sample_model_open(const char *path, GError **error) {
     const model_config_t *config = &model->checkpoint.model;
     if (config->tracks != (size_t)model->checkpoint.grid.n_tracks ||
         config->pitches != (size_t)model->checkpoint.grid.pitches) {
-        g_set_error(error, SAMPLE_ERROR, SAMPLE_ERROR_MODEL,
-                    "%s: cannot use this checkpoint: its model has %zu tracks of %zu pitches, its grid %d of "
-                    "%d; train again",
-                    path, config->tracks, config->pitches, model->checkpoint.grid.n_tracks,
-                    model->checkpoint.grid.pitches);
+        program_fail(
+            error,
+            "%s: cannot use this checkpoint: its model has %zu tracks of %zu pitches, its grid %d of "
+            "%d; train again",
+            path, config->tracks, config->pitches, model->checkpoint.grid.n_tracks,
+            model->checkpoint.grid.pitches);
         return NULL;
     }
     model->model = model_new(config, BATCH, 1, error); /* sequence: nothing is trained here */
@@ -165,8 +166,7 @@ roll_t *sample_overlapped(const sample_model_t *model, const real_t *z, size_t n
     const size_t T = config->window, frame_cells = model_cells(config) / T;
     g_autofree real_t *sum = g_try_new0(real_t, frames * frame_cells), *weights = g_try_new0(real_t, frames);
     if (!sum || !weights) {
-        g_set_error(error, SAMPLE_ERROR, SAMPLE_ERROR_MEMORY,
-                    "cannot keep %zu frames in memory; ask for fewer --bars", frames);
+        program_fail(error, "cannot keep %zu frames in memory; ask for fewer --bars", frames);
         return NULL;
     }
     g_autofree real_t *all = g_new(real_t, BATCH * config->latent);

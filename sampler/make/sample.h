@@ -6,10 +6,6 @@
 #include "preprocess/roll/roll.h"
 #include "trainer/checkpoint/checkpoint.h"
 
-#define SAMPLE_ERROR sample_error_quark()
-GQuark sample_error_quark(void);
-typedef enum { SAMPLE_ERROR_MODEL, SAMPLE_ERROR_RANGE, SAMPLE_ERROR_MEMORY } sample_error_t;
-
 typedef struct {
     checkpoint_t checkpoint; /* its model: T = window, K = tracks, L = planes, P = pitches, Z = latent */
     char *path, *hash;       /* of the checkpoint's file: checkpoint_hash() */
@@ -48,7 +44,7 @@ size_t sample_hop(const sample_model_t *model, meter_t meter);
 size_t sample_overlapped_count(const sample_model_t *model, size_t hop, size_t frames);
 /* Decodes z [n, Z] to windows `hop` frames apart (1 <= hop <= T, n = sample_overlapped_count()). Where they
  * overlap their logits are averaged with weights that rise and fall linearly over a window, so that none
- * begins or ends abruptly. Otherwise as sample_windows(). NULL with SAMPLE_ERROR_MEMORY set. */
+ * begins or ends abruptly. Otherwise as sample_windows(). NULL with error set (memory). */
 roll_t *sample_overlapped(const sample_model_t *model, const real_t *z, size_t n, size_t hop, size_t frames,
                           const sample_rule_t *rule, GError **error);
 

@@ -3,9 +3,8 @@
 
 #include <string.h>
 
+#include "preprocess/common/program.h"
 #include "sampler/score/tonal.h"
-
-G_DEFINE_QUARK(originality_error, originality_error)
 
 #define NONE G_MAXUINT32
 
@@ -184,8 +183,7 @@ originality_t *originality_new(const roll_t *const *rolls, size_t n, const grid_
     }
     if (!automaton_init(&o->automaton, o->events->len)) {
         originality_free(o);
-        g_set_error(error, ORIGINALITY_ERROR, ORIGINALITY_ERROR_MEMORY,
-                    "originality: not enough memory for the songs; use a machine with more");
+        program_fail(error, "originality: not enough memory for the songs; use a machine with more");
         return NULL;
     }
     const event_t *event = (const event_t *)(void *)o->events->data;

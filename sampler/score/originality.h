@@ -17,10 +17,6 @@
 
 #include "preprocess/roll/roll.h"
 
-#define ORIGINALITY_ERROR originality_error_quark()
-GQuark originality_error_quark(void);
-typedef enum { ORIGINALITY_ERROR_MEMORY } originality_error_t;
-
 typedef struct originality originality_t;
 
 /* The songs that pieces are compared with; tracks: bit k for track k of the grid. NULL with error set where

@@ -9,8 +9,6 @@
 #include "preprocess/common/program.h"
 #include "sampler/score/score_result.h"
 
-G_DEFINE_QUARK(score_report_error, score_report_error)
-
 /* ---- figures ---- */
 
 static score_table_t table_new(const grid_t *grid, size_t n) {
@@ -124,8 +122,7 @@ static score_set_t *open_split(const char *folder, const char *split, GError **e
     split_from_name(split, &which);
     g_autoptr(score_set_t) set = score_set_open(folder, which, error);
     if (!set || set->n > 0) return g_steal_pointer(&set);
-    g_set_error(error, SCORE_REPORT_ERROR, SCORE_REPORT_ERROR_SPLIT,
-                "%s: has no songs in split %s; give another --split", folder, split);
+    program_fail(error, "%s: has no songs in split %s; give another --split", folder, split);
     return NULL;
 }
 
@@ -135,13 +132,11 @@ static gboolean open_training(score_result_t *result, GError **error) {
     split_from_name(result->split, &split);
     if ((result->train = open_split(result->originality, split_name(SPLIT_TRAIN), error)) == NULL)
         return FALSE;
-    if (result->real && !grid_equal(&result->real->grid, &result->train->grid)) {
-        g_set_error(error, SCORE_REPORT_ERROR, SCORE_REPORT_ERROR_GRID,
-                    "%s: lies on another grid than %s; give --corpus and --originality shards of one "
-                    "preprocess command",
-                    result->originality, result->corpus);
-        return FALSE;
-    }
+    if (result->real && !grid_equal(&result->real->grid, &result->train->grid))
+        return program_fail(error,
+                            "%s: lies on another grid than %s; give --corpus and --originality shards of one "
+                            "preprocess command",
+                            result->originality, result->corpus);
     if (split == SPLIT_TRAIN) return TRUE;
     if (result->real && strcmp(result->corpus, result->originality) == 0)
         result->held = result->real;
@@ -185,11 +180,8 @@ gboolean score_report(const score_request_t *request, GError **error) {
     if (result.seam_frames > 0) find_seams(&result);
     if (result.train && !find_voices(&result, error)) return FALSE;
     g_autofree char *json = score_result_json(&result);
-    if (puts(json) < 0 || fflush(stdout) != 0) {
-        g_set_error(error, SCORE_REPORT_ERROR, SCORE_REPORT_ERROR_WRITE,
-                    "standard output: cannot print the figures: %s", g_strerror(errno));
-        return FALSE;
-    }
+    if (puts(json) < 0 || fflush(stdout) != 0)
+        return program_fail(error, "standard output: cannot print the figures: %s", g_strerror(errno));
     if (!request->quiet) score_result_show(&result);
     return TRUE;
 }

@@ -5,14 +5,6 @@
 
 #include "preprocess/roll/roll.h"
 
-#define SCORE_REPORT_ERROR score_report_error_quark()
-GQuark score_report_error_quark(void);
-typedef enum {
-    SCORE_REPORT_ERROR_SPLIT,
-    SCORE_REPORT_ERROR_GRID,
-    SCORE_REPORT_ERROR_WRITE
-} score_report_error_t;
-
 /* What is scored and beside what; nothing owned. */
 typedef struct {
     char *const *files;               /* MIDI files and folders of them, NULL-terminated */

@@ -9,8 +9,6 @@
 #include "preprocess/corpus/find.h"
 #include "preprocess/corpus/song_file.h"
 
-G_DEFINE_QUARK(score_set_error, score_set_error)
-
 score_set_t *score_set_read(char *const *inputs, const grid_t *grid, GError **error) {
     g_autoptr(found_list_t) files = find_files(inputs, NULL, error);
     if (!files) return NULL;
@@ -34,9 +32,8 @@ score_set_t *score_set_read(char *const *inputs, const grid_t *grid, GError **er
         set->n++;
     }
     if (set->n > 0) return g_steal_pointer(&set);
-    g_set_error(error, SCORE_SET_ERROR, SCORE_SET_ERROR_NONE,
-                "%s: no file can be scored: the warnings above say why; give MIDI files with notes",
-                inputs[0]);
+    program_fail(error, "%s: no file can be scored: the warnings above say why; give MIDI files with notes",
+                 inputs[0]);
     return NULL;
 }
 
@@ -46,9 +43,8 @@ score_set_t *score_set_open(const char *folder, split_t split, GError **error) {
     const size_t frame_bytes = grid_frame_bytes(&shards->grid);
     g_autofree uint8_t *bits = g_try_malloc((size_t)shards->frames * frame_bytes);
     if (!bits) {
-        g_set_error(error, SCORE_SET_ERROR, SCORE_SET_ERROR_MEMORY,
-                    "%s: not enough memory for %" G_GINT64_FORMAT " frames; use a machine with more", folder,
-                    shards->frames);
+        program_fail(error, "%s: not enough memory for %" G_GINT64_FORMAT " frames; use a machine with more",
+                     folder, shards->frames);
         return NULL;
     }
     if (!shard_set_read(shards, bits, error)) return NULL;

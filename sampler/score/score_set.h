@@ -5,10 +5,6 @@
 
 #include "preprocess/shard/shard.h"
 
-#define SCORE_SET_ERROR score_set_error_quark()
-GQuark score_set_error_quark(void);
-typedef enum { SCORE_SET_ERROR_NONE, SCORE_SET_ERROR_MEMORY } score_set_error_t;
-
 typedef struct {
     char *name; /* of a file: its path; of a song in shards: its path in the corpus */
     roll_t *roll;

@@ -3,16 +3,14 @@
  * soundfont, and more than a WAV file can hold. */
 #include "sampler/show/audio.h"
 
-G_DEFINE_QUARK(audio_error, audio_error)
+#include "preprocess/common/program.h"
 
 #ifndef HAVE_AUDIO
 
 static gboolean fail_missing(GError **error) {
-    g_set_error(error, AUDIO_ERROR, AUDIO_ERROR_MISSING,
-                "--audio: this sampler was built without libfluidsynth and libsndfile; install both (Debian: "
-                "apt install libfluidsynth-dev "
-                "libsndfile1-dev) and build again, or leave out --audio");
-    return FALSE;
+    return program_fail(
+        error, "--audio: this sampler was built without libfluidsynth and libsndfile; install both (Debian: "
+               "apt install libfluidsynth-dev libsndfile1-dev) and build again, or leave out --audio");
 }
 
 char *audio_soundfont(const char *wanted, GError **error) {
@@ -68,16 +66,15 @@ char *audio_soundfont(const char *wanted, GError **error) {
     for (size_t i = 0; i < G_N_ELEMENTS(places) && !wanted; i++)
         if (g_file_test(places[i], G_FILE_TEST_EXISTS)) wanted = places[i];
     if (!wanted) {
-        g_set_error(error, AUDIO_ERROR, AUDIO_ERROR_SOUNDFONT,
-                    "--audio: no soundfont found in /usr/share/sounds/sf2; install one (Debian: apt install "
-                    "timgm6mb-soundfont) or give --soundfont FILE");
+        program_fail(error,
+                     "--audio: no soundfont found in /usr/share/sounds/sf2; install one (Debian: apt install "
+                     "timgm6mb-soundfont) or give --soundfont FILE");
         return NULL;
     }
     if (fluid_is_soundfont(wanted)) return g_strdup(wanted);
     const int cause = g_access(wanted, R_OK) == 0 ? 0 : errno;
-    g_set_error(error, AUDIO_ERROR, AUDIO_ERROR_SOUNDFONT,
-                "%s: cannot use as soundfont: %s; give another --soundfont FILE.sf2", wanted,
-                cause == 0 ? "not a SoundFont 2 file" : g_strerror(cause));
+    program_fail(error, "%s: cannot use as soundfont: %s; give another --soundfont FILE.sf2", wanted,
+                 cause == 0 ? "not a SoundFont 2 file" : g_strerror(cause));
     return NULL;
 }
 
@@ -105,18 +102,14 @@ static gboolean stage_set(stage_t *stage, const char *midi, const char *soundfon
         fluid_settings_setstr(stage->settings, "player.timing-source", "sample");
         stage->synth = new_fluid_synth(stage->settings);
     }
-    if (stage->synth && fluid_synth_sfload(stage->synth, soundfont, 1) == FLUID_FAILED) {
-        g_set_error(error, AUDIO_ERROR, AUDIO_ERROR_SOUNDFONT,
-                    "%s: cannot load the soundfont: %s; give another --soundfont FILE.sf2", soundfont,
-                    last_error);
-        return FALSE;
-    }
+    if (stage->synth && fluid_synth_sfload(stage->synth, soundfont, 1) == FLUID_FAILED)
+        return program_fail(error, "%s: cannot load the soundfont: %s; give another --soundfont FILE.sf2",
+                            soundfont, last_error);
     if (stage->synth) stage->player = new_fluid_player(stage->synth);
     if (stage->player && fluid_player_add(stage->player, midi) == FLUID_OK &&
         fluid_player_play(stage->player) == FLUID_OK)
         return TRUE;
-    g_set_error(error, AUDIO_ERROR, AUDIO_ERROR_RENDER, "%s: cannot play: %s", midi, last_error);
-    return FALSE;
+    return program_fail(error, "%s: cannot play: %s", midi, last_error);
 }
 
 /* Where sound goes. libsndfile forgets some failures to write, those of the end of a stream among them:
@@ -157,10 +150,8 @@ static sf_count_t sink_length(void *data) {
 }
 
 static gboolean fail_write(const sink_t *sink, GError **error) {
-    g_set_error(error, AUDIO_ERROR, AUDIO_ERROR_WRITE,
-                "%s: cannot write: %s; make room or give another --output", sink->path,
-                sink->failed != 0 ? g_strerror(sink->failed) : sf_strerror(sink->sound));
-    return FALSE;
+    return program_fail(error, "%s: cannot write: %s; make room or give another --output", sink->path,
+                        sink->failed != 0 ? g_strerror(sink->failed) : sf_strerror(sink->sound));
 }
 
 static gboolean sink_open(sink_t *sink, audio_format_t format, GError **error) {
@@ -206,10 +197,8 @@ static gboolean play(const char *midi, const char *soundfont, uint64_t samples, 
     for (uint64_t done = 0; done < samples; done += BLOCK) {
         float block[BLOCK * CHANNELS];
         const sf_count_t n = (sf_count_t)MIN(BLOCK, samples - done);
-        if (fluid_synth_write_float(stage.synth, BLOCK, block, 0, CHANNELS, block, 1, CHANNELS) != FLUID_OK) {
-            g_set_error(error, AUDIO_ERROR, AUDIO_ERROR_RENDER, "%s: cannot play: %s", midi, last_error);
-            return FALSE;
-        }
+        if (fluid_synth_write_float(stage.synth, BLOCK, block, 0, CHANNELS, block, 1, CHANNELS) != FLUID_OK)
+            return program_fail(error, "%s: cannot play: %s", midi, last_error);
         for (sf_count_t i = 0; i < n * CHANNELS; i++) {
             peak = fmaxf(peak, fabsf(block[i]));
             block[i] = CLAMP(*scale * block[i], -1, 1);
@@ -224,13 +213,11 @@ static gboolean play(const char *midi, const char *soundfont, uint64_t samples, 
 gboolean audio_render(const char *midi, const char *soundfont, double seconds, const char *title,
                       audio_format_t format, const char *path, GError **error) {
     const uint64_t samples = (uint64_t)ceil((seconds + AUDIO_TAIL_S) * RATE);
-    if (format == AUDIO_WAV && samples * CHANNELS * 2 > UINT32_MAX - WAV_HEAD - WAV_TAGS) {
-        g_set_error(
-            error, AUDIO_ERROR, AUDIO_ERROR_WRITE,
+    if (format == AUDIO_WAV && samples * CHANNELS * 2 > UINT32_MAX - WAV_HEAD - WAV_TAGS)
+        return program_fail(
+            error,
             "%s: cannot write %.0f seconds: a WAV file ends at 4 GiB; give --audio=flac or --audio=ogg", path,
             seconds);
-        return FALSE;
-    }
     take_log();
     float scale = 1;
     if (!play(midi, soundfont, samples, NULL, &scale, error)) return FALSE;

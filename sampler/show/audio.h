@@ -5,15 +5,6 @@
 
 #include <glib.h>
 
-#define AUDIO_ERROR audio_error_quark()
-GQuark audio_error_quark(void);
-typedef enum {
-    AUDIO_ERROR_MISSING,
-    AUDIO_ERROR_SOUNDFONT,
-    AUDIO_ERROR_RENDER,
-    AUDIO_ERROR_WRITE
-} audio_error_t;
-
 /* 16 bit WAV and FLAC, and Ogg Vorbis. */
 typedef enum { AUDIO_NONE, AUDIO_WAV, AUDIO_FLAC, AUDIO_OGG } audio_format_t;
 

@@ -5,7 +5,7 @@
 #include <cairo-svg.h>
 #include <math.h>
 
-G_DEFINE_QUARK(picture_error, picture_error)
+#include "preprocess/common/program.h"
 
 static const double PNG_SCALE = 1.5;
 static const double PNG_DOTS = 32000; /* cairo's images end at 32767 dots */
@@ -55,8 +55,7 @@ GBytes *canvas_finish(canvas_t *canvas, GError **error) {
     g_autoptr(GByteArray) bytes = canvas->bytes;
     g_free(canvas);
     if (status == CAIRO_STATUS_SUCCESS) return g_byte_array_free_to_bytes(g_steal_pointer(&bytes));
-    g_set_error(error, PICTURE_ERROR, PICTURE_ERROR_DRAW, "cannot draw the picture: %s",
-                cairo_status_to_string(status));
+    program_fail(error, "cannot draw the picture: %s", cairo_status_to_string(status));
     return NULL;
 }
 

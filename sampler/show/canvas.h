@@ -21,7 +21,7 @@ typedef enum { LEFT, CENTRE, RIGHT } align_t;
 
 /* A white page. */
 canvas_t *canvas_new(double width, double height, picture_format_t format);
-/* The picture's bytes; frees the canvas. NULL with PICTURE_ERROR_DRAW set where cairo failed. */
+/* The picture's bytes; frees the canvas. NULL with error set where cairo failed. */
 GBytes *canvas_finish(canvas_t *canvas, GError **error);
 
 void canvas_line(canvas_t *canvas, double x0, double y0, double x1, double y1, double width, colour_t colour);

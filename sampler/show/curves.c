@@ -8,8 +8,6 @@
 
 #include "preprocess/common/program.h"
 
-G_DEFINE_QUARK(curves_error, curves_error)
-
 /* A quantity in training, step by step, or in validation. */
 typedef struct {
     const char *name, *member; /* in the legend; in the file */
@@ -113,8 +111,7 @@ static GBytes *draw(const char *path, const char *run, char *text, picture_forma
     if (n > 0)
         picture = picture_curves(curves, n, title, label, "nats a frame", format, error);
     else
-        g_set_error(error, CURVES_ERROR, CURVES_ERROR_NONE,
-                    "%s: holds no finished step; let the run go on for a while", path);
+        program_fail(error, "%s: holds no finished step; let the run go on for a while", path);
     for (size_t i = 0; i < SERIES; i++)
         g_array_unref(series[i].x), g_array_unref(series[i].y), g_array_unref(series[i].smooth);
     return picture;
@@ -124,8 +121,7 @@ GBytes *curves_picture(const char *run, picture_format_t format, GError **error)
     g_autofree char *path = g_build_filename(run, "metrics.jsonl", NULL), *text = NULL;
     g_autoptr(GError) cause = NULL;
     if (g_file_get_contents(path, &text, NULL, &cause)) return draw(path, run, text, format, error);
-    g_set_error(error, CURVES_ERROR, CURVES_ERROR_READ,
-                "%s: cannot read: %s; give a folder that %s --output wrote", path, program_cause(cause),
-                program_called("trainer"));
+    program_fail(error, "%s: cannot read: %s; give a folder that %s --output wrote", path,
+                 program_cause(cause), program_called("trainer"));
     return NULL;
 }

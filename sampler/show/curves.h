@@ -4,10 +4,6 @@
 
 #include "sampler/show/picture.h"
 
-#define CURVES_ERROR curves_error_quark()
-GQuark curves_error_quark(void);
-typedef enum { CURVES_ERROR_READ, CURVES_ERROR_NONE } curves_error_t;
-
 /* Reconstruction and KL, in nats a frame, over steps: training as a line, validation as dots. run: a run
  * folder. Lines that are not whole JSON (a run under way) are skipped. NULL with error set where there is no
  * such file or no step in it. Owner: caller. */

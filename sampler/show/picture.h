@@ -8,15 +8,11 @@
 
 typedef enum { PICTURE_NONE, PICTURE_PNG, PICTURE_SVG } picture_format_t;
 
-#define PICTURE_ERROR picture_error_quark()
-GQuark picture_error_quark(void);
-typedef enum { PICTURE_ERROR_DRAW } picture_error_t;
-
 /* A piano roll: pitch names on the vertical axis (C4 is MIDI pitch 60), the bars and beats of timeline on the
  * horizontal one, its meters named where they change, a colour a track of grid with a legend, a darker edge
  * at each onset. The pitch axis is cropped to the octaves in use; drums have a strip of their own with
  * General MIDI's percussion names. A piece longer than eight bars wraps into systems, one below the other.
- * roll: canonical, of grid's shape, frames >= 1. NULL with PICTURE_ERROR_DRAW set where cairo fails (out of
+ * roll: canonical, of grid's shape, frames >= 1. NULL with error set where cairo fails (out of
  * memory). Owner: caller. */
 GBytes *picture_roll(const roll_t *roll, const grid_t *grid, const timeline_t *timeline, const char *title,
                      picture_format_t format, GError **error);

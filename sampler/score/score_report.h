@@ -26,8 +26,8 @@ typedef struct {
  *    "seam": {"frames", "mean", "sd", "n", "real": {"mean", "sd", "n"}, "border", "inside",
  *             "features": {NAME: {"border", "inside"}, ...}},
  *    "originality": {"corpus": DIR, "songs": n, "split": NAME, "held_out": n,
- *                    "passages": {"all" or TRACK: {"events": {"mean", "median", "most"},
- *                                                  "beats": {...}, "share": {...}, "real": {the same}}, ...}},
+ *                    "passages": {"all" or TRACK: {"events": {"mean", "median", "most"}, "beats": {...},
+ *                                                  "share": {...}, "real": {the same}}, ...}},
  *    "files": [{"file", "frames", "bars", "meter", "tempo_bpm", "figures": {NAME: value, ...}, "seam",
  *               "passages": {"all" or TRACK: {"events", "notes", "frames", "beats", "share", "first",
  *                                             "song", "song_first", "semitones"}, ...}}, ...]}

@@ -35,11 +35,9 @@ gboolean attribute_exists(attribute_t attribute, const grid_t *grid) {
 /* ---- counting ---- */
 
 typedef struct {
-    size_t keys, frames; /* that sound, of all pitched tracks as one; frames in which any does */
-    size_t cells,
-        sum;      /* of pitched tracks, each apart: keys that sound, frame by frame; their numbers added up */
-    size_t begun; /* notes */
-    size_t strokes;
+    size_t keys, frames;   /* that sound, of all pitched tracks as one; frames in which any does */
+    size_t cells, sum;     /* keys that sound, frame by frame and track by track; their numbers added up */
+    size_t begun, strokes; /* notes of pitched tracks, of drums */
 } counts_t;
 
 /* Keys begun in a row of a frame; before: the row of the frame before. */

@@ -48,11 +48,12 @@ gboolean attribute_measure(const attribute_span_t *span, double *values);
 
 typedef struct {
     char name[ATTRIBUTES_TEXT], unit[ATTRIBUTES_TEXT];
-    double mean;  /* of the segments (windows), in unit */
-    double sd;    /* of its changes from segment to segment (dense: of the attribute itself), in unit; > 0 */
-    double r2;    /* share of that variance that the best linear reading of the latents explains, 0 to 1 */
-    double reach; /* sd that the reading grows by along the vector: 1, or less where that would lead too far
-                     from the segments' latents */
+    double mean; /* of the segments (windows), in unit */
+    double sd;   /* of its changes from segment to segment (dense: of the attribute itself), in unit; > 0 */
+    double r2;   /* share of that variance that the best linear reading of the latents explains, 0 to 1 */
+    /* sd that the reading grows by along the vector: 1, or less where that would lead too far from the
+     * segments' latents. */
+    double reach;
 } attribute_info_t;
 
 /* Vectors in latent space: z + s * prior_sd * vector[i], unit by unit, has s * reach[i] sd more of attribute
@@ -70,9 +71,10 @@ size_t attributes_find(const attributes_t *attributes, const char *name);
 
 /* Sums over segments that the vectors are made of. All doubles: ranks add them up. */
 typedef struct {
-    size_t Z, n;  /* n: doubles in sums */
-    double *sums; /* count; attributes [A]; changes [A]; their products [A, A]; mu [Z]; posterior variance
-                     [Z]; changes and mu [A, Z]; mu's products [Z, Z] */
+    size_t Z, n; /* n: doubles in sums */
+    /* Count; attributes [A]; changes [A]; their products [A, A]; mu [Z]; posterior variance [Z]; changes and
+     * mu [A, Z]; mu's products [Z, Z]. */
+    double *sums;
 } attribute_moments_t;
 
 /* FALSE with MODEL_ERROR_MEMORY set. */

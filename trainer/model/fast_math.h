@@ -10,15 +10,15 @@
 
 #include "trainer/model/real.h"
 
-#define ELEMENTARY static inline __attribute__((always_inline, unused))
+#define FAST_MATH static inline __attribute__((always_inline, unused))
 
 #ifdef MPIANIST_DOUBLE
-ELEMENTARY real_t exp_negative(real_t x) { return exp(x); }
-ELEMENTARY real_t log1p_unit(real_t e) { return log1p(e); }
+FAST_MATH real_t exp_negative(real_t x) { return exp(x); }
+FAST_MATH real_t log1p_unit(real_t e) { return log1p(e); }
 #else
 /* exp(x), x <= 0: 2^n exp(r), |r| <= ln(2) / 2; polynomial and split of ln(2) from Cephes' expf; 2 ulp. Below
  * -87: exp(-87), a normal number still. */
-ELEMENTARY float exp_negative(float x) {
+FAST_MATH float exp_negative(float x) {
     x = x < -87.0f ? -87.0f : x;
     const float round = 0x1.8p23f, shifted = x * 1.44269504f + round; /* n in the lowest bits */
     const float n = shifted - round, r = x - n * 0.693359375f - n * -2.12194440e-4f;
@@ -39,7 +39,7 @@ ELEMENTARY float exp_negative(float x) {
 
 /* log(1 + e), 0 <= e <= 1: 2 artanh(s), s = e / (2 + e) <= 1/3: the series to s^13, the rest below 2e-8 of
  * it; exact for small e. */
-ELEMENTARY float log1p_unit(float e) {
+FAST_MATH float log1p_unit(float e) {
     const float s = e / (2.0f + e), q = s * s;
     float p = 1.0f / 13.0f;
     p = p * q + 1.0f / 11.0f;
@@ -52,13 +52,13 @@ ELEMENTARY float log1p_unit(float e) {
 #endif
 
 /* 1 / (1 + exp(-x)), stable on both sides; NaN stays NaN. */
-ELEMENTARY real_t logistic(real_t x) {
+FAST_MATH real_t logistic(real_t x) {
     const real_t e = exp_negative(x < 0 ? x : -x), upper = x < 0 ? e : 1;
     return upper / (1 + e);
 }
 
 /* tanh(x) = 2 / (1 + exp(-2 x)) - 1 by its absolute value; absolute error below 1e-7 in float. */
-ELEMENTARY real_t hyperbolic_tangent(real_t x) {
+FAST_MATH real_t hyperbolic_tangent(real_t x) {
     const real_t magnitude = x < 0 ? -x : x, e = exp_negative(-2 * magnitude), t = (1 - e) / (1 + e);
     return x < 0 ? -t : t;
 }

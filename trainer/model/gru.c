@@ -12,8 +12,8 @@
 #include "trainer/model/layers.h"
 
 enum { LANES = 8, PANEL = 2 * LANES, ROWS = 4 };
-typedef real_t lanes_t
-    __attribute__((vector_size(LANES * sizeof(real_t)))); /* the compiler maps it to what the processor has */
+/* The compiler maps it to what the processor has. */
+typedef real_t lanes_t __attribute__((vector_size(LANES * sizeof(real_t))));
 
 static size_t padded(size_t n) { return (n + PANEL - 1) / PANEL * PANEL; }
 

@@ -9,19 +9,20 @@
  * of tracks, sounding before onset; within a group from the lowest pitch. W, V [D, A] and p [D, Q units] are
  * a cell's own; Q, q, v are its group's own. Features of cell (k, l, p), in this order of rows of Q; silence
  * past the edges:
- *     own group: pitches p - 13 .. p + 13 of the frame at each lag before, config.sequence.lags in turn;
- *                pitches p - 24 .. p - 1 of this frame
- *     each other group that comes before in the order, in that order: pitches p - 13 .. p + 13 of this frame
- * Sound of pitched tracks has profiles besides, with rows of their own: for each of config.sequence.profiles
- * in turn, of the pitch classes of p, p + 1, .. p + 11 the share that they have in what sounded in the last
- * so many frames (a key that two tracks play counts once), less 1 / 12, times 3; 0 after silence. They tell
- * the key of a piece. In a roll an onset needs its sound, and sound after silence begins with one
- * (preprocess/roll/roll.h): such cells of the onset plane are certain. They cost nothing, are not learned, and
- * are drawn so.
+ *     own group:   pitches p - 13 .. p + 13 of the frame at each lag before, config.sequence.lags in turn;
+ *                  pitches p - 24 .. p - 1 of this frame
+ *     each group before it in the order, in turn: pitches p - 13 .. p + 13 of this frame
+ * Sound of pitched tracks has profiles besides, which tell the key of a piece, with rows of their own: for
+ * each of config.sequence.profiles in turn, of the pitch classes of p, p + 1, .. p + 11 the share that they
+ * have in what sounded in the last so many frames (a key that two tracks play counts once), less 1 / 12,
+ * times 3; 0 after silence.
+ *
+ * In a roll an onset needs its sound, and sound after silence begins with one (preprocess/roll/roll.h): such
+ * cells of the onset plane are certain. They cost nothing, are not learned, and are drawn so.
  *
  * A row is one frame. pre [rows, head_columns()] holds, of each row: b + bias [D, in cell order], c [A], C o
  * + q [groups in drawing order, Q units]: one product of matrices by the caller, whose layer is
- * "head.output". Where a loss has no row to stand on, NaN in pre gives NaN out. */
+ * "head.output". NaN in a row of pre makes the row's loss NaN. */
 #ifndef MPIANIST_TRAINER_MODEL_HEAD_H
 #define MPIANIST_TRAINER_MODEL_HEAD_H
 

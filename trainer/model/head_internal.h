@@ -49,8 +49,7 @@ struct head {
     real_t *u;             /* [P, Q] pre-activations of the tied network */
     real_t *logits, *loss; /* [P] */
     real_t *profile;       /* [profiles, PITCH_CLASSES] */
-    real_t *by_class;    /* [PITCH_CLASSES, Q] what a group's profile adds to the cells of each class; or its
-                            gradient */
+    real_t *by_class;    /* [PITCH_CLASSES, Q] what a profile adds to cells of each class; or its gradient */
     real_t *a;           /* [A] */
     size_t step, *cells; /* set bits so far; [D] their cells */
     real_t *hidden, *dhidden; /* [D + 1, A]: logistic(a) after so many set bits */

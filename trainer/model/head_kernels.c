@@ -72,9 +72,9 @@ LAYERS_WIDE void head_tied_backward(const real_t *restrict dlogits, const real_t
 
 LAYERS_WIDE void head_profile(const real_t *restrict profile, const real_t *restrict K,
                               real_t *restrict by_class, size_t n, size_t Q) {
+    /* s outside c: sums that follow each other would wait for each other. */
     for (size_t i = 0; i < n; i++, profile += PITCH_CLASSES, K += PITCH_CLASSES * Q)
-        for (size_t s = 0; s < PITCH_CLASSES;
-             s++) /* outside: sums that follow each other would wait for each other */
+        for (size_t s = 0; s < PITCH_CLASSES; s++)
             for (size_t c = 0; c < PITCH_CLASSES; c++)
                 for (size_t q = 0; q < Q; q++)
                     by_class[c * Q + q] += profile[(c + s) % PITCH_CLASSES] * K[s * Q + q];

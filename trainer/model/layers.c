@@ -29,10 +29,8 @@ WEAK extern void bli_thread_set_num_threads(int64_t threads);
 WEAK extern int64_t bli_thread_get_num_threads(void);
 WEAK extern char *bli_info_get_version_str(void);
 
-enum {
-    CHUNK = 1024,
-    LANES = 16
-}; /* cells that the losses take at a time (in first-level cache); partial sums */
+/* Cells that the losses take at a time, in first-level cache; partial sums. */
+enum { CHUNK = 1024, LANES = 16 };
 
 void layers_list_active(const layers_bits_t *x, uint32_t *start, uint32_t *window) {
     const size_t stride = roll_stride(x->P), D = x->T * x->planes * x->P;

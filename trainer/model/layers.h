@@ -88,27 +88,23 @@ real_t *layers_new_block(size_t n);
 
 /* Threads that BLAS may use in this process, >= 1. */
 void layers_set_threads(int threads);
-/* The BLAS in use, its kernels and threads, for the log: static text, valid until the next call. */
+/* The BLAS in use, its kernels and threads: static text, valid until the next call. */
 const char *layers_describe_blas(void);
 
 /* For functions whose loops gain from wider vectors: the loader picks a version for this processor, because
- * login and compute nodes differ. All versions round alike (the build contracts no multiply-add), so ranks on
- * unlike hosts agree to the bit. */
+ * login and compute nodes differ. LAYERS_WIDE: all versions round alike (the build contracts no
+ * multiply-add), so ranks on unlike hosts agree to the bit. LAYERS_FUSED: rounds as the processor does; for
+ * gradients, which are averaged anyway, in files that the Makefile lets contract multiply-adds. It names
+ * levels of processors, not one maker's, which compilers know from GCC 12 on. */
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)
 #define LAYERS_WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define LAYERS_WIDE
 #endif
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) &&             \
-    __GNUC__ >= 12
-#define LAYERS_FUSED                                                                                         \
-    __attribute__((                                                                                          \
-        target_clones("arch=x86-64-v4", "arch=x86-64-v3",                                                    \
-                      "default"))) /* names of one maker's processors would leave out the others */
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__) && __GNUC__ >= 12
+#define LAYERS_FUSED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define LAYERS_FUSED LAYERS_WIDE
 #endif
-/* LAYERS_FUSED: for gradients, which are averaged anyway, in files that the Makefile lets contract
- * multiply-adds: rounds as the processor does. */
 
 #endif

@@ -4,12 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Zeros [rows, cols] to each of the members, a list that NULL ends. */
-static void add_blocks(sequence_pass_t *s, size_t rows, size_t cols, real_t **const *members) {
-    for (; *members; members++) **members = model_add_block(s->blocks, rows, cols);
+/* Members that get zeros [rows, cols] each. */
+typedef struct {
+    size_t rows, cols;
+    real_t **members[8];
+} blocks_t;
+
+static void add_blocks(sequence_pass_t *s, const blocks_t *wanted, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        for (real_t **const *member = wanted[i].members; *member; member++)
+            **member = model_add_block(s->blocks, wanted[i].rows, wanted[i].cols);
 }
-#define BLOCKS(...)                                                                                          \
-    (real_t * *const[]) { __VA_ARGS__, NULL }
 
 /* FALSE where memory does not suffice, as add_frames(). */
 static gboolean add_segments(sequence_pass_t *s) {
@@ -18,23 +23,24 @@ static gboolean add_segments(sequence_pass_t *s) {
                  posterior = net->posterior[0].outputs, prior = net->prior[0].outputs,
                  sketch = net->sketch[0].outputs;
     gboolean tapes = TRUE;
-    for (size_t i = 0; i < DIRECTIONS; i++) {
-        add_blocks(s, clean, GATES * E, BLOCKS(&s->encoder_x[i]));
-        add_blocks(s, clean, E, BLOCKS(&s->encoder_h[i]));
-        tapes &= gru_tape_init(&s->encoder_tape[i], clean, N, E);
-    }
-    add_blocks(s, N, E, BLOCKS(&s->encoder_zero, &s->encoder_dzero));
-    add_blocks(s, N, 2 * E, BLOCKS(&s->e, &s->de));
-    add_blocks(s, N, net->H, BLOCKS(&s->starts, &s->dstarts));
-    add_blocks(s, N, posterior, BLOCKS(&s->hidden_q));
-    add_blocks(s, N, prior, BLOCKS(&s->hidden_p));
-    add_blocks(s, N, sketch, BLOCKS(&s->hidden_u));
-    add_blocks(s, N, MAX(posterior, MAX(prior, sketch)), BLOCKS(&s->dhidden));
-    add_blocks(s, N, 2 * Z, BLOCKS(&s->moments_q, &s->moments_p, &s->dmoments_q, &s->dmoments_p));
-    add_blocks(s, N, Z, BLOCKS(&s->mu_q, &s->lv_q, &s->mu_p, &s->lv_p, &s->z, &s->dz, &s->eps));
-    add_blocks(s, N, net->S * net->U, BLOCKS(&s->u, &s->du));
-    add_blocks(s, R, net->U, BLOCKS(&s->u_rows, &s->du_rows));
-    add_blocks(s, R, net->D, BLOCKS(&s->auxiliary));
+    for (size_t i = 0; i < DIRECTIONS; i++) tapes &= gru_tape_init(&s->encoder_tape[i], clean, N, E);
+    const blocks_t wanted[] = {
+        {clean, GATES * E, {&s->encoder_x[0], &s->encoder_x[1]}},
+        {clean, E, {&s->encoder_h[0], &s->encoder_h[1]}},
+        {N, E, {&s->encoder_zero, &s->encoder_dzero}},
+        {N, 2 * E, {&s->e, &s->de}},
+        {N, net->H, {&s->starts, &s->dstarts}},
+        {N, posterior, {&s->hidden_q}},
+        {N, prior, {&s->hidden_p}},
+        {N, sketch, {&s->hidden_u}},
+        {N, MAX(posterior, MAX(prior, sketch)), {&s->dhidden}},
+        {N, 2 * Z, {&s->moments_q, &s->moments_p, &s->dmoments_q, &s->dmoments_p}},
+        {N, Z, {&s->mu_q, &s->lv_q, &s->mu_p, &s->lv_p, &s->z, &s->dz, &s->eps}},
+        {N, net->S * net->U, {&s->u, &s->du}},
+        {R, net->U, {&s->u_rows, &s->du_rows}},
+        {R, net->D, {&s->auxiliary}},
+    };
+    add_blocks(s, wanted, G_N_ELEMENTS(wanted));
     s->clean = g_malloc0(clean * s->frame_bytes);
     s->clean_start = g_new0(uint32_t, net->D + 1);
     s->clean_active = g_new0(uint32_t, clean * net->D);
@@ -46,11 +52,14 @@ static gboolean add_segments(sequence_pass_t *s) {
 static gboolean add_frames(sequence_pass_t *s) {
     const sequence_net_t *net = &s->net;
     const size_t R = s->max_rows, H = net->H;
-    add_blocks(s, R, GATES * H, BLOCKS(&s->x));
-    add_blocks(s, R, H, BLOCKS(&s->h, &s->dh));
-    add_blocks(s, s->max_B, H, BLOCKS(&s->h0, &s->dh0));
-    add_blocks(s, R, H + net->U, BLOCKS(&s->o, &s->dout));
-    add_blocks(s, R, head_columns(&net->config), BLOCKS(&s->pre));
+    const blocks_t wanted[] = {
+        {R, GATES * H, {&s->x}},
+        {R, H, {&s->h, &s->dh}},
+        {s->max_B, H, {&s->h0, &s->dh0}},
+        {R, H + net->U, {&s->o, &s->dout}},
+        {R, head_columns(&net->config), {&s->pre}},
+    };
+    add_blocks(s, wanted, G_N_ELEMENTS(wanted));
     s->before = g_malloc0(R * s->frame_bytes);
     s->targets = g_malloc0(R * s->frame_bytes);
     s->frame = g_new0(const uint8_t *, R);

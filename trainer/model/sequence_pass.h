@@ -1,7 +1,7 @@
 /* sequence_pass: what a pass of the sequence model over a batch works on: the batch's frames and segments as
- * rows, and room for the activations of every layer. Rows are packed (trainer/model/packing.h): a row a frame,
- * and a row a segment, sequence by sequence within each time; nothing is padded but the last segment of a
- * sequence, with silence, for the encoder. Private to vae_sequence.c. Letters as in
+ * rows, and room for the activations of every layer. Rows are packed (trainer/model/packing.h): a row a
+ * frame, and a row a segment, sequence by sequence within each time; nothing is padded but the last segment
+ * of a sequence, with silence, for the encoder. Private to vae_sequence.c. Letters as in
  * trainer/model/sequence_net.h. */
 #ifndef MPIANIST_TRAINER_MODEL_SEQUENCE_PASS_H
 #define MPIANIST_TRAINER_MODEL_SEQUENCE_PASS_H

@@ -44,10 +44,6 @@ gboolean size_applies(const size_row_t *size, const model_config_t *config) {
     return size->kinds >> config->kind & 1U;
 }
 
-size_t *size_number(const size_row_t *size, model_config_t *config) {
-    return (size_t *)(void *)((char *)config + size->offset);
-}
-
 /* The numbers of a size, and how many there are. */
 static const size_t *numbers_of(const size_row_t *size, const model_config_t *config, size_t *n) {
     const char *start = (const char *)config;
@@ -90,7 +86,7 @@ static gboolean parse_number(const size_row_t *size, char *text, size_t *number)
 
 gboolean size_parse(const size_row_t *size, const char *text, model_config_t *config) {
     g_auto(GStrv) parts = g_strsplit(text, ",", -1);
-    size_t n = g_strv_length(parts), *numbers = size_number(size, config);
+    size_t n = g_strv_length(parts), *numbers = (size_t *)(void *)((char *)config + size->offset);
     if (n < 1 || n > (size->count ? size->most : 1)) return FALSE;
     for (size_t i = 0; i < n; i++)
         if (!parse_number(size, g_strstrip(parts[i]), &numbers[i])) return FALSE;

@@ -76,8 +76,6 @@ extern const size_row_t MODEL_SIZES[];
 
 /* Whether models of the config's kind have the size. */
 gboolean size_applies(const size_row_t *size, const model_config_t *config);
-/* Where a size that is a number stands. */
-size_t *size_number(const size_row_t *size, model_config_t *config);
 /* "256", "both", "1,2,4", "0" where there are none of a list; of a list that the config's kind has not, "".
  * Owner: caller. */
 char *size_text(const size_row_t *size, const model_config_t *config);

@@ -8,21 +8,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "trainer/checkpoint/checkpoint.h"
-
 #include "preprocess/common/file.h"
+#include "tests/helpers/checkpoint_states.h"
 
-enum { Z = 3 };
+enum { Z = 3 }; /* as `small` has */
 
-static const model_config_t small = {.kind = MODEL_DENSE,
-                                     .window = 4,
-                                     .tracks = 2,
-                                     .planes = 1,
-                                     .pitches = 13,
-                                     .hidden = {7, 5},
-                                     .n_hidden = 2,
-                                     .latent = Z,
-                                     .loss = LOSS_BCE};
 static const model_config_t sequence = {.kind = MODEL_SEQUENCE,
                                         .tracks = 2,
                                         .planes = 1,

@@ -180,18 +180,30 @@ static real_t through_clamp(real_t raw, double gradient) {
     return raw < SEQUENCE_LOGVAR_MIN || raw > SEQUENCE_LOGVAR_MAX ? 0 : (real_t)gradient;
 }
 
+/* How far posterior and prior of latent unit `at` lie apart. */
+typedef struct {
+    double distance, precision, ratio; /* of the means; of the prior, 1 / variance; of the variances */
+} gap_t;
+
+static gap_t measure_gap(const sequence_pass_t *s, size_t at) {
+    const double precision = exp(-(double)s->lv_p[at]);
+    return (gap_t){.distance = (double)s->mu_q[at] - (double)s->mu_p[at],
+                   .precision = precision,
+                   .ratio = exp((double)s->lv_q[at]) * precision};
+}
+
 /* d KL / d the prior's moments, on to the states before the segments. */
 static void prior_backward(sequence_pass_t *s) {
     const size_t Z = s->net.Z;
     for (size_t n = 0; n < s->segments.rows; n++) {
         for (size_t i = 0; i < Z; i++) {
-            const size_t at = n * Z + i, mean = 2 * n * Z + i, spread = mean + Z;
-            const double precision = exp(-(double)s->lv_p[at]),
-                         distance = (double)s->mu_q[at] - (double)s->mu_p[at];
-            const double ratio = exp((double)s->lv_q[at]) * precision, weight = s->kl_weight[n];
-            s->dmoments_p[mean] = (real_t)(-weight * distance * precision);
-            s->dmoments_p[spread] = through_clamp(
-                s->moments_p[spread], weight * 0.5 * (1 - distance * distance * precision - ratio));
+            const size_t mean = 2 * n * Z + i, spread = mean + Z;
+            const gap_t gap = measure_gap(s, n * Z + i);
+            const double weight = s->kl_weight[n];
+            s->dmoments_p[mean] = (real_t)(-weight * gap.distance * gap.precision);
+            s->dmoments_p[spread] =
+                through_clamp(s->moments_p[spread],
+                              weight * 0.5 * (1 - gap.distance * gap.distance * gap.precision - gap.ratio));
         }
     }
     sequence_mlp_backward(s->net.prior, s->starts, s->hidden_p, s->dhidden, s->dmoments_p, s->dstarts, 0,
@@ -204,14 +216,13 @@ static void posterior_backward(sequence_pass_t *s, const batch_t *batch) {
     for (size_t n = 0; n < s->segments.rows; n++) {
         for (size_t i = 0; i < Z; i++) {
             const size_t at = n * Z + i, mean = 2 * n * Z + i, spread = mean + Z;
-            const double precision = exp(-(double)s->lv_p[at]),
-                         distance = (double)s->mu_q[at] - (double)s->mu_p[at];
-            const double ratio = exp((double)s->lv_q[at]) * precision, weight = s->kl_weight[n],
-                         dz = (double)s->dz[at];
+            const gap_t gap = measure_gap(s, at);
+            const double weight = s->kl_weight[n], dz = (double)s->dz[at];
             const double noise =
                 batch->eps ? 0.5 * exp(0.5 * (double)s->lv_q[at]) * (double)s->eps[at] * dz : 0;
-            s->dmoments_q[mean] = (real_t)(dz + weight * distance * precision);
-            s->dmoments_q[spread] = through_clamp(s->moments_q[spread], noise + weight * 0.5 * (ratio - 1));
+            s->dmoments_q[mean] = (real_t)(dz + weight * gap.distance * gap.precision);
+            s->dmoments_q[spread] =
+                through_clamp(s->moments_q[spread], noise + weight * 0.5 * (gap.ratio - 1));
         }
     }
 }

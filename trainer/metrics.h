@@ -31,9 +31,9 @@ typedef struct {
 
 typedef struct metrics metrics_t;
 
-/* Opens RUN/metrics.jsonl to go on where the checkpoint stands: lines past it, and a torn last line, are cut.
- * The checkpoint, which goes on, and the options must outlive the metrics. total_steps: of the whole run. NULL
- * with error set: file and cause. Owner: caller. */
+/* Opens RUN/metrics.jsonl to go on where the checkpoint stands: lines past it, and a torn last line, are
+ * cut. The checkpoint, which goes on, and the options must outlive the metrics. total_steps: of the whole
+ * run. NULL with error set: file and cause. Owner: caller. */
 metrics_t *metrics_open(const options_t *options, const checkpoint_t *checkpoint, int64_t total_steps,
                         GError **error);
 void metrics_close(metrics_t *metrics);

@@ -32,8 +32,8 @@ typedef struct {
 } session_t;
 
 /* Loads the data, makes or takes over the model, opens the run folder, and says what will be trained. Refuses
- * data and rank counts that no step can be made of. Collective. FALSE with the same error set on all ranks; the
- * session is to be closed in both cases. */
+ * data and rank counts that no step can be made of. Collective. FALSE with the same error set on all ranks;
+ * the session is to be closed in both cases. */
 gboolean session_open(session_t *session, const options_t *options, GError **error);
 void session_close(session_t *session); /* collective */
 

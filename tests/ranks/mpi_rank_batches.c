@@ -1,8 +1,8 @@
-/* mpi_rank_batches DATA CHUNK BATCH ACCUMULATE [GROUP MEMORY]: GROUP bytes are shuffled together, MEMORY bytes of
- * the data are in memory. What tests/ranks/rank_batches.sh runs under mpirun: the passes of two epochs, the
- * second begun in its middle as after a resume. Prints a line a step: samples, frames, and a sum over samples
- * of a checksum of each one's cells and noise, which must not depend on the ranks. Fails where passes do not
- * keep to rank_batches.h. */
+/* mpi_rank_batches DATA CHUNK BATCH ACCUMULATE [GROUP MEMORY]: GROUP bytes are shuffled together, MEMORY
+ * bytes of the data are in memory. What tests/ranks/rank_batches.sh runs under mpirun: the passes of two
+ * epochs, the second begun in its middle as after a resume. Prints a line a step: samples, frames, and a sum
+ * over samples of a checksum of each one's cells and noise, which must not depend on the ranks. Fails where
+ * passes do not keep to rank_batches.h. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* keeper: owns the copy of the best state, the way of a state into the run folder, and when it is gone. Refuses
- * to write weights that are broken or differ between ranks. */
+/* keeper: owns the copy of the best state, the way of a state into the run folder, and when it is gone.
+ * Refuses to write weights that are broken or differ between ranks. */
 #include "trainer/run/keeper.h"
 
 #include <math.h>
@@ -38,7 +38,8 @@ void keeper_step(keeper_t *keeper, double age) {
 }
 
 /* What must hold before the state is kept: finite weights, the same on all ranks by FNV-1a (Fowler, Noll & Vo
- * 1991) over their 32-bit words, which is not made against malice, but a hundred times faster than SHA-256. */
+ * 1991) over their 32-bit words, which is no guard against malice, but a hundred times faster than
+ * SHA-256. */
 static gboolean check_weights(const keeper_t *keeper, GError **error) {
     const real_t *params = model_params(keeper->state->model);
     const size_t size = model_size(keeper->state->model);

@@ -1,8 +1,8 @@
 /* keeper: which states of a run stay, and when they are written: RUN/checkpoint-<step>.h5, of which --keep
- * stay, latest.h5 and best.h5, which point at two of them. Writing the best state of each of many quick epochs
- * would take longer than training them: it waits in memory until the last write is 20 s old, until the next
- * checkpoint, or until the end. Rank 0 holds that copy and writes; functions with an error are collective,
- * and leave the same one on all ranks. */
+ * stay, latest.h5 and best.h5, which point at two of them. Writing the best state of each of many quick
+ * epochs would take longer than training them: it waits in memory until the last write is 20 s old, until the
+ * next checkpoint, or until the end. Rank 0 holds that copy and writes; functions with an error are
+ * collective, and leave the same one on all ranks. */
 #ifndef MPIANIST_TRAINER_RUN_KEEPER_H
 #define MPIANIST_TRAINER_RUN_KEEPER_H
 
@@ -26,7 +26,7 @@ void keeper_clear(keeper_t *keeper);
 
 /* The state has gone on by a step. age: seconds since the last write by rank 0's clock, for every rank. */
 void keeper_step(keeper_t *keeper, double age);
-/* An epoch has ended; best: its state is the best so far. Writes what is due, else holds the best in memory. */
+/* An epoch has ended; best: its state is the best so far. Writes what is due, else holds the best one. */
 gboolean keeper_epoch(keeper_t *keeper, gboolean best, GError **error);
 /* Writes the best state that waits and the state as it is, as far as they are not written yet. Refuses, as
  * keeper_epoch() does, weights that are not finite or not the same on all ranks. */

@@ -1,5 +1,5 @@
-/* run: owns the run folder, and which checkpoint may go on in it. Refuses to mix two runs in one folder, and to
- * resume with options or data that would make another run. */
+/* run: owns the run folder, and which checkpoint may go on in it. Refuses to mix two runs in one folder, and
+ * to resume with options or data that would make another run. */
 #include "trainer/run/run.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 /* options: preprocess's command line. The table of its options is in options.c. */
-#ifndef MPIANIST_PREPROCESS_OPTIONS_H
-#define MPIANIST_PREPROCESS_OPTIONS_H
+#pragma once
 
 #include "preprocess/corpus/corpus.h"
 
@@ -16,5 +15,3 @@ typedef struct {
 preprocess_options_t *preprocess_options_parse(int argc, char *const *argv, GError **error);
 void preprocess_options_free(preprocess_options_t *options);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(preprocess_options_t, preprocess_options_free)
-
-#endif

@@ -14,8 +14,7 @@
  *                valid_nll_per_frame, valid_kl_per_frame, active_units; dense: precision, recall, f1;
  *                sequence: valid_kl_per_segment
  *   validation:  as epoch, of a run that ended inside an epoch */
-#ifndef MPIANIST_TRAINER_METRICS_H
-#define MPIANIST_TRAINER_METRICS_H
+#pragma once
 
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/evaluate/evaluator.h"
@@ -49,5 +48,3 @@ void metrics_epoch(metrics_t *metrics, gboolean whole, const evaluation_t *valid
 gboolean metrics_flush(metrics_t *metrics, GError **error);
 /* A message for people on a line of its own, unless quiet. */
 void metrics_say(metrics_t *metrics, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-#endif

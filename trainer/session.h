@@ -1,7 +1,6 @@
 /* session: what the ranks of a run hold while they train, from the first step to the last; of a run that is
  * resumed, since it went on. */
-#ifndef MPIANIST_TRAINER_SESSION_H
-#define MPIANIST_TRAINER_SESSION_H
+#pragma once
 
 #include "trainer/data/rank_batches.h"
 #include "trainer/evaluate/evaluator.h"
@@ -36,5 +35,3 @@ typedef struct {
  * the session is to be closed in both cases. */
 gboolean session_open(session_t *session, const options_t *options, GError **error);
 void session_close(session_t *session); /* collective */
-
-#endif

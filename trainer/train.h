@@ -1,10 +1,7 @@
 /* train: the training loop. */
-#ifndef MPIANIST_TRAINER_TRAIN_H
-#define MPIANIST_TRAINER_TRAIN_H
+#pragma once
 
 #include "trainer/run/options.h"
 
 /* Trains. Collective. Returns an exit status; errors are agreed and set on every rank (rank 0 prints). */
 int train_run(const options_t *options, GError **error);
-
-#endif

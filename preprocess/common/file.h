@@ -1,6 +1,5 @@
 /* file: the name that a file has while it is written, and what makes a finished one stay. */
-#ifndef MPIANIST_PREPROCESS_COMMON_FILE_H
-#define MPIANIST_PREPROCESS_COMMON_FILE_H
+#pragma once
 
 #include <glib.h>
 #include <stdint.h>
@@ -27,5 +26,3 @@ gboolean file_write_at(int fd, int64_t offset, const void *bytes, size_t size);
 
 /* A rename is on disk once its folder is: makes sure of that. FALSE with errno set. */
 gboolean file_sync_folder_of(const char *path);
-
-#endif

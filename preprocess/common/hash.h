@@ -1,6 +1,5 @@
 /* hash: SHA-256 of whole files and rolls, by which duplicates are told and splits are chosen. */
-#ifndef MPIANIST_PREPROCESS_COMMON_HASH_H
-#define MPIANIST_PREPROCESS_COMMON_HASH_H
+#pragma once
 
 #include <stddef.h>
 
@@ -9,5 +8,3 @@
 /* SHA-256 of prefix, then body (either may be empty), as 64 hexadecimal digits and a zero. */
 void hash_sha256(const void *prefix, size_t prefix_bytes, const void *body, size_t body_bytes,
                  char hex[HASH_HEX_BYTES]);
-
-#endif

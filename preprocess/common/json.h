@@ -1,7 +1,6 @@
 /* json: one line of JSON, grown member by member; commas come by themselves. Names and texts are UTF-8 and
  * are escaped. A name is NULL within an array and for the outermost bracket. */
-#ifndef MPIANIST_PREPROCESS_COMMON_JSON_H
-#define MPIANIST_PREPROCESS_COMMON_JSON_H
+#pragma once
 
 #include <glib.h>
 
@@ -25,5 +24,3 @@ void json_count(json_t *json, const char *name, size_t value);
 void json_boolean(json_t *json, const char *name, gboolean value);
 /* null where text is NULL. */
 void json_text(json_t *json, const char *name, const char *text);
-
-#endif

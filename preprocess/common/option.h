@@ -1,8 +1,7 @@
 /* option: the one engine behind the command lines of the three programs. A program's table has a typed row an
  * option; reading, defaults, ranges, --help and what is said of a wrong value follow from it. Knows no table.
  * No function here reads a file or uses the locale. */
-#ifndef MPIANIST_PREPROCESS_COMMON_OPTION_H
-#define MPIANIST_PREPROCESS_COMMON_OPTION_H
+#pragma once
 
 #include <glib.h>
 #include <stddef.h>
@@ -111,5 +110,3 @@ gboolean option_fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3
 /* Decimal, without space around: a whole number from low to high; a finite one. FALSE where text is none. */
 gboolean option_parse_integer(const char *text, gint64 low, gint64 high, gint64 *value);
 gboolean option_parse_real(const char *text, double low, double high, double *value);
-
-#endif

@@ -5,8 +5,7 @@
  * job, since when. A thread of the owner touches it every second. One whose process is gone gives way at once
  * on the same host; on another host once it has not been touched for a minute. An owner that was stopped or
  * cut off meanwhile finds another's mark when it looks, before its next write, and stops itself. */
-#ifndef MPIANIST_PREPROCESS_COMMON_OWNER_H
-#define MPIANIST_PREPROCESS_COMMON_OWNER_H
+#pragma once
 
 #include <glib.h>
 
@@ -28,5 +27,3 @@ gboolean owner_check(owner_t *owner, GError **error);
 /* Gives the mark back, if it is still one's own. NULL is allowed. */
 void owner_release(owner_t *owner);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(owner_t, owner_release)
-
-#endif

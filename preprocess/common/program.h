@@ -1,7 +1,6 @@
 /* program: what the three programs share as programs: the names that they are called by, --version, and an
  * exit status that tells where output was lost. */
-#ifndef MPIANIST_PREPROCESS_COMMON_PROGRAM_H
-#define MPIANIST_PREPROCESS_COMMON_PROGRAM_H
+#pragma once
 
 #include <glib.h>
 
@@ -31,5 +30,3 @@ gboolean program_fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 
 
 /* --version of "trainer". */
 void program_print_version(const char *name);
-
-#endif

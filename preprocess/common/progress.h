@@ -1,7 +1,6 @@
 /* progress: one line on standard error that says how far a long task is, where that is a terminal. Written
  * over by the next one, at most ten times a second. */
-#ifndef MPIANIST_PREPROCESS_COMMON_PROGRESS_H
-#define MPIANIST_PREPROCESS_COMMON_PROGRESS_H
+#pragma once
 
 #include <glib.h>
 
@@ -24,5 +23,3 @@ void progress_end(progress_t *progress);
 gboolean progress_due(progress_t *progress);
 void progress_bar(char *bar, int cells, double share);
 void progress_line(progress_t *progress, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-#endif

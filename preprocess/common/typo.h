@@ -1,11 +1,8 @@
 /* typo: how near a misspelt name is to a known one. */
-#ifndef MPIANIST_PREPROCESS_COMMON_TYPO_H
-#define MPIANIST_PREPROCESS_COMMON_TYPO_H
+#pragma once
 
 #include <glib.h>
 
 /* Single-byte edits (insert, delete, substitute) that make one word of the other: Levenshtein 1966. Of b the
  * first 63 bytes count. */
 size_t typo_distance(const char *a, const char *b);
-
-#endif

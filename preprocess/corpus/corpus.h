@@ -1,7 +1,6 @@
 /* corpus: from files and folders to a folder of shards: find, order, parse in workers, deduplicate, split,
  * report. */
-#ifndef MPIANIST_PREPROCESS_CORPUS_CORPUS_H
-#define MPIANIST_PREPROCESS_CORPUS_CORPUS_H
+#pragma once
 
 #include "preprocess/corpus/song_file.h"
 #include "preprocess/shard/shard.h"
@@ -35,5 +34,3 @@ gboolean corpus_run(const corpus_options_t *options, GError **error);
  * the independent Bernoulli baseline in nats a frame (fitted on train with +0.5 smoothing, sounding plane,
  * per key) for each split. */
 gboolean corpus_info(const char *folder, GError **error);
-
-#endif

@@ -1,6 +1,5 @@
 /* find: the MIDI files that a command line means, in a stable order. */
-#ifndef MPIANIST_PREPROCESS_CORPUS_FIND_H
-#define MPIANIST_PREPROCESS_CORPUS_FIND_H
+#pragma once
 
 #include "preprocess/shard/shard.h"
 
@@ -27,5 +26,3 @@ typedef struct {
 found_list_t *find_files(char *const *inputs, const char *list, GError **error);
 void found_list_free(found_list_t *list);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(found_list_t, found_list_free)
-
-#endif

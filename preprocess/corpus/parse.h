@@ -1,6 +1,5 @@
 /* parse: files through the workers into a cache. */
-#ifndef MPIANIST_PREPROCESS_CORPUS_PARSE_H
-#define MPIANIST_PREPROCESS_CORPUS_PARSE_H
+#pragma once
 
 #include "preprocess/common/owner.h"
 #include "preprocess/corpus/corpus.h"
@@ -10,5 +9,3 @@
  * owner. FALSE with error set. */
 gboolean parse_files(const corpus_options_t *options, rows_t *rows, int part, parsed_cache_t *cache,
                      owner_t *owner, GError **error);
-
-#endif

@@ -4,8 +4,7 @@
  * A header that names this version of the program, then records, each under a CRC-32, appended in any order.
  * A last record that is not whole is cut off when the next one is added. A file that is complete ends with a
  * seal, a text that says what it is. One writer at a time: its caller sees to that. */
-#ifndef MPIANIST_PREPROCESS_CORPUS_PARSED_CACHE_H
-#define MPIANIST_PREPROCESS_CORPUS_PARSED_CACHE_H
+#pragma once
 
 #include "preprocess/corpus/find.h"
 #include "preprocess/corpus/song_file.h"
@@ -49,5 +48,3 @@ gboolean parsed_cache_seal(parsed_cache_t *cache, const char *seal, const char *
 
 /* Closes; removes the file where `removed`. NULL is allowed. */
 void parsed_cache_close(parsed_cache_t *cache, gboolean removed);
-
-#endif

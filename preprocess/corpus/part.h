@@ -3,8 +3,7 @@
  *
  * A part under way is DIR/preprocess-part-00003-of-00008.spool; once it is complete, sealed and on disk, it
  * is ...00008.part. */
-#ifndef MPIANIST_PREPROCESS_CORPUS_PART_H
-#define MPIANIST_PREPROCESS_CORPUS_PART_H
+#pragma once
 
 #include "preprocess/corpus/rows.h"
 
@@ -37,5 +36,3 @@ gboolean part_mark_joined(const char *folder, const char *identity, int parts, G
 gboolean part_forget_joined(const char *folder, GError **error);
 /* Whether the shards of this identity stand, joined from so many parts; from any number where parts is 0. */
 gboolean part_is_joined(const char *folder, const char *identity, int parts);
-
-#endif

@@ -1,7 +1,6 @@
 /* report: report.tsv, one row an input file, and the summary of a run. Written row by row: memory does not
  * grow with the files. */
-#ifndef MPIANIST_PREPROCESS_CORPUS_REPORT_H
-#define MPIANIST_PREPROCESS_CORPUS_REPORT_H
+#pragma once
 
 #include "preprocess/common/owner.h"
 #include "preprocess/corpus/song_file.h"
@@ -33,5 +32,3 @@ void report_summarize(const report_t *report);
 /* Without a commit nothing is left. NULL is allowed. */
 void report_free(report_t *report);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(report_t, report_free)
-
-#endif

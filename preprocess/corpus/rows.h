@@ -1,7 +1,6 @@
 /* rows: what a run keeps in memory of each file: what tells duplicates, where its record lies, what becomes
  * of it. The rest stays in the cache. */
-#ifndef MPIANIST_PREPROCESS_CORPUS_ROWS_H
-#define MPIANIST_PREPROCESS_CORPUS_ROWS_H
+#pragma once
 
 #include "preprocess/corpus/parsed_cache.h"
 
@@ -51,5 +50,3 @@ void rows_choose_splits(rows_t *rows, const double *percent);
 
 /* The reason, for the report: "" of ROW_STAYS. */
 const char *rows_drop_reason(row_drop_t drop);
-
-#endif

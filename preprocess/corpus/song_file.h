@@ -1,7 +1,6 @@
 /* song_file: what becomes of one input file: parsed in a worker, laid on the grid, hashed; or dropped with a
  * reason. */
-#ifndef MPIANIST_PREPROCESS_CORPUS_SONG_FILE_H
-#define MPIANIST_PREPROCESS_CORPUS_SONG_FILE_H
+#pragma once
 
 #include "preprocess/corpus/worker.h"
 #include "preprocess/roll/roll.h"
@@ -51,5 +50,3 @@ timeline_t *song_file_timeline(const song_file_t *parsed, int steps_per_beat, co
  * and timeline: caller. */
 roll_t *song_file_read_roll(const char *path, const grid_t *grid, song_file_t *parsed, timeline_t **timeline,
                             GError **error);
-
-#endif

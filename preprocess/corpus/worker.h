@@ -7,8 +7,7 @@
  * keeps much memory. What a task gives does not depend on the tasks before it: one that fails in a process
  * that has done others is tried once more in a new one. No process outlives its parent. Call from one
  * thread. Messages name the cause and the way out, not the task. */
-#ifndef MPIANIST_PREPROCESS_CORPUS_WORKER_H
-#define MPIANIST_PREPROCESS_CORPUS_WORKER_H
+#pragma once
 
 #include <glib.h>
 
@@ -60,5 +59,3 @@ size_t worker_wait_any(worker_t **workers, size_t n);
  * words), took too long, ran out of memory, or could not be started again (WORKER_ERROR_FORK). A task that
  * is still running is stopped. */
 GByteArray *worker_take(worker_t *worker, GError **error);
-
-#endif

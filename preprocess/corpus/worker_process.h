@@ -3,8 +3,7 @@
  *
  * A socket carries tasks to the process and results back: each task behind a guint32, its length, each result
  * behind a header. Standard error goes to a pipe, of which the end is kept as the reason of a crash. */
-#ifndef MPIANIST_PREPROCESS_CORPUS_WORKER_PROCESS_H
-#define MPIANIST_PREPROCESS_CORPUS_WORKER_PROCESS_H
+#pragma once
 
 #include <sys/types.h>
 
@@ -33,5 +32,3 @@ gboolean worker_send(int fd, const void *header, size_t header_bytes, const void
 /* In the new process, with all signals blocked: does the tasks that come by fds [WORKER_FDS] until the parent
  * closes them. */
 G_NORETURN void worker_process(const worker_work_t *work, const int *fds, pid_t parent);
-
-#endif

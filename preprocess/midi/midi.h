@@ -2,8 +2,7 @@
  * midi_write.c.
  *
  * A song keeps what the file says, in ticks; nothing here knows about frames or rolls. */
-#ifndef MPIANIST_PREPROCESS_MIDI_MIDI_H
-#define MPIANIST_PREPROCESS_MIDI_MIDI_H
+#pragma once
 
 #include <glib.h>
 #include <stdint.h>
@@ -102,5 +101,3 @@ song_t *midi_parse(const void *bytes, size_t length, GError **error);
  * name, programs and notes. The end-of-track time is song->ticks, or the last event's where that is later; at
  * most 2^28 - 1. Atomic: temporary, fsync, rename. FALSE with error set (file and cause) on failure. */
 gboolean midi_write(const song_t *song, const char *path, GError **error);
-
-#endif

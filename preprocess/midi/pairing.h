@@ -1,6 +1,5 @@
 /* pairing: which note-off ends which note, track by track. The rules stand at the top of pairing.c. */
-#ifndef MPIANIST_PREPROCESS_MIDI_PAIRING_H
-#define MPIANIST_PREPROCESS_MIDI_PAIRING_H
+#pragma once
 
 #include "preprocess/midi/midi.h"
 
@@ -18,5 +17,3 @@ void pairing_release_all(pairing_t *pairing, uint8_t channel, int64_t tick);
 
 /* The track is over: its notes have their lengths now. The next one begins. */
 void pairing_end_track(pairing_t *pairing, int64_t tick);
-
-#endif

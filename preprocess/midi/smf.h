@@ -2,8 +2,7 @@
  * track after track, event after event. Knows chunks and events, nothing of notes. Tolerant: what is
  * damaged is left out and counted, the rest is read; the rules stand at the top of smf.c and smf_event.c.
  * Linear in the file's length, no memory of its own, no state but smf_t. */
-#ifndef MPIANIST_PREPROCESS_MIDI_SMF_H
-#define MPIANIST_PREPROCESS_MIDI_SMF_H
+#pragma once
 
 #include "preprocess/midi/smf_event.h"
 
@@ -33,5 +32,3 @@ gboolean smf_next_event(smf_t *smf, smf_event_t *event);
  * stand elsewhere, or because too many times begin like one. Then it is to be read again, with
  * smf->track.realtime TRUE after smf_open(), since the first byte of a time may be such a message. */
 gboolean smf_has_realtime(const smf_t *smf);
-
-#endif

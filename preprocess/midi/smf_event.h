@@ -1,7 +1,6 @@
 /* smf_event: one event of a track from its bytes, and where to go on after bytes that are none. Part of
  * smf. */
-#ifndef MPIANIST_PREPROCESS_MIDI_SMF_EVENT_H
-#define MPIANIST_PREPROCESS_MIDI_SMF_EVENT_H
+#pragma once
 
 #include <glib.h>
 #include <stdint.h>
@@ -57,5 +56,3 @@ typedef struct {
 /* The next event of the track, system exclusive ones and the end of track too; what is none is left out
  * and counted. FALSE where nothing makes sense any more, or nothing is left. */
 gboolean smf_take_event(smf_track_t *track, smf_event_t *event);
-
-#endif

@@ -1,6 +1,5 @@
 /* cut: notes that hang and silences that mean nothing, cut to whole bars. */
-#ifndef MPIANIST_PREPROCESS_ROLL_CUT_H
-#define MPIANIST_PREPROCESS_ROLL_CUT_H
+#pragma once
 
 #include "preprocess/midi/midi.h"
 
@@ -24,5 +23,3 @@ void cut_notes(song_t *song, int bars, gboolean *cut);
  * Tempi, meters and pedals of a part that is taken out move to where it was; the last one of them holds
  * there. Returns how many bars were taken out. */
 int64_t cut_silences(song_t *song, int bars, const gboolean *sounds);
-
-#endif

@@ -1,6 +1,5 @@
 /* roles: which part of the music each note of a song plays. The rules stand at the top of roles.c. */
-#ifndef MPIANIST_PREPROCESS_ROLL_ROLES_H
-#define MPIANIST_PREPROCESS_ROLL_ROLES_H
+#pragma once
 
 #include "preprocess/roll/roll.h"
 
@@ -9,5 +8,3 @@
  * may names tell a countermelody? Without it none is ROLE_COUNTER. Owner: caller, g_free(). NULL where the
  * song has no notes. */
 role_t *roles_of_notes(const song_t *song, gboolean counter);
-
-#endif

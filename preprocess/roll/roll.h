@@ -4,8 +4,7 @@
  * stride] uint8, where stride = ceil(pitches / 8) and pitch pitch_low + p is bit (p % 8) of byte p / 8
  * (numpy: unpackbits(..., bitorder="little")). Canonical form: an onset bit implies its sounding bit, and a
  * sounding bit after a silent frame implies an onset bit. */
-#ifndef MPIANIST_PREPROCESS_ROLL_ROLL_H
-#define MPIANIST_PREPROCESS_ROLL_ROLL_H
+#pragma once
 
 #include "preprocess/roll/cut.h"
 #include "preprocess/roll/timeline.h"
@@ -122,5 +121,3 @@ void roll_shift_plane(const uint8_t *from, uint8_t *to, size_t pitches, int semi
 /* Lowest and highest bit set in so many frames over all tracks but drums; FALSE where there
  * is none. */
 gboolean roll_pitch_range(const uint8_t *bits, size_t frames, const grid_t *grid, int *lowest, int *highest);
-
-#endif

@@ -3,8 +3,7 @@
  * A bar begins at frame 0, wherever the meter changes, and every bar of the meter in force after that; so
  * the bar before a change may be cut short, and a pickup is a bar of its own meter. Bars of some meters are
  * not a whole number of frames. The last tempo and the last meter are in force for ever. */
-#ifndef MPIANIST_PREPROCESS_ROLL_TIMELINE_H
-#define MPIANIST_PREPROCESS_ROLL_TIMELINE_H
+#pragma once
 
 #include "preprocess/midi/midi.h"
 
@@ -73,5 +72,3 @@ double timeline_seconds(const timeline_t *timeline, int64_t frames);
 /* Whether rows that were read from a file are as above, for a song of so many frames. */
 gboolean timeline_rows_valid(const tempo_change_t *tempi, size_t n_tempi, const meter_change_t *meters,
                              size_t n_meters, int64_t frames);
-
-#endif

@@ -1,6 +1,5 @@
 /* deflate: what zlib does for us: the chunks of a dataset, compressed by several threads, and CRC-32. */
-#ifndef MPIANIST_PREPROCESS_SHARD_DEFLATE_H
-#define MPIANIST_PREPROCESS_SHARD_DEFLATE_H
+#pragma once
 
 #include <glib.h>
 #include <stdint.h>
@@ -17,5 +16,3 @@ gboolean deflate_chunks(const uint8_t *data, size_t bytes, size_t chunk_bytes, i
 
 /* CRC-32 of what `crc` is the CRC-32 of (0: of nothing), followed by these bytes. */
 uint32_t deflate_crc32(uint32_t crc, const void *bytes, size_t size);
-
-#endif

@@ -1,8 +1,7 @@
 /* h5: checked HDF5 handles, attributes, and atomic file replacement. Owns nothing of any format; the only
  * module, with its callers' .c files, that includes hdf5.h. HDF5's own error printing is off: causes reach
  * the caller as GError text. */
-#ifndef MPIANIST_PREPROCESS_SHARD_H5_H
-#define MPIANIST_PREPROCESS_SHARD_H5_H
+#pragma once
 
 #include <glib.h>
 #include <hdf5.h>
@@ -66,5 +65,3 @@ gboolean h5_read_floats(h5_file_t *file, const char *name, float *values, size_t
  * plain words before HDF5's own; doing: as for printf(). Returns FALSE. */
 gboolean h5_fail(GError **error, h5_error_t code, const h5_file_t *file, const char *doing, ...)
     G_GNUC_PRINTF(4, 5);
-
-#endif

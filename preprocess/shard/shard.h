@@ -10,8 +10,7 @@
  *   /meters  [changes] compound: frame, numerator, denominator: the songs' maps, one after the other
  *   root attributes: format, version, steps_per_beat, pitch_low, pitches, tracks, options, corpus_id, shard,
  *            shards, tool */
-#ifndef MPIANIST_PREPROCESS_SHARD_SHARD_H
-#define MPIANIST_PREPROCESS_SHARD_SHARD_H
+#pragma once
 
 #include "preprocess/common/owner.h"
 #include "preprocess/roll/roll.h"
@@ -98,5 +97,3 @@ gboolean shard_set_read(const shard_set_t *set, uint8_t *bits, GError **error);
 timeline_t *shard_set_timeline(const shard_set_t *set, size_t song);
 void shard_set_free(shard_set_t *set);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(shard_set_t, shard_set_free)
-
-#endif

@@ -1,6 +1,5 @@
 /* shard_tables: the tables of a shard beside /roll, and what all its datasets share. Private to shard.c. */
-#ifndef MPIANIST_PREPROCESS_SHARD_SHARD_TABLES_H
-#define MPIANIST_PREPROCESS_SHARD_SHARD_TABLES_H
+#pragma once
 
 #include "preprocess/shard/h5.h"
 #include "preprocess/shard/shard.h"
@@ -30,5 +29,3 @@ gboolean shard_tables_write(h5_file_t *file, const grid_t *grid, const shard_son
  * their rows count in the set then. FALSE with error set. */
 gboolean shard_tables_read(h5_file_t *file, int64_t version, int64_t frames, shard_set_t *set, GArray *songs,
                            GError **error);
-
-#endif

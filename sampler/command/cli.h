@@ -1,7 +1,6 @@
 /* cli: the sampler's command line: a verb, its options, its files. rows.h has the options that verbs share,
  * a verb's file which it has. */
-#ifndef MPIANIST_SAMPLER_COMMAND_CLI_H
-#define MPIANIST_SAMPLER_COMMAND_CLI_H
+#pragma once
 
 #include "preprocess/common/option.h"
 #include "sampler/make/key.h"
@@ -85,5 +84,3 @@ gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error);
 void cli_add_texts(const cli_t *cli, GPtrArray *texts);
 void cli_free(cli_t *cli);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(cli_t, cli_free)
-
-#endif

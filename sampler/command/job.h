@@ -1,8 +1,7 @@
 /* job: what one command makes, and what its verbs share: the model and its kind, parts of songs, pieces,
  * names and texts of results. A verb says what is made; a kind of model says how: kind_dense.c,
  * kind_sequence.c. */
-#ifndef MPIANIST_SAMPLER_COMMAND_JOB_H
-#define MPIANIST_SAMPLER_COMMAND_JOB_H
+#pragma once
 
 #include "preprocess/common/progress.h"
 #include "sampler/command/cli.h"
@@ -83,5 +82,3 @@ void job_add_latents(const job_t *job, GPtrArray *texts, const GArray *z, guint 
 
 /* File name without folder and ending. Owner: caller. */
 char *job_stem(const char *path);
-
-#endif

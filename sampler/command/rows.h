@@ -1,7 +1,6 @@
 /* rows: the rows of options that several verbs have; a verb's table names them, in the order of its --help,
  * among rows of its own. */
-#ifndef MPIANIST_SAMPLER_COMMAND_ROWS_H
-#define MPIANIST_SAMPLER_COMMAND_ROWS_H
+#pragma once
 
 #include <math.h>
 
@@ -110,5 +109,3 @@
         FLAG("quiet", 'q', quiet, ANY, "say nothing but warnings and errors"), {                             \
         .name = NULL                                                                                         \
     }
-
-#endif

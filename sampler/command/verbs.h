@@ -1,6 +1,5 @@
 /* verbs: what the sampler can do, and one function behind all. */
-#ifndef MPIANIST_SAMPLER_COMMAND_VERBS_H
-#define MPIANIST_SAMPLER_COMMAND_VERBS_H
+#pragma once
 
 #include "sampler/command/job.h"
 
@@ -11,5 +10,3 @@ extern const verb_t *const verbs[];
  * OPTION_ERROR_USAGE where the command line does not go with the checkpoint or the song: file, cause, way
  * out; files already printed on standard output stay. */
 gboolean verbs_run(cli_t *cli, GError **error);
-
-#endif

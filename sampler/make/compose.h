@@ -2,8 +2,7 @@
  * start to end. Rolls and latents; no options, no files.
  *
  * Letters as in trainer/model/model.h: S frames a segment, W segments, Z latent, D cells a frame. */
-#ifndef MPIANIST_SAMPLER_MAKE_COMPOSE_H
-#define MPIANIST_SAMPLER_MAKE_COMPOSE_H
+#pragma once
 
 #include "preprocess/roll/roll.h"
 #include "trainer/model/model.h"
@@ -55,5 +54,3 @@ typedef struct {
  * how probable they make the frames given, and one is drawn by its weight, or the best where temperature is 0
  * (sampling and importance resampling; Rubin 1988). Owner: caller. */
 roll_t *compose_piece(compose_t *compose, const compose_piece_t *piece);
-
-#endif

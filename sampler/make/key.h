@@ -1,6 +1,5 @@
 /* key: the key of a piece, and a piece in another key. Drums have no pitch and stay as they are. */
-#ifndef MPIANIST_SAMPLER_MAKE_KEY_H
-#define MPIANIST_SAMPLER_MAKE_KEY_H
+#pragma once
 
 #include "preprocess/roll/roll.h"
 
@@ -27,5 +26,3 @@ int key_interval(musical_key_t from, musical_key_t to);
  * notes leave the pitches of the grid: the semitones that were taken. Notes that still do move in by octaves;
  * where they meet others they become one; *folded counts them. */
 int key_transpose(roll_t *roll, const grid_t *grid, int interval, size_t *folded);
-
-#endif

@@ -1,7 +1,6 @@
 /* latent: points and paths in the model's latent space, and their text form. Knows no model and no files; z
  * are vectors of Z numbers. */
-#ifndef MPIANIST_SAMPLER_MAKE_LATENT_H
-#define MPIANIST_SAMPLER_MAKE_LATENT_H
+#pragma once
 
 #include <glib.h>
 
@@ -28,5 +27,3 @@ char *latent_to_text(const real_t *z, size_t Z);
 /* The inverse. FALSE with OPTION_ERROR_USAGE set where text is not exactly Z finite numbers, separated by
  * commas or blanks. */
 gboolean latent_from_text(const char *text, real_t *z, size_t Z, GError **error);
-
-#endif

@@ -1,7 +1,6 @@
 /* result: a roll becomes files: NAME.mid, and where asked for NAME.png or NAME.svg, and NAME.wav, NAME.flac
  * or NAME.ogg. Prints each path on standard output, a line about the piece on standard error unless quiet. */
-#ifndef MPIANIST_SAMPLER_MAKE_RESULT_H
-#define MPIANIST_SAMPLER_MAKE_RESULT_H
+#pragma once
 
 #include "preprocess/roll/roll.h"
 #include "sampler/show/audio.h"
@@ -41,5 +40,3 @@ gboolean result_write_sheet(const result_writer_t *writer, const char *name, con
  * error set: returns FALSE then. */
 gboolean result_write_picture(const result_writer_t *writer, const char *name, GBytes *picture,
                               GError **error);
-
-#endif

@@ -1,7 +1,6 @@
 /* sample: a trained model from its checkpoint; and the dense model as a maker of music: roll -> latent ->
  * roll (the sequence model: sampler/make/compose.h). No options, no files of music. */
-#ifndef MPIANIST_SAMPLER_MAKE_SAMPLE_H
-#define MPIANIST_SAMPLER_MAKE_SAMPLE_H
+#pragma once
 
 #include "preprocess/roll/roll.h"
 #include "trainer/checkpoint/checkpoint.h"
@@ -47,5 +46,3 @@ size_t sample_overlapped_count(const sample_model_t *model, size_t hop, size_t f
  * begins or ends abruptly. Otherwise as sample_windows(). NULL with error set (memory). */
 roll_t *sample_overlapped(const sample_model_t *model, const real_t *z, size_t n, size_t hop, size_t frames,
                           const sample_rule_t *rule, GError **error);
-
-#endif

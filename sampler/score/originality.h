@@ -12,8 +12,7 @@
  * "The smallest automaton recognizing the subwords of a text") gives the longest passage in one walk over the
  * piece's. Time and memory are linear: about 200 bytes an event of the songs, no matter how repetitive they
  * are. */
-#ifndef MPIANIST_SAMPLER_SCORE_ORIGINALITY_H
-#define MPIANIST_SAMPLER_SCORE_ORIGINALITY_H
+#pragma once
 
 #include "preprocess/roll/roll.h"
 
@@ -39,5 +38,3 @@ typedef struct {
 
 /* The passage of most events, of several the piece's first. roll: on the grid of the songs. */
 passage_t originality_find(const originality_t *originality, const roll_t *roll);
-
-#endif

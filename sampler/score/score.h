@@ -4,8 +4,7 @@
  * Keys that sound are counted over all pitched tracks as one: a key that two of them play counts once. Notes
  * are onsets, each track's apart. Bars are those of the piece's own meters as they change; one before a
  * change and the last one may be cut short. */
-#ifndef MPIANIST_SAMPLER_SCORE_SCORE_H
-#define MPIANIST_SAMPLER_SCORE_SCORE_H
+#pragma once
 
 #include "preprocess/roll/roll.h"
 
@@ -68,5 +67,3 @@ score_summary_t score_summarise(const double *values, size_t n, size_t stride);
  * below 0.5; may lie outside. NaN where real and shuffled cannot be told apart: where their means differ by
  * less than twice the standard error of that difference. */
 double score_place(score_summary_t pieces, score_summary_t real, score_summary_t shuffled);
-
-#endif

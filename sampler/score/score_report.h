@@ -1,7 +1,6 @@
 /* score_report: the verb score: figures of MIDI files, beside those of a corpus' real songs, as one line of
  * JSON on standard output and a table on standard error. */
-#ifndef MPIANIST_SAMPLER_SCORE_SCORE_REPORT_H
-#define MPIANIST_SAMPLER_SCORE_SCORE_REPORT_H
+#pragma once
 
 #include "preprocess/roll/roll.h"
 
@@ -36,5 +35,3 @@ typedef struct {
  * events. What was not asked for is left out; what is not defined is null. FALSE with error set: file or
  * option, cause, way out. */
 gboolean score_report(const score_request_t *request, GError **error);
-
-#endif

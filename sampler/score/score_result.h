@@ -1,6 +1,5 @@
 /* score_result: all that the verb score has found out, and how it is told. Filled in by score_report.c. */
-#ifndef MPIANIST_SAMPLER_SCORE_SCORE_RESULT_H
-#define MPIANIST_SAMPLER_SCORE_SCORE_RESULT_H
+#pragma once
 
 #include "sampler/score/originality.h"
 #include "sampler/score/score.h"
@@ -45,5 +44,3 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(score_result_t, score_result_clear)
 char *score_result_json(const score_result_t *result);
 /* The table, to standard error. */
 void score_result_show(const score_result_t *result);
-
-#endif

@@ -1,7 +1,6 @@
 /* score_set: the pieces that are scored and those they are compared with, on one grid: from MIDI files, or a
  * split of a folder of shards. */
-#ifndef MPIANIST_SAMPLER_SCORE_SCORE_SET_H
-#define MPIANIST_SAMPLER_SCORE_SCORE_SET_H
+#pragma once
 
 #include "preprocess/shard/shard.h"
 
@@ -33,5 +32,3 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(score_set_t, score_set_free)
 
 /* Takes meter in place of the pieces' own: not every file has its meter right. */
 void score_set_use_meter(score_set_t *set, meter_t meter);
-
-#endif

@@ -17,8 +17,7 @@
  * Measured on held-out pieces of POP909 and of the Nottingham piano rolls, F = 16: 0.03 as they are, 1.3
  * and 1.7 with their segments in random order, 2.5 and 3.0 with each segment from another song, 1.0 and 2.1
  * where all that is held over a border is struck again there. */
-#ifndef MPIANIST_SAMPLER_SCORE_SEAM_H
-#define MPIANIST_SAMPLER_SCORE_SEAM_H
+#pragma once
 
 #include "preprocess/roll/roll.h"
 
@@ -65,5 +64,3 @@ enum { SEAM_NUMBERS = sizeof(seam_t) / sizeof(double) }; /* from one seam's to t
  * scale and is left out; a z beyond 5 counts as 5, so that one position at which real songs vary little
  * cannot stand for all. */
 seam_t seam_score(const seam_yardstick_t *yardstick, const double *values);
-
-#endif

@@ -1,6 +1,5 @@
 /* tonal: chroma and tonal centroids: how far apart two sets of sounding notes are in harmony. */
-#ifndef MPIANIST_SAMPLER_SCORE_TONAL_H
-#define MPIANIST_SAMPLER_SCORE_TONAL_H
+#pragma once
 
 #include "preprocess/roll/roll.h"
 
@@ -22,5 +21,3 @@ gboolean tonal_centroid(const double chroma[TONAL_CLASSES], double centroid[TONA
 
 /* Euclidean distance of two centroids, 0 to 3. The same, equation 3. */
 double tonal_distance(const double a[TONAL_DIMENSIONS], const double b[TONAL_DIMENSIONS]);
-
-#endif

@@ -1,7 +1,6 @@
 /* audio: MIDI file -> sound file by libfluidsynth and libsndfile, where the build has them (HAVE_AUDIO). The
  * only module that knows them. */
-#ifndef MPIANIST_SAMPLER_SHOW_AUDIO_H
-#define MPIANIST_SAMPLER_SHOW_AUDIO_H
+#pragma once
 
 #include <glib.h>
 
@@ -22,5 +21,3 @@ char *audio_soundfont(const char *wanted, GError **error);
  * serial number of an Ogg stream. */
 gboolean audio_render(const char *midi, const char *soundfont, double seconds, const char *title,
                       audio_format_t format, const char *path, GError **error);
-
-#endif

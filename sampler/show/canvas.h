@@ -1,8 +1,7 @@
 /* canvas: what pictures are drawn with: lines, rectangles, text and discs on a page that becomes PNG or SVG.
  * The only module that knows cairo; private to picture.c and picture_curves.c. Sizes are in pixels of the
  * SVG; a PNG has half as many dots again, or fewer where it would be too large for cairo. */
-#ifndef MPIANIST_SAMPLER_SHOW_CANVAS_H
-#define MPIANIST_SAMPLER_SHOW_CANVAS_H
+#pragma once
 
 #include "sampler/show/picture.h"
 
@@ -39,5 +38,3 @@ void canvas_disc(canvas_t *canvas, double x, double y, double radius, colour_t c
 /* Nothing is drawn outside until canvas_unclip(). */
 void canvas_clip(canvas_t *canvas, double x, double y, double width, double height);
 void canvas_unclip(canvas_t *canvas);
-
-#endif

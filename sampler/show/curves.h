@@ -1,6 +1,5 @@
 /* curves: RUN/metrics.jsonl -> a picture of the losses. */
-#ifndef MPIANIST_SAMPLER_SHOW_CURVES_H
-#define MPIANIST_SAMPLER_SHOW_CURVES_H
+#pragma once
 
 #include "sampler/show/picture.h"
 
@@ -8,5 +7,3 @@
  * folder. Lines that are not whole JSON (a run under way) are skipped. NULL with error set where there is no
  * such file or no step in it. Owner: caller. */
 GBytes *curves_picture(const char *run, picture_format_t format, GError **error);
-
-#endif

@@ -1,8 +1,7 @@
 /* picture: piano rolls, sheets of them, and curves as PNG or SVG. It sees rolls, not files: pictures come
  * back as bytes. The same input gives the same bytes (no time stamps; cairo numbers an SVG's inner ids from
  * the process's start) with the same fonts. */
-#ifndef MPIANIST_SAMPLER_SHOW_PICTURE_H
-#define MPIANIST_SAMPLER_SHOW_PICTURE_H
+#pragma once
 
 #include "preprocess/roll/roll.h"
 
@@ -39,5 +38,3 @@ typedef struct {
  * all curves. Otherwise as picture_roll(). */
 GBytes *picture_curves(const picture_curve_t *curves, size_t n, const char *title, const char *x_label,
                        const char *y_label, picture_format_t format, GError **error);
-
-#endif

@@ -1,6 +1,5 @@
 /* processor: the time by which benchmarks measure: of this program alone, since the machine may be busy. */
-#ifndef MPIANIST_TESTS_BENCH_PROCESSOR_H
-#define MPIANIST_TESTS_BENCH_PROCESSOR_H
+#pragma once
 
 #include <time.h>
 
@@ -10,5 +9,3 @@ static inline double processor_us(void) {
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
     return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
 }
-
-#endif

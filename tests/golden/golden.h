@@ -3,8 +3,7 @@
  * last. Tolerance: 1e-5 of a tensor's norm, || a - b || / || b ||, taken twice: over the values stored, and
  * over the whole tensor by random projections; 1e-5 of a loss or norm. The weights' change since the start, a
  * hundred times smaller than they, is held to 1e-4 of its own norm over the values stored. */
-#ifndef MPIANIST_TESTS_GOLDEN_GOLDEN_H
-#define MPIANIST_TESTS_GOLDEN_GOLDEN_H
+#pragma once
 
 #include <json-glib/json-glib.h>
 #include <math.h>
@@ -163,5 +162,3 @@ static inline void golden_check_file(const char *file, guint cases_wanted,
     }
     g_free(golden.log_odds);
 }
-
-#endif

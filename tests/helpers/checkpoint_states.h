@@ -1,6 +1,5 @@
 /* checkpoint_states: states to keep in checkpoints, and folders for these. */
-#ifndef MPIANIST_TESTS_HELPERS_CHECKPOINT_STATES_H
-#define MPIANIST_TESTS_HELPERS_CHECKPOINT_STATES_H
+#pragma once
 
 #include <glib/gstdio.h>
 #include <math.h>
@@ -153,5 +152,3 @@ static inline gboolean equals(const char *path, const state_t *state, GError **e
     g_assert_cmpint(checkpoint.best_epoch, ==, there->best_epoch);
     return TRUE;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* differences: central differences, for the double build. With steps of 1e-5 and values near 1 a derivative's
  * error is about 1e-10; 1e-7 of the gradient's norm is asked. */
-#ifndef MPIANIST_TESTS_HELPERS_DIFFERENCES_H
-#define MPIANIST_TESTS_HELPERS_DIFFERENCES_H
+#pragma once
 
 #include <glib.h>
 #include <math.h>
@@ -40,5 +39,3 @@ static inline double differences_check(differences_fn f, gpointer data, real_t *
                            norm);
     return norm;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* head_fixture: a head with random parameters, random columns of pre and random canonical frames, one after
  * the other; padding bits at random. */
-#ifndef MPIANIST_TESTS_HELPERS_HEAD_FIXTURE_H
-#define MPIANIST_TESTS_HELPERS_HEAD_FIXTURE_H
+#pragma once
 
 #include <stdlib.h>
 #include <string.h>
@@ -136,5 +135,3 @@ static inline size_t cell_drawn(const fixture_t *f, size_t i) {
     const size_t P = f->config.pitches, per_track = f->config.planes * P;
     return f->config.sequence.order[i / per_track] * per_track + i % per_track;
 }
-
-#endif

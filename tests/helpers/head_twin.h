@@ -1,7 +1,6 @@
 /* head_twin: the output layer's logits as the equations of trainer/model/head.h have them: no sparse sums, no
  * vectors. What the kernels are compared with. */
-#ifndef MPIANIST_TESTS_HELPERS_HEAD_TWIN_H
-#define MPIANIST_TESTS_HELPERS_HEAD_TWIN_H
+#pragma once
 
 #include <math.h>
 
@@ -80,5 +79,3 @@ static inline void head_logits(head_t *head, const uint8_t *frame, const real_t 
         for (size_t p = 0; p < head->P; p++)
             logits[head->groups[g].cell + p] = (real_t)plain_logit(head, g, p, frame, pre);
 }
-
-#endif

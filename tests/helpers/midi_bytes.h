@@ -1,7 +1,6 @@
 /* midi_bytes: MIDI files written byte by byte in hexadecimal, and the notes that are read from them, for
  * tests. */
-#ifndef MPIANIST_TESTS_HELPERS_MIDI_BYTES_H
-#define MPIANIST_TESTS_HELPERS_MIDI_BYTES_H
+#pragma once
 
 #include <glib.h>
 #include <stdarg.h>
@@ -96,5 +95,3 @@ static inline void assert_left_out(GByteArray *file, const char *notes, guint le
         g_error("%s: %u left out, %u cut, wanted %u and %u", about, song->reading.events_left_out,
                 song->reading.tracks_cut, left_out, cut);
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* roll_text: songs and grids for tests, and rolls as text. */
-#ifndef MPIANIST_TESTS_HELPERS_ROLL_TEXT_H
-#define MPIANIST_TESTS_HELPERS_ROLL_TEXT_H
+#pragma once
 
 #include <string.h>
 
@@ -68,5 +67,3 @@ static inline roll_t *random_roll(GRand *random, const grid_t *grid, size_t fram
         roll->bits[i] = (uint8_t)(g_rand_int(random) & g_rand_int(random));
     return roll;
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* Command lines of the trainer, as tests give them. */
-#ifndef MPIANIST_TESTS_HELPERS_RUN_OPTIONS_H
-#define MPIANIST_TESTS_HELPERS_RUN_OPTIONS_H
+#pragma once
 
 #include <unistd.h>
 
@@ -42,5 +41,3 @@ static char *write_file(const char *name, const char *text) {
     g_assert_true(g_file_set_contents(own, text, -1, NULL));
     return g_steal_pointer(&own);
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* A small sequence model with strong weights and random pieces for it. */
-#ifndef MPIANIST_TESTS_HELPERS_SEQUENCE_PIECES_H
-#define MPIANIST_TESTS_HELPERS_SEQUENCE_PIECES_H
+#pragma once
 
 #include <glib.h>
 #include <math.h>
@@ -128,5 +127,3 @@ static inline batch_t whole_batch(const pieces_t *pieces, const real_t *eps) {
     return (batch_t){
         .B = pieces->B, .T = pieces->T, .bits = pieces->bits, .valid = pieces->valid, .eps = eps};
 }
-
-#endif

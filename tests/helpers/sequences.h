@@ -1,8 +1,7 @@
 /* sequences: batches of the sequence model for tests, drawn from Philox: canonical frames
  * (preprocess/roll/roll.h) of unequal sequences with noise and dropout. tests/golden/make_golden_sequence.py
  * draws the same. */
-#ifndef MPIANIST_TESTS_HELPERS_SEQUENCES_H
-#define MPIANIST_TESTS_HELPERS_SEQUENCES_H
+#pragma once
 
 #include <string.h>
 
@@ -98,5 +97,3 @@ static inline void sequences_draw(sequences_t *s, const sequences_chances_t *cha
     s->batch.keep_state = chances->keep_state < 1 ? s->keep_state : NULL;
     s->batch.keep_rate = chances->keep_state;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* shard_corpus: a corpus for tests of the shard format: three files of four songs, whose bytes tell their
  * place. */
-#ifndef MPIANIST_TESTS_HELPERS_SHARD_CORPUS_H
-#define MPIANIST_TESTS_HELPERS_SHARD_CORPUS_H
+#pragma once
 
 #include <glib/gstdio.h>
 #include <string.h>
@@ -118,5 +117,3 @@ static inline void assert_same_timeline(const timeline_t *timeline, const timeli
         g_assert_cmpint(meter->denominator, ==, other->denominator);
     }
 }
-
-#endif

@@ -2,8 +2,7 @@
  * came from: pitch 29 always sounds in the melody, pitches 30..45 are the bits of the frame's number in its
  * song, 46..49 those of the song; the drums repeat the first bits at 30..45. Song 4 also has notes at both
  * edges of the roll: it cannot be transposed at all. */
-#ifndef MPIANIST_TESTS_HELPERS_SPELLED_H
-#define MPIANIST_TESTS_HELPERS_SPELLED_H
+#pragma once
 
 #include <glib/gstdio.h>
 #include <string.h>
@@ -135,5 +134,3 @@ static inline int64_t split_frames(const data_t *data, split_t split) {
         frames += data_piece_frames(data, split, piece);
     return frames;
 }
-
-#endif

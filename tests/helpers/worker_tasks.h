@@ -1,6 +1,5 @@
 /* worker_tasks: tasks for a worker's process, each a way that one can end, and how tests run them. */
-#ifndef MPIANIST_TESTS_HELPERS_WORKER_TASKS_H
-#define MPIANIST_TESTS_HELPERS_WORKER_TASKS_H
+#pragma once
 
 #include <signal.h>
 #include <stdio.h>
@@ -186,5 +185,3 @@ static inline void assert_fails(worker_fn fn, gpointer data, const worker_limits
     g_assert_error(error, WORKER_ERROR, (gint)code);
     if (!g_pattern_match_simple(says, error->message)) g_error("'%s' is not '%s'", error->message, says);
 }
-
-#endif

@@ -9,8 +9,7 @@
  *   /vectors/<name>  float32 [1, latent], vectors of attributes, where they have been fitted
  *
  * The same state always gives the same bytes. No MPI. */
-#ifndef MPIANIST_TRAINER_CHECKPOINT_CHECKPOINT_H
-#define MPIANIST_TRAINER_CHECKPOINT_CHECKPOINT_H
+#pragma once
 
 #include "preprocess/roll/roll.h"
 #include "trainer/model/attributes.h"
@@ -99,5 +98,3 @@ gboolean checkpoint_prune(const char *run, int keep, GError **error);
  * verified; a damaged one is passed over with a warning. NULL and no error where there is none. Owner:
  * caller. */
 char *checkpoint_find_latest(const char *run, GError **error);
-
-#endif

@@ -1,7 +1,6 @@
 /* checkpoint_file: a checkpoint's file while it is open. Private to checkpoint.c and checkpoint_attributes.c;
  * everyone else uses checkpoint.h. */
-#ifndef MPIANIST_TRAINER_CHECKPOINT_CHECKPOINT_FILE_H
-#define MPIANIST_TRAINER_CHECKPOINT_CHECKPOINT_FILE_H
+#pragma once
 
 #include "preprocess/shard/h5.h"
 #include "trainer/checkpoint/checkpoint.h"
@@ -11,5 +10,3 @@ h5_file_t *checkpoint_file_open(const char *path, GError **error);
 /* A new file with attributes, weights and optimizer state, not yet committed. NULL with error set. */
 h5_file_t *checkpoint_file_create(const char *path, const checkpoint_t *checkpoint, model_t *model,
                                   const optimizer_t *optimizer, GError **error);
-
-#endif

@@ -1,7 +1,6 @@
 /* batch_order: sequences of unequal length into batches of similar length, and a batch into parts of about
  * equal frames. No MPI, no files. */
-#ifndef MPIANIST_TRAINER_DATA_BATCH_ORDER_H
-#define MPIANIST_TRAINER_DATA_BATCH_ORDER_H
+#pragma once
 
 #include <glib.h>
 #include <stddef.h>
@@ -40,5 +39,3 @@ void batch_order_sort(const uint32_t *sequences, size_t n, const uint32_t *frame
 void batch_order_split(const uint32_t *frames, size_t n, size_t parts, uint32_t *part, uint64_t *load);
 /* total / parts + (1 - 1 / parts) longest, rounded up. */
 uint64_t batch_order_most(uint64_t total, uint64_t longest, size_t parts);
-
-#endif

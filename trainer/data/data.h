@@ -15,8 +15,7 @@
  *
  * What is trained in an epoch must be turned to first, data_turn(): a corpus may be larger than the memory
  * that it is given (trainer/data/rolls.h). */
-#ifndef MPIANIST_TRAINER_DATA_DATA_H
-#define MPIANIST_TRAINER_DATA_DATA_H
+#pragma once
 
 #include "preprocess/shard/shard.h"
 #include "trainer/data/order.h"
@@ -88,5 +87,3 @@ uint32_t data_piece(const data_t *data, split_t split, int64_t piece, size_t T, 
 
 /* This rank's part of n items: [*first, *first + returned count), ranks differ by at most one. */
 size_t data_part(int64_t n, int rank, int size, int64_t *first);
-
-#endif

@@ -1,8 +1,7 @@
 /* noise: the random numbers of a batch of sequences or windows: latents' noise, input-frame dropout, dropout
  * of units. By sample index: a sequence's (window's) numbers depend on (seed, epoch, sample) alone, whatever
  * batch, rank or position it has. */
-#ifndef MPIANIST_TRAINER_DATA_NOISE_H
-#define MPIANIST_TRAINER_DATA_NOISE_H
+#pragma once
 
 #include "trainer/model/model.h"
 
@@ -28,5 +27,3 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(noise_t, noise_free)
  * valid until the next call; those with a rate of 0 stay NULL. Purposes RNG_NOISE (element = segment * Z +
  * unit), RNG_INPUT_DROPOUT, RNG_LAG_DROPOUT, RNG_DROPOUT. Allocates nothing. */
 void noise_draw(noise_t *noise, uint64_t seed, uint64_t epoch, const uint64_t *samples, batch_t *batch);
-
-#endif

@@ -5,8 +5,7 @@
  * blocks anew, in an order that depends on (seed, epoch) alone, to groups of about equal bytes. The groups
  * come one after the other; within a group its samples (slots) come in random order. A corpus of one group is
  * shuffled whole. No MPI, no files. */
-#ifndef MPIANIST_TRAINER_DATA_ORDER_H
-#define MPIANIST_TRAINER_DATA_ORDER_H
+#pragma once
 
 #include <glib.h>
 
@@ -60,5 +59,3 @@ size_t order_block_offset(const order_t *order, size_t block, size_t *group);
 /* Of n stretches that begin at starts [n], ascending, the one that `at` is in: the last that begins there or
  * before. */
 size_t order_find(const int64_t *starts, size_t n, int64_t at);
-
-#endif

@@ -5,8 +5,7 @@
  * Sequences: the order of batch_order.h, planned at the first step of an epoch that this run takes. Each rank
  * gets about the same number of frames, and so does each of its batches. Noise and dropout depend on the
  * sequence's slot. A rank may have no batch in a step. */
-#ifndef MPIANIST_TRAINER_DATA_RANK_BATCHES_H
-#define MPIANIST_TRAINER_DATA_RANK_BATCHES_H
+#pragma once
 
 #include "trainer/data/data.h"
 #include "trainer/data/noise.h"
@@ -47,5 +46,3 @@ gboolean rank_batches_begin(rank_batches_t *batches, int64_t epoch, int64_t step
                             GError **error);
 /* This rank's next batch, valid until the next call; NULL after the last. */
 const batch_t *rank_batches_next(rank_batches_t *batches);
-
-#endif

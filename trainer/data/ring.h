@@ -1,8 +1,7 @@
 /* ring: groups of songs (trainer/data/order.h) in the host's shared memory, one epoch after the other, read
  * from the shards ahead of need by a thread of the host's leader. Groups count over epochs: group g of epoch
  * e is e * order_groups() + g. */
-#ifndef MPIANIST_TRAINER_DATA_RING_H
-#define MPIANIST_TRAINER_DATA_RING_H
+#pragma once
 
 #include "preprocess/shard/shard.h"
 #include "trainer/data/order.h"
@@ -25,5 +24,3 @@ gboolean ring_turn(ring_t *ring, uint64_t first, uint64_t last, gboolean *stoppe
 uint64_t ring_groups_before(const ring_t *ring, int64_t epoch);
 /* The bytes of a group that is there. */
 const uint8_t *ring_group(const ring_t *ring, uint64_t group);
-
-#endif

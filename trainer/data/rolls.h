@@ -1,8 +1,7 @@
 /* rolls: the songs of a corpus and their frames: in the memory of the host, or, where they are larger than a
  * limit, as many as training needs next (trainer/data/ring.h), the others read from the shards one at a time.
  * What is read is the same, whatever the limit. */
-#ifndef MPIANIST_TRAINER_DATA_ROLLS_H
-#define MPIANIST_TRAINER_DATA_ROLLS_H
+#pragma once
 
 #include "preprocess/shard/shard.h"
 #include "trainer/data/order.h"
@@ -36,5 +35,3 @@ const uint8_t *rolls_songs(rolls_t *rolls, size_t first, size_t n);
 gboolean rolls_failed(const rolls_t *rolls);
 /* Collective: FALSE with the same error on all ranks where rolls_failed() on any. */
 gboolean rolls_agree(rolls_t *rolls, GError **error);
-
-#endif

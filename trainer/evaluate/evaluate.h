@@ -1,6 +1,5 @@
 /* evaluate: `trainer --evaluate CHECKPOINT`: the figures by which models are compared. */
-#ifndef MPIANIST_TRAINER_EVALUATE_EVALUATE_H
-#define MPIANIST_TRAINER_EVALUATE_EVALUATE_H
+#pragma once
 
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/evaluate/evaluator.h"
@@ -20,5 +19,3 @@ void evaluate_close(evaluation_job_t *job);
 /* A line of results to standard output, written at once. FALSE with error set where it takes no
  * more. */
 gboolean evaluate_print_line(const char *text, GError **error);
-
-#endif

@@ -1,7 +1,6 @@
 /* evaluate_dense: how well a dense model does on the grid windows of a split, each exactly once: bound,
  * active units, notes found. The noise of window i depends on (seed, i) alone. */
-#ifndef MPIANIST_TRAINER_EVALUATE_EVALUATE_DENSE_H
-#define MPIANIST_TRAINER_EVALUATE_EVALUATE_DENSE_H
+#pragma once
 
 #include "trainer/evaluate/evaluator.h"
 #include "trainer/evaluate/figures.h"
@@ -20,5 +19,3 @@ evaluator_t *evaluate_dense_new(const evaluation_job_t *job);
 
 /* What training tells of the sums. */
 void evaluate_dense_tell_training(const dense_sums_t *sums, int active, json_t *members, evaluation_t *found);
-
-#endif

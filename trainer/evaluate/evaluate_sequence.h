@@ -2,8 +2,7 @@
  * (trainer/evaluate/piece_bound.h). Pieces of similar length go side by side in groups, and those to the
  * ranks; the groups do not depend on the rank count, so neither do the results, but for the rounding of other
  * BLAS threads. */
-#ifndef MPIANIST_TRAINER_EVALUATE_EVALUATE_SEQUENCE_H
-#define MPIANIST_TRAINER_EVALUATE_EVALUATE_SEQUENCE_H
+#pragma once
 
 #include "trainer/evaluate/evaluator.h"
 
@@ -11,5 +10,3 @@
  * alone. Collective. NULL with the same error set on all ranks where memory does not suffice. Owner:
  * caller. */
 evaluator_t *evaluate_sequence_new(const evaluation_job_t *job, GError **error);
-
-#endif

@@ -5,8 +5,7 @@
  *
  * What a batch adds depends on the split and the seed alone, so results depend on the rank count only by
  * rounding. */
-#ifndef MPIANIST_TRAINER_EVALUATE_EVALUATOR_H
-#define MPIANIST_TRAINER_EVALUATE_EVALUATOR_H
+#pragma once
 
 #include "preprocess/common/json.h"
 #include "preprocess/common/progress.h"
@@ -84,5 +83,3 @@ void evaluator_sort_pieces(const data_t *data, split_t split, uint32_t *pieces, 
 /* For tell(): "4 windows, " to text, or "1 window, "; a row of a table. */
 void evaluator_tell_count(GString *text, double n, const char *one, const char *many, const char *after);
 void evaluator_tell_row(GString *text, const char *label, double left, double right);
-
-#endif

@@ -1,7 +1,6 @@
 /* figures: what the figures of several evaluations are made of: active latent units, notes found. All sums
  * are doubles that ranks add up. Local. */
-#ifndef MPIANIST_TRAINER_EVALUATE_FIGURES_H
-#define MPIANIST_TRAINER_EVALUATE_FIGURES_H
+#pragma once
 
 #include "preprocess/common/json.h"
 #include "trainer/model/model.h"
@@ -27,5 +26,3 @@ double cells_recall(const cells_t *cells);
 double cells_f1(const cells_t *cells);
 /* As JSON: prefix and "precision", "recall", "f1"; null where they are not known. */
 void cells_tell(const cells_t *cells, const char *prefix, gboolean known, json_t *members);
-
-#endif

@@ -1,7 +1,6 @@
 /* fit_attributes: `trainer --attributes CHECKPOINT`: vectors of attributes from the segments of all training
  * songs, kept in the checkpoint (trainer/model/attributes.h). */
-#ifndef MPIANIST_TRAINER_EVALUATE_FIT_ATTRIBUTES_H
-#define MPIANIST_TRAINER_EVALUATE_FIT_ATTRIBUTES_H
+#pragma once
 
 #include "trainer/run/options.h"
 
@@ -11,5 +10,3 @@
  * output, a table to standard error. Collective. Returns an exit status; errors are agreed and set on every
  * rank. */
 int attributes_run(const options_t *options, GError **error);
-
-#endif

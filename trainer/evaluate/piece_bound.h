@@ -6,8 +6,7 @@
  * z, past) p(z | past) / q(z | segment), and resamples at segment ends where the effective sample size falls
  * under K / 2, systematically: sum of log mean weights (Maddison et al. 2017, FIVO; Le et al. 2018; Naesseth
  * et al. 2018). K = 1: one draw's estimate of the ELBO. */
-#ifndef MPIANIST_TRAINER_EVALUATE_PIECE_BOUND_H
-#define MPIANIST_TRAINER_EVALUATE_PIECE_BOUND_H
+#pragma once
 
 #include "trainer/evaluate/figures.h"
 
@@ -47,5 +46,3 @@ size_t piece_bound_rows_a_frame(const piece_bound_t *bound);
 gboolean piece_bound_run(piece_bound_t *bound, const piece_bound_piece_t *pieces, size_t n,
                          piece_bound_result_t *results, double *moments, piece_bound_tick_t tick,
                          void *context);
-
-#endif

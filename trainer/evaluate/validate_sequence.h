@@ -1,7 +1,6 @@
 /* validate_sequence: the bound of a sequence model on the whole pieces of a split, each as it is, by one pass
  * forward as in training. The noise of a piece depends on (seed, piece) alone. */
-#ifndef MPIANIST_TRAINER_EVALUATE_VALIDATE_SEQUENCE_H
-#define MPIANIST_TRAINER_EVALUATE_VALIDATE_SEQUENCE_H
+#pragma once
 
 #include "trainer/evaluate/evaluator.h"
 
@@ -19,5 +18,3 @@ evaluator_t *validate_sequence_new(const evaluation_job_t *job);
 
 /* What training tells of the sums. */
 void validate_sequence_tell(const sequence_sums_t *sums, int active, json_t *members, evaluation_t *found);
-
-#endif

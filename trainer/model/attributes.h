@@ -14,8 +14,7 @@
  * and of drums, where the grid has them:
  *     drums      strokes a beat
  * Segments in which no pitched key sounds (where all tracks are drums: no drum) have none. */
-#ifndef MPIANIST_TRAINER_MODEL_ATTRIBUTES_H
-#define MPIANIST_TRAINER_MODEL_ATTRIBUTES_H
+#pragma once
 
 #include "trainer/model/model.h"
 
@@ -105,5 +104,3 @@ double attribute_moments_count(const attribute_moments_t *moments);
  * MODEL_ERROR_MEMORY set. */
 gboolean attributes_fit(const attribute_moments_t *moments, const grid_t *grid, attributes_t *attributes,
                         GError **error);
-
-#endif

@@ -1,8 +1,7 @@
 /* fast_math: exp, log(1 + e), logistic and tanh without branches or calls, for loops that the compiler turns
  * into vectors. In double, for the gradient checks, the library's. Inline, because a call would end the
  * vector. */
-#ifndef MPIANIST_TRAINER_MODEL_FAST_MATH_H
-#define MPIANIST_TRAINER_MODEL_FAST_MATH_H
+#pragma once
 
 #include <math.h>
 #include <stdint.h>
@@ -62,5 +61,3 @@ FAST_MATH real_t hyperbolic_tangent(real_t x) {
     const real_t magnitude = x < 0 ? -x : x, e = exp_negative(-2 * magnitude), t = (1 - e) / (1 + e);
     return x < 0 ? -t : t;
 }
-
-#endif

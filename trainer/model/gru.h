@@ -8,8 +8,7 @@
  *
  * The caller projects its inputs: x [rows, 3 H], gates in the order r, g, n, biases of the inputs included.
  */
-#ifndef MPIANIST_TRAINER_MODEL_GRU_H
-#define MPIANIST_TRAINER_MODEL_GRU_H
+#pragma once
 
 #include "trainer/model/packing.h"
 #include "trainer/model/real.h"
@@ -48,5 +47,3 @@ void gru_backward(const gru_t *gru, const packing_t *packing, real_t *dh, real_t
 
 /* One step of N rows outside training: h [N, H] in place from x [N, 3 H]; scratch [N, 7 H]. */
 void gru_step(const gru_t *gru, size_t N, const real_t *x, real_t *h, real_t *scratch);
-
-#endif

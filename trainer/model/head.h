@@ -23,8 +23,7 @@
  * A row is one frame. pre [rows, head_columns()] holds, of each row: b + bias [D, in cell order], c [A], C o
  * + q [groups in drawing order, Q units]: one product of matrices by the caller, whose layer is
  * "head.output". NaN in a row of pre makes the row's loss NaN. */
-#ifndef MPIANIST_TRAINER_MODEL_HEAD_H
-#define MPIANIST_TRAINER_MODEL_HEAD_H
+#pragma once
 
 #include "trainer/model/model_kind.h"
 
@@ -66,5 +65,3 @@ typedef struct {
 
 /* Writes the row's frame, cell by cell, reading the model_context() frames before it. */
 void head_draw(head_t *head, uint8_t *frame, const real_t *pre, const head_rule_t *rule);
-
-#endif

@@ -2,8 +2,7 @@
  * row. Frames are sparse, so nothing is done for silent features: each set bit adds one patch of a table, its
  * rows of Q for the cells around it, to the pre-activations of a group; logistic(a) is computed once after
  * each set bit. Private to head.c, head_internal.c and head_draw.c; letters as in trainer/model/head.h. */
-#ifndef MPIANIST_TRAINER_MODEL_HEAD_INTERNAL_H
-#define MPIANIST_TRAINER_MODEL_HEAD_INTERNAL_H
+#pragma once
 
 #include "trainer/model/head.h"
 #include "trainer/model/head_kernels.h"
@@ -93,5 +92,3 @@ void walk_add_profile(head_t *head, const part_t *part, size_t g);
 void walk_profile_backward(head_t *head, const part_t *part, size_t g);
 /* Goes on past pitch p of the group, which is set. */
 void walk_take(head_t *head, part_t *part, size_t g, size_t p);
-
-#endif

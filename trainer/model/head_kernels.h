@@ -1,8 +1,7 @@
 /* head_kernels: the loops of the head that the compiler turns into vectors. Letters as in
  * trainer/model/head.h; n consecutive cells of one group; arrays do not overlap. Private to head.c,
  * head_internal.c and head_draw.c. */
-#ifndef MPIANIST_TRAINER_MODEL_HEAD_KERNELS_H
-#define MPIANIST_TRAINER_MODEL_HEAD_KERNELS_H
+#pragma once
 
 #include <stddef.h>
 
@@ -48,5 +47,3 @@ void head_step_backward(const real_t *hidden, const real_t *dhidden, real_t *da,
 /* Logits of silent cells (negated: of set ones) to scale * d loss / d logit in place, and loss [n] in nats.
  */
 void head_losses(real_t *logits, real_t *loss, double scale, size_t n);
-
-#endif

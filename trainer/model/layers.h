@@ -4,8 +4,7 @@
  * d <x>.
  *
  * NaN in gives NaN out, so that a broken run shows in its loss. */
-#ifndef MPIANIST_TRAINER_MODEL_LAYERS_H
-#define MPIANIST_TRAINER_MODEL_LAYERS_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -105,6 +104,4 @@ const char *layers_describe_blas(void);
 #define LAYERS_FUSED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define LAYERS_FUSED LAYERS_WIDE
-#endif
-
 #endif

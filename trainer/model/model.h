@@ -4,8 +4,7 @@
  *
  * Letters as in trainer/model/sizes.h, and B sequences (of the dense model: windows), T frames a sequence,
  * W = ceil(T / S) segments a sequence. */
-#ifndef MPIANIST_TRAINER_MODEL_MODEL_H
-#define MPIANIST_TRAINER_MODEL_MODEL_H
+#pragma once
 
 #include "trainer/model/real.h"
 #include "trainer/model/rng.h"
@@ -102,5 +101,3 @@ void model_train(model_t *model, const batch_t *batch, const model_objective_t *
 
 /* Forward only. Losses of each sequence go to nll[B] and kl[B] where not NULL. */
 void model_forward(model_t *model, const batch_t *batch, double *nll, double *kl);
-
-#endif

@@ -3,8 +3,7 @@
  *
  * A kind owns its layers, their activations and its objective; model.c owns the blocks and the table. All
  * functions are local and cannot fail, but for create(). */
-#ifndef MPIANIST_TRAINER_MODEL_MODEL_KIND_H
-#define MPIANIST_TRAINER_MODEL_MODEL_KIND_H
+#pragma once
 
 #include "trainer/model/layers.h"
 #include "trainer/model/model.h"
@@ -76,5 +75,3 @@ linear_t model_find_linear(const model_blocks_t *blocks, const char *name);
 void linear_forward(const linear_t *layer, const real_t *x, real_t *y, size_t B);
 void linear_backward(const linear_t *layer, const real_t *x, const real_t *dy, real_t *dx, int add_dx,
                      size_t B);
-
-#endif

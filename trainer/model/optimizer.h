@@ -1,7 +1,6 @@
 /* optimizer: Adam and AdamW over one flat block, learning-rate schedules, gradient clipping, an average of
  * the weights. No MPI, no files. */
-#ifndef MPIANIST_TRAINER_MODEL_OPTIMIZER_H
-#define MPIANIST_TRAINER_MODEL_OPTIMIZER_H
+#pragma once
 
 #include "trainer/model/model.h"
 
@@ -47,5 +46,3 @@ void optimizer_swap_average(optimizer_t *optimizer, model_t *model);
  * The gradient is first scaled down to clip_norm where its norm is larger. Returns the norm before clipping
  * (not finite where the gradient is not: nothing is changed then). Deterministic. */
 double optimizer_step(optimizer_t *optimizer, model_t *model, double learning_rate);
-
-#endif

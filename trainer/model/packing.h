@@ -1,8 +1,7 @@
 /* packing: sequences of unequal length side by side without padding. Rows go by time, then by sequence: row
  * offset[t] + b is frame t of sequence b. Sequences are sorted by length, longest first, so that those under
  * way at t are 0 .. count(t) - 1, and a step of a recurrent layer is one block of rows. */
-#ifndef MPIANIST_TRAINER_MODEL_PACKING_H
-#define MPIANIST_TRAINER_MODEL_PACKING_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -23,5 +22,3 @@ void packing_make(packing_t *packing, const uint32_t *lengths, size_t B, size_t 
 static inline size_t packing_count(const packing_t *packing, size_t t) {
     return packing->offset[t + 1] - packing->offset[t];
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* pitch_set: a set of pitches of one track and plane, as the bits of one number; read from and written to
  * packed rows (preprocess/roll/roll.h). Inline: a row is 16 bytes. */
-#ifndef MPIANIST_TRAINER_MODEL_PITCH_SET_H
-#define MPIANIST_TRAINER_MODEL_PITCH_SET_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -52,5 +51,3 @@ static inline pitch_set_t pitch_set_read(const uint8_t *row, size_t P) {
 static inline void pitch_set_write(pitch_set_t set, uint8_t *row, size_t P) {
     for (size_t i = 0; i < (P + 7) / 8; i++) row[i] = (uint8_t)(set >> 8 * i);
 }
-
-#endif

@@ -2,8 +2,7 @@
  * on rank, thread or order.
  *
  * Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), known-answer tested. */
-#ifndef MPIANIST_TRAINER_MODEL_RNG_H
-#define MPIANIST_TRAINER_MODEL_RNG_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -53,5 +52,3 @@ void rng_uniform_fill(const rng_t *rng, real_t *out, size_t n, double low, doubl
 /* Position `index` (0 <= index < n) of a pseudo-random permutation of 0..n-1, by a keyed Feistel network with
  * cycle walking: the order of an epoch without storing it. */
 uint64_t rng_permute(const rng_t *rng, uint64_t index, uint64_t n);
-
-#endif

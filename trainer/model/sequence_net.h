@@ -15,8 +15,7 @@
  * GRU as in trainer/model/gru.h; z ~ N(prior); KL between two diagonal normals (Kingma & Welling 2014,
  * appendix B). latent 0: no encoder, prior, sketch and auxiliary: an autoregressive model, RNN-NADE
  * (Boulanger-Lewandowski et al. 2012). */
-#ifndef MPIANIST_TRAINER_MODEL_SEQUENCE_NET_H
-#define MPIANIST_TRAINER_MODEL_SEQUENCE_NET_H
+#pragma once
 
 #include "trainer/model/gru.h"
 #include "trainer/model/head.h"
@@ -73,5 +72,3 @@ void sequence_split_moments(const real_t *moments, real_t *mu, real_t *logvar, s
 /* KL( N(mu_q, e^lv_q) || N(mu_p, e^lv_p) ) of each row, nats. */
 void sequence_kl(const real_t *mu_q, const real_t *lv_q, const real_t *mu_p, const real_t *lv_p, double *kl,
                  size_t B, size_t Z);
-
-#endif

@@ -3,8 +3,7 @@
  * frame, and a row a segment, sequence by sequence within each time; nothing is padded but the last segment
  * of a sequence, with silence, for the encoder. Private to vae_sequence.c. Letters as in
  * trainer/model/sequence_net.h. */
-#ifndef MPIANIST_TRAINER_MODEL_SEQUENCE_PASS_H
-#define MPIANIST_TRAINER_MODEL_SEQUENCE_PASS_H
+#pragma once
 
 #include "trainer/model/sequence_net.h"
 
@@ -50,5 +49,3 @@ void sequence_pass_free(void *pass);
 void sequence_pass_lay(sequence_pass_t *s, const batch_t *batch);
 /* Packed frames, one a row, for layers. */
 layers_bits_t sequence_pass_rows(const sequence_pass_t *s, const uint8_t *bits, size_t rows);
-
-#endif

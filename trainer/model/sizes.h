@@ -4,8 +4,7 @@
  * Letters: T frames of a window, K tracks, L planes the model learns (1: sounding, 2: sounding and onset), P
  * pitches, D cells (of a window: T K L P; of the sequence model a frame: K L P; in that order), Z latent, S
  * frames a segment. */
-#ifndef MPIANIST_TRAINER_MODEL_SIZES_H
-#define MPIANIST_TRAINER_MODEL_SIZES_H
+#pragma once
 
 #include "preprocess/roll/roll.h"
 
@@ -100,5 +99,3 @@ size_t model_window_bytes(const model_config_t *config);
 size_t model_dropout_units(const model_config_t *config);
 /* Frames before a sequence that the model looks at: its largest lag or profile; dense: 0. */
 size_t model_context(const model_config_t *config);
-
-#endif

@@ -4,8 +4,7 @@
  *
  * Order of calls: stream_start(), then for each frame t = 0, 1, ...: at t mod S = 0 with a latent,
  * stream_prior() where wanted and stream_set_latent(); then one of stream_force(), stream_draw(). */
-#ifndef MPIANIST_TRAINER_MODEL_STREAM_H
-#define MPIANIST_TRAINER_MODEL_STREAM_H
+#pragma once
 
 #include "trainer/model/head.h"
 #include "trainer/model/model.h"
@@ -40,5 +39,3 @@ void stream_draw(stream_t *stream, const head_rule_t *rules, uint8_t *frames);
 /* Posteriors of all segments of one piece: bits [T, frame bytes], T >= 1; mu, logvar [W, Z], W = ceil(T / S);
  * the last segment is filled up with silence. */
 void stream_encode(stream_t *stream, const uint8_t *bits, size_t T, real_t *mu, real_t *logvar);
-
-#endif

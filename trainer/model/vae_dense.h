@@ -1,8 +1,7 @@
 /* vae_dense: the seed's dense VAE. Encoder D -> hidden[0] -> ... -> hidden[n - 1], ReLU after each, two
  * linear layers mu and logvar; decoder mirrored, ReLU after each, linear to D logits. Dropout (Srivastava et
  * al. 2014) after each ReLU: kept units are divided by the rate at which they are. The prior is N(0, 1). */
-#ifndef MPIANIST_TRAINER_MODEL_VAE_DENSE_H
-#define MPIANIST_TRAINER_MODEL_VAE_DENSE_H
+#pragma once
 
 #include "trainer/model/model_kind.h"
 
@@ -22,5 +21,3 @@ void model_decode(model_t *model, const real_t *z, size_t B);
 void model_reconstruction(model_t *model, const batch_t *batch, double *nll);
 
 extern const model_kind_ops_t vae_dense_kind;
-
-#endif

@@ -1,7 +1,6 @@
 /* vae_sequence: the sequence model: loss and gradient of its net (trainer/model/sequence_net.h) over a batch
  * of unequal sequences. */
-#ifndef MPIANIST_TRAINER_MODEL_VAE_SEQUENCE_H
-#define MPIANIST_TRAINER_MODEL_VAE_SEQUENCE_H
+#pragma once
 
 #include "trainer/model/sequence_net.h"
 
@@ -12,5 +11,3 @@ const sequence_net_t *model_sequence_net(const model_t *model);
 const real_t *model_segment_means(const model_t *model, size_t *n);
 
 extern const model_kind_ops_t vae_sequence_kind;
-
-#endif

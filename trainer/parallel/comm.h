@@ -1,8 +1,7 @@
 /* comm: everything that ranks say to each other; the only module that includes mpi.h. All functions but
  * comm_rank(), comm_size(), comm_node_rank(), comm_node_size() and comm_abort() are collective over all
  * ranks. MPI errors abort the job with rank, file, line and MPI's own text. */
-#ifndef MPIANIST_TRAINER_PARALLEL_COMM_H
-#define MPIANIST_TRAINER_PARALLEL_COMM_H
+#pragma once
 
 #include <glib.h>
 #include <stddef.h>
@@ -46,5 +45,3 @@ void comm_node_barrier(void);
 
 /* Ends the job at once: impossible states only. */
 void comm_abort(const char *file, int line, const char *message) G_GNUC_NORETURN;
-
-#endif

@@ -1,7 +1,6 @@
 /* stop: why a run should end before its work is done: signals and the job's deadline. Local: each rank
  * asks, and callers agree. */
-#ifndef MPIANIST_TRAINER_PARALLEL_STOP_H
-#define MPIANIST_TRAINER_PARALLEL_STOP_H
+#pragma once
 
 #include <glib.h>
 
@@ -16,5 +15,3 @@ int stop_signal(void);
 /* TRUE once the job's end (SLURM_JOB_END_TIME, seconds since 1970) is less than STOP_MARGIN_S away; FALSE
  * where there is none. */
 gboolean stop_deadline_near(void);
-
-#endif

@@ -1,7 +1,6 @@
 /* threads: how many BLAS threads a rank should run, from the cores it may use and the ranks that share
  * them. */
-#ifndef MPIANIST_TRAINER_PARALLEL_THREADS_H
-#define MPIANIST_TRAINER_PARALLEL_THREADS_H
+#pragma once
 
 #include <glib.h>
 
@@ -10,5 +9,3 @@
  * cores on any host that the job may use but no rank may, because of binding; the same on all ranks.
  * Collective. */
 int threads_find(int *idle, GError **error);
-
-#endif

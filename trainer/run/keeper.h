@@ -3,8 +3,7 @@
  * epochs would take longer than training them: it waits in memory until the last write is 20 s old, until the
  * next checkpoint, or until the end. Rank 0 holds that copy and writes; functions with an error are
  * collective, and leave the same one on all ranks. */
-#ifndef MPIANIST_TRAINER_RUN_KEEPER_H
-#define MPIANIST_TRAINER_RUN_KEEPER_H
+#pragma once
 
 #include "trainer/run/run.h"
 
@@ -35,5 +34,3 @@ gboolean keeper_save(keeper_t *keeper, GError **error);
 gboolean keeper_save_best(keeper_t *keeper, GError **error);
 /* The newest checkpoint's path, NULL where there is none. Owner: caller. */
 char *keeper_newest(const keeper_t *keeper);
-
-#endif

@@ -1,7 +1,6 @@
 /* option_table: the table of run options, a row an option. options.c makes the command line, run.ini and
  * presets of it, run.c compares two runs by it. */
-#ifndef MPIANIST_TRAINER_RUN_OPTION_TABLE_H
-#define MPIANIST_TRAINER_RUN_OPTION_TABLE_H
+#pragma once
 
 #include "preprocess/common/option.h"
 #include "trainer/run/options.h"
@@ -14,5 +13,3 @@ extern const char *const OPTION_GROUPS[GROUP_COUNT];
 /* The rows, by group, ended by one without a name. whom: 1 << kind of each model that the option has a
  * meaning for; 0: all. */
 const option_t *option_rows(void);
-
-#endif

@@ -1,8 +1,7 @@
 /* options: what a run is asked to do, from the command line (--help with live defaults and ranges), run.ini
  * and presets, and the copy kept in checkpoints; option_table.c has a row an option. Order of precedence:
  * defaults < --preset < --config file < flags. No MPI. */
-#ifndef MPIANIST_TRAINER_RUN_OPTIONS_H
-#define MPIANIST_TRAINER_RUN_OPTIONS_H
+#pragma once
 
 #include "preprocess/common/option.h"
 #include "preprocess/shard/shard.h"
@@ -77,5 +76,3 @@ size_t options_context(const options_t *options);
 optimizer_config_t options_optimizer_config(const options_t *options);
 /* Steps of a span in a run of total_steps. */
 int64_t options_span_steps(const option_span_t *span, int64_t total_steps);
-
-#endif

@@ -1,8 +1,7 @@
 /* run: the run folder: what stands in it, what may be resumed, and how all ranks come to hold the same state.
  * Rank 0 alone touches files; every function is collective but run_check_grid(), and leaves the same error on
  * all ranks. */
-#ifndef MPIANIST_TRAINER_RUN_RUN_H
-#define MPIANIST_TRAINER_RUN_RUN_H
+#pragma once
 
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/run/options.h"
@@ -30,5 +29,3 @@ gboolean run_read_checkpoint(const char *path, checkpoint_t *checkpoint, GError 
 gboolean run_read_weights(const char *path, model_t *model, GError **error);
 /* Refuses data on another grid than the checkpoint's, naming what differs. Local, the same on all ranks. */
 gboolean run_check_grid(const char *path, const checkpoint_t *checkpoint, const grid_t *grid, GError **error);
-
-#endif

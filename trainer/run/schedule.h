@@ -1,7 +1,6 @@
 /* schedule: what changes from step to step of a run: learning rate, KL weight, free bits. Of the step alone,
  * so that a resumed run goes on alike. No MPI, no files. */
-#ifndef MPIANIST_TRAINER_RUN_SCHEDULE_H
-#define MPIANIST_TRAINER_RUN_SCHEDULE_H
+#pragma once
 
 #include "trainer/run/options.h"
 
@@ -16,5 +15,3 @@ void schedule_init(schedule_t *schedule, const options_t *options, int64_t total
 double schedule_rate(const schedule_t *schedule, int64_t step);
 /* The weights of a step's loss; scale is the caller's. */
 model_objective_t schedule_objective(const schedule_t *schedule, int64_t step, double scale);
-
-#endif

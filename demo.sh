@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# From MIDI files to new music in at most three minutes on two cores: demo.sh OUTPUT [CORPUS]. It trains for MINUTES (2).
+# From MIDI files to new music in at most three minutes on two cores: demo.sh OUTPUT [CORPUS]. It trains for
+# MINUTES (2).
 set -eu
 
 output=${1:-demo}
@@ -11,8 +12,8 @@ if [ ! -e "$corpus" ]; then
     exit 1
 fi
 files=("$corpus") from=()
-# Of openmsx' 31 songs, 11 in 4/4 and near the scales of F, B flat and C major, with the melody above the bass:
-# roles and keys that mean the same in all can be learned in two minutes.
+# Of openmsx' 31 songs, 11 in 4/4 and near the scales of F, B flat and C major, with the melody above the
+# bass: roles and keys that mean the same in all can be learned in two minutes.
 if [ $# -lt 2 ]; then
     files=("$corpus"/{keep_on_rolling,be_sharp_bw_redfarn,careless_perc_redfarn,harp_harmony,linns_basket}.mid
         "$corpus"/{modern_motion,no_work_song_redfarn,relax_song,ttsong_iii_imuh3,tttheme2,wood_whistles}.mid)
@@ -22,7 +23,9 @@ fi
 if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 launch=(mpirun -n 2)
 # Two ranks on one core, for Open MPI 4 and 5.
-[ "$(nproc)" -ge 2 ] || launch=(env OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe "${launch[@]}")
+[ "$(nproc)" -ge 2 ] ||
+    launch=(env OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
+        "${launch[@]}")
 
 say() { printf '\n== %s\n' "$1"; }
 show() {
@@ -40,7 +43,8 @@ mkdir -p "$output"
 touch "$output/.mpianist-demo"
 
 say "MIDI files to piano-roll shards: four tracks that sound together"
-show "$programs/preprocess" --tracks melody,chords,bass,drums --split 100,0,0 --output "$output/shards" "${files[@]}"
+show "$programs/preprocess" --tracks melody,chords,bass,drums --split 100,0,0 --output "$output/shards" \
+    "${files[@]}"
 show "$programs/preprocess" --info "$output/shards"
 
 say "Training a sequence VAE on two ranks"
@@ -54,10 +58,10 @@ audio=()
 for soundfont in "${SOUNDFONT:-}" /usr/share/sounds/sf2/*.sf2 /usr/share/soundfonts/*.sf2; do
     if [ -r "$soundfont" ]; then audio=(--audio); fi
 done
-# Draws differ. Of 16 songs the one is shown that is nearest to the songs that were learned and borrows least from
-# them. weigh SEED FILE prints the sum that is to be small, and what it adds up: the distance of the file's figures
-# from the means of the songs that were learned, in their standard deviations, on average; and a twentieth for each
-# note event of the longest passage that one of its tracks shares with one of them.
+# Draws differ. Of 16 songs the one is shown that is nearest to the songs that were learned and borrows least
+# from them. weigh SEED FILE prints the sum that is to be small, and what it adds up: the distance of the
+# file's figures from the means of the songs that were learned, in their standard deviations, on average; and
+# a twentieth for each note event of the longest passage that one of its tracks shares with one of them.
 score=("$programs/sampler" score --corpus "$output/shards" --split train --originality "$output/shards")
 weigh() {
     "${score[@]}" "$2" 2>&1 >/dev/null |
@@ -80,17 +84,25 @@ for seed in {1..16}; do
 done | LC_ALL=C sort -n >"$output/draws/order"
 read -r _ distance longest seed <"$output/draws/order"
 cat <<END
-Of 16 songs that of seed $seed is shown. All are in $output/draws; its distance from the songs that were learned, in
-their standard deviations: $distance; longest passage of one of its tracks in one of them, in note events: $longest
+Of 16 songs that of seed $seed is shown. All are in $output/draws. Its distance from the songs that were
+learned, in their standard deviations: $distance; the longest passage of one of its tracks in one of them, in
+note events: $longest
 END
 show "${new[@]}" --seed "$seed" --picture "${audio[@]}" --output "$output/music/song"
 # Two songs that were kept, by the report.
 mapfile -t songs < <(awk -F '\t' '$2 == "kept" { print $1 }' "$output/shards/report.tsv" | head -n 2)
-if [ $# -lt 2 ]; then songs=("${files[@]:0:2}"); elif [ -d "$corpus" ]; then songs=("${songs[@]/#/$corpus/}"); fi
-show "$programs/sampler" continue --checkpoint "$newest" --keep 8 --bars 8 --seed 1 --picture "${audio[@]}" --output "$output/music/continue" "${songs[0]}"
-show "$programs/sampler" vary --checkpoint "$newest" --amount 0.3 -n 2 "${from[@]}" --bars 8 --sample --picture --output "$output/music/vary" "${songs[0]}"
+if [ $# -lt 2 ]; then
+    songs=("${files[@]:0:2}")
+elif [ -d "$corpus" ]; then
+    songs=("${songs[@]/#/$corpus/}")
+fi
+show "$programs/sampler" continue --checkpoint "$newest" --keep 8 --bars 8 --seed 1 --picture "${audio[@]}" \
+    --output "$output/music/continue" "${songs[0]}"
+show "$programs/sampler" vary --checkpoint "$newest" --amount 0.3 -n 2 "${from[@]}" --bars 8 \
+    --sample --picture --output "$output/music/vary" "${songs[0]}"
 if [ ${#songs[@]} -gt 1 ]; then
-    show "$programs/sampler" interpolate --checkpoint "$newest" "${from[@]}" --bars 4 --steps 5 --sample --picture --output "$output/music/interpolate" "${songs[0]}" "${songs[1]}"
+    show "$programs/sampler" interpolate --checkpoint "$newest" "${from[@]}" --bars 4 --steps 5 \
+        --sample --picture --output "$output/music/interpolate" "${songs[0]}" "${songs[1]}"
 fi
 show "$programs/sampler" curves --picture --output "$output/music/curves" "$output/run"
 show "${score[@]}" "$output/music/song" >"$output/music/score.json"
@@ -103,10 +115,14 @@ Done. In $output:
   music/              MIDI, pictures${audio:+, sound}:
 END
 find "$output/music" -type f | LC_ALL=C sort | sed 's/^/    /'
+longer=("${launch[@]}" "$programs/trainer" --config "$output/run/run.ini" --data "$output/shards"
+    --output "$output/run" --resume auto --epochs 1000 --max-minutes 30)
+between=("$programs/sampler" interpolate --checkpoint "$newest" --picture --output "$output/between"
+    A.mid B.mid)
 cat <<END
 
 What to try next:
-  train longer        $(printf '%s ' "${launch[@]}")$programs/trainer --config $output/run/run.ini --data $output/shards --output $output/run --resume auto --epochs 1000 --max-minutes 30
+  train longer        ${longer[*]}
   your own music      make demo CORPUS=folder OUTPUT=mine
-  between two songs   $programs/sampler interpolate --checkpoint $newest --picture --output $output/between A.mid B.mid
+  between two songs   ${between[*]}
 END

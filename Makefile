@@ -120,12 +120,10 @@ $(BUILD)/tests/unit/test_libsmf: $(BUILD)/tests/unit/test_libsmf.o $(KEEP_MODULE
 	$(call quiet,LD) $(LINK) -o $@ $^ $(SMF_LIBS) $(PREPROCESS_LIBS)
 
 # The model's code in double precision, for central differences.
-DOUBLE_OBJECTS := $(addprefix build/double/trainer/model/,\
-                  rng.o layers.o sizes.o model_kind.o model.o vae_dense.o sequence_net.o sequence_pass.o \
-                  vae_sequence.o packing.o gru.o head.o head_internal.o head_draw.o head_kernels.o \
-                  optimizer.o)
 ifeq ($(CONFIG),double)
-$(DOUBLE_TESTS): build/double/%: build/double/%.o $(DOUBLE_OBJECTS)
+LIBDOUBLE := $(BUILD)/libdouble.a
+$(LIBDOUBLE): $(call objects,trainer/model)
+$(DOUBLE_TESTS): build/double/%: build/double/%.o $(LIBDOUBLE)
 	$(call quiet,LD) $(LINK) -o $@ $^ $(BLAS_LIBS) $(GLIB_LIBS) -lm
 .PHONY: double-tests
 double-tests: $(DOUBLE_TESTS)

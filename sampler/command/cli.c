@@ -183,14 +183,11 @@ cli_t *cli_parse(const verb_t *const *verbs, int argc, char *const *argv, GError
     return cli_check(cli, error) ? g_steal_pointer(&cli) : NULL;
 }
 
-/* Does the verb make new pieces? A model without latent vectors has no others. */
-static gboolean is_new(const verb_t *verb) { return (verb->kinds & PLAIN) != 0; }
-
 /* What is accepted but, with this model and these values, read by nothing: harmless, as the piece is the one
  * asked for, so only said. */
 static void warn_unread(const cli_t *cli) {
     const gboolean notes = cli->draw && (cli->kind == DENSE || cli->temperature > 0);
-    const gboolean fresh = is_new(cli->verb) && !cli->latents && cli->temperature > 0;
+    const gboolean fresh = cli->verb->draws && !cli->latents && cli->temperature > 0;
     const gboolean latents = cli->kind != PLAIN && (fresh || cli->amount > 0);
     if (notes || latents) return;
     if (option_given(&cli->line, "seed"))
@@ -224,7 +221,7 @@ gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error) {
                                option->instead ? ": " : "; leave it out",
                                option->instead ? option->instead : "");
     if (verb->check && !verb->check(cli, model, error)) return FALSE;
-    if (kind != DENSE && !cli->greedy && is_new(verb)) cli->draw = TRUE;
+    if (kind != DENSE && !cli->greedy && verb->draws) cli->draw = TRUE;
     cli->kind = kind;
     warn_unread(cli);
     return TRUE;

@@ -20,6 +20,7 @@ typedef struct {
     const char *name, *takes, *summary, *example;
     guint min_files, max_files;
     unsigned kinds;       /* of models that it has a meaning for; 0: it needs none */
+    gboolean draws;       /* it makes new pieces: their notes are drawn unless --greedy is given */
     const option_t *rows; /* its options */
     /* What no single option's range says; NULL: nothing. Asked twice: before the model is known, which is
      * NULL then, and once it is. FALSE with error set. */

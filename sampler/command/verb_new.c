@@ -77,6 +77,7 @@ const verb_t verb_prior = {
     .summary = "New pieces drawn from the model's prior; of a dense model one window each.",
     .example = "prior --checkpoint best.h5 -n 8 --seed 1 --picture",
     .kinds = ANY,
+    .draws = TRUE,
     .rows = prior_rows,
     .run = run_prior,
 };
@@ -109,6 +110,7 @@ const verb_t verb_song = {
     .summary = "A long piece; of a dense model along a smooth path in latent space, windows cross-faded.",
     .example = "song --checkpoint best.h5 --bars 64 --key Am --audio",
     .kinds = ANY,
+    .draws = TRUE,
     .rows = song_rows,
     .run = run_song,
 };
@@ -192,6 +194,7 @@ const verb_t verb_continue = {
     .min_files = 1,
     .max_files = 1,
     .kinds = SEQUENCE,
+    .draws = TRUE,
     .rows = continue_rows,
     .run = run_continue,
 };

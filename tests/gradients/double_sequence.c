@@ -183,7 +183,18 @@ static void test_model(gconstpointer data) {
                .planes = L,                                                                                  \
                .pitches = P,                                                                                 \
                .latent = Z,                                                                                  \
-               .sequence = {S, H, E, U, A, Q, HIDDEN_Q, HIDDEN_P, HIDDEN_U, {1, 2, 4}, 3, {__VA_ARGS__}}}
+               .sequence = {.segment = S,                                                                    \
+                            .state = H,                                                                      \
+                            .encoder = E,                                                                    \
+                            .sketch = U,                                                                     \
+                            .nade = A,                                                                       \
+                            .tied = Q,                                                                       \
+                            .posterior_hidden = HIDDEN_Q,                                                    \
+                            .prior_hidden = HIDDEN_P,                                                        \
+                            .sketch_hidden = HIDDEN_U,                                                       \
+                            .lags = {1, 2, 4},                                                               \
+                            .n_lags = 3,                                                                     \
+                            .order = {__VA_ARGS__}}}
 #define NO_DROPOUT     .chances = {0.3, 1, 1, 1}
 #define DROPOUT        .chances = {0.3, 0.7, 0.7, 0.6}
 #define OBJECTIVE(...) .objective = {__VA_ARGS__}

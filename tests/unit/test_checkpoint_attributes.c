@@ -19,7 +19,18 @@ static const model_config_t sequence = {.kind = MODEL_SEQUENCE,
                                         .pitches = 13,
                                         .latent = Z,
                                         .loss = LOSS_BCE,
-                                        .sequence = {4, 3, 4, 5, 6, 7, 8, 9, 10, {1, 2, 4}, 3, {1, 0}}};
+                                        .sequence = {.segment = 4,
+                                                     .state = 3,
+                                                     .encoder = 4,
+                                                     .sketch = 5,
+                                                     .nade = 6,
+                                                     .tied = 7,
+                                                     .posterior_hidden = 8,
+                                                     .prior_hidden = 9,
+                                                     .sketch_hidden = 10,
+                                                     .lags = {1, 2, 4},
+                                                     .n_lags = 3,
+                                                     .order = {1, 0}}};
 
 static real_t vectors[2 * Z] = {0.5F, -1.25F, 3, 0.1F, 0.2F, -0.3F};
 static const attributes_t two = {.n = 2,

@@ -95,6 +95,14 @@ gboolean size_parse(const size_row_t *size, const char *text, model_config_t *co
     return in_range(size, config);
 }
 
+void sizes_clear_others(model_config_t *config) {
+    for (const size_row_t *size = MODEL_SIZES; size->name; size++) {
+        if (size_applies(size, config)) continue;
+        memset((char *)config + size->offset, 0, (size->count ? size->most : 1) * sizeof(size_t));
+        if (size->count) *(size_t *)(void *)((char *)config + size->count) = 0;
+    }
+}
+
 const size_row_t *sizes_find_wrong(const model_config_t *config) {
     for (const size_row_t *size = MODEL_SIZES; size->name; size++)
         if (size_applies(size, config) && !in_range(size, config)) return size;

@@ -80,6 +80,8 @@ gboolean size_applies(const size_row_t *size, const model_config_t *config);
 char *size_text(const size_row_t *size, const model_config_t *config);
 /* The inverse. FALSE where text is no such size, or is out of range: the size may be changed then. */
 gboolean size_parse(const size_row_t *size, const char *text, model_config_t *config);
+/* Clears the sizes that the config's kind does not have. */
+void sizes_clear_others(model_config_t *config);
 /* The first size of the config's kind that is out of its range, or NULL. */
 const size_row_t *sizes_find_wrong(const model_config_t *config);
 /* FALSE with MODEL_ERROR_SIZE set, naming `what`, where value is not from lowest to highest. */

@@ -266,12 +266,8 @@ model_config_t options_model_config(const options_t *options, const grid_t *grid
     config.loss = config.kind == MODEL_DENSE && g_str_equal(options->loss, "mse") ? LOSS_MSE : LOSS_BCE;
     config.tracks = (size_t)grid->n_tracks;
     config.pitches = (size_t)grid->pitches;
-    if (config.kind == MODEL_SEQUENCE) {
-        config.window = config.n_hidden = 0;
-        model_order_tracks(&config, grid);
-    } else {
-        config.sequence = (sequence_sizes_t){0};
-    }
+    sizes_clear_others(&config);
+    if (config.kind == MODEL_SEQUENCE) model_order_tracks(&config, grid);
     return config;
 }
 

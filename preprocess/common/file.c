@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "preprocess/common/program.h"
@@ -57,4 +58,24 @@ gboolean file_sync_folder_of(const char *path) {
     close(fd);
     errno = cause;
     return synced;
+}
+
+int file_write_text(const char *path, int flags, const char *text) {
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | flags, 0666);
+    if (fd < 0) return -1;
+    const ssize_t n = write(fd, text, strlen(text));
+    if (n == (ssize_t)strlen(text)) return fd;
+    const int cause = n < 0 ? errno : ENOSPC;
+    close(fd);
+    unlink(path);
+    errno = cause;
+    return -1;
+}
+
+int file_place(const char *temporary, int fd, const char *path, const char *text) {
+    struct stat status;
+    const int linked = link(temporary, path), cause = errno;
+    if (linked == 0 || (fstat(fd, &status) == 0 && status.st_nlink == 2)) return dup(fd);
+    if (cause == EEXIST) return errno = cause, -1;
+    return file_write_text(path, O_EXCL, text);
 }

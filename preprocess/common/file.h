@@ -26,3 +26,12 @@ gboolean file_write_at(int fd, int64_t offset, const void *bytes, size_t size);
 
 /* A rename is on disk once its folder is: makes sure of that. FALSE with errno set. */
 gboolean file_sync_folder_of(const char *path);
+
+/* Opens a file for reading and writing, made or emptied by O_EXCL or O_TRUNC, with a text. -1 with errno set:
+ * the file is then not there. */
+int file_write_text(const char *path, int flags, const char *text);
+/* Gives the file `temporary`, which has one name and is open as fd, the name `path` too, where that is free:
+ * one process alone can. Network disks may say that it failed where it did not: two names are the proof. On
+ * disks without links `path` is made with the text, which comes a moment later. The file, open; -1 with errno
+ * set, EEXIST where another was first. */
+int file_place(const char *temporary, int fd, const char *path, const char *text);

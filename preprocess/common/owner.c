@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "preprocess/common/file.h"
+#include "preprocess/common/hash.h"
 
 G_DEFINE_QUARK(mpianist_owner_error, owner_error)
 
@@ -158,41 +159,6 @@ static gboolean read_mark(const char *path, mark_t *mark) {
     return good;
 }
 
-/* Opens `path`, whose name nobody else uses, with the text of a mark. -1 with errno set. */
-static int write_text(const char *path, int flags, const char *text) {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | flags, 0666);
-    if (fd < 0) return -1;
-    const ssize_t n = write(fd, text, strlen(text));
-    if (n == (ssize_t)strlen(text)) return fd;
-    const int cause = n < 0 ? errno : ENOSPC;
-    close(fd);
-    unlink(path);
-    errno = cause;
-    return -1;
-}
-
-/* Gives the file `temporary` the name `path` too, where that is free. Network disks may say that it failed
- * where it did not: two names are the proof. Disks without links make the mark itself, whose text then comes
- * a moment later. -1: errno, EEXIST where another was first; else an open mark. */
-static int place(const char *temporary, int fd, const char *path, const char *text) {
-    struct stat status;
-    const int linked = link(temporary, path), cause = errno;
-    if (linked == 0 || (fstat(fd, &status) == 0 && status.st_nlink == 2)) return dup(fd);
-    if (cause == EEXIST) return errno = cause, -1;
-    return write_text(path, O_EXCL, text);
-}
-
-/* Moves the mark of an owner that is gone out of the way. Where another process was quicker, what was moved
- * is that one's mark: it is looked at, and moved back. */
-static void push_aside(const char *path, const mark_t *gone) {
-    g_autofree char *name = g_strconcat(path, ".gone", NULL), *aside = file_temporary(name);
-    mark_t moved;
-    if (rename(path, aside) != 0) return;
-    const gboolean taken = read_mark(aside, &moved) && strcmp(moved.text, gone->text) != 0;
-    if (taken && link(aside, path) != 0) g_debug("%s: its owner makes it again, when it looks", path);
-    unlink(aside);
-}
-
 /* ---- the beat ---- */
 
 /* Calls nothing that allocates: the process may fork meanwhile, and its child would find the allocator
@@ -248,40 +214,64 @@ static void become(owner_t *owner, int fd) {
     g_atomic_int_set(&owner->doubt, 0);
 }
 
-/* Whether the owner of this mark is gone; where that cannot be told yet, waits a little. *first: the mark
- * when it was seen first, *since_s: when that was. */
-static life_t judge(const mark_t *mark, mark_t *first, double *since_s, int clock_fd) {
+/* A mark as it was seen first, and when that was, to tell by its age whether its owner is gone. */
+typedef struct {
+    mark_t first;
+    double since_s;
+} watch_t;
+
+/* Whether the owner of this mark is gone; where that cannot be told yet, waits a little. */
+static life_t judge(const mark_t *mark, watch_t *watch, int clock_fd) {
     struct stat status = {0};
     const life_t life = life_of(mark->text);
     if (life != LIFE_ELSEWHERE) return life;
-    if (*since_s == 0 || strcmp(first->text, mark->text) != 0) {
-        *first = *mark;
-        *since_s = now_s();
-    }
+    if (watch->since_s == 0 || strcmp(watch->first.text, mark->text) != 0)
+        *watch = (watch_t){.first = *mark, .since_s = now_s()};
     const double touched_s = seconds(&mark->status.st_mtim);
-    if (touched_s != seconds(&first->status.st_mtim)) return LIFE_THERE;
+    if (touched_s != seconds(&watch->first.status.st_mtim)) return LIFE_THERE;
     futimens(clock_fd, NULL);
     fstat(clock_fd, &status);
     const double age_s = seconds(&status.st_mtim) - touched_s;
-    if (age_s > PATIENCE_S && now_s() - *since_s > WATCH_S) return LIFE_GONE;
+    if (age_s > PATIENCE_S && now_s() - watch->since_s > WATCH_S) return LIFE_GONE;
     g_usleep(G_USEC_PER_SEC / 10);
     return LIFE_ELSEWHERE;
 }
 
+/* Puts this process' mark in the place of a mark whose owner is gone. Several processes may find that at once,
+ * and some of them late: the file named after the gone mark is a claim that one alone can hold, and its holder
+ * looks whether the gone mark is still there. Then the claim becomes the mark. A claim whose holder is gone is
+ * taken over in the same way. An open mark; -1: look again. */
+static int take_over(const owner_t *owner, const char *temporary, int fd, const char *path,
+                     const mark_t *gone, watch_t *watch) {
+    char hex[HASH_HEX_BYTES];
+    mark_t mark;
+    hash_sha256("", 0, gone->text, strlen(gone->text), hex);
+    g_autofree char *claim = g_strdup_printf("%s.%.16s.tmp", owner->path, hex);
+    int own = file_place(temporary, fd, claim, owner->text);
+    if (own < 0 && errno == EEXIST && read_mark(claim, &mark) && judge(&mark, watch, fd) == LIFE_GONE)
+        own = take_over(owner, temporary, fd, claim, &mark, watch);
+    if (own < 0) return g_usleep(G_USEC_PER_SEC / 1000), -1;
+    if (read_mark(path, &mark) && strcmp(mark.text, gone->text) == 0 && rename(claim, path) == 0) return own;
+    unlink(claim);
+    close(own);
+    return -1;
+}
+
 /* Makes the mark, however long that takes. An open mark, or -1 with error set. */
 static int contend(const owner_t *owner, const char *temporary, int fd, GError **error) {
-    mark_t mark, first;
-    double since_s = 0;
+    mark_t mark;
+    watch_t watch = {.since_s = 0}, claim_watch = {.since_s = 0};
     for (;;) {
-        int own = place(temporary, fd, owner->path, owner->text);
+        int own = file_place(temporary, fd, owner->path, owner->text);
+        if (own < 0 && errno != EEXIST) return fail(error, owner->path, "write"), -1;
         if (own >= 0) return own;
-        if (errno != EEXIST) return fail(error, owner->path, "write"), -1;
         if (!read_mark(owner->path, &mark)) {
             if (errno == ENOENT) continue; /* given back just now */
             return fail(error, owner->path, "read"), -1;
         }
-        const life_t life = judge(&mark, &first, &since_s, fd);
-        if (life == LIFE_GONE) push_aside(owner->path, &mark);
+        const life_t life = judge(&mark, &watch, fd);
+        if (life == LIFE_GONE) own = take_over(owner, temporary, fd, owner->path, &mark, &claim_watch);
+        if (own >= 0) return own;
         if (life != LIFE_THERE) continue;
         g_autofree char *who = describe(mark.text, "writes here since"),
                         *shown = g_filename_display_name(owner->folder);
@@ -294,7 +284,7 @@ static int contend(const owner_t *owner, const char *temporary, int fd, GError *
 /* As contend(), with the temporary that it needs. */
 static int make_mark(const owner_t *owner, GError **error) {
     g_autofree char *temporary = file_temporary(owner->path);
-    int fd = write_text(temporary, O_TRUNC, owner->text);
+    int fd = file_write_text(temporary, O_TRUNC, owner->text);
     if (fd < 0) return fail(error, owner->path, "write"), -1;
     int own = contend(owner, temporary, fd, error);
     unlink(temporary);
@@ -355,7 +345,7 @@ static gboolean look_closer(owner_t *owner, GError **error) {
         g_atomic_int_set(&owner->doubt, 0);
         owner->status = mark.status;
     } else if (!there && errno == ENOENT && silence_s < WATCH_S) {
-        /* Too short for another to take over: one who took it for an older mark moved it. */
+        /* Nobody takes over so soon: somebody has removed the file. */
         int fd = make_mark(owner, error);
         good = fd >= 0;
         if (good) become(owner, fd);

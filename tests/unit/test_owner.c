@@ -1,10 +1,12 @@
 /* owner: one of many, always; who gives way and who does not; who was cut off notices. */
 #include "preprocess/common/file.h"
+#include "preprocess/common/hash.h"
 #include "preprocess/common/owner.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -193,8 +195,8 @@ static void test_cut_off(void) {
     g_assert_true(g_file_test(path, G_FILE_TEST_EXISTS)); /* the other's */
 }
 
-/* One who mistook it for another's moved the mark: it is made again. */
-static void test_moved(void) {
+/* Somebody has removed the mark: it is made again. */
+static void test_removed(void) {
     g_autofree char *folder = new_folder(), *path = g_build_filename(folder, "x.owner", NULL);
     g_autoptr(owner_t) owner = owner_take(folder, "x", NULL);
     g_assert_cmpint(unlink(path), ==, 0);
@@ -202,6 +204,52 @@ static void test_moved(void) {
     g_assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
     g_assert_true(owner_check(owner, NULL));
     g_assert_null(owner_take(folder, "x", NULL));
+}
+
+/* The text of the mark of a process that was killed, whose folder is given: the mark stays there. */
+static char *killed_mark(char *folder) {
+    g_autofree char *path = g_build_filename(folder, "x.owner", NULL);
+    char *text = NULL;
+    int fd;
+    pid_t pid = start_child(take_and_stay, folder, &fd);
+    g_assert_cmpint(wait_for(fd), ==, 'y');
+    end_child(pid, fd);
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    return text;
+}
+
+/* One that was killed just as it took over from another that was killed: its claim is taken over, too. */
+static void test_claim(void) {
+    g_autofree char *folder = new_folder(), *other = new_folder(), *gone = killed_mark(folder),
+                    *heir = killed_mark(other);
+    char hex[HASH_HEX_BYTES];
+    hash_sha256("", 0, gone, strlen(gone), hex);
+    g_autofree char *claim = g_strdup_printf("%s/x.owner.%.16s.tmp", folder, hex);
+    g_assert_true(g_file_set_contents(claim, heir, -1, NULL));
+    g_autoptr(owner_t) owner = owner_take(folder, "x", NULL);
+    g_assert_true(owner && owner_check(owner, NULL));
+    g_assert_cmpuint(count_files(folder), ==, 1);
+}
+
+/* One that is alive has the claim: nobody else takes over until it is given back. */
+static void test_claimed(void) {
+    g_autofree char *folder = new_folder(), *other = new_folder(), *gone = killed_mark(folder), *text = NULL;
+    g_autofree char *path = g_build_filename(other, "x.owner", NULL);
+    char hex[HASH_HEX_BYTES];
+    int fd, heir_fd;
+    pid_t heir = start_child(take_and_stay, other, &heir_fd);
+    g_assert_cmpint(wait_for(heir_fd), ==, 'y');
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    hash_sha256("", 0, gone, strlen(gone), hex);
+    g_autofree char *claim = g_strdup_printf("%s/x.owner.%.16s.tmp", folder, hex);
+    g_assert_true(g_file_set_contents(claim, text, -1, NULL));
+    pid_t waiting = start_child(take_and_stay, folder, &fd);
+    struct pollfd told = {.fd = fd, .events = POLLIN};
+    g_assert_cmpint(poll(&told, 1, 200), ==, 0);
+    g_assert_cmpint(unlink(claim), ==, 0);
+    g_assert_cmpint(wait_for(fd), ==, 'y');
+    end_child(waiting, fd);
+    end_child(heir, heir_fd);
 }
 
 /* Waits at the gate, then takes the folder. */
@@ -287,7 +335,9 @@ int main(int argc, char **argv) {
     g_test_add_func("/owner/alive-elsewhere", test_alive_elsewhere);
     g_test_add_func("/owner/another-host", test_another_host);
     g_test_add_func("/owner/cut-off", test_cut_off);
-    g_test_add_func("/owner/moved", test_moved);
+    g_test_add_func("/owner/removed", test_removed);
+    g_test_add_func("/owner/claim", test_claim);
+    g_test_add_func("/owner/claimed", test_claimed);
     g_test_add_func("/owner/race", test_race);
     g_test_add_func("/owner/no-room", test_no_room);
     g_test_add_func("/owner/temporary", test_temporary);

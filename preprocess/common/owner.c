@@ -237,10 +237,10 @@ static life_t judge(const mark_t *mark, watch_t *watch, int clock_fd) {
     return LIFE_ELSEWHERE;
 }
 
-/* Puts this process' mark in the place of a mark whose owner is gone. Several processes may find that at once,
- * and some of them late: the file named after the gone mark is a claim that one alone can hold, and its holder
- * looks whether the gone mark is still there. Then the claim becomes the mark. A claim whose holder is gone is
- * taken over in the same way. An open mark; -1: look again. */
+/* Puts this process' mark in the place of a mark whose owner is gone. Several processes may find that at
+ * once, and some of them late: the file named after the gone mark is a claim that one alone can hold, and its
+ * holder looks whether the gone mark is still there. Then the claim becomes the mark. A claim whose holder is
+ * gone is taken over in the same way. An open mark; -1: look again. */
 static int take_over(const owner_t *owner, const char *temporary, int fd, const char *path,
                      const mark_t *gone, watch_t *watch) {
     char hex[HASH_HEX_BYTES];

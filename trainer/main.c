@@ -1,5 +1,5 @@
-/* trainer: trains a variational autoencoder on a corpus, or evaluates a checkpoint or gives it vectors of
- * attributes, on all ranks that the launcher starts. */
+/* main: owns the program `trainer`, which trains a variational autoencoder on a corpus, evaluates a
+ * checkpoint, or fits vectors of attributes to it, on all ranks that the launcher starts. */
 #include "preprocess/common/program.h"
 #include "trainer/evaluate/evaluate.h"
 #include "trainer/evaluate/fit_attributes.h"
@@ -9,8 +9,7 @@
 #include "trainer/parallel/threads.h"
 #include "trainer/train.h"
 
-/* --threads, else this rank's share of the cores; BLAS stays as the user's environment has it where that says
- * something. */
+/* Sets the threads of BLAS: --threads, else the user's environment, else this rank's share of the cores. */
 static gboolean set_threads(const options_t *options, GError **error) {
     int idle = 0;
     const int share = threads_find(&idle, error);
@@ -25,7 +24,7 @@ static gboolean set_threads(const options_t *options, GError **error) {
     return TRUE;
 }
 
-/* The files that options come from must say the same on every host. */
+/* Refuses option files that differ between hosts. */
 static gboolean check_same_options(const options_t *options, GError **error) {
     g_autofree char *text = options_to_text(options);
     if (comm_same(g_str_hash(text))) return TRUE;
@@ -51,7 +50,7 @@ int main(int argc, char **argv) {
     program_start();
     stop_catch_signals();
     const gboolean joined = comm_init(&argc, &argv, &error);
-    /* Again: MPICH takes SIGUSR1 for its own, and one process without mpirun then waits for ever (4.0). */
+    /* Again: MPICH 4.0 takes SIGUSR1 for itself, and one process without mpirun then waits for ever. */
     stop_catch_signals();
     const int status = joined ? run(&argc, &argv, &error) : EXIT_ERROR;
     if (error && comm_rank() == 0) program_say("%s\n", error->message);

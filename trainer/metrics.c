@@ -23,8 +23,8 @@ struct metrics {
     FILE *file;
     char *path;
     int failed;    /* errno of the first failed write */
-    GString *text; /* the line under way */
-    json_t json;   /* grows it */
+    GString *text; /* the line being written */
+    json_t json;   /* writes to text */
     progress_t progress;
     const options_t *options;
     const checkpoint_t *checkpoint;
@@ -33,7 +33,7 @@ struct metrics {
     double items;               /* since start: windows (sequence: frames) */
 };
 
-/* TRUE where a line belongs to a run that stands at the checkpoint. */
+/* Whether a line was written at or before the checkpoint. */
 static gboolean line_stays(JsonParser *parser, const char *line, size_t length,
                            const checkpoint_t *checkpoint) {
     if (!json_parser_load_from_data(parser, line, (gssize)length, NULL)) return FALSE;
@@ -45,10 +45,10 @@ static gboolean line_stays(JsonParser *parser, const char *line, size_t length,
            json_object_get_int_member_with_default(object, "epoch", G_MAXINT64) <= checkpoint->epoch;
 }
 
-/* Bytes of the file that stay. Lines are in the order of steps: looks from the end. */
+/* Bytes of the file to keep. Lines are in the order of steps, so the search starts at the end. */
 static size_t length_to_keep(const char *text, size_t length, const checkpoint_t *checkpoint) {
     g_autoptr(JsonParser) parser = json_parser_new();
-    while (length > 0 && text[length - 1] != '\n') length--; /* torn */
+    while (length > 0 && text[length - 1] != '\n') length--; /* incomplete */
     while (length > 0) {
         const char *before = memrchr(text, '\n', length - 1);
         size_t begin = before ? (size_t)(before - text) + 1 : 0;
@@ -134,7 +134,7 @@ static double items_of(const metrics_t *metrics, const training_sums_t *sums) {
     return is_dense(metrics) ? sums->windows : sums->frames;
 }
 
-/* Of this session. */
+/* Windows (frames) a second, in this session. */
 static double items_per_second(const metrics_t *metrics, gint64 now) {
     return metrics->items * G_USEC_PER_SEC / (double)MAX(1, now - metrics->start);
 }
@@ -194,7 +194,7 @@ void metrics_step(metrics_t *metrics, const metrics_step_t *step) {
     show_progress(metrics, loss, now);
 }
 
-/* Without a latent: the reconstruction alone. */
+/* A model without a latent shows the reconstruction alone. */
 static void show_losses(const metrics_t *metrics, const training_sums_t *sums) {
     if (is_dense(metrics)) {
         fprintf(stderr, "train %.2f + %.2f nats a window", sums->nll / sums->windows,

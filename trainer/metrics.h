@@ -1,9 +1,9 @@
-/* metrics: what a run tells: RUN/metrics.jsonl for machines, a progress line or a line an epoch on standard
+/* metrics: reports on a run: RUN/metrics.jsonl for programs, a progress line or a line an epoch on standard
  * error for people. Rank 0 only; no MPI.
  *
- * metrics.jsonl holds one JSON object a line, "kind" first. Losses are means in nats a window, of the
- * sequence model in nats a frame; where the name says so, a frame or a segment (one latent). What has no
- * value (no latent, no number) is null.
+ * metrics.jsonl holds one JSON object a line, "kind" first. Losses are means in nats a window (sequence
+ * model: a frame), unless the name says frame or segment (one latent). A value that does not exist, as
+ * without a latent, or is not finite is null.
  *   step:        epoch, step, windows (sequence: sequences, frames), loss (nll + beta kl), nll, kl,
  *                nll_per_frame, kl_per_frame, beta, free_bits, learning_rate, gradient_norm, step_ms,
  *                sum_ms (of step_ms, in averaging gradients), windows_per_second (sequence:
@@ -20,7 +20,7 @@
 #include "trainer/evaluate/evaluator.h"
 #include "trainer/run/options.h"
 
-/* What there is to tell of a step beside where it stands. */
+/* What a step reports beside its place in the run. */
 typedef struct {
     training_sums_t done; /* over all ranks */
     model_objective_t objective;
@@ -30,21 +30,21 @@ typedef struct {
 
 typedef struct metrics metrics_t;
 
-/* Opens RUN/metrics.jsonl to go on where the checkpoint stands: lines past it, and a torn last line, are
- * cut. The checkpoint, which goes on, and the options must outlive the metrics. total_steps: of the whole
- * run. NULL with error set: file and cause. Owner: caller. */
+/* Opens RUN/metrics.jsonl to continue at the checkpoint: later lines, and an incomplete last line, are cut
+ * off. The options and the checkpoint, which advances with training, must outlive the metrics. total_steps:
+ * of the whole run. NULL with error set: file and cause. Owner: caller. */
 metrics_t *metrics_open(const options_t *options, const checkpoint_t *checkpoint, int64_t total_steps,
                         GError **error);
 void metrics_close(metrics_t *metrics);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(metrics_t, metrics_close)
 
-/* Adds a line; shows progress. Allocates only where a line is the longest so far. A write that fails shows in
- * metrics_flush(). */
+/* Adds a line and shows progress. Allocates only for the longest line so far. metrics_flush() reports a
+ * failed write. */
 void metrics_step(metrics_t *metrics, const metrics_step_t *step);
-/* The epoch under way ends; whole: it is counted as done. valid: NULL where it was not validated. best: it is
+/* Reports the end of the current epoch. whole: it counts as done. valid: its validation, or NULL. best: it is
  * the best so far. */
 void metrics_epoch(metrics_t *metrics, gboolean whole, const evaluation_t *valid, gboolean best);
-/* Hands all lines to the system. FALSE with error set where this or an earlier write failed. */
+/* Hands all lines to the system. FALSE with error set if this or an earlier write failed. */
 gboolean metrics_flush(metrics_t *metrics, GError **error);
-/* A message for people on a line of its own, unless quiet. */
+/* Prints a message for people on a line of its own, unless --quiet. */
 void metrics_say(metrics_t *metrics, const char *format, ...) G_GNUC_PRINTF(2, 3);

@@ -1,4 +1,4 @@
-/* session: owns the way from options to a run that can take its first step. */
+/* session: owns all that happens between the options and the first step. */
 #include "trainer/session.h"
 
 #include <math.h>
@@ -13,7 +13,7 @@
 
 static gboolean is_sequence(const options_t *options) { return g_str_equal(options->model, "sequence"); }
 
-/* What the samples are, and how many, for people. Owner: caller. */
+/* Describes the samples and their number for people. Owner: caller. */
 static char *describe_samples(const session_t *session) {
     const options_t *options = session->options;
     const gulong n = (gulong)data_samples(session->data);
@@ -45,7 +45,7 @@ static gboolean load_data(session_t *session, GError **error) {
     return session->data != NULL;
 }
 
-/* Refuses what no step can be made of; else plans how many there are. */
+/* Refuses too few samples or too many ranks for a step; else computes steps and schedule. */
 static gboolean plan_steps(session_t *session, GError **error) {
     const options_t *options = session->options;
     const int64_t samples = data_samples(session->data);
@@ -72,7 +72,8 @@ static gboolean plan_steps(session_t *session, GError **error) {
     return TRUE;
 }
 
-/* Batches, a model that holds the largest of them and of validation, optimizer. */
+/* Makes the batches, a model with room for the largest batch of training and validation, the optimizer, and
+ * the evaluator. */
 static gboolean make_model(session_t *session, GError **error) {
     const options_t *options = session->options;
     data_t *data = session->data;
@@ -106,7 +107,7 @@ static gboolean make_model(session_t *session, GError **error) {
     return TRUE;
 }
 
-/* The state before the first step. */
+/* Fills in the state before the first step. */
 static gboolean begin_state(session_t *session, GError **error) {
     const shard_set_t *set = data_shards(session->data);
     model_t *model = session->state.model;
@@ -128,7 +129,7 @@ static gboolean begin_state(session_t *session, GError **error) {
     return TRUE;
 }
 
-/* What a run says at its beginning. resumed: a checkpoint's path, or "". */
+/* Prints what a run is about to do. resumed: path of a checkpoint, or "". */
 static void announce(const session_t *session, const char *resumed) {
     const options_t *options = session->options;
     metrics_t *metrics = session->metrics;

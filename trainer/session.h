@@ -1,5 +1,4 @@
-/* session: what the ranks of a run hold while they train, from the first step to the last; of a run that is
- * resumed, since it went on. */
+/* session: everything a rank holds while it trains. A resumed run is a new session. */
 #pragma once
 
 #include "trainer/data/rank_batches.h"
@@ -10,7 +9,7 @@
 
 typedef enum {
     GO_ON,
-    STOP_AGAIN, /* before its end: the run is to be submitted again */
+    STOP_AGAIN, /* the run is not finished: submit it again */
     STOP_DONE
 } stop_t;
 
@@ -26,12 +25,12 @@ typedef struct {
     int64_t steps_per_epoch;
     stop_t stop;        /* why the run ends */
     gint64 start;       /* monotonic microseconds */
-    int64_t first_step; /* steps and seconds of the sessions before */
+    int64_t first_step; /* steps and training seconds before this session */
     double earlier_seconds;
 } session_t;
 
-/* Loads the data, makes or takes over the model, opens the run folder, and says what will be trained. Refuses
- * data and rank counts that no step can be made of. Collective. FALSE with the same error set on all ranks;
- * the session is to be closed in both cases. */
+/* Loads the data, makes or resumes the model, opens the run folder, and says what will be trained. Refuses
+ * data with too few samples for a step, and more ranks than a batch has samples. Collective. FALSE with the
+ * same error set on all ranks. Call session_close() in both cases. */
 gboolean session_open(session_t *session, const options_t *options, GError **error);
 void session_close(session_t *session); /* collective */

@@ -1,6 +1,6 @@
-/* train: owns the loop: what a step sums over ranks, when a run validates, and when it ends. Where training
- * stands is all in one checkpoint_t, so that a resumed run goes on in the middle of an epoch. What ranks must
- * agree on in a step travels with the losses, in one sum. */
+/* train: owns the loop: what a step sums over ranks, when a run validates, and when it ends. All progress is
+ * in one checkpoint_t, so that a run can resume in the middle of an epoch. What ranks must agree on in a step
+ * is summed together with the losses. */
 #include "trainer/train.h"
 
 #include <math.h>
@@ -15,13 +15,13 @@
 /* What a step sums over ranks. */
 typedef struct {
     training_sums_t done;
-    double stop_again, out_of_time; /* above 0 where a rank says so */
-    double keeper_age;              /* of rank 0 */
+    double stop_again, out_of_time; /* above 0 if any rank says so */
+    double keeper_age;              /* rank 0's, see keeper_step() */
 } step_sums_t;
 
 static double seconds_since(gint64 then) { return (double)(g_get_monotonic_time() - then) / G_USEC_PER_SEC; }
 
-/* A checkpoint's metrics are on disk before it. */
+/* Writes the metrics, which must be on disk before the checkpoint that follows them. */
 static gboolean flush_metrics(const session_t *session, GError **error) {
     GError *local = NULL;
     if (session->metrics) metrics_flush(session->metrics, &local);
@@ -32,7 +32,7 @@ static gboolean save(session_t *session, GError **error) {
     return flush_metrics(session, error) && keeper_save(&session->keeper, error);
 }
 
-/* A song cannot be read: the state, which is good, is kept, and the error says so. Returns FALSE. */
+/* Handles a song that cannot be read: keeps the state, which is good; the error says where. Returns FALSE. */
 static gboolean fail_to_read(session_t *session, GError **error) {
     save(session, NULL);
     g_autofree char *kept = keeper_newest(&session->keeper);
@@ -41,8 +41,8 @@ static gboolean fail_to_read(session_t *session, GError **error) {
     return FALSE;
 }
 
-/* A step is not finite. bad: on this rank. The state may be broken; the best one, which may wait in memory,
- * is kept. The same error on all ranks; returns FALSE. */
+/* Handles a loss or gradient that is not finite; bad: on this rank. The current state may be broken; a best
+ * state that waits in memory is written. Sets the same error on all ranks; returns FALSE. */
 static gboolean fail_not_finite(session_t *session, gboolean bad, const char *what, GError **error) {
     const int culprit = comm_size() - (int)comm_max(bad ? comm_size() - comm_rank() : 0);
     if (flush_metrics(session, NULL)) keeper_save_best(&session->keeper, NULL);
@@ -58,7 +58,7 @@ static gboolean loss_is_finite(const training_sums_t *sums) {
     return isfinite(sums->nll + sums->kl + sums->auxiliary) != 0;
 }
 
-/* Gradient and plain losses of this rank's batches. */
+/* Computes gradient and plain losses of this rank's batches. */
 static void compute_gradient(session_t *session, const model_objective_t *objective, training_sums_t *sums) {
     model_t *model = session->state.model;
     memset(model_gradient(model), 0, model_size(model) * sizeof(real_t));
@@ -74,7 +74,7 @@ static void compute_gradient(session_t *session, const model_objective_t *object
     }
 }
 
-/* One optimizer step, or none where a signal came first. Sets session->stop where the run should end. */
+/* Takes one optimizer step, or none if a signal came first. Sets session->stop if the run should end. */
 static gboolean step(session_t *session, GError **error) {
     const options_t *options = session->options;
     const gint64 start = g_get_monotonic_time();
@@ -91,7 +91,7 @@ static gboolean step(session_t *session, GError **error) {
                                schedule_objective(&session->schedule, checkpoint->step, global.scale),
                            .learning_rate = schedule_rate(&session->schedule, checkpoint->step)};
     step_sums_t sums = {.stop_again = stop_signal() != 0};
-    if (comm_rank() == 0) { /* one clock decides */
+    if (comm_rank() == 0) { /* the clock of one rank decides */
         sums.stop_again += stop_deadline_near();
         sums.out_of_time =
             options->max_minutes > 0 && seconds_since(session->start) >= options->max_minutes * 60;
@@ -127,7 +127,7 @@ static gboolean all_done(const session_t *session) {
     return session->state.checkpoint.step >= session->schedule.total_steps;
 }
 
-/* The weights' average is validated, where there is one. NULL as evaluator_run(). */
+/* Validates the average of the weights, if there is one, else the weights. NULL as for evaluator_run(). */
 static const evaluation_t *validate(session_t *session, GError **error) {
     run_state_t *state = &session->state;
     optimizer_swap_average(state->optimizer, state->model);
@@ -136,9 +136,9 @@ static const evaluation_t *validate(session_t *session, GError **error) {
     return valid;
 }
 
-/* Validates where it is time to, reports the epoch, and keeps its state. An epoch that the run ends in is
- * validated and reported, but does not count as done. Where a signal interrupts the validation, the epoch's
- * end is left to the run that goes on. */
+/* Validates if it is time to, reports the epoch, and keeps its state. An epoch cut short by the end of the
+ * run is validated and reported, but does not count as done. If a signal interrupts the validation, the
+ * resumed run ends the epoch instead. */
 static gboolean end_epoch(session_t *session, GError **error) {
     const options_t *options = session->options;
     checkpoint_t *checkpoint = &session->state.checkpoint;
@@ -172,7 +172,7 @@ static gboolean end_epoch(session_t *session, GError **error) {
     return flush_metrics(session, error) && keeper_epoch(&session->keeper, best, error);
 }
 
-/* Only where an epoch ended that was validated: the others could not improve. */
+/* Early stopping, checked only after an epoch that was validated: others could not improve. */
 static gboolean stopped_improving(const session_t *session) {
     const options_t *options = session->options;
     const checkpoint_t *checkpoint = &session->state.checkpoint;
@@ -196,13 +196,13 @@ static gboolean loop(session_t *session, GError **error) {
         else if (!step(session, error))
             return FALSE;
     }
-    /* An epoch that the run ends in is validated, but not where the run should hurry and goes on later. */
+    /* An epoch cut short is validated if the run is done, but not if it should hurry and will be resumed. */
     const gboolean inside = checkpoint->step > session->first_step && checkpoint->epoch_step > 0;
     if (session->stop == STOP_DONE && inside && !end_epoch(session, error)) return FALSE;
     return save(session, error);
 }
 
-/* What a run says at its end. Collective. */
+/* Prints a summary at the end of a run. Collective. */
 static void conclude(const session_t *session) {
     struct rusage usage = {0};
     getrusage(RUSAGE_SELF, &usage);

@@ -1,8 +1,7 @@
-/* checkpoint: owns the checkpoint format, both ways. checkpoint_t is a flat record of named attributes under
- * one SHA-256, the weights and moments are matrices under HDF5's checksums, so a flipped byte is noticed
- * wherever it falls. Refuses other formats, later versions and other shapes. Which files of a run folder
- * stay, and what its links point at, is in checkpoint_folder.c; the vectors of attributes are in
- * checkpoint_attributes.c. */
+/* checkpoint: owns the checkpoint format for writing and reading. The attributes are under one SHA-256,
+ * weights and moments under HDF5's checksums, so a flipped byte is noticed wherever it falls. Refuses other
+ * formats, later versions and other shapes. checkpoint_folder.c looks after the files and links of a run
+ * folder, checkpoint_attributes.c after the vectors of attributes. */
 #include "trainer/checkpoint/checkpoint_file.h"
 
 #include <errno.h>
@@ -21,10 +20,10 @@ G_STATIC_ASSERT(sizeof(real_t) == sizeof(float)); /* h5_write_floats() */
 
 /* What the root attributes hold: checkpoint_t, some of it as text, and two counts of the optimizer. */
 typedef struct {
-    checkpoint_t checkpoint; /* but options */
+    checkpoint_t checkpoint; /* all but options */
     char *options, *corpus_id, *roles, *meter;
     int64_t windows, adam_step, averaged;
-    const char *wrong; /* the first attribute that was read whose value cannot be */
+    const char *wrong; /* the first attribute read with an invalid value, or NULL */
 } record_t;
 
 static void record_clear(record_t *record) {
@@ -37,7 +36,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(record_t, record_clear)
 
 void checkpoint_clear(checkpoint_t *checkpoint) { g_clear_pointer(&checkpoint->options, g_free); }
 
-/* NAME: an enum as one of names. SIZE, LIST: a size of the model that is a number or a list. */
+/* NAME is an enum, stored by name. SIZE and LIST are sizes of the model: a number, or a list of numbers. */
 typedef enum { TEXT, NAME, LIST, INT, INT64, SIZE, REAL } field_type_t;
 
 /* An attribute and its member of record_t. */
@@ -55,8 +54,8 @@ typedef struct {
 #define EVERY      G_MININT64, G_MAXINT64
 #define COUNT      0, G_MAXINT64
 
-/* In the order in which they are written and summed up. The model's sizes of version 1 come after the first
- * two, its later ones at the end. */
+/* In the order in which they are written and hashed. The model's sizes of version 1 follow the first two;
+ * sizes that later versions added are at the end. */
 static const field_t fields[] = {
     {"model", NAME, AT(model.kind), .names = MODEL_KIND_NAMES, .since = 1},
     {"loss", NAME, AT(model.loss), .names = LOSS_NAMES, .since = 1},
@@ -87,13 +86,13 @@ static const field_t fields[] = {
     {"epoch_auxiliary", REAL, AT(so_far.auxiliary), .since = 2},
 };
 
-/* Its name as an attribute. */
+/* The name of the attribute that holds a size. */
 static const char *size_attribute(const size_row_t *size) {
     g_autofree char *name = g_strdelimit(g_strdup(size->name), "-", '_');
     return g_intern_string(name);
 }
 
-/* The attributes of a version of the format, field_t. Owner: caller. */
+/* Lists the attributes (field_t) that a version of the format has. Owner: caller. */
 static GArray *list_fields(int64_t version) {
     GArray *list = g_array_new(FALSE, FALSE, sizeof(field_t));
     for (size_t i = 0; i <= G_N_ELEMENTS(fields); i++) {
@@ -110,7 +109,7 @@ static GArray *list_fields(int64_t version) {
     return list;
 }
 
-/* FALSE where the value cannot be. */
+/* FALSE if the value is invalid. */
 static gboolean set_text(const field_t *field, record_t *record, const char *text) {
     void *member = (char *)record + field->offset;
     model_config_t *model = &record->checkpoint.model;
@@ -130,7 +129,7 @@ static char *get_text(const field_t *field, record_t *record) {
     return g_strdup(field->type == TEXT ? *(char **)member : field->names[*(int *)member]);
 }
 
-/* FALSE where it is out of range. That of sizes is checked when all are there. */
+/* FALSE if the value is out of range. Sizes are checked later, when all have been read. */
 static gboolean set_whole(const field_t *field, record_t *record, int64_t value) {
     void *member = (char *)record + field->offset;
     if (field->type == SIZE) {
@@ -201,7 +200,7 @@ static gboolean transfer_record(h5_file_t *file, gboolean write, int64_t version
     return FALSE;
 }
 
-/* What the attributes make together. Returns NULL, or the name of one whose value cannot be. */
+/* Fills in what depends on several attributes. Returns NULL, or the name of one whose value is invalid. */
 static const char *complete(record_t *record, int64_t version) {
     checkpoint_t *checkpoint = &record->checkpoint;
     model_config_t *model = &checkpoint->model;
@@ -252,7 +251,7 @@ h5_file_t *checkpoint_file_open(const char *path, GError **error) {
     return g_steal_pointer(&file);
 }
 
-/* optimizer: gets its counts of steps where not NULL. averaged: steps in the file's average. */
+/* optimizer: NULL, or receives its count of steps. *averaged: steps in the file's average. */
 static gboolean read_record(h5_file_t *file, checkpoint_t *checkpoint, optimizer_t *optimizer,
                             int64_t *averaged, GError **error) {
     g_auto(record_t) record = {0};
@@ -326,7 +325,7 @@ gboolean checkpoint_write(const char *path, const checkpoint_t *checkpoint, mode
     return file && h5_file_commit(file, error);
 }
 
-/* FALSE with CHECKPOINT_ERROR_SHAPE set where what the checkpoint has and what the run asks for differ. */
+/* FALSE with CHECKPOINT_ERROR_SHAPE set if the values of checkpoint and run differ. */
 static gboolean check_same(const char *path, const char *name, const char *there, const char *here,
                            gboolean of_data, GError **error) {
     if (g_str_equal(there, here)) return TRUE;
@@ -351,7 +350,7 @@ static gboolean check_shape(const char *path, const model_config_t *there, const
     return TRUE;
 }
 
-/* Opens a checkpoint of a model of the same shape; the rest as read_record(). NULL with error set. */
+/* Opens a checkpoint, which must be of a model of the same shape; else as read_record(). NULL on error. */
 static h5_file_t *open_state(const char *path, const model_t *model, optimizer_t *optimizer,
                              int64_t *averaged, GError **error) {
     g_auto(checkpoint_t) checkpoint = {0};

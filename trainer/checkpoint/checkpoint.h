@@ -1,4 +1,4 @@
-/* checkpoint: the checkpoint format: writer and reader. One self-describing HDF5 file; docs/formats.md
+/* checkpoint: writes and reads checkpoints. A checkpoint is one self-describing HDF5 file; docs/formats.md
  * describes it for other programs.
  *
  *   root attributes: format, version, tool, the members of checkpoint_t by name (the model's sizes as in
@@ -17,15 +17,15 @@
 #include "trainer/model/optimizer.h"
 
 #define CHECKPOINT_FORMAT "mpianist-checkpoint"
-/* Still read: 3, whose sequence models have no profiles; 2, whose sequence models have the lags 1, 2 and 4;
- * 1, of the dense model alone, without averages. */
+/* Older versions that are still read: 3, whose sequence models have no profiles; 2, whose sequence models
+ * have the lags 1, 2 and 4; 1, which has the dense model alone, without averages of the weights. */
 #define CHECKPOINT_VERSION 4
 
 /* What training has seen, and its losses: plain sums in nats, as in model_losses_t. */
 typedef struct {
     double windows; /* sequence: pieces or chunks */
     double frames;
-    double segments; /* latents; dense: windows */
+    double segments; /* that have a latent each; dense: windows */
     double nll, kl, auxiliary;
 } training_sums_t;
 
@@ -60,41 +60,41 @@ typedef enum {
     CHECKPOINT_ERROR_NONE
 } checkpoint_error_t;
 
-/* Writes atomically (h5_file_commit). FALSE with error set: file, cause; the file that stood there is
- * untouched. Rank 0 only. */
+/* Writes a checkpoint file atomically (h5_file_commit). FALSE with error set, naming the file and the cause:
+ * a file that was there before is untouched. Rank 0 only. */
 gboolean checkpoint_write(const char *path, const checkpoint_t *checkpoint, model_t *model,
                           const optimizer_t *optimizer, GError **error);
-/* Everything but the weights, into an empty checkpoint (owner: caller, checkpoint_clear()). FALSE with error
- * set: CHECKPOINT_ERROR_FORMAT for another format, a later version or a value that cannot be,
+/* Reads everything but the weights into an empty checkpoint (owner: caller, checkpoint_clear()). FALSE with
+ * error set: CHECKPOINT_ERROR_FORMAT for another format, a later version or a value out of range,
  * CHECKPOINT_ERROR_READ or an H5_ERROR for a damaged or missing file. */
 gboolean checkpoint_read(const char *path, checkpoint_t *checkpoint, GError **error);
-/* To go on training: weights and optimizer state, into a model of the same shape. An average that the
- * optimizer keeps and the file has not begins anew; one that it does not keep is passed over. FALSE with
- * CHECKPOINT_ERROR_SHAPE, naming what differs with both values, or as checkpoint_read(): model and
- * optimizer are then part read. */
+/* For resuming: reads weights and optimizer state into a model of the same shape. If the optimizer keeps an
+ * average that the file lacks, the average starts anew; one that it does not keep is skipped. FALSE with
+ * CHECKPOINT_ERROR_SHAPE, naming what differs and both values, or as checkpoint_read(): model and optimizer
+ * are then partly read. */
 gboolean checkpoint_read_state(const char *path, model_t *model, optimizer_t *optimizer, GError **error);
-/* To evaluate and sample: the weights' average where the file has one, else the weights. Errors as before. */
+/* Reads the average of the weights if the file has one, else the weights. Errors as before. */
 gboolean checkpoint_read_weights(const char *path, model_t *model, GError **error);
-/* Writes a checkpoint anew with these vectors in place of those that it had: the same state otherwise, to the
- * bit, in the newest version of the format. Atomically, in the place of the file that a link such as best.h5
- * points at. All of the checkpoint is read and verified first. attributes->Z must be its latent size. FALSE
- * with error set: the file is untouched. Rank 0 only. */
+/* Rewrites a checkpoint with these vectors in place of its own; all other state stays the same to the bit, in
+ * the newest version of the format. A link such as best.h5 is followed, and its target replaced atomically.
+ * The whole checkpoint is read and verified first. attributes->Z must be its latent size. FALSE with error
+ * set: the file is untouched. Rank 0 only. */
 gboolean checkpoint_write_attributes(const char *path, const attributes_t *attributes, GError **error);
-/* The vectors of a checkpoint (owner: caller, attributes_clear()). FALSE with error set:
- * CHECKPOINT_ERROR_NONE where it has none, and how to get them; else as checkpoint_read(). */
+/* Reads the vectors of a checkpoint (owner: caller, attributes_clear()). FALSE with error set:
+ * CHECKPOINT_ERROR_NONE if it has none, with advice on how to make them; else as checkpoint_read(). */
 gboolean checkpoint_read_attributes(const char *path, attributes_t *attributes, GError **error);
-/* SHA-256 of the file, first 16 hexadecimal digits: names a checkpoint in what it made. NULL with error set.
- */
+/* The first 16 hexadecimal digits of the file's SHA-256, which identify the checkpoint in files made from it.
+ * NULL with error set. Owner: caller. */
 char *checkpoint_hash(const char *path, GError **error);
 
 /* RUN/checkpoint-<step, 8 digits>.h5; owner: caller. */
 char *checkpoint_path(const char *run, int64_t step);
-/* Points RUN/<link> (latest.h5, best.h5) at a file beside it, atomically. */
+/* Points RUN/<link> (latest.h5, best.h5) at a file in the same folder, atomically. FALSE with error set. */
 gboolean checkpoint_link(const char *run, const char *link, const char *target, GError **error);
-/* Removes the oldest numbered checkpoints beyond keep, never one that latest.h5 or best.h5 points at, and
- * temporaries of killed writers. */
+/* Removes the oldest numbered checkpoints beyond `keep`, except those that latest.h5 and best.h5 point at,
+ * and temporary files of killed writers. FALSE with error set. */
 gboolean checkpoint_prune(const char *run, int keep, GError **error);
-/* The newest checkpoint in RUN that opens as one: latest.h5, else the highest number. All of it is read and
- * verified; a damaged one is passed over with a warning. NULL and no error where there is none. Owner:
- * caller. */
+/* The path of the newest intact checkpoint in RUN: latest.h5, else the one of the highest step. Each
+ * candidate is read in full; a damaged one is skipped with a warning. NULL without an error if there is none.
+ * Owner: caller. */
 char *checkpoint_find_latest(const char *run, GError **error);

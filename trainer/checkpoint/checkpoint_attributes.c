@@ -1,6 +1,6 @@
-/* checkpoint_attributes: owns the group /vectors of a checkpoint, both ways. Names, units and numbers are
- * under one SHA-256, the vectors under HDF5's checksums. A checkpoint that is damaged anywhere is not written
- * anew: that would give its damage a good checksum. */
+/* checkpoint_attributes: owns the group /vectors of a checkpoint, for writing and reading. Names, units and
+ * numbers are under one SHA-256, the vectors under HDF5's checksums. Refuses to rewrite a checkpoint that is
+ * damaged anywhere: that would give the damage a valid checksum. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -61,7 +61,7 @@ static gboolean write_one(h5_file_t *file, const attributes_t *attributes, size_
     return TRUE;
 }
 
-/* The group comes to be with its first vector. */
+/* Writing the first vector creates the group. */
 static gboolean write_group(h5_file_t *file, const attributes_t *attributes, GError **error) {
     g_autofree char *names = names_text(attributes), *checksum = checksum_of(attributes);
     for (size_t i = 0; i < attributes->n; i++)
@@ -70,7 +70,6 @@ static gboolean write_group(h5_file_t *file, const attributes_t *attributes, GEr
            h5_write_string(file, GROUP, CHECKSUM, checksum, error);
 }
 
-/* All of a checkpoint's state. */
 typedef struct {
     checkpoint_t checkpoint;
     model_t *model;
@@ -88,7 +87,7 @@ static gboolean state_read(const char *path, state_t *state, GError **error) {
     if (!checkpoint_read(path, &state->checkpoint, error) ||
         !(state->model = model_new(&state->checkpoint.model, 1, 1, error)))
         return FALSE;
-    const optimizer_config_t config = {.average = 0.5}; /* any: there is room for an average */
+    const optimizer_config_t config = {.average = 0.5}; /* any value above 0 makes room for an average */
     state->optimizer = optimizer_new(&config, model_size(state->model));
     return checkpoint_read_state(path, state->model, state->optimizer, error);
 }
@@ -124,7 +123,7 @@ static gboolean is_name(const char *name) {
     return length > 0 && length < ATTRIBUTES_TEXT && strspn(name, "abcdefghijklmnopqrstuvwxyz_") == length;
 }
 
-/* Takes the list apart. */
+/* Splits the list of names and checks each. */
 static gboolean set_names(const char *path, const char *names, attributes_t *attributes, GError **error) {
     g_auto(GStrv) parts = g_strsplit(names, ",", -1);
     attributes->n = g_strv_length(parts);

@@ -5,8 +5,8 @@
 #include "preprocess/shard/h5.h"
 #include "trainer/checkpoint/checkpoint.h"
 
-/* Opens a file that says it is a checkpoint of a version that this program reads. NULL with error set. */
+/* Opens a checkpoint file, refusing other formats and versions. NULL with error set. The caller closes it. */
 h5_file_t *checkpoint_file_open(const char *path, GError **error);
-/* A new file with attributes, weights and optimizer state, not yet committed. NULL with error set. */
+/* Creates a file with attributes, weights and optimizer state; the caller commits it. NULL with error set. */
 h5_file_t *checkpoint_file_create(const char *path, const checkpoint_t *checkpoint, model_t *model,
                                   const optimizer_t *optimizer, GError **error);

@@ -1,6 +1,5 @@
-/* checkpoint_folder: owns the names in a run folder: numbered checkpoints, the links latest.h5 and best.h5,
- * leftovers of killed writers. Refuses nothing; a checkpoint that cannot be read is passed over with a
- * warning where an older one can. */
+/* checkpoint_folder: owns the file names in a run folder: numbered checkpoints, the links latest.h5 and
+ * best.h5, and temporary files of killed writers. Skips unreadable checkpoints with a warning. */
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -24,7 +23,7 @@ static int64_t step_of(const char *name) {
     return g_ascii_isdigit(*digits) && g_str_equal(end, ".h5") ? step : -1;
 }
 
-/* What a writer of this module leaves behind where it is killed. */
+/* Whether it is a temporary file of a writer that was killed. */
 static gboolean is_leftover(const char *name) {
     return g_str_has_suffix(name, ".tmp") &&
            (g_str_has_prefix(name, "checkpoint-") || g_str_has_prefix(name, ".latest") ||
@@ -87,7 +86,7 @@ gboolean checkpoint_prune(const char *run, int keep, GError **error) {
     return TRUE;
 }
 
-/* Reads all of a checkpoint. FALSE with error set. */
+/* Whether all of a checkpoint can be read. FALSE with error set. */
 static gboolean verify(const char *path, GError **error) {
     g_auto(checkpoint_t) checkpoint = {0};
     if (!checkpoint_read(path, &checkpoint, error)) return FALSE;
@@ -98,7 +97,7 @@ static gboolean verify(const char *path, GError **error) {
            checkpoint_read_weights(path, model, error);
 }
 
-/* RUN/name where all of it can be read, else NULL with a warning. Owner: caller. */
+/* RUN/name if all of it can be read, else NULL with a warning. Owner: caller. */
 static char *verified(const char *run, const char *name) {
     g_autofree char *path = g_build_filename(run, name, NULL);
     g_autoptr(GError) error = NULL;

@@ -1,6 +1,5 @@
-/* batch_order: owns the order in which an epoch's sequences are trained on and how a batch is shared. Every
- * rank computes it all alike from the same lengths. Memory is for one epoch; planning another one replaces
- * it. Refuses nothing. */
+/* batch_order: owns the order in which the sequences of an epoch are trained, and how a batch is split. Every
+ * rank computes the same from the same lengths. A new plan replaces the one before. Refuses nothing. */
 #include "trainer/data/batch_order.h"
 
 #include <stdlib.h>
@@ -10,7 +9,7 @@ struct batch_order {
     uint32_t *sequences; /* [n]: batch k is [k batch, (k + 1) batch) */
     uint32_t *batches;   /* [steps] */
     uint64_t *keys;      /* [pool] scratch */
-    uint32_t *pool;      /* [pool] in random order */
+    uint32_t *pool;      /* [pool] before sorting */
 };
 
 batch_order_t *batch_order_new(size_t n, size_t batch) {
@@ -40,15 +39,15 @@ static int compare_keys(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Keys: complement of the length, then position. */
+/* A key is the complement of the length, then the position, so that the longest comes first. */
 void batch_order_sort(const uint32_t *sequences, size_t n, const uint32_t *frames, uint64_t *keys,
                       uint32_t *sorted) {
     for (size_t i = 0; i < n; i++) keys[i] = (uint64_t)~frames[sequences[i]] << 32 | i;
-    if (n > 1) qsort(keys, n, sizeof *keys, compare_keys); /* not NULL then */
+    if (n > 1) qsort(keys, n, sizeof *keys, compare_keys);
     for (size_t i = 0; i < n; i++) sorted[i] = sequences[(uint32_t)keys[i]];
 }
 
-/* Batches [first, end), sorted by length within pools. */
+/* Fills batches [first, end) with sequences sorted by length within pools. */
 static void plan_pools(batch_order_t *plan, const order_t *order, size_t first, size_t end,
                        const uint32_t *frames) {
     for (size_t k = first; k < end; k += BATCH_ORDER_POOL) {
@@ -61,7 +60,7 @@ static void plan_pools(batch_order_t *plan, const order_t *order, size_t first, 
 
 void batch_order_plan(batch_order_t *plan, const order_t *order, const uint32_t *frames) {
     const size_t groups = order_groups(order), batch = plan->batch;
-    size_t next = 0; /* batch */
+    size_t next = 0; /* batch to plan */
     for (size_t group = 0; group < groups; group++) {
         const size_t end = (size_t)order_group_start(order, group + 1),
                      whole = group + 1 < groups ? end / batch : plan->steps;
@@ -71,7 +70,7 @@ void batch_order_plan(batch_order_t *plan, const order_t *order, const uint32_t 
             plan->batches[k] = (uint32_t)(next + rng_permute(&rng, k - next, whole - next));
         next = MAX(next, whole);
         if (group + 1 == groups || next * batch >= end) continue;
-        plan_pools(plan, order, next, next + 1, frames); /* the batch that lies across two groups */
+        plan_pools(plan, order, next, next + 1, frames); /* this batch spans two groups */
         plan->batches[next] = (uint32_t)next;
         next++;
     }

@@ -1,6 +1,5 @@
-/* data: owns what a sample is: an index of windows or sequences, the order of an epoch, augmentation; the
- * frames come from rolls. A sample depends on (seed, epoch, sample) alone, so any rank can make any sample.
- * Refuses nothing. */
+/* data: owns the index of windows or sequences, the order of an epoch, and augmentation; the frames come from
+ * rolls. A sample depends on (seed, epoch, slot) alone, so any rank can make any sample. Refuses nothing. */
 #include "trainer/data/data.h"
 
 #include <math.h>
@@ -73,7 +72,7 @@ static void make_blocks(data_t *data, size_t most_bytes) {
     }
 }
 
-/* What is known of all songs before any of their frames is read. */
+/* Indexes songs and slots; reads no frames. */
 static void make_index(data_t *data) {
     const data_config_t *config = &data->config;
     const size_t group_bytes = config->group_bytes ? config->group_bytes : ORDER_GROUP_BYTES;
@@ -134,8 +133,8 @@ double data_median_tempo(const data_t *data) {
     return tempi[train->n_songs / 2];
 }
 
-/* Counts by numerator and denominator; of equally frequent meters the first in this order wins, whatever the
- * songs' order. */
+/* Counts meters by numerator and denominator. Of equally frequent ones the first in this order wins, so that
+ * the order of the songs does not matter. */
 meter_t data_main_meter(const data_t *data) {
     const split_index_t *train = &data->splits[SPLIT_TRAIN];
     g_autofree size_t *counts = g_new0(size_t, 256 * 256);
@@ -178,7 +177,7 @@ static void count_block(const data_t *data, const order_block_t *block, double *
     }
 }
 
-/* Each rank counts in its share of the blocks: counts are whole numbers, so that their sum is exact. */
+/* Each rank counts its share of the blocks. Counts are whole numbers, so their sum is exact. */
 gboolean data_log_odds(const data_t *data, double *log_odds, GError **error) {
     const double frames = (double)data->splits[SPLIT_TRAIN].frames;
     const size_t cells =
@@ -202,7 +201,7 @@ static size_t find_slot(const data_t *data, split_t split, int64_t slot, int64_t
     return k;
 }
 
-/* Song k of a split, and its frames where they are in memory for training. */
+/* Song k of a split. */
 static const shard_song_t *song_of(const data_t *data, split_t split, size_t k) {
     return &data->set->songs[data->splits[split].songs[k]];
 }
@@ -212,14 +211,14 @@ static const uint8_t *train_frames(const data_t *data, int64_t epoch, size_t k) 
                             data->splits[SPLIT_TRAIN].songs[k]);
 }
 
-/* Semitones that keep every sounding note of the frames inside the roll. */
+/* Clamps a transposition so that every sounding note of the frames stays inside the roll. */
 static int clamp_transposition(const data_t *data, const uint8_t *frames, size_t n, int semitones) {
     int lowest = 0, highest = 0;
     if (semitones == 0 || !roll_pitch_range(frames, n, &data->set->grid, &lowest, &highest)) return 0;
     return CLAMP(semitones, -lowest, data->set->grid.pitches - 1 - highest);
 }
 
-/* Frames [start, start + n) of a song's, transposed, to the planes that the model learns. */
+/* Copies frames [start, start + n) of a song, transposed, keeping only the planes that the model learns. */
 static void copy_frames(const data_t *data, const uint8_t *song, int64_t start, size_t n, int semitones,
                         uint8_t *to) {
     const grid_t *grid = &data->set->grid;
@@ -241,7 +240,7 @@ static void copy_frames(const data_t *data, const uint8_t *song, int64_t start, 
     }
 }
 
-/* Frames of a song of n from start, at most a window of them, to a packed window; returns how many. */
+/* Copies frames of a song of n, from start, to a packed window; returns how many fit. */
 static uint32_t copy_window(const data_t *data, const uint8_t *song, int64_t n, int64_t start, int semitones,
                             uint8_t *to) {
     size_t frames = MIN(data->config.window, (size_t)(n - start)), done = frames * data->sample_bytes;
@@ -258,7 +257,7 @@ static int draw_transposition(const data_t *data, int64_t epoch, int64_t slot) {
            (int)rng_below(&rng, 0, (uint64_t)(config->transpose_high - config->transpose_low) + 1);
 }
 
-/* What a slot's start is moved by, in [0, n). */
+/* Random offset of a slot's start, in [0, n). */
 static int64_t draw_offset(const data_t *data, int64_t epoch, int64_t slot, int64_t n) {
     if (!data->config.random_offsets) return 0;
     rng_t rng = rng_make(data->config.seed, RNG_OFFSET, (uint64_t)epoch, (uint64_t)slot);
@@ -305,7 +304,7 @@ void data_grid_batch(const data_t *data, split_t split, int64_t first, size_t n,
     }
 }
 
-/* A sequence's train song and frames [*start, *start + *frames) of it. */
+/* Finds the train song of a slot's sequence and its frames [*start, *start + *frames). */
 static size_t find_sequence(const data_t *data, int64_t epoch, int64_t slot, int64_t *start, size_t *frames) {
     const data_config_t *config = &data->config;
     const int64_t align = (int64_t)config->align, chunk = (int64_t)config->chunk;
@@ -335,7 +334,7 @@ uint32_t data_sequence_most_frames(const data_t *data, int64_t slot) {
     return (uint32_t)MIN(song->frames, slot_frames(&data->config, song));
 }
 
-/* A song's frames [start, start + n) with those before them, and silence where there are none. */
+/* Copies frames [start, start + n) of a song and the context before them, with silence outside the song. */
 static void copy_sequence(const data_t *data, const uint8_t *song, int64_t start, size_t n, int semitones,
                           size_t T, uint8_t *to) {
     size_t before = MIN(data->config.context, (size_t)start), silent = data->config.context - before;

@@ -1,20 +1,18 @@
 /* data: training samples from a folder of shards: windows of one length, or sequences of unequal length;
  * augmentation. One copy of the rolls a host. What a sample is depends on (seed, epoch, slot) alone.
  *
- * Windows, of T frames: each song of F frames gives ceil(F / T) slots. Slot k of a song starts at frame k T
- * (grid), or, where random, at k T + r with r uniform in [0, T) drawn by (seed, epoch, slot), moved back to
- * end with the song; a song shorter than T starts at 0. Frames past the song's end are silence and do not
- * count (batch_t.valid). Grid windows cover every frame exactly once: evaluation uses them. Sample i of an
- * epoch is slot order_slot(i), trainer/data/order.h.
+ * Windows have T frames: a song of F frames gives ceil(F / T) slots. Slot k of a song starts at frame k T
+ * (grid), or, with random offsets, at k T + r with r uniform in [0, T) drawn by (seed, epoch, slot), or
+ * earlier to end with the song; in a song shorter than T, at 0. Frames past the song's end are silence and
+ * do not count (batch_t.valid). Grid windows cover every frame exactly once: evaluation uses them. Sample i
+ * of an epoch is slot order_slot(i), trainer/data/order.h.
  *
  * Sequences are whole songs (pieces), one slot each, or chunks of C frames at most, ceil(F / C) slots a
- * song. Slot k starts at k C, or, where random, at k C + r as above, rounded down to a multiple of `align`
- * frames and moved back to fit, but no further than to such a multiple: the last chunk may be shorter than C.
- * They come with the `context` frames before them, silence before the song. Their order:
- * trainer/data/batch_order.h.
+ * song. Slot k starts at k C, or, with random offsets, at k C + r as above, rounded down to a multiple of
+ * `align` frames, or at an earlier multiple so as to fit: the last chunk may be shorter than C. The `context`
+ * frames before a sequence come with it, silence before the song. trainer/data/batch_order.h orders them.
  *
- * What is trained in an epoch must be turned to first, data_turn(): a corpus may be larger than the memory
- * that it is given (trainer/data/rolls.h). */
+ * A corpus may be larger than its memory (trainer/data/rolls.h), so training calls data_turn() first. */
 #pragma once
 
 #include "preprocess/shard/shard.h"
@@ -33,25 +31,25 @@ typedef struct {
     size_t memory;      /* bytes of frames a host may hold, 0: all */
     size_t batch;       /* samples a step of training, 0: nothing is trained */
     size_t group_bytes; /* of the order, 0: ORDER_GROUP_BYTES */
-    /* Semitones. Drums stay. What would push a sounding note, also of the context, past the edge is
-     * clamped. */
+    /* Range of transposition, in semitones; drums stay. A draw that would move a sounding note, also of the
+     * context, past the edge is clamped. */
     int transpose_low, transpose_high;
 } data_config_t;
 
 typedef struct data data_t;
 
-/* Collective: the leader of each host reads. NULL with the same error set on all ranks. Owner: caller. */
+/* Opens the shards and indexes their songs. Collective: the leader of each host reads. NULL with the same
+ * error set on all ranks. Owner: caller. */
 data_t *data_load(const char *folder, const data_config_t *config, GError **error);
 void data_free(data_t *data); /* collective */
 const shard_set_t *data_shards(const data_t *data);
-/* Its frames: what of them is in memory; by rolls_agree(), whether reading a piece or a grid window
- * failed. */
+/* The frames behind the samples. Ask rolls_agree() whether reading a piece or a grid window has failed. */
 rolls_t *data_rolls(const data_t *data);
 int64_t data_windows(const data_t *data, split_t split);
 /* Samples of an epoch: windows or sequences, slots of the train split. */
 int64_t data_samples(const data_t *data);
-/* Log-odds of each cell [K, L, P] in the train split: log((n + 0.5) / (F - n + 0.5)) where it is set in n of
- * F frames; probabilities as in `preprocess --info`. Collective. FALSE with the same error on all ranks where
+/* Log-odds of each cell [K, L, P] in the train split: log((n + 0.5) / (F - n + 0.5)) for a cell set in n of F
+ * frames; `preprocess --info` prints the probabilities. Collective. FALSE with the same error on all ranks if
  * a song cannot be read. */
 gboolean data_log_odds(const data_t *data, double *log_odds, GError **error);
 double data_median_tempo(const data_t *data);
@@ -59,31 +57,31 @@ meter_t data_main_meter(const data_t *data);
 
 /* The order of an epoch, valid until another is planned. Local, allocates nothing. */
 const order_t *data_plan(const data_t *data, int64_t epoch);
-/* Waits until the songs of samples [first, first + n) of an epoch's order are in memory; those of earlier
- * groups may be gone then. Collective; *stopped and errors as ring_turn() has them. */
+/* Waits until the songs of samples [first, first + n) of an epoch's order are in memory; songs of earlier
+ * groups may be dropped. Collective; *stopped and errors as for ring_turn(). */
 gboolean data_turn(const data_t *data, int64_t epoch, int64_t first, size_t n, gboolean *stopped,
                    GError **error);
-/* Samples [first, first + n) of an epoch's order, augmented, packed to bits [n, window bytes] and valid [n].
- * Allocates nothing. */
+/* Writes samples [first, first + n) of an epoch's order, augmented: packed windows to bits [n, window bytes],
+ * their true frames to valid [n]. Allocates nothing. */
 void data_train_batch(const data_t *data, int64_t epoch, int64_t first, size_t n, uint8_t *bits,
                       uint32_t *valid);
-/* Grid windows [first, first + n) of a split in corpus order, as they are. */
+/* Writes grid windows [first, first + n) of a split in corpus order, as data_train_batch(), not augmented. */
 void data_grid_batch(const data_t *data, split_t split, int64_t first, size_t n, uint8_t *bits,
                      uint32_t *valid);
 
-/* Frames of a slot's sequence in an epoch; the most that it has in any epoch. */
+/* Frames of a slot's sequence in an epoch, and the most that it has in any epoch. */
 uint32_t data_sequence_frames(const data_t *data, int64_t epoch, int64_t slot);
 uint32_t data_sequence_most_frames(const data_t *data, int64_t slot);
-/* Writes it, augmented, to bits [context + T, K, L, stride], silence after its end, T at least its frames;
- * returns them. Allocates nothing. */
+/* Writes a slot's sequence, augmented, to bits [context + T, K, L, stride], with silence after its end; T is
+ * at least its frames, which are returned. Allocates nothing. */
 uint32_t data_sequence(const data_t *data, int64_t epoch, int64_t slot, size_t T, uint8_t *bits);
 
-/* Songs of a split in corpus order. data_piece() writes one whole and as it is, as data_sequence() does,
+/* Whole songs of a split, in corpus order. data_piece() writes one as data_sequence() does, not augmented,
  * after a silent context. */
 int64_t data_pieces(const data_t *data, split_t split);
 uint32_t data_longest_piece(const data_t *data, split_t split); /* frames; 0 where there is none */
 uint32_t data_piece_frames(const data_t *data, split_t split, int64_t piece);
 uint32_t data_piece(const data_t *data, split_t split, int64_t piece, size_t T, uint8_t *bits);
 
-/* This rank's part of n items: [*first, *first + returned count), ranks differ by at most one. */
+/* Divides n items evenly: this rank has [*first, *first + returned count). Counts differ by at most 1. */
 size_t data_part(int64_t n, int rank, int size, int64_t *first);

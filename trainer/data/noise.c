@@ -1,7 +1,6 @@
-/* noise: owns the arrays of random numbers that a batch points to. A window gets what a sequence of one
- * frame would. Only true frames are drawn; what stands after a sequence's end is left from earlier batches.
- * Dropout takes 16 bits a unit, so that one call of Philox decides eight. Refuses nothing: rates come
- * checked. */
+/* noise: owns the arrays of random numbers that a batch points to. A window is treated as a sequence of one
+ * frame. Past a sequence's end the arrays keep old values. Dropout takes 16 bits a unit, so that one call of
+ * Philox decides eight. Refuses nothing: rates have been checked. */
 #include "trainer/data/noise.h"
 
 #include <math.h>
@@ -15,7 +14,7 @@ struct noise {
     size_t max_B, max_cells;
     size_t Z, S, H; /* H: model_dropout_units() */
     double input_dropout, lag_dropout;
-    uint32_t threshold; /* a unit is silenced where its 16 bits are below */
+    uint32_t threshold; /* a unit is silenced if its 16 bits are below */
     real_t *eps;
     uint8_t *keep_input, *keep_past, *keep_units;
 };

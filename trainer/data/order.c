@@ -1,5 +1,5 @@
 /* order: owns which block is in which group of the planned epoch, and where. Every rank, and the thread that
- * reads ahead, plans alike. Refuses nothing. */
+ * reads ahead, computes the same plan. Refuses nothing. */
 #include "trainer/data/order.h"
 
 #include <math.h>
@@ -60,15 +60,15 @@ size_t order_groups(const order_t *order) { return order->groups; }
 
 size_t order_block_bytes(const order_t *order) { return order->largest; }
 
-/* All blocks of a group begin within bytes / groups bytes, see deal(); the last may go on beyond these. */
+/* The blocks of a group begin within bytes / groups bytes, see deal(); the last one may extend past that. */
 size_t order_group_bytes(const order_t *order) {
     return order->groups == 1 ? (size_t)order->bytes
                               : (size_t)(order->bytes / order->groups) + 1 + order->largest;
 }
 
-/* n samples in a row begin in one group, end in another, and take all samples of the groups between. Such a
- * group has at least least_bytes of frames, and no fewer samples than they would be in the block that has the
- * fewest samples for its bytes. */
+/* n consecutive samples begin in one group, end in another, and take all samples of the groups between. Such
+ * a group has at least least_bytes of frames, and at least as many samples as these would have in the block
+ * with the fewest samples a byte. */
 size_t order_most_groups(const order_t *order, size_t n) {
     const double least_bytes = (double)order->bytes / (double)order->groups - (double)order->largest;
     double density = INFINITY;
@@ -83,8 +83,8 @@ rng_t order_rng(const order_t *order, size_t group, order_purpose_t purpose) {
     return rng_make(order->seed, RNG_SHUFFLE, (uint64_t)order->epoch, group * ORDER_PURPOSES + purpose);
 }
 
-/* Blocks in random order on a line, as long as all their bytes, that is cut into equal stretches: a block is
- * in the group in which it begins. */
+/* Lays the blocks in random order on a line, which is cut into equal stretches, one a group: a block belongs
+ * to the group in which it begins. */
 static void deal(order_t *order) {
     const rng_t rng = order_rng(order, 0, ORDER_OF_BLOCKS);
     uint64_t before = 0;

@@ -1,5 +1,5 @@
-/* rank_batches: owns the arrays of a batch (bits, lengths, noise) and which samples are this rank's. Refuses
- * nothing: train has checked that each rank can have a sample. */
+/* rank_batches: owns the arrays of a batch (bits, lengths, noise) and decides which samples are this rank's.
+ * Refuses nothing: session.c has checked that each rank can have a sample. */
 #include "trainer/data/rank_batches.h"
 
 #include <stdlib.h>
@@ -11,7 +11,7 @@ struct rank_batches {
     const data_t *data;
     rank_batches_config_t config;
     gboolean sequences;
-    int64_t epoch; /* under way; sequences: planned, -1: none */
+    int64_t epoch; /* the one that was begun, -1: none */
     size_t frame_bytes, context;
     size_t max_B, max_T;
     batch_t batch;
@@ -22,7 +22,7 @@ struct rank_batches {
     uint64_t *samples; /* [max_B] of the batch: places in the epoch's order */
 
     /* windows */
-    int64_t next, last; /* of the epoch's order: this rank's [next, last) are to come */
+    int64_t next, last; /* this rank's samples still to come: [next, last) of the epoch's order */
 
     /* sequences */
     batch_order_t *order;
@@ -30,7 +30,7 @@ struct rank_batches {
     uint32_t *mine;           /* [batch]: this rank's slots, longest first */
     uint32_t *lengths, *part; /* [batch] scratch of sharing */
     uint64_t *load;           /* [ranks, accumulate at least] scratch of sharing */
-    uint32_t *batch_of;       /* [batch]: in which of this rank's batches each of mine is */
+    uint32_t *batch_of;       /* [batch]: which of this rank's batches each of mine is in */
     size_t n_mine, next_batch;
 };
 
@@ -48,8 +48,8 @@ static uint32_t *longest_sequences(const data_t *data) {
     return frames;
 }
 
-/* Of sequences, the sizes hold for any that may meet in a batch. Each rank is given one of the longest first,
- * so that none has more than batch - ranks + 1; and likewise each of its batches. */
+/* For sequences, the bounds allow for any sequences in a batch. Each rank gets one sequence before any gets a
+ * second, so none has more than batch - ranks + 1; likewise for the batches of a rank. */
 rank_batches_sizes_t rank_batches_sizes(const data_t *data, model_kind_t kind,
                                         const rank_batches_config_t *config) {
     const size_t ranks = (size_t)comm_size(), batch = config->batch, accumulate = config->accumulate;
@@ -146,7 +146,7 @@ static void plan_epoch(rank_batches_t *batches, int64_t epoch) {
     batch_order_plan(batches->order, data_plan(batches->data, epoch), batches->frames);
 }
 
-/* Frames of the slots [n] to lengths; returns their sum. */
+/* Looks up the frames of slots [n] into lengths; returns their sum. */
 static uint64_t look_up_lengths(rank_batches_t *batches, const uint32_t *slots, size_t n) {
     uint64_t sum = 0;
     for (size_t i = 0; i < n; i++) sum += batches->lengths[i] = batches->frames[slots[i]];

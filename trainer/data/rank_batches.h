@@ -1,33 +1,32 @@
-/* rank_batches: what a rank computes of a step: its part of the global batch, as batches that the model can
- * hold. Every rank knows the whole batch's size, so that each scales its loss alike.
+/* rank_batches: a rank's part of the global batch of a step, as batches that the model can hold. Every rank
+ * knows the size of the global batch, so that all scale their losses alike.
  *
- * Windows (dense): sample i of a step goes to a rank by data_part(), noise by its place in the epoch.
- * Sequences: the order of batch_order.h, planned at the first step of an epoch that this run takes. Each rank
- * gets about the same number of frames, and so does each of its batches. Noise and dropout depend on the
- * sequence's slot. A rank may have no batch in a step. */
+ * Windows (dense): data_part() divides the samples; noise depends on a sample's place in the epoch.
+ * Sequences: batch_order.h plans an epoch at its first step in this session, and divides frames about equally
+ * among ranks and the batches of a rank; noise and dropout depend on the slot. A rank may have no batch. */
 #pragma once
 
 #include "trainer/data/data.h"
 #include "trainer/data/noise.h"
 
 typedef struct {
-    size_t batch;        /* samples a step over all ranks, at most data_samples() */
-    size_t accumulate;   /* batches that a rank's part is cut into, at least */
-    uint64_t seed;       /* of noise and dropout */
-    noise_rates_t rates; /* sequences */
+    size_t batch;      /* samples a step over all ranks, at most data_samples() */
+    size_t accumulate; /* least number of batches that a rank's part is cut into */
+    uint64_t seed;     /* of noise and dropout */
+    noise_rates_t rates;
 } rank_batches_config_t;
 
 typedef struct rank_batches rank_batches_t;
 
-/* What the largest batch of any rank, step and epoch holds: samples and, of sequences, frames (else 0). */
+/* Bounds on the batches of any rank, step and epoch: samples and, for sequences, frames (else 0). */
 typedef struct {
     size_t B, frames;
 } rank_batches_sizes_t;
 rank_batches_sizes_t rank_batches_sizes(const data_t *data, model_kind_t kind,
                                         const rank_batches_config_t *config);
 
-/* Buffers for any step of any epoch. Local; ends the program where memory does not suffice, as GLib does.
- * data must outlive it. Owner: caller. */
+/* Buffers for any step of any epoch. Local; ends the program if memory runs out, as GLib does. data must
+ * outlive them. Owner: caller. */
 rank_batches_t *rank_batches_new(const data_t *data, const model_config_t *model,
                                  const rank_batches_config_t *config);
 void rank_batches_free(rank_batches_t *batches);
@@ -36,12 +35,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(rank_batches_t, rank_batches_free)
 /* The global batch of a step. */
 typedef struct {
     int64_t samples;
-    double scale;     /* of the loss: 1 / samples, of sequences 1 / frames */
-    gboolean stopped; /* a signal came before its songs were in memory: there are no batches */
+    double scale;     /* of the loss: 1 / samples; for sequences 1 / frames */
+    gboolean stopped; /* a signal came before the songs were in memory: there are no batches */
 } rank_batches_step_t;
 
-/* Turns to step `step` of an epoch. Collective, once all ranks are done with the step before; allocates
- * nothing. FALSE with the same error on all ranks where songs cannot be read. */
+/* Begins a step of an epoch. Collective, once all ranks have finished the step before; allocates nothing.
+ * FALSE with the same error on all ranks if songs cannot be read. */
 gboolean rank_batches_begin(rank_batches_t *batches, int64_t epoch, int64_t step, rank_batches_step_t *global,
                             GError **error);
 /* This rank's next batch, valid until the next call; NULL after the last. */

@@ -1,6 +1,6 @@
-/* ring: owns the memory of the groups and the thread that fills it. The thread knows the order, so that it
- * needs to be told only how far the ranks are; it says nothing over MPI, and HDF5 is shared with the main
- * thread under h5's lock, a block at a time. Refuses nothing. */
+/* ring: owns the memory of the groups and the thread that fills it. The thread plans epochs itself, so it
+ * need only be told how far the ranks are. It calls no MPI; it shares HDF5 with the main thread under h5's
+ * lock, a block at a time. Refuses nothing. */
 #include "trainer/data/ring.h"
 
 #include "trainer/parallel/comm.h"
@@ -14,13 +14,13 @@ struct ring {
     size_t slots, group_bytes;
     uint8_t *memory;     /* [slots, group_bytes], shared */
     gboolean begun;      /* ring_turn() was called */
-    uint64_t first, end; /* of every rank: groups first to end - 1 are known to be there */
+    uint64_t first, end; /* groups first to end - 1 are known to be in memory; the same on all ranks */
 
-    /* Of the host's leader. The members below, but thread, under lock. */
+    /* Used by the host's leader only. lock guards the members below, but for thread. */
     GThread *thread;
     GMutex lock;
     GCond changed;
-    uint64_t from, read_end; /* groups before from may go; those before read_end were read */
+    uint64_t from, read_end; /* groups before from may be overwritten; those before read_end are read */
     gboolean quit;
     GError *error; /* ended the thread */
 };
@@ -77,7 +77,7 @@ static gboolean read_block(ring_t *ring, uint64_t group, const order_block_t *bl
     return FALSE;
 }
 
-/* FALSE, without an error, where the thread is to end. */
+/* FALSE with error set, or without one if the thread is to end. */
 static gboolean read_group(ring_t *ring, uint64_t group, GError **error) {
     const size_t groups = order_groups(ring->order);
     size_t n = 0, in_epoch = group % groups;
@@ -109,7 +109,7 @@ static gpointer read_ahead(gpointer data) {
     return NULL;
 }
 
-/* Begins anew where a run begins or goes on. */
+/* Restarts reading at group first, when a run begins or goes on. */
 static void start(ring_t *ring, uint64_t first) {
     ring->begun = TRUE;
     ring->first = ring->end = first;

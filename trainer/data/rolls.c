@@ -1,5 +1,5 @@
-/* rolls: owns one copy a host of the songs and of the frames that are in memory. Refuses hosts that see
- * different corpora, and limits that no step could be made under. */
+/* rolls: owns one copy a host of the songs and of the frames in memory. Refuses hosts that see different
+ * corpora, and memory limits too small for a step. */
 #include "trainer/data/rolls.h"
 
 #include <math.h>
@@ -15,15 +15,15 @@ struct rolls {
     shard_set_t set; /* songs and files are shared; tempi and meters stay empty */
     size_t frame_bytes;
     uint8_t *bits;   /* shared: all frames; NULL where they are streamed */
-    ring_t *ring;    /* of the groups that training needs; NULL where nothing streams or is trained */
+    ring_t *ring;    /* NULL unless frames are streamed and trained on */
     size_t resident; /* bytes of the ring */
-    uint8_t *some;   /* where frames are streamed: those that rolls_songs() read last, this rank's */
-    size_t first, n; /* of which songs; n 0: none */
+    uint8_t *some;   /* if frames are streamed: those that rolls_songs() read last on this rank */
+    size_t first, n; /* the songs in `some`; n 0: none */
     GError *failure; /* the first that rolls_songs() met since rolls_agree() */
 };
 
-/* Rank 0's view of the corpus, but for the songs, to every rank; a host whose leader read another corpus is
- * an error. set: NULL but on the leaders of hosts. */
+/* Gives every rank what rank 0 knows of the corpus, but for the songs; it is an error if the leader of a host
+ * has read another corpus. set: NULL but on the leaders of hosts. */
 static gboolean share_set(rolls_t *rolls, const char *folder, const shard_set_t *set, GError **error) {
     GError *local = NULL;
     shard_set_t *shared = &rolls->set;
@@ -96,7 +96,7 @@ static gboolean read_all(rolls_t *rolls, GError **error) {
     return comm_agree(local, error);
 }
 
-/* The ring takes all the memory it may have: the further ahead it reads, the longer a disk may be slow. */
+/* The ring takes all the memory it may have: the further ahead it reads, the longer a disk may stall. */
 static gboolean make_ring(rolls_t *rolls, const order_t *order, size_t memory, size_t batch, GError **error) {
     const size_t all = all_bytes(rolls), group_bytes = order_group_bytes(order),
                  needed = MAX(2, order_most_groups(order, batch));

@@ -1,5 +1,5 @@
-/* evaluate: owns the way from a checkpoint to what is told of it. Refuses empty splits, data on another grid
- * than the model's and bounds that its kind has not. */
+/* evaluate: owns the steps from a checkpoint to printed figures. Refuses empty splits, data on another grid
+ * than the model's, and bounds that a kind of model does not have. */
 #include "trainer/evaluate/evaluate.h"
 
 #include <errno.h>
@@ -12,9 +12,9 @@
 #include "trainer/parallel/comm.h"
 #include "trainer/run/run.h"
 
-enum { WINDOWS = 32 }; /* of the dense model, side by side; pieces of the sequence model go through streams */
+enum { WINDOWS = 32 }; /* batch of the dense model; the sequence model evaluates pieces by streams */
 
-/* The bounds that a kind of model has. */
+/* Refuses bounds that the kind of model does not have. */
 static gboolean check_bounds(const options_t *options, const model_config_t *config, GError **error) {
     const char *problem = NULL;
     if (config->kind == MODEL_SEQUENCE && options->iwae > 0)
@@ -62,7 +62,7 @@ gboolean evaluate_print_line(const char *text, GError **error) {
     return program_fail(error, "standard output: cannot write: %s", g_strerror(errno));
 }
 
-/* Rank 0's part. */
+/* Prints the figures of a split, on rank 0. */
 static gboolean print(const options_t *options, const checkpoint_t *checkpoint, split_t split,
                       const evaluation_t *found, GError **error) {
     g_autoptr(GString) line = g_string_new(NULL);

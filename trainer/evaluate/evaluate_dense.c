@@ -18,7 +18,7 @@ typedef struct {
     real_t *eps, *mu, *logvar, *z; /* [max_B, Z] */
     double *nll, *kl;              /* [max_B] */
     double *log_max, *log_sum;     /* [max_B] running log-sum-exp of the importance weights */
-    dense_sums_t *sums;            /* first of base.sums */
+    dense_sums_t *sums;            /* begins base.sums */
 } dense_t;
 
 /* Noise of draw k for windows [first, first + B). */
@@ -30,8 +30,8 @@ static void draw_noise(dense_t *dense, int k, int64_t first, size_t B) {
     }
 }
 
-/* Cells of the logits last computed (positive: probability > 0.5) and of the sounding plane, valid frames
- * only. */
+/* Compares the cells of the last logits (positive: probability > 0.5) with the sounding plane, in valid
+ * frames only. */
 static void count_cells(dense_t *dense, const real_t *logits, size_t B) {
     const model_config_t *c = &dense->config;
     const size_t stride = roll_stride(c->pitches);
@@ -111,7 +111,7 @@ static gboolean add(evaluator_t *evaluator, size_t batch_number) {
 void evaluate_dense_tell_training(const dense_sums_t *sums, int active, json_t *members,
                                   evaluation_t *found) {
     const double nll = sums->nll / sums->windows, kl = sums->kl / sums->windows,
-                 frames = sums->frames / sums->windows; /* a window */
+                 frames = sums->frames / sums->windows; /* per window */
     found->objective = sums->objective / sums->windows;
     json_number(members, "valid_windows", sums->windows);
     json_number(members, "valid_loss", found->objective);

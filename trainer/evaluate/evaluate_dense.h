@@ -1,5 +1,5 @@
-/* evaluate_dense: how well a dense model does on the grid windows of a split, each exactly once: bound,
- * active units, notes found. The noise of window i depends on (seed, i) alone. */
+/* evaluate_dense: evaluates a dense model on the grid windows of a split, each exactly once: bound, active
+ * units, notes found. The noise of window i depends on (seed, i) alone. */
 #pragma once
 
 #include "trainer/evaluate/evaluator.h"
@@ -14,8 +14,8 @@ typedef struct {
     cells_t cells;    /* with probability > 0.5 at z = mu */
 } dense_sums_t;
 
-/* Buffers for batches of max_B windows. Local, cannot fail. Owner: caller. */
+/* Buffers for batches of job->max_B windows. Local; ends the program if memory runs out. Owner: caller. */
 evaluator_t *evaluate_dense_new(const evaluation_job_t *job);
 
-/* What training tells of the sums. */
+/* Writes the figures that training reports: JSON to members, text to found. active: active units. */
 void evaluate_dense_tell_training(const dense_sums_t *sums, int active, json_t *members, evaluation_t *found);

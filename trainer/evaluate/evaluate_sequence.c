@@ -1,6 +1,5 @@
-/* evaluate_sequence: owns the pieces of a split while they are evaluated: their groups, their sums and
- * what is told of them. A piece's figures stay apart until all ranks have them, and are added up in corpus
- * order. */
+/* evaluate_sequence: owns the groups, sums and reported figures of a split's pieces. The figures of a piece
+ * stay apart until all ranks have them, and are added up in corpus order. */
 #include "trainer/evaluate/evaluate_sequence.h"
 
 #include "trainer/evaluate/figures.h"
@@ -16,9 +15,9 @@ typedef struct {
     size_t n;                  /* pieces */
     uint32_t *pieces, *frames; /* [n], longest first: group g has [g PIECE_BOUND_PIECES, ...); their frames */
     uint32_t *groups;          /* [base.batches] of this rank */
-    uint64_t *first_segment;   /* [n + 1] segments of the pieces before, by piece */
+    uint64_t *first_segment;   /* [n + 1], by piece: segments of the pieces before it */
     piece_bound_t *bound;
-    piece_bound_result_t *results; /* [n], by piece: first of base.sums */
+    piece_bound_result_t *results; /* [n], by piece: begins base.sums */
     uint8_t *bits;                 /* of a group's pieces, with the context before each */
 } pieces_t;
 
@@ -26,7 +25,7 @@ static size_t group_size(const pieces_t *p, size_t group) {
     return MIN(PIECE_BOUND_PIECES, p->n - group * PIECE_BOUND_PIECES);
 }
 
-/* Groups of similar length, and those of this rank. */
+/* Makes groups of similar length, and picks those of this rank. */
 static void deal(pieces_t *p) {
     const evaluation_job_t *job = &p->base.job;
     const size_t groups = (p->n + PIECE_BOUND_PIECES - 1) / PIECE_BOUND_PIECES;

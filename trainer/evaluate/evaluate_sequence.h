@@ -1,12 +1,10 @@
-/* evaluate_sequence: how well a sequence model does on whole pieces of a split
- * (trainer/evaluate/piece_bound.h). Pieces of similar length go side by side in groups, and those to the
- * ranks; the groups do not depend on the rank count, so neither do the results, but for the rounding of other
- * BLAS threads. */
+/* evaluate_sequence: evaluates a sequence model on whole pieces of a split (trainer/evaluate/piece_bound.h).
+ * Groups of pieces of similar length run side by side, and the groups are divided among the ranks. They do
+ * not depend on the rank count, so the results differ only by rounding, where BLAS has other threads. */
 #pragma once
 
 #include "trainer/evaluate/evaluator.h"
 
-/* The figures: nats a frame and a segment; of particles where job->draws > 0; notes rebuilt from latents
- * alone. Collective. NULL with the same error set on all ranks where memory does not suffice. Owner:
- * caller. */
+/* Its figures: nats a frame and a segment, the particle bound if job->draws > 0, and notes rebuilt from
+ * latents alone. Collective. NULL with the same error set on all ranks if memory runs out. Owner: caller. */
 evaluator_t *evaluate_sequence_new(const evaluation_job_t *job, GError **error);

@@ -1,5 +1,5 @@
-/* evaluator: owns what ranks say to each other while a split is evaluated, and which pieces are whose.
- * Refuses nothing: callers see to it that there are songs. */
+/* evaluator: owns the communication of ranks during an evaluation, and how pieces are divided among them.
+ * Refuses nothing: callers make sure that there are songs. */
 #include "trainer/evaluate/evaluator.h"
 
 #include <string.h>
@@ -45,7 +45,7 @@ gboolean evaluator_sum(evaluator_t *evaluator, GError **error) {
     evaluator->done = 0;
     evaluator->progress = progress_start("frames", evaluator->job.quiet || comm_rank() > 0);
     memset(evaluator->sums, 0, evaluator->n_sums * sizeof *evaluator->sums);
-    for (size_t round = 0; goes_on && round <= rounds; round++) { /* as often on every rank */
+    for (size_t round = 0; goes_on && round <= rounds; round++) { /* the same count on every rank */
         const gboolean signal = round < rounds && stop_signal() != 0;
         goes_on = !comm_any(signal || !whole || rolls_failed(rolls));
         if (goes_on && round < evaluator->batches) whole = evaluator->add(evaluator, round);

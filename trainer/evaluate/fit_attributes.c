@@ -1,6 +1,6 @@
-/* fit_attributes: owns the way of the training songs through the encoder, on all ranks, and what is told of
+/* fit_attributes: owns the pass of the training songs through the encoder, on all ranks, and the report on
  * the vectors. Songs are cut into segments (windows) from their first frame on. Refuses models without
- * latents, data on another grid, and latents that tell no attribute. */
+ * latents, data on another grid, and latents that tell nothing of any attribute. */
 #include "trainer/evaluate/fit_attributes.h"
 
 #include <math.h>
@@ -16,10 +16,10 @@
 #include "trainer/parallel/stop.h"
 #include "trainer/run/run.h"
 
-enum { SONGS = 8 }; /* of a rank, before it asks the others whether to go on */
+enum { SONGS = 8 }; /* that a rank encodes between two agreements on whether to go on */
 
 typedef struct {
-    evaluator_t base; /* sums are those of moments */
+    evaluator_t base; /* its sums are those of moments */
     const checkpoint_t *checkpoint;
     stream_t *stream; /* of the sequence model, else NULL */
     size_t S, Z, frame_bytes, context;
@@ -47,8 +47,8 @@ static void encode_windows(fit_t *fit, const uint8_t *bits, size_t n) {
     }
 }
 
-/* Posteriors, counted in the prior's sd from the prior's mean: the decoder hears the song and says before
- * each segment what it expects. */
+/* Encodes the segments of a song. Posteriors are measured from the prior's mean in its sd; the decoder
+ * follows the song, and its state before each segment gives the prior. */
 static void encode_segments(fit_t *fit, const uint8_t *bits, size_t n) {
     const size_t Z = fit->Z, S = fit->S;
     stream_encode(fit->stream, bits, n * S, fit->mu, fit->logvar);
@@ -146,7 +146,7 @@ static fit_t *fit_new(const evaluation_job_t *job, const checkpoint_t *checkpoin
     return (fit_t *)g_steal_pointer(&base);
 }
 
-/* TRUE where a signal came, which is the error. */
+/* Returns stopped; sets the error if it is TRUE. */
 static gboolean was_stopped(gboolean stopped, GError **error) {
     if (stopped) program_fail(error, "stopped by a signal before the vectors were there");
     return stopped;
@@ -195,7 +195,7 @@ static void print_table(const options_t *options, const fit_t *fit, const attrib
                dense ? "over windows" : "of changes from segment to segment");
 }
 
-/* Rank 0's part, once all sums are there. */
+/* Rank 0's part, once all sums are there: fits, writes and reports the vectors. */
 static gboolean finish(const options_t *options, const fit_t *fit, GError **error) {
     g_auto(attributes_t) attributes = {0};
     if (attribute_moments_count(&fit->moments) < 1)

@@ -1,6 +1,6 @@
-/* piece_bound: owns the passes over pieces: forced along the true frames once and with particles, and left to
- * itself with the latents alone. Pieces go side by side through one stream, so that products of matrices have
- * many rows; the shortest leave first. Weights are logarithms in double. */
+/* piece_bound: owns the passes over pieces: forced along the true frames, once and with particles, and
+ * generating freely from the latents alone. Pieces go side by side through one stream, so that matrix
+ * products have many rows; the shortest leave first. Weights are logarithms in double. */
 #include "trainer/evaluate/piece_bound.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@
 #include "trainer/model/vae_sequence.h"
 
 enum { PARTICLE_ROWS = 256 };   /* pieces go side by side up to so many particles */
-enum { REBUILT, FLOOR, PATHS }; /* what is drawn of a piece: from its own latents, from the prior's */
+enum { REBUILT, FLOOR, PATHS }; /* drawn from a piece's own latents, from the prior's */
 
 struct piece_bound {
     const model_config_t *config;
@@ -18,7 +18,7 @@ struct piece_bound {
     gboolean bounded; /* there are particles */
     uint64_t seed;
     stream_t *stream;
-    size_t max_segments, first[PIECE_BOUND_PIECES]; /* room in mu and logvar; where a piece's begin */
+    size_t max_segments, first[PIECE_BOUND_PIECES]; /* room in mu and logvar; a piece's first segment */
     real_t *mu, *logvar; /* [max_segments, Z]: posterior of the pieces' segments, one piece after the other */
     real_t *prior_mu, *prior_logvar, *eps, *z; /* [rows, Z] */
     double *nll, *log_w; /* [rows]: of a frame; of the particle since it was last resampled */
@@ -27,12 +27,11 @@ struct piece_bound {
     head_rule_t greedy[PATHS * PIECE_BOUND_PIECES];
 };
 
-/* A pass over pieces side by side, `rows` rows each: piece i has rows [i rows, (i + 1) rows) of the stream.
- */
+/* A pass over pieces side by side; piece i has rows [i rows, (i + 1) rows) of the stream. */
 typedef struct {
     piece_bound_t *bound;
     const piece_bound_piece_t *pieces;
-    const size_t *first; /* of bound->first */
+    const size_t *first; /* points into bound->first */
     piece_bound_result_t *results;
     size_t n, rows, t; /* pieces under way, frames done */
     piece_bound_tick_t tick;
@@ -75,7 +74,7 @@ static size_t segments_of(const piece_bound_t *bound, const piece_bound_piece_t 
     return (piece->frames + bound->S - 1) / bound->S;
 }
 
-/* Posteriors of all pieces, and their means to moments. */
+/* Encodes all pieces, and adds their posterior means to moments. */
 static void encode(piece_bound_t *bound, const piece_bound_piece_t *pieces, size_t n, double *moments) {
     const size_t Z = bound->Z;
     size_t segments = 0;
@@ -103,8 +102,7 @@ static void walk_start(walk_t *walk) {
     stream_start(walk->bound->stream, walk->n * walk->rows);
 }
 
-/* TRUE where there is another frame: finished pieces have left then. FALSE at the end, or where tick said to
- * stop. */
+/* Moves on to the next frame, without finished pieces. FALSE at the end, or if tick said to stop. */
 static gboolean walk_on(walk_t *walk) {
     const size_t before = walk->n, S = walk->bound->S;
     while (walk->n > 0 && walk->pieces[walk->n - 1].frames <= walk->t) walk->n--;
@@ -123,12 +121,12 @@ static gboolean walk_on(walk_t *walk) {
 static gboolean begins_segment(const walk_t *walk) {
     return walk->bound->Z > 0 && walk->t % walk->bound->S == 0;
 }
-/* Where the posterior of piece i's segment under way stands in mu and logvar. */
+/* Offset in mu and logvar of the posterior of piece i's current segment. */
 static size_t posterior_at(const walk_t *walk, size_t i) {
     return (walk->first[i] + walk->t / walk->bound->S) * walk->bound->Z;
 }
 
-/* Each row's latent from the posterior of its piece's segment, and the prior there. */
+/* Draws each row's latent from the posterior of its piece's current segment, and computes the prior there. */
 static void draw_latents(walk_t *walk) {
     piece_bound_t *bound = walk->bound;
     const size_t Z = bound->Z;
@@ -146,7 +144,7 @@ static void draw_latents(walk_t *walk) {
     stream_set_latent(bound->stream, bound->z);
 }
 
-/* Every row goes on by its piece's true frame. */
+/* Advances every row by its piece's true frame. */
 static void force_frame(walk_t *walk) {
     piece_bound_t *bound = walk->bound;
     const size_t bytes = bound->frame_bytes;
@@ -155,7 +153,7 @@ static void force_frame(walk_t *walk) {
     stream_force(bound->stream, bound->frames, FALSE, bound->nll);
 }
 
-/* One draw a segment: nll, and the KL divergence from the prior that the draws before lead to. */
+/* With one draw a segment: nll, and the KL divergence from the prior that the earlier draws lead to. */
 static void add_likelihood(walk_t *walk) {
     piece_bound_t *bound = walk->bound;
     for (walk_start(walk); walk_on(walk); walk->t++) {
@@ -189,7 +187,7 @@ static double log_ratio(const walk_t *walk, size_t row) {
     return sum / 2;
 }
 
-/* log of the mean of the K weights; where not NULL, the effective sample size (sum w)^2 / sum w^2. */
+/* Log of the mean of the K weights. *effective, unless NULL: the sample size (sum w)^2 / sum w^2. */
 static double log_mean(const double *log_w, size_t K, double *effective) {
     double most = log_w[0], sum = 0, squares = 0;
     for (size_t k = 1; k < K; k++) most = MAX(most, log_w[k]);
@@ -206,7 +204,7 @@ static double log_mean(const double *log_w, size_t K, double *effective) {
  * cumulative weights. */
 static void resample(const double *log_w, size_t K, double log_mean_w, double u, uint32_t first,
                      uint32_t *parents) {
-    double cumulative = exp(log_w[0] - log_mean_w); /* K in all */
+    double cumulative = exp(log_w[0] - log_mean_w); /* of weights whose sum is K */
     uint32_t parent = 0;
     for (size_t j = 0; j < K; j++) {
         while (cumulative <= (double)j + u && parent + 1 < K) cumulative += exp(log_w[++parent] - log_mean_w);
@@ -214,7 +212,7 @@ static void resample(const double *log_w, size_t K, double log_mean_w, double u,
     }
 }
 
-/* At a segment's end: pieces that go on with too few effective particles. */
+/* At a segment's end, resamples the pieces that go on and have too few effective particles. */
 static void resample_pieces(walk_t *walk) {
     piece_bound_t *bound = walk->bound;
     const size_t K = walk->rows, segment = walk->t / bound->S;
@@ -261,8 +259,8 @@ static void count_cells(const model_config_t *config, const uint8_t *truth, cons
     }
 }
 
-/* Two greedy paths a piece that never see it: latents at the posterior's means, and at the means of the prior
- * that the path itself leads to. */
+/* Two greedy paths a piece, which never see its true frames: one with latents at the posterior's means, one
+ * at the means of the prior that the path itself leads to. */
 static void add_rebuilt(walk_t *walk) {
     piece_bound_t *bound = walk->bound;
     const size_t Z = bound->Z, bytes = bound->frame_bytes;

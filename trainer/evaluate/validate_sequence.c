@@ -1,5 +1,5 @@
-/* validate_sequence: owns which pieces of a split are this rank's and how they fill batches: the same at
- * every run, so found once. */
+/* validate_sequence: owns which pieces of a split are this rank's and how they fill batches, which is planned
+ * once because it is the same in every validation. */
 #include "trainer/evaluate/validate_sequence.h"
 
 #include "trainer/evaluate/figures.h"
@@ -13,12 +13,12 @@ typedef struct {
     uint8_t *bits;            /* of a batch: [B, context + T, frame bytes] */
     real_t *eps;              /* [B, W, Z], NULL where Z is 0 */
     double *nll, *kl;         /* [B] */
-    sequence_sums_t *sums;    /* first of base.sums */
+    sequence_sums_t *sums;    /* begins base.sums */
 } validation_t;
 
 static size_t segments_of(const validation_t *v, size_t frames) { return (frames + v->S - 1) / v->S; }
 
-/* This rank's pieces, to one batch after the other. */
+/* Fills batches with this rank's pieces. */
 static void fill_batches(validation_t *v) {
     const evaluation_job_t *job = &v->base.job;
     const size_t all = (size_t)data_pieces(job->data, job->split);
@@ -86,7 +86,7 @@ static gboolean add(evaluator_t *evaluator, size_t batch_number) {
 
 void validate_sequence_tell(const sequence_sums_t *sums, int active, json_t *members, evaluation_t *found) {
     const double nll = sums->nll / sums->pieces, kl = sums->kl / sums->pieces,
-                 frames = sums->frames / sums->pieces, /* a piece */
+                 frames = sums->frames / sums->pieces, /* per piece */
         kl_per_segment = kl * sums->pieces / sums->segments;
     found->objective = sums->objective / sums->pieces;
     json_number(members, "valid_pieces", sums->pieces);

@@ -1,5 +1,5 @@
-/* validate_sequence: the bound of a sequence model on the whole pieces of a split, each as it is, by one pass
- * forward as in training. The noise of a piece depends on (seed, piece) alone. */
+/* validate_sequence: the bound of a sequence model on the whole pieces of a split, not augmented, by one
+ * forward pass as in training. The noise of a piece depends on (seed, piece) alone. */
 #pragma once
 
 #include "trainer/evaluate/evaluator.h"
@@ -12,9 +12,9 @@ typedef struct {
     double objective; /* nll + beta * max(kl, segments * free_bits) */
 } sequence_sums_t;
 
-/* Batches hold at most max_B pieces and max_frames frames, at least data_longest_piece(). Local, cannot fail.
- * Owner: caller. */
+/* Batches hold at most job->max_B pieces and job->max_frames frames, at least data_longest_piece(). Local;
+ * ends the program if memory runs out. Owner: caller. */
 evaluator_t *validate_sequence_new(const evaluation_job_t *job);
 
-/* What training tells of the sums. */
+/* Writes the figures that training reports: JSON to members, text to found. active: active units. */
 void validate_sequence_tell(const sequence_sums_t *sums, int active, json_t *members, evaluation_t *found);

@@ -1,6 +1,6 @@
-/* attributes: owns what the attributes of a segment are and how their vectors come about. Counting is by
- * bytes of the packed bits. Refuses nothing: an attribute that does not vary, or that the latents do not
- * tell, has no vector. */
+/* attributes: owns how the attributes of a segment are measured and their vectors computed. It counts in
+ * packed bytes. Refuses nothing: an attribute that does not vary, or that the latents do not tell, has no
+ * vector. */
 #include "trainer/model/attributes.h"
 
 #include <math.h>
@@ -35,12 +35,12 @@ gboolean attribute_exists(attribute_t attribute, const grid_t *grid) {
 /* ---- counting ---- */
 
 typedef struct {
-    size_t keys, frames;   /* that sound, of all pitched tracks as one; frames in which any does */
-    size_t cells, sum;     /* keys that sound, frame by frame and track by track; their numbers added up */
-    size_t begun, strokes; /* notes of pitched tracks, of drums */
+    size_t keys, frames;   /* sounding keys, all pitched tracks merged; frames with any */
+    size_t cells, sum;     /* sounding keys of all frames and pitched tracks; the sum of their numbers */
+    size_t begun, strokes; /* notes begun in pitched tracks, in drums */
 } counts_t;
 
-/* Keys begun in a row of a frame; before: the row of the frame before. */
+/* Keys that begin in byte i of a frame's row; before: the row of the frame before. */
 static uint8_t onsets(const attribute_span_t *span, const uint8_t *row, const uint8_t *before, size_t stride,
                       size_t i) {
     if (span->planes == ROLL_PLANES) return row[stride * PLANE_ONSET + i];
@@ -54,7 +54,7 @@ static void add_keys(uint8_t byte, size_t i, counts_t *counts) {
     }
 }
 
-/* Frame t of the span; before: the frame before it or NULL. */
+/* Counts frame t of the span; before: the frame before it or NULL. */
 static void count_frame(const attribute_span_t *span, size_t t, const uint8_t *before, counts_t *counts) {
     const grid_t *grid = span->grid;
     const size_t stride = roll_stride((size_t)grid->pitches), row = span->planes * stride,
@@ -100,7 +100,7 @@ gboolean attribute_measure(const attribute_span_t *span, double *values) {
 
 enum { A = ATTRIBUTE_COUNT };
 
-/* Where the parts of the sums stand. */
+/* The parts of the sums. */
 typedef struct {
     double *count, *values, *changes, *change_products, *mu, *variance, *cross, *mu_products;
 } parts_t;
@@ -155,7 +155,7 @@ double attribute_moments_count(const attribute_moments_t *moments) { return mome
 
 /* ---- vectors ---- */
 
-/* Cholesky: the symmetric positive definite M [n, n] to L with M = L L^T, in its lower half. */
+/* Cholesky: M [n, n], symmetric and positive definite, gets L in its lower half, where M = L L^T. */
 static void factorise(double *M, size_t n) {
     for (size_t j = 0; j < n; j++) {
         for (size_t i = j; i < n; i++) {
@@ -166,7 +166,7 @@ static void factorise(double *M, size_t n) {
     }
 }
 
-/* x [n] to M^-1 x. */
+/* Replaces x [n] by M^-1 x. */
 static void solve(const double *L, size_t n, double *x) {
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < i; k++) x[i] -= L[i * n + k] * x[k];
@@ -184,7 +184,7 @@ static double dot(const double *a, const double *b, size_t n) {
     return sum;
 }
 
-/* The attributes that take part, and what is known of them. */
+/* The attributes that get a vector, and their statistics. */
 typedef struct {
     size_t m, Z;
     attribute_t kinds[A];
@@ -215,7 +215,7 @@ static void choose(fit_t *fit, const parts_t *parts, const grid_t *grid) {
     }
 }
 
-/* covariance, cross and weights. */
+/* Computes covariance, cross and weights. */
 static void read_latents(fit_t *fit, const parts_t *parts) {
     const size_t Z = fit->Z;
     const double count = parts->count[0];
@@ -235,7 +235,7 @@ static void read_latents(fit_t *fit, const parts_t *parts) {
     }
 }
 
-/* Inverse of the readings' covariance, held back where the latents hardly tell an attribute. */
+/* Computes the inverse; its ridge limits the effect of attributes that the latents hardly tell. */
 static void relate(fit_t *fit, const parts_t *parts) {
     const size_t m = fit->m, Z = fit->Z;
     double related[A * A];
@@ -254,7 +254,7 @@ static void relate(fit_t *fit, const parts_t *parts) {
     for (size_t a = 0; a < m; a++) solve(related, m, fit->inverse + a * m);
 }
 
-/* Row a of inverse times cross [m, Z] or weights. */
+/* Row a of inverse, times rows [m, Z]: cross or weights. */
 static void combine(const fit_t *fit, size_t a, const double *rows, double *sum) {
     memset(sum, 0, fit->Z * sizeof *sum);
     for (size_t b = 0; b < fit->m; b++)

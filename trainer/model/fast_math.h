@@ -1,6 +1,5 @@
-/* fast_math: exp, log(1 + e), logistic and tanh without branches or calls, for loops that the compiler turns
- * into vectors. In double, for the gradient checks, the library's. Inline, because a call would end the
- * vector. */
+/* fast_math: exp, log(1 + e), logistic and tanh without branches or calls, so that the compiler can vectorise
+ * loops over them; hence also inline. The double build, for gradient checks, uses the library's. */
 #pragma once
 
 #include <math.h>
@@ -15,8 +14,8 @@
 FAST_MATH real_t exp_negative(real_t x) { return exp(x); }
 FAST_MATH real_t log1p_unit(real_t e) { return log1p(e); }
 #else
-/* exp(x), x <= 0: 2^n exp(r), |r| <= ln(2) / 2; polynomial and split of ln(2) from Cephes' expf; 2 ulp. Below
- * -87: exp(-87), a normal number still. */
+/* exp(x), x <= 0, within 2 ulp: 2^n exp(r), |r| <= ln(2) / 2, with the polynomial and the split of ln(2) of
+ * Cephes' expf. Below -87 it is exp(-87), still a normal number. */
 FAST_MATH float exp_negative(float x) {
     x = x < -87.0f ? -87.0f : x;
     const float round = 0x1.8p23f, shifted = x * 1.44269504f + round; /* n in the lowest bits */
@@ -56,7 +55,7 @@ FAST_MATH real_t logistic(real_t x) {
     return upper / (1 + e);
 }
 
-/* tanh(x) = 2 / (1 + exp(-2 x)) - 1 by its absolute value; absolute error below 1e-7 in float. */
+/* tanh(x), computed from |x|; absolute error below 1e-7 in float. */
 FAST_MATH real_t hyperbolic_tangent(real_t x) {
     const real_t magnitude = x < 0 ? -x : x, e = exp_negative(-2 * magnitude), t = (1 - e) / (1 + e);
     return x < 0 ? -t : t;

@@ -1,7 +1,7 @@
-/* gru: owns the recurrence. The product with U has only as many rows as there are sequences under way, too
- * few for BLAS, which would sort U anew at each step: U and its transpose are laid out once a batch in panels
- * of PANEL columns that a kernel reads from end to end. What does not depend on the step before, the gradient
- * of U, is one large product. */
+/* gru: owns the recurrence. The product with U has only as many rows as there are active sequences, too few
+ * for BLAS, which would repack U at each step. So U and its transpose are laid out once a batch, in panels of
+ * PANEL columns that a kernel reads from end to end. The gradient of U does not depend on the step before,
+ * and is one large product. */
 #include "trainer/model/gru.h"
 
 #include <glib.h>
@@ -12,7 +12,7 @@
 #include "trainer/model/layers.h"
 
 enum { LANES = 8, PANEL = 2 * LANES, ROWS = 4 };
-/* The compiler maps it to what the processor has. */
+/* The compiler maps it to the vectors of the processor. */
 typedef real_t lanes_t __attribute__((vector_size(LANES * sizeof(real_t))));
 
 static size_t padded(size_t n) { return (n + PANEL - 1) / PANEL * PANEL; }
@@ -59,7 +59,7 @@ LAYERS_FUSED static void multiply_panel(const real_t *restrict x, size_t ld, con
     memcpy(y, sum, sizeof sum);
 }
 
-/* The same of a single row; two partial sums, or each addition would wait for the one before. */
+/* The same for a single row, with two partial sums, because each addition must wait for the one before. */
 LAYERS_FUSED static void multiply_panel_row(const real_t *restrict x, const real_t *restrict panel, size_t K,
                                             real_t *restrict y) {
     const lanes_t *w = (const lanes_t *)(const void *)panel;
@@ -92,7 +92,7 @@ static void multiply(const real_t *x, const real_t *panels, real_t *y, size_t B,
     }
 }
 
-/* One row: x [3 H] and s = h U [3 H] to h' and gates [r, g, n, h U_n + c]. before and h may be the same. */
+/* One row: x [3 H] and s = h U [3 H] to h' and gates [r, g, n, h U_n + c]. before may be h. */
 LAYERS_WIDE static void advance(size_t H, const real_t *restrict x, const real_t *restrict s,
                                 const real_t *restrict c, const real_t *before, real_t *h,
                                 real_t *restrict gates) {
@@ -122,8 +122,8 @@ void gru_forward(const gru_t *gru, const packing_t *packing, const real_t *h0, c
     }
 }
 
-/* One row of the backward pass: dh to dx [3 H], ds = d loss / d (h U) [3 H], and through = d loss / d before
- * by the gate alone. */
+/* Backward step of one row: dh to dx [3 H], ds = d loss / d (h U) [3 H], and through = the part of d loss / d
+ * before that comes by gate g alone. */
 LAYERS_WIDE static void retreat(size_t H, const real_t *restrict dh, const real_t *restrict gates,
                                 const real_t *restrict before, real_t *restrict dx, real_t *restrict ds,
                                 real_t *restrict through) {

@@ -6,8 +6,7 @@
  *     n = tanh(x_n + r (h U_n + c))
  *     h' = (1 - g) n + g h
  *
- * The caller projects its inputs: x [rows, 3 H], gates in the order r, g, n, biases of the inputs included.
- */
+ * The caller projects the inputs to x [rows, 3 H], gates in the order r, g, n, biases of inputs included. */
 #pragma once
 
 #include "trainer/model/packing.h"
@@ -15,33 +14,33 @@
 
 enum { GATES = 3 }; /* r, g, n */
 
-/* Parameters and their gradients; nothing owned. */
+/* Parameters and their gradients, which point into blocks of the model. */
 typedef struct {
     const real_t *U, *c; /* [H, 3 H], [H] */
     real_t *dU, *dc;
     size_t H;
 } gru_t;
 
-/* What the forward pass leaves to the backward pass. Owner: caller, gru_tape_clear(). */
+/* What the forward pass keeps for the backward pass. Owner: caller, gru_tape_clear(). */
 typedef struct {
     size_t max_rows, max_B, H;
-    real_t *before; /* [max_rows, H]: h that each row started from */
+    real_t *before; /* [max_rows, H]: the state h that each row starts from */
     real_t *gates;  /* [max_rows, 4 H]: r, g, n, h U_n + c */
     real_t *dgates; /* [max_rows, 3 H]: scratch of the backward pass */
     real_t *panels; /* U and its transpose in the order in which the kernels read them */
     real_t *carry;  /* [max_B, 4 H] scratch */
 } gru_tape_t;
 
-/* FALSE where memory does not suffice. */
+/* Allocates a tape. FALSE if memory runs out: clear it in that case too. */
 int gru_tape_init(gru_tape_t *tape, size_t max_rows, size_t max_B, size_t H);
 void gru_tape_clear(gru_tape_t *tape);
 
-/* h [rows, H] from x and the states before the first frame, h0 [B, H] (B: sequences). Reverse: the caller
- * orders the rows of x. */
+/* Computes h [rows, H] from x and the states before the first frame, h0 [B, H] (B: sequences). For the
+ * reverse direction the caller reverses the rows of x. */
 void gru_forward(const gru_t *gru, const packing_t *packing, const real_t *h0, const real_t *x, real_t *h,
                  gru_tape_t *tape);
-/* dh [rows, H]: d loss / d h from elsewhere; overwritten. Writes dx [rows, 3 H] and dh0 [B, H]; adds to dU
- * and dc. */
+/* Gradient, after gru_forward(). dh [rows, H], the gradient of h from other layers, is overwritten. Writes dx
+ * [rows, 3 H] and dh0 [B, H]; adds to dU and dc. */
 void gru_backward(const gru_t *gru, const packing_t *packing, real_t *dh, real_t *dx, real_t *dh0,
                   gru_tape_t *tape);
 

@@ -1,6 +1,6 @@
 /* head: owns the parameters, loss and gradient. A group's loss and gradient are computed while its
- * pre-activations are in first-level cache. Frames that are not canonical are not refused: certain cells cost
- * nothing whatever they hold. */
+ * pre-activations are in first-level cache. Frames that break the rules of a roll are not refused: certain
+ * cells cost nothing whatever they hold. */
 #include "trainer/model/head.h"
 
 #include <math.h>
@@ -118,7 +118,7 @@ void head_free(head_t *head) {
     g_free(head);
 }
 
-/* Takes the group's set bits in turn, and notes the stretches between them. */
+/* Visits the group's set bits in turn, and notes the stretches between them. */
 static void walk_part(head_t *head, part_t *part, size_t g) {
     size_t first = part->first;
     for (pitch_set_t left = part->now;;) {
@@ -155,7 +155,7 @@ static void negate_set(head_t *head, const part_t *part) {
     }
 }
 
-/* The part's nats; turns its logits into their gradient. */
+/* Returns the part's loss, in nats; turns its logits into their gradient. */
 static double part_losses(head_t *head, const part_t *part, double scale) {
     double sum = 0;
     negate_set(head, part);
@@ -188,7 +188,7 @@ static void backward_part(head_t *head, const part_t *part, size_t g, real_t *dp
     }
 }
 
-/* a after step k is c and the rows of W of k set bits. */
+/* After step k, a is c plus the rows of W of the k set bits. */
 static void backward_steps(head_t *head, real_t *da) {
     const size_t A = head->A;
     memset(da, 0, A * sizeof *da);
@@ -198,7 +198,7 @@ static void backward_steps(head_t *head, real_t *da) {
     head_step_backward(head->hidden, head->dhidden, da, NULL, A);
 }
 
-/* Nats of a row; where dpre, which may be pre, is not NULL, the gradient too. */
+/* Returns the loss of a row, in nats; computes the gradient too if dpre, which may be pre, is not NULL. */
 static double run_row(head_t *head, const uint8_t *frame, gboolean past, const real_t *pre, real_t *dpre,
                       double scale) {
     double nll = 0;

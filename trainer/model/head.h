@@ -1,27 +1,27 @@
-/* head: the probability of a frame's cells, given what the network knows (its columns of `pre`) and the
- * frames before: one cell after the other, each given those already known. NADE (Larochelle & Murray 2011;
+/* head: the probability of a frame's cells, given the network's output (its columns of `pre`) and the frames
+ * before: one cell after the other, each given those before it. NADE (Larochelle & Murray 2011;
  * Boulanger-Lewandowski et al. 2012) plus a small network whose weights all pitches share:
  *
  *     logit_i = b_i + V_i . logistic(a_i) + v . relu(sum of Q rows of the set features of i + C o + p_i + q)
  *     a_first = c, a_next = a_i + x_i W_i
  *
  * Cells i = (track, plane, pitch); a group is a (track, plane). Groups go in the order config.sequence.order
- * of tracks, sounding before onset; within a group from the lowest pitch. W, V [D, A] and p [D, Q units] are
- * a cell's own; Q, q, v are its group's own. Features of cell (k, l, p), in this order of rows of Q; silence
+ * of tracks, sounding before onset; within a group from the lowest pitch. Each cell has rows of W, V [D, A]
+ * and p [D, Q units]; each group has Q, q, v. Features of cell (k, l, p), in this order of rows of Q; silence
  * past the edges:
  *     own group:   pitches p - 13 .. p + 13 of the frame at each lag before, config.sequence.lags in turn;
  *                  pitches p - 24 .. p - 1 of this frame
  *     each group before it in the order, in turn: pitches p - 13 .. p + 13 of this frame
- * Sound of pitched tracks has profiles besides, which tell the key of a piece, with rows of their own: for
- * each of config.sequence.profiles in turn, of the pitch classes of p, p + 1, .. p + 11 the share that they
- * have in what sounded in the last so many frames (a key that two tracks play counts once), less 1 / 12,
+ * The sounding groups of pitched tracks also have profiles, which tell the key of a piece, with rows of their
+ * own: for each length in config.sequence.profiles, the shares of the pitch classes of p, p + 1, .. p + 11 in
+ * the notes that sounded in the last so many frames (a key that two tracks play counts once), less 1 / 12,
  * times 3; 0 after silence.
  *
- * In a roll an onset needs its sound, and sound after silence begins with one (preprocess/roll/roll.h): such
- * cells of the onset plane are certain. They cost nothing, are not learned, and are drawn so.
+ * In a roll an onset needs its sound, and sound after silence begins with an onset (preprocess/roll/roll.h).
+ * Cells of the onset plane that follow from this are certain: they have no loss and no gradient.
  *
- * A row is one frame. pre [rows, head_columns()] holds, of each row: b + bias [D, in cell order], c [A], C o
- * + q [groups in drawing order, Q units]: one product of matrices by the caller, whose layer is
+ * A row is one frame. Each row of pre [rows, head_columns()] holds b + bias [D, in cell order], c [A], C o +
+ * q [groups in drawing order, Q units], which the caller computes as one matrix product, by its layer
  * "head.output". NaN in a row of pre makes the row's loss NaN. */
 #pragma once
 
@@ -36,32 +36,32 @@ size_t head_columns(const model_config_t *config);
  * parts "weight" Q [features, Q] (uniform, 1 / sqrt(features)), where it has profiles "profile" [12 profiles,
  * Q] (uniform, 1 / sqrt(features + 12 profiles)), and "output" v [1, Q] (uniform, 1 / sqrt(Q)). */
 void head_lay_out(const model_config_t *config, GArray *table);
-/* NULL with MODEL_ERROR_MEMORY set. Not to be used by two threads at a time. Owner: caller. */
+/* Makes a head on these blocks, for one thread. NULL with MODEL_ERROR_MEMORY set. Owner: caller. */
 head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GError **error);
 void head_free(head_t *head);
 
-/* Makes the tables that head_score() and head_draw() read from the parameters: to be called after these have
- * changed. head_train() does it itself. */
+/* Builds the tables that head_score() and head_draw() read from the parameters: call it after these have
+ * changed. head_train() does so itself. */
 void head_prepare(head_t *head);
-/* frames [rows]: each row's packed frame [K, L, ceil(P / 8)], with the model_context() frames before it
- * standing before it in memory. past [rows]: 0 where a row does not see those at its lags (their features are
- * silent; profiles stay); NULL: all rows do. nll [rows]: nats. */
+/* Scores rows. frames [rows] points to each row's packed frame [K, L, ceil(P / 8)], which the model_context()
+ * frames before it precede in memory. past [rows]: 0 if a row does not see those at its lags (their features
+ * are silent; profiles stay); NULL: all do. nll [rows]: nats. */
 void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past,
                 const real_t *pre, double *nll);
-/* The same in one pass with the gradient of scale * sum of nll: turns pre into d loss / d pre and adds to the
- * gradients of the head's own parameters. */
+/* The same, with the gradient of scale * sum of nll: turns pre into d loss / d pre and adds to the gradients
+ * of the head's own parameters. */
 void head_train(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past, real_t *pre,
                 double scale, double *nll);
-/* How head_draw() decides cells. At temperature 1 a cell is set where its uniform is below logistic(logit).
- * Other temperatures change which notes there are, not how many: of a group's cells from the lowest, the next
- * to be set is none, one that sounded in the frame before, or another one, with the model's probabilities of
- * these three; which one of its kind, by the model's probabilities to the power of 1 / temperature. To divide
- * logits by a temperature below 1 would silence music: that some note begins is often likely where each
- * single one is not. */
+/* How head_draw() decides cells. At temperature 1 a cell is set if its uniform is below logistic(logit).
+ * Other temperatures change which notes there are, not how many: the next cell that a group sets, from the
+ * lowest, is none, one that sounded in the frame before, or another one, with the model's probabilities of
+ * these three cases; which one it is within its case, by the model's probabilities to the power of 1 /
+ * temperature. Dividing logits by a temperature below 1 would silence the music: often some note is likely to
+ * begin although no single one is. */
 typedef struct {
     const double *uniforms; /* [D] in [0, 1); NULL: greedy, set where logit > 0 */
-    double temperature;     /* > 0; greedy: does not matter */
+    double temperature;     /* > 0; not used if greedy */
 } head_rule_t;
 
-/* Writes the row's frame, cell by cell, reading the model_context() frames before it. */
+/* Draws a frame, cell by cell, from its row of pre and the model_context() frames before it in memory. */
 void head_draw(head_t *head, uint8_t *frame, const real_t *pre, const head_rule_t *rule);

@@ -1,4 +1,4 @@
-/* head_draw: owns the rules by which cells are drawn: see head_rule_t. */
+/* head_draw: owns the rules by which cells are drawn (head_rule_t). */
 #include <math.h>
 #include <string.h>
 
@@ -14,7 +14,7 @@ static void next_logits(head_t *head, const part_t *part, size_t g, size_t first
     head_nade(head->V + cell * head->A, head->hidden + head->step * head->A, head->logits, n, head->A);
 }
 
-/* The lowest of the cells to be set, or P: each in turn by its own probability. */
+/* The lowest of the cells to be set, or P: each is decided in turn by its own probability. */
 static size_t next_set(head_t *head, const part_t *part, size_t g, pitch_set_t cells, const real_t *pre,
                        const head_rule_t *rule) {
     while (cells) {

@@ -1,7 +1,7 @@
-/* head_internal: owns the tables. A group's table holds what one set bit adds to the cells around it, the
- * lowest first, which is Q with each window upside down. Lags go in banks: what a pitch adds that sounded at
- * some of a bank's lags is one patch. So there are WINDOW rows for each set of a bank's lags at which the bit
- * is set, WINDOW for each group drawn before, BELOW for the group itself. Profiles are dense, so they have no
+/* head_internal: owns the tables. A group's table holds what one set bit adds to the cells around it, from
+ * the lowest cell: that is Q with each window upside down. Lags are grouped into banks: a pitch that sounded
+ * at some lags of a bank adds one patch. So a table has WINDOW rows for each nonempty subset of a bank's
+ * lags, WINDOW for each group drawn before, and BELOW for the group itself. Profiles are dense and have no
  * table: what they add is the same for all cells of a pitch class. */
 #include "trainer/model/head_internal.h"
 
@@ -11,12 +11,12 @@ enum { BANK = 3, BANK_SETS = (1 << BANK) - 1 };
 
 static size_t count_banks(size_t n_lags) { return (n_lags + BANK - 1) / BANK; }
 
-/* Rows of a group's table. */
+/* First rows of parts of a group's table. */
 static size_t lag_set_row(size_t bank, size_t set) { return (bank * BANK_SETS + set - 1) * WINDOW; }
 static size_t across_row(size_t n_lags, size_t h) { return (count_banks(n_lags) * BANK_SETS + h) * WINDOW; }
 static size_t below_row(size_t n_lags, size_t g) { return across_row(n_lags, g); }
 
-/* Lag i stands alone in its bank. */
+/* The rows of lag i by itself. */
 static size_t lag_row(size_t i) { return lag_set_row(i / BANK, (size_t)1 << i % BANK); }
 
 size_t walk_table_rows(size_t n_lags, size_t g) { return below_row(n_lags, g) + BELOW; }
@@ -125,13 +125,13 @@ void walk_begin_row(head_t *head, const uint8_t *frame, const real_t *pre) {
     memset(head->dhidden, 0, head->A * sizeof *head->dhidden);
 }
 
-/* Onsets that are free given the sounding plane: of a pitch that sounded before and does now. */
+/* Onsets that the sounding plane leaves open: of pitches that sound now and did before. */
 static pitch_set_t unsure_cells(const head_t *head, size_t g, const uint8_t *frame) {
     return head->groups[g].onset ? head->now[g - 1] & walk_read(head, g - 1, frame - head->frame_bytes)
                                  : pitch_set_below(head->P);
 }
 
-/* A set bit's rows of the table, from `row`, belong to the cells from `lowest` on. */
+/* Adds a patch for a set bit: table rows from `row`, for the cells from `lowest` on. */
 static void add_patch(head_t *head, part_t *part, size_t row, size_t rows, ptrdiff_t lowest) {
     const ptrdiff_t first = MAX(lowest, (ptrdiff_t)part->first),
                     end = MIN(lowest + (ptrdiff_t)rows, (ptrdiff_t)part->end);

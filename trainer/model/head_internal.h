@@ -1,7 +1,7 @@
-/* head_internal: the head's state, and what scoring, training and drawing share: the walk over the cells of a
- * row. Frames are sparse, so nothing is done for silent features: each set bit adds one patch of a table, its
- * rows of Q for the cells around it, to the pre-activations of a group; logistic(a) is computed once after
- * each set bit. Private to head.c, head_internal.c and head_draw.c; letters as in trainer/model/head.h. */
+/* head_internal: the head's state, and the walk over the cells of a row, which scoring, training and drawing
+ * share. Frames are sparse, so silent features cost nothing: each set bit adds one patch of a table, its rows
+ * of Q for the cells around it, to the pre-activations of a group; logistic(a) is computed once after each
+ * set bit. Private to head.c, head_internal.c and head_draw.c; letters as in trainer/model/head.h. */
 #pragma once
 
 #include "trainer/model/head.h"
@@ -9,13 +9,13 @@
 #include "trainer/model/pitch_set.h"
 
 enum { REACH = 13, WINDOW = 2 * REACH + 1, BELOW = 24 };
-/* Shares of pitch classes sum to one: a class's is 0 to about 1/3, 1/12 on average. Less that, three times as
- * much is of the size of the other features, bits of 0 and 1. */
+/* The shares of pitch classes sum to 1 and reach about 1/3. Scaled so, they are of the size of the other
+ * features, which are bits. */
 #define PROFILE_SCALE 3.0
 
 /* One (track, plane). */
 typedef struct {
-    size_t cell, byte; /* its first in cell order, its first in a frame */
+    size_t cell, byte; /* where it starts in cell order, and in a frame */
     gboolean onset;
     const real_t *Q, *v, *profile; /* profile: NULL where the group has none */
     real_t *dQ, *dv, *dprofile;
@@ -29,9 +29,9 @@ typedef struct {
 
 /* A group's part of one row. */
 typedef struct {
-    pitch_set_t now, unsure;       /* unsure: cells that are not certain; */
-    size_t first, end;             /* all lie in first .. end - 1: nothing is computed for others */
-    size_t n_patches, n_stretches; /* of head->patches, head->stretches */
+    pitch_set_t now, unsure;       /* unsure: cells that are not certain */
+    size_t first, end;             /* unsure cells are in first .. end - 1: no others are computed */
+    size_t n_patches, n_stretches; /* used in head->patches, head->stretches */
 } part_t;
 
 struct head {
@@ -43,7 +43,7 @@ struct head {
     group_t *groups; /* in drawing order */
     real_t *tables;  /* [2, table_size]: of all groups, then their gradients */
     size_t table_size;
-    /* Of the row at hand: */
+    /* Of the current row: */
     pitch_set_t *now;      /* [groups] */
     real_t *u;             /* [P, Q] pre-activations of the tied network */
     real_t *logits, *loss; /* [P] */
@@ -56,11 +56,11 @@ struct head {
     stretch_t *stretches;
 };
 
-/* Features of the g-th group drawn: rows of its Q. */
+/* Features of the g-th group drawn: its rows of Q. */
 static inline size_t walk_features(size_t n_lags, size_t g) { return (n_lags + g) * WINDOW + BELOW; }
 /* Cells of a part that are computed. */
 static inline size_t walk_cells(const part_t *part) { return part->end - part->first; }
-/* Where pre has C o + q of a group. */
+/* First column of pre that holds C o + q of a group. */
 static inline size_t walk_tied_column(const head_t *head, size_t g) {
     return head->D + head->A + g * head->Q;
 }
@@ -83,12 +83,12 @@ void walk_add_table_gradients(head_t *head);
 
 /* Begins a row: no bit is set yet; pitch classes are counted in the frames before. */
 void walk_begin_row(head_t *head, const uint8_t *frame, const real_t *pre);
-/* Begins a group: what is known before its own cells are. head->now holds the groups before it; past: whether
- * the frames at the lags are. */
+/* Begins a group: adds up all that is known before its own cells. head->now holds the groups before it. past:
+ * whether the frames at the lags are seen. */
 part_t walk_begin_part(head_t *head, size_t g, const uint8_t *frame, gboolean past);
-/* Pre-activations u of a part's cells += what the group's profile says of them; and, where u is their
- * gradient, the gradient of its weights += . */
+/* Adds the group's profile to the pre-activations u of a part's cells; and, if u holds their gradient, adds
+ * to the gradient of the profile's weights. */
 void walk_add_profile(head_t *head, const part_t *part, size_t g);
 void walk_profile_backward(head_t *head, const part_t *part, size_t g);
-/* Goes on past pitch p of the group, which is set. */
+/* Takes in pitch p of the group, which is set. */
 void walk_take(head_t *head, part_t *part, size_t g, size_t p);

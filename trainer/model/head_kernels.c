@@ -1,12 +1,12 @@
 /* head_kernels: owns the head's inner loops. Rows of A or Q are short and stay in first-level cache, so loops
- * run along them, whole row after whole row: blocks of columns with sums of their own were measured at half
- * the speed. Scalar products run in LANES; sizes that are multiples of it are the fast ones. */
+ * run along whole rows, one after the other: summing blocks of columns was measured at half the speed. Scalar
+ * products run in LANES, and are fastest if sizes are multiples of it. */
 #include "trainer/model/head_kernels.h"
 
 #include "trainer/model/fast_math.h"
 #include "trainer/model/layers.h"
 
-enum { LANES = 8 }; /* 16 and 32: slower, because the last sum of a short product counts */
+enum { LANES = 8 }; /* 16 and 32 are slower: adding up the lanes of a short product takes time */
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -36,7 +36,7 @@ LAYERS_WIDE void head_begin_tied(const real_t *restrict p, const real_t *restric
         for (size_t q = 0; q < Q; q++) u[i * Q + q] = p[i * Q + q] + shared[q];
 }
 
-INLINE real_t relu(real_t u) { return u < 0 ? 0 : u; } /* NaN stays */
+INLINE real_t relu(real_t u) { return u < 0 ? 0 : u; } /* keeps NaN */
 
 INLINE real_t sum_lanes(real_t *lane) {
     for (size_t half = LANES / 2; half; half /= 2)
@@ -72,7 +72,7 @@ LAYERS_WIDE void head_tied_backward(const real_t *restrict dlogits, const real_t
 
 LAYERS_WIDE void head_profile(const real_t *restrict profile, const real_t *restrict K,
                               real_t *restrict by_class, size_t n, size_t Q) {
-    /* s outside c: sums that follow each other would wait for each other. */
+    /* The loop over s is outside that over c, so that consecutive additions go to different sums. */
     for (size_t i = 0; i < n; i++, profile += PITCH_CLASSES, K += PITCH_CLASSES * Q)
         for (size_t s = 0; s < PITCH_CLASSES; s++)
             for (size_t c = 0; c < PITCH_CLASSES; c++)

@@ -1,6 +1,6 @@
-/* layers: the arithmetic of all layers. The only file that calls BLAS. Loops are written so that the compiler
- * vectorises them without -ffast-math: element-wise over arrays that do not overlap, sums in lanes of fixed
- * number and order. Refuses nothing: sizes are the caller's care. */
+/* layers: owns the arithmetic of all layers, and is the only file that calls BLAS. Loops are written so that
+ * the compiler vectorises them without -ffast-math: element-wise over arrays that do not overlap, sums in
+ * lanes of fixed number and order. Refuses nothing: callers check sizes. */
 #include "trainer/model/layers.h"
 
 #include <cblas.h>
@@ -19,8 +19,8 @@
 #define GEMM cblas_sgemm
 #endif
 
-/* What OpenBLAS and BLIS have beyond cblas.h; null where the program is loaded with another BLAS than these,
- * which Debian lets its users choose. */
+/* Functions that OpenBLAS and BLIS have beyond cblas.h. They are null if the program is loaded with another
+ * BLAS, which Debian lets its users choose. */
 #define WEAK __attribute__((weak))
 WEAK extern void openblas_set_num_threads(int threads);
 WEAK extern int openblas_get_num_threads(void);
@@ -29,7 +29,7 @@ WEAK extern void bli_thread_set_num_threads(int64_t threads);
 WEAK extern int64_t bli_thread_get_num_threads(void);
 WEAK extern char *bli_info_get_version_str(void);
 
-/* Cells that the losses take at a time, in first-level cache; partial sums. */
+/* CHUNK: cells that the losses process at a time, so as to stay in first-level cache. LANES: partial sums. */
 enum { CHUNK = 1024, LANES = 16 };
 
 void layers_list_active(const layers_bits_t *x, uint32_t *start, uint32_t *window) {
@@ -71,7 +71,7 @@ LAYERS_WIDE static void add_columns(real_t *restrict sum, const real_t *restrict
         for (size_t n = 0; n < N; n++) sum[n] += y[b * N + n];
 }
 
-/* Both directions go through the rows of W once, in order: W is larger than the cache, the rows of y and dy
+/* Forward and backward pass once through the rows of W, in order: W is larger than the cache, while y and dy
  * stay in it. */
 LAYERS_WIDE static void add_sounding_rows(const uint32_t *restrict start, const uint32_t *restrict window,
                                           const real_t *restrict W, real_t *restrict y, size_t D, size_t N) {
@@ -139,7 +139,7 @@ void layers_linear_backward(const real_t *x, const real_t *W, const real_t *dy, 
 }
 
 void layers_relu(real_t *y, size_t n) {
-    for (size_t i = 0; i < n; i++) y[i] = y[i] < 0 ? 0 : y[i]; /* NaN stays */
+    for (size_t i = 0; i < n; i++) y[i] = y[i] < 0 ? 0 : y[i]; /* keeps NaN */
 }
 
 void layers_relu_backward(const real_t *y, real_t *dy, size_t n) {
@@ -274,7 +274,7 @@ real_t *layers_new_block(size_t n) {
 #ifdef MADV_HUGEPAGE
     if (bytes >= HUGE_PAGE)
         (void)madvise(block, bytes / HUGE_PAGE * HUGE_PAGE,
-                      MADV_HUGEPAGE); /* a wish: refused where there are none */
+                      MADV_HUGEPAGE); /* a request, which fails if there are none */
 #endif
     return memset(block, 0, bytes);
 }

@@ -1,7 +1,6 @@
-/* layers: the layers of the models: dense layers (the only cblas.h), activations, the latent's arithmetic,
- * losses; each with its gradient. Plain functions over row-major arrays: no state; none but
- * layers_new_block() allocates; local. Letters as in trainer/model/model.h. Gradients named d<x> are d loss /
- * d <x>.
+/* layers: the layers of the models, each with its gradient: dense layers (by BLAS), activations, sampling of
+ * latents, losses. Plain functions over row-major arrays: local, without state; only layers_new_block()
+ * allocates. Letters as in trainer/model/model.h. Gradients named d<x> are d loss / d <x>.
  *
  * NaN in gives NaN out, so that a broken run shows in its loss. */
 #pragma once
@@ -13,22 +12,20 @@
 
 #define LAYERS_MAX_PITCHES 128
 
-/* Packed windows, bits [B, T, planes, ceil(P / 8)] with planes = K L of the model: plane row r of a frame
- * holds cells r P..r P + P - 1 of the frame. Frames >= valid[b] read as silence and count in no loss. 1 <= P
- * <= LAYERS_MAX_PITCHES. */
+/* Packed windows: bits [B, T, planes, ceil(P / 8)], planes = K L of the model. Row r of a frame holds its
+ * cells r P..r P + P - 1. Frames >= valid[b] read as silence and count in no loss. 1 <= P <=
+ * LAYERS_MAX_PITCHES. */
 typedef struct {
     size_t B, T, planes, P;
     const uint8_t *bits;
     const uint32_t *valid; /* [B], <= T */
 } layers_bits_t;
 
-/* Transposes the windows to lists, the form in which the first layer reads them: the windows where cell d
- * sounds are window[start[d]] .. window[start[d + 1] - 1], ascending. start: [D + 1], window: [B D] at worst.
- * B D < 2^32. */
+/* Lists for each cell the windows that set it, as the first layer reads them: for cell d, window[start[d]] ..
+ * window[start[d + 1] - 1], ascending. start: [D + 1], window: [B D] at worst. B D < 2^32. */
 void layers_list_active(const layers_bits_t *x, uint32_t *start, uint32_t *window);
 
-/* Dense layer on bits: y [B, N] = x W + bias, W [D, N]: adds up the rows of W that sound; nothing is
- * unpacked. */
+/* Dense layer on bits: y [B, N] = x W + bias, W [D, N], by adding up the rows of W whose cells are set. */
 void layers_linear_bits(const uint32_t *start, const uint32_t *window, const real_t *W, const real_t *bias,
                         real_t *y, size_t B, size_t D, size_t N);
 /* Adds to dW [D, N] and dbias [N]. */
@@ -43,7 +40,7 @@ void layers_linear(const real_t *x, const real_t *W, const real_t *bias, real_t 
 void layers_linear_backward(const real_t *x, const real_t *W, const real_t *dy, real_t *dx, int add_dx,
                             real_t *dW, real_t *dbias, size_t B, size_t M, size_t N);
 
-/* y [B, N] += x W, the rows of x [B, M] ldx apart: a part of a wider array. */
+/* y [B, N] += x W, where the rows of x [B, M] are ldx apart: x may be part of a wider array. */
 void layers_add_product(const real_t *x, size_t ldx, const real_t *W, real_t *y, size_t B, size_t M,
                         size_t N);
 /* Adds to dx, laid out as x, where not NULL, and to dW [M, N]. */
@@ -52,11 +49,11 @@ void layers_add_product_backward(const real_t *x, size_t ldx, const real_t *W, c
 
 /* y = max(y, 0), in place. */
 void layers_relu(real_t *y, size_t n);
-/* dy = 0 where y, the activation's output, is 0 (the derivative at 0 is 0, as in PyTorch); in place. */
+/* Sets dy to 0 where y, the activation's output, is 0 (the derivative at 0 is 0, as in PyTorch). */
 void layers_relu_backward(const real_t *y, real_t *dy, size_t n);
-/* y [B, N] of the units that keep [B, stride] has 1 for times scale, the others 0. */
+/* Multiplies the units of y [B, N] by scale if keep [B, stride] has 1 for them, and by 0 if not. */
 void layers_dropout(real_t *y, const uint8_t *keep, size_t stride, real_t scale, size_t B, size_t N);
-/* y [n] times scale. */
+/* y [n] *= scale. */
 void layers_scale(real_t *y, real_t scale, size_t n);
 
 /* z = mu + exp(logvar / 2) eps (Kingma & Welling 2014, equation 10); eps NULL: z = mu. */
@@ -72,8 +69,8 @@ void layers_kl(const real_t *mu, const real_t *logvar, double *kl, size_t B, siz
 void layers_kl_backward(const real_t *mu, const real_t *logvar, const double *weight, real_t *dmu,
                         real_t *dlogvar, size_t B, size_t Z);
 
-/* Binary cross-entropy of logits [B, D] against bits, summed over a window's cells that count: nll[b], nats.
- * Where dlogits [B, D] is not NULL (it may be logits itself) it gets scale * d nll / d logits, 0 in cells
+/* Binary cross-entropy of logits [B, D] against bits, summed over the cells of a window that count: nll[b],
+ * nats. dlogits [B, D], which may be NULL or logits itself, receives scale * d nll / d logits, 0 in cells
  * that do not count. Stable for any finite logit. */
 void layers_bce_logits(const layers_bits_t *x, const real_t *logits, real_t *dlogits, double scale,
                        double *nll);
@@ -81,20 +78,20 @@ void layers_bce_logits(const layers_bits_t *x, const real_t *logits, real_t *dlo
 void layers_mse_logits(const layers_bits_t *x, const real_t *logits, real_t *dlogits, double scale,
                        double *nll);
 
-/* n zeros, 64-byte aligned, in huge pages where the system gives them (a large model's passes are bound by
- * memory: measured 6 % of a step). NULL where memory does not suffice. Owner: caller, free(). */
+/* Allocates n zeros, 64-byte aligned, in huge pages if the system has them: a large model is bound by memory,
+ * and they saved 6 % of a step. NULL if memory runs out. Owner: caller, free(). */
 real_t *layers_new_block(size_t n);
 
-/* Threads that BLAS may use in this process, >= 1. */
+/* Sets the threads that BLAS uses in this process, >= 1. */
 void layers_set_threads(int threads);
-/* The BLAS in use, its kernels and threads: static text, valid until the next call. */
+/* Describes the BLAS in use, its kernels and threads, in a static text that is valid until the next call. */
 const char *layers_describe_blas(void);
 
-/* For functions whose loops gain from wider vectors: the loader picks a version for this processor, because
- * login and compute nodes differ. LAYERS_WIDE: all versions round alike (the build contracts no
- * multiply-add), so ranks on unlike hosts agree to the bit. LAYERS_FUSED: rounds as the processor does; for
- * gradients, which are averaged anyway, in files that the Makefile lets contract multiply-adds. It names
- * levels of processors, not one maker's, which compilers know from GCC 12 on. */
+/* For functions whose loops gain from wider vectors: the loader picks a version for the processor, because
+ * login and compute nodes differ. All versions of a LAYERS_WIDE function round alike (the build contracts no
+ * multiply-add), so ranks on unlike hosts agree to the bit. LAYERS_FUSED rounds as the processor does: for
+ * gradients, which are averaged anyway, in files for which the Makefile allows contraction. It names levels
+ * of processors, not one maker's, which compilers know from GCC 12 on. */
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)
 #define LAYERS_WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
 #else

@@ -1,6 +1,6 @@
-/* model: what all kinds of model share. Owns the parameter and gradient blocks, their table and first values;
- * the rest is the kind's (trainer/model/model_kind.h). Refuses sizes that are out of range or that memory
- * cannot hold. */
+/* model: owns what all kinds of model share: the parameter and gradient blocks, their table and initial
+ * values; the rest is the kind's (trainer/model/model_kind.h). Refuses sizes that are out of range or too
+ * large for memory. */
 #include "trainer/model/model.h"
 
 #include <stdlib.h>

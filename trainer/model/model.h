@@ -1,6 +1,6 @@
-/* model: what every kind of model can do: weights, loss and gradient. One flat, 64-byte aligned block each
- * for parameters and gradient, under one table that drives init, averaging, checkpoint names and test
- * messages. No MPI, no files.
+/* model: the interface to every kind of model: weights, loss and gradient. Parameters and gradient are one
+ * flat, 64-byte aligned block each, described by one table, which drives init, averaging, checkpoint names
+ * and test messages. No MPI, no files.
  *
  * Letters as in trainer/model/sizes.h, and B sequences (of the dense model: windows), T frames a sequence,
  * W = ceil(T / S) segments a sequence. */
@@ -10,8 +10,8 @@
 #include "trainer/model/rng.h"
 #include "trainer/model/sizes.h"
 
-/* How an entry of a parameter starts: uniform in [-bound, bound), or normal with standard deviation sd where
- * bound is 0, or zero where both are. */
+/* Initial values of a parameter: uniform in [-bound, bound) if bound > 0, else normal with standard deviation
+ * sd if sd > 0, else zero. */
 typedef struct {
     double bound, sd;
 } param_init_t;
@@ -28,7 +28,7 @@ typedef struct {
 
 typedef struct {
     size_t B;
-    /* Sequence: frames a sequence in the arrays below, >= every valid. Dense: not read, it is the window. */
+    /* Sequence: frames a sequence in the arrays below, >= every valid. Dense: not read. */
     size_t T;
     /* Dense: [B, T, K, L, ceil(P / 8)], packed as in preprocess/roll/roll.h; sequence: [B, model_context() +
      * T, ...], the frames before each sequence first (silence where it begins its song). */
@@ -36,7 +36,7 @@ typedef struct {
     /* [B] frames that count, 1..T; the cells after them are silence and add neither loss nor gradient.
      * Sequence: descending. */
     const uint32_t *valid;
-    /* Noise of the latents: dense [B, Z], sequence [B, W, Z]; NULL: z = mu. */
+    /* Noise of the latents: dense [B, Z], sequence [B, W, Z]. NULL: z = mu. */
     const real_t *eps;
     /* Dropout, NULL: none. Each has 0 where
      *     keep_input   sequence [B, T]: the decoder does not see the frame before;
@@ -50,17 +50,16 @@ typedef struct {
     double keep_rate;
 } batch_t;
 
-/* What the loss is made of. */
+/* The weights of the loss. */
 typedef struct {
     double beta; /* of the KL divergence */
-    /* Nats a window (sequence: mean nats a segment of a sequence) below which KL is not pushed. */
+    /* Nats a window (sequence: mean a segment of a sequence) below which KL is not penalised. */
     double free_bits;
-    double auxiliary; /* sequence: of the loss that keeps the sketch useful; 0: none */
+    double auxiliary; /* sequence: of the sketch's own loss; 0: none */
     double scale;     /* of the whole: 1 / windows (sequence: 1 / valid frames) of the global batch */
 } model_objective_t;
 
-/* Sums over sequences, in nats (reconstruction: squared error where loss is mse). Additive over batches and
- * ranks. */
+/* Sums over sequences, nats (LOSS_MSE: nll is a squared error); they add up over batches and ranks. */
 typedef struct {
     double nll; /* reconstruction */
     double kl;
@@ -70,9 +69,9 @@ typedef struct {
 
 typedef struct model model_t;
 
-/* Allocates for batches of at most max_B sequences and, of the sequence model, max_frames valid frames in all
- * of them (dense: not read). NULL with MODEL_ERROR set where a size is out of range (names it) or memory does
- * not suffice. Owner: caller. */
+/* Allocates a model for batches of at most max_B sequences and, for the sequence model, max_frames valid
+ * frames in total (dense: not read). NULL with MODEL_ERROR set if a size, which is named, is out of range or
+ * memory runs out. Owner: caller. */
 model_t *model_new(const model_config_t *config, size_t max_B, size_t max_frames, GError **error);
 void model_free(model_t *model);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(model_t, model_free)
@@ -83,21 +82,21 @@ const param_t *model_table(const model_t *model, size_t *n);
 real_t *model_params(model_t *model);
 real_t *model_gradient(model_t *model);
 
-/* Draws every entry by its param_init_t; matrices and their biases as PyTorch's default for linear layers
- * (uniform, 1 / sqrt(inputs)) unless the kind says otherwise. */
+/* Draws initial values by each param_init_t. Unless the kind says otherwise, matrices and their biases are
+ * uniform in 1 / sqrt(inputs), as PyTorch's linear layers. */
 void model_init(model_t *model, uint64_t seed);
-/* Sequence: starts the head's and the auxiliary loss's biases at log_odds [D] of the cells in the training
- * songs. Dense: does nothing. */
+/* Sequence: sets the biases of the head and the auxiliary loss to log_odds [D], those of the cells in the
+ * training songs. Dense: does nothing. */
 void model_init_log_odds(model_t *model, const double *log_odds);
 
 /* Loss and gradient in one pass. Adds to the gradient block d/dparams of
  *     scale * sum over sequences of [nll + beta * n * max(kl / n, free_bits) + auxiliary * auxiliary loss],
  * n: segments of the sequence (dense: 1), kl: its KL divergence from the prior, N(0, 1) (Kingma & Welling
  * 2014, appendix B) or learned. Zero the block first. losses receives the plain sums, without weights, free
- * bits or scale. The gradient of max() is kl's where they are equal. Dense: afterwards model_logits() holds
- * d / d logits, not logits. Local; cannot fail (a non-finite loss shows in losses). */
+ * bits or scale. If both sides of max() are equal, its gradient is kl's. Dense: afterwards model_logits() is
+ * the gradient of the logits. Local; cannot fail (a non-finite loss shows in losses). */
 void model_train(model_t *model, const batch_t *batch, const model_objective_t *objective,
                  model_losses_t *losses);
 
-/* Forward only. Losses of each sequence go to nll[B] and kl[B] where not NULL. */
+/* Forward pass only. The losses of each sequence go to nll[B] and kl[B], either of which may be NULL. */
 void model_forward(model_t *model, const batch_t *batch, double *nll, double *kl);

@@ -43,7 +43,7 @@ void model_add_param(GArray *table, const char *name, const char *part, size_t r
 }
 
 void model_add_linear(GArray *table, const char *name, size_t inputs, size_t outputs) {
-    const param_init_t init = {.bound = 1.0 / sqrt((double)inputs)}; /* PyTorch's */
+    const param_init_t init = {.bound = 1.0 / sqrt((double)inputs)}; /* PyTorch's default */
     model_add_param(table, name, "weight", inputs, outputs, init);
     model_add_param(table, name, "bias", 1, outputs, init);
 }

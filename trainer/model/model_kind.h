@@ -8,7 +8,7 @@
 #include "trainer/model/layers.h"
 #include "trainer/model/model.h"
 
-enum { ALIGN_ELEMENTS = 16 }; /* of a parameter in the blocks: 64 bytes */
+enum { ALIGN_ELEMENTS = 16 }; /* alignment of parameters in the blocks: 64 bytes */
 
 /* The blocks that a kind's layers point into; they outlive it. */
 typedef struct {
@@ -18,15 +18,15 @@ typedef struct {
 } model_blocks_t;
 
 typedef struct {
-    /* FALSE with MODEL_ERROR_SIZE set where sizes that are in their ranges are too large together. */
+    /* FALSE with MODEL_ERROR_SIZE set if sizes that are each in range are too large together. */
     gboolean (*check)(const model_config_t *config, size_t max_B, size_t max_frames, GError **error);
     /* Appends the kind's parameters to table by model_add_linear() and model_add_param(). */
     void (*lay_out)(const model_config_t *config, GArray *table);
-    /* The kind's own state for such batches. NULL with MODEL_ERROR_MEMORY set. */
+    /* The kind's own state, for batches of these sizes. NULL with MODEL_ERROR_MEMORY set. */
     void *(*create)(const model_config_t *config, const model_blocks_t *blocks, size_t max_B,
                     size_t max_frames, GError **error);
     void (*destroy)(void *state);
-    /* What model_init() cannot do by the table; NULL: nothing. */
+    /* Initial values that the table cannot express; NULL: none. */
     void (*init)(void *state);
     void (*init_log_odds)(void *state, const double *log_odds);
     /* As model_train() and model_forward(). */
@@ -51,27 +51,25 @@ typedef struct {
     size_t inputs, outputs;
 } linear_t;
 
-/* n zeros by layers_new_block(). NULL with MODEL_ERROR_MEMORY set, naming what it is for. */
+/* n zeros by layers_new_block(). NULL with MODEL_ERROR_MEMORY set, naming what they are for. */
 real_t *model_new_block(size_t n, const char *what, GError **error);
 /* Blocks of activations that are freed together: g_ptr_array_new_with_free_func(free). model_add_block()
- * appends zeros [rows, cols], NULL where memory does not suffice; model_check_blocks() says so of any of
- * them: FALSE with MODEL_ERROR_MEMORY set. */
+ * appends zeros [rows, cols], or NULL if memory runs out; model_check_blocks() is FALSE with
+ * MODEL_ERROR_MEMORY set if any block is NULL. */
 real_t *model_add_block(GPtrArray *blocks, size_t rows, size_t cols);
 gboolean model_check_blocks(GPtrArray *blocks, const char *what, GError **error);
-/* Appends a matrix or bias "<name>.<part>" that starts by init; offsets follow the order of calls. */
+/* Appends a parameter "<name>.<part>" with initial values by init; offsets follow the order of calls. */
 void model_add_param(GArray *table, const char *name, const char *part, size_t rows, size_t cols,
                      param_init_t init);
-/* Appends "<name>.weight" [inputs, outputs] and "<name>.bias" [1, outputs], both uniform in 1 / sqrt(inputs).
- */
+/* Appends "<name>.weight" [inputs, outputs] and "<name>.bias" [1, outputs], uniform in 1 / sqrt(inputs). */
 void model_add_linear(GArray *table, const char *name, size_t inputs, size_t outputs);
-/* Elements of the blocks that a table describes. */
+/* Number of elements in a block that the table describes. */
 size_t model_count_elements(const GArray *table);
-/* The parameter of that name, which must exist: its values and gradient. */
+/* Finds a parameter, which must exist: returns its values, and points *gradient at its gradient. */
 real_t *model_find_param(const model_blocks_t *blocks, const char *name, const char *part, real_t **gradient);
-/* The layer "<name>.weight" and, where there is one, "<name>.bias". */
+/* Finds the layer "<name>.weight" and, if it exists, "<name>.bias". */
 linear_t model_find_linear(const model_blocks_t *blocks, const char *name);
-/* y [B, outputs] = x W + bias; and its gradient: dx [B, inputs] is written (added to where add_dx) unless
- * NULL. */
+/* y [B, outputs] = x W + bias, and its gradient. dx [B, inputs] or NULL is written, or added to if add_dx. */
 void linear_forward(const linear_t *layer, const real_t *x, real_t *y, size_t B);
 void linear_backward(const linear_t *layer, const real_t *x, const real_t *dy, real_t *dx, int add_dx,
                      size_t B);

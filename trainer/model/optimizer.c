@@ -1,6 +1,6 @@
-/* optimizer: Adam and AdamW. Owns the moments and the average. Every operation is rounded alike on every
- * processor (no contraction, sums in lanes of fixed number), so that replicas on unlike hosts stay equal to
- * the bit. */
+/* optimizer: owns the moments and the average, and the steps of Adam and AdamW. Operations round alike on
+ * every processor (no contraction, sums in lanes of fixed number), so that replicas on unlike hosts stay
+ * equal to the bit. */
 #include "trainer/model/optimizer.h"
 
 #include <math.h>

@@ -25,24 +25,24 @@ typedef struct {
     int64_t averaged; /* steps in it; 0: its content has no meaning yet */
 } optimizer_t;
 
-/* Zero moments for a block of n elements (model_size()). Ends the program where memory does not suffice, as
- * GLib does. Owner: caller. */
+/* Makes an optimizer with zero moments for a block of n elements (model_size()). Ends the program if memory
+ * runs out, as GLib does. Owner: caller. */
 optimizer_t *optimizer_new(const optimizer_config_t *config, size_t n);
 void optimizer_free(optimizer_t *optimizer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(optimizer_t, optimizer_free)
-/* Moments, average and counts of another one of the same size and configuration. */
+/* Copies moments, average and counts from another optimizer of the same size and configuration. */
 void optimizer_copy(optimizer_t *to, const optimizer_t *from);
 
-/* Learning rate of step (0-based): linear warm-up over warmup_steps to peak, then constant, or cosine down to
- * final_fraction * peak at total_steps. */
+/* The learning rate of a step (0-based): linear warm-up to peak over warmup_steps, then constant, or a cosine
+ * down to final_fraction * peak at total_steps. */
 double optimizer_schedule(double peak, decay_t decay, int64_t step, int64_t warmup_steps, int64_t total_steps,
                           double final_fraction);
 
-/* Exchanges the model's weights and their average, for evaluation; a second call exchanges them back, to the
- * bit. Does nothing where there is no average yet. */
+/* Swaps the model's weights with their average, for evaluation; a second call swaps them back, exact to the
+ * bit. Does nothing if there is no average yet. */
 void optimizer_swap_average(optimizer_t *optimizer, model_t *model);
 
-/* One step, and the average's, in one pass over params and gradient, as torch.optim.Adam / AdamW computes it.
- * The gradient is first scaled down to clip_norm where its norm is larger. Returns the norm before clipping
- * (not finite where the gradient is not: nothing is changed then). Deterministic. */
+/* Takes one step, and updates the average, in one pass over the blocks, as torch.optim.Adam / AdamW. A
+ * gradient whose norm is above clip_norm is first scaled down to it. Returns the norm before clipping; if it
+ * is not finite, nothing is changed. Deterministic. */
 double optimizer_step(optimizer_t *optimizer, model_t *model, double learning_rate);

@@ -1,6 +1,6 @@
-/* packing: sequences of unequal length side by side without padding. Rows go by time, then by sequence: row
- * offset[t] + b is frame t of sequence b. Sequences are sorted by length, longest first, so that those under
- * way at t are 0 .. count(t) - 1, and a step of a recurrent layer is one block of rows. */
+/* packing: sequences of unequal length as rows without padding, ordered by time, then by sequence: row
+ * offset[t] + b is frame t of sequence b. Sequences are sorted by length, longest first, so that those still
+ * active at t are 0 .. count(t) - 1, and a step of a recurrent layer is one block of rows. */
 #pragma once
 
 #include <stddef.h>
@@ -15,10 +15,10 @@ typedef struct {
 /* Room for sequences of at most max_T frames. Owner: caller, packing_clear(). */
 void packing_init(packing_t *packing, size_t max_T);
 void packing_clear(packing_t *packing);
-/* Of lengths [B], descending, each 1..max_T; every length is first divided by `unit`, rounding up (1: frames,
- * S: segments). Allocates nothing. */
+/* Packs sequences of lengths [B], descending, each 1..max_T. Lengths are first divided by `unit`, rounding up
+ * (1: frames, S: segments). Allocates nothing. */
 void packing_make(packing_t *packing, const uint32_t *lengths, size_t B, size_t unit);
-/* Sequences under way at t < T. */
+/* Number of sequences that are active at t < T. */
 static inline size_t packing_count(const packing_t *packing, size_t t) {
     return packing->offset[t + 1] - packing->offset[t];
 }

@@ -1,5 +1,4 @@
-/* rng: counter-based random numbers. Owns the layout of Philox's counter; keeps no state, so that any rank
- * can compute any number.
+/* rng: owns the layout of Philox's counter; keeps no state, so that any rank can compute any number.
  *
  * Counter of 128 bits: element / 2 : 40 | attempt : 8 | sample : 40 | purpose : 8 | epoch : 32.
  * Key of 64 bits: the seed.

@@ -31,23 +31,21 @@ typedef struct {
     uint64_t sample;
 } rng_t; /* element is the remaining counter */
 
-/* The bijection itself: counter and key to 128 random bits. */
+/* The bijection: maps counter and key to 128 random bits. */
 void rng_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 
-/* A stream of elements 0, 1, ... Ranges: epoch < 2^32, sample < 2^40, element < 2^41; higher bits do not
- * count. The functions below all draw from the same elements: give each use its own purpose or its own
- * elements. */
+/* A stream of elements 0, 1, ... Ranges: epoch < 2^32, sample < 2^40, element < 2^41; higher bits are
+ * ignored. All functions below draw from the same elements: give each use its own purpose or elements. */
 rng_t rng_make(uint64_t seed, rng_purpose_t purpose, uint64_t epoch, uint64_t sample);
-/* 64 random bits each of the elements first .. first + n - 1 to out [n]; first even. */
+/* Writes 64 random bits for each of the elements first .. first + n - 1 to out [n]; first must be even. */
 void rng_bits(const rng_t *rng, uint64_t first, uint64_t *out, size_t n);
 /* Uniform in [0, 1), 53 bits. */
 double rng_uniform(const rng_t *rng, uint64_t element);
 /* Uniform integer in [0, n), unbiased, n >= 1. */
 uint64_t rng_below(const rng_t *rng, uint64_t element, uint64_t n);
-/* Standard normal numbers to out[0..n), elements 0..n-1 (Box & Muller 1958). Any prefix is the same for any
- * n. */
+/* Standard normal numbers to out [n], elements 0..n-1 (Box & Muller 1958); a prefix does not depend on n. */
 void rng_normal(const rng_t *rng, real_t *out, size_t n);
-/* Uniform numbers in [low, high) to out[0..n). */
+/* Writes uniform numbers in [low, high) to out [n]. */
 void rng_uniform_fill(const rng_t *rng, real_t *out, size_t n, double low, double high);
 /* Position `index` (0 <= index < n) of a pseudo-random permutation of 0..n-1, by a keyed Feistel network with
  * cycle walking: the order of an epoch without storing it. */

@@ -1,5 +1,5 @@
-/* sequence_net: owns the layers of the sequence model: their table, names and first values, and the small
- * functions that training and streaming share. Refuses sizes that cannot be. */
+/* sequence_net: owns the layers of the sequence model: their table, names and initial values, and the small
+ * functions that training and streaming share. Refuses sizes that are too large together. */
 #include "trainer/model/sequence_net.h"
 
 #include <math.h>
@@ -7,8 +7,8 @@
 
 #include "trainer/model/fast_math.h"
 
-#define MAX_ELEMENTS     ((double)INT32_MAX) /* of an array, for BLAS */
-#define POSTERIOR_LOGVAR (-3)                /* where logvar starts: latents that say something */
+#define MAX_ELEMENTS     ((double)INT32_MAX) /* of an array: BLAS counts in int */
+#define POSTERIOR_LOGVAR (-3)                /* initial logvar: latents carry information from the start */
 #define POSTERIOR_SCALE  0.3
 #define PRIOR_SCALE      0.1
 
@@ -30,7 +30,7 @@ gboolean sequence_net_check(const model_config_t *config, size_t max_B, size_t m
     return FALSE;
 }
 
-/* PyTorch starts all of a GRU uniform in 1 / sqrt(units). */
+/* As PyTorch, all parameters of a GRU start uniform in 1 / sqrt(units). */
 static void add_gru(GArray *table, const char *input, const char *name, size_t inputs, size_t H) {
     const param_init_t init = {.bound = 1.0 / sqrt((double)H)};
     model_add_param(table, input, "weight", inputs, GATES * H, init);
@@ -112,7 +112,7 @@ gboolean sequence_net_init(sequence_net_t *net, const model_config_t *config, co
 
 void sequence_net_clear(sequence_net_t *net) { g_clear_pointer(&net->head, head_free); }
 
-/* The layers' parameters may be written here alone, before training. */
+/* Layers point to const parameters; these initial values, before training, are the one exception. */
 static void scale_layer(const linear_t *layer, size_t first_column, double scale, double bias) {
     real_t *W = (real_t *)(guintptr)layer->W, *b = (real_t *)(guintptr)layer->bias;
     for (size_t i = 0; i < layer->inputs; i++)

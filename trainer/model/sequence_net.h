@@ -3,8 +3,8 @@
  *
  *     encoder    e = a GRU's last state in each direction over the segment's frames;
  *                mu, logvar = W2 tanh(W1 e + b1) + b2, logvar in [-8, 4]; z = mu + exp(logvar / 2) eps
- *     prior      the same form from the decoder's state h before the segment's first frame: the decoder
- *                itself goes on with a piece
+ *     prior      the same network from the decoder's state h before the segment's first frame, so that the
+ *                decoder can continue a piece by itself
  *     sketch     u_1 .. u_S = tanh(tanh(z A + a) B + b), features of the segment's frames
  *     decoder    a GRU over the whole piece from a learned state: input x_(t-1) (hidden whole by input
  *                dropout), t mod S, u_t
@@ -23,8 +23,7 @@
 #define SEQUENCE_LOGVAR_MIN (-8)
 #define SEQUENCE_LOGVAR_MAX 4
 
-/* All layers, pointing into the model's blocks. Where latent is 0 only input, phase, decoder, h0, output and
- * head are there. */
+/* All layers, pointing into the model's blocks. Latent 0: only input, phase, decoder, h0, output, head. */
 typedef struct {
     model_config_t config;
     size_t Z, S, H, E, U, D;   /* U = 0 where latent is 0 */
@@ -47,27 +46,27 @@ typedef struct {
 gboolean sequence_net_check(const model_config_t *config, size_t max_B, size_t max_frames, GError **error);
 void sequence_net_lay_out(const model_config_t *config, GArray *table);
 
-/* FALSE with MODEL_ERROR_MEMORY set. */
+/* Finds the layers in blocks and makes the head. FALSE with MODEL_ERROR_MEMORY set. */
 gboolean sequence_net_init(sequence_net_t *net, const model_config_t *config, const model_blocks_t *blocks,
                            GError **error);
 void sequence_net_clear(sequence_net_t *net);
 
-/* tanh between two layers: y [B, outputs of the second]; hidden [B, outputs of the first] is kept for the
- * gradient. */
+/* Two layers with tanh between them: y [B, outputs of the second]; hidden [B, outputs of the first] is kept
+ * for the gradient. */
 void sequence_mlp_forward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *y, size_t B);
-/* dy [B, ...] to dx [B, inputs] (added to where add_dx); dhidden: scratch of hidden's shape. */
+/* Its gradient: dy [B, ...] to dx [B, inputs] (added to if add_dx); dhidden: scratch of hidden's shape. */
 void sequence_mlp_backward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *dhidden,
                            const real_t *dy, real_t *dx, int add_dx, size_t B);
 
-/* First values that the table cannot say: logvar of the posterior at -3, narrow; a prior near N(0, 1); biases
- * at the log-odds [D]. */
+/* Initial values that the table cannot express: a narrow posterior, logvar at -3; a prior near N(0, 1);
+ * biases at the log-odds [D]. */
 void sequence_net_start(const sequence_net_t *net);
 void sequence_net_start_log_odds(const sequence_net_t *net, const double *log_odds);
 
-/* z [B, Z] to u [B, S, U]. */
+/* Sketches: z [B, Z] to u [B, S, U]. */
 void sequence_sketch_forward(const sequence_net_t *net, const real_t *z, real_t *hidden, real_t *u, size_t B);
 
-/* [B, 2 Z] to mu and logvar [B, Z], logvar clamped. */
+/* Splits moments [B, 2 Z] into mu and logvar [B, Z]; clamps logvar. */
 void sequence_split_moments(const real_t *moments, real_t *mu, real_t *logvar, size_t B, size_t Z);
 /* KL( N(mu_q, e^lv_q) || N(mu_p, e^lv_p) ) of each row, nats. */
 void sequence_kl(const real_t *mu_q, const real_t *lv_q, const real_t *mu_p, const real_t *lv_p, double *kl,

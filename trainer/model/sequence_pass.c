@@ -1,10 +1,10 @@
-/* sequence_pass: owns the activations of a batch, and how its frames and segments lie in rows. */
+/* sequence_pass: owns the activations of a batch, and where its frames and segments are in the rows. */
 #include "trainer/model/sequence_pass.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Members that get zeros [rows, cols] each. */
+/* A list of members that are allocated as zeros [rows, cols] each. */
 typedef struct {
     size_t rows, cols;
     real_t **members[8];
@@ -16,7 +16,7 @@ static void add_blocks(sequence_pass_t *s, const blocks_t *wanted, size_t n) {
             **member = model_add_block(s->blocks, wanted[i].rows, wanted[i].cols);
 }
 
-/* FALSE where memory does not suffice, as add_frames(). */
+/* Allocates what segments need. FALSE if memory runs out, as add_frames(). */
 static gboolean add_segments(sequence_pass_t *s) {
     const sequence_net_t *net = &s->net;
     const size_t N = s->max_segments, clean = N * net->S, E = net->E, Z = net->Z, R = s->max_rows,
@@ -145,7 +145,7 @@ static void lay_rows(sequence_pass_t *s, const batch_t *batch) {
     for (size_t i = 0; i < s->frames.rows; i++) s->valid[i] = 1;
 }
 
-/* The encoder's frames: row (i, n) is frame i of segment n. */
+/* Lays out the encoder's frames: row (i, n) is frame i of segment n. */
 static void lay_segments(sequence_pass_t *s, const batch_t *batch) {
     const size_t S = s->net.S, Z = s->net.Z, bytes = s->frame_bytes, W = (batch->T + S - 1) / S;
     packing_make(&s->segments, batch->valid, batch->B, S);

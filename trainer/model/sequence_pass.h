@@ -1,8 +1,7 @@
-/* sequence_pass: what a pass of the sequence model over a batch works on: the batch's frames and segments as
- * rows, and room for the activations of every layer. Rows are packed (trainer/model/packing.h): a row a
- * frame, and a row a segment, sequence by sequence within each time; nothing is padded but the last segment
- * of a sequence, with silence, for the encoder. Private to vae_sequence.c. Letters as in
- * trainer/model/sequence_net.h. */
+/* sequence_pass: the data of one pass of the sequence model over a batch: its frames and segments as rows,
+ * and the activations of every layer. Rows are packed (trainer/model/packing.h), one a frame and one a
+ * segment. Only the last segment of a sequence is padded, with silence, for the encoder. Private to
+ * vae_sequence.c. Letters as in trainer/model/sequence_net.h. */
 #pragma once
 
 #include "trainer/model/sequence_net.h"
@@ -18,8 +17,8 @@ typedef struct {
     uint8_t *past;                      /* [rows] whether the head sees the frames at its lags */
     uint8_t *before, *targets;          /* [rows, frame bytes]: x_(t-1) as the decoder's GRU sees it; x_t */
     uint8_t *clean; /* [S segments, frame bytes]: the encoder's frames, by time within the segment */
-    uint32_t *start, *active; /* layers_list_active() of before */
-    uint32_t *clean_start, *clean_active;
+    uint32_t *start, *active;             /* layers_list_active() of before */
+    uint32_t *clean_start, *clean_active; /* that of clean */
 
     real_t *x, *h, *h0, *dh, *dh0; /* [rows, 3 H], [rows, H], [B, H], ... */
     real_t *o, *dout, *pre;        /* [rows, H + U], [rows, H + U], [rows, head_columns()] */
@@ -45,7 +44,7 @@ typedef struct {
 void *sequence_pass_new(const model_config_t *config, const model_blocks_t *blocks, size_t max_B,
                         size_t max_frames, GError **error);
 void sequence_pass_free(void *pass);
-/* Lays a batch out: its frames as rows; with a latent, its segments too. Allocates nothing. */
+/* Lays out a batch: its frames as rows and, with a latent, its segments too. Allocates nothing. */
 void sequence_pass_lay(sequence_pass_t *s, const batch_t *batch);
-/* Packed frames, one a row, for layers. */
+/* Describes packed frames, one a row, to the functions of layers.h. */
 layers_bits_t sequence_pass_rows(const sequence_pass_t *s, const uint8_t *bits, size_t rows);

@@ -1,5 +1,5 @@
-/* sizes: owns the table of a model's sizes, their way to text and back, and what follows from them. Refuses
- * what is out of range. */
+/* sizes: owns the table of a model's sizes, their conversion to text and back, and numbers that follow from
+ * them. Refuses what is out of range. */
 #include "trainer/model/sizes.h"
 
 #include <string.h>
@@ -73,7 +73,7 @@ static gboolean in_range(const size_row_t *size, const model_config_t *config) {
     return TRUE;
 }
 
-/* A word of those that the size has, else a number. */
+/* Parses one of the words that the size has, else a number. */
 static gboolean parse_number(const size_row_t *size, char *text, size_t *number) {
     guint64 value = 0;
     for (size_t i = 0; size->words[i]; i++)

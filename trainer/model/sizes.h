@@ -1,5 +1,5 @@
-/* sizes: what makes a model: its kind and its sizes; and one table of the sizes, which options, checkpoints,
- * checks and messages read. A new size is one row here, one member of model_config_t.
+/* sizes: the kind and the sizes of a model, and one table of the sizes, which options, checkpoints, checks
+ * and messages read. A new size needs one row there and one member of model_config_t.
  *
  * Letters: T frames of a window, K tracks, L planes the model learns (1: sounding, 2: sounding and onset), P
  * pitches, D cells (of a window: T K L P; of the sequence model a frame: K L P; in that order), Z latent, S
@@ -31,13 +31,13 @@ typedef struct {
     size_t posterior_hidden; /* units of the layer between encoder and mu, logvar */
     size_t prior_hidden;     /* units of the layer between state and prior */
     size_t sketch_hidden;    /* units of the layer between latent and sketch */
-    /* The frames before that the head looks at: so many back. */
+    /* How many frames back the head looks: at each of these. */
     size_t lags[MODEL_MAX_LAGS], n_lags;
-    /* Tracks in the order in which a frame's are drawn; of these, so many at the start are drums, whose keys
-     * are no pitches. */
+    /* The order in which the tracks of a frame are drawn. The first `drums` of them are drums, whose keys are
+     * no pitches. */
     uint8_t order[MODEL_MAX_TRACKS];
     size_t drums;
-    /* Pitch classes are counted over so many frames before for the head; none: they are not. */
+    /* For the head, pitch classes are counted over so many frames before; there may be none. */
     size_t profiles[MODEL_MAX_PROFILES], n_profiles;
 } sequence_sizes_t;
 
@@ -61,13 +61,13 @@ typedef struct {
     unsigned kinds;         /* 1 << kind of each model that has it */
     size_t offset;          /* in model_config_t: of the number, or of the first of a list */
     size_t lowest, highest; /* range of each number */
-    unsigned none;          /* 1 << kind of each model that may have none of it: 0, or an empty list */
-    size_t count, most;     /* of a list: offset of how many numbers it has; how many it may have */
+    unsigned none;          /* 1 << kind of each model that allows 0 or an empty list */
+    size_t count, most;     /* of a list: offset of its length; its greatest length */
     gboolean rising;        /* of a list: each number is above the one before */
-    gboolean of_data;       /* the shards say it: there is no option */
+    gboolean of_data;       /* comes from the shards: there is no option */
     const char *words[3];   /* names of the values 1 and 2, where they have some */
-    int since;              /* the version of checkpoints that has it first */
-    const char *before;     /* what it was in versions before; NULL: no model of these has it */
+    int since;              /* the first version of checkpoints that has it */
+    const char *before;     /* its value in earlier versions; NULL: their models do not have it */
 } size_row_t;
 
 /* The table, in the order of checkpoints, ended by a row without a name. */
@@ -75,29 +75,29 @@ extern const size_row_t MODEL_SIZES[];
 
 /* Whether models of the config's kind have the size. */
 gboolean size_applies(const size_row_t *size, const model_config_t *config);
-/* "256", "both", "1,2,4", "0" where there are none of a list; of a list that the config's kind has not, "".
- * Owner: caller. */
+/* The size as text: "256", "both", "1,2,4"; "0" for an empty list; "" for a list that the config's kind does
+ * not have. Owner: caller. */
 char *size_text(const size_row_t *size, const model_config_t *config);
-/* The inverse. FALSE where text is no such size, or is out of range: the size may be changed then. */
+/* Sets the size from such a text. FALSE if the text is invalid or out of range; the size may have changed. */
 gboolean size_parse(const size_row_t *size, const char *text, model_config_t *config);
 /* Clears the sizes that the config's kind does not have. */
 void sizes_clear_others(model_config_t *config);
-/* The first size of the config's kind that is out of its range, or NULL. */
+/* The first size of the config's kind that is out of range, or NULL. */
 const size_row_t *sizes_find_wrong(const model_config_t *config);
-/* FALSE with MODEL_ERROR_SIZE set, naming `what`, where value is not from lowest to highest. */
+/* FALSE with MODEL_ERROR_SIZE set, naming `what`, unless lowest <= value <= highest. */
 gboolean sizes_check_range(const char *what, size_t value, size_t lowest, size_t highest, GError **error);
-/* FALSE with MODEL_ERROR_SIZE set where the kind, the loss or a size is out of range. */
+/* FALSE with MODEL_ERROR_SIZE set if the kind, the loss or a size is out of range. */
 gboolean sizes_check(const model_config_t *config, GError **error);
 
-/* Puts the tracks of a grid into the order in which the sequence model draws them: drums, bass, chords,
- * counter, melody, merged; and counts the drums. */
+/* Sets the order in which the sequence model draws the tracks of a grid: drums, bass, chords, counter,
+ * melody, merged; and the number of drums. */
 void model_order_tracks(model_config_t *config, const grid_t *grid);
 /* Cells a window (sequence: a frame), D. */
 size_t model_cells(const model_config_t *config);
 /* Bytes of a packed frame (all its tracks and planes), and of a packed window. */
 size_t model_frame_bytes(const model_config_t *config);
 size_t model_window_bytes(const model_config_t *config);
-/* Units that dropout may silence: sequence: of the state, a frame; dense: of all hidden layers, a window. */
+/* Units that dropout may silence. Sequence: of the state, a frame; dense: of all hidden layers, a window. */
 size_t model_dropout_units(const model_config_t *config);
 /* Frames before a sequence that the model looks at: its largest lag or profile; dense: 0. */
 size_t model_context(const model_config_t *config);

@@ -1,5 +1,5 @@
 /* stream: owns what the sequence model carries from frame to frame outside training: states, sketches of the
- * segment under way, the last frames; and the encoder's buffers, for ENCODE_SEGMENTS segments at a time, so
+ * current segment, the last frames; and the encoder's buffers, for ENCODE_SEGMENTS segments at a time, so
  * that a piece may have any length. The layers are the model's. Refuses nothing: calls out of order are the
  * caller's mistake. */
 #include "trainer/model/stream.h"
@@ -12,7 +12,7 @@
 
 enum { ENCODE_SEGMENTS = 64, STEP_SCRATCH = 7 };
 
-/* What a piece carries; two of them, so that stream_select() copies from one to the other. */
+/* What pieces carry. There are two, so that stream_select() can copy from one to the other. */
 typedef struct {
     real_t *h;       /* [max_N, H] */
     real_t *u;       /* [max_N, S, U] */
@@ -22,7 +22,7 @@ typedef struct {
 struct stream {
     const sequence_net_t *net;
     size_t max_N, N, t, frame_bytes, columns, slots;
-    gboolean has_latent; /* of the segment under way */
+    gboolean has_latent; /* the current segment has one */
     carried_t now, other;
     real_t *base;           /* [3 H]: input's bias and the phase's row */
     real_t *x, *scratch;    /* [max_N, 3 H], [max_N, 7 H] */
@@ -44,7 +44,7 @@ static real_t *add_block(stream_t *stream, size_t rows, size_t cols) {
     return model_add_block(stream->blocks, rows, cols);
 }
 
-/* FALSE where memory does not suffice. */
+/* Allocates what a latent needs. FALSE if memory runs out. */
 static gboolean add_encoder(stream_t *stream) {
     const sequence_net_t *net = stream->net;
     const size_t W = ENCODE_SEGMENTS, rows = W * net->S, E = net->E;
@@ -145,7 +145,7 @@ void stream_set_latent(stream_t *stream, const real_t *z) {
     stream->has_latent = TRUE;
 }
 
-/* y [N] += the rows of W [cells, N] that the frame sets; bits past the last pitch do not count. */
+/* Adds to y [N] the rows of W [cells, N] that the frame sets; bits past the last pitch do not count. */
 LAYERS_WIDE static void add_cells(const model_config_t *config, const uint8_t *frame,
                                   const real_t *restrict W, real_t *restrict y, size_t N) {
     const size_t P = config->pitches, stride = roll_stride(P), rows = config->tracks * config->planes;
@@ -161,14 +161,14 @@ LAYERS_WIDE static void add_cells(const model_config_t *config, const uint8_t *f
     }
 }
 
-/* Of a piece: frame i of those kept, the oldest first; the current one. */
+/* Frame i of those that a piece keeps, the oldest first; the last is the current one. */
 static uint8_t *slot(const stream_t *stream, size_t n, size_t i) {
     return stream->now.frames + (n * stream->slots + i) * stream->frame_bytes;
 }
 
 static uint8_t *current(const stream_t *stream, size_t n) { return slot(stream, n, stream->slots - 1); }
 
-/* The states h_t, and o_t where the head is asked. */
+/* Computes the states h_t and, if output, o_t and the head's columns. */
 static void advance(stream_t *stream, gboolean output) {
     const sequence_net_t *net = stream->net;
     const size_t N = stream->N, H = net->H, U = net->U, phase = stream->t % net->S, wide = GATES * H;
@@ -190,7 +190,7 @@ static void advance(stream_t *stream, gboolean output) {
     linear_forward(&net->output, stream->o, stream->pre, N);
 }
 
-/* The current frame becomes the last one. */
+/* Shifts the kept frames: the current one becomes the last one. */
 static void pass_on(stream_t *stream) {
     for (size_t n = 0; n < stream->N; n++)
         memmove(slot(stream, n, 0), slot(stream, n, 1), (stream->slots - 1) * stream->frame_bytes);
@@ -219,7 +219,7 @@ void stream_draw(stream_t *stream, const head_rule_t *rules, uint8_t *frames) {
     pass_on(stream);
 }
 
-/* One direction of the encoder over W segments whose frames, T in all, begin at bits: its last state to its
+/* Runs one direction of the encoder over W segments, whose T frames begin at bits; its last state goes to its
  * half of e. */
 static void encode_direction(stream_t *stream, int direction, const uint8_t *bits, size_t T, size_t W) {
     const sequence_net_t *net = stream->net;

@@ -1,9 +1,9 @@
-/* stream: the sequence model outside training: posteriors of a piece's segments, and N pieces side by side,
- * frame by frame, each with its carried state and its own last frames. Evaluation, particle bound and the
- * sampler stand on it. No MPI, no files. Only models of kind MODEL_SEQUENCE.
+/* stream: the sequence model outside training, for evaluation and the sampler: encodes pieces, and runs N
+ * pieces side by side, frame by frame, each with its own state and last frames. No MPI, no files. Only models
+ * of kind MODEL_SEQUENCE.
  *
- * Order of calls: stream_start(), then for each frame t = 0, 1, ...: at t mod S = 0 with a latent,
- * stream_prior() where wanted and stream_set_latent(); then one of stream_force(), stream_draw(). */
+ * Order of calls: stream_start(), then for each frame t = 0, 1, ...: if t mod S = 0 and there is a latent,
+ * stream_prior() if wanted and stream_set_latent(); then one of stream_force(), stream_draw(). */
 #pragma once
 
 #include "trainer/model/head.h"
@@ -11,31 +11,30 @@
 
 typedef struct stream stream_t;
 
-/* Room for max_N pieces. The model's parameters may change between pieces: before stream_start(). NULL with
+/* Room for max_N pieces. The model's parameters may change only before stream_start(). NULL with
  * MODEL_ERROR_MEMORY set. Owner: caller; the model must outlive it. */
 stream_t *stream_new(model_t *model, size_t max_N, GError **error);
 void stream_free(stream_t *stream);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(stream_t, stream_free)
 
-/* N new pieces: the learned first state, silence before, t = 0. */
+/* Starts N new pieces, 1..max_N, at t = 0: the learned first state, with silence before. */
 void stream_start(stream_t *stream, size_t N);
-/* Frames done, t. */
+/* Number of frames done, t. */
 size_t stream_frames(const stream_t *stream);
-/* Piece n goes on as a copy of piece parents[n], for all n < N (N may differ from the number before): state,
- * latent, last frames. */
+/* Makes piece n a copy of piece parents[n], for n < N: state, latent, last frames. N may change. */
 void stream_select(stream_t *stream, const uint32_t *parents, size_t N);
 
-/* The learned prior of the segment that begins now: mu, logvar [N, Z]. */
+/* The learned prior of the segment that begins now, to mu, logvar [N, Z]. */
 void stream_prior(stream_t *stream, real_t *mu, real_t *logvar);
-/* The latents z [N, Z] of the segment that begins now. */
+/* Sets the latents z [N, Z] of the segment that begins now. */
 void stream_set_latent(stream_t *stream, const real_t *z);
 
-/* Goes on by one frame that is given: frames [N, frame bytes], or one for all where shared. nll [N], nats,
- * where not NULL. */
+/* Advances by one given frame: frames [N, frame bytes], or one for all if shared. Writes each piece's loss to
+ * nll [N], in nats, unless NULL. */
 void stream_force(stream_t *stream, const uint8_t *frames, gboolean shared, double *nll);
-/* Goes on by one frame that is drawn, rules [N]; frames [N, frame bytes] where not NULL. */
+/* Advances by one drawn frame, by rules [N]; writes it to frames [N, frame bytes] unless NULL. */
 void stream_draw(stream_t *stream, const head_rule_t *rules, uint8_t *frames);
 
-/* Posteriors of all segments of one piece: bits [T, frame bytes], T >= 1; mu, logvar [W, Z], W = ceil(T / S);
- * the last segment is filled up with silence. */
+/* Posteriors of all segments of one piece: bits [T, frame bytes], T >= 1, to mu, logvar [W, Z], W = ceil(T /
+ * S); silence fills up the last segment. */
 void stream_encode(stream_t *stream, const uint8_t *bits, size_t T, real_t *mu, real_t *logvar);

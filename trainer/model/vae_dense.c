@@ -1,5 +1,5 @@
-/* vae_dense: the seed's dense VAE. Owns its layers, their activations and its objective; the arithmetic is in
- * layers. The first layer reads bits and never sees an unpacked window. */
+/* vae_dense: owns the layers of the dense VAE, their activations and its objective; the arithmetic is in
+ * layers. The first layer reads bits; windows are never unpacked. */
 #include "trainer/model/vae_dense.h"
 
 #include <stdlib.h>
@@ -103,7 +103,7 @@ static void *create(const model_config_t *config, const model_blocks_t *blocks, 
     return NULL;
 }
 
-/* Dropout is that of the batch; `first` is the layer's first unit among all that dropout may silence. */
+/* ReLU, then the batch's dropout; `first` is the layer's first unit among all that dropout may silence. */
 static void activate(const vae_dense_t *vae, real_t *y, const batch_t *batch, size_t first, size_t N) {
     layers_relu(y, batch->B * N);
     if (batch->keep_hidden)
@@ -111,7 +111,7 @@ static void activate(const vae_dense_t *vae, real_t *y, const batch_t *batch, si
                        N);
 }
 
-/* A silenced unit is 0, as one below the threshold is. */
+/* A silenced unit is 0, like one that ReLU cuts off, so layers_relu_backward() handles both. */
 static void activate_backward(const real_t *y, real_t *dy, const batch_t *batch, size_t N) {
     layers_relu_backward(y, dy, batch->B * N);
     if (batch->keep_hidden) layers_scale(dy, (real_t)(1 / batch->keep_rate), batch->B * N);
@@ -173,7 +173,7 @@ static void decode_backward(vae_dense_t *vae, const batch_t *batch) {
     }
 }
 
-/* From dmu and dlogvar. */
+/* Takes the gradient on from dmu and dlogvar. */
 static void encode_backward(vae_dense_t *vae, const batch_t *batch) {
     const linear_t *first = &vae->encoder[0];
     const size_t B = batch->B, n = vae->config.n_hidden;
@@ -189,7 +189,7 @@ static void encode_backward(vae_dense_t *vae, const batch_t *batch) {
                                 first->outputs);
 }
 
-/* nll[B] of the logits; turns them into their gradient where train. */
+/* Computes nll [B] of the logits; if train, also turns them into their gradient. */
 static void reconstruct(vae_dense_t *vae, const batch_t *batch, gboolean train, double scale, double *nll) {
     const layers_bits_t x = batch_bits(vae, batch);
     (vae->config.loss == LOSS_BCE ? layers_bce_logits : layers_mse_logits)(

@@ -1,5 +1,5 @@
-/* vae_sequence: owns the order in which a pass goes through the sequence model's layers, forwards and
- * backwards, and its objective. Only the recurrences go step by step. */
+/* vae_sequence: owns the order of forward and backward passes through the layers of the sequence model, and
+ * its objective. Only the recurrences go step by step. */
 #include "trainer/model/vae_sequence.h"
 
 #include <math.h>
@@ -25,7 +25,7 @@ const real_t *model_segment_means(const model_t *model, size_t *n) {
 
 /* ---- encoder ---- */
 
-/* Blocks 0 .. n-1 of `size` elements each, turned round. */
+/* Reverses the order of n blocks of `size` elements each. */
 static void reverse_blocks(real_t *x, size_t n, size_t size) {
     for (size_t i = 0; i < n / 2; i++) {
         real_t *a = x + i * size, *b = x + (n - 1 - i) * size;
@@ -73,7 +73,7 @@ static void encode_backward(sequence_pass_t *s) {
 
 /* ---- decoder ---- */
 
-/* Segments' u [S, U] to frames' rows, or (back) the rows' gradient to the segments'. */
+/* Copies u [S, U] of segments to their frames' rows or, if back, the rows' gradient to the segments. */
 static void spread_sketch(sequence_pass_t *s, gboolean back) {
     const size_t S = s->net.S, U = s->net.U;
     for (size_t t = 0; t < s->frames.T; t++) {
@@ -121,7 +121,7 @@ static void join_output(sequence_pass_t *s, const batch_t *batch, gboolean back)
     }
 }
 
-/* dh and du_rows hold what came from the head (and the auxiliary loss); dstarts what came from the prior. */
+/* dh and du_rows come with the gradient from the head (and auxiliary loss), dstarts with the prior's. */
 static void decode_backward(sequence_pass_t *s) {
     const sequence_net_t *net = &s->net;
     const size_t R = s->frames.rows, H = net->H, X = GATES * H, S = net->S;
@@ -155,7 +155,7 @@ static void predict_prior(sequence_pass_t *s) {
     sequence_split_moments(s->moments_p, s->mu_p, s->lv_p, N, net->Z);
 }
 
-/* Of each segment, and summed over each sequence. */
+/* The KL divergence of each segment, and its sum over each sequence. */
 static void measure_kl(sequence_pass_t *s) {
     sequence_kl(s->mu_q, s->lv_q, s->mu_p, s->lv_p, s->kl, s->segments.rows, s->net.Z);
     for (size_t b = 0; b < s->frames.B; b++) s->sequence_kl[b] = 0;
@@ -164,7 +164,7 @@ static void measure_kl(sequence_pass_t *s) {
             s->sequence_kl[b] += s->kl[s->segments.offset[w] + b];
 }
 
-/* Weight of each segment's KL: none where its sequence has fewer free bits than it may. */
+/* Weight of each segment's KL: 0 in sequences whose mean KL is below the free bits. */
 static void weigh_kl(sequence_pass_t *s, const batch_t *batch, const model_objective_t *objective) {
     for (size_t w = 0; w < s->segments.T; w++) {
         for (size_t b = 0; b < packing_count(&s->segments, w); b++) {
@@ -175,12 +175,12 @@ static void weigh_kl(sequence_pass_t *s, const batch_t *batch, const model_objec
     }
 }
 
-/* d / d clamp(raw). */
+/* The gradient that passes a clamp to the logvar range: 0 outside it. */
 static real_t through_clamp(real_t raw, double gradient) {
     return raw < SEQUENCE_LOGVAR_MIN || raw > SEQUENCE_LOGVAR_MAX ? 0 : (real_t)gradient;
 }
 
-/* How far posterior and prior of latent unit `at` lie apart. */
+/* The distance between posterior and prior of latent unit `at`. */
 typedef struct {
     double distance, precision, ratio; /* of the means; of the prior, 1 / variance; of the variances */
 } gap_t;
@@ -192,7 +192,7 @@ static gap_t measure_gap(const sequence_pass_t *s, size_t at) {
                    .ratio = exp((double)s->lv_q[at]) * precision};
 }
 
-/* d KL / d the prior's moments, on to the states before the segments. */
+/* Gradient of the KL divergence with respect to the prior, on to the states before the segments. */
 static void prior_backward(sequence_pass_t *s) {
     const size_t Z = s->net.Z;
     for (size_t n = 0; n < s->segments.rows; n++) {
@@ -210,7 +210,7 @@ static void prior_backward(sequence_pass_t *s) {
                           s->segments.rows);
 }
 
-/* dz and d KL / d the posterior's moments. */
+/* Gradient with respect to the posterior's moments, from dz and the KL divergence. */
 static void posterior_backward(sequence_pass_t *s, const batch_t *batch) {
     const size_t Z = s->net.Z;
     for (size_t n = 0; n < s->segments.rows; n++) {
@@ -227,11 +227,11 @@ static void posterior_backward(sequence_pass_t *s, const batch_t *batch) {
     }
 }
 
-/* du_rows to dz. */
+/* Takes the gradient from du_rows to dz. */
 static void sketch_backward(sequence_pass_t *s) {
     const sequence_net_t *net = &s->net;
     const size_t n = s->segments.rows * net->S * net->U;
-    memset(s->du, 0, n * sizeof *s->du); /* frames past a sequence's end have no row */
+    memset(s->du, 0, n * sizeof *s->du); /* stays 0 past a sequence's end: no row there */
     spread_sketch(s, TRUE);
     for (size_t i = 0; i < n; i++) s->du[i] *= 1 - s->u[i] * s->u[i];
     sequence_mlp_backward(net->sketch, s->z, s->hidden_u, s->dhidden, s->du, s->dz, 0, s->segments.rows);
@@ -245,7 +245,7 @@ static double sum(const double *values, size_t n) {
     return total;
 }
 
-/* All that the loss needs, up to the columns that the head reads. */
+/* The forward pass, up to the columns that the head reads. */
 static void forward_to_head(sequence_pass_t *s, const batch_t *batch) {
     const sequence_net_t *net = &s->net;
     sequence_pass_lay(s, batch);
@@ -264,7 +264,7 @@ static void forward_to_head(sequence_pass_t *s, const batch_t *batch) {
     linear_forward(&net->output, s->o, s->pre, s->frames.rows);
 }
 
-/* Adds to du_rows; returns the plain sum. */
+/* Adds the gradient to du_rows; returns the unweighted loss. */
 static double auxiliary_loss(sequence_pass_t *s, double scale) {
     const sequence_net_t *net = &s->net;
     const size_t R = s->frames.rows;
@@ -291,7 +291,7 @@ static void train(void *state, const batch_t *batch, const model_objective_t *ob
         if (objective->auxiliary > 0)
             losses->auxiliary = auxiliary_loss(s, objective->scale * objective->auxiliary);
         weigh_kl(s, batch, objective);
-        prior_backward(s); /* before the decoder's, whose states it starts from */
+        prior_backward(s); /* first: decode_backward() reads its dstarts */
     }
     decode_backward(s);
     if (net->Z) {

@@ -6,8 +6,8 @@
 
 /* The net of a model of this kind. */
 const sequence_net_t *model_sequence_net(const model_t *model);
-/* mu [n, Z] of all n segments of the last model_forward() or model_train(), in no order that means something;
- * NULL without a latent. Valid until the next. */
+/* The posterior means [n, Z] of all n segments of the last model_forward() or model_train(), in no particular
+ * order; NULL without a latent. Valid until the next. */
 const real_t *model_segment_means(const model_t *model, size_t *n);
 
 extern const model_kind_ops_t vae_sequence_kind;

@@ -22,7 +22,7 @@
 
 #define PIECE_BYTES        ((size_t)1 << 30) /* of a long broadcast */
 #define HOST_BYTES         256
-#define SHARED_FOLDER      "/dev/shm" /* that MPI puts shared memory in */
+#define SHARED_FOLDER      "/dev/shm" /* where MPI puts shared memory */
 #define SHARED_SLACK_BYTES 65536.0
 
 static struct {
@@ -55,9 +55,9 @@ static int64_t environment_number(const char *name) {
     return text && g_ascii_string_to_signed(text, 10, 0, INT_MAX, &value, NULL) ? value : -1;
 }
 
-/* A launcher that MPI does not understand starts N programs that each believe to be alone: they would train N
- * times and write over each other. The first variable found decides: an mpirun inside a SLURM job knows
- * better than the job. */
+/* A launcher that MPI does not understand starts N programs that each take themselves to be alone: they would
+ * train N times and overwrite each other's files. The first variable found decides: an mpirun inside a SLURM
+ * job knows better than the job. */
 static gboolean check_launcher(GError **error) {
     static const struct {
         const char *size, *rank;
@@ -71,7 +71,7 @@ static gboolean check_launcher(GError **error) {
         if (promised <= comm.size || comm.size > 1) return TRUE;
         int64_t rank = environment_number(launchers[i].rank);
         const char *name = program_name();
-        comm.rank = rank > 0 ? (int)rank : 0; /* so that one of them speaks */
+        comm.rank = rank > 0 ? (int)rank : 0; /* so that only one of them reports it */
         return program_fail(
             error,
             "the launcher promises %" G_GINT64_FORMAT
@@ -123,7 +123,7 @@ int64_t comm_max(int64_t value) { return reduce_int(value, MPI_MAX); }
 gboolean comm_any(gboolean yes) { return comm_max(yes) > 0; }
 
 gboolean comm_same(uint64_t value) {
-    uint64_t pair[2] = {value, ~value}; /* one maximum finds both ends */
+    uint64_t pair[2] = {value, ~value}; /* one maximum gives maximum and minimum */
     MPI_CHECK(MPI_Allreduce(MPI_IN_PLACE, pair, 2, MPI_UINT64_T, MPI_MAX, MPI_COMM_WORLD));
     return pair[0] == ~pair[1];
 }
@@ -182,8 +182,8 @@ void comm_sum_doubles(double *values, size_t n) {
 
 void comm_node_barrier(void) { MPI_CHECK(MPI_Barrier(comm.node)); }
 
-/* Where a host has too little room, Open MPI fails on the leader and leaves the other ranks waiting for it:
- * so the leader looks first. */
+/* If a host has too little room, Open MPI fails on the leader and leaves the other ranks waiting for it, so
+ * the leader checks first. */
 static void check_shared_room(size_t bytes, GError **error) {
     struct statvfs room;
     if (comm.node_rank != 0 || comm.node_size == 1 || statvfs(SHARED_FOLDER, &room) != 0) return;

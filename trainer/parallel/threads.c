@@ -1,6 +1,6 @@
-/* threads: owns the count of cores. Ranks of a host tell each other their cores through shared memory; what
- * the job may use on the host is read from the launcher's own affinity mask (the parent process), which
- * binding leaves alone. */
+/* threads: owns the count of cores. The ranks of a host tell each other their cores through shared memory;
+ * what the job may use there is read from the affinity mask of the launcher (the parent process), which
+ * binding does not change. */
 #include "trainer/parallel/threads.h"
 
 #include <sched.h>
@@ -9,7 +9,7 @@
 
 #include "trainer/parallel/comm.h"
 
-/* The number of a CPU's core: its lowest hardware thread. The CPU itself where the system does not tell. */
+/* The number of a CPU's core: its lowest hardware thread, or the CPU itself if the system does not tell. */
 static int core_of(int cpu) {
     g_autofree char *path =
         g_strdup_printf("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
@@ -21,7 +21,7 @@ static int core_of(int cpu) {
     return first;
 }
 
-/* The cores of a process's affinity mask. Empty where it cannot be read. */
+/* Reads the cores of a process's affinity mask; none if it cannot be read. */
 static void read_cores(pid_t process, gboolean cores[CPU_SETSIZE]) {
     cpu_set_t mask;
     CPU_ZERO(&mask);
@@ -32,7 +32,7 @@ static void read_cores(pid_t process, gboolean cores[CPU_SETSIZE]) {
 }
 
 int threads_find(int *idle, GError **error) {
-    gint *sharers = comm_shared_alloc(CPU_SETSIZE * sizeof *sharers, error); /* of each core: ranks */
+    gint *sharers = comm_shared_alloc(CPU_SETSIZE * sizeof *sharers, error); /* ranks of each core */
     if (!sharers) return 0;
     gboolean mine[CPU_SETSIZE], job[CPU_SETSIZE];
     read_cores(0, mine);

@@ -1,5 +1,5 @@
-/* keeper: owns the copy of the best state, the way of a state into the run folder, and when it is gone.
- * Refuses to write weights that are broken or differ between ranks. */
+/* keeper: owns the copy of the best state, and the writing and removal of checkpoints. Refuses to write
+ * weights that are broken or differ between ranks. */
 #include "trainer/run/keeper.h"
 
 #include <math.h>
@@ -37,9 +37,8 @@ void keeper_step(keeper_t *keeper, double age) {
         keeper->due = TRUE;
 }
 
-/* What must hold before the state is kept: finite weights, the same on all ranks by FNV-1a (Fowler, Noll & Vo
- * 1991) over their 32-bit words, which is no guard against malice, but a hundred times faster than
- * SHA-256. */
+/* Checks before the state is kept that weights are finite, and the same on all ranks by FNV-1a (Fowler, Noll
+ * & Vo 1991) over their 32-bit words: no guard against malice, but a hundred times faster than SHA-256. */
 static gboolean check_weights(const keeper_t *keeper, GError **error) {
     const real_t *params = model_params(keeper->state->model);
     const size_t size = model_size(keeper->state->model);
@@ -64,15 +63,15 @@ static gboolean check_weights(const keeper_t *keeper, GError **error) {
         keeper->state->checkpoint.step, keeper->options->output);
 }
 
-/* Writes a state, points best.h5 (where best) and latest.h5 at it, and removes the oldest beyond --keep. */
+/* Writes a state, links latest.h5 and, if best, best.h5 to it, and removes the oldest beyond --keep. */
 static gboolean write_state(keeper_t *keeper, const run_state_t *state, gboolean best, GError **error) {
     const char *run = keeper->options->output;
     GError *local = NULL;
     if (comm_rank() == 0) {
         g_autofree char *path = checkpoint_path(run, state->checkpoint.step);
         g_autofree char *name = g_path_get_basename(path);
-        /* latest.h5 last: a run killed between the two links goes on from the checkpoint before, and finds
-         * this best again */
+        /* latest.h5 comes last: a run killed between the two links resumes from the checkpoint before, and
+         * finds this best state again. */
         if (checkpoint_write(path, &state->checkpoint, state->model, state->optimizer, &local) &&
             (!best || checkpoint_link(run, "best.h5", name, &local)) &&
             checkpoint_link(run, "latest.h5", name, &local))

@@ -1,5 +1,4 @@
-/* option_table: owns the table of run options and the grammars of those that are texts. Refuses texts that
- * have another grammar. */
+/* option_table: owns the table of run options and the grammars of those that are texts. */
 #include "trainer/run/option_table.h"
 
 #include <math.h>
@@ -63,11 +62,12 @@ static gboolean read_span(G_GNUC_UNUSED const option_t *option, const char *text
     return TRUE;
 }
 
-/* A size of either kind of model: member, a model_config_t that has those of both. */
+/* Finds the size of an option in a model_config_t that has those of both kinds, and sets config->kind to one
+ * that has it. */
 static const size_row_t *size_of(const option_t *option, model_config_t *config) {
     const size_row_t *size = MODEL_SIZES;
     while (!g_str_equal(size->name, option->name)) size++;
-    config->kind = MODEL_SEQUENCE; /* which may have none of some */
+    config->kind = MODEL_SEQUENCE; /* this kind allows 0 for some sizes */
     if (!size_applies(size, config)) config->kind = MODEL_DENSE;
     return size;
 }
@@ -89,8 +89,8 @@ static char *write_size(const option_t *option, const void *member) {
 #define RISING_FRAMES " rising numbers of frames {from} with commas between"
 #define ALL_AT_ONCE   "it draws a window's cells at once"
 
-/* A row of each type: name, group, member, default, argument, help, and the range of a number or the grammar
- * of a text; last, where it is not for all models, DENSE_ONLY() or SEQUENCE_ONLY(). */
+/* Macros for rows: name, group, member, default, argument, help, and the range of a number or the grammar of
+ * a text; last, if not all models have the option, DENSE_ONLY() or SEQUENCE_ONLY(). */
 #define ROW(row_name, row_group, row_type, member, row_fallback, row_argument, row_help, ...)                \
     {                                                                                                        \
         .name = row_name, .group = row_group, .type = row_type, .offset = offsetof(options_t, member),       \
@@ -114,7 +114,7 @@ static char *write_size(const option_t *option, const void *member) {
 #define INT(name, group, member, ...)   NUMBER(name, group, OPTION_INT, member, "whole number", __VA_ARGS__)
 #define INT64(name, group, member, ...) NUMBER(name, group, OPTION_INT64, member, "whole number", __VA_ARGS__)
 #define REAL(name, group, member, ...)  NUMBER(name, group, OPTION_REAL, member, "number", __VA_ARGS__)
-/* A size of a model: default, argument, help. Range and models are those of MODEL_SIZES. */
+/* A row for a size of a model: default, argument, help. Range and models come from MODEL_SIZES. */
 #define SIZE_OF(name, refused, fallback, argument, help, ...)                                                \
     ROW(name, GROUP_MODEL, OPTION_READ, sizes, fallback, argument, help, NOT(refused), .read = read_size,    \
         .write = write_size, ##__VA_ARGS__)

@@ -1,5 +1,5 @@
-/* option_table: the table of run options, a row an option. options.c makes the command line, run.ini and
- * presets of it, run.c compares two runs by it. */
+/* option_table: the table of run options, one row each. options.c makes the command line, run.ini and presets
+ * from it; run.c compares two runs by it. */
 #pragma once
 
 #include "preprocess/common/option.h"
@@ -10,6 +10,5 @@ enum { GROUP_RUN, GROUP_EVALUATION, GROUP_MODEL, GROUP_TRAINING, GROUP_KEEPING, 
 /* Their names in run.ini. */
 extern const char *const OPTION_GROUPS[GROUP_COUNT];
 
-/* The rows, by group, ended by one without a name. whom: 1 << kind of each model that the option has a
- * meaning for; 0: all. */
+/* The rows, by group, ended by one without a name. `whom`: 1 << kind of each model that has it; 0: all. */
 const option_t *option_rows(void);

@@ -1,6 +1,6 @@
-/* options: makes of the table in option_table.c the command line, --help, run.ini and the presets, and puts
- * them in their order of precedence. Refuses unknown names, with the nearest known one, and combinations that
- * make no sense; knows nothing of what the options do. */
+/* options: owns how the table in option_table.c becomes the command line, --help, run.ini and presets, and
+ * their precedence. Refuses unknown names, suggesting the nearest known one, and options that contradict each
+ * other; does not know what the options do. */
 #include "trainer/run/options.h"
 
 #include <math.h>
@@ -18,8 +18,8 @@
     "beta=1\nbeta-steps=60 %\nbeta-start=0.1\nfree-bits-steps=0\nauxiliary=0.5\n"                            \
     "input-dropout=0.1\naverage=0.995\ntranspose=-5,6\n"
 
-/* As run.ini text: what the seed project did; what suits four-part chorales (JSB), folk tunes with chords
- * (Nottingham), and songs of several tracks. */
+/* Presets as run.ini text: the settings of the seed project, then ones that suit four-part chorales (JSB),
+ * folk tunes with chords (Nottingham), and songs of several tracks. */
 static const struct {
     const char *name, *text;
 } PRESETS[] = {
@@ -129,7 +129,7 @@ options_t *options_from_text(const char *text, const char *source, GError **erro
 
 /* ---- the command line ---- */
 
-/* A flag that the model has no use for is refused: who gives it means another model. */
+/* Refuses a flag that the model does not use: whoever gives it means another model. */
 static gboolean check_meaning(const options_t *options, const option_line_t *line, GError **error) {
     const int kind = option_choice_index(option_find(option_rows(), "model"), options->model);
     for (const option_t *option = option_rows(); option->name; option++)
@@ -139,8 +139,7 @@ static gboolean check_meaning(const options_t *options, const option_line_t *lin
     return TRUE;
 }
 
-/* A flag for training beside --evaluate or --attributes is refused; what a --config file says of it is not
- * meant for them. */
+/* Refuses a training flag beside --evaluate or --attributes; such options in a --config file are ignored. */
 static gboolean check_scoring(const char *task, const option_line_t *line, GError **error) {
     static const char *const of_runs[] = {"output", "preset", "resume", NULL};
     static const char *const of_scoring[] = {"seed", "threads", NULL};
@@ -154,7 +153,7 @@ static gboolean check_scoring(const char *task, const option_line_t *line, GErro
     return TRUE;
 }
 
-/* What single values cannot show. */
+/* Checks options that depend on each other. */
 static gboolean check_together(const options_t *options, const option_line_t *line, GError **error) {
     static const char *const of_evaluation[] = {"split", "iwae", "particles"};
     const gboolean trains = !options->evaluate && !options->attributes,
@@ -182,7 +181,7 @@ static gboolean check_together(const options_t *options, const option_line_t *li
                   : check_scoring(options->evaluate ? "evaluate" : "attributes", line, error);
 }
 
-/* run.ini of the run that --resume goes on with, or NULL. Owner: caller. */
+/* Path of the run.ini of the run that --resume asks for, or NULL. Owner: caller. */
 static char *resumed_file(const option_line_t *line) {
     const char *resume = option_given(line, "resume"), *output = option_given(line, "output");
     if (!resume || g_str_equal(resume, "no") || (g_str_equal(resume, "auto") && !output)) return NULL;
@@ -191,7 +190,7 @@ static char *resumed_file(const option_line_t *line) {
     return g_file_test(path, G_FILE_TEST_EXISTS) ? g_steal_pointer(&path) : NULL;
 }
 
-/* Files and flags in their order of precedence. */
+/* Applies files and flags in their order of precedence. */
 static gboolean apply_all(options_t *options, const option_line_t *line, GError **error) {
     const char *preset = option_given(line, "preset"), *config = option_given(line, "config");
     g_autofree char *resumed = resumed_file(line);
@@ -203,7 +202,7 @@ static gboolean apply_all(options_t *options, const option_line_t *line, GError 
            option_set_given(option_rows(), line, options, error) && check_together(options, line, error);
 }
 
-/* GOption's error in our words, with the nearest name of an unknown option. */
+/* Rewords an error of GOption, adding the nearest name for an unknown option. */
 static gboolean explain(const GError *cause, GError **error) {
     const char *start = strstr(cause->message, " --");
     if (!g_error_matches(cause, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION) || !start)
@@ -258,7 +257,7 @@ options_t *options_parse(int argc, char *const *argv, gboolean print, gboolean *
     return apply_all(options, &line, error) ? g_steal_pointer(&options) : NULL;
 }
 
-/* ---- what they ask for ---- */
+/* ---- what the options ask for ---- */
 
 model_config_t options_model_config(const options_t *options, const grid_t *grid) {
     model_config_t config = options->sizes;

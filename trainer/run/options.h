@@ -1,6 +1,6 @@
-/* options: what a run is asked to do, from the command line (--help with live defaults and ranges), run.ini
- * and presets, and the copy kept in checkpoints; option_table.c has a row an option. Order of precedence:
- * defaults < --preset < --config file < flags. No MPI. */
+/* options: the options of a run, from the command line (--help shows defaults and ranges), run.ini and
+ * presets, and the copy kept in checkpoints; option_table.c has one row each. Precedence: defaults < --preset
+ * < --config file < flags. No MPI. */
 #pragma once
 
 #include "preprocess/common/option.h"
@@ -8,7 +8,7 @@
 #include "trainer/model/model.h"
 #include "trainer/model/optimizer.h"
 
-/* Options that are texts with a grammar: as given, and what that says. */
+/* Options that are texts with a grammar: as given, and parsed. */
 typedef struct {
     char *text; /* "test", "train,valid" */
     split_t splits[SPLIT_COUNT];
@@ -21,7 +21,7 @@ typedef struct {
 typedef struct {
     char *text; /* "500", "60 %", "10 minutes" */
     int64_t steps;
-    double share, minutes; /* share of a run's steps; where one is above 0, steps is 0 */
+    double share, minutes; /* share of a run's steps; if either is above 0, steps is 0 */
 } option_span_t;
 
 /* What each option means, its values and its range are in its row of option_table.c, which --help prints. */
@@ -52,27 +52,27 @@ typedef struct {
     int keep, validate_every;
 } options_t;
 
-/* From the command line. NULL with error set: OPTION_ERROR_USAGE (exit 2) for an unknown or missing option
- * or a value out of its range, whether from a flag or a file; OPTION_ERROR_FILE for a file that cannot be
- * read. On --help or --version prints it to standard output (only where print is TRUE: rank 0), sets *help
- * and returns the options unchecked. With --resume, the resumed run's run.ini (in RUN, or beside the named
- * checkpoint) stands between the defaults and --preset, so that a run goes on as it was begun. Owner: caller.
- * Local and the same on all ranks, but for reading --config and run.ini: agree afterwards. */
+/* Parses the command line. NULL with error set: OPTION_ERROR_USAGE (exit 2) for an unknown or missing option
+ * or a value out of range, from a flag or a file; OPTION_ERROR_FILE for a file that cannot be read. --help or
+ * --version is printed to standard output (only if print is TRUE: rank 0), sets *help, and the options are
+ * returned unchecked. With --resume, the run.ini of that run (in RUN, or beside the named checkpoint) counts
+ * after the defaults and before --preset, so that a run resumes with its own options. Owner: caller. Local
+ * and the same on all ranks, but for reading files: agree afterwards. */
 options_t *options_parse(int argc, char *const *argv, gboolean print, gboolean *help, GError **error);
 void options_free(options_t *options);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(options_t, options_free)
 
-/* All model, training and keeping options as key-file text: run.ini's content. The same text in every locale;
- * numbers read back to the same bits. Owner: caller. */
+/* All model, training and keeping options as key-file text, the content of run.ini. The text is the same in
+ * every locale; numbers read back to the same bits. Owner: caller. */
 char *options_to_text(const options_t *options);
-/* The inverse (a checkpoint's stored options): defaults, then text; what to do stays unset. source names the
- * text in errors. NULL with error set. Owner: caller. */
+/* The inverse, for the options stored in a checkpoint: defaults, then text; other options stay unset. source
+ * names the text in errors. NULL with error set. Owner: caller. */
 options_t *options_from_text(const char *text, const char *source, GError **error);
-/* The model that the options ask for on a grid. */
+/* The configuration of the model that the options ask for, on a grid. */
 model_config_t options_model_config(const options_t *options, const grid_t *grid);
-/* Frames before a sequence that come with it, model_context(). */
+/* The context of the model that the options ask for, in frames: model_context(). */
 size_t options_context(const options_t *options);
-/* The optimizer that they ask for. */
+/* The configuration of the optimizer that the options ask for. */
 optimizer_config_t options_optimizer_config(const options_t *options);
-/* Steps of a span in a run of total_steps. */
+/* The number of steps that a span is, in a run of total_steps. */
 int64_t options_span_steps(const option_span_t *span, int64_t total_steps);

@@ -11,10 +11,10 @@
 #include "trainer/parallel/comm.h"
 #include "trainer/run/option_table.h"
 
-/* Options that make a run what it is, beside all of the model: another value is another run. */
+/* Options that identify a run, beside those of the model: another value makes another run. */
 static const char *const identity[] = {"seed", "batch", "chunk", "transpose", "offsets", "shuffle-kib", NULL};
 
-/* The name of a checkpoint that stands in the folder, or NULL. Owner: caller. */
+/* The name of any checkpoint in the folder, or NULL. Owner: caller. */
 static char *find_any_checkpoint(const char *run) {
     g_autoptr(GDir) folder = g_dir_open(run, 0, NULL);
     for (const char *name; folder && (name = g_dir_read_name(folder));)
@@ -106,8 +106,8 @@ gboolean run_check_grid(const char *path, const checkpoint_t *checkpoint, const 
         grid->pitches, grid->pitch_low, here);
 }
 
-/* Refuses options that would make another run than the checkpoint's, which it was begun with; says which
- * others changed. */
+/* Refuses options that would make another run than begun_with, the options in the checkpoint; reports others
+ * that changed. */
 static gboolean compare_options(const char *path, const char *begun_with, const options_t *options,
                                 GError **error) {
     g_autoptr(options_t) there = options_from_text(begun_with, path, error);
@@ -164,7 +164,7 @@ gboolean run_resume(const options_t *options, const char *path, run_state_t *sta
     if (!run_check_grid(path, &there, &here->grid, error) || !read_state(path, state, error)) return FALSE;
     g_autofree char *best = g_build_filename(options->output, "best.h5", NULL);
     if (comm_any(comm_rank() == 0 && g_file_test(best, G_FILE_TEST_EXISTS))) {
-        here->best = there.best; /* else it is in another folder, or lost */
+        here->best = there.best; /* otherwise the best state is in another folder, or lost */
         here->best_epoch = there.best_epoch;
     }
     here->epoch = there.epoch;

@@ -1,29 +1,29 @@
-/* run: the run folder: what stands in it, what may be resumed, and how all ranks come to hold the same state.
- * Rank 0 alone touches files; every function is collective but run_check_grid(), and leaves the same error on
- * all ranks. */
+/* run: manages the run folder: its content, which checkpoint may be resumed, and how all ranks get the same
+ * state. Only rank 0 touches files. All functions but run_check_grid() are collective, and FALSE with the
+ * same error on all ranks. */
 #pragma once
 
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/run/options.h"
 
-/* Where training stands and what it has learned: what a checkpoint holds. */
+/* The whole state of a training run, which a checkpoint holds. */
 typedef struct {
     checkpoint_t checkpoint;
     model_t *model;
     optimizer_t *optimizer;
 } run_state_t;
 
-/* Makes the folder --output where it is missing and finds the checkpoint that --resume asks for: *checkpoint
- * (owner: caller), "" for a new run. Refuses a folder that holds checkpoints unless it is resumed. */
+/* Creates the folder --output if missing, and finds the checkpoint that --resume asks for: *checkpoint
+ * (owner: caller), or "" for a new run. Refuses a folder that holds checkpoints unless it is resumed. */
 gboolean run_open(const options_t *options, char **checkpoint, GError **error);
 /* Writes RUN/run.ini. */
 gboolean run_write_options(const options_t *options, GError **error);
-/* Takes over where a checkpoint stands, into the state of a new run of these options. Refuses, naming each
- * difference, options that would make it another run (model, batch, seed, augmentation), another corpus and
- * another grid; says which other options changed. */
+/* Loads the checkpoint at path into the state of a new run of these options. Refuses, naming each difference,
+ * options that would make it another run (model, batch, seed, augmentation), another corpus and another grid;
+ * reports other options that changed. */
 gboolean run_resume(const options_t *options, const char *path, run_state_t *state, GError **error);
 
-/* checkpoint_read() for every rank; members that are pointers stay NULL but on rank 0. */
+/* checkpoint_read() for every rank; members that are pointers are NULL on ranks above 0. */
 gboolean run_read_checkpoint(const char *path, checkpoint_t *checkpoint, GError **error);
 /* checkpoint_read_weights() for every rank. */
 gboolean run_read_weights(const char *path, model_t *model, GError **error);

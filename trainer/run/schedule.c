@@ -1,5 +1,4 @@
-/* schedule: owns the way from options to a step's learning rate and weights. Refuses nothing that the options
- * have let through. */
+/* schedule: owns how options become the learning rate and loss weights of a step. Refuses nothing. */
 #include "trainer/run/schedule.h"
 
 void schedule_init(schedule_t *schedule, const options_t *options, int64_t total_steps) {

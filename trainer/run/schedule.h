@@ -1,5 +1,5 @@
-/* schedule: what changes from step to step of a run: learning rate, KL weight, free bits. Of the step alone,
- * so that a resumed run goes on alike. No MPI, no files. */
+/* schedule: what changes from step to step: learning rate, KL weight, free bits. It depends on the step
+ * alone, so that a resumed run continues alike. No MPI, no files. */
 #pragma once
 
 #include "trainer/run/options.h"
@@ -10,8 +10,8 @@ typedef struct {
     int64_t total_steps, beta_steps, free_bits_steps;
 } schedule_t;
 
-/* Of a run of total_steps. options must outlive it. */
+/* Makes the schedule of a run of total_steps. options must outlive it. */
 void schedule_init(schedule_t *schedule, const options_t *options, int64_t total_steps);
 double schedule_rate(const schedule_t *schedule, int64_t step);
-/* The weights of a step's loss; scale is the caller's. */
+/* The weights of the loss at a step; scale is passed on as it is. */
 model_objective_t schedule_objective(const schedule_t *schedule, int64_t step, double scale);

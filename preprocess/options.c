@@ -6,7 +6,7 @@
 #include "preprocess/common/program.h"
 #include "preprocess/corpus/part.h"
 
-/* Three percentages that sum to 100: value, double[SPLIT_COUNT]. */
+/* Reads three percentages that sum to 100 into value, a double[SPLIT_COUNT]. */
 static gboolean read_split(G_GNUC_UNUSED const option_t *option, const char *text, void *value) {
     g_auto(GStrv) parts = g_strsplit(text, ",", -1);
     double *split = value, sum = 0;
@@ -18,7 +18,7 @@ static gboolean read_split(G_GNUC_UNUSED const option_t *option, const char *tex
     return sum > 99.999 && sum < 100.001;
 }
 
-/* "3/8": part 3 of 8: value, corpus_options_t. */
+/* Reads "3/8", part 3 of 8, into value, a corpus_options_t. */
 static gboolean read_part(G_GNUC_UNUSED const option_t *option, const char *text, void *value) {
     corpus_options_t *corpus = value;
     gint64 part = 0, parts = 0;
@@ -113,7 +113,7 @@ static preprocess_options_t *defaults(void) {
 
 static gboolean is_empty(const char *name) { return name && !*name; }
 
-/* What is named, and whether it goes together. */
+/* Checks the files and folders named, and that they go together. */
 static gboolean check_names(const preprocess_options_t *options, GError **error) {
     const corpus_options_t *corpus = &options->corpus;
     const char *const *inputs = (const char *const *)corpus->inputs;
@@ -129,7 +129,7 @@ static gboolean check_names(const preprocess_options_t *options, GError **error)
     return inputs || corpus->files_from || option_fail(error, "no input: name MIDI files or folders of them");
 }
 
-/* What single values cannot show. */
+/* Checks what no option's range can. */
 static gboolean check(preprocess_options_t *options, const option_line_t *line, GError **error) {
     corpus_options_t *corpus = &options->corpus;
     grid_t *grid = &corpus->layout.grid;

@@ -11,7 +11,7 @@ typedef struct {
     int memory_mib;   /* as given; corpus.limits has the bytes */
 } preprocess_options_t;
 
-/* NULL with error set: bad usage. --help prints and exits 0. Owner: caller. */
+/* Parses the command line. NULL with error set on bad usage. --help prints and exits 0. Owner: caller. */
 preprocess_options_t *preprocess_options_parse(int argc, char *const *argv, GError **error);
 void preprocess_options_free(preprocess_options_t *options);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(preprocess_options_t, preprocess_options_free)

@@ -11,7 +11,7 @@
 char *file_host_name(void) {
     char name[256] = "";
     const gboolean known = gethostname(name, sizeof name - 1) == 0 && name[0];
-    /* GLib's is that of the first call. */
+    /* g_get_host_name() keeps what it found at its first call. */
     return g_strcanon(g_strdup(known ? name : g_get_host_name()),
                       G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS ".-", '_');
 }
@@ -48,7 +48,7 @@ gboolean file_write_at(int fd, int64_t offset, const void *bytes, size_t size) {
     return TRUE;
 }
 
-/* File systems that cannot sync a folder say EINVAL. */
+/* A folder that may not be opened (EACCES), or whose file system cannot sync folders (EINVAL), passes. */
 gboolean file_sync_folder_of(const char *path) {
     g_autofree char *folder = g_path_get_dirname(path);
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

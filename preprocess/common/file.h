@@ -5,26 +5,26 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* This host's name as it is now, with what may stand in a file's name. Owner: caller. */
+/* This host's name as it is now; what is no letter, digit, '.' or '-' becomes '_'. Owner: caller. */
 char *file_host_name(void);
 
 /* PATH.HOST-PID.tmp: a temporary name that no other process has. Owner: caller. */
 char *file_temporary(const char *path);
-/* That of another process on this host. */
+/* The temporary name that process `pid` of this host gives to path. Owner: caller. */
 char *file_temporary_of(const char *path, pid_t pid);
 
-/* Removes from a folder the temporaries of names that begin with `prefix`, where goes() is NULL or says so.
- * To be called by who owns these names now. */
+/* Removes from a folder the temporaries of files whose names begin with `prefix`: all of them where goes is
+ * NULL, else those for which it returns TRUE. Only the owner of these names may call it. */
 void file_sweep(const char *folder, const char *prefix,
                 gboolean (*goes)(const char *path, gconstpointer data), gconstpointer data);
 
 /* "PATH: cannot DOING: errno's cause; WAY OUT". Returns FALSE. */
 gboolean file_fail(GError **error, const char *path, const char *doing, const char *way_out);
 
-/* Writes all bytes from `offset` on. FALSE with errno set. */
+/* Writes all bytes to the file, from `offset` on. FALSE with errno set. */
 gboolean file_write_at(int fd, int64_t offset, const void *bytes, size_t size);
 
-/* A rename is on disk once its folder is: makes sure of that. FALSE with errno set. */
+/* Makes sure that the folder of path, and so a rename to path, is on disk. FALSE with errno set. */
 gboolean file_sync_folder_of(const char *path);
 
 /* Opens a file for reading and writing, made or emptied by O_EXCL or O_TRUNC, with a text. -1 with errno set:

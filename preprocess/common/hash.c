@@ -1,6 +1,5 @@
-/* hash: owns the choice of who computes SHA-256: OpenSSL's libcrypto where it was built with it, since
- * that uses the processor's instructions for it and takes a fifth of the time, otherwise GLib. The digests
- * are the same. */
+/* hash: owns the choice of who computes SHA-256: OpenSSL's libcrypto where the build has it, which uses the
+ * processor's instructions for it and takes a fifth of the time; otherwise GLib. The digests are the same. */
 #include "preprocess/common/hash.h"
 
 #include <glib.h>

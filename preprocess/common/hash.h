@@ -1,4 +1,4 @@
-/* hash: SHA-256 of whole files and rolls, by which duplicates are told and splits are chosen. */
+/* hash: SHA-256 of whole files and rolls: it tells duplicates and chooses splits. */
 #pragma once
 
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* json: owns the writing of JSON: json-glib, which reads it, writes all numbers with 17 digits. Refuses
- * nothing; whoever opens closes. */
+/* json: owns the writing of JSON. json-glib only reads it here: it writes all numbers with 17 digits. Refuses
+ * nothing; the caller closes what it opens. */
 #include "preprocess/common/json.h"
 
 #include <math.h>
@@ -43,7 +43,7 @@ void json_open(json_t *json, const char *name, char bracket) {
 
 void json_close(json_t *json, char bracket) { g_string_append_c(json->text, bracket == '{' ? '}' : ']'); }
 
-/* g_ascii_formatd() because printf follows the locale. */
+/* Uses g_ascii_formatd(), since printf() follows the locale. */
 void json_number(json_t *json, const char *name, double value) {
     char digits[G_ASCII_DTOSTR_BUF_SIZE] = "null";
     begin(json, name);

@@ -1,5 +1,5 @@
-/* option: owns the way from words of a command line to values, and what is said on the way: --help, what is
- * wrong, what would do. Refuses a value out of its range and a second value for what takes one. */
+/* option: owns how the words of a command line become values, the text of --help and the messages about what
+ * is wrong. Refuses a value out of its range and a second value for an option that takes one. */
 #include "preprocess/common/option.h"
 
 #include <math.h>
@@ -72,13 +72,13 @@ static char *format_real(double value) {
     return g_strdup(text);
 }
 
-/* 1000000, not 1e+06. */
+/* Writes whole numbers as 1000000, not 1e+06. */
 static char *format_limit(double value) {
     return value == floor(value) ? g_strdup_printf("%.0f", value) : format_real(value);
 }
 
-/* The pattern of a help or refusal with what its names stand for; owner: caller. A text given comes last: a
- * name within it stands for itself. */
+/* Replaces the {names} in the pattern of a help or refusal. text comes last, so that a {name} within it stays
+ * as it is. Owner: caller. */
 static char *fill(const char *pattern, const option_t *option, const char *fallback, const char *label,
                   const char *text) {
     const gboolean open = isinf(option->high);
@@ -220,7 +220,7 @@ void option_line_clear(option_line_t *line) {
     g_clear_pointer(&line->help, g_free);
 }
 
-/* What GOption calls with each option of the line. */
+/* What keep_text(), which GOption calls for each option of the line, works on. */
 typedef struct {
     const option_t *rows;
     GHashTable *given;
@@ -256,8 +256,8 @@ static gboolean keep_text(const char *word, const char *text, gpointer data, GEr
     return TRUE;
 }
 
-/* The words as GOption wants them: a number attached to its letter stands alone, as in -j 2; a format has its
- * value attached, for a bare one, such as --picture, would swallow the file after it. Owner: caller. */
+/* The words as GOption wants them: a number attached to its letter stands alone, as in -j 2; an OPTION_FORMAT
+ * has its value attached, since a bare --picture would take the next file for it. Owner: caller. */
 static char **prepare_words(const option_t *rows, int argc, char *const *argv) {
     GPtrArray *words = g_ptr_array_new();
     gboolean flags = TRUE; /* up to "--" */
@@ -289,7 +289,7 @@ char *option_list_names(const char *names) {
     return g_strconcat("--", joined, NULL);
 }
 
-/* Help of a row, its default and range as they are; owner: caller. */
+/* The help of a row, with its default and range filled in. Owner: caller. */
 static char *help_text(const option_command_t *command, const void *options, const option_t *option) {
     g_autofree char *now = option_get(options, option), *needs = NULL,
                     *help = fill(option->help, option, now ? now : option->fallback, NULL, NULL);
@@ -299,14 +299,14 @@ static char *help_text(const option_command_t *command, const void *options, con
                        NULL);
 }
 
-/* Adds the rows of a group to GOption's; texts keeps the strings, which GOption does not copy. */
+/* Adds the rows of one group of --help to GOption's. texts keeps the strings, which GOption does not copy. */
 static void add_rows(GOptionGroup *group, int number, const option_command_t *command, const void *options,
                      GPtrArray *texts) {
     for (const option_t *option = command->rows; option->name; option++) {
         if (command->groups && option->group != number) continue;
         char *help = help_text(command, options, option);
         g_ptr_array_add(texts, help);
-        /* FILENAME takes the bytes as they are; else GLib refuses what the C locale does not know. */
+        /* FILENAME takes the bytes as they are; otherwise GLib refuses what the C locale does not know. */
         const int flags =
             G_OPTION_FLAG_FILENAME | (option->type == OPTION_FLAG     ? G_OPTION_FLAG_NO_ARG
                                       : option->type == OPTION_FORMAT ? G_OPTION_FLAG_OPTIONAL_ARG

@@ -1,5 +1,5 @@
-/* owner: marks of who writes in a folder. Owns what a mark says, and when an owner counts as gone. Trusts no
- * lock and no host's clock: ages are differences of times that the folder's own file system gave. */
+/* owner: owns the marks that say who writes in a folder, and when an owner counts as gone. Trusts no lock and
+ * no host's clock: an age is the difference of two times that the folder's own file system gave. */
 #include "preprocess/common/owner.h"
 
 #include <errno.h>
@@ -19,9 +19,9 @@
 G_DEFINE_QUARK(mpianist_owner_error, owner_error)
 
 enum { MARK_BYTES = 1024 };
-#define BEAT_S     1.0  /* between two touches */
-#define WATCH_S    2.5  /* so long a mark is watched before its owner may count as gone */
-#define PATIENCE_S 60.0 /* an owner on another host that has not touched its mark for so long is gone */
+#define BEAT_S     1.0  /* between two touches of the mark */
+#define WATCH_S    2.5  /* a mark is watched for this long before its owner may count as gone */
+#define PATIENCE_S 60.0 /* an owner on another host that has not touched its mark for this long is gone */
 
 /* A mark as it was found. */
 typedef struct {
@@ -33,7 +33,7 @@ struct owner {
     char *folder, *path, *text;
     int fd;             /* of the mark */
     struct stat status; /* of the mark when it was made or found to be there last */
-    double heard_s;     /* since when its last touch is, monotonic */
+    double heard_s;     /* now_s() when it was touched last */
     GMutex lock;        /* guards fd and all below it */
     GCond changed;
     gboolean beating, stopping;
@@ -82,14 +82,14 @@ static guint64 process_start(gint64 pid) {
     return state == 'Z' || state == 'X' ? 0 : start;
 }
 
-/* What tells one kernel's processes from another's, and those of its containers. */
+/* This boot of the kernel and this container: a process id means one process only within both. */
 static char *kernel_name(void) {
     g_autofree char *boot = NULL, *space = g_file_read_link("/proc/self/ns/pid", NULL);
     if (!g_file_get_contents("/proc/sys/kernel/random/boot_id", &boot, NULL, NULL)) boot = g_strdup("");
     return g_strdup_printf("%s %s", g_strstrip(boot), space ? space : "");
 }
 
-/* "31", "30_2" of an array; "" outside SLURM. */
+/* The SLURM job: "31", or "30_2" for a task of an array; "" outside SLURM. */
 static char *job_name(void) {
     const char *job = g_getenv("SLURM_JOB_ID"), *array = g_getenv("SLURM_ARRAY_JOB_ID"),
                *task = g_getenv("SLURM_ARRAY_TASK_ID");
@@ -110,7 +110,7 @@ static char *own_text(void) {
     return g_key_file_to_data(file, NULL, NULL);
 }
 
-/* "job 31 on h1 (pid 123) WHAT 12:30", of a mark's text. Owner: caller. */
+/* Turns a mark's text into "job 31 on h1 (pid 123) WHAT 12:30". Owner: caller. */
 static char *describe(const char *text, const char *what) {
     g_autoptr(GKeyFile) file = g_key_file_new();
     if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, NULL))
@@ -131,8 +131,8 @@ static char *describe(const char *text, const char *what) {
 
 typedef enum { LIFE_THERE, LIFE_GONE, LIFE_ELSEWHERE } life_t;
 
-/* Of the process that a mark names. ELSEWHERE: on another host, or in another container, and so not to be
- * seen from here. */
+/* Whether the process that a mark names lives. ELSEWHERE: it is on another host or in another container, and
+ * cannot be seen from here. */
 static life_t life_of(const char *text) {
     g_autoptr(GKeyFile) file = g_key_file_new();
     if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, NULL)) return LIFE_ELSEWHERE;
@@ -146,7 +146,7 @@ static life_t life_of(const char *text) {
 
 /* ---- marks ---- */
 
-/* Opens a file anew, since network disks then ask the server. FALSE with errno set. */
+/* Opens the file anew each time, since only then network disks ask the server. FALSE with errno set. */
 static gboolean read_mark(const char *path, mark_t *mark) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return FALSE;
@@ -161,7 +161,7 @@ static gboolean read_mark(const char *path, mark_t *mark) {
 
 /* ---- the beat ---- */
 
-/* Calls nothing that allocates: the process may fork meanwhile, and its child would find the allocator
+/* Touches the mark. Must not allocate: the process may fork meanwhile, and its child would find the allocator
  * locked. */
 static void touch(owner_t *owner) {
     struct stat status;
@@ -189,8 +189,8 @@ static gpointer beat(gpointer data) {
     return NULL;
 }
 
-/* Signals are the main thread's. A thread that begins allocates, so it has begun before this process may
- * fork: a child in which the allocator is locked for ever would hang. */
+/* Blocks signals in the new thread: they are the main thread's. Waits until it runs: a thread that begins
+ * allocates, and a child forked at that moment would find the allocator locked for ever. */
 static gboolean start_beat(owner_t *owner) {
     sigset_t all, old;
     sigfillset(&all);
@@ -205,7 +205,7 @@ static gboolean start_beat(owner_t *owner) {
 
 /* ---- take, check, release ---- */
 
-/* The mark is this process' own, open as fd. */
+/* Takes the mark that is open as fd for this process' own. */
 static void become(owner_t *owner, int fd) {
     if (owner->fd >= 0) close(owner->fd);
     owner->fd = fd;
@@ -257,7 +257,7 @@ static int take_over(const owner_t *owner, const char *temporary, int fd, const 
     return -1;
 }
 
-/* Makes the mark, however long that takes. An open mark, or -1 with error set. */
+/* Tries until the mark is made or a living owner is found. An open mark, or -1 with error set. */
 static int contend(const owner_t *owner, const char *temporary, int fd, GError **error) {
     mark_t mark;
     watch_t watch = {.since_s = 0}, claim_watch = {.since_s = 0};
@@ -266,7 +266,7 @@ static int contend(const owner_t *owner, const char *temporary, int fd, GError *
         if (own < 0 && errno != EEXIST) return fail(error, owner->path, "write"), -1;
         if (own >= 0) return own;
         if (!read_mark(owner->path, &mark)) {
-            if (errno == ENOENT) continue; /* given back just now */
+            if (errno == ENOENT) continue; /* released just now */
             return fail(error, owner->path, "read"), -1;
         }
         const life_t life = judge(&mark, &watch, fd);
@@ -281,7 +281,7 @@ static int contend(const owner_t *owner, const char *temporary, int fd, GError *
     }
 }
 
-/* As contend(), with the temporary that it needs. */
+/* Calls contend() with the temporary that it needs. */
 static int make_mark(const owner_t *owner, GError **error) {
     g_autofree char *temporary = file_temporary(owner->path);
     int fd = file_write_text(temporary, O_TRUNC, owner->text);
@@ -302,8 +302,8 @@ static void owner_free(owner_t *owner) {
     g_free(owner);
 }
 
-/* Whether a contender's temporary is that of one who was killed: by its text, or where that was not written
- * yet by its name. */
+/* Whether a temporary was left behind by a process that was killed. Its text says whose it is, or, where that
+ * was not written yet, its name. */
 static gboolean is_leftover(const char *path, gconstpointer data) {
     const owner_t *owner = data;
     mark_t mark;
@@ -335,7 +335,7 @@ owner_t *owner_take(const char *folder, const char *name, GError **error) {
     return owner;
 }
 
-/* The mark is not where it was, or not the file that it was. */
+/* Whether this process is still the owner, though its mark is gone or is another file. */
 static gboolean look_closer(owner_t *owner, GError **error) {
     mark_t mark;
     g_mutex_lock(&owner->lock);

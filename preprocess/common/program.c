@@ -11,7 +11,7 @@
 
 static int lost; /* errno of the first failed g_print() */
 
-/* Flushed here, where a failure has its cause: an MPI library may flush all streams as it ends, and drops
+/* Flushes at once, while errno has the cause: an MPI library may flush all streams as it ends, and then drops
  * what the disk refuses. */
 static void print_bytes(const char *text) {
     if ((fputs(text, stdout) < 0 || fflush(stdout) != 0) && lost == 0) lost = errno;
@@ -19,7 +19,7 @@ static void print_bytes(const char *text) {
 
 static void print_error_bytes(const char *text) { fputs(text, stderr); }
 
-/* At exit, because GLib's own --help ends there. A status other than 0 has had its message. */
+/* Runs at exit, since GLib's --help ends there. A status other than 0 has had its message. */
 static void check_output(int status, G_GNUC_UNUSED void *data) {
     if (ferror(stdout) && lost == 0) lost = EIO;
     if (fflush(stdout) != 0 && lost == 0) lost = errno;

@@ -1,4 +1,4 @@
-/* progress: owns one line of the terminal while something is counted. Writes nothing in pipes. */
+/* progress: owns one line of the terminal while something is counted. Writes nothing elsewhere. */
 #include "preprocess/common/progress.h"
 
 #include <stdio.h>

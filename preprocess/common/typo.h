@@ -3,6 +3,6 @@
 
 #include <glib.h>
 
-/* Single-byte edits (insert, delete, substitute) that make one word of the other: Levenshtein 1966. Of b the
- * first 63 bytes count. */
+/* How many single-byte edits (insert, delete, substitute) make a of b: Levenshtein 1966. Only the first 63
+ * bytes of b count. */
 size_t typo_distance(const char *a, const char *b);

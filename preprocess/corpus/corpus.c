@@ -1,5 +1,5 @@
-/* corpus: the order of a preprocess run: alone, of one part, or of the join. Owns how songs are dealt to
- * shards. Parses nothing itself and keeps no roll in memory but the shard's that is being written. */
+/* corpus: owns the order of a run (alone, of one part, or of the join) and which song goes to which shard.
+ * Parses nothing itself and keeps no roll in memory but those of the shard that is being written. */
 #include "preprocess/corpus/corpus.h"
 
 #include <errno.h>
@@ -16,17 +16,17 @@
 
 typedef struct {
     const corpus_options_t *options;
-    char *options_text; /* what decides what the shards hold */
-    char *identity;     /* of a corpus in parts */
+    char *options_text; /* the options that decide what the shards hold */
+    char *identity;     /* part_identity() */
     const found_list_t *files;
-    rows_t *rows;            /* one a file, same order */
-    parsed_cache_t **caches; /* one a part */
+    rows_t *rows;            /* one for each file, in the same order */
+    parsed_cache_t **caches; /* one for each part */
     int parts;
     owner_t *owner;
 } corpus_t;
 
-/* What was parsed of a file, as the report has it: with the reason for which this run drops it. music: where
- * its music goes, or NULL. */
+/* Reads what was parsed of file i, with the reason where this run drops it. music: gets its music; or
+ * NULL. */
 static gboolean read_parsed(const corpus_t *corpus, size_t i, song_file_t *parsed, GByteArray *music,
                             GError **error) {
     const row_t *row = &corpus->rows->row[i];
@@ -58,7 +58,6 @@ static char *layout_text(const layout_t *layout) {
     return g_string_free(text, FALSE);
 }
 
-/* The options that decide what the shards hold. */
 static char *options_text(const corpus_options_t *options, const char *layout) {
     g_autofree char *split = options->split_by_folder ? g_strdup("--split-by-folder")
                                                       : g_strdup_printf("--split %g,%g,%g", options->split[0],
@@ -84,8 +83,8 @@ static shard_song_t song_of(const found_t *file, const song_file_t *parsed, uint
     return song;
 }
 
-/* The songs of a shard are those that are kept from file `first` on up to the file that is returned; *frames:
- * how many they have, 0 where none are left. */
+/* Returns the file at which the shard that begins with file `first` ends: it has the kept ones before that.
+ * *frames: how many frames these have, 0 where none are left. */
 static size_t end_of_shard(const corpus_t *corpus, size_t first, int64_t *frames) {
     size_t i = first;
     for (*frames = 0; i < corpus->files->n && *frames < corpus->options->shard_frames; i++)
@@ -93,7 +92,7 @@ static size_t end_of_shard(const corpus_t *corpus, size_t first, int64_t *frames
     return i;
 }
 
-/* The corpus id, over the options and each kept song; and how many shards the songs make. */
+/* Fills in the set: the corpus id, a hash of options and kept songs, and how many shards the songs make. */
 static gboolean describe(const corpus_t *corpus, shard_set_t *set, GError **error) {
     g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
     int64_t frames;
@@ -135,7 +134,7 @@ static gboolean write_report(const corpus_t *corpus, GError **error) {
     return TRUE;
 }
 
-/* Shards of another corpus in the folder: refused, or with --replace removed. */
+/* Refuses shards of another corpus in the folder, or with --replace removes them. */
 static gboolean make_room(const corpus_options_t *options, const shard_set_t *set, GError **error) {
     g_autoptr(GError) cause = NULL;
     g_autoptr(GDir) folder = g_dir_open(options->output, 0, &cause);
@@ -160,7 +159,7 @@ static gboolean make_room(const corpus_options_t *options, const shard_set_t *se
 /* A song on its way from the cache into a shard. */
 typedef struct {
     size_t file;
-    shard_song_t song; /* at first only its first frame */
+    shard_song_t song; /* read_song() fills in all but first_frame */
     uint8_t *bits;     /* where its bits go */
     timeline_t *timeline;
     GError *error;
@@ -172,7 +171,7 @@ static void reading_clear(gpointer data) {
     g_clear_error(&reading->error);
 }
 
-/* In a thread of a pool: a song's row, bits and timeline, or the error. */
+/* Runs in a thread of a pool: reads a song's row, bits and timeline, or sets the error. */
 static void read_song(gpointer data, gpointer user) {
     reading_t *reading = data;
     const corpus_t *corpus = user;
@@ -187,8 +186,8 @@ static void read_song(gpointer data, gpointer user) {
     memcpy(reading->bits, music->data + timeline_bytes, music->len - timeline_bytes);
 }
 
-/* Reads the songs from file `first` to before file `end`, by as many threads as there may be jobs. Their bits
- * go one after the other to bits. Owner: caller. */
+/* Reads the songs from file `first` to before file `end`, on as many threads as there are --jobs. Their bits
+ * go to bits, one song after the other. An array of reading_t; owner: caller. */
 static GArray *read_songs(const corpus_t *corpus, size_t first, size_t end, uint8_t *bits) {
     const size_t frame_bytes = grid_frame_bytes(&corpus->options->layout.grid);
     GArray *readings = g_array_new(FALSE, TRUE, sizeof(reading_t));
@@ -208,7 +207,7 @@ static GArray *read_songs(const corpus_t *corpus, size_t first, size_t end, uint
     return readings;
 }
 
-/* Writes the shard of the songs from file `first` to before file `end`, which have so many frames. */
+/* Writes the shard of the songs from file `first` to before file `end`; frames: of all of them. */
 static gboolean write_shard(const corpus_t *corpus, const shard_set_t *set, size_t shard, size_t first,
                             size_t end, int64_t frames, GError **error) {
     const corpus_options_t *options = corpus->options;
@@ -238,7 +237,7 @@ static gboolean write_shards(const corpus_t *corpus, const shard_set_t *set, GEr
     return TRUE;
 }
 
-/* From parsed files to report and shards. */
+/* Does all that follows parsing: duplicates, splits, report and shards. */
 static gboolean finish(corpus_t *corpus, GError **error) {
     const corpus_options_t *options = corpus->options;
     g_autoptr(shard_set_t) set = g_new0(shard_set_t, 1);
@@ -256,7 +255,7 @@ static gboolean finish(corpus_t *corpus, GError **error) {
     return options->dry_run || write_shards(corpus, set, error);
 }
 
-/* Parses what the cache at `path` does not have yet of a part's files. */
+/* Parses those of a part's files that the cache at `path` does not have yet. */
 static gboolean parse_part(corpus_t *corpus, int part, const char *path, GError **error) {
     parsed_cache_t *cache = corpus->caches[part] = parsed_cache_open(path, FALSE, error);
     if (!cache) return FALSE;
@@ -277,7 +276,7 @@ static void say_joined(const corpus_t *corpus) {
     if (!corpus->options->quiet) program_say("%s: joined already, nothing to do\n", corpus->options->output);
 }
 
-/* Whether the part's file stands and lacks nothing. */
+/* Whether the part's file has this seal and lacks nothing. */
 static gboolean part_stands(corpus_t *corpus, int part, const char *path, const char *seal) {
     parsed_cache_t *cache = parsed_cache_open(path, TRUE, NULL);
     g_autofree char *said = cache ? rows_load(corpus->rows, part, TRUE, cache) : NULL;
@@ -297,7 +296,7 @@ static gboolean run_part(corpus_t *corpus, GError **error) {
             if (!options->quiet) program_say("%s: stands already, nothing to do\n", sealed);
             return TRUE;
         }
-        /* What it holds is of use where files and grid are the same. */
+        /* Its records of unchanged files, laid on the same grid, are used again. */
         if (g_rename(sealed, path) != 0) return file_fail(error, path, "write", ANOTHER_OUTPUT);
         for (size_t i = 0; i < corpus->files->n; i++) corpus->rows->row[i].at = 0;
     }
@@ -308,7 +307,7 @@ static gboolean run_part(corpus_t *corpus, GError **error) {
     return TRUE;
 }
 
-/* Removes the files of all parts that are sealed as this corpus' own; the mark that it is joined stands. */
+/* Removes the files of all parts that are open. The mark that they are joined must be there already. */
 static void remove_parts(const corpus_t *corpus) {
     for (int part = 0; part < corpus->parts; part++)
         parsed_cache_close(g_steal_pointer(&corpus->caches[part]), TRUE);
@@ -326,7 +325,7 @@ static gboolean run_join(corpus_t *corpus, GError **error) {
     if (!part_open_all(options->output, corpus->parts, corpus->identity, corpus->rows, corpus->caches,
                        error)) {
         if (!part_is_joined(options->output, corpus->identity, corpus->parts)) return FALSE;
-        g_clear_error(error); /* a join before this one was killed while it removed them */
+        g_clear_error(error); /* an earlier join was killed while it removed the parts */
         remove_parts(corpus);
         return say_joined(corpus), TRUE;
     }
@@ -339,8 +338,8 @@ static gboolean run_join(corpus_t *corpus, GError **error) {
     return TRUE;
 }
 
-/* One owner for shards and report, and one for each part, so that many hosts parse at once. What an owner
- * before left half-written goes. */
+/* Makes this process the owner of shards and report, or of its one part, so that many hosts can parse at
+ * once. Removes what an earlier owner left half-written. */
 static owner_t *take_output(const corpus_options_t *options, GError **error) {
     g_autofree char *part = options->parts ? part_path("", options->part - 1, options->parts, "") : NULL;
     g_autofree char *name = part ? g_strndup(part + 1, strlen(part) - 2) : g_strdup("preprocess");

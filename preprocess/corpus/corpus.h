@@ -22,7 +22,7 @@ typedef struct {
     /* Parse part `part` of `parts`, from 1, and leave the rest to a join; parts 0: all in one run. */
     int part, parts;
     gboolean join;    /* make the shards of parts that were parsed before */
-    gboolean replace; /* shards of another corpus in output give way */
+    gboolean replace; /* remove shards of another corpus from output */
     gboolean quiet;   /* errors only */
 } corpus_options_t;
 

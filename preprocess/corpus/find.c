@@ -9,7 +9,7 @@
 #include "preprocess/common/file.h"
 #include "preprocess/common/program.h"
 
-/* Where a file or folder lies, whatever its name. */
+/* What tells a file or folder from others, whatever its name. */
 typedef struct {
     guint64 device, inode;
 } place_t;
@@ -33,13 +33,13 @@ static guint place_hash(gconstpointer key) { return (guint)((const place_t *)key
 
 static gboolean place_equal(gconstpointer a, gconstpointer b) { return memcmp(a, b, sizeof(place_t)) == 0; }
 
-/* FALSE where what lies here was reached before. */
+/* Notes a file or folder; FALSE where it was reached before. */
 static gboolean is_new(search_t *search, const GStatBuf *status) {
     const place_t place = {(guint64)status->st_dev, (guint64)status->st_ino};
     return g_hash_table_add(search->seen, g_memdup2(&place, sizeof place));
 }
 
-/* The innermost folder of the path that is named as a split. */
+/* Sets split by the innermost folder of the path that is named as one; FALSE where there is none. */
 static gboolean split_of_path(const char *path, split_t *split) {
     g_auto(GStrv) parts = g_strsplit(path, "/", -1);
     for (int i = (int)g_strv_length(parts) - 2; i >= 0; i--) {
@@ -48,7 +48,7 @@ static gboolean split_of_path(const char *path, split_t *split) {
     return FALSE;
 }
 
-/* A file that was not reached before. status: NULL where it cannot be looked at. */
+/* Adds a file, unless it was reached before. status: NULL where stat(2) failed. */
 static void add_file(search_t *search, const char *path, size_t name_at, const GStatBuf *status) {
     if (status && !is_new(search, status)) return;
     found_t found = {.path = g_string_chunk_insert(search->text, path), .bytes = -1, .changed_ns = -1};
@@ -64,9 +64,9 @@ static void add_file(search_t *search, const char *path, size_t name_at, const G
 
 static int by_bytes(gconstpointer a, gconstpointer b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-/* Below `path`; files are named by their paths from byte name_at on. Dangling links and other things that
- * cannot be looked at are files that fail in their turn, with a row of the report; a folder that cannot be
- * opened is an error. */
+/* Adds the MIDI files below the folder `path`, named by their paths from byte name_at on. What stat(2) fails
+ * on, such as a dangling link, is added too and fails in its turn, with a row of the report; a folder that
+ * cannot be opened is an error. */
 static gboolean walk(search_t *search, const char *path, size_t name_at, GError **error) {
     g_autoptr(GError) cause = NULL;
     g_autoptr(GDir) folder = g_dir_open(path, 0, &cause);
@@ -91,8 +91,8 @@ static gboolean walk(search_t *search, const char *path, size_t name_at, GError 
     return TRUE;
 }
 
-/* Files of a folder that was named alone go by their names below it; else the folder's name as it was given
- * tells them apart. */
+/* Adds a file, or a folder's files: named by their paths below it where it is the only input, else by paths
+ * that begin with the folder as given, which tells them apart. */
 static gboolean add_input(search_t *search, const char *input, gboolean alone, GError **error) {
     GStatBuf status;
     if (g_stat(input, &status) != 0)
@@ -103,7 +103,6 @@ static gboolean add_input(search_t *search, const char *input, gboolean alone, G
     return !is_new(search, &status) || walk(search, input, alone ? strlen(below) - 1 : 0, error);
 }
 
-/* Appends the lines of a list of files to inputs. */
 static gboolean read_list(const char *list, GPtrArray *inputs, GError **error) {
     const char *path = strcmp(list, "-") == 0 ? "/dev/stdin" : list;
     g_autofree char *text = NULL;

@@ -5,10 +5,10 @@
 
 typedef struct {
     const char *path; /* to open */
-    /* Below the folder where only that was named, else the path as named; its bytes are as on disk. Files are
-     * ordered by it and reported under it. */
+    /* The path below the folder where that is the only input, else the path as given; bytes as on disk. Files
+     * are ordered by it and reported under it. */
     const char *name;
-    gint64 bytes, changed_ns; /* size, time of last change; -1 where it cannot be looked at */
+    gint64 bytes, changed_ns; /* size; time of last change; -1 where stat(2) failed */
     gboolean has_split;
     split_t split; /* of the innermost folder named train, valid (or validation) or test in name or path */
 } found_t;

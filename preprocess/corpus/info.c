@@ -1,6 +1,6 @@
-/* info: what a folder of shards holds, in figures: the song table summed by split, bits counted, and the loss
- * of a model that knows each key's frequency and nothing else. Any trained model should end below that. Owns
- * no format; refuses a folder that is not one whole corpus (shard.c). */
+/* info: owns the figures of --info: the song table summed by split, bits counted, and the loss of a model
+ * that knows each key's frequency and nothing else, which any trained model should beat. Refuses a folder
+ * that is not one whole corpus (shard.c). */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@ typedef struct {
     int64_t sounding[ROLL_MAX_TRACKS][128]; /* frames in which a key sounds, by track */
 } split_figures_t;
 
-/* Adds the bits set of a plane to counts: of at most 128 pitches, so that no byte reaches past the array. */
+/* Adds the bits set of a plane, which has at most 128 pitches, to counts. */
 static void count_bits(const uint8_t *plane, size_t stride, int64_t counts[128]) {
     for (size_t i = 0; i < stride; i++)
         for (unsigned byte = plane[i]; byte; byte &= byte - 1) counts[8 * i + (size_t)__builtin_ctz(byte)]++;
@@ -34,8 +34,8 @@ static void count_song(const roll_t *roll, const shard_song_t *song, split_figur
     }
 }
 
-/* Nats a frame that independent keys cost, each Bernoulli with p = (count + 0.5) / (frames + 1) of the train
- * split, summed over keys and tracks. NAN where there is nothing to fit on or to measure. */
+/* The loss in nats a frame of independent keys, each Bernoulli with p = (count + 0.5) / (frames + 1) of the
+ * train split, summed over keys and tracks. NAN where there is nothing to fit on or to measure. */
 static double bernoulli_baseline(const split_figures_t *train, const split_figures_t *split,
                                  const grid_t *grid) {
     double nats = 0;

@@ -1,5 +1,5 @@
-/* parse: owns which worker reads which file, and when. The order in which records reach the cache is that of
- * the workers; nobody may depend on it. */
+/* parse: owns which worker reads which file, and when. Records reach the cache in the order in which workers
+ * finish; nothing may depend on it. */
 #include "preprocess/corpus/parse.h"
 
 #include <string.h>
@@ -18,8 +18,8 @@ typedef struct {
 typedef struct {
     worker_t *worker[CORPUS_MAX_JOBS];
     size_t rows[CORPUS_MAX_JOBS][WORKER_TASKS], tasks[CORPUS_MAX_JOBS];
-    size_t busy; /* the first so many have a file */
-    size_t next; /* row that was not looked at yet */
+    size_t busy; /* the first `busy` workers have a file */
+    size_t next; /* the first row not looked at yet */
 } pool_t;
 
 /* Gives a worker the next file that the cache does not know yet, if there is one. */
@@ -35,7 +35,7 @@ static gboolean give_file(const parse_t *parse, pool_t *pool, size_t which, GErr
     return TRUE;
 }
 
-/* The worker has no file, and there is none left for it: the last busy one takes its place. */
+/* Takes a worker without files out of the busy ones: the last of these takes its place. */
 static void retire(pool_t *pool, size_t which) {
     size_t last = --pool->busy;
     worker_t *worker = pool->worker[which];
@@ -45,7 +45,7 @@ static void retire(pool_t *pool, size_t which) {
     memcpy(pool->rows[which], pool->rows[last], sizeof pool->rows[which]);
 }
 
-/* Takes what one worker has parsed and gives it another file before that is kept. */
+/* Takes what one worker has parsed, gives it another file, and only then adds the result to the cache. */
 static gboolean collect(const parse_t *parse, pool_t *pool, GError **error) {
     g_autoptr(GByteArray) music = NULL;
     size_t which = worker_wait_any(pool->worker, pool->busy), i = pool->rows[which][0];
@@ -65,7 +65,7 @@ static gboolean collect(const parse_t *parse, pool_t *pool, GError **error) {
     return TRUE;
 }
 
-/* A file for each worker, then another one for each. */
+/* Gives each worker WORKER_TASKS files, as far as there are so many. */
 static gboolean give_first(const parse_t *parse, pool_t *pool, size_t jobs, GError **error) {
     for (size_t i = 0; i < jobs * WORKER_TASKS; i++)
         if (!give_file(parse, pool, i % jobs, error)) return FALSE;

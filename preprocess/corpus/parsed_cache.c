@@ -1,5 +1,5 @@
-/* parsed_cache: owns the format of the records, which only this version of the program reads again: a cache
- * lives no longer than one corpus is in the making. Believes no length that is larger than the file. */
+/* parsed_cache: owns the format of the records. Only this version of the program reads them again: a cache
+ * lives no longer than the making of its corpus. Believes no length that is larger than the file. */
 #include "preprocess/corpus/parsed_cache.h"
 
 #include <errno.h>
@@ -15,9 +15,9 @@
 enum { HEADER_BYTES = 64 };
 enum { KIND_SONG = 1, KIND_SEAL };
 
-/* As it lies on disk; behind it `bytes` bytes: the music of a song, or the text of a seal. */
+/* A record on disk. `bytes` bytes follow it: the music of a song, or the text of a seal. */
 typedef struct {
-    guint32 checksum; /* CRC-32 of all that follows here, and of those bytes */
+    guint32 checksum; /* CRC-32 of the members below and of those bytes */
     guint32 kind;
     guint64 bytes;
     digest_t key;
@@ -59,7 +59,7 @@ static gboolean read_at(const parsed_cache_t *cache, gint64 offset, void *to, si
         ssize_t n = pread(cache->fd, (char *)to + done, bytes - done, offset + (gint64)done);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) {
-            if (n == 0) errno = EIO; /* shorter than it was */
+            if (n == 0) errno = EIO; /* the file is shorter than it was */
             return FALSE;
         }
         done += (size_t)n;
@@ -96,8 +96,8 @@ parsed_cache_t *parsed_cache_open(const char *path, gboolean sealed, GError **er
     return NULL;
 }
 
-/* The record at `at` of a file that ends at `end`; with its bytes, where those are wanted, which must be as
- * they were written. FALSE where there is no such record (errno is 0), or where it cannot be read. */
+/* Reads the record at `at` of a file that ends at `end` and, unless bytes is NULL, the bytes that follow it,
+ * which must be as written. FALSE where there is no such record (errno is 0) or it cannot be read. */
 static gboolean read_record(const parsed_cache_t *cache, gint64 at, gint64 end, record_t *record,
                             GByteArray *bytes) {
     const gint64 room = end - at - (gint64)sizeof *record;

@@ -18,7 +18,7 @@ static int by_size(gconstpointer a, gconstpointer b, gpointer data) {
     return first < second ? -1 : 1;
 }
 
-/* The largest to part 1, the next to part 2, and so on in turns. */
+/* The largest file goes to part 1, the next to part 2, and so on in turns. */
 void part_deal(rows_t *rows, int parts) {
     const found_list_t *files = rows->files;
     g_autofree guint32 *order = g_new(guint32, files->n);
@@ -66,7 +66,6 @@ gboolean part_count(const char *folder, int *parts, GError **error) {
     return TRUE;
 }
 
-/* What may be wrong with a part. */
 typedef enum {
     FAULT_MISSING,
     FAULT_UNFINISHED,
@@ -85,7 +84,7 @@ static const char *const fault_words[FAULTS] = {"missing",
                                                 "made with other options",
                                                 "made from another list of files (names, sizes, times)"};
 
-/* Opens one part and takes up its records. Returns what is wrong with it; FAULTS where nothing is. */
+/* Opens one part and fills in its rows. Returns what is wrong with it; FAULTS where nothing is. */
 static fault_t open_part(const char *folder, int part, int parts, const char *identity, rows_t *rows,
                          parsed_cache_t **cache) {
     g_autofree char *path = part_path(folder, part, parts, "part");

@@ -9,10 +9,11 @@
 #include "preprocess/common/file.h"
 #include "preprocess/common/program.h"
 
-enum { MOST_REASONS = 5 }; /* the report has all */
+enum { MOST_REASONS = 5 }; /* in the summary; the report has all */
 
-/* What changes, and what was left out, moved or cut, a column each; and what the summary says of it, after
- * how many there were in how many of the files that were kept: of one, of several. NULL: nothing. */
+/* What the report counts in each file, a column each: changes, and what was left out, moved or cut. The
+ * summary says how many there were and in how many kept files; one, several: their name there (NULL: nothing
+ * is said); way: what to do about them, or NULL. */
 enum {
     TEMPO_CHANGES,
     METER_CHANGES,
@@ -54,7 +55,7 @@ struct report {
     FILE *file;
     GHashTable *reasons; /* reason -> how many files */
     size_t files, kept, songs[SPLIT_COUNT];
-    gint64 sum[COUNTS], with[COUNTS]; /* of kept files; kept files that have any */
+    gint64 sum[COUNTS], with[COUNTS]; /* over kept files; kept files that have any */
 };
 
 static void counts_of(const song_file_t *parsed, gint64 *counts) {
@@ -71,7 +72,7 @@ static void counts_of(const song_file_t *parsed, gint64 *counts) {
     counts[WARNINGS] = parsed->reading.tracks_cut;
 }
 
-/* UTF-8 without tabs and line ends. */
+/* Makes text valid UTF-8 and escapes tabs, line ends and backslashes. Owner: caller. */
 static char *cell(const char *text) {
     g_autofree char *valid = g_utf8_make_valid(text, -1);
     GString *out = g_string_new(NULL);

@@ -1,5 +1,5 @@
-/* report: report.tsv, one row an input file, and the summary of a run. Written row by row: memory does not
- * grow with the files. */
+/* report: report.tsv, a row for each input file, and the summary of a run. Written row by row, so that memory
+ * does not grow with the files. */
 #pragma once
 
 #include "preprocess/common/owner.h"
@@ -22,13 +22,13 @@ typedef struct report report_t;
  * docs/formats.md, sha256. Tabs, line ends and backslashes in names are written as \t, \n, \\. NULL with
  * error set. Owner: caller. */
 report_t *report_new(const char *folder, const grid_t *grid, GError **error);
-/* A write that fails is told by report_commit(). */
+/* Adds a row. report_commit() tells of a write that failed. */
 void report_add(report_t *report, const report_row_t *row);
-/* All rows are there: the file takes its name, if owner is still the owner. FALSE with error set; the older
- * report then stands. */
+/* Gives the file, whose rows are complete, its name, if owner is still the owner. FALSE with error set; the
+ * older report then stands. */
 gboolean report_commit(report_t *report, owner_t *owner, GError **error);
 /* A few lines for people on standard error: how many files were kept, and why others were not. */
 void report_summarize(const report_t *report);
-/* Without a commit nothing is left. NULL is allowed. */
+/* Frees report; without a commit nothing of it is left on disk. NULL is allowed. */
 void report_free(report_t *report);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(report_t, report_free)

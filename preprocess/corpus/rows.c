@@ -1,5 +1,5 @@
-/* rows: owns which files count as duplicates and which split a song falls in. Sorts indices by digests in
- * place of hash tables: four bytes a file. */
+/* rows: owns which files count as duplicates and which split a song falls in. Sorts indices by digests, which
+ * takes four bytes a file, in place of hash tables. */
 #include "preprocess/corpus/rows.h"
 
 #include <string.h>
@@ -54,7 +54,7 @@ static void take_record(const digest_t *key, const song_file_t *parsed, gint64 a
     if (row && (parsed->sha256[0] || !wanted->again)) rows_take(row, parsed, at);
 }
 
-/* Whether a file is one of this part's that have no record yet. */
+/* Whether a file is one of this part's and has no record yet. */
 static gboolean is_missing(const row_t *row, int part) { return row->part == part && row->at == 0; }
 
 char *rows_load(rows_t *rows, int part, gboolean again, parsed_cache_t *cache) {
@@ -89,8 +89,7 @@ static int by_shape(gconstpointer a, gconstpointer b, gpointer rows) {
     return by_digest(rows, *(const guint32 *)a, *(const guint32 *)b, offsetof(row_t, shape));
 }
 
-/* Points rows to the first of those with the same shape, then, which counts more, to the first of those with
- * the same content. */
+/* Sets each row's twin: the first row with its content or, where it is that one, with its shape. */
 static void link_twins(row_t *rows, guint32 *kept, size_t n_kept) {
     g_qsort_with_data(kept, (gint)n_kept, sizeof *kept, by_shape, rows);
     for (size_t i = 1, first = 0; i < n_kept; i++) {
@@ -125,7 +124,8 @@ void rows_find_twins(rows_t *rows, gboolean exact, gboolean transposed) {
     }
 }
 
-/* By the hash of the shape: a song and its transpositions fall in one split, whatever else is there. */
+/* Chooses by the hash of the shape: a song and its transpositions fall in one split, whatever else is
+ * there. */
 static split_t split_of_shape(const digest_t *shape, const double *percent) {
     guint64 first = 0;
     for (size_t i = 0; i < 8; i++) first = first << 8 | shape->bytes[i];

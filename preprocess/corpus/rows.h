@@ -1,5 +1,5 @@
-/* rows: what a run keeps in memory of each file: what tells duplicates, where its record lies, what becomes
- * of it. The rest stays in the cache. */
+/* rows: what a run keeps in memory of each file: what tells duplicates, where its record lies and what
+ * becomes of it. The rest stays in the cache. */
 #pragma once
 
 #include "preprocess/corpus/parsed_cache.h"
@@ -21,9 +21,10 @@ typedef struct {
     guint8 transposed; /* twin is a transposition */
 } row_t;
 
-/* The rows of all files, and of how notes are laid on the grid what parsed_cache_key() asks for. */
+/* The rows of all files, and the options by which notes are laid on the grid, as parsed_cache_key() takes
+ * them. */
 typedef struct {
-    const found_list_t *files; /* not owned, as layout */
+    const found_list_t *files; /* not owned; nor is layout */
     const char *layout;
     row_t *row; /* [files->n] */
 } rows_t;
@@ -32,11 +33,11 @@ typedef struct {
 rows_t *rows_new(const found_list_t *files, const char *layout);
 void rows_free(rows_t *rows);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(rows_t, rows_free)
-/* Keeps of what was parsed as much as a row has room for. */
+/* Fills in a row from what was parsed of its file; at: the offset of its record. */
 void rows_take(row_t *row, const song_file_t *parsed, gint64 at);
-/* Takes from a cache what it holds of the files of a part. Files that could not be read to their end are left
- * out where `again`, to be tried again: the limits may be others then. Returns the seal's text, owner:
- * caller, or NULL (parsed_cache_load()). */
+/* Fills in the rows of a part's files from the records of a cache. again: leaves out files that could not be
+ * read to their end, so that they are tried again, as limits may have changed. Returns the seal's text,
+ * owner: caller, or NULL (parsed_cache_load()). */
 char *rows_load(rows_t *rows, int part, gboolean again, parsed_cache_t *cache);
 /* How many files of a part have no record yet. */
 size_t rows_missing(const rows_t *rows, int part);
@@ -44,9 +45,9 @@ size_t rows_missing(const rows_t *rows, int part);
 /* Gives each row its earlier twin; drops the exact copies where `exact`, the transposed ones where
  * `transposed`. */
 void rows_find_twins(rows_t *rows, gboolean exact, gboolean transposed);
-/* Gives each kept row its split: by its shape, in percent; or, where percent is NULL, by the folder, and
- * drops those in none. */
+/* Gives each kept row its split: by a hash of its shape, in these percentages [SPLIT_COUNT]; or, where
+ * percent is NULL, by its folder, and drops those in none. */
 void rows_choose_splits(rows_t *rows, const double *percent);
 
-/* The reason, for the report: "" of ROW_STAYS. */
+/* The reason as the report has it; "" for ROW_STAYS. */
 const char *rows_drop_reason(row_drop_t drop);

@@ -1,5 +1,5 @@
-/* song_file: one input file's way from bytes to roll, inside a worker, and its result's way out. Owns the
- * hashes that tell duplicates; refuses files that are not worth a worker (too large to be music). */
+/* song_file: owns one input file's way from bytes to roll inside a worker, its result's way out, and the
+ * hashes that tell duplicates. Refuses files that are too large to be music. */
 #include "preprocess/corpus/song_file.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 
 enum { MAX_FILE_BYTES = 64 << 20 };
 
-/* Used where one file is read for its own sake. */
+/* The limits of song_file_read_roll(). */
 static const worker_limits_t single_limits = {.timeout_s = 60, .memory_bytes = (size_t)2 << 30};
 
 static void drop(song_file_t *parsed, const char *reason) {
@@ -32,8 +32,8 @@ static void hash_roll(const roll_t *roll, const uint8_t *bits, char *hex) {
     hash_sha256(size, sizeof size, bits, bytes_of(roll), hex);
 }
 
-/* Moves planes down by `by` bits, where those are clear at the bottom of each: then the planes can move as
- * one row of bits, since nothing falls from one into the one before it. */
+/* Moves planes down by `by` bits, which must be clear at the bottom of each: then all planes can move as one
+ * row of bits, since nothing falls from one into the one before it. */
 static void move_down(const uint8_t *from, uint8_t *to, size_t bytes, size_t by) {
     const size_t whole = by / 8, part = by % 8;
     for (size_t i = 0; i + whole + 1 < bytes; i++)
@@ -42,7 +42,7 @@ static void move_down(const uint8_t *from, uint8_t *to, size_t bytes, size_t by)
     memset(to + bytes - whole, 0, whole);
 }
 
-/* Of the roll as low as it goes. */
+/* The hash of the roll transposed as low as it goes; drums stay. */
 static void hash_shape(const roll_t *roll, const grid_t *grid, char *hex) {
     const size_t track_bytes = ROLL_PLANES * roll->stride;
     int lowest = 0, highest = 0;
@@ -65,7 +65,7 @@ static void count_notes(const roll_t *roll, size_t *notes) {
             notes[track] += roll_count_bits(roll_plane(roll, frame, track, PLANE_ONSET), roll->stride);
 }
 
-/* A GByteArray holds the music of the longest song, of all roles, with changes in each frame. */
+/* A GByteArray can hold the music of the longest song, of all roles, with changes in each frame. */
 G_STATIC_ASSERT(ROLL_MAX_FRAMES *(guint64)((ROLE_COUNT - 1) * ROLL_PLANES * 16 + sizeof(tempo_change_t) +
                                            sizeof(meter_change_t)) <= G_MAXUINT);
 
@@ -105,7 +105,7 @@ static void lay_out(const char *bytes, gsize length, const layout_t *layout, son
     append_music(music, timeline, roll);
 }
 
-/* In the worker: gives what was parsed, then the music. */
+/* Runs in the worker. The result is the song_file_t, then the music. */
 static gboolean read_in_worker(gpointer data, const char *path, GByteArray *out, GError **error) {
     song_file_t parsed = {0};
     struct stat status;
@@ -113,7 +113,7 @@ static gboolean read_in_worker(gpointer data, const char *path, GByteArray *out,
     if (stat(path, &status) != 0) {
         drop(&parsed, g_strerror(errno));
     } else if (!S_ISREG(status.st_mode)) {
-        drop(&parsed, "not a regular file"); /* to open a pipe would wait for its writer */
+        drop(&parsed, "not a regular file"); /* opening a pipe would wait for its writer */
     } else {
         g_autoptr(GError) cause = NULL;
         g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, &cause);

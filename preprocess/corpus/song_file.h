@@ -31,8 +31,8 @@ typedef struct {
     meter_t meter; /* takes the place of the files' meters; numerator 0: does not */
 } layout_t;
 
-/* A worker that reads files: worker_give() it their paths, one after the other, song_file_take() what became
- * of each. layout must outlive it. */
+/* A worker that reads files: give it paths by worker_give(), and take what became of each by
+ * song_file_take(). layout must outlive it. */
 worker_t *song_file_worker_new(const layout_t *layout, const worker_limits_t *limits);
 
 /* What was parsed of the file that the worker was given. *music: where kept, the bytes of its timeline and of
@@ -41,12 +41,12 @@ worker_t *song_file_worker_new(const layout_t *layout, const worker_limits_t *li
  * process could be started (WORKER_ERROR_FORK). */
 gboolean song_file_take(worker_t *worker, song_file_t *parsed, GByteArray **music, GError **error);
 
-/* How many of those bytes are the timeline's, and the timeline that they are. Owner: caller. */
+/* How many bytes of the music are the timeline, and that timeline. Owner: caller. */
 size_t song_file_timeline_bytes(const song_file_t *parsed);
 timeline_t *song_file_timeline(const song_file_t *parsed, int steps_per_beat, const uint8_t *music);
 
-/* All of that for a single file, which must be kept: its roll as training data has it by default, what was
- * parsed (for the main tempo and meter) and its timeline. NULL with error set: path and cause. Owner of roll
- * and timeline: caller. */
+/* All of that for a single file: returns its roll, cut as by default, and sets what was parsed and its
+ * timeline. NULL with error set (path and cause), also where the file is not kept. Owner of roll and
+ * timeline: caller. */
 roll_t *song_file_read_roll(const char *path, const grid_t *grid, song_file_t *parsed, timeline_t **timeline,
                             GError **error);

@@ -1,5 +1,5 @@
-/* worker: owns what the parent knows of its processes: their tasks, what has come of a result, their end and
- * its reason. A result counts only where all of it has come. Refuses to interpret tasks and results. What a
+/* worker: owns what the parent knows of its processes: their tasks, how much of a result has come, how they
+ * ended and why. A result counts only where all of it has come. Does not interpret tasks and results. What a
  * process does: worker_process.c. */
 #include "preprocess/corpus/worker.h"
 
@@ -23,17 +23,17 @@ struct worker {
     pid_t pid;           /* 0: there is none */
     int fds[WORKER_FDS]; /* our ends; -1 once the process has closed its own */
     size_t done;         /* tasks that it has done */
-    size_t sent;         /* of the tasks below, those that it was sent */
-    int wait_status;     /* of waitpid(), once there is none any more */
+    size_t sent;         /* how many of the tasks below it was sent */
+    int wait_status;     /* of waitpid(), once the process is gone */
     GQueue tasks;        /* char *, in the order in which they were given */
     /* Of the first task: */
     gint64 deadline_us;     /* monotonic */
     worker_header_t header; /* the first header_bytes of it have come */
-    size_t header_bytes;    /* likewise */
+    size_t header_bytes;
     GByteArray *result;
     GString *chatter; /* the last of the process' standard error */
     gboolean timed_out, stopped;
-    GError *start_error; /* the second try could not begin */
+    GError *start_error; /* why the second try could not begin */
 };
 
 G_DEFINE_QUARK(mpianist_worker_error, worker_error)
@@ -45,7 +45,7 @@ static void close_fd(int *fd) {
     *fd = -1;
 }
 
-/* Some launchers leave SIGCHLD ignored to what they start, and then a child leaves no exit status. */
+/* Some launchers start programs with SIGCHLD ignored; then a child leaves no exit status. */
 static void expect_children(void) {
     struct sigaction action;
     if (sigaction(SIGCHLD, NULL, &action) == 0 && action.sa_handler == SIG_IGN) signal(SIGCHLD, SIG_DFL);
@@ -70,8 +70,8 @@ static gboolean start_process(worker_t *worker, GError **error) {
     }
     int cause = errno;
     if (theirs[WORKER_CHATTER] >= 0) sigprocmask(SIG_SETMASK, &old, NULL);
-    /* Closed before the next fork, so no other process holds these ends and a process' end is the end of
-     * what it sends. */
+    /* Closed before the next fork, so that no other process holds these ends: when the process ends, so does
+     * what can be read from it. */
     for (int i = 0; i < WORKER_FDS; i++) close_fd(&theirs[i]);
     if (pid < 0) {
         for (int i = 0; i < WORKER_FDS; i++) close_fd(&ours[i]);
@@ -86,9 +86,8 @@ static gboolean start_process(worker_t *worker, GError **error) {
     return TRUE;
 }
 
-/* Ends a process that is late or no longer wanted, or whose ends are both closed. The latter is on its way
- * out already, and then keeps its own exit status whatever it is sent: the kill is for one that closed
- * them and runs on. */
+/* Kills a process that is late or no longer wanted, or that has closed both its ends. One that closed them is
+ * usually on its way out and keeps its own exit status; the kill is for one that runs on. */
 static void end_process(worker_t *worker) {
     if (worker->pid == 0) return;
     kill(worker->pid, SIGKILL);
@@ -117,8 +116,8 @@ void worker_free(worker_t *worker) {
     g_free(worker);
 }
 
-/* Sends the tasks that were not sent yet, those behind the first only where no one has to wait for them to be
- * read: the process may be sending a long result. FALSE where the process is gone. */
+/* Sends the tasks that were not sent yet. Those behind the first must be short enough not to be waited for,
+ * as the process may be sending a long result. FALSE where the process is gone. */
 static gboolean send_tasks(worker_t *worker) {
     for (; worker->sent < worker->tasks.length; worker->sent++) {
         const char *task = g_queue_peek_nth(&worker->tasks, (guint)worker->sent);
@@ -129,7 +128,7 @@ static gboolean send_tasks(worker_t *worker) {
     return TRUE;
 }
 
-/* Begins the first task. A process that dies before it has read it is found by worker_wait_any(). */
+/* Begins the first task. worker_wait_any() finds a process that dies before it has read it. */
 static gboolean begin_task(worker_t *worker, GError **error) {
     g_string_truncate(worker->chatter, 0);
     g_byte_array_set_size(worker->result, 0);
@@ -156,8 +155,7 @@ gboolean worker_give(worker_t *worker, const char *task, GError **error) {
     return FALSE;
 }
 
-/* Takes what the channel holds, into the header first, then straight into the result; returns what recv()
- * does. */
+/* Receives what the channel holds, first into the header, then into the result; returns what recv() does. */
 static ssize_t receive(worker_t *worker) {
     const size_t lacks = sizeof worker->header - worker->header_bytes;
     if (lacks > 0) {
@@ -183,7 +181,7 @@ static ssize_t read_chatter(worker_t *worker) {
     return n;
 }
 
-/* Takes what one readable end holds, at most READ_BYTES of it. */
+/* Reads what one readable end holds, at most READ_BYTES of it. */
 static void drain(worker_t *worker, int which) {
     ssize_t n = which == WORKER_CHANNEL ? receive(worker) : read_chatter(worker);
     if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) close_fd(&worker->fds[which]);
@@ -193,8 +191,8 @@ static gboolean has_result(const worker_t *worker) {
     return worker->header_bytes == sizeof worker->header && worker->result->len == worker->header.bytes;
 }
 
-/* Whether the first task is over; one that is late is ended. A process that has begun to send its result has
- * done its work, and is late only because of us. */
+/* Whether the first task is over; one that is late is ended. A process that has begun to send its result is
+ * not late: it has done its work and waits for us to read. */
 static gboolean is_over(worker_t *worker, gint64 now_us) {
     if (worker->pid == 0 || has_result(worker)) return TRUE;
     if (worker->fds[WORKER_CHANNEL] >= 0 || worker->fds[WORKER_CHATTER] >= 0) {
@@ -202,18 +200,18 @@ static gboolean is_over(worker_t *worker, gint64 now_us) {
         worker->timed_out = TRUE;
     }
     end_process(worker);
-    /* It may have failed for what the tasks before it left behind: it is tried again in a new process. */
+    /* Earlier tasks may have made it fail: it is tried again in a new process. */
     return worker->done == 0 || !begin_task(worker, &worker->start_error);
 }
 
-/* The end to read from, or -1. Behind a whole result stands that of the next task, which has to wait until
- * this one is taken. */
+/* The end to read from, or -1. The next task's result may stand behind a whole one: it has to wait until that
+ * is taken. */
 static int end_to_read(const worker_t *worker, int which) {
     const gboolean full = which == WORKER_CHANNEL && has_result(worker);
     return full ? -1 : worker->fds[which];
 }
 
-/* Milliseconds until the first worker's time limit, rounded up; -1 where none can pass it any more. */
+/* Milliseconds until the first worker's time limit, rounded up; -1 where no limit is left to pass. */
 static int poll_timeout_ms(worker_t **workers, size_t n) {
     gint64 first_us = G_MAXINT64, now_us = g_get_monotonic_time();
     for (size_t i = 0; i < n; i++) {
@@ -226,7 +224,7 @@ static int poll_timeout_ms(worker_t **workers, size_t n) {
 size_t worker_wait_any(worker_t **workers, size_t n) {
     g_autofree struct pollfd *polled = g_new0(struct pollfd, n * WORKER_FDS);
     for (int timeout_ms = 0;; timeout_ms = poll_timeout_ms(workers, n)) {
-        /* The first time it does not wait: a result that has come counts, however late it is read. */
+        /* The first poll() does not wait: a result that has come counts, however late it is read. */
         for (size_t i = 0; i < n * WORKER_FDS; i++) {
             polled[i].fd = end_to_read(workers[i / WORKER_FDS], (int)(i % WORKER_FDS));
             polled[i].events = POLLIN;
@@ -287,7 +285,7 @@ static void set_crash(const worker_t *worker, GError **error) {
                 line ? line : "");
 }
 
-/* Sets the error of a task that is over; FALSE where its result is whole. */
+/* Sets the error of a task that is over and returns TRUE; FALSE where its result is whole. */
 static gboolean set_failure(worker_t *worker, GError **error) {
     if (worker->start_error) {
         g_propagate_error(error, g_steal_pointer(&worker->start_error));

@@ -1,12 +1,12 @@
-/* worker: runs a function in a process of its own, so that a crash, a hang or runaway memory costs that
- * call only.
+/* worker: runs a function in a process of its own, so that a crash, a hang or runaway memory costs that call
+ * only.
  *
  * A worker takes one task after the other. Its process sees the caller's memory as it was when the process
- * was started, reads nothing else, and what it prints goes nowhere but, where it crashes, the last line of
- * standard error into the message. It is replaced when it dies, when a task takes too long, and when it
- * keeps much memory. What a task gives does not depend on the tasks before it: one that fails in a process
- * that has done others is tried once more in a new one. No process outlives its parent. Call from one
- * thread. Messages name the cause and the way out, not the task. */
+ * started and has no standard input. What it prints is dropped, except that after a crash the message has the
+ * last line of standard error. It is replaced when it dies, when a task takes too long, and when it keeps
+ * much memory. A result does not depend on earlier tasks: a task that fails in a process that has done others
+ * is tried once more in a new one. No process outlives its parent. Call from one thread. Messages name the
+ * cause and the way out, not the task. */
 #pragma once
 
 #include <glib.h>
@@ -43,9 +43,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(worker_t, worker_free)
 /* Tasks that a worker may have at once. With two, its process need not wait for the parent between them. */
 #define WORKER_TASKS 2
 
-/* Gives a worker that has fewer than WORKER_TASKS of them a task for fn(data, task), to be done behind the
- * one that it has. FALSE with WORKER_ERROR_FORK set where no process can be started; the worker then has
- * no task. */
+/* Adds a task, fn(data, task), behind the one that the worker may have; fewer than WORKER_TASKS must be
+ * there. task is copied. FALSE with WORKER_ERROR_FORK set where no process can be started; the worker then
+ * has no task. */
 gboolean worker_give(worker_t *worker, const char *task, GError **error);
 
 /* Waits until one of n workers (n >= 1, each with a task) has done its first task, has failed in it or has
@@ -54,8 +54,8 @@ gboolean worker_give(worker_t *worker, const char *task, GError **error);
  * its result. */
 size_t worker_wait_any(worker_t **workers, size_t n);
 
-/* The result of the first task, owner: caller; the second one is the first then. NULL with error set: the
- * function's own message (WORKER_ERROR_FAILED), or that the process crashed (the signal's name, its last
- * words), took too long, ran out of memory, or could not be started again (WORKER_ERROR_FORK). A task that
- * is still running is stopped. */
+/* The result of the first task, owner: caller; the second one then becomes the first. NULL with error set:
+ * the function's own message (WORKER_ERROR_FAILED), or that the process crashed (the signal's name, its last
+ * words), took too long, ran out of memory, or could not be started again (WORKER_ERROR_FORK). A task that is
+ * still running is stopped. */
 GByteArray *worker_take(worker_t *worker, GError **error);

@@ -1,6 +1,6 @@
-/* worker_process: owns what a worker's process may use, and how it does one task after the other. Refuses to
- * outlive its parent, and to end by way of exit(): what the parent registered there and in stdio is the
- * parent's. */
+/* worker_process: owns what a worker's process may use, and how it does one task after the other. Never
+ * outlives its parent, and never calls exit(), which would run the parent's handlers and flush its
+ * streams. */
 #include "preprocess/corpus/worker_process.h"
 
 #include <errno.h>
@@ -16,8 +16,8 @@
 
 enum { KEPT_PART = 8 };
 
-/* Bytes of address space; 0 where that is not known, and under AddressSanitizer, which maps terabytes of
- * shadow as it goes. */
+/* Bytes of address space in use; 0 where that is not known, and under AddressSanitizer, which maps terabytes
+ * of shadow as it goes. */
 static size_t mapped_bytes(void) {
 #ifdef __SANITIZE_ADDRESS__
     return 0;
@@ -31,14 +31,13 @@ static size_t mapped_bytes(void) {
 #endif
 }
 
-/* Where memory runs out, GLib may not even have enough to say so. So before the process dies it tries to map
- * a mebibyte, as malloc() does, and where that fails says that memory ran out. Calls only what a signal
- * handler may. */
+/* Where memory runs out, GLib may not have enough left to say so. So a dying process tries to map a mebibyte,
+ * as malloc() does, and where that fails says that memory ran out. Calls only what a signal handler may. */
 static void tell_no_memory(int signal_number) {
     static const char cause[] = "\nCannot allocate memory\n";
     const void *room = mmap(NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (room == MAP_FAILED && write(STDERR_FILENO, cause, sizeof cause - 1) < 0) _exit(1);
-    raise(signal_number); /* waits for the end of this handler, and then does what it does without one */
+    raise(signal_number); /* acts once this handler ends, as it does without a handler */
 }
 
 static void limit_memory(size_t mapped, size_t bytes) {
@@ -98,13 +97,13 @@ static int detach(const int *fds) {
     return channel;
 }
 
-/* Takes the place of the parent's handler: what is logged last is the reason of a crash. */
+/* Takes the place of the parent's log handler: the last line logged is the reason of a crash. */
 static void log_chatter(const char *domain, GLogLevelFlags level, const char *message, void *data) {
     (void)domain, (void)level, (void)data;
     fprintf(stderr, "%s\n", message);
 }
 
-/* Does one task; FALSE where there is no other to come. */
+/* Does one task; FALSE where no other one will come. */
 static gboolean do_task(const worker_work_t *work, int channel, size_t mapped) {
     guint32 bytes = 0;
     if (!receive_all(channel, &bytes, sizeof bytes)) return FALSE;
@@ -119,14 +118,14 @@ static gboolean do_task(const worker_work_t *work, int channel, size_t mapped) {
         result = error ? error->message : "failed without a message";
         header.bytes = strlen(result);
     }
-    /* Memory that this task did not give back would be missing to the next ones. */
+    /* Memory that this task did not give back would be missing for the next ones. */
     header.leaves = mapped > 0 && mapped_bytes() > mapped + work->limits.memory_bytes / KEPT_PART;
     return worker_send(channel, &header, sizeof header, result, header.bytes) && !header.leaves;
 }
 
 void worker_process(const worker_work_t *work, const int *fds, pid_t parent) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(1); /* the parent died before that was asked for */
+    if (getppid() != parent) _exit(1); /* the parent died before prctl() asked for its signal */
     int channel = detach(fds);
     g_log_set_default_handler(log_chatter, NULL);
     size_t mapped = mapped_bytes();

@@ -11,7 +11,7 @@
 
 enum { WORKER_CHANNEL, WORKER_CHATTER, WORKER_FDS };
 
-/* What a process is there for. */
+/* What a process runs, and under which limits. */
 typedef struct {
     worker_fn fn;
     gpointer data;
@@ -25,10 +25,10 @@ typedef struct {
     guint8 leaves; /* 1: the process ends itself after this result */
 } worker_header_t;
 
-/* TRUE once a header and what belongs to it are sent: as one message as far as it goes, so that who waits for
- * it is woken once. Never raises SIGPIPE. */
+/* Sends a header and what belongs to it, as one message as far as it goes, so that the receiver is woken
+ * once. Never raises SIGPIPE. TRUE once all is sent. */
 gboolean worker_send(int fd, const void *header, size_t header_bytes, const void *body, size_t body_bytes);
 
-/* In the new process, with all signals blocked: does the tasks that come by fds [WORKER_FDS] until the parent
- * closes them. */
+/* Call it in the new process, with all signals blocked: does the tasks that come by fds [WORKER_FDS] until
+ * the parent closes them. */
 G_NORETURN void worker_process(const worker_work_t *work, const int *fds, pid_t parent);

@@ -28,7 +28,7 @@ typedef struct {
     song_t *song;
     pairing_t *pairing;
     GArray *programs; /* program_t, in file order */
-    GArray *hushes;   /* hush_t: the ends of all notes of a channel */
+    GArray *hushes;   /* hush_t: messages that end all notes of a channel */
 } reader_t;
 
 /* ---- meta events ---- */
@@ -51,7 +51,7 @@ static double tempo_of(const uint8_t *body, size_t n) {
 
 static gboolean is_tempo(double bpm) { return bpm >= BPM_LOW && bpm <= BPM_HIGH; }
 
-/* Microseconds a beat, in three bytes; some write four. */
+/* Microseconds a quarter note, in three bytes; some files have four. */
 static void read_tempo(song_t *song, const smf_event_t *event) {
     double bpm = tempo_of(event->body, MIN(event->size, 3));
     if (event->size == 4 && !is_tempo(bpm)) bpm = tempo_of(event->body, 4);
@@ -62,7 +62,7 @@ static void read_tempo(song_t *song, const smf_event_t *event) {
         song->reading.tempi_left_out++;
 }
 
-/* Numerator and power of two are what counts; some leave out the rest. */
+/* Only numerator and denominator (a power of two) count; some files leave out the rest. */
 static void read_meter(song_t *song, const smf_event_t *event) {
     if (event->size < 2 || event->body[0] == 0 || event->body[1] > 7) {
         song->reading.events_left_out++;
@@ -136,8 +136,8 @@ static void read_event(reader_t *reader, const smf_event_t *event, guint track) 
 
 /* ---- over all tracks ---- */
 
-/* The program in force at each onset, whichever track changed it: both lists in order of time
- * (g_array_sort is stable). */
+/* Sets each note's program: the one in force on its channel at its onset, whichever track changed it. Both
+ * lists are in order of time (g_array_sort() is stable). */
 static void set_programs(song_t *song, GArray *programs) {
     uint8_t in_force[CHANNELS] = {0};
     guint next = 0;
@@ -152,7 +152,7 @@ static void set_programs(song_t *song, GArray *programs) {
     }
 }
 
-/* All notes off ends those of its channel on other tracks, too, but for those that begin with it. */
+/* All Notes Off also ends notes of its channel on other tracks, except those that begin at its tick. */
 static void hush_notes(song_t *song, GArray *hushes) {
     int64_t next[CHANNELS];
     guint left = hushes->len;

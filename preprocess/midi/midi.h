@@ -65,16 +65,17 @@ song_t *song_new(int ticks_per_beat);
 void song_free(song_t *song);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(song_t, song_free)
 
-/* The frame, of so many a quarter note, that a tick falls on: the nearest, halves up. */
+/* The frame nearest to a tick, halves up; steps_per_beat: frames a quarter note. */
 int64_t song_frame(const song_t *song, int64_t tick, int steps_per_beat);
 
-/* Each element of a song's lists begins with its tick: that of element i, and the order of two elements. */
+/* Each element of a song's lists begins with its tick. song_tick_at(): that of element i.
+ * song_compare_ticks(): the order of two elements. */
 static inline int64_t *song_tick_at(const GArray *list, guint i) {
     return (int64_t *)(void *)(list->data + (size_t)i * g_array_get_element_size((GArray *)list));
 }
 int song_compare_ticks(gconstpointer a, gconstpointer b);
 
-/* Puts song->notes into their order; stable. For who fills a song by hand. */
+/* Sorts song->notes into their order; stable. For callers that fill a song themselves. */
 void song_sort_notes(song_t *song);
 
 /* Lengthens every note that ends while its channel's sustain pedal is down to the pedal's release, or to the
@@ -93,8 +94,8 @@ gboolean meter_from_text(const char *text, meter_t *meter);
 /* Reads one SMF (formats 0 and 1, ticks a quarter note) from memory; other bytes may stand before it (RIFF,
  * MacBinary). Files are read as far as they make sense (song->reading). A note that is never switched off
  * lasts to the end of its track; how presses and releases of a key go together: pairing.c. Linear in length;
- * keeps nothing. Returns NULL with MIDI_ERROR_FORMAT set for format 2, SMPTE time and what is no MIDI file;
- * the message names the cause, not the file. Owner: caller. */
+ * does not keep bytes. Returns NULL with MIDI_ERROR_FORMAT set for format 2, SMPTE time and what is no MIDI
+ * file; the message names the cause, not the file. Owner: caller. */
 song_t *midi_parse(const void *bytes, size_t length, GError **error);
 
 /* Writes format 1: first a track with tempi, meters, pedals and texts, then one track per track name with

@@ -37,7 +37,7 @@ static void append_big_endian(GByteArray *out, uint32_t value, int bytes) {
         g_byte_array_append(out, &(uint8_t){(uint8_t)(value >> shift)}, 1);
 }
 
-/* Closes a track: its events in order, the end at ticks, the chunk's length at start. */
+/* Writes a track's events in order and its end at tick `ticks`; sets the length of the chunk at `start`. */
 static void append_events(GByteArray *out, guint start, GArray *events, int64_t ticks) {
     int64_t now = 0;
     g_array_sort(events, song_compare_ticks);

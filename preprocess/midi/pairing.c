@@ -23,9 +23,9 @@ enum { CHANNELS = 16, PITCHES = 128, LEGATO_PART = 8, HOLD_BEATS = 64 };
 
 /* A press. */
 typedef struct {
-    int64_t since;  /* from when it is held under a later one; at first its own tick */
+    int64_t since;  /* tick since when a later press is held too; at first its own */
     guint32 note;   /* index into notes */
-    guint32 below;  /* the press before it that waits for its release, too; or NONE */
+    guint32 below;  /* the press before it that also waits for its release; or NONE */
     guint32 before; /* in a run of swapped ones: the press before it; or NONE */
 } press_t;
 
@@ -80,7 +80,7 @@ void pairing_free(pairing_t *pairing) {
 
 /* ---- notes of no length whose events are swapped ---- */
 
-/* No release is left for the last one of the run, so each has the one that stands before it. */
+/* The last press of the run has no release behind it, so each press of the run has the one before it. */
 static void settle_swapped(pairing_t *pairing, piano_key_t *key) {
     for (guint32 i = key->swapped; i != NONE; i = press_at(pairing, i)->before)
         note_at(pairing, press_at(pairing, i)->note)->length = 0;
@@ -124,7 +124,7 @@ void pairing_strike(pairing_t *pairing, note_t note) {
     g_array_append_val(pairing->presses, press);
 }
 
-/* The last press that waits gets its release. */
+/* Gives a release to the last press that waits for one. */
 static void release(pairing_t *pairing, piano_key_t *key, int64_t tick) {
     press_t *press = press_at(pairing, key->waiting);
     note_t *note = note_at(pairing, press->note);

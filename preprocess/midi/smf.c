@@ -30,7 +30,7 @@ static uint32_t read_big_endian32(const uint8_t *bytes) {
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
 }
 
-/* Where `what` (its first n bytes) stands at or behind `from`; `to` where it does not. */
+/* Where `what` (its first n bytes) stands first from `from` on, before `to`; `to` where it does not. */
 static size_t find(const smf_t *smf, size_t from, size_t to, const char *what, size_t n) {
     const uint8_t *found = from < to ? memmem(smf->bytes + from, to - from, what, n) : NULL;
     return found ? (size_t)(found - smf->bytes) : to;
@@ -47,7 +47,7 @@ static const char *fault_of_header(const uint8_t *header) {
 
 gboolean smf_open(smf_t *smf, const uint8_t *bytes, size_t length, GError **error) {
     *smf = (smf_t){.bytes = bytes, .length = length};
-    /* A header in the middle of other bytes has to be one to its length. */
+    /* Behind other bytes only a header of the usual length counts. */
     size_t start =
         length >= 4 && memcmp(bytes, "MThd", 4) == 0 ? 0 : find(smf, 0, length, "MThd\0\0\0\6", CHUNK_HEADER);
     const uint8_t *header = bytes + start;
@@ -126,8 +126,8 @@ gboolean smf_next_track(smf_t *smf) {
     return TRUE;
 }
 
-/* The track is over: what follows its end, or the end that its length gives where nothing else begins
- * before. */
+/* Sets where the next track is looked for: the next MTrk, but no later than the end that this track's length
+ * gives. */
 static void leave_track(smf_t *smf, gboolean whole) {
     const smf_track_t *track = &smf->track;
     size_t end = whole ? track->at : MAX(track->at, track->limit);

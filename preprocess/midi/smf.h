@@ -22,7 +22,7 @@ typedef struct {
  * the file. */
 gboolean smf_open(smf_t *smf, const uint8_t *bytes, size_t length, GError **error);
 
-/* Goes to the next track; FALSE after the last, when tracks_cut is whole. */
+/* Goes to the next track; FALSE after the last, when tracks_cut is final. */
 gboolean smf_next_track(smf_t *smf);
 
 /* The next channel message or meta event of the track; FALSE at its end, which is then at smf->track.tick. */

@@ -184,7 +184,7 @@ static size_t place_behind(const smf_track_t *track, const taken_t *bad) {
     return at <= track->limit ? at : 0;
 }
 
-/* Points for going on at `at`, with a time or, timeless, a status, from what stands there. */
+/* Points for going on at `at` with what stands there: a time or, where timeless, a status. */
 static int judge_place(const smf_track_t *from, size_t at, gboolean timeless) {
     smf_track_t track = *from;
     int points = 0, faults = 0;
@@ -248,7 +248,7 @@ static place_t find_place(const smf_track_t *track, const taken_t *bad) {
     return best;
 }
 
-/* Leaves out a bad event, up to a place. Its time goes on where it is one. */
+/* Leaves out a bad event, up to a place. Its time still counts where it makes sense. */
 static void leave_out(smf_track_t *track, const taken_t *bad, const place_t *place) {
     if (bad->status_at > 0 && place->at > bad->status_at && !is_wild(track, bad->delta))
         track->tick += bad->delta;
@@ -273,8 +273,8 @@ static int judge_with(const smf_track_t *track, const taken_t *taken) {
     return judge_event(track, taken) + judge_place(&after, taken->next, FALSE);
 }
 
-/* What stands at track->at is no event. Either its stray bytes are left out, and it is one: TRUE; or all
- * of it is. FALSE, and nothing is left of the track, where neither makes sense. */
+/* Passes what stands at track->at and is no event. TRUE where it is one without its stray bytes. FALSE where
+ * all of it is left out; where the track makes sense nowhere behind it, nothing is left of the track. */
 static gboolean pass_bad(smf_track_t *track, const taken_t *bad, smf_event_t *event) {
     taken_t whole;
     const place_t place = find_place(track, bad);

@@ -20,7 +20,7 @@ enum { SMF_TEXT = 0x01, SMF_TRACK_NAME = 0x03, SMF_END_OF_TRACK = 0x2F, SMF_TEMP
 
 /* Ticks between two events: what a variable-length quantity holds. */
 #define SMF_MAX_DELTA 0x0FFFFFFF
-/* Later than this is at this tick, so that sums and products of times stay in 64 bits. */
+/* What is later than this counts as at this tick, so that sums and products of times stay in 64 bits. */
 #define SMF_MAX_TICK ((int64_t)1 << 48)
 
 typedef struct {

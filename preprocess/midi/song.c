@@ -142,7 +142,7 @@ gboolean meter_from_text(const char *text, meter_t *meter) {
 
 /* ---- pedal ---- */
 
-/* Presses and releases of one channel, each unlike the one before. */
+/* Presses and releases of one channel's pedal, without repeats. */
 static GArray *pedal_changes(const song_t *song, uint8_t channel) {
     GArray *changes = g_array_new(FALSE, FALSE, sizeof(pedal_t));
     gboolean down = FALSE;

@@ -1,6 +1,5 @@
-/* cut: owns where the bars of a song are, in ticks, and which of them go. A bar begins at tick 0, at each
- * change of meter and at each bar line of the meter in force; before the first meter that is 4/4. Refuses
- * nothing. */
+/* cut: owns where the bars of a song are, in ticks, and which of them are cut. A bar begins at tick 0, at
+ * each change of meter and at each bar line of the meter in force, which is 4/4 at first. Refuses nothing. */
 #include "preprocess/roll/cut.h"
 
 #include <math.h>
@@ -9,11 +8,11 @@ enum { PARTS = 32 }; /* of a tick: the shortest bar, 1/128, is a whole number of
 
 /* A stretch of one meter. */
 typedef struct {
-    int64_t tick, next; /* from, and to before the next one (G_MAXINT64: none) */
+    int64_t tick, next; /* where it begins, and the next one (G_MAXINT64: none) */
     int64_t bar;        /* length of a bar, in parts of a tick */
 } stretch_t;
 
-/* Ticks [from, to) that go. */
+/* Ticks [from, to) that are cut. */
 typedef struct {
     int64_t from, to;
 } gap_t;
@@ -50,14 +49,13 @@ static GArray *find_stretches(const song_t *song) {
     return stretches;
 }
 
-/* The stretch that a tick lies in, whose index goes to *at. It is looked for from *at on: ticks come in
- * order. */
+/* The stretch in which a tick lies; its index goes to *at. Looks from *at on, as ticks come in order. */
 static const stretch_t *go_to(const GArray *stretches, guint *at, int64_t tick) {
     while (stretch_at(stretches, *at)->next <= tick) ++*at;
     return stretch_at(stretches, *at);
 }
 
-/* Bars from the stretch's begin to a tick in it, or to its end. */
+/* Bars from the stretch's start to a tick in it, or to its end. */
 static double bars_to(const stretch_t *stretch, int64_t tick) {
     return tick == G_MAXINT64 ? INFINITY : (double)((tick - stretch->tick) * PARTS) / (double)stretch->bar;
 }
@@ -106,7 +104,7 @@ void cut_notes(song_t *song, int bars, gboolean *cut) {
 
 /* ---- silences ---- */
 
-/* How many whole bars of a silence go, and from where to where. */
+/* How many whole bars of the silence [from, to) are cut; gap: which ticks. */
 static int64_t find_gap(const GArray *stretches, guint *at, int64_t from, int64_t to, int bars, gap_t *gap) {
     const stretch_t *before = go_to(stretches, at, from);
     guint first = *at, last = first;
@@ -127,7 +125,7 @@ static int64_t find_gap(const GArray *stretches, guint *at, int64_t from, int64_
     return MAX(whole - stays, 0);
 }
 
-/* Silences are the ticks under no note; a note of no length sounds at its onset. */
+/* The gaps to cut. Silences are the ticks under no note; a note of no length sounds at its onset. */
 static GArray *find_gaps(const song_t *song, int bars, const gboolean *sounds, int64_t *taken) {
     GArray *gaps = g_array_new(FALSE, FALSE, sizeof(gap_t));
     g_autoptr(GArray) stretches = find_stretches(song);
@@ -152,7 +150,7 @@ typedef struct {
     int64_t gone; /* ticks of those before */
 } mover_t;
 
-/* Where a tick is once the gaps are gone; ticks come in order. */
+/* The tick's place once the gaps are cut; ticks come in order. */
 static int64_t move(mover_t *mover, int64_t tick) {
     for (; mover->next < mover->gaps->len; mover->next++) {
         const gap_t *gap = &g_array_index(mover->gaps, gap_t, mover->next);
@@ -162,7 +160,7 @@ static int64_t move(mover_t *mover, int64_t tick) {
     return tick - mover->gone;
 }
 
-/* Every list of a song is in order. */
+/* Moves the ticks of a list, which is in order as all of a song's are. */
 static void move_all(GArray *list, const GArray *gaps) {
     mover_t mover = {.gaps = gaps};
     for (guint i = 0; i < list->len; i++) *song_tick_at(list, i) = move(&mover, *song_tick_at(list, i));

@@ -17,9 +17,9 @@ cut_t cut_default(void);
  * TRUE for those that were longer. */
 void cut_notes(song_t *song, int bars, gboolean *cut);
 
-/* Takes whole bars, from bar line to bar line, out of each silence of more than so many (bars >= 1):
- * before the first note, between notes, after the last, of those notes that sound [notes] (NULL: all).
- * What stays is at most as many, less than two bars fewer, and what follows keeps its place in its bar.
- * Tempi, meters and pedals of a part that is taken out move to where it was; the last one of them holds
- * there. Returns how many bars were taken out. */
+/* Takes whole bars, from bar line to bar line, out of each silence of more than `bars` bars (>= 1): before
+ * the first note, between notes, after the last. sounds [notes]: which notes count (NULL: all). More than
+ * bars - 2 and at most `bars` bars stay, and what follows keeps its place in its bar. Tempi, meters and
+ * pedals within a cut move to where it was; the last of each holds there. Returns how many bars were taken
+ * out. */
 int64_t cut_silences(song_t *song, int bars, const gboolean *sounds);

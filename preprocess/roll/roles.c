@@ -55,7 +55,8 @@ static const words_t WORDS[] = {
       "tune", "tema"}},
 };
 
-/* Whole words where a beginning would take in others: kitchen, composed, padre. And a bassoon is no bass. */
+/* Whether a word begins with `beginning`, or is that word where others begin alike: kitchen, composed, padre.
+ * And a bassoon is no bass. */
 static gboolean word_matches(const char *word, const char *beginning) {
     static const char *const exact[] = {"kit", "comp", "pad", "pads", NULL};
     if (g_strv_contains(exact, beginning)) return strcmp(word, beginning) == 0;
@@ -104,10 +105,10 @@ static gboolean is_group_of(const group_t *group, const note_t *note, uint8_t pr
     return group->track == note->track && group->channel == note->channel && group->program == program;
 }
 
-/* Groups in order of their first note; the group of each note goes to group_of[notes]. */
+/* The groups in order of their first note, and each note's group in group_of [notes]. */
 static GArray *gather_groups(const song_t *song, guint *group_of) {
     enum { RECENT = 64 };
-    /* The group of the last note of like track and channel: mostly it is this one's, too. */
+    /* The group of the last note of this track and channel, mostly: this note's is likely to be the same. */
     guint recent[RECENT] = {0};
     GArray *groups = g_array_new(FALSE, TRUE, sizeof(group_t));
     g_autoptr(GHashTable) indices = g_hash_table_new(NULL, NULL);
@@ -198,7 +199,7 @@ static gboolean lies_above_another(const group_t *group, const group_t *groups, 
     return FALSE;
 }
 
-/* Gives a group its role, and those of the same part on other instruments. */
+/* Gives a role to a group, and to those of the same part on other instruments. */
 static void give_role(group_t *groups, guint n, group_t *group, role_t role) {
     group->role = role;
     for (guint i = 0; i < n; i++) {

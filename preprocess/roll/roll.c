@@ -195,7 +195,7 @@ typedef struct {
     int64_t first, end; /* frames, once notes and silence are cut */
 } cell_t;
 
-/* FALSE, counted, where it goes nowhere. */
+/* Sets the cell of a note; FALSE where it has none, which is counted. */
 static gboolean place_note(const note_t *note, role_t role, const grid_t *grid, const int *track_of_role,
                            roll_counts_t *counts, cell_t *cell) {
     cell->track = track_of_role[role];
@@ -217,8 +217,8 @@ static gboolean place_note(const note_t *note, role_t role, const grid_t *grid, 
     return TRUE;
 }
 
-/* The notes' roles. Their lengths are cut before, so that no note that hangs decides a role, and after the
- * pedal has lengthened them. */
+/* Shortens and lengthens the notes, and returns their roles. Notes are cut before roles are decided, so that
+ * no note that hangs decides one, and again after the pedal has lengthened them. */
 static role_t *shape_notes(song_t *song, const grid_t *grid, const cut_t *cut, roll_counts_t *counts) {
     const guint n = song->notes->len;
     g_autofree gboolean *was_cut = g_new0(gboolean, n);
@@ -296,7 +296,7 @@ roll_t *roll_from_song(song_t *song, const grid_t *grid, const cut_t *cut, roll_
 
 /* ---- roll to notes ---- */
 
-/* The notes of one pitch of one track. */
+/* Appends the notes of one pitch of one track. */
 static void append_notes(song_t *song, const roll_t *roll, size_t track, size_t p, note_t note,
                          int64_t ticks_per_frame) {
     for (size_t frame = 0; frame < roll->frames;) {

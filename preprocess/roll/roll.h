@@ -43,7 +43,7 @@ typedef struct {
 typedef struct {
     /* Notes. Those folded are also kept; role_left_out: pitched notes where the grid has drums alone. */
     size_t kept, out_of_range, folded, drums_left_out, role_left_out;
-    size_t merged, notes_cut; /* kept, but with an earlier one's onset in the roll; at cut_t's longest */
+    size_t merged, notes_cut; /* kept, but sharing an earlier one's onset; cut to cut_t's max_note */
     int64_t silence_cut;      /* bars taken out */
 } roll_counts_t;
 
@@ -69,6 +69,7 @@ const char *role_name(role_t role);
 uint8_t role_program(role_t role);
 uint8_t role_channel(role_t role);
 
+/* A silent roll; pitches <= 128. Owner: caller, roll_free(). */
 roll_t *roll_new(size_t frames, size_t tracks, size_t pitches);
 void roll_free(roll_t *roll);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(roll_t, roll_free)
@@ -82,13 +83,14 @@ static inline uint8_t *roll_plane(const roll_t *roll, size_t frame, size_t track
 }
 /* Copies frames from `first` on into a roll of the same tracks and pitches, from `at` on. */
 void roll_copy(const roll_t *from, size_t first, size_t frames, roll_t *to, size_t at);
-/* The first `planes` planes of a frame, as bits [tracks, planes, stride]: reads, writes them. */
+/* Read and write the first `planes` planes of a frame, as bits [tracks, planes, stride]. */
 void roll_read_frame(const roll_t *roll, size_t frame, size_t planes, uint8_t *bits);
 void roll_write_frame(roll_t *roll, size_t frame, size_t planes, const uint8_t *bits);
 /* Frames up to the end of the last sound. */
 size_t roll_sounding_end(const roll_t *roll);
 /* Bits set in n bytes. */
 size_t roll_count_bits(const uint8_t *bytes, size_t n);
+/* Read and set one bit; p: pitches above the grid's lowest. */
 gboolean roll_get(const roll_t *roll, size_t frame, size_t track, int plane, size_t p);
 void roll_set(roll_t *roll, size_t frame, size_t track, int plane, size_t p);
 
@@ -96,9 +98,8 @@ void roll_set(roll_t *roll, size_t frame, size_t track, int plane, size_t p);
  * least one frame; ticks round to the nearest frame, halves up; notes of one pitch and track that overlap
  * give the union of their frames, with all their onsets. Which note has which role: roles.c; which track
  * takes it: roll.c. The song is changed: the pedal is applied, notes and silences are as long as cut allows
- * (NULL: as long as they are; silence is where no note of the roll sounds). Returns NULL with
- * ROLL_ERROR_EMPTY (no note kept) or ROLL_ERROR_TOO_LONG (more than 2^24 frames) set; counts is filled either
- * way. */
+ * (NULL: as they are; silence is where no note of the roll sounds). Returns NULL with ROLL_ERROR_EMPTY (no
+ * note kept) or ROLL_ERROR_TOO_LONG (more than 2^24 frames) set; counts is filled either way. */
 roll_t *roll_from_song(song_t *song, const grid_t *grid, const cut_t *cut, roll_counts_t *counts,
                        GError **error);
 
@@ -107,17 +108,16 @@ roll_t *roll_from_song(song_t *song, const grid_t *grid, const cut_t *cut, roll_
  * cleared. */
 void roll_make_canonical(roll_t *roll);
 
-/* Canonical roll to notes: a note from each onset to the frame before the next onset or silence. 24 *
- * steps_per_beat ticks a beat at least, a track per role with its name, program and channel; the tempi and
- * meters of timeline; no zero-length, overlapping or hanging notes; ends after the last frame.
- * roll_from_song() of the result gives the same bits, after writing and reading too (a silent
- * roll becomes a song without notes, which it refuses). */
+/* Canonical roll to notes: a note from each onset to the frame before the next onset or silence. A frame has
+ * 24 ticks or more, each role a track with its name, program and channel; the tempi and meters are
+ * timeline's; no zero-length, overlapping or hanging notes; ends after the last frame. roll_from_song() of
+ * the result gives the same bits, also after writing and reading (but refuses the song of a silent roll).
+ * Owner: caller. */
 song_t *roll_to_song(const roll_t *roll, const grid_t *grid, const timeline_t *timeline);
 
 /* One frame's plane shifted by semitones (may be negative): bits shifted past the edge are lost; see
  * roll_pitch_range() to avoid that. from and to: stride bytes, may not overlap. */
 void roll_shift_plane(const uint8_t *from, uint8_t *to, size_t pitches, int semitones);
 
-/* Lowest and highest bit set in so many frames over all tracks but drums; FALSE where there
- * is none. */
+/* Lowest and highest bit set in so many frames over all tracks but drums; FALSE where there is none. */
 gboolean roll_pitch_range(const uint8_t *bits, size_t frames, const grid_t *grid, int *lowest, int *highest);

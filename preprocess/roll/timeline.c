@@ -1,5 +1,5 @@
-/* timeline: owns how a song's tempi and meters are laid on the grid. Refuses nothing: who reads rows from a
- * file asks timeline_rows_valid(). */
+/* timeline: owns how a song's tempi and meters are laid on the grid. Refuses nothing: callers that read rows
+ * from a file ask timeline_rows_valid(). */
 #include "preprocess/roll/timeline.h"
 
 #include <math.h>
@@ -156,13 +156,13 @@ void timeline_to_song(const timeline_t *timeline, song_t *song) {
 
 /* The bars of one meter, from its change to the next. */
 typedef struct {
-    double first, frames; /* of the first bar; of a whole bar */
+    double first, frames; /* where the first bar begins; of a whole bar */
     double next;          /* frame at which the next meter begins; INFINITY after the last */
     double bars;          /* how many begin before that */
 } stretch_t;
 
-/* Changes lie on frames, bars of some meters between them: both ends of a stretch may be off by half a frame,
- * and then a whole number of bars that is off by less than a frame is meant. */
+/* Changes lie on frames, but bars of some meters begin between them: both ends of a stretch may be off by
+ * half a frame. So a length that is less than a frame off a whole number of bars counts as that number. */
 static stretch_t stretch_at(const timeline_t *timeline, guint i) {
     const meter_change_t *meter = meter_at(timeline, i);
     const double frames = fmax(4.0 * timeline->steps_per_beat * meter->numerator / meter->denominator, 1);
@@ -215,7 +215,7 @@ double timeline_bar_at(const timeline_t *timeline, double frame) {
     g_assert_not_reached();
 }
 
-/* Room for rounding, so that a whole number stays one. */
+/* Rounds up, with room for errors of rounding, so that a whole number stays one. */
 static size_t whole_up(double number) { return (size_t)ceil(number - 1e-9); }
 
 size_t timeline_frames_of(const timeline_t *timeline, size_t bars) {

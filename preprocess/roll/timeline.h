@@ -7,7 +7,7 @@
 
 #include "preprocess/midi/midi.h"
 
-/* From this frame on. */
+/* A tempo, in force from this frame on; meters likewise. */
 typedef struct {
     int64_t frame;
     double bpm; /* quarter notes a minute, > 0 */
@@ -27,27 +27,27 @@ typedef struct {
 
 /* One tempo and one meter for ever. Owner: caller, timeline_free(). */
 timeline_t *timeline_new(int steps_per_beat, double bpm, meter_t meter);
-/* From rows [n] that are as above. */
+/* The timeline of these rows, which must be as above. Owner: caller. */
 timeline_t *timeline_from_rows(int steps_per_beat, const tempo_change_t *tempi, size_t n_tempi,
                                const meter_change_t *meters, size_t n_meters);
-/* A song's, of so many frames: changes go to the nearest frame, halves up, as notes do; of several within a
- * frame the last one counts, and what changes nothing is left out. Before a file's first tempo and meter,
- * MIDI's own are in force: 120 and 4/4. */
+/* The timeline of a song of so many frames: changes go to the nearest frame, halves up, as notes do; of
+ * several within a frame the last one counts, and what changes nothing is left out. Before a file's first
+ * tempo and meter, MIDI's own are in force: 120 bpm and 4/4. Owner: caller. */
 timeline_t *timeline_from_song(const song_t *song, int steps_per_beat, int64_t frames);
 void timeline_free(timeline_t *timeline);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(timeline_t, timeline_free)
 
-/* Takes the place of all tempi or meters. */
+/* Replace all tempi, or all meters, by one. */
 void timeline_set_tempo(timeline_t *timeline, double bpm);
 void timeline_set_meter(timeline_t *timeline, meter_t meter);
 
-/* What is in force in so many frames from `first` on, which is frame 0 of the result, and the beginning of a
- * bar. Owner: caller. */
+/* The timeline of so many frames from `first` on, which is frame 0 of the result and the beginning of a bar.
+ * Owner: caller. */
 timeline_t *timeline_slice(const timeline_t *timeline, int64_t first, int64_t frames);
-/* From `frame` on, which is no earlier than the last change, all is as in `next` from its frame 0 on. */
+/* Makes all from `frame` on, which is no earlier than the last change, as in `next` from its frame 0 on. */
 void timeline_append(timeline_t *timeline, int64_t frame, const timeline_t *next);
 gboolean timeline_equal(const timeline_t *a, const timeline_t *b);
-/* Puts the tempi and meters into a song without any, in ticks. */
+/* Adds the tempi and meters, in ticks, to a song that has none; steps_per_beat divides its ticks_per_beat. */
 void timeline_to_song(const timeline_t *timeline, song_t *song);
 
 typedef struct {
@@ -61,9 +61,9 @@ typedef struct {
 GArray *timeline_bars(const timeline_t *timeline, int64_t frames);
 /* The frame at which a bar begins, counted from 0. There is always a next bar: the last meter goes on. */
 double timeline_bar_frame(const timeline_t *timeline, size_t bar);
-/* Bars before a frame: whole ones, and the share of the one in which it lies. */
+/* Bars before a frame: the whole ones, and the share of the one in which it lies. */
 double timeline_bar_at(const timeline_t *timeline, double frame);
-/* Frames that so many bars take, and bars that so many frames take: the last one may be cut short. */
+/* Frames that so many bars take, and bars that so many frames take, of which the last may be cut short. */
 size_t timeline_frames_of(const timeline_t *timeline, size_t bars);
 size_t timeline_bars_of(const timeline_t *timeline, size_t frames);
 /* Seconds that so many frames last. */

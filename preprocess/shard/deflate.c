@@ -1,6 +1,6 @@
 /* deflate: owns zlib and the bytes that HDF5's deflate and Fletcher-32 filters make of a chunk, which HDF5
- * itself makes on one thread only. Knows nothing of files. A chunk's compressed form takes little more
- * memory than the chunk, and few wait to be written at any time. */
+ * itself makes on one thread only. Knows nothing of files. Memory stays small: few chunks wait to be written
+ * at any time. */
 #include "preprocess/shard/deflate.h"
 
 #include <string.h>
@@ -9,14 +9,14 @@
 enum { CHECKSUM_BYTES = 4, AHEAD = 3 /* chunks a thread */ };
 
 typedef struct {
-    const uint8_t *data; /* all of it */
+    const uint8_t *data; /* of all chunks */
     size_t bytes, chunk_bytes;
     int level;
     GMutex lock;
     GCond done;
 } task_t;
 
-/* A place for one chunk on its way. */
+/* A chunk that is compressed, or waits to be written. */
 typedef struct {
     size_t index;
     uint8_t *out;
@@ -42,7 +42,7 @@ static uint32_t fletcher32(const uint8_t *bytes, size_t size) {
     return sum2 << 16 | sum1;
 }
 
-/* In a thread of the pool. */
+/* Runs in a thread of the pool: compresses one chunk and adds its checksum. */
 static void compress_chunk(gpointer data, gpointer user) {
     slot_t *slot = data;
     task_t *task = user;
@@ -104,5 +104,5 @@ gboolean deflate_chunks(const uint8_t *data, size_t bytes, size_t chunk_bytes, i
 }
 
 uint32_t deflate_crc32(uint32_t crc, const void *bytes, size_t size) {
-    return size == 0 ? crc : (uint32_t)crc32_z(crc, bytes, size); /* zlib answers no bytes at NULL with 0 */
+    return size == 0 ? crc : (uint32_t)crc32_z(crc, bytes, size); /* of NULL crc32_z() gives 0 */
 }

@@ -4,7 +4,7 @@
 #include <glib.h>
 #include <stdint.h>
 
-/* Takes chunk `index` as it is to lie in the file; FALSE to stop. */
+/* Is given chunk `index` as it is to lie in the file; returns FALSE to stop. */
 typedef gboolean (*deflate_write_fn)(gpointer user, size_t index, const uint8_t *bytes, size_t size);
 
 /* Cuts data into chunks of chunk_bytes (>= 1), the last one filled up with zeros, and gives each to
@@ -14,5 +14,5 @@ typedef gboolean (*deflate_write_fn)(gpointer user, size_t index, const uint8_t 
 gboolean deflate_chunks(const uint8_t *data, size_t bytes, size_t chunk_bytes, int level, int threads,
                         deflate_write_fn write, gpointer user);
 
-/* CRC-32 of what `crc` is the CRC-32 of (0: of nothing), followed by these bytes. */
+/* Goes on with a CRC-32: crc is that of the bytes before these (0: there are none). */
 uint32_t deflate_crc32(uint32_t crc, const void *bytes, size_t size);

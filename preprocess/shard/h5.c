@@ -54,7 +54,7 @@ static char *system_cause(const char *reason) {
     return message ? g_strndup(message + sizeof key - 1, strcspn(message + sizeof key - 1, "'")) : NULL;
 }
 
-/* What a reason that HDF5 gives comes down to for its user, and the way out. Owner: caller. */
+/* HDF5's reason in plain words, with the way out. Owner: caller. */
 static char *plain_cause(h5_error_t code, const char *reason) {
     char *cause = system_cause(reason);
     if (cause) return cause;
@@ -116,7 +116,7 @@ static h5_file_t *file_new(const char *path) {
     return file;
 }
 
-/* TRUE where the file can be read and what it is stands in status; otherwise error says why not. */
+/* Whether the file can be read, with its stat(2) in status; otherwise error says why not. */
 static gboolean is_readable(const char *path, struct stat *status, GError **error) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     gboolean readable = fd >= 0 && fstat(fd, status) == 0;
@@ -163,7 +163,7 @@ h5_file_t *h5_file_open(const char *path, GError **error) {
     return g_steal_pointer(&file);
 }
 
-/* The core driver's memory, with the one change that closing hands it over instead of freeing it. */
+/* Memory for HDF5's core driver, as its own, but closing hands it over instead of freeing it. */
 static void *image_malloc(size_t size, G_GNUC_UNUSED H5FD_file_image_op_t op, G_GNUC_UNUSED void *file) {
     return malloc(size);
 }
@@ -331,7 +331,7 @@ char *h5_read_string(h5_file_t *file, const char *object, const char *name, GErr
     return g_steal_pointer(&value);
 }
 
-/* Groups above `name`, without times: those that HDF5 makes by itself carry the clock's. */
+/* Makes the groups above `name`, without times: groups that HDF5 makes by itself carry the time. */
 static gboolean make_parents(h5_file_t *file, const char *name) {
     g_auto(h5_id_t) creation = H5Pcreate(H5P_GROUP_CREATE);
     H5Pset_obj_track_times(creation, FALSE);

@@ -15,14 +15,14 @@ typedef enum { H5_ERROR_OPEN, H5_ERROR_READ, H5_ERROR_WRITE, H5_ERROR_FORMAT } h
 typedef hid_t h5_id_t;
 void h5_release(hid_t id);
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC(h5_id_t, h5_release, H5I_INVALID_HID)
-/* For who returns it: the end of its scope does not close it. */
+/* Takes an identifier out of its variable, so that the end of the scope does not close it: to return it. */
 hid_t h5_keep(h5_id_t *id);
 
 /* An open file. Writing: the file grows in memory and h5_file_commit() puts it in its place by way of a
  * temporary (file_temporary()), so HDF5 itself never meets a full disk, which it does not survive. The same
- * calls always give the same bytes: no times are stored. All functions are local. While a thread has a file
- * open, another thread that opens one waits: HDF5 is not made for several threads. What else a thread asks of
- * HDF5 it asks with a file open. */
+ * calls always give the same bytes: no times are stored. While a thread has a file open, another thread that
+ * opens one waits: HDF5 is not made for several threads. A thread asks HDF5 anything else only with a file
+ * open. */
 typedef struct h5_file h5_file_t;
 
 /* Opens for reading, without HDF5 file locks (they fail on network disks). NULL with error set: path and
@@ -49,7 +49,7 @@ gboolean h5_write_string(h5_file_t *file, const char *object, const char *name, 
 gboolean h5_read_int(h5_file_t *file, const char *object, const char *name, int64_t *value, GError **error);
 gboolean h5_read_double(h5_file_t *file, const char *object, const char *name, double *value, GError **error);
 char *h5_read_string(h5_file_t *file, const char *object, const char *name, GError **error);
-/* The type of such a string of so many bytes, at least 1. Fixed lengths lie under the object header's
+/* The HDF5 type of such a string of `length` bytes, at least 1. Fixed lengths lie under the object header's
  * checksum; variable ones lie in a heap that has none, where one flipped bit makes HDF5 read outside its
  * memory. Owner: caller (H5Tclose()). */
 hid_t h5_string_type(size_t length);

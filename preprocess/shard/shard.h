@@ -32,9 +32,9 @@ typedef struct {
     uint8_t meter_numerator, meter_denominator; /* the main ones */
     uint8_t split;                              /* split_t */
     char sha256[65];                            /* of the source file, hexadecimal */
-    char path[SHARD_PATH_BYTES];                /* the same, below the folder that was named; UTF-8 */
+    char path[SHARD_PATH_BYTES];                /* of the source file, as in report.tsv; UTF-8 */
     uint32_t crc32; /* of its rows of /roll; 0 in version 1, where nothing is verified */
-    /* Its rows of /tempi and /meters; in a shard_set_t: of its tempi and meters. */
+    /* Its rows of /tempi and /meters, the first and how many; in a shard_set_t: of its tempi and meters. */
     int64_t first_tempo, tempi, first_meter, meters;
 } shard_song_t;
 
@@ -70,11 +70,11 @@ typedef enum {
     SHARD_ERROR_NONE
 } shard_error_t;
 
-/* Writes shard `shard` of a set to folder, atomically (temporary, flush, fsync, rename, fsync of the
- * folder). bits: the songs' frames one after the other; songs[i].first_frame counts in it. timelines
- * [n_songs], or NULL where each song has the one tempo and meter of its row. What songs say of checksums and
- * maps is not looked at. `threads` (>= 1) compress, which does not change the file. FALSE with error set:
- * file and cause (a full disk by name). */
+/* Writes shard `shard` of a set to folder, atomically (temporary, flush, fsync, rename, fsync of the folder).
+ * bits: the songs' frames one after the other; songs[i].first_frame counts in it. timelines [n_songs], or
+ * NULL where each song has the one tempo and meter of its row. The checksums and rows of maps in songs are
+ * not read. `threads` (>= 1) compress; the file does not depend on it. FALSE with error set: file and cause
+ * (a full disk by name). */
 gboolean shard_write(const char *folder, const shard_set_t *set, size_t shard, const shard_song_t *songs,
                      timeline_t *const *timelines, size_t n_songs, const uint8_t *bits, int64_t frames,
                      int threads, GError **error);
@@ -84,14 +84,14 @@ char *shard_corpus_id(const char *path);
 
 /* Reads the headers and song tables of all shards of a folder and checks that they are one whole corpus: same
  * corpus id, grid and count, none missing, none corrupt. NULL with error set, naming the file, the cause and
- * the way out. Local. Owner: caller. */
+ * the way out. Owner: caller. */
 shard_set_t *shard_set_open(const char *folder, GError **error);
 /* Reads the frames of songs first_song to first_song + n - 1, in the order of set->songs, to bits, and
  * verifies each song's checksum. FALSE with error set: the file, the cause and, where rows are not what was
  * written, the song. */
 gboolean shard_set_read_songs(const shard_set_t *set, size_t first_song, size_t n, uint8_t *bits,
                               GError **error);
-/* Of all songs: set->frames * grid_frame_bytes() bytes. */
+/* The same for all songs: set->frames * grid_frame_bytes() bytes. */
 gboolean shard_set_read(const shard_set_t *set, uint8_t *bits, GError **error);
 /* The tempi and meters of a song. Owner: caller. */
 timeline_t *shard_set_timeline(const shard_set_t *set, size_t song);

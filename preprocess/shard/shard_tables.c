@@ -100,7 +100,7 @@ static hid_t meter_type(void) {
     return type;
 }
 
-/* A table of rows, one song's after the other's. */
+/* Writes a table: one song's rows after the other's. */
 static gboolean write_rows(h5_file_t *file, const char *name, hid_t type, const void *rows, size_t n,
                            size_t n_chunk, GError **error) {
     const hsize_t size = n, chunk = MIN(n, n_chunk);
@@ -110,7 +110,7 @@ static gboolean write_rows(h5_file_t *file, const char *name, hid_t type, const 
            h5_fail(error, H5_ERROR_WRITE, file, "write %s", name);
 }
 
-/* The song's one tempo and meter. */
+/* The timeline of a song that has only its main tempo and meter. */
 static timeline_t *main_timeline(const shard_song_t *song, int steps_per_beat) {
     return timeline_new(
         steps_per_beat, song->tempo_bpm,

@@ -7,7 +7,7 @@
 enum { SHARD_DEFLATE_LEVEL = 5 };
 
 /* Both set a SHARD_ERROR, "PATH: CAUSE", and return FALSE. The cause, as for printf(), ends with the way out;
- * of a damaged file that is added. */
+ * shard_fail_damaged() adds it. */
 gboolean shard_fail(GError **error, shard_error_t code, const char *path, const char *cause, ...)
     G_GNUC_PRINTF(4, 5);
 #define shard_fail_damaged(error, file, what, ...)                                                           \
@@ -20,8 +20,8 @@ hid_t shard_dataset_make(h5_file_t *file, const char *name, hid_t type, int rank
 /* Opens a dataset of `rank` dimensions, whose sizes go to size. Negative with error set. Owner: caller. */
 hid_t shard_dataset_open(h5_file_t *file, const char *name, int rank, hsize_t *size, GError **error);
 
-/* Writes /songs, /tempi and /meters, with the checksums of bits, which so many threads make: see
- * shard_write(). FALSE with error set. */
+/* Writes /songs, /tempi and /meters as shard_write() describes, with checksums of bits, made by so many
+ * threads. FALSE with error set. */
 gboolean shard_tables_write(h5_file_t *file, const grid_t *grid, const shard_song_t *songs,
                             timeline_t *const *timelines, size_t n_songs, const uint8_t *bits, int threads,
                             GError **error);

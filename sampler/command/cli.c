@@ -16,7 +16,7 @@ static char *list_verbs(const verb_t *const *verbs) {
     return g_string_free(list, FALSE);
 }
 
-/* NULL with error set. */
+/* The verb of that name. NULL with error set. */
 static const verb_t *find_verb(const verb_t *const *verbs, const char *name, GError **error) {
     const verb_t *nearest = verbs[0];
     for (size_t v = 0; verbs[v]; v++)
@@ -71,8 +71,8 @@ static char *first_given(const cli_t *cli, const char *names) {
     return NULL;
 }
 
-/* Is it read, so far as other options decide on that? If not, *other is the one that it excludes; NULL: one
- * is needed. */
+/* Whether the other options that are given let this one be read. If not, *other (owner: caller) is the one
+ * that excludes it; NULL: one that it needs is missing. */
 static gboolean is_read(const cli_t *cli, const option_t *option, char **other) {
     g_autofree char *needed = first_given(cli, option->needs);
     *other = first_given(cli, option->excludes);
@@ -93,7 +93,7 @@ static gboolean check_company(const cli_t *cli, GError **error) {
     return TRUE;
 }
 
-/* What no single option's range says. */
+/* Checks what no single option's range can. */
 static gboolean cli_check(cli_t *cli, GError **error) {
     const verb_t *verb = cli->verb;
     cli->n_files = cli->files ? g_strv_length(cli->files) : 0;
@@ -183,8 +183,8 @@ cli_t *cli_parse(const verb_t *const *verbs, int argc, char *const *argv, GError
     return cli_check(cli, error) ? g_steal_pointer(&cli) : NULL;
 }
 
-/* What is accepted but, with this model and these values, read by nothing: harmless, as the piece is the one
- * asked for, so only said. */
+/* Warns of options that are accepted but read by nothing with this model and these values. That is harmless:
+ * the piece is the one asked for. */
 static void warn_unread(const cli_t *cli) {
     const gboolean notes = cli->draw && (cli->kind == DENSE || cli->temperature > 0);
     const gboolean fresh = cli->verb->draws && !cli->latents && cli->temperature > 0;

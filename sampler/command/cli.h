@@ -1,5 +1,5 @@
-/* cli: the sampler's command line: a verb, its options, its files. rows.h has the options that verbs share,
- * a verb's file which it has. */
+/* cli: the sampler's command line: a verb, its options, its files. rows.h has the options that verbs share; a
+ * verb's file says which of them it has. */
 #pragma once
 
 #include "preprocess/common/option.h"
@@ -17,13 +17,13 @@ typedef struct job job_t;
 
 /* A verb: a file of its own has its options beside the function that reads them. */
 typedef struct {
-    const char *name, *takes, *summary, *example;
+    const char *name, *takes, *summary, *example; /* takes: its files, as --help shows them */
     guint min_files, max_files;
     unsigned kinds;       /* of models that it has a meaning for; 0: it needs none */
     gboolean draws;       /* it makes new pieces: their notes are drawn unless --greedy is given */
     const option_t *rows; /* its options */
-    /* What no single option's range says; NULL: nothing. Asked twice: before the model is known, which is
-     * NULL then, and once it is. FALSE with error set. */
+    /* Checks what no single option's range can; NULL: nothing. Called twice: before the model is known, with
+     * model NULL, and once it is. FALSE with error set. */
     gboolean (*check)(cli_t *cli, const model_config_t *model, GError **error);
     /* Makes and writes what the command line asks for. FALSE with error set. */
     gboolean (*run)(job_t *job, GError **error);
@@ -76,12 +76,12 @@ struct cli {
  * OPTION_ERROR_USAGE set on bad usage: what was wrong and the way out. NULL without an error where --help or
  * --version was asked for and has been printed to standard output. Owner: caller. */
 cli_t *cli_parse(const verb_t *const *verbs, int argc, char *const *argv, GError **error);
-/* Once the model is known: what the verb and the options given mean for its kind, and the defaults that
- * depend on it. FALSE with OPTION_ERROR_USAGE set where there is no meaning: says why, and what there is
+/* Call it once the model is known: checks that the verb and the options given mean something for its kind,
+ * and sets the defaults that depend on it. FALSE with OPTION_ERROR_USAGE set: says why not, and what there is
  * instead. */
 gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error);
-/* Adds "option: value" for each option that decides on what is made, defaults too, once cli_fit() is done:
- * with the draws and the songs all it takes to make a file again. */
+/* Adds "option: value" to texts for each option that decides what is made, defaults too; call it after
+ * cli_fit(). With the draws and the songs this is all it takes to make a file again. */
 void cli_add_texts(const cli_t *cli, GPtrArray *texts);
 void cli_free(cli_t *cli);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(cli_t, cli_free)

@@ -92,7 +92,7 @@ gboolean job_write_piece(job_t *job, const compose_piece_t *piece, const char *n
     return job_write(job, name, title, roll, timeline, texts, error);
 }
 
-/* --key. Does nothing where it is not given. */
+/* Transposes roll to --key and says so in texts. Does nothing where it is not given. */
 static void set_key(const job_t *job, const char *name, roll_t *roll, GPtrArray *texts) {
     const cli_t *cli = job->cli;
     const grid_t *grid = &job->model->checkpoint.grid;

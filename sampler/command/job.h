@@ -27,9 +27,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(part_t, part_clear)
 /* How a kind of model does what the verbs ask for. */
 typedef struct {
     gboolean (*open)(job_t *job, GError **error);
-    /* How many frames a part that begins at part->first has. path: of the song, for what is said of it. */
+    /* How many frames a part that begins at part->first has. path: of the song, for messages. */
     size_t (*measure)(const job_t *job, const char *path, const part_t *part);
-    /* Sets n and mu of a part, and its frames where --bars are asked for; the roll may go. */
+    /* Sets n and mu of a part, and its frames where --bars are asked for. May free part->roll. */
     void (*encode)(const job_t *job, const char *path, part_t *part);
     /* The piece, canonical; the latent vectors decided on before it was made are added to z (real_t). NULL
      * with error set. Owner: caller. */
@@ -51,24 +51,26 @@ struct job {
 };
 
 gboolean job_is_dense(const job_t *job);
-/* Of what has no song: tempo (or --tempo) and meter of the training songs. Owner: caller. */
+/* The timeline of pieces that come from no song: tempo (or --tempo) and meter of the training songs. Owner:
+ * caller. */
 timeline_t *job_own_timeline(const job_t *job);
 
-/* Part of a song, not yet encoded. FALSE with error set; OPTION_ERROR_USAGE where the song has no such
- * --bar. */
+/* Opens the part of a song that the command line asks for, not yet encoded; free it by part_clear(). FALSE
+ * with error set; OPTION_ERROR_USAGE where the song has no such --bar. */
 gboolean job_open_part(const job_t *job, const char *path, part_t *part, GError **error);
 /* The same, encoded. */
 gboolean job_read_part(const job_t *job, const char *path, part_t *part, GError **error);
 
-/* A piece as the command line has it, without latents of its own; those of a part. */
+/* Plans a piece as the command line has it: job_plan() without latents of its own, job_plan_part() with those
+ * of a part, which must outlive it. */
 compose_piece_t job_plan(job_t *job, size_t index, size_t frames);
 compose_piece_t job_plan_part(job_t *job, size_t index, const part_t *part);
-/* As kind_t's make. */
+/* Makes a piece, as kind_t's make(). */
 roll_t *job_make(job_t *job, const compose_piece_t *piece, GArray *z, GError **error);
-/* Makes a piece and writes it as NAME; its latents join the texts. */
+/* Makes a piece and writes it as NAME; adds its latents to texts. FALSE with error set. */
 gboolean job_write_piece(job_t *job, const compose_piece_t *piece, const char *name, const char *title,
                          const timeline_t *timeline, GPtrArray *texts, GError **error);
-/* Writes what was made; by --key it is transposed before, which joins the texts. */
+/* Writes a roll as NAME, transposed where --key is given, which is added to texts. FALSE with error set. */
 gboolean job_write(const job_t *job, const char *name, const char *title, roll_t *roll,
                    const timeline_t *timeline, GPtrArray *texts, GError **error);
 
@@ -77,7 +79,8 @@ gboolean job_write(const job_t *job, const char *name, const char *title, roll_t
 GPtrArray *job_texts(const job_t *job, size_t index);
 /* Adds "key: value". */
 void job_add_text(GPtrArray *texts, const char *format, ...) G_GNUC_PRINTF(2, 3);
-/* Adds "latent: ..." or, of n > 1 vectors, "latent 1: ..." and so on. z [n, Z]. */
+/* Adds "latent: ..." or, of n > 1 vectors, "latent 1: ..." and so on. z [first + n Z]: they begin at
+ * first. */
 void job_add_latents(const job_t *job, GPtrArray *texts, const GArray *z, guint first);
 
 /* File name without folder and ending. Owner: caller. */

@@ -3,7 +3,7 @@
 #include "sampler/command/job.h"
 #include "trainer/model/layers.h"
 
-/* Its products have one row: threads would only wait for each other. */
+/* The model's products have one row: more threads would only wait for each other. */
 static gboolean open(job_t *job, GError **error) {
     layers_set_threads(1);
     job->compose = compose_new(job->model->model, error);
@@ -15,7 +15,7 @@ static size_t measure(const job_t *job, const char *path, const part_t *part) {
     return part->roll->frames - part->first;
 }
 
-/* The roll with silence up to so many frames, where it has fewer. Takes roll. */
+/* Takes roll; returns it, or one filled up with silence to so many frames where it has fewer. */
 static roll_t *pad_roll(roll_t *roll, size_t frames) {
     g_autoptr(roll_t) given = roll;
     if (frames <= roll->frames) return g_steal_pointer(&given);
@@ -24,7 +24,7 @@ static roll_t *pad_roll(roll_t *roll, size_t frames) {
     return padded;
 }
 
-/* Whole bars, the last filled up with silence, where bars are asked for. */
+/* Where bars are asked for the part is whole bars, the last filled up with silence. */
 static void encode(const job_t *job, const char *path, part_t *part) {
     const cli_t *cli = job->cli;
     const timeline_t *timeline = part->timeline;

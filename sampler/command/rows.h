@@ -1,5 +1,5 @@
-/* rows: the rows of options that several verbs have; a verb's table names them, in the order of its --help,
- * among rows of its own. */
+/* rows: the options that several verbs have. A verb's table names them, in the order of its --help, among
+ * rows of its own. */
 #pragma once
 
 #include <math.h>
@@ -52,7 +52,7 @@
 #define KEY_ROW                                                                                              \
     TEXT("key", 0, key, ANY, "KEY", NULL, "transpose to this key, or its relative: C, Am, F#m, Bb")
 
-/* What a song's latents become: reconstruct, vary, interpolate, traverse. */
+/* For the verbs that start from a song's latents: reconstruct, vary, interpolate, traverse. */
 #define TEMPERATURE_OF_NOTES_ROW                                                                             \
     NUMBER("temperature", 't', OPTION_REAL, temperature, SEQUENCE | TOLD, "X", "1",                          \
            "spread of the notes' draws", 0, 10, .needs = "sample")

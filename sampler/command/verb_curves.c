@@ -1,4 +1,4 @@
-/* verb_curves: owns curves: pictures of training runs. */
+/* verb_curves: owns the verb curves: pictures of training runs. */
 #include "sampler/command/job.h"
 #include "sampler/command/rows.h"
 #include "sampler/show/curves.h"

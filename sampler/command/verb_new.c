@@ -1,4 +1,4 @@
-/* verb_new: owns prior, song and continue: pieces that no song's latents say. */
+/* verb_new: owns the verbs prior, song and continue: pieces with latents of their own, not a song's. */
 #include <math.h>
 
 #include "preprocess/common/program.h"
@@ -6,12 +6,12 @@
 #include "sampler/command/rows.h"
 #include "sampler/make/latent.h"
 
-/* --latent: decoded as they are. */
+/* A piece for each --latent, else --count of them. */
 static size_t count_pieces(const job_t *job) {
     return job->latents ? g_strv_length(job->cli->latents) : (size_t)job->cli->count;
 }
 
-/* New pieces of so many frames; length: what their titles say of that. */
+/* Writes new pieces of so many frames; length: what their titles say of that. */
 static gboolean write_new(job_t *job, const timeline_t *timeline, size_t frames, const char *length,
                           GError **error) {
     const cli_t *cli = job->cli;
@@ -39,7 +39,6 @@ static gboolean write_new(job_t *job, const timeline_t *timeline, size_t frames,
     return TRUE;
 }
 
-/* A piece of --bars. */
 static gboolean write_bars(job_t *job, GError **error) {
     const int bars = job->cli->bars;
     g_autoptr(timeline_t) timeline = job_own_timeline(job);
@@ -115,8 +114,8 @@ const verb_t verb_song = {
     .run = run_song,
 };
 
-/* Frames of the song that are kept: without the silence after the bar in which it ends, which would only ask
- * for more silence. */
+/* Frames of the song that are kept. The silence after the bar in which it ends is not: it would only ask for
+ * more silence. */
 static size_t count_kept(const cli_t *cli, const part_t *song) {
     const size_t bars = timeline_bars_of(song->timeline, roll_sounding_end(song->roll)),
                  keep = (size_t)MAX(cli->keep, 0); /* 0: all */
@@ -126,8 +125,8 @@ static size_t count_kept(const cli_t *cli, const part_t *song) {
     return MIN(song->roll->frames, timeline_frames_of(song->timeline, keep > 0 ? MIN(keep, bars) : bars));
 }
 
-/* What follows the first `kept` frames, as a piece of its own from frame `first` on, the bar line before: in
- * the song's part of that bar is silence. */
+/* What follows the first `kept` frames, as a piece that begins at frame `first`, the bar line before them;
+ * the song's part of that bar becomes silence. */
 static roll_t *cut_roll(const roll_t *roll, size_t kept, size_t first) {
     roll_t *part = roll_new(roll->frames - first, roll->tracks, roll->pitches);
     roll_copy(roll, kept, roll->frames - kept, part, kept - first);

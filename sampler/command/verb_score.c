@@ -1,4 +1,4 @@
-/* verb_score: owns score: figures of MIDI files beside those of real songs. */
+/* verb_score: owns the verb score: figures of MIDI files beside those of real songs. */
 #include "preprocess/shard/shard.h"
 #include "sampler/command/job.h"
 #include "sampler/command/rows.h"

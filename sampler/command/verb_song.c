@@ -1,11 +1,11 @@
-/* verb_song: owns reconstruct and vary: pieces from near a song's latents. */
+/* verb_song: owns the verbs reconstruct and vary: pieces with a song's latents, or near them. */
 #include <math.h>
 
 #include "sampler/command/job.h"
 #include "sampler/command/rows.h"
 
-/* "reconstruct-STEM", of the i-th file: with "-i" where names has it already, as two songs of one name from
- * two folders. Added to names. */
+/* "reconstruct-STEM" for the i-th file, with "-i" behind where names has that already, as for two songs of
+ * one name from two folders. Added to names, which owns it. */
 static const char *name_song(const char *stem, guint i, GHashTable *names) {
     char *name = g_strdup_printf("reconstruct-%s", stem);
     if (g_hash_table_contains(names, name)) {
@@ -22,7 +22,7 @@ static gboolean run_reconstruct(job_t *job, GError **error) {
     for (guint i = 0; i < cli->n_files; i++) {
         g_auto(part_t) part = {.whole = TRUE};
         if (!job_read_part(job, cli->files[i], &part, error)) return FALSE;
-        job->total = job->done + part.frames * (cli->n_files - i); /* the others: as if they were as long */
+        job->total = job->done + part.frames * (cli->n_files - i); /* as if all songs left were as long */
         const size_t index = (size_t)cli->first + i;
         const compose_piece_t piece = job_plan_part(job, index, &part);
         g_autoptr(GPtrArray) texts = job_texts(job, index);

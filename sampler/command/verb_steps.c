@@ -1,5 +1,5 @@
-/* verb_steps: owns interpolate and traverse: pieces that are steps of one way, each by itself and all on one
- * sheet. */
+/* verb_steps: owns the verbs interpolate and traverse: pieces that are steps of one way, each by itself and
+ * all on one sheet. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 #define TRAVERSE_END 3 /* standard deviations of the prior */
 
-/* Pieces [n] that belong together: written one by one as NAME-001 ..., and as one sheet NAME. */
+/* Writes pieces [n] that belong together, one by one as NAME-001 ..., and as one sheet NAME. */
 static gboolean write_steps(job_t *job, const char *name, const char *title, const char *about,
                             const compose_piece_t *pieces, char *const *labels, size_t n,
                             const timeline_t *timeline, GError **error) {
@@ -40,8 +40,8 @@ static gboolean write_steps(job_t *job, const char *name, const char *title, con
 
 /* ---- interpolate ---- */
 
-/* Two parts whose bars are counted alike: by the map that both songs share, or by a's main tempo
- * and meter. */
+/* Reads two parts and counts their bars alike: by the map that both songs share, or by a's main tempo and
+ * meter. */
 static gboolean read_pair(const job_t *job, part_t *a, part_t *b, GError **error) {
     char *const *paths = job->cli->files;
     if (!job_open_part(job, paths[0], a, error) || !job_open_part(job, paths[1], b, error)) return FALSE;
@@ -59,7 +59,7 @@ static gboolean read_pair(const job_t *job, part_t *a, part_t *b, GError **error
     return TRUE;
 }
 
-/* Steps of one way from A to B; or one piece that is A at its first segment and B at its last. */
+/* Writes steps of one way from A to B; or one piece that is A at its first segment and B at its last. */
 static gboolean run_interpolate(job_t *job, GError **error) {
     const cli_t *cli = job->cli;
     const size_t Z = job->model->checkpoint.model.latent, n = cli->morph ? 1 : (size_t)cli->steps;
@@ -127,8 +127,8 @@ static int compare_activity(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
-/* Which features the song moves, by the standard deviation of their posterior means over its segments: the
- * others are likely to do nothing. */
+/* Says which features the song moves, by the standard deviation of their posterior means over its segments:
+ * the others are likely to do nothing. */
 static void say_activity(const char *path, const part_t *part, size_t Z, size_t feature) {
     enum { SHOWN = 5 };
     g_autofree activity_t *all = g_new(activity_t, Z);

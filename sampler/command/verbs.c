@@ -8,12 +8,11 @@
 extern const verb_t verb_prior, verb_song, verb_continue, verb_reconstruct, verb_vary, verb_interpolate,
     verb_traverse, verb_curves, verb_score;
 
-/* In the order of --help. */
 const verb_t *const verbs[] = {
     &verb_prior,       &verb_song,     &verb_continue, &verb_reconstruct, &verb_vary,
     &verb_interpolate, &verb_traverse, &verb_curves,   &verb_score,       NULL};
 
-/* Adds by times the vector of each of the attributes named. */
+/* Adds to shift [Z] `by` times the vector of each attribute named. */
 static gboolean add_attributes(const char *path, const attributes_t *attributes, char *const *wanted,
                                double by, real_t *shift, GError **error) {
     const size_t Z = attributes->Z;
@@ -55,7 +54,7 @@ static gboolean read_latents(const cli_t *cli, const sample_model_t *model, real
     return TRUE;
 }
 
-/* What is said of a piece without notes. Owner: caller. */
+/* The message about a piece without notes. Owner: caller. */
 static char *explain_silence(const job_t *job) {
     if (job_is_dense(job))
         return g_strdup_printf("no key reaches the threshold; try --density, --sample or --threshold %.2g",
@@ -64,7 +63,7 @@ static char *explain_silence(const job_t *job) {
                            job->cli->draw ? "another --seed or --temperature" : "--sample");
 }
 
-/* With the model; the job's writer is set. */
+/* Runs a verb that needs the model, which job has; the job's writer is set. */
 static gboolean run(job_t *job, cli_t *cli, GError **error) {
     g_autofree real_t *latents = NULL, *shift = NULL;
     if (!cli_fit(cli, &job->model->checkpoint.model, error) ||

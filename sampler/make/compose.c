@@ -1,7 +1,7 @@
 /* compose: owns the loop over a piece's frames: which latents, which frames are given, which are drawn, by
  * which random numbers. Refuses nothing: the caller has checked the model's kind and the grid.
  *
- * One piece at a time: BLAS rounds a row by itself unlike the same row among others, and a piece must not
+ * One piece at a time: BLAS may round a row otherwise by itself than among others, and a piece must not
  * depend on what is made beside it. */
 #include "sampler/make/compose.h"
 
@@ -69,7 +69,7 @@ real_t *compose_encode(compose_t *compose, const roll_t *roll, size_t first, siz
     return mu;
 }
 
-/* Latents of the segment that begins now. */
+/* Sets the latents of the segment that begins now. */
 static void choose_latent(compose_t *compose, const compose_piece_t *piece) {
     const compose_latents_t *latents = &piece->latents;
     const size_t Z = compose->Z, w = stream_frames(compose->stream) / compose->S;
@@ -96,7 +96,7 @@ static void force_frame(compose_t *compose, const compose_piece_t *piece, double
     if (piece->tick) piece->tick(piece->tick_data);
 }
 
-/* One of the candidates by its weight exp(-nll), or the best. */
+/* Draws one of the candidates by its weight exp(-nll), or takes the best. */
 static uint32_t choose_candidate(const double *nll, double uniform, gboolean best) {
     size_t least = 0, chosen = 0;
     double total = 0;
@@ -108,7 +108,7 @@ static uint32_t choose_candidate(const double *nll, double uniform, gboolean bes
     return (uint32_t)chosen;
 }
 
-/* The segment that is given in part: its frames, and a latent that they make probable. */
+/* Goes through the segment that is given in part: its frames, with a latent that makes them probable. */
 static void force_part(compose_t *compose, const compose_piece_t *piece) {
     const size_t Z = compose->Z, w = stream_frames(compose->stream) / compose->S;
     const rng_t candidates = rng_make(0, RNG_PRIOR, 0, w),

@@ -14,7 +14,7 @@ compose_t *compose_new(model_t *model, GError **error);
 void compose_free(compose_t *compose);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(compose_t, compose_free)
 
-/* Segments of so many frames: ceil(frames / S). */
+/* How many segments so many frames take: ceil(frames / S). */
 size_t compose_segments(const compose_t *compose, size_t frames);
 /* Posterior means [W, Z] of frames first, first + 1, ... of roll (of the model's grid, first + frames <=
  * roll->frames), the last segment filled up with silence. Z >= 1. Owner: caller. */

@@ -76,7 +76,7 @@ int key_interval(musical_key_t from, musical_key_t to) {
     return ((tonic - from.tonic + 2 * OCTAVE + OCTAVE / 2) % OCTAVE) - OCTAVE / 2;
 }
 
-/* Onsets in [frame][track of pitch] that transposition takes off the grid. */
+/* How many onsets, drums left out, a transposition takes off the grid. */
 static size_t count_outside(const roll_t *roll, const grid_t *grid, int semitones) {
     const int P = (int)roll->pitches;
     size_t outside = 0;
@@ -88,7 +88,7 @@ static size_t count_outside(const roll_t *roll, const grid_t *grid, int semitone
     return outside;
 }
 
-/* Where pitch p goes. */
+/* Moves pitch p by octaves towards 0 to P - 1; below 0 where none lies there. */
 static int fold(int p, int P) {
     while (p < 0) p += OCTAVE;
     while (p >= P) p -= OCTAVE;

@@ -8,7 +8,7 @@ typedef struct {
     gboolean minor;
 } musical_key_t;
 
-/* "C", "Am", "F#m", "Bb", "eb minor". FALSE where it is none. */
+/* Reads "C", "Am", "F#m", "Bb", "eb minor". FALSE where text is no key. */
 gboolean key_from_text(const char *text, musical_key_t *key);
 /* In its usual spelling: "Eb", "G#m". Static text. */
 const char *key_to_text(musical_key_t key);
@@ -22,7 +22,7 @@ gboolean key_estimate(const roll_t *roll, const grid_t *grid, musical_key_t *key
  * relative key: C major is as good as A minor. */
 int key_interval(musical_key_t from, musical_key_t to);
 
-/* Transposes a canonical roll in place by that interval, or the same an octave lower or higher where fewer
- * notes leave the pitches of the grid: the semitones that were taken. Notes that still do move in by octaves;
- * where they meet others they become one; *folded counts them. */
+/* Transposes a canonical roll in place by that interval, or an octave lower or higher where fewer notes then
+ * leave the grid's pitches; returns the semitones taken. Notes that still leave them (*folded: how many) move
+ * in by octaves, and become one with others that they meet. */
 int key_transpose(roll_t *roll, const grid_t *grid, int interval, size_t *folded);

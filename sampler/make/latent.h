@@ -22,7 +22,7 @@ void latent_slerp(const real_t *a, const real_t *b, double t, real_t *z, size_t 
 void latent_path(uint64_t seed, uint64_t index, double temperature, double correlation, real_t *z, size_t n,
                  size_t Z);
 
-/* "0.25,-1.5,...": nine digits each, which is exact for float. Owner: caller. */
+/* Writes "0.25,-1.5,...": nine digits each, which is exact for float. Owner: caller. */
 char *latent_to_text(const real_t *z, size_t Z);
 /* The inverse. FALSE with OPTION_ERROR_USAGE set where text is not exactly Z finite numbers, separated by
  * commas or blanks. */

@@ -24,7 +24,7 @@ static char *path_of(const result_writer_t *writer, const char *name, const char
     return g_build_filename(writer->folder, file, NULL);
 }
 
-/* Written whole: print its path at once, so that what stands there is known even where a later file fails. */
+/* Prints the path of a file once it is written, so that it is known even where a later file fails. */
 static gboolean print_path(const char *path, GError **error) {
     if (puts(path) >= 0 && fflush(stdout) == 0) return TRUE;
     return program_fail(error, "standard output: cannot print the path %s: %s", path, g_strerror(errno));
@@ -49,7 +49,8 @@ gboolean result_write_picture(const result_writer_t *writer, const char *name, G
 static const char *const sound_endings[] = {
     [AUDIO_NONE] = "", [AUDIO_WAV] = ".wav", [AUDIO_FLAC] = ".flac", [AUDIO_OGG] = ".ogg"};
 
-/* A step of an earlier interpolation may be a song of the next, whose steps have the same names. */
+/* Refuses to replace a song: a step of an earlier interpolation may be a song of the next, whose steps have
+ * the same names. */
 static gboolean spare_songs(const result_writer_t *writer, const char *path, GError **error) {
     GStatBuf target, song;
     if (g_stat(path, &target) != 0) return TRUE;
@@ -88,7 +89,6 @@ static char *tempi_text(const timeline_t *timeline) {
                              : g_strdup_printf("%.4g bpm", slowest);
 }
 
-/* A line about the piece. */
 static void say_piece(const result_writer_t *writer, const char *midi, size_t notes, size_t frames,
                       const timeline_t *timeline) {
     const double bars = timeline_bar_at(timeline, (double)frames);
@@ -100,7 +100,7 @@ static void say_piece(const result_writer_t *writer, const char *midi, size_t no
                     bars, bars == 1 ? "bar" : "bars", meters, tempi);
 }
 
-/* MIDI and sound. */
+/* Writes the MIDI file and the sound. */
 static gboolean write_music(const result_writer_t *writer, const char *name, const char *title,
                             const roll_t *roll, const timeline_t *timeline, const GPtrArray *texts,
                             GError **error) {

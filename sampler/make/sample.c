@@ -1,8 +1,8 @@
 /* sample: owns the way from a roll to latent vectors and back: packing windows, decoding in batches,
  * cross-fading, bits from logits. Refuses checkpoints that do not open as one whole model.
  *
- * All batches have BATCH windows, the last filled up: some BLAS kernels round a row by itself unlike the
- * same row among others, and what a window is must not depend on what is made beside it. */
+ * All batches have BATCH windows, the last filled up: some BLAS kernels round a row otherwise by itself than
+ * among others, and a window must not depend on what is made beside it. */
 #include "sampler/make/sample.h"
 
 #include <math.h>
@@ -49,7 +49,7 @@ void sample_model_free(sample_model_t *model) {
     g_free(model);
 }
 
-/* One window of roll as the model sees it: [T, K, L, stride]. */
+/* Packs one window of roll as the model sees it: [T, K, L, stride]. */
 static void pack_window(const model_config_t *config, const roll_t *roll, size_t first, uint8_t *bits) {
     memset(bits, 0, model_window_bytes(config));
     for (size_t t = 0; t < config->window && first + t < roll->frames; t++)
@@ -64,7 +64,7 @@ real_t *sample_encode(const sample_model_t *model, const roll_t *roll, size_t fi
     uint32_t valid[BATCH];
     for (size_t done = 0; done < n; done += BATCH) {
         const size_t B = MIN(BATCH, n - done);
-        for (size_t b = 0; b < BATCH; b++) { /* past the n windows: of no account */
+        for (size_t b = 0; b < BATCH; b++) { /* those past the n windows do not count */
             const size_t start = first + (done + b) * T;
             pack_window(config, roll, start, bits + b * bytes);
             valid[b] = (uint32_t)(start < roll->frames ? MIN(T, roll->frames - start) : 1);
@@ -92,7 +92,7 @@ static int compare_descending(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
-/* Logits [K, L] from which a cell of frames' logits [frames, K, L, P] is on. */
+/* Sets limits [K, L], the logits from which a cell of these frames [frames, K, L, P] is on. */
 static void find_limits(const model_config_t *config, const real_t *logits, size_t frames,
                         const sample_rule_t *rule, real_t *limits) {
     const size_t KL = config->tracks * config->planes, P = config->pitches;
@@ -110,7 +110,7 @@ static void find_limits(const model_config_t *config, const real_t *logits, size
     }
 }
 
-/* Bits of one frame from its logits [K, L, P]. `frame` counts in the roll. */
+/* Sets the bits of one frame, whose number counts in the roll, from its logits [K, L, P]. */
 static void set_frame(const model_config_t *config, const real_t *logits, roll_t *roll, size_t frame,
                       const real_t *limits, const sample_rule_t *rule) {
     const size_t K = config->tracks, L = config->planes, P = config->pitches;

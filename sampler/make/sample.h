@@ -23,10 +23,11 @@ real_t *sample_encode(const sample_model_t *model, const roll_t *roll, size_t fi
 /* How probabilities become bits. The onset and the sounding bit of a cell share one uniform number, so that
  * where the model holds an onset to be no likelier than sound, no onset is drawn without its sound. */
 typedef struct {
-    double threshold;     /* on from this probability; in (0, 1) */
-    gboolean density;     /* instead of threshold: as many cells as the probabilities add up to, the likeliest
-                           * first, in each window (or hop, of an overlapped piece), track and plane. A
-                           * model trained for minutes is sure of no cell, but knows how many there are */
+    double threshold; /* on from this probability; in (0, 1) */
+    /* Instead of threshold: as many cells as the probabilities add up to, the likeliest first, in each window
+     * (or hop, of an overlapped piece), track and plane. A model trained for minutes is sure of no cell, but
+     * knows how many there are. */
+    gboolean density;
     gboolean draw;        /* Bernoulli draws instead, by (seed, index, frame, cell) */
     uint64_t seed, index; /* index: number of the result */
 } sample_rule_t;

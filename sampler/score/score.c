@@ -73,7 +73,7 @@ static size_t track_sounds(const roll_t *roll, size_t track, size_t first, size_
 
 /* ---- pitch ---- */
 
-/* Pitch classes of the pitched notes begun in frames [first, end), added to chroma; how many there are. */
+/* Adds the pitch classes of the pitched notes begun in frames [first, end) to chroma; returns how many. */
 static size_t add_notes(const piece_t *piece, size_t first, size_t end, double chroma[TONAL_CLASSES]) {
     size_t notes = 0;
     for (size_t t = first; t < end; t++)
@@ -221,7 +221,7 @@ typedef struct {
     size_t p, a, b; /* pairs[p] of tracks a and b */
 } pair_t;
 
-/* All of a grid, in the order of their figures; how many there are. */
+/* Lists all pairs of a grid in the order of their figures; returns how many there are. */
 static size_t list_pairs(const grid_t *grid, pair_t list[MOST_PAIRS]) {
     const size_t tracks = (size_t)grid->n_tracks;
     size_t n = 0;
@@ -233,7 +233,7 @@ static size_t list_pairs(const grid_t *grid, pair_t list[MOST_PAIRS]) {
     return n;
 }
 
-/* A figure each, where there are three tracks or more, and their means. */
+/* Sets the figure of each pair, where there are three tracks or more, and the means over all pairs. */
 static void measure_pairs(const piece_t *piece, double *values) {
     pair_t list[MOST_PAIRS];
     double sums[G_N_ELEMENTS(pairs)] = {0};

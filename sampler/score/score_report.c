@@ -44,7 +44,7 @@ static score_table_t measure_shuffled(const score_set_t *set, uint64_t seed) {
 
 /* ---- seams ---- */
 
-/* [n][SEAM_FEATURES][frames] */
+/* The values [n][SEAM_FEATURES][frames] of all pieces. Owner: caller. */
 static double *measure_seams(const score_set_t *set, size_t frames) {
     double *values = g_new(double, set->n *SEAM_FEATURES *frames);
     for (size_t i = 0; i < set->n; i++)
@@ -116,7 +116,7 @@ static grid_t grid_of_files(const score_request_t *request) {
     return grid;
 }
 
-/* A split that must have songs. */
+/* Opens a split, which must have songs. */
 static score_set_t *open_split(const char *folder, const char *split, GError **error) {
     split_t which = SPLIT_TEST;
     split_from_name(split, &which);
@@ -126,7 +126,7 @@ static score_set_t *open_split(const char *folder, const char *split, GError **e
     return NULL;
 }
 
-/* The training songs, and held-out ones as their yardstick. */
+/* Opens the training songs, and held-out ones as their yardstick. */
 static gboolean open_training(score_result_t *result, GError **error) {
     split_t split = SPLIT_TEST;
     split_from_name(result->split, &split);

@@ -1,5 +1,4 @@
-/* score_result: owns what was found out, and how it is told: the line of JSON and the table. Refuses
- * nothing. */
+/* score_result: owns how what was found out is told: the line of JSON and the table. Refuses nothing. */
 #include "sampler/score/score_result.h"
 
 #include <math.h>
@@ -27,7 +26,7 @@ void score_result_clear(score_result_t *result) {
 
 /* ---- seams and passages as numbers ---- */
 
-/* Of one number of all seams: `of` points to the first seam's. */
+/* Summarises one number of n seams; `of` points to the first seam's. */
 static score_summary_t seam_summary(const double *of, size_t n) {
     return score_summarise(of, n, SEAM_NUMBERS);
 }
@@ -48,7 +47,7 @@ static int by_size(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Of one number of n passages; NaN where there are none. */
+/* One number of several passages, summarised; NaN where there are none. */
 typedef struct {
     double mean, median, most;
 } spread_t;

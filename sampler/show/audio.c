@@ -46,7 +46,7 @@ static const char *const places[] = {
     "/usr/share/sounds/sf2/FluidR3_GM.sf2", "/usr/share/soundfonts/default.sf2",
     "/usr/share/soundfonts/FluidR3_GM.sf2"};
 
-/* The library prints warnings of its own; its last error becomes the cause in ours. */
+/* The library would print by itself: its last error is kept, to be the cause in our message. */
 static char last_error[256];
 
 static void keep_error(int level, const char *message, void *data) {
@@ -96,7 +96,7 @@ static gboolean stage_set(stage_t *stage, const char *midi, const char *soundfon
     if (stage->settings) {
         fluid_settings_setnum(stage->settings, "synth.sample-rate", RATE);
         fluid_settings_setint(stage->settings, "synth.lock-memory", 0);
-        /* Only the instruments in use: seconds less. */
+        /* Loads only the instruments in use, which saves seconds. */
         fluid_settings_setint(stage->settings, "synth.dynamic-sample-loading", 1);
         /* The piece's clock counts the samples made, not the time that passes. */
         fluid_settings_setstr(stage->settings, "player.timing-source", "sample");
@@ -112,7 +112,7 @@ static gboolean stage_set(stage_t *stage, const char *midi, const char *soundfon
     return program_fail(error, "%s: cannot play: %s", midi, last_error);
 }
 
-/* Where sound goes. libsndfile forgets some failures to write, those of the end of a stream among them:
+/* Where sound goes. libsndfile does not tell of some failed writes, such as those at the end of a stream:
  * `failed` keeps errno of the first. */
 typedef struct {
     const char *path, *temporary;
@@ -167,14 +167,14 @@ static gboolean sink_open(sink_t *sink, audio_format_t format, GError **error) {
     return sink->sound != NULL || fail_write(sink, error);
 }
 
-/* A WAV file has its tags behind the samples, as programs that take its head for 44 bytes are many; the
+/* A WAV file has its tags behind the samples, since many programs expect exactly 44 bytes before them; the
  * others have theirs in front. */
 static void sink_tag(sink_t *sink) {
     sf_set_string(sink->sound, SF_STR_TITLE, sink->title);
     sf_set_string(sink->sound, SF_STR_SOFTWARE, "mpianist-sampler " MPIANIST_VERSION);
 }
 
-/* Where all went well the file takes its name; else nothing stays. */
+/* Closes the file. Where all went well it takes its name; else nothing stays. */
 static gboolean sink_close(sink_t *sink, gboolean ok, GError **error) {
     if (sink->sound && sf_close(sink->sound) != 0 && sink->failed == 0) sink->failed = EIO;
     if (sink->file && ok && sink->failed == 0)

@@ -1,5 +1,4 @@
-/* canvas: owns every call of cairo. Refuses nothing but cairo's own failures, which canvas_finish() tells.
- * */
+/* canvas: owns every call of cairo. Refuses nothing; canvas_finish() tells of cairo's own failures. */
 #include "sampler/show/canvas.h"
 
 #include <cairo-svg.h>

@@ -1,5 +1,4 @@
-/* curves: owns reading metrics.jsonl, as trainer/metrics.h describes it, and choosing what of it is drawn.
- * */
+/* curves: owns reading metrics.jsonl, as in trainer/metrics.h, and choosing what of it is drawn. */
 #include "sampler/show/curves.h"
 
 #include <json-glib/json-glib.h>
@@ -87,7 +86,7 @@ static void read_lines(char *text, series_t *series, size_t n) {
     }
 }
 
-/* Of the text of metrics.jsonl, which is written into. */
+/* Draws the picture of the text of metrics.jsonl, which it changes. */
 static GBytes *draw(const char *path, const char *run, char *text, picture_format_t format, GError **error) {
     series_t series[] = {
         {.name = "training: reconstruction", .member = "nll_per_frame", .colour = 0},

@@ -250,7 +250,7 @@ static void draw_head(canvas_t *canvas, const char *title, const grid_t *grid) {
 
 /* ---- the pictures ---- */
 
-/* The frames of a system that begins with one bar and ends before another, the last with the piece. */
+/* A system's first frame, and its end: it begins with one bar and ends before another, or with the piece. */
 static size_t system_first(const GArray *bars, size_t bar) {
     return (size_t)floor(bar_at(bars, bar)->frame + 1e-9);
 }

@@ -59,8 +59,8 @@ static inline void state_init(state_t *state, const model_config_t *config, uint
     for (int step = 0; step < 3; step++) {
         size_t n;
         const param_t *table = model_table(state->model, &n);
-        for (size_t i = 0; i < n;
-             i++) { /* no two matrices begin alike: test_flipped_weights() finds them by their bytes */
+        /* No two matrices begin alike: test_flipped_weights() finds them by their bytes. */
+        for (size_t i = 0; i < n; i++) {
             const rng_t rng = rng_make(seed, RNG_INIT, 1 + i, (uint64_t)step);
             rng_normal(&rng, model_gradient(state->model) + table[i].offset, table[i].rows * table[i].cols);
         }

@@ -10,7 +10,7 @@
 #define DIFFERENCES_STEP      1e-5
 #define DIFFERENCES_TOLERANCE 1e-7
 
-/* The function of what it was given and of x. */
+/* The function that is checked, of data and of x. */
 typedef double (*differences_fn)(gpointer data);
 
 static inline void differences_fill(uint64_t stream, real_t *out, size_t n) {
@@ -18,8 +18,9 @@ static inline void differences_fill(uint64_t stream, real_t *out, size_t n) {
     rng_normal(&rng, out, n);
 }
 
-/* Compares the analytic gradient of f by x [n] with the numeric one, to a share of the latter's norm, or of
- * `least` where that is smaller (of a rare feature, or where there is none). Returns the norm. */
+/* Compares the analytic gradient of f by x [n] with the numeric one. They may differ by a share of the
+ * latter's norm, or of `least` where the norm is smaller (of a rare feature, or where there is none). Returns
+ * the norm. */
 static inline double differences_check(differences_fn f, gpointer data, real_t *x, const real_t *analytic,
                                        size_t n, double least, const char *name) {
     double wrong = 0, squares = 0;

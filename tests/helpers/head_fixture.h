@@ -1,5 +1,5 @@
-/* head_fixture: a head with random parameters, random columns of pre and random canonical frames, one after
- * the other; padding bits at random. */
+/* head_fixture: a head with random parameters, random columns of pre, and random canonical frames, one after
+ * the other, whose padding bits are random too. */
 #pragma once
 
 #include <stdlib.h>
@@ -30,8 +30,8 @@ typedef struct {
     model_config_t config;
     head_t *head;
     GArray *table;
-    size_t D, columns, size, bytes, context; /* columns of pre; elements of a block of parameters; bytes of a
-                                                frame; frames before the first */
+    /* Columns of pre; elements of a block of parameters; bytes of a frame; frames before the first. */
+    size_t D, columns, size, bytes, context;
     real_t *params, *gradient, *pre;
     uint8_t *bits;
     uint8_t *frames[ROWS];
@@ -98,7 +98,7 @@ static inline void fixture_free(fixture_t *f) {
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(fixture_t, fixture_free)
 
-/* Shapes that are tested, and how many cells sound. */
+/* The shapes that are tested, and the share of cells that sound. */
 static const struct {
     model_config_t config;
     double density;
@@ -130,7 +130,7 @@ static inline void flip(const fixture_t *f, uint8_t *frame, size_t cell) {
     frame[cell / P * roll_stride(P) + cell % P / 8] ^= (uint8_t)(1 << cell % P % 8);
 }
 
-/* The cell drawn as number i. */
+/* The cell that is drawn as number i. */
 static inline size_t cell_drawn(const fixture_t *f, size_t i) {
     const size_t P = f->config.pitches, per_track = f->config.planes * P;
     return f->config.sequence.order[i / per_track] * per_track + i % per_track;

@@ -1,5 +1,5 @@
-/* head_twin: the output layer's logits as the equations of trainer/model/head.h have them: no sparse sums, no
- * vectors. What the kernels are compared with. */
+/* head_twin: the output layer's logits by the equations of trainer/model/head.h, without sparse sums or
+ * vectors: what the kernels are compared with. */
 #pragma once
 
 #include <math.h>
@@ -11,7 +11,7 @@ static inline double feature(const head_t *head, size_t g, const uint8_t *frame,
     return frame[head->groups[g].byte + (size_t)p / 8] >> p % 8 & 1;
 }
 
-/* Of pitch class `key` mod 12 in the i-th profile of the frames before. */
+/* The value of pitch class `key` mod 12 in the i-th profile of the frames before. */
 static inline double plain_profile(const head_t *head, size_t i, size_t key, const uint8_t *frame) {
     double count = 0, total = 0;
     for (size_t back = 1; back <= head->profiles[i]; back++) {
@@ -73,7 +73,7 @@ static inline double plain_logit(const head_t *head, size_t g, size_t p, const u
     return logit;
 }
 
-/* Logits [D] of one row given all of its frame; of certain cells: -INFINITY or INFINITY. */
+/* The logits [D] of one row given all of its frame; -INFINITY or INFINITY for certain cells. */
 static inline void head_logits(head_t *head, const uint8_t *frame, const real_t *pre, real_t *logits) {
     for (size_t g = 0; g < head->n_groups; g++)
         for (size_t p = 0; p < head->P; p++)

@@ -1,4 +1,4 @@
-/* Linked into programs of the sanitizer build: MPI's modules stay loaded to the end, so that
+/* keep_modules: linked into programs of the sanitizer build, keeps MPI's modules loaded to the end, so that
  * tests/helpers/leaks.supp can name them in reports of leaks. */
 int dlclose(void *handle);
 

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# Sourced by tests/*.sh: TAP by hand. Environment from tests/tap: BIN, BUILD, SOURCE, WORK (the working
-# folder, removed afterwards). A test ends with `finish`.
+# lib.sh: TAP, sourced by tests/*/*.sh. tests/tap sets BIN, BUILD, SOURCE and WORK (the working folder,
+# removed afterwards). A test ends with `finish`.
 
 tap_count=0
 tap_failed=0
 
-# result STATUS DESCRIPTION: one TAP line.
+# result STATUS DESCRIPTION: prints one TAP line.
 result() {
     tap_count=$((tap_count + 1))
     if [ "$1" -eq 0 ]; then
@@ -38,7 +38,7 @@ run() {
     status=$?
 }
 
-# status_is N DESCRIPTION: of the last run.
+# status_is N DESCRIPTION: passes where the last run ended with status N.
 status_is() {
     [ "$status" -eq "$1" ]
     local same=$?
@@ -66,8 +66,8 @@ says_once() {
     [ "$once" -eq 0 ] || { echo "# not exactly once /$1/ in:"; tail -n 20 "$WORK/err" | sed 's/^/# /'; }
 }
 
-# ranks N COMMAND...: under mpirun, ended after two minutes whatever happens. Leaks are looked for in runs of
-# one process: it takes seconds a rank.
+# ranks N COMMAND...: runs N ranks under mpirun, for two minutes at most. Leaks are looked for in runs of one
+# process only, since that takes seconds a rank.
 ranks() {
     local n=$1
     shift
@@ -75,12 +75,11 @@ ranks() {
         -n "$n" "$@"
 }
 
-# Which MPI's launcher is it?
+# is_open_mpi: whether mpirun is Open MPI's.
 is_open_mpi() { mpirun --version 2>/dev/null | grep -q 'Open MPI'; }
 
-# rank_of PID, launcher_of PID: the first rank of, and the launcher that is, the child of a `timeout` in the
-# background. What the launcher is called, and how many processes are between it and its ranks, is each MPI's
-# own.
+# launcher_of PID, rank_of PID: mpirun's process below a background `timeout` PID, and the first rank's. What
+# mpirun's process is called, and how many stand between it and its ranks, depends on the MPI.
 launcher_of() { pgrep -P "$1"; }
 rank_of() {
     local child

@@ -22,7 +22,7 @@ static const GOptionEntry entries[] = {{"tracks", 0, 0, G_OPTION_ARG_STRING, &tr
                                        {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "", ""},
                                        {0}};
 
-/* Larger steps in latent space and sparser music than fresh weights give. */
+/* Makes steps in latent space larger, and music sparser, than fresh weights do. */
 static void shape_weights(model_t *model) {
     size_t n;
     const param_t *table = model_table(model, &n);
@@ -41,7 +41,7 @@ static void shape_weights(model_t *model) {
     }
 }
 
-/* Weights that carry the latent far, and cells that are set where the output bias lets them. */
+/* Makes weights that carry the latent far, and cells that are set where the output bias lets them. */
 static void shape_sequence(model_t *model) {
     size_t n;
     const param_t *table = model_table(model, &n);
@@ -54,7 +54,7 @@ static void shape_sequence(model_t *model) {
     }
 }
 
-/* Many small sizes, all different. */
+/* A config of many small sizes, all different. */
 static model_config_t sequence_config(const grid_t *grid) {
     model_config_t config = {.kind = MODEL_SEQUENCE,
                              .tracks = (size_t)grid->n_tracks,

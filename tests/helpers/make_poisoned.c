@@ -1,6 +1,5 @@
-/* make_poisoned FILE DATA RANK RANKS: puts NaN into a checkpoint's first layer, for a cell that sounds in the
- * windows of its next step that RANK of RANKS gets and in no other of them: the loss of that rank alone is
- * not finite. */
+/* make_poisoned FILE DATA RANK RANKS: puts NaN into a checkpoint's first layer, for a cell that sounds only
+ * in those windows of its next step that RANK of RANKS gets: the loss of that rank alone is not finite. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

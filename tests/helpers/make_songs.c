@@ -58,7 +58,7 @@ static void play(composer_t *c, role_t role, int sixteenth, int length, int pitc
     g_array_append_val(c->song->notes, note);
 }
 
-/* A bar of steps and small leaps; about one tone in eight is a rest. */
+/* Makes a bar of steps and small leaps; about one tone in eight is a rest. */
 static void make_motif(composer_t *c, int index) {
     static const int lengths[] = {2, 2, 2, 4, 4, 4, 6, 8};
     int n = 0, degree = below(c, 3) * 2;

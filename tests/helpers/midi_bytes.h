@@ -48,8 +48,8 @@ static inline GByteArray *bytes_of(const char *hex) {
     return bytes;
 }
 
-/* The song that a file is, which goes. Its bytes are copied to their own size, so that reading past them
- * shows under ASan. */
+/* Parses a file, which is freed. Its bytes are copied to their own size, so that reading past them shows
+ * under ASan. */
 static inline song_t *parse_file(GByteArray *file) {
     g_autoptr(GError) error = NULL;
     g_autofree uint8_t *bytes = g_memdup2(file->data, file->len);
@@ -70,7 +70,7 @@ static inline void assert_note(const song_t *song, guint i, int pitch, int64_t o
     g_assert_cmpint(note_at(song, i)->length, ==, length);
 }
 
-/* "60@0+96 64@96+96": pitch, onset, length, in order. */
+/* The song's notes as "60@0+96 64@96+96": pitch, onset, length, in order. Owner: caller. */
 static inline char *notes_of(const song_t *song) {
     GString *text = g_string_new(NULL);
     for (guint i = 0; i < song->notes->len; i++) {

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by tests of preprocess that is disturbed: what it is run with, and what must hold whenever it ends.
+# preprocess_lib.sh: sourced by tests that disturb preprocess: its options, and what must hold when it ends.
 . "$SOURCE/tests/helpers/lib.sh"
 preprocess=$BIN/preprocess
 options=(--quiet --jobs 2 --shard-frames 3000 --tracks 'melody,chords,bass,drums')

@@ -42,7 +42,7 @@ static inline roll_t *lay(song_t *song, const grid_t *grid, roll_counts_t *count
     return roll;
 }
 
-/* One pitch of one track as text, a frame a letter: O onset, - sounding, . silent. */
+/* Asserts that one pitch of one track is, a letter for each frame: O onset, - sounding, . silent. */
 static inline void assert_line(const roll_t *roll, size_t track, size_t p, const char *expected) {
     g_autoptr(GString) line = g_string_new(NULL);
     for (size_t frame = 0; frame < roll->frames; frame++) {

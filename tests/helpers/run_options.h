@@ -1,11 +1,11 @@
-/* Command lines of the trainer, as tests give them. */
+/* run_options: command lines of the trainer, as tests give them. */
 #pragma once
 
 #include <unistd.h>
 
 #include "trainer/run/options.h"
 
-/* Parses "trainer --data d --output o" and more, words split at spaces. */
+/* Parses a command line, such as "trainer --data d --output o", split at spaces. */
 static options_t *parse_whole(const char *line, gboolean print, gboolean *help, GError **error) {
     g_auto(GStrv) words = g_strsplit(line, " ", -1);
     return options_parse((int)g_strv_length(words), words, print, help, error);
@@ -33,7 +33,7 @@ static void assert_refused(const char *more, const char *message) {
     g_assert_cmpstr(error->message, ==, message);
 }
 
-/* A file with this text; owner: caller. */
+/* Writes a temporary file with this text and returns its path. Owner: caller. */
 static char *write_file(const char *name, const char *text) {
     char *path = g_build_filename(g_get_tmp_dir(), name, NULL);
     g_autofree char *own = g_strdup_printf("%s.%d", path, (int)getpid());

@@ -1,4 +1,4 @@
-/* A small sequence model with strong weights and random pieces for it. */
+/* sequence_pieces: a small sequence model with strong weights, and random pieces for it. */
 #pragma once
 
 #include <glib.h>
@@ -40,7 +40,7 @@ static inline model_config_t one_track_config(size_t pitches, size_t segment, si
     return config;
 }
 
-/* Matrices `factor` times as strong as fresh ones, so that what goes in matters. */
+/* A model whose matrices are `factor` times as strong as fresh ones, so that what goes in matters. */
 static inline model_t *new_sequence_model(const model_config_t *config, size_t max_B, double factor) {
     g_autoptr(GError) error = NULL;
     model_t *model = model_new(config, max_B, max_B * PIECE_FRAMES_MAX, &error);
@@ -65,7 +65,7 @@ static inline real_t *find_values(model_t *model, const char *name, size_t *coun
     g_error("no parameter %s", name);
 }
 
-/* Every entry of a parameter. */
+/* Sets every value of a parameter. */
 static inline void set_values(model_t *model, const char *name, double value) {
     size_t n = 0;
     real_t *values = find_values(model, name, &n);
@@ -83,7 +83,7 @@ static inline const uint8_t *piece_bits(const pieces_t *pieces, size_t b) {
     return pieces->bits + (b * (pieces->context + pieces->T) + pieces->context) * pieces->frame_bytes;
 }
 
-/* Notes last: each cell keeps its state with probability 0.7. */
+/* Random pieces of so many frames each, whose notes last: a cell keeps its state with probability 0.7. */
 static inline pieces_t *new_pieces(const model_config_t *config, size_t B, const uint32_t *frames,
                                    uint64_t seed) {
     const rng_t rng = rng_make(seed, RNG_DECODE, 0, 0);

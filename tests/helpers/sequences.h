@@ -16,8 +16,8 @@ typedef struct {
     real_t *eps;
 } sequences_t;
 
-/* Chances: of a cell before it is made canonical, of an input frame, the past of a segment and a unit of the
- * state to be kept; 1: no dropout. */
+/* Probabilities that a cell sounds, before the frame is made canonical, and that an input frame, the past of
+ * a segment and a unit of the state are kept; 1: no dropout. */
 typedef struct {
     double density, keep_input, keep_past, keep_state;
 } sequences_chances_t;
@@ -56,7 +56,7 @@ static inline uint8_t *sequences_frame(const sequences_t *s, size_t b, int t) {
     return s->bits + ((s->context + s->batch.T) * b + (size_t)((int)s->context + t)) * s->frame_bytes;
 }
 
-/* An onset needs its sound, and sound after silence begins with one. */
+/* Makes a frame canonical: an onset needs its sound, and sound after silence begins with one. */
 static inline void sequences_make_canonical(const sequences_t *s, size_t b, int t) {
     const size_t stride = (s->config.pitches + 7) / 8;
     uint8_t *frame = sequences_frame(s, b, t);
@@ -67,7 +67,7 @@ static inline void sequences_make_canonical(const sequences_t *s, size_t b, int 
                                  (frame[i] | (uint8_t) ~(t == -(int)s->context ? 0 : before[i - stride])));
 }
 
-/* Every second sequence begins its song: silence before. Silence after each sequence's end. */
+/* Draws the sequences anew. Every second one begins its song, with silence before; all end in silence. */
 static inline void sequences_draw(sequences_t *s, const sequences_chances_t *chances, uint64_t seed,
                                   uint64_t step) {
     const size_t B = s->batch.B, T = s->batch.T, P = s->config.pitches, H = s->config.sequence.state,

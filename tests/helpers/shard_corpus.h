@@ -1,5 +1,5 @@
-/* shard_corpus: a corpus for tests of the shard format: three files of four songs, whose bytes tell their
- * place. */
+/* shard_corpus: a corpus for tests of the shard format: three files of four songs, whose bytes depend on
+ * their place. */
 #pragma once
 
 #include <glib/gstdio.h>

@@ -28,7 +28,7 @@ typedef struct {
     uint8_t numerator;
 } spelled_song_t;
 
-/* What a frame says. shift: of the melody. */
+/* What a frame spells. shift: by how many semitones the melody was transposed. */
 typedef struct {
     int64_t number;
     int song, shift;

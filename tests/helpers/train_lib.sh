@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by tests/train*.sh: a corpus of generated songs and comparisons of runs.
+# train_lib.sh: sourced by tests/ranks: a corpus of generated songs and comparisons of runs.
 . "$SOURCE/tests/helpers/lib.sh"
 export OPENBLAS_NUM_THREADS=1 # tiny models: more threads only wait for each other
 trainer=$BIN/trainer
@@ -70,7 +70,7 @@ holds() {
     [ "$true" -eq 0 ] || echo "# not true: $2"
 }
 
-# wait_for FILE PATTERN: until a file has a line, ten seconds at most.
+# wait_for FILE PATTERN: waits until a line of a file matches, ten seconds at most.
 wait_for() {
     for _ in $(seq 200); do
         grep -q "$2" "$1" 2>/dev/null && return 0

@@ -135,7 +135,7 @@ static inline gboolean wait_then_echo(gpointer data, const char *task, GByteArra
     return read(gate->to_child[0], &word, 1) == 1 && echo("told", task, out, error);
 }
 
-/* Tells its end: what follows is only the sending of a result that no pipe holds at once. */
+/* Tells the test when it ends: only the sending of a result that no pipe holds at once follows. */
 static inline gboolean fill_then_tell(gpointer data, const char *task, GByteArray *out, GError **error) {
     return fill(&large, task, out, error) && tell_pid(data);
 }
@@ -146,7 +146,7 @@ static inline gboolean tell_pid_and_loop(gpointer data, const char *task, GByteA
 
 /* ---- running them ---- */
 
-/* A worker of one task. */
+/* Starts a worker with one task. */
 static inline worker_t *start(worker_fn fn, gpointer data, const worker_limits_t *limits, GError **error) {
     g_autoptr(worker_t) worker = worker_new(fn, data, limits);
     return worker_give(worker, "", error) ? g_steal_pointer(&worker) : NULL;
@@ -158,7 +158,7 @@ static inline GByteArray *finish(worker_t *worker, GError **error) {
     return result;
 }
 
-/* new, give, wait, take, free for a single task. */
+/* Does a single task, from worker_new() to worker_free(). */
 static inline GByteArray *run_once(worker_fn fn, gpointer data, const worker_limits_t *limits,
                                    GError **error) {
     worker_t *worker = start(fn, data, limits, error);

@@ -1,5 +1,5 @@
 /* metrics: owns metrics.jsonl and what a run shows on standard error. Lines are numbers under fixed names,
- * written without allocating; json-glib reads them back when a resumed run cuts what came after its
+ * written without allocating, as many at once as a second brings; json-glib reads them back when a resumed run cuts what came after its
  * checkpoint. */
 #include "trainer/metrics.h"
 
@@ -20,11 +20,12 @@
 #define BAR_CELLS     20
 
 struct metrics {
-    FILE *file;
+    int fd;
     char *path;
-    int failed;    /* errno of the first failed write */
-    GString *text; /* the line being written */
-    json_t json;   /* writes to text */
+    owner_t *owner;   /* of the folder, not owned */
+    GString *waiting; /* whole lines that are not written yet */
+    GString *text;    /* the line being made */
+    json_t json;      /* writes to text */
     progress_t progress;
     const options_t *options;
     const checkpoint_t *checkpoint;
@@ -74,17 +75,19 @@ static gboolean cut_lines(const char *path, const checkpoint_t *checkpoint, GErr
                         path, checkpoint->step, g_strerror(errno));
 }
 
-metrics_t *metrics_open(const options_t *options, const checkpoint_t *checkpoint, int64_t total_steps,
-                        GError **error) {
+metrics_t *metrics_open(const options_t *options, owner_t *owner, const checkpoint_t *checkpoint,
+                        int64_t total_steps, GError **error) {
     g_autofree char *path = g_build_filename(options->output, "metrics.jsonl", NULL);
-    if (!cut_lines(path, checkpoint, error)) return NULL;
-    FILE *file = fopen(path, "ae");
-    if (!file) {
+    if (!owner_check(owner, error) || !cut_lines(path, checkpoint, error)) return NULL;
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd < 0) {
         file_fail(error, path, "open for writing", "name another --output");
         return NULL;
     }
     metrics_t *metrics = g_new0(metrics_t, 1);
-    metrics->file = file;
+    metrics->fd = fd;
+    metrics->owner = owner;
+    metrics->waiting = g_string_new(NULL);
     metrics->path = g_steal_pointer(&path);
     metrics->options = options;
     metrics->checkpoint = checkpoint;
@@ -100,8 +103,9 @@ metrics_t *metrics_open(const options_t *options, const checkpoint_t *checkpoint
 void metrics_close(metrics_t *metrics) {
     if (!metrics) return;
     progress_end(&metrics->progress);
-    fclose(metrics->file);
+    close(metrics->fd);
     g_free(metrics->path);
+    g_string_free(metrics->waiting, TRUE);
     g_string_free(metrics->text, TRUE);
     g_free(metrics);
 }
@@ -115,15 +119,20 @@ static void begin_line(metrics_t *metrics, const char *kind) {
 static void end_line(metrics_t *metrics) {
     json_close(&metrics->json, '{');
     g_string_append_c(metrics->text, '\n');
-    if (fputs(metrics->text->str, metrics->file) < 0 && !metrics->failed) metrics->failed = errno;
+    g_string_append_len(metrics->waiting, metrics->text->str, (gssize)metrics->text->len);
 }
 
 gboolean metrics_flush(metrics_t *metrics, GError **error) {
-    if (fflush(metrics->file) != 0 && !metrics->failed) metrics->failed = errno;
+    GString *waiting = metrics->waiting;
     metrics->last_flushed = g_get_monotonic_time();
-    if (!metrics->failed) return TRUE;
-    errno = metrics->failed;
-    return file_fail(error, metrics->path, "write", "make room, then go on with --resume auto");
+    if (!owner_check(metrics->owner, error)) return FALSE;
+    while (waiting->len > 0) {
+        const ssize_t n = write(metrics->fd, waiting->str, waiting->len);
+        if (n < 0 && errno != EINTR)
+            return file_fail(error, metrics->path, "write", "make room, then go on with --resume auto");
+        g_string_erase(waiting, 0, MAX(n, 0));
+    }
+    return TRUE;
 }
 
 static gboolean is_dense(const metrics_t *metrics) { return metrics->checkpoint->model.kind == MODEL_DENSE; }

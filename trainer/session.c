@@ -151,8 +151,8 @@ static void announce(const session_t *session, const char *resumed) {
 static gboolean open_metrics(session_t *session, GError **error) {
     GError *local = NULL;
     if (comm_rank() == 0)
-        session->metrics =
-            metrics_open(session->options, &session->state.checkpoint, session->schedule.total_steps, &local);
+        session->metrics = metrics_open(session->options, session->owner, &session->state.checkpoint,
+                                        session->schedule.total_steps, &local);
     return comm_agree(local, error);
 }
 
@@ -161,10 +161,10 @@ gboolean session_open(session_t *session, const options_t *options, GError **err
     g_autofree char *resumed = NULL;
     *session = (session_t){.options = options, .start = g_get_monotonic_time()};
     if (!load_data(session, error) || !plan_steps(session, error) || !make_model(session, error) ||
-        !run_open(options, &resumed, error) || !begin_state(session, error) ||
+        !run_open(options, &session->owner, &resumed, error) || !begin_state(session, error) ||
         (*resumed && !run_resume(options, resumed, &session->state, error)) ||
-        !run_write_options(options, error) || !open_metrics(session, error) ||
-        !keeper_init(&session->keeper, options, &session->state, error))
+        !run_write_options(options, session->owner, error) || !open_metrics(session, error) ||
+        !keeper_init(&session->keeper, options, session->owner, &session->state, error))
         return FALSE;
     session->first_step = checkpoint->step;
     session->earlier_seconds = checkpoint->seconds;
@@ -175,6 +175,7 @@ gboolean session_open(session_t *session, const options_t *options, GError **err
 void session_close(session_t *session) {
     metrics_close(session->metrics);
     keeper_clear(&session->keeper);
+    owner_release(session->owner);
     rank_batches_free(session->batches);
     evaluator_free(session->evaluator);
     optimizer_free(session->state.optimizer);

@@ -20,6 +20,7 @@ typedef struct {
     rank_batches_t *batches;
     evaluator_t *evaluator; /* of the valid split */
     metrics_t *metrics;     /* rank 0, NULL on others */
+    owner_t *owner;         /* of the run folder; rank 0, NULL on others */
     keeper_t keeper;
     schedule_t schedule;
     int64_t steps_per_epoch;

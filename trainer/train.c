@@ -17,6 +17,7 @@ typedef struct {
     training_sums_t done;
     double stop_again, out_of_time; /* above 0 if any rank says so */
     double keeper_age;              /* rank 0's, see keeper_step() */
+    double lost;                    /* above 0 if rank 0 may not write in the run folder any more */
 } step_sums_t;
 
 static double seconds_since(gint64 then) { return (double)(g_get_monotonic_time() - then) / G_USEC_PER_SEC; }
@@ -87,6 +88,7 @@ static gboolean step(session_t *session, GError **error) {
         session->stop = STOP_AGAIN;
         return TRUE;
     }
+    GError *local = NULL;
     metrics_step_t told = {.objective =
                                schedule_objective(&session->schedule, checkpoint->step, global.scale),
                            .learning_rate = schedule_rate(&session->schedule, checkpoint->step)};
@@ -96,11 +98,13 @@ static gboolean step(session_t *session, GError **error) {
         sums.out_of_time =
             options->max_minutes > 0 && seconds_since(session->start) >= options->max_minutes * 60;
         sums.keeper_age = seconds_since(session->keeper.last_write);
+        sums.lost = !owner_check(session->owner, &local);
     }
     compute_gradient(session, &told.objective, &sums.done);
     const gboolean bad = !loss_is_finite(&sums.done);
     const gint64 before_sum = g_get_monotonic_time();
     comm_sum_doubles((double *)&sums, sizeof sums / sizeof(double));
+    if (sums.lost > 0) return comm_agree(local, error);
     if (!loss_is_finite(&sums.done)) return fail_not_finite(session, bad, "loss", error);
     comm_sum_floats(model_gradient(model), model_size(model), (size_t)options->bucket_kib * 1024);
     told.sum_ms = seconds_since(before_sum) * 1e3;

@@ -45,7 +45,7 @@ static gboolean fail(GError **error, const char *path, const char *doing) {
     const int cause = errno;
     g_autofree char *shown = g_filename_display_name(path);
     g_set_error(error, OWNER_ERROR, OWNER_ERROR_WRITE,
-                "%s: cannot %s: %s; choose another --output, or free some space", shown, doing,
+                "%s: cannot %s: %s; choose another folder, or free some space", shown, doing,
                 g_strerror(cause));
     return FALSE;
 }
@@ -110,14 +110,18 @@ static char *own_text(void) {
     return g_key_file_to_data(file, NULL, NULL);
 }
 
-/* Turns a mark's text into "job 31 on h1 (pid 123) WHAT 12:30". Owner: caller. */
+/* Turns a mark's text into "job 31 on h1 (pid 123) WHAT 12:30", or "job 31, restart 2, on ...". Owner: caller.
+ */
 static char *describe(const char *text, const char *what) {
     g_autoptr(GKeyFile) file = g_key_file_new();
     if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, NULL))
         return g_strdup_printf("a process that does not say its name %s", what);
     g_autofree char *found = g_key_file_get_string(file, "owner", "host", NULL),
-                    *job = g_key_file_get_string(file, "owner", "job", NULL);
+                    *job = g_key_file_get_string(file, "owner", "job", NULL),
+                    *restart = g_key_file_get_string(file, "owner", "restart", NULL);
     const char *host = found ? found : "?";
+    const gboolean again = restart && !g_str_equal(restart, "0");
+    g_autofree char *count = again ? g_strdup_printf(", restart %s,", restart) : g_strdup("");
     const gint64 pid = g_key_file_get_int64(file, "owner", "pid", NULL),
                  since_s = g_key_file_get_int64(file, "owner", "since", NULL);
     g_autoptr(GDateTime) since = g_date_time_new_from_unix_local(since_s);
@@ -125,7 +129,8 @@ static char *describe(const char *text, const char *what) {
     g_autofree char *when =
         since ? g_date_time_format(since, today ? "%H:%M" : "%Y-%m-%d %H:%M") : g_strdup("?");
     return job && *job
-               ? g_strdup_printf("job %s on %s (pid %" G_GINT64_FORMAT ") %s %s", job, host, pid, what, when)
+               ? g_strdup_printf("job %s%s on %s (pid %" G_GINT64_FORMAT ") %s %s", job, count, host, pid,
+                                 what, when)
                : g_strdup_printf("process %" G_GINT64_FORMAT " on %s %s %s", pid, host, what, when);
 }
 
@@ -275,7 +280,7 @@ static int contend(const owner_t *owner, const char *temporary, int fd, GError *
         if (life != LIFE_THERE) continue;
         g_autofree char *who = describe(mark.text, "writes here since"),
                         *shown = g_filename_display_name(owner->folder);
-        g_set_error(error, OWNER_ERROR, OWNER_ERROR_TAKEN, "%s: %s; wait for it, or choose another --output",
+        g_set_error(error, OWNER_ERROR, OWNER_ERROR_TAKEN, "%s: %s; wait for it, or choose another folder",
                     shown, who);
         return -1;
     }
@@ -360,6 +365,14 @@ static gboolean look_closer(owner_t *owner, GError **error) {
     }
     g_mutex_unlock(&owner->lock);
     return good;
+}
+
+const char *owner_text(const owner_t *owner) { return owner->text; }
+
+gboolean owner_sees(const char *folder, const char *name, const char *text) {
+    g_autofree char *path = g_strdup_printf("%s/%s.owner", folder, name);
+    mark_t mark;
+    return read_mark(path, &mark) && strcmp(mark.text, text) == 0;
 }
 
 gboolean owner_check(owner_t *owner, GError **error) {

@@ -21,6 +21,11 @@ typedef enum { OWNER_ERROR_WRITE, OWNER_ERROR_TAKEN, OWNER_ERROR_LOST } owner_er
  * OWNER_ERROR_TAKEN, which says who writes there and the way out, or OWNER_ERROR_WRITE. Owner: caller. */
 owner_t *owner_take(const char *folder, const char *name, GError **error);
 
+/* What its mark says. */
+const char *owner_text(const owner_t *owner);
+/* Whether this process, of any host, sees in its folder the mark of NAME that says text. */
+gboolean owner_sees(const char *folder, const char *name, const char *text);
+
 /* Call it before each write: whether this process is still the owner. Costs one stat(2). FALSE with
  * OWNER_ERROR_LOST set where another took over. TRUE where owner is NULL. */
 gboolean owner_check(owner_t *owner, GError **error);

@@ -222,12 +222,13 @@ static size_t finish_image(h5_file_t *file) {
     return (size_t)GUINT64_FROM_LE(size);
 }
 
-gboolean h5_file_commit(h5_file_t *file, GError **error) {
+gboolean h5_file_commit(h5_file_t *file, owner_t *owner, GError **error) {
     g_autoptr(h5_file_t) owned = file;
     size_t size = finish_image(file);
     if (size == 0) return h5_fail(error, H5_ERROR_WRITE, file, "finish");
     gboolean written = file_write_at(file->fd, 0, file->image, size) && fsync(file->fd) == 0;
     if (written) written = close(g_steal_fd(&file->fd)) == 0;
+    if (written && !owner_check(owner, error)) return FALSE;
     if (!written || rename(file->temporary, file->path) != 0)
         return h5_fail(error, H5_ERROR_WRITE, file, "write");
     g_clear_pointer(&file->temporary, g_free);

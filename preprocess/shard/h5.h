@@ -7,6 +7,8 @@
 #include <hdf5.h>
 #include <stdint.h>
 
+#include "preprocess/common/owner.h"
+
 #define H5_ERROR h5_error_quark()
 GQuark h5_error_quark(void);
 typedef enum { H5_ERROR_OPEN, H5_ERROR_READ, H5_ERROR_WRITE, H5_ERROR_FORMAT } h5_error_t;
@@ -32,8 +34,9 @@ h5_file_t *h5_file_open(const char *path, GError **error);
 h5_file_t *h5_file_create(const char *path, GError **error);
 /* Flush, close, fsync, rename to path, fsync of the folder. Frees file. FALSE with error set: the old file at
  * path is then untouched and the temporary removed. Disk full is reported by name and never leaves a
- * half-written file under path. */
-gboolean h5_file_commit(h5_file_t *file, GError **error);
+ * half-written file under path. owner: of the folder, asked last of all before the rename, since writing may
+ * take long; NULL where nobody else can write there. */
+gboolean h5_file_commit(h5_file_t *file, owner_t *owner, GError **error);
 /* Closes; removes the temporary of an uncommitted write. NULL is allowed. */
 void h5_file_close(h5_file_t *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(h5_file_t, h5_file_close)

@@ -83,12 +83,11 @@ gboolean shard_write(const char *folder, const shard_set_t *set, size_t shard, c
     if (!file) return FALSE;
     if (!write_description(file, set, shard, set->n_shards, error) ||
         !write_roll(file, &set->grid, bits, frames, threads, error) ||
-        !shard_tables_write(file, &set->grid, songs, timelines, n_songs, bits, threads, error) ||
-        !owner_check(set->owner, error)) {
+        !shard_tables_write(file, &set->grid, songs, timelines, n_songs, bits, threads, error)) {
         h5_file_close(file);
         return FALSE;
     }
-    return h5_file_commit(file, error);
+    return h5_file_commit(file, set->owner, error);
 }
 
 static gboolean read_bounded(h5_file_t *file, const char *name, int64_t low, int64_t high, int *value,

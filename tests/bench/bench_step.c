@@ -117,7 +117,7 @@ static gboolean write_start(const bench_t *bench, const grid_t *grid, GError **e
         .model = bench->config, .grid = *grid, .tempo_bpm = 120, .meter = {0, 4, 4}, .best = INFINITY};
     checkpoint.options = options_to_text(bench->options);
     memset(checkpoint.corpus_id, '0', sizeof checkpoint.corpus_id - 1);
-    return checkpoint_write(bench->options->output, &checkpoint, bench->model, bench->optimizer, error);
+    return checkpoint_write(bench->options->output, &checkpoint, bench->model, bench->optimizer, NULL, error);
 }
 
 static void draw_noise(bench_t *bench, uint64_t step) {

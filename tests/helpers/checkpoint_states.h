@@ -95,7 +95,7 @@ static inline void remove_folder(char *path) {
 
 static inline void write_state(const char *path, state_t *state) {
     g_autoptr(GError) error = NULL;
-    checkpoint_write(path, &state->checkpoint, state->model, state->optimizer, &error);
+    checkpoint_write(path, &state->checkpoint, state->model, state->optimizer, NULL, &error);
     g_assert_no_error(error);
 }
 

@@ -107,7 +107,7 @@ static gboolean make(const char *path, GError **error) {
         shape_weights(model);
     const optimizer_config_t config = {.learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8};
     g_autoptr(optimizer_t) optimizer = optimizer_new(&config, model_size(model));
-    return checkpoint_write(path, &checkpoint, model, optimizer, error);
+    return checkpoint_write(path, &checkpoint, model, optimizer, NULL, error);
 }
 
 int main(int argc, char **argv) {

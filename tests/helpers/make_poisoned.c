@@ -57,7 +57,7 @@ static gboolean poison(const char *path, const char *folder, int rank, int ranks
     size_t cell = byte / stride * checkpoint.model.pitches + byte % stride * 8 + bit, tables;
     real_t *row = model_params(model) + model_table(model, &tables)[0].offset + cell * outputs;
     for (size_t j = 0; j < outputs; j++) row[j] = NAN;
-    return checkpoint_write(path, &checkpoint, model, optimizer, error);
+    return checkpoint_write(path, &checkpoint, model, optimizer, NULL, error);
 }
 
 int main(int argc, char **argv) {

@@ -88,8 +88,9 @@ int fcntl64(int fd, int command, ...) { va_list list; va_start(list, command);
 int link(const char *from, const char *to) { (void)from, (void)to; return errno = EPERM, -1; }
 #endif
 END
-    ok "a disk without locks" "${CC:-cc}" -D_GNU_SOURCE -shared -fPIC -o locks.so bare.c
-    ok "and one without links" "${CC:-cc}" -D_GNU_SOURCE -DWITHOUT_LINKS -shared -fPIC -o links.so bare.c
+    read -ra compiler <<<"${CC:-cc}"
+    ok "a disk without locks" "${compiler[@]}" -D_GNU_SOURCE -shared -fPIC -o locks.so bare.c
+    ok "and one without links" "${compiler[@]}" -D_GNU_SOURCE -DWITHOUT_LINKS -shared -fPIC -o links.so bare.c
     for without in locks links; do
         export LD_PRELOAD=$PWD/$without.so
         race 8

@@ -76,7 +76,7 @@ int main(int argc, char **argv) {
                              optimizer};
         state.checkpoint.grid.pitches = 8;
         keeper_t keeper;
-        passed &= keeper_init(&keeper, options, &state, &error);
+        passed &= keeper_init(&keeper, options, NULL, &state, &error);
         real_t *first = model_params(model), good;
         gboolean last = comm_rank() == comm_size() - 1;
         model_init(model, 1);

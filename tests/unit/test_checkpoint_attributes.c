@@ -69,7 +69,7 @@ static void write_checkpoint(const char *path, const model_config_t *config, uin
         rng_normal(&rng, model_gradient(model), model_size(model));
         optimizer_step(optimizer, model, 0.001);
     }
-    g_assert_true(checkpoint_write(path, &checkpoint, model, optimizer, &error));
+    g_assert_true(checkpoint_write(path, &checkpoint, model, optimizer, NULL, &error));
 }
 
 static run_t make_run(const model_config_t *config, gboolean average) {
@@ -107,7 +107,7 @@ static gboolean same_bytes(const char *path, GBytes *bytes) {
 
 static void add_vectors(const char *path) {
     g_autoptr(GError) error = NULL;
-    checkpoint_write_attributes(path, &two, &error);
+    checkpoint_write_attributes(path, &two, NULL, &error);
     g_assert_no_error(error);
 }
 
@@ -209,7 +209,7 @@ static void test_none(void) {
     g_assert_cmpint(g_unlink(run.path), ==, 0);
     assert_no_vectors(run.path, 0, 0, "No such file");
     g_autoptr(GError) error = NULL;
-    g_assert_false(checkpoint_write_attributes(run.path, &two, &error));
+    g_assert_false(checkpoint_write_attributes(run.path, &two, NULL, &error));
     g_assert_nonnull(strstr(error->message, "No such file"));
 }
 
@@ -272,7 +272,7 @@ static void test_flipped(void) {
     g_assert_true(checkpoint_read_weights(run.path, model, &error));
     flip(run.path, model_params(model) + table[n - 2].offset, table[n - 2].rows * table[n - 2].cols);
     g_autoptr(GBytes) damaged = bytes_of(run.path);
-    g_assert_false(checkpoint_write_attributes(run.path, &two, &error));
+    g_assert_false(checkpoint_write_attributes(run.path, &two, NULL, &error));
     g_assert_nonnull(strstr(error->message, table[n - 2].name));
     g_assert_true(same_bytes(run.path, damaged));
 }
@@ -288,7 +288,7 @@ static void test_disk_full(void) {
     g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &old), ==, 0);
     low = (struct rlimit){.rlim_cur = 2000, .rlim_max = old.rlim_max};
     g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &low), ==, 0);
-    const gboolean written = checkpoint_write_attributes(run.path, &two, &error);
+    const gboolean written = checkpoint_write_attributes(run.path, &two, NULL, &error);
     setrlimit(RLIMIT_FSIZE, &old);
     g_assert_false(written);
     g_assert_true(g_str_has_prefix(error->message, run.path));

@@ -95,7 +95,8 @@ static void test_disk_full(void) {
     g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &old), ==, 0);
     low = (struct rlimit){.rlim_cur = 2000, .rlim_max = old.rlim_max};
     g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &low), ==, 0);
-    gboolean written = checkpoint_write(path, &changed.checkpoint, changed.model, changed.optimizer, &error);
+    gboolean written =
+        checkpoint_write(path, &changed.checkpoint, changed.model, changed.optimizer, NULL, &error);
     setrlimit(RLIMIT_FSIZE, &old);
     g_assert_false(written);
     g_assert_true(g_str_has_prefix(error->message, path));
@@ -104,7 +105,7 @@ static void test_disk_full(void) {
     g_clear_error(&error);
     g_assert_true(equals(path, &state, &error));
     g_assert_false(checkpoint_write("/nonexistent/checkpoint-00000001.h5", &state.checkpoint, state.model,
-                                    state.optimizer, &error));
+                                    state.optimizer, NULL, &error));
     g_assert_nonnull(strstr(error->message, g_strerror(ENOENT)));
     remove_folder(folder);
 }

@@ -22,7 +22,7 @@ static void write_checkpoint(const char *path) {
     g_autoptr(optimizer_t) optimizer =
         optimizer_new(&(optimizer_config_t){.epsilon = 1e-8, .average = 0.9}, model_size(model));
     optimizer_step(optimizer, model, 0.001);
-    checkpoint_write(path, &checkpoint, model, optimizer, &error);
+    checkpoint_write(path, &checkpoint, model, optimizer, NULL, &error);
     g_assert_no_error(error);
 }
 
@@ -60,7 +60,8 @@ static void test_links_and_prune(void) {
     g_assert_cmpstr(target, ==, "checkpoint-00000600.h5");
     /* Leftovers of a killed writer, and files that are none of ours. */
     touch(folder, "checkpoint-00000700.h5.h1-123.tmp");
-    touch(folder, ".latest.h5.tmp");
+    touch(folder, "latest.h5.h1-123.tmp");
+    touch(folder, "run.ini.h1-123.tmp");
     touch(folder, "checkpoint-mine.h5");
     touch(folder, "run.ini");
     g_assert_true(checkpoint_prune(folder, 2, &error));

@@ -49,7 +49,7 @@ static void write_file(const char *path, const uint8_t *data, hsize_t rows, hsiz
             g_assert_true(deflate_chunks(data, rows * columns, chunk_rows * columns, LEVEL, threads,
                                          write_chunk, &writer));
     }
-    g_assert_true(h5_file_commit(file, &error));
+    g_assert_true(h5_file_commit(file, NULL, &error));
     g_assert_no_error(error);
 }
 

@@ -38,7 +38,7 @@ static void write_sample(const char *path) {
         g_autofree char *name = g_strdup_printf("extra%d", i);
         g_assert_true(h5_write_int(file, "/", name, i, &error));
     }
-    g_assert_true(h5_file_commit(file, &error));
+    g_assert_true(h5_file_commit(file, NULL, &error));
     g_assert_no_error(error);
 }
 
@@ -152,7 +152,7 @@ static void test_any_damage(void) {
     const float values[4] = {1, 2, 3, 4};
     g_assert_true(h5_write_floats(small, "/w", values, 2, 2, NULL) &&
                   h5_write_string(small, "/", "name", "small", NULL));
-    g_assert_true(h5_file_commit(small, NULL));
+    g_assert_true(h5_file_commit(small, NULL, NULL));
     g_assert_true(g_file_get_contents("small.h5", &bytes, &n, NULL));
     for (gsize i = 0; i < n; i += 7) {
         float back[4];
@@ -180,7 +180,7 @@ static void test_full_disk(void) {
     h5_file_t *file = h5_file_create("full.h5", &error);
     g_assert_no_error(error);
     g_assert_true(h5_write_floats(file, "/weights/deep/w", values, 2 * ROWS, COLS, &error));
-    g_assert_false(h5_file_commit(file, &error));
+    g_assert_false(h5_file_commit(file, NULL, &error));
     setrlimit(RLIMIT_FSIZE, &old);
     g_assert_error(error, H5_ERROR, H5_ERROR_WRITE);
     g_assert_true(g_str_has_prefix(error->message, "full.h5: cannot write: File too large; "));

@@ -41,7 +41,7 @@ static JsonArray *lines_of(model_kind_t kind, gboolean quiet, const training_sum
                     *path = g_build_filename(folder, "metrics.jsonl", NULL), *text = NULL;
     const options_t options = {.output = folder, .epochs = 3, .quiet = quiet};
     checkpoint_t checkpoint = {.model.kind = kind};
-    g_autoptr(metrics_t) metrics = metrics_open(&options, &checkpoint, 9, &error);
+    g_autoptr(metrics_t) metrics = metrics_open(&options, NULL, &checkpoint, 9, &error);
     g_assert_no_error(error);
     checkpoint.step = 1;
     metrics_step(

@@ -98,7 +98,7 @@ static void test_take_and_release(void) {
     g_assert_null(owner_take(folder, "x", &error));
     g_assert_error(error, OWNER_ERROR, OWNER_ERROR_TAKEN);
     g_autofree char *wanted = g_strdup_printf(
-        "*: process %d on * writes here since *:*; wait for it, or choose another --output", (int)getpid());
+        "*: process %d on * writes here since *:*; wait for it, or choose another folder", (int)getpid());
     g_assert_true(g_pattern_match_simple(wanted, error->message));
     owner_release(owner);
     owner_release(other);
@@ -307,7 +307,7 @@ static void test_no_room(void) {
     g_assert_null(owner);
     g_assert_error(error, OWNER_ERROR, OWNER_ERROR_WRITE);
     g_assert_true(g_pattern_match_simple(
-        "*/x.owner: cannot write: File too large; choose another --output, or free some space",
+        "*/x.owner: cannot write: File too large; choose another folder, or free some space",
         error->message));
     g_assert_cmpuint(count_files(folder), ==, 0);
 }

@@ -79,7 +79,7 @@ static void test_foreign(void) {
     g_autofree char *path = shard_name(folder, 0);
     h5_file_t *file = h5_file_create(path, &error);
     g_assert_true(h5_write_string(file, "/", "format", "something else", &error) &&
-                  h5_file_commit(file, &error));
+                  h5_file_commit(file, NULL, &error));
     assert_refused(folder, "*shard-00000-of-00003.h5: not a shard*");
     folder = make_corpus("merged");
     g_autofree char *text = shard_name(folder, 2);

@@ -320,9 +320,9 @@ h5_file_t *checkpoint_file_create(const char *path, const checkpoint_t *checkpoi
 }
 
 gboolean checkpoint_write(const char *path, const checkpoint_t *checkpoint, model_t *model,
-                          const optimizer_t *optimizer, GError **error) {
+                          const optimizer_t *optimizer, owner_t *owner, GError **error) {
     h5_file_t *file = checkpoint_file_create(path, checkpoint, model, optimizer, error);
-    return file && h5_file_commit(file, error);
+    return file && h5_file_commit(file, owner, error);
 }
 
 /* FALSE with CHECKPOINT_ERROR_SHAPE set if the values of checkpoint and run differ. */

@@ -11,6 +11,7 @@
  * The same state always gives the same bytes. No MPI. */
 #pragma once
 
+#include "preprocess/common/owner.h"
 #include "preprocess/roll/roll.h"
 #include "trainer/model/attributes.h"
 #include "trainer/model/model.h"
@@ -61,9 +62,9 @@ typedef enum {
 } checkpoint_error_t;
 
 /* Writes a checkpoint file atomically (h5_file_commit). FALSE with error set, naming the file and the cause:
- * a file that was there before is untouched. Rank 0 only. */
+ * a file that was there before is untouched. owner: of the folder, or NULL. Rank 0 only. */
 gboolean checkpoint_write(const char *path, const checkpoint_t *checkpoint, model_t *model,
-                          const optimizer_t *optimizer, GError **error);
+                          const optimizer_t *optimizer, owner_t *owner, GError **error);
 /* Reads everything but the weights into an empty checkpoint (owner: caller, checkpoint_clear()). FALSE with
  * error set: CHECKPOINT_ERROR_FORMAT for another format, a later version or a value out of range,
  * CHECKPOINT_ERROR_READ or an H5_ERROR for a damaged or missing file. */
@@ -78,8 +79,9 @@ gboolean checkpoint_read_weights(const char *path, model_t *model, GError **erro
 /* Rewrites a checkpoint with these vectors in place of its own; all other state stays the same to the bit, in
  * the newest version of the format. A link such as best.h5 is followed, and its target replaced atomically.
  * The whole checkpoint is read and verified first. attributes->Z must be its latent size. FALSE with error
- * set: the file is untouched. Rank 0 only. */
-gboolean checkpoint_write_attributes(const char *path, const attributes_t *attributes, GError **error);
+ * set: the file is untouched. owner: of the target's folder, or NULL. Rank 0 only. */
+gboolean checkpoint_write_attributes(const char *path, const attributes_t *attributes, owner_t *owner,
+                                     GError **error);
 /* Reads the vectors of a checkpoint (owner: caller, attributes_clear()). FALSE with error set:
  * CHECKPOINT_ERROR_NONE if it has none, with advice on how to make them; else as checkpoint_read(). */
 gboolean checkpoint_read_attributes(const char *path, attributes_t *attributes, GError **error);
@@ -92,7 +94,7 @@ char *checkpoint_path(const char *run, int64_t step);
 /* Points RUN/<link> (latest.h5, best.h5) at a file in the same folder, atomically. FALSE with error set. */
 gboolean checkpoint_link(const char *run, const char *link, const char *target, GError **error);
 /* Removes the oldest numbered checkpoints beyond `keep`, except those that latest.h5 and best.h5 point at,
- * and temporary files of killed writers. FALSE with error set. */
+ * and temporary files of killed writers: only the owner of the folder may call it. FALSE with error set. */
 gboolean checkpoint_prune(const char *run, int keep, GError **error);
 /* The path of the newest intact checkpoint in RUN: latest.h5, else the one of the highest step. Each
  * candidate is read in full; a damaged one is skipped with a warning. NULL without an error if there is none.

@@ -92,7 +92,8 @@ static gboolean state_read(const char *path, state_t *state, GError **error) {
     return checkpoint_read_state(path, state->model, state->optimizer, error);
 }
 
-gboolean checkpoint_write_attributes(const char *path, const attributes_t *attributes, GError **error) {
+gboolean checkpoint_write_attributes(const char *path, const attributes_t *attributes, owner_t *owner,
+                                     GError **error) {
     g_auto(state_t) state = {0};
     char *resolved = realpath(path, NULL);
     if (!resolved) {
@@ -106,7 +107,8 @@ gboolean checkpoint_write_attributes(const char *path, const attributes_t *attri
     g_assert(attributes->n > 0 && attributes->Z == state.checkpoint.model.latent);
     g_autoptr(h5_file_t) file =
         checkpoint_file_create(target, &state.checkpoint, state.model, state.optimizer, error);
-    return file && write_group(file, attributes, error) && h5_file_commit(g_steal_pointer(&file), error);
+    return file && write_group(file, attributes, error) &&
+           h5_file_commit(g_steal_pointer(&file), owner, error);
 }
 
 static gboolean fail_damaged(GError **error, const char *path, const char *what) {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "preprocess/common/file.h"
 #include "preprocess/common/program.h"
 #include "trainer/checkpoint/checkpoint.h"
 
@@ -26,8 +27,8 @@ static int64_t step_of(const char *name) {
 /* Whether it is a temporary file of a writer that was killed. */
 static gboolean is_leftover(const char *name) {
     return g_str_has_suffix(name, ".tmp") &&
-           (g_str_has_prefix(name, "checkpoint-") || g_str_has_prefix(name, ".latest") ||
-            g_str_has_prefix(name, ".best"));
+           (g_str_has_prefix(name, "checkpoint-") || g_str_has_prefix(name, "latest.h5.") ||
+            g_str_has_prefix(name, "best.h5.") || g_str_has_prefix(name, "run.ini."));
 }
 
 static int compare_steps(gconstpointer a, gconstpointer b) {
@@ -55,7 +56,7 @@ static GPtrArray *list_checkpoints(const char *run, GPtrArray *leftovers, GError
 
 gboolean checkpoint_link(const char *run, const char *link, const char *target, GError **error) {
     g_autofree char *path = g_build_filename(run, link, NULL);
-    g_autofree char *temporary = g_strdup_printf("%s/.%s.tmp", run, link);
+    g_autofree char *temporary = file_temporary(path);
     unlink(temporary);
     if (symlink(target, temporary) == 0 && rename(temporary, path) == 0) return TRUE;
     program_fail(error, "%s: cannot point it at a checkpoint: %s", path, g_strerror(errno));

@@ -4,6 +4,7 @@
 #include "trainer/evaluate/fit_attributes.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "preprocess/common/json.h"
@@ -196,7 +197,7 @@ static void print_table(const options_t *options, const fit_t *fit, const attrib
 }
 
 /* Rank 0's part, once all sums are there: fits, writes and reports the vectors. */
-static gboolean finish(const options_t *options, const fit_t *fit, GError **error) {
+static gboolean finish(const options_t *options, const fit_t *fit, owner_t *owner, GError **error) {
     g_auto(attributes_t) attributes = {0};
     if (attribute_moments_count(&fit->moments) < 1)
         return program_fail(error, "%s: the train songs %s; see `%s --info %s`", options->data,
@@ -211,7 +212,7 @@ static gboolean finish(const options_t *options, const fit_t *fit, GError **erro
             options->attributes);
     if (was_stopped(stop_signal() != 0, error))
         return FALSE; /* fitting takes as long as the songs where latents are many */
-    if (!checkpoint_write_attributes(options->attributes, &attributes, error)) return FALSE;
+    if (!checkpoint_write_attributes(options->attributes, &attributes, owner, error)) return FALSE;
     gboolean written = TRUE;
     for (size_t i = 0; written && i < attributes.n; i++)
         written = print_json(options, &attributes.info[i], attribute_moments_count(&fit->moments), error);
@@ -220,14 +221,23 @@ static gboolean finish(const options_t *options, const fit_t *fit, GError **erro
 }
 
 static gboolean run_fit(const options_t *options, const evaluation_job_t *job, const checkpoint_t *checkpoint,
-                        GError **error) {
+                        owner_t *owner, GError **error) {
     GError *local = NULL;
     fit_t *fit = fit_new(job, checkpoint, &local);
     g_autoptr(evaluator_t) base = (evaluator_t *)fit;
     if (!comm_agree(local, error)) return FALSE;
     const gboolean summed = evaluator_sum(base, &local);
-    if (!local && !was_stopped(!summed, &local) && comm_rank() == 0) finish(options, fit, &local);
+    if (!local && !was_stopped(!summed, &local) && comm_rank() == 0) finish(options, fit, owner, &local);
     return comm_agree(local, error);
+}
+
+/* Makes rank 0 the owner of the folder whose checkpoint will be written, behind links. Owner: caller. */
+static gboolean own_folder(const char *path, owner_t **owner, GError **error) {
+    char *resolved = comm_rank() == 0 ? realpath(path, NULL) : NULL;
+    g_autofree char *folder = resolved ? g_path_get_dirname(resolved) : NULL,
+                    *shared = comm_broadcast_string(folder, 0);
+    free(resolved);
+    return run_own(shared, owner, error);
 }
 
 int attributes_run(const options_t *options, GError **error) {
@@ -242,8 +252,10 @@ int attributes_run(const options_t *options, GError **error) {
     }
     const option_splits_t train = {.splits = {SPLIT_TRAIN}, .n = 1};
     evaluation_job_t job = {.split = SPLIT_TRAIN};
-    const gboolean done = evaluate_open(&job, options, options->attributes, &checkpoint, &train, error) &&
-                          run_fit(options, &job, &checkpoint, error);
+    g_autoptr(owner_t) owner = NULL;
+    const gboolean done = own_folder(options->attributes, &owner, error) &&
+                          evaluate_open(&job, options, options->attributes, &checkpoint, &train, error) &&
+                          run_fit(options, &job, &checkpoint, owner, error);
     evaluate_close(&job);
     return done ? EXIT_DONE : EXIT_ERROR;
 }

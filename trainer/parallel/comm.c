@@ -22,6 +22,7 @@
 
 #define PIECE_BYTES        ((size_t)1 << 30) /* of a long broadcast */
 #define HOST_BYTES         256
+#define HOSTS_NAMED        4          /* by comm_hosts_where() */
 #define SHARED_FOLDER      "/dev/shm" /* where MPI puts shared memory */
 #define SHARED_SLACK_BYTES 65536.0
 
@@ -163,6 +164,22 @@ gboolean comm_agree(GError *local, GError **error) {
         g_set_error(error, g_quark_from_string(domain), code, "rank %d of %d on %s: %s", lowest, comm.size,
                     host, message);
     return FALSE;
+}
+
+char *comm_hosts_where(gboolean yes) {
+    g_autoptr(GPtrArray) hosts = g_ptr_array_new_with_free_func(g_free);
+    for (int lowest; (lowest = (int)reduce_int(yes ? comm.rank : comm.size, MPI_MIN)) < comm.size;) {
+        if (hosts->len == HOSTS_NAMED) {
+            g_ptr_array_add(hosts, g_strdup("more"));
+            break;
+        }
+        char *host = comm_broadcast_string(comm.host, lowest);
+        if (g_str_equal(host, comm.host)) yes = FALSE;
+        g_ptr_array_add(hosts, host);
+    }
+    if (hosts->len == 0) return NULL;
+    g_ptr_array_add(hosts, NULL);
+    return g_strjoinv(", ", (char **)hosts->pdata);
 }
 
 void comm_sum_floats(float *values, size_t n, size_t bucket_bytes) {

@@ -24,6 +24,9 @@ int comm_node_size(void);
 gboolean comm_agree(GError *local, GError **error);
 /* Whether yes is TRUE on any rank. */
 gboolean comm_any(gboolean yes);
+/* The names of the hosts of ranks where yes is TRUE, such as "h2, h3"; NULL if there are none. Of many, the
+ * first few. Owner: caller. */
+char *comm_hosts_where(gboolean yes);
 
 void comm_broadcast(void *buffer, size_t bytes); /* of rank 0 */
 /* Returns the text of rank `root` on every rank; NULL becomes "". Owner: caller. */

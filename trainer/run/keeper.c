@@ -10,9 +10,11 @@
 
 #define BEST_INTERVAL_S 20 /* between writes of best states alone */
 
-gboolean keeper_init(keeper_t *keeper, const options_t *options, const run_state_t *state, GError **error) {
+gboolean keeper_init(keeper_t *keeper, const options_t *options, owner_t *owner, const run_state_t *state,
+                     GError **error) {
     GError *local = NULL;
     *keeper = (keeper_t){.options = options,
+                         .owner = owner,
                          .state = state,
                          .last_write = g_get_monotonic_time(),
                          .newest = state->checkpoint.step};
@@ -72,9 +74,10 @@ static gboolean write_state(keeper_t *keeper, const run_state_t *state, gboolean
         g_autofree char *name = g_path_get_basename(path);
         /* latest.h5 comes last: a run killed between the two links resumes from the checkpoint before, and
          * finds this best state again. */
-        if (checkpoint_write(path, &state->checkpoint, state->model, state->optimizer, &local) &&
-            (!best || checkpoint_link(run, "best.h5", name, &local)) &&
-            checkpoint_link(run, "latest.h5", name, &local))
+        if (checkpoint_write(path, &state->checkpoint, state->model, state->optimizer, keeper->owner,
+                             &local) &&
+            owner_check(keeper->owner, &local) && (!best || checkpoint_link(run, "best.h5", name, &local)) &&
+            checkpoint_link(run, "latest.h5", name, &local) && owner_check(keeper->owner, &local))
             checkpoint_prune(run, keeper->options->keep, &local);
     }
     if (!comm_agree(local, error)) return FALSE;

@@ -9,6 +9,7 @@
 
 typedef struct {
     const options_t *options; /* not owned */
+    owner_t *owner;           /* of the run folder, rank 0; not owned */
     const run_state_t *state; /* the run's, not owned */
     run_state_t best;         /* a copy: model and optimizer on rank 0 only, options the state's */
     gboolean best_waits;      /* best is not written yet */
@@ -19,8 +20,9 @@ typedef struct {
     int64_t newest;           /* step of the newest checkpoint, 0: none */
 } keeper_t;
 
-/* Starts to keep a run whose state is *state, new or just read from a checkpoint. */
-gboolean keeper_init(keeper_t *keeper, const options_t *options, const run_state_t *state, GError **error);
+/* Starts to keep a run whose state is *state, new or just read from a checkpoint. owner: run_open()'s. */
+gboolean keeper_init(keeper_t *keeper, const options_t *options, owner_t *owner, const run_state_t *state,
+                     GError **error);
 void keeper_clear(keeper_t *keeper);
 
 /* The state has advanced by a step. age: seconds since the last write by rank 0's clock, on every rank. */

@@ -3,13 +3,17 @@
 #include "trainer/run/run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "preprocess/common/file.h"
 #include "preprocess/common/program.h"
 #include "trainer/parallel/comm.h"
 #include "trainer/run/option_table.h"
+
+#define MARK "run" /* whose owner writes: RUN/run.owner */
 
 /* Options that identify a run, beside those of the model: another value makes another run. */
 static const char *const identity[] = {"seed", "batch", "chunk", "transpose", "offsets", "shuffle-kib", NULL};
@@ -22,14 +26,34 @@ static char *find_any_checkpoint(const char *run) {
     return NULL;
 }
 
-/* Rank 0's part of run_open(). */
+/* Says which hosts have no sight of the folder: a run that is requeued there would not find it. */
+static void warn_of_blind_hosts(const char *folder, const owner_t *owner) {
+    g_autofree char *text = comm_broadcast_string(owner ? owner_text(owner) : NULL, 0);
+    g_autofree char *hosts = comm_hosts_where(!owner_sees(folder, MARK, text));
+    if (hosts && comm_rank() == 0)
+        g_printerr(
+            "warning: %s is another folder on %s than on the host that writes the checkpoints: a run "
+            "that is started there finds none of them; name an --output on a disk that all hosts share\n",
+            folder, hosts);
+}
+
+gboolean run_own(const char *folder, owner_t **owner, GError **error) {
+    GError *local = NULL;
+    *owner = comm_rank() == 0 ? owner_take(folder, MARK, &local) : NULL;
+    if (!comm_agree(local, error)) return FALSE;
+    warn_of_blind_hosts(folder, *owner);
+    return TRUE;
+}
+
+/* Rank 0's parts of run_open(). */
+static gboolean make_folder(const char *run, GError **error) {
+    if (g_mkdir_with_parents(run, 0777) == 0 && g_access(run, W_OK | X_OK) == 0) return TRUE;
+    return program_fail(error, "%s: cannot write checkpoints there: %s; name another --output", run,
+                        g_strerror(errno));
+}
+
 static char *find_resumed(const options_t *options, GError **error) {
     const char *run = options->output;
-    if (g_mkdir_with_parents(run, 0777) != 0 || g_access(run, W_OK | X_OK) != 0) {
-        program_fail(error, "%s: cannot write checkpoints there: %s; name another --output", run,
-                     g_strerror(errno));
-        return NULL;
-    }
     const gboolean automatic = g_str_equal(options->resume, "auto"),
                    named = !automatic && !g_str_equal(options->resume, "no");
     g_autofree char *standing = find_any_checkpoint(run);
@@ -53,24 +77,33 @@ static char *find_resumed(const options_t *options, GError **error) {
     return named ? g_strdup(options->resume) : NULL;
 }
 
-gboolean run_open(const options_t *options, char **checkpoint, GError **error) {
+gboolean run_open(const options_t *options, owner_t **owner, char **checkpoint, GError **error) {
     GError *local = NULL;
+    if (comm_rank() == 0) make_folder(options->output, &local);
+    if (!comm_agree(local, error) || !run_own(options->output, owner, error)) return FALSE;
     g_autofree char *found = comm_rank() == 0 ? find_resumed(options, &local) : NULL;
     if (!comm_agree(local, error)) return FALSE;
     *checkpoint = comm_broadcast_string(found, 0);
     return TRUE;
 }
 
-gboolean run_write_options(const options_t *options, GError **error) {
+/* Rank 0's part of run_write_options(). */
+static gboolean replace_options(const options_t *options, owner_t *owner, GError **error) {
+    g_autofree char *path = g_build_filename(options->output, "run.ini", NULL),
+                    *temporary = file_temporary(path), *text = options_to_text(options);
+    int fd = file_write_text(temporary, O_TRUNC, text);
+    const gboolean written = fd >= 0 && fsync(fd) == 0 && close(g_steal_fd(&fd)) == 0,
+                   own = written && owner_check(owner, error);
+    if (own && rename(temporary, path) == 0) return TRUE;
+    if (own || !written) file_fail(error, path, "write", "make room or name another --output");
+    if (fd >= 0) close(fd);
+    unlink(temporary);
+    return FALSE;
+}
+
+gboolean run_write_options(const options_t *options, owner_t *owner, GError **error) {
     GError *local = NULL;
-    if (comm_rank() == 0) {
-        g_autofree char *path = g_build_filename(options->output, "run.ini", NULL);
-        g_autofree char *text = options_to_text(options);
-        g_autoptr(GError) cause = NULL;
-        if (!g_file_set_contents(path, text, -1, &cause))
-            program_fail(&local, "%s: cannot write: %s; make room or name another --output", path,
-                         program_cause(cause));
-    }
+    if (comm_rank() == 0) replace_options(options, owner, &local);
     return comm_agree(local, error);
 }
 

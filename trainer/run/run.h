@@ -13,11 +13,15 @@ typedef struct {
     optimizer_t *optimizer;
 } run_state_t;
 
-/* Creates the folder --output if missing, and finds the checkpoint that --resume asks for: *checkpoint
- * (owner: caller), or "" for a new run. Refuses a folder that holds checkpoints unless it is resumed. */
-gboolean run_open(const options_t *options, char **checkpoint, GError **error);
-/* Writes RUN/run.ini. */
-gboolean run_write_options(const options_t *options, GError **error);
+/* Makes rank 0 the owner of a folder with checkpoints, as owner_take() does: *owner (owner: caller), NULL on
+ * the other ranks. Warns where ranks on other hosts do not see its mark, and so not the folder. */
+gboolean run_own(const char *folder, owner_t **owner, GError **error);
+/* Creates the folder --output if missing, owns it by run_own(), and finds the checkpoint that --resume asks
+ * for: *checkpoint (owner: caller), or "" for a new run. Refuses a folder that holds checkpoints unless it is
+ * resumed. */
+gboolean run_open(const options_t *options, owner_t **owner, char **checkpoint, GError **error);
+/* Writes RUN/run.ini. owner: run_own()'s. */
+gboolean run_write_options(const options_t *options, owner_t *owner, GError **error);
 /* Loads the checkpoint at path into the state of a new run of these options. Refuses, naming each difference,
  * options that would make it another run (model, batch, seed, augmentation), another corpus and another grid;
  * reports other options that changed. */

@@ -17,7 +17,7 @@
 #define MPI_CHECK(call)                                                                                      \
     do {                                                                                                     \
         int code_ = (call);                                                                                  \
-        if (code_ != MPI_SUCCESS) abort_mpi(__FILE__, __LINE__, #call, code_);                               \
+        if (code_ != MPI_SUCCESS) comm_abort_mpi(__FILE__, __LINE__, #call, code_);                          \
     } while (0)
 
 #define PIECE_BYTES        ((size_t)1 << 30) /* of a long broadcast */
@@ -27,11 +27,13 @@
 #define SHARED_SLACK_BYTES 65536.0
 
 static struct {
-    int rank, size, node_rank, node_size;
+    int rank, size, node_rank, node_size, node_leader;
     MPI_Comm node;
+    MPI_Request sum; /* begun by comm_sum_begin() */
     char host[HOST_BYTES];
     GHashTable *windows; /* address -> MPI_Win * */
-} comm = {.rank = 0, .size = 1, .node_rank = 0, .node_size = 1, .node = MPI_COMM_NULL};
+} comm = {
+    .rank = 0, .size = 1, .node_rank = 0, .node_size = 1, .node = MPI_COMM_NULL, .sum = MPI_REQUEST_NULL};
 
 void comm_abort(const char *file, int line, const char *message) {
     fprintf(stderr, "mpianist: rank %d of %d on %s: %s:%d: %s; ending the job\n", comm.rank, comm.size,
@@ -41,7 +43,7 @@ void comm_abort(const char *file, int line, const char *message) {
     abort();
 }
 
-static void G_GNUC_NORETURN abort_mpi(const char *file, int line, const char *call, int code) {
+void comm_abort_mpi(const char *file, int line, const char *call, int code) {
     char text[MPI_MAX_ERROR_STRING] = "unknown MPI error";
     int length = 0;
     MPI_Error_string(code, text, &length);
@@ -97,6 +99,8 @@ gboolean comm_init(int *argc, char ***argv, GError **error) {
     MPI_CHECK(MPI_Comm_set_errhandler(comm.node, MPI_ERRORS_RETURN));
     MPI_CHECK(MPI_Comm_rank(comm.node, &comm.node_rank));
     MPI_CHECK(MPI_Comm_size(comm.node, &comm.node_size));
+    comm.node_leader = comm.rank;
+    MPI_CHECK(MPI_Bcast(&comm.node_leader, 1, MPI_INT, 0, comm.node));
     comm.windows = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     if (provided < MPI_THREAD_FUNNELED)
         comm_abort(__FILE__, __LINE__, "this MPI allows no threads (MPI_THREAD_FUNNELED), which BLAS uses");
@@ -113,6 +117,7 @@ int comm_rank(void) { return comm.rank; }
 int comm_size(void) { return comm.size; }
 int comm_node_rank(void) { return comm.node_rank; }
 int comm_node_size(void) { return comm.node_size; }
+int comm_node_leader(void) { return comm.node_leader; }
 
 static int64_t reduce_int(int64_t value, MPI_Op op) {
     MPI_CHECK(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT64_T, op, MPI_COMM_WORLD));
@@ -120,6 +125,10 @@ static int64_t reduce_int(int64_t value, MPI_Op op) {
 }
 
 int64_t comm_max(int64_t value) { return reduce_int(value, MPI_MAX); }
+
+void comm_gather(int64_t value, int64_t *all) {
+    MPI_CHECK(MPI_Allgather(&value, 1, MPI_INT64_T, all, 1, MPI_INT64_T, MPI_COMM_WORLD));
+}
 
 gboolean comm_any(gboolean yes) { return comm_max(yes) > 0; }
 
@@ -195,6 +204,22 @@ void comm_sum_floats(float *values, size_t n, size_t bucket_bytes) {
 void comm_sum_doubles(double *values, size_t n) {
     if (n > INT_MAX) comm_abort(__FILE__, __LINE__, "more numbers to sum than MPI counts");
     MPI_CHECK(MPI_Allreduce(MPI_IN_PLACE, values, (int)n, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD));
+}
+
+void comm_sum_begin(double *values, size_t n) {
+    if (n > INT_MAX) comm_abort(__FILE__, __LINE__, "more numbers to sum than MPI counts");
+    MPI_CHECK(MPI_Iallreduce(MPI_IN_PLACE, values, (int)n, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD, &comm.sum));
+}
+
+gboolean comm_sum_ended(void) {
+    int ended = TRUE;
+    MPI_CHECK(MPI_Test(&comm.sum, &ended, MPI_STATUS_IGNORE));
+    return ended;
+}
+
+void comm_progress(void) {
+    int come;
+    MPI_CHECK(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &come, MPI_STATUS_IGNORE));
 }
 
 void comm_node_barrier(void) { MPI_CHECK(MPI_Barrier(comm.node)); }

@@ -1,6 +1,6 @@
-/* comm: all communication between ranks; the only module that includes mpi.h. All functions but
- * comm_rank(), comm_size(), comm_node_rank(), comm_node_size() and comm_abort() are collective over all
- * ranks. MPI errors abort the job with rank, file, line and MPI's own text. */
+/* comm: all that ranks say to each other but for gradients, which exchange sums. All functions but
+ * comm_rank(), comm_size(), those of comm_node_...() that return a number, and comm_abort...() are collective
+ * over all ranks. MPI errors abort the job with rank, file, line and MPI's own text. */
 #pragma once
 
 #include <glib.h>
@@ -14,9 +14,10 @@ gboolean comm_init(int *argc, char ***argv, GError **error);
 void comm_finalize(void);
 int comm_rank(void);
 int comm_size(void);
-/* Rank on this host, and number of ranks on it. */
+/* Rank on this host, number of ranks on it, and comm_rank() of the one that is rank 0 there. */
 int comm_node_rank(void);
 int comm_node_size(void);
+int comm_node_leader(void);
 
 /* TRUE if no rank passes an error. Else every rank returns FALSE with *error set to that of the lowest rank
  * that has one; unless all ranks have the same message, "rank R of N on HOST: " precedes it. Takes over
@@ -35,7 +36,15 @@ char *comm_broadcast_string(const char *text, int root);
  * Every rank gets the same bits. */
 void comm_sum_floats(float *values, size_t n, size_t bucket_bytes);
 void comm_sum_doubles(double *values, size_t n);
+/* The same without waiting: values [n] may not be touched until comm_sum_ended() is TRUE, which it also is
+ * where nothing was begun. One at a time. */
+void comm_sum_begin(double *values, size_t n);
+gboolean comm_sum_ended(void);
+/* Lets MPI move what it has under way, for a rank that waits for something else. Local. */
+void comm_progress(void);
 int64_t comm_max(int64_t value);
+/* Writes the value of each rank, in their order, to all [comm_size()]. */
+void comm_gather(int64_t value, int64_t *all);
 /* Whether all ranks pass the same value (for checksums of replicas). */
 gboolean comm_same(uint64_t value);
 
@@ -49,3 +58,5 @@ void comm_node_barrier(void);
 
 /* Ends the job at once; for impossible states only. */
 void comm_abort(const char *file, int line, const char *message) G_GNUC_NORETURN;
+/* The same for a call of MPI that gave this code, with MPI's text. */
+void comm_abort_mpi(const char *file, int line, const char *call, int code) G_GNUC_NORETURN;

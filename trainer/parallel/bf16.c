@@ -1,0 +1,37 @@
+/* bf16: owns the rounding. */
+#include "trainer/parallel/bf16.h"
+
+#include <string.h>
+
+#include "trainer/model/layers.h"
+
+static inline uint32_t bits_of(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline float float_of(uint32_t bits) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+#define MAGNITUDE 0x7fffffffU
+#define INFINITE  0x7f800000U
+#define QUIET     0x00400000U
+
+LAYERS_WIDE void bf16_pack(const float *restrict x, float *restrict error, uint16_t *restrict out, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const float sum = x[i] + error[i];
+        const uint32_t bits = bits_of(sum), magnitude = bits & MAGNITUDE,
+                       rounded = magnitude > INFINITE ? bits | QUIET : bits + 0x7fffU + (bits >> 16 & 1),
+                       kept = rounded >> 16;
+        out[i] = (uint16_t)kept;
+        error[i] = magnitude < INFINITE ? sum - float_of(kept << 16) : 0;
+    }
+}
+
+LAYERS_WIDE void bf16_unpack(const uint16_t *restrict in, float *restrict out, size_t n) {
+    for (size_t i = 0; i < n; i++) out[i] = float_of((uint32_t)in[i] << 16);
+}

@@ -1,0 +1,273 @@
+/* exchange_wire: owns the messages between hosts. Each has its buffer and its persistent request, made once:
+ * of each piece first those that come (the others' sums of this host's part, then results of their parts),
+ * then those that go (this host's sums of their parts, then the result of its own). In bfloat16 the buffers
+ * of messages hold 16 bits an element, and floats are made of them when they have come. */
+#include "trainer/parallel/exchange_wire.h"
+
+#include <mpi.h>
+#include <string.h>
+
+#include "trainer/parallel/bf16.h"
+#include "trainer/parallel/comm.h"
+
+#define MPI_CHECK(call)                                                                                      \
+    do {                                                                                                     \
+        int code_ = (call);                                                                                  \
+        if (code_ != MPI_SUCCESS) comm_abort_mpi(__FILE__, __LINE__, #call, code_);                          \
+    } while (0)
+
+enum { SUMS, RESULT, KINDS }; /* of messages, and their tags: KINDS * bucket + kind */
+
+typedef struct {
+    exchange_piece_t piece;
+    const float *const *sums; /* [nodes of this host] */
+    size_t part, part_count;  /* this host's, from the piece's beginning */
+    size_t inbox;             /* elements of earlier pieces in wire->inbox */
+    int sums_left, results_left, sends_left;
+    gboolean sent, added; /* this host's sums left; its part of the result stands */
+} flight_t;
+
+struct exchange_wire {
+    const exchange_plan_t *plan;
+    exchange_wire_format_t format;
+    flight_t *flights; /* [n] */
+    size_t n, nodes, other_nodes;
+    int others;    /* hosts */
+    float *result; /* [slice] */
+    float *inbox;  /* the others' sums of this host's part: a piece after the other, [other_nodes, part] */
+    float *errors; /* bf16: [nodes, slice] of what was sent; in this host's part, of node 0, of results */
+    uint16_t *out, *in, *result_bits; /* bf16: sums that go [nodes, slice], that come; results */
+    size_t slice;                     /* elements of all pieces */
+    sum_order_t *order;
+    const float **inputs; /* [all nodes] */
+    MPI_Comm comm;
+    MPI_Request *requests; /* [n, each] */
+    size_t coming, going, each;
+    int *ended;
+    int sends_left; /* of all flights */
+    uint64_t sent_bytes;
+};
+
+/* A message: where in its piece's list it is. */
+typedef struct {
+    gboolean send;
+    int kind, host;
+    size_t node; /* of SUMS: number among all hosts' nodes */
+} message_t;
+
+static message_t describe(const exchange_wire_t *wire, size_t index) {
+    const exchange_plan_t *plan = wire->plan;
+    const size_t others = (size_t)wire->others;
+    message_t message = {.kind = RESULT};
+    size_t host = index;
+    if (index < wire->other_nodes) {
+        size_t node = index, mine = plan->host_node_firsts[plan->host];
+        if (node >= mine) node += wire->nodes;
+        for (message.host = 0; plan->host_node_firsts[message.host + 1] <= node;) message.host++;
+        return (message_t){.kind = SUMS, .host = message.host, .node = node};
+    }
+    if (index < wire->coming) {
+        host = index - wire->other_nodes;
+    } else if (index < wire->coming + others * wire->nodes) {
+        host = (index - wire->coming) / wire->nodes;
+        message.kind = SUMS;
+        message.node = plan->host_node_firsts[plan->host] + (index - wire->coming) % wire->nodes;
+    } else {
+        host = index - wire->coming - others * wire->nodes;
+    }
+    message.send = index >= wire->coming;
+    message.host = (int)host + ((int)host >= plan->host);
+    return message;
+}
+
+/* Number of a host's node among those of the inbox. */
+static size_t inbox_row(const exchange_wire_t *wire, size_t node) {
+    return node < wire->plan->host_node_firsts[wire->plan->host] ? node : node - wire->nodes;
+}
+
+/* Buffer and elements of a message. */
+static void *buffer_of(exchange_wire_t *wire, const flight_t *flight, const message_t *message, int *count) {
+    const exchange_plan_t *plan = wire->plan;
+    const gboolean half = wire->format == WIRE_BF16, incoming_sums = message->kind == SUMS && !message->send,
+                   own_result = message->kind == RESULT && message->send;
+    const int owner = incoming_sums || own_result ? plan->host : message->host;
+    const size_t part = exchange_plan_part(plan, &flight->piece, owner), at = flight->piece.at + part,
+                 mine = plan->host_node_firsts[plan->host];
+    *count = (int)(exchange_plan_part(plan, &flight->piece, owner + 1) - part);
+    if (incoming_sums) {
+        const size_t place = flight->inbox + inbox_row(wire, message->node) * flight->part_count;
+        return half ? (void *)(wire->in + place) : wire->inbox + place;
+    }
+    if (message->kind == RESULT) return half ? (void *)(wire->result_bits + at) : wire->result + at;
+    const size_t node = message->node - mine;
+    return half ? (void *)(wire->out + node * wire->slice + at) : (void *)(flight->sums[node] + part);
+}
+
+static void make_messages(exchange_wire_t *wire) {
+    const exchange_plan_t *plan = wire->plan;
+    const MPI_Datatype type = wire->format == WIRE_BF16 ? MPI_UINT16_T : MPI_FLOAT;
+    for (size_t i = 0; i < wire->n; i++)
+        for (size_t k = 0; k < wire->each; k++) {
+            const message_t message = describe(wire, k);
+            const int peer = plan->ranks[plan->firsts[message.host] + plan->host_index],
+                      tag = KINDS * (int)i + message.kind;
+            int count;
+            void *buffer = buffer_of(wire, &wire->flights[i], &message, &count);
+            MPI_Request *request = &wire->requests[i * wire->each + k];
+            if (message.send)
+                MPI_CHECK(MPI_Send_init(buffer, count, type, peer, tag, wire->comm, request));
+            else
+                MPI_CHECK(MPI_Recv_init(buffer, count, type, peer, tag, wire->comm, request));
+        }
+}
+
+exchange_wire_t *exchange_wire_new(const exchange_plan_t *plan, const exchange_piece_t *pieces, size_t n,
+                                   const float *const *sums, exchange_wire_format_t format) {
+    const size_t all = plan->host_node_firsts[plan->hosts];
+    exchange_wire_t *wire = g_new0(exchange_wire_t, 1);
+    *wire = (exchange_wire_t){.plan = plan, .format = format, .n = n, .others = plan->hosts - 1};
+    wire->nodes = plan->host_node_firsts[plan->host + 1] - plan->host_node_firsts[plan->host];
+    wire->other_nodes = all - wire->nodes;
+    wire->flights = g_new0(flight_t, n);
+    size_t inbox = 0;
+    for (size_t i = 0; i < n; i++) {
+        flight_t *flight = &wire->flights[i];
+        *flight = (flight_t){.piece = pieces[i], .sums = sums + i * wire->nodes, .inbox = inbox};
+        flight->part = exchange_plan_part(plan, &pieces[i], plan->host);
+        flight->part_count = exchange_plan_part(plan, &pieces[i], plan->host + 1) - flight->part;
+        inbox += wire->other_nodes * flight->part_count;
+        wire->slice += pieces[i].count;
+    }
+    wire->result = g_new0(float, wire->slice);
+    wire->inbox = g_new0(float, inbox);
+    if (format == WIRE_BF16) {
+        wire->errors = g_new0(float, wire->nodes * wire->slice);
+        wire->out = g_new0(uint16_t, wire->nodes * wire->slice);
+        wire->in = g_new0(uint16_t, inbox);
+        wire->result_bits = g_new0(uint16_t, wire->slice);
+    }
+    wire->order = sum_order_new(plan->root, plan->host_nodes, all);
+    wire->inputs = g_new0(const float *, all);
+    wire->coming = wire->other_nodes + (size_t)wire->others;
+    wire->going = (size_t)wire->others * (wire->nodes + 1);
+    wire->each = wire->coming + wire->going;
+    wire->requests = g_new(MPI_Request, MAX(n * wire->each, 1));
+    wire->ended = g_new(int, MAX(n * wire->each, 1));
+    MPI_CHECK(MPI_Comm_dup(MPI_COMM_WORLD, &wire->comm));
+    MPI_CHECK(MPI_Comm_set_errhandler(wire->comm, MPI_ERRORS_RETURN));
+    make_messages(wire);
+    return wire;
+}
+
+void exchange_wire_free(exchange_wire_t *wire) {
+    if (!wire) return;
+    for (size_t i = 0; i < wire->n * wire->each; i++) MPI_CHECK(MPI_Request_free(&wire->requests[i]));
+    MPI_CHECK(MPI_Comm_free(&wire->comm));
+    sum_order_free(wire->order);
+    g_free(wire->flights);
+    g_free(wire->result);
+    g_free(wire->inbox);
+    g_free(wire->errors);
+    g_free(wire->out);
+    g_free(wire->in);
+    g_free(wire->result_bits);
+    g_free(wire->inputs);
+    g_free(wire->requests);
+    g_free(wire->ended);
+    g_free(wire);
+}
+
+void exchange_wire_begin(exchange_wire_t *wire) {
+    for (size_t i = 0; i < wire->n; i++) {
+        flight_t *flight = &wire->flights[i];
+        flight->sums_left = (int)wire->other_nodes;
+        flight->results_left = wire->others;
+        flight->sends_left = (int)wire->going;
+        flight->sent = flight->added = FALSE;
+        MPI_CHECK(MPI_Startall((int)wire->coming, wire->requests + i * wire->each));
+    }
+    wire->sends_left = (int)(wire->n * wire->going);
+}
+
+static void start_sends(exchange_wire_t *wire, size_t piece, size_t from, size_t n, size_t elements) {
+    MPI_CHECK(MPI_Startall((int)n, wire->requests + piece * wire->each + wire->coming + from));
+    wire->sent_bytes += elements * (wire->format == WIRE_BF16 ? sizeof(uint16_t) : sizeof(float));
+}
+
+void exchange_wire_send(exchange_wire_t *wire, size_t piece) {
+    flight_t *flight = &wire->flights[piece];
+    const size_t at = flight->piece.at, count = flight->piece.count,
+                 after = flight->part + flight->part_count;
+    if (wire->format == WIRE_BF16)
+        for (size_t node = 0; node < wire->nodes; node++) {
+            const size_t row = node * wire->slice + at;
+            const float *sums = flight->sums[node];
+            bf16_pack(sums, wire->errors + row, wire->out + row, flight->part);
+            bf16_pack(sums + after, wire->errors + row + after, wire->out + row + after, count - after);
+        }
+    flight->sent = TRUE;
+    start_sends(wire, piece, 0, (size_t)wire->others * wire->nodes,
+                wire->nodes * (count - flight->part_count));
+}
+
+/* All sums of this host's part are here: adds them up and sends the result. */
+static void add_up(exchange_wire_t *wire, size_t piece) {
+    flight_t *flight = &wire->flights[piece];
+    const size_t mine = wire->plan->host_node_firsts[wire->plan->host], at = flight->piece.at + flight->part;
+    for (size_t node = 0; node < wire->nodes + wire->other_nodes; node++)
+        wire->inputs[node] = node >= mine && node < mine + wire->nodes
+                                 ? flight->sums[node - mine] + flight->part
+                                 : wire->inbox + flight->inbox + inbox_row(wire, node) * flight->part_count;
+    sum_order_run(wire->order, wire->inputs, wire->result + at, flight->part_count);
+    if (wire->format == WIRE_BF16) {
+        bf16_pack(wire->result + at, wire->errors + at, wire->result_bits + at, flight->part_count);
+        bf16_unpack(wire->result_bits + at, wire->result + at, flight->part_count);
+    }
+    flight->added = TRUE;
+    start_sends(wire, piece, (size_t)wire->others * wire->nodes, (size_t)wire->others,
+                (size_t)wire->others * flight->part_count);
+}
+
+static void handle_end(exchange_wire_t *wire, size_t index) {
+    flight_t *flight = &wire->flights[index / wire->each];
+    const message_t message = describe(wire, index % wire->each);
+    if (message.send) {
+        flight->sends_left--;
+        wire->sends_left--;
+        return;
+    }
+    if (wire->format == WIRE_BF16) {
+        int count;
+        const uint16_t *bits = buffer_of(wire, flight, &message, &count);
+        float *to = message.kind == SUMS ? wire->inbox + (bits - wire->in)
+                                         : wire->result + (bits - wire->result_bits);
+        bf16_unpack(bits, to, (size_t)count);
+    }
+    if (message.kind == SUMS)
+        flight->sums_left--;
+    else
+        flight->results_left--;
+}
+
+void exchange_wire_progress(exchange_wire_t *wire) {
+    int n = 0;
+    MPI_CHECK(
+        MPI_Testsome((int)(wire->n * wire->each), wire->requests, &n, wire->ended, MPI_STATUSES_IGNORE));
+    for (int i = 0; n != MPI_UNDEFINED && i < n; i++) handle_end(wire, (size_t)wire->ended[i]);
+    for (size_t i = 0; i < wire->n; i++) {
+        const flight_t *flight = &wire->flights[i];
+        if (flight->sent && !flight->added && flight->sums_left == 0) add_up(wire, i);
+    }
+}
+
+gboolean exchange_wire_done(const exchange_wire_t *wire, size_t piece) {
+    return wire->flights[piece].added && wire->flights[piece].results_left == 0;
+}
+
+gboolean exchange_wire_ended(const exchange_wire_t *wire) { return wire->sends_left == 0; }
+
+const float *exchange_wire_result(const exchange_wire_t *wire, size_t piece) {
+    return wire->result + wire->flights[piece].piece.at;
+}
+
+uint64_t exchange_wire_sent(const exchange_wire_t *wire) { return wire->sent_bytes; }

@@ -134,9 +134,10 @@ static gboolean all_done(const session_t *session) {
 /* Validates the average of the weights, if there is one, else the weights. NULL as for evaluator_run(). */
 static const evaluation_t *validate(session_t *session, GError **error) {
     run_state_t *state = &session->state;
-    optimizer_swap_average(state->optimizer, state->model);
+    const size_t n = model_size(state->model);
+    optimizer_swap_average(state->optimizer, state->model, 0, n);
     const evaluation_t *valid = evaluator_run(session->evaluator, error);
-    optimizer_swap_average(state->optimizer, state->model);
+    optimizer_swap_average(state->optimizer, state->model, 0, n);
     return valid;
 }
 

@@ -94,8 +94,12 @@ static void run(size_t K, size_t L, double move, double seconds) {
     fill_frames(&config, move, bits);
     for (size_t r = 0; r < ROWS; r++) b.frames[r] = bits + (context + r) * bytes;
     b.drawn = bits + (context + ROWS - 1) * bytes;
-    b.head = head_new(
-        &config, &(model_blocks_t){&g_array_index(table, param_t, 0), table->len, params, gradient}, NULL);
+    b.head = head_new(&config,
+                      &(model_blocks_t){.table = &g_array_index(table, param_t, 0),
+                                        .n = table->len,
+                                        .params = params,
+                                        .gradient = gradient},
+                      NULL);
     printf("tracks %zu, planes %zu, voices move %3.0f %% of frames: train %6.2f, score %6.2f, draw %6.2f, "
            "plain twin %8.0f us a row\n",
            K, L, 100 * move, fastest(&b, train, ROWS, seconds), fastest(&b, score, ROWS, seconds),

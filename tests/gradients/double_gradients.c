@@ -62,13 +62,15 @@ static double linear(gpointer data) {
 static void test_linear(void) {
     g_autofree layers_t *l = new_layers();
     real_t dx[B * M] = {0}, dW[M * N] = {0}, dbias[N] = {0};
-    layers_linear_backward(l->x, l->W, l->dy, dx, 0, dW, dbias, B, M, N);
+    layers_linear_gradient(l->x, l->dy, dW, dbias, B, M, N);
+    layers_linear_backward(l->W, l->dy, dx, 0, B, M, N);
     check(linear, l, l->x, dx, B * M, "linear dx");
     check(linear, l, l->W, dW, M * N, "linear dW");
     check(linear, l, l->bias, dbias, N, "linear dbias");
     real_t twice[B * M];
     memcpy(twice, dx, sizeof dx);
-    layers_linear_backward(l->x, l->W, l->dy, twice, 1, dW, dbias, B, M, N);
+    layers_linear_gradient(l->x, l->dy, dW, dbias, B, M, N);
+    layers_linear_backward(l->W, l->dy, twice, 1, B, M, N);
     for (size_t i = 0; i < B * M; i++) g_assert_cmpfloat_with_epsilon(twice[i], 2 * dx[i], 1e-12);
 }
 

@@ -79,8 +79,10 @@ static inline fixture_t *fixture_new(const model_config_t *config, double densit
         f->frames[r] = f->bits + (f->context + r) * f->bytes;
         f->past[r] = r % 3 != 1;
     }
-    const model_blocks_t blocks = {&g_array_index(f->table, param_t, 0), f->table->len, f->params,
-                                   f->gradient};
+    const model_blocks_t blocks = {.table = &g_array_index(f->table, param_t, 0),
+                                   .n = f->table->len,
+                                   .params = f->params,
+                                   .gradient = f->gradient};
     f->head = head_new(config, &blocks, NULL);
     g_assert_nonnull(f->head);
     head_prepare(f->head);

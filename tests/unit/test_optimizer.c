@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "trainer/model/layers.h"
 #include "trainer/model/optimizer.h"
 
 static const model_config_t small = {.kind = MODEL_DENSE,
@@ -148,6 +149,62 @@ static void test_deterministic(void) {
     g_assert_cmpint(memcmp(model_params(a), model_params(b), model_size(a) * sizeof(real_t)), ==, 0);
 }
 
+/* However the block is cut, and wherever the gradient's parts lie, the result has the same bits; so does the
+ * average, swapped in part by part. Decay stops at the border of its parameter, not of a part. */
+static void test_slices(void) {
+    static const size_t cuts[] = {0, 1, 17, 100, 101, 330, 352, 353, 400};
+    const optimizer_config_t config = {1e-3, 0.9, 0.999, 1e-8, 0.1, 0.5, 0.8};
+    g_autoptr(model_t) a = new_model(), b = new_model();
+    const size_t n = model_size(a), bytes = n * sizeof(real_t);
+    real_t *const m = layers_new_block(n), *const v = layers_new_block(n),
+                  *const average = layers_new_block(n);
+    g_autoptr(optimizer_t) whole = optimizer_new(&config, n);
+    g_assert_cmpuint(n, >, 400);
+    for (int round = 0; round < 2; round++) { /* freeing an optimizer leaves the memory */
+        g_autoptr(optimizer_t) parts =
+            optimizer_new_in(&config, n, &(optimizer_memory_t){.m = m, .v = v, .average = average});
+        if (round > 0) optimizer_copy(parts, whole);
+        for (uint64_t step = 0; step < 4; step++) {
+            set_gradient(a, step, 1);
+            set_gradient(b, step, 1);
+            const double norm = optimizer_step(whole, a, 1e-2);
+            g_assert_cmpfloat(norm, ==, sqrt(layers_squared_norm(model_gradient(b), n)));
+            g_assert_true(optimizer_begin(parts, norm, 1e-2));
+            for (size_t i = G_N_ELEMENTS(cuts); i-- > 0;) {
+                const size_t first = cuts[i], end = i + 1 < G_N_ELEMENTS(cuts) ? cuts[i + 1] : n;
+                g_autofree real_t *gradient =
+                    g_memdup2(model_gradient(b) + first, (end - first) * sizeof(real_t));
+                optimizer_update(parts, b, first, end - first, gradient);
+            }
+        }
+        g_assert_true(memcmp(model_params(a), model_params(b), bytes) == 0 &&
+                      memcmp(whole->m, m, bytes) == 0 && memcmp(whole->v, v, bytes) == 0 &&
+                      memcmp(whole->average, average, bytes) == 0);
+        optimizer_swap_average(parts, b, 0, 57);
+        optimizer_swap_average(parts, b, 57, n - 57);
+        g_assert_true(memcmp(model_params(b), whole->average, bytes) == 0);
+        optimizer_swap_average(parts, b, 0, n);
+    }
+    free(m);
+    free(v);
+    free(average);
+}
+
+/* The squared norm is that of chunks, in order. */
+static void test_norm(void) {
+    enum { N = 3 * LAYERS_NORM_CHUNK + 77 };
+    real_t *x = layers_new_block(N);
+    const rng_t rng = rng_make(3, RNG_NOISE, 0, 0);
+    rng_normal(&rng, x, N);
+    double sum = 0, plain = 0;
+    for (size_t i = 0; i < N; i += LAYERS_NORM_CHUNK)
+        sum += layers_squared_norm(x + i, MIN(N - i, LAYERS_NORM_CHUNK));
+    for (size_t i = 0; i < N; i++) plain += (double)x[i] * (double)x[i];
+    g_assert_cmpfloat(layers_squared_norm(x, N), ==, sum);
+    g_assert_cmpfloat_with_epsilon(sum / plain, 1, 1e-13);
+    free(x);
+}
+
 /* The average changes nothing in training; swapping it in and out gives back every bit of both. */
 static void test_average(void) {
     const optimizer_config_t plain = {1e-3, 0.9, 0.999, 1e-8, 0.01, 0.5, 0},
@@ -157,7 +214,7 @@ static void test_average(void) {
     g_autoptr(optimizer_t) first = optimizer_new(&plain, model_size(a)),
                            second = optimizer_new(&averaging, model_size(b));
     g_autofree real_t *start = g_memdup2(model_params(b), bytes);
-    optimizer_swap_average(second, b); /* none yet */
+    optimizer_swap_average(second, b, 0, model_size(b)); /* none yet */
     g_assert_cmpint(memcmp(model_params(b), start, bytes), ==, 0);
     for (uint64_t step = 0; step < 6; step++) {
         set_gradient(a, step, 1);
@@ -168,14 +225,14 @@ static void test_average(void) {
                           *average = g_memdup2(second->average, bytes);
         g_assert_cmpint(memcmp(model_params(a), theta, bytes), ==, 0);
         g_assert_cmpint(memcmp(average, theta, bytes), !=, 0);
-        optimizer_swap_average(second, b);
+        optimizer_swap_average(second, b, 0, model_size(b));
         g_assert_true(memcmp(model_params(b), average, bytes) == 0 &&
                       memcmp(second->average, theta, bytes) == 0);
-        optimizer_swap_average(second, b);
+        optimizer_swap_average(second, b, 0, model_size(b));
         g_assert_true(memcmp(model_params(b), theta, bytes) == 0 &&
                       memcmp(second->average, average, bytes) == 0);
     }
-    optimizer_swap_average(first, a); /* keeps none */
+    optimizer_swap_average(first, a, 0, model_size(a)); /* keeps none */
     g_assert_cmpint(memcmp(model_params(a), model_params(b), bytes), ==, 0);
 }
 
@@ -214,6 +271,8 @@ int main(int argc, char **argv) {
     g_test_add_func("/optimizer/against-twin", test_against_twin);
     g_test_add_func("/optimizer/not-finite", test_not_finite);
     g_test_add_func("/optimizer/deterministic", test_deterministic);
+    g_test_add_func("/optimizer/slices", test_slices);
+    g_test_add_func("/optimizer/norm", test_norm);
     g_test_add_func("/optimizer/average", test_average);
     g_test_add_func("/optimizer/schedule", test_schedule);
     return g_test_run();

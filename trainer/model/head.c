@@ -36,7 +36,7 @@ void head_lay_out(const model_config_t *config, GArray *table) {
     }
 }
 
-static void find_params(head_t *head, const model_config_t *config, const model_blocks_t *blocks) {
+void head_find(head_t *head, const model_config_t *config, const model_blocks_t *blocks) {
     char name[32];
     head->W = model_find_param(blocks, "head.nade", "weight", &head->dW);
     head->V = model_find_param(blocks, "head.nade", "output", &head->dV);
@@ -105,8 +105,13 @@ head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GEr
         return NULL;
     }
     place_groups(head, config);
-    find_params(head, config, blocks);
+    head_find(head, config, blocks);
     return head;
+}
+
+void head_report(const head_t *head, const model_report_t *report) {
+    const real_t *end = head->groups[head->n_groups - 1].dv + head->Q; /* as head_lay_out() has them */
+    model_report(report, head->dW, (size_t)(end - head->dW));
 }
 
 void head_free(head_t *head) {

@@ -38,6 +38,10 @@ size_t head_columns(const model_config_t *config);
 void head_lay_out(const model_config_t *config, GArray *table);
 /* Makes a head on these blocks, for one thread. NULL with MODEL_ERROR_MEMORY set. Owner: caller. */
 head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GError **error);
+/* Finds the parameters in other blocks of the same model. */
+void head_find(head_t *head, const model_config_t *config, const model_blocks_t *blocks);
+/* Reports the gradients of the head's own parameters, after head_train(). */
+void head_report(const head_t *head, const model_report_t *report);
 void head_free(head_t *head);
 
 /* Builds the tables that head_score() and head_draw() read from the parameters: call it after these have

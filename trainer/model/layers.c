@@ -104,7 +104,7 @@ void layers_linear_bits(const uint32_t *start, const uint32_t *window, const rea
 
 void layers_linear_bits_backward(const uint32_t *start, const uint32_t *window, const real_t *dy, real_t *dW,
                                  real_t *dbias, size_t B, size_t D, size_t N) {
-    add_columns(dbias, dy, B, N);
+    if (dbias) add_columns(dbias, dy, B, N);
     add_to_sounding_rows(start, window, dy, dW, D, N);
 }
 
@@ -130,12 +130,17 @@ void layers_add_product_backward(const real_t *x, size_t ldx, const real_t *W, c
              (int)ldx);
 }
 
-void layers_linear_backward(const real_t *x, const real_t *W, const real_t *dy, real_t *dx, int add_dx,
-                            real_t *dW, real_t *dbias, size_t B, size_t M, size_t N) {
+void layers_linear_gradient(const real_t *x, const real_t *dy, real_t *dW, real_t *dbias, size_t B, size_t M,
+                            size_t N) {
     const int b = (int)B, m = (int)M, n = (int)N;
     if (dbias) add_columns(dbias, dy, B, N);
     GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, m, n, b, 1, x, m, dy, n, 1, dW, n);
-    if (dx) GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, b, m, n, 1, dy, n, W, n, add_dx ? 1 : 0, dx, m);
+}
+
+void layers_linear_backward(const real_t *W, const real_t *dy, real_t *dx, int add_dx, size_t B, size_t M,
+                            size_t N) {
+    const int b = (int)B, m = (int)M, n = (int)N;
+    GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, b, m, n, 1, dy, n, W, n, add_dx ? 1 : 0, dx, m);
 }
 
 void layers_relu(real_t *y, size_t n) {
@@ -263,6 +268,23 @@ void layers_bce_logits(const layers_bits_t *x, const real_t *logits, real_t *dlo
 void layers_mse_logits(const layers_bits_t *x, const real_t *logits, real_t *dlogits, double scale,
                        double *nll) {
     loss_logits(mse_cells, x, logits, dlogits, scale, nll);
+}
+
+LAYERS_WIDE static double sum_squares(const real_t *restrict x, size_t n) {
+    double lane[LANES] = {0}, sum = 0;
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (size_t j = 0; j < LANES; j++) lane[j] += (double)x[i + j] * (double)x[i + j];
+    for (; i < n; i++) lane[i % LANES] += (double)x[i] * (double)x[i];
+    for (size_t j = 0; j < LANES; j++) sum += lane[j];
+    return sum;
+}
+
+double layers_squared_norm(const real_t *x, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i += LAYERS_NORM_CHUNK)
+        sum += sum_squares(x + i, MIN(n - i, LAYERS_NORM_CHUNK));
+    return sum;
 }
 
 real_t *layers_new_block(size_t n) {

@@ -28,17 +28,19 @@ void layers_list_active(const layers_bits_t *x, uint32_t *start, uint32_t *windo
 /* Dense layer on bits: y [B, N] = x W + bias, W [D, N], by adding up the rows of W whose cells are set. */
 void layers_linear_bits(const uint32_t *start, const uint32_t *window, const real_t *W, const real_t *bias,
                         real_t *y, size_t B, size_t D, size_t N);
-/* Adds to dW [D, N] and dbias [N]. */
+/* Adds to dW [D, N] and, where not NULL, dbias [N]. */
 void layers_linear_bits_backward(const uint32_t *start, const uint32_t *window, const real_t *dy, real_t *dW,
                                  real_t *dbias, size_t B, size_t D, size_t N);
 
 /* Dense layer: y [B, N] = x [B, M] W [M, N] + bias [N], if any. */
 void layers_linear(const real_t *x, const real_t *W, const real_t *bias, real_t *y, size_t B, size_t M,
                    size_t N);
-/* Writes dx [B, M] where not NULL (adds to it where add_dx); adds to dW [M, N] and, where not NULL, dbias
- * [N]. */
-void layers_linear_backward(const real_t *x, const real_t *W, const real_t *dy, real_t *dx, int add_dx,
-                            real_t *dW, real_t *dbias, size_t B, size_t M, size_t N);
+/* Its gradient in two parts. Adds to dW [M, N] and, where not NULL, dbias [N]. */
+void layers_linear_gradient(const real_t *x, const real_t *dy, real_t *dW, real_t *dbias, size_t B, size_t M,
+                            size_t N);
+/* Writes dx [B, M], or adds to it where add_dx. */
+void layers_linear_backward(const real_t *W, const real_t *dy, real_t *dx, int add_dx, size_t B, size_t M,
+                            size_t N);
 
 /* y [B, N] += x W, where the rows of x [B, M] are ldx apart: x may be part of a wider array. */
 void layers_add_product(const real_t *x, size_t ldx, const real_t *W, real_t *y, size_t B, size_t M,
@@ -77,6 +79,12 @@ void layers_bce_logits(const layers_bits_t *x, const real_t *logits, real_t *dlo
 /* The same for the squared error (sigmoid(logits) - x)^2, summed. */
 void layers_mse_logits(const layers_bits_t *x, const real_t *logits, real_t *dlogits, double scale,
                        double *nll);
+
+/* The sum of the squares of x [n], in double: by chunks of LAYERS_NORM_CHUNK elements, which are added up in
+ * their order, so that whoever has the squares of some chunks, each from this function, gets the same
+ * bits. */
+#define LAYERS_NORM_CHUNK 4096
+double layers_squared_norm(const real_t *x, size_t n);
 
 /* Allocates n zeros, 64-byte aligned, in huge pages if the system has them: a large model is bound by memory,
  * and they saved 6 % of a step. NULL if memory runs out. Owner: caller, free(). */

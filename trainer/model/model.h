@@ -73,6 +73,12 @@ typedef struct model model_t;
  * frames in total (dense: not read). NULL with MODEL_ERROR set if a size, which is named, is out of range or
  * memory runs out. Owner: caller. */
 model_t *model_new(const model_config_t *config, size_t max_B, size_t max_frames, GError **error);
+/* The same with parameters and gradient in memory of someone else's, model_elements() zeros each, 64-byte
+ * aligned, which outlives the model: ranks of a host share it. */
+model_t *model_new_in(const model_config_t *config, size_t max_B, size_t max_frames, real_t *params,
+                      real_t *gradient, GError **error);
+/* model_size() of such a model, before there is one. 0 with MODEL_ERROR_SIZE set. */
+size_t model_elements(const model_config_t *config, GError **error);
 void model_free(model_t *model);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(model_t, model_free)
 const model_config_t *model_config(const model_t *model);
@@ -81,6 +87,15 @@ size_t model_size(const model_t *model); /* elements of a block, padding include
 const param_t *model_table(const model_t *model, size_t *n);
 real_t *model_params(model_t *model);
 real_t *model_gradient(model_t *model);
+/* From now on adds gradients to another block, which the caller owns. */
+void model_set_gradient(model_t *model, real_t *gradient);
+
+/* Called while model_train() runs, after each parameter's gradient of the batch has been added: nothing
+ * touches elements [first, first + count) any more, and a call with count 0 only says that a while has
+ * passed. first and first + count are multiples of 16; together the calls of a batch have each element of the
+ * block once, in the order in which the backward pass ends with them. NULL: none. */
+typedef void (*model_hook_t)(void *data, size_t first, size_t count);
+void model_set_hook(model_t *model, model_hook_t hook, void *data);
 
 /* Draws initial values by each param_init_t. Unless the kind says otherwise, matrices and their biases are
  * uniform in 1 / sqrt(inputs), as PyTorch's linear layers. */

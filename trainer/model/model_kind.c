@@ -76,8 +76,21 @@ void linear_forward(const linear_t *layer, const real_t *x, real_t *y, size_t B)
     layers_linear(x, layer->W, layer->bias, y, B, layer->inputs, layer->outputs);
 }
 
+void model_report(const model_report_t *report, const real_t *gradient, size_t n) {
+    if (!report->hook) return;
+    const size_t first = (size_t)(gradient - report->gradient);
+    report->hook(report->data, first, (n + ALIGN_ELEMENTS - 1) / ALIGN_ELEMENTS * ALIGN_ELEMENTS);
+}
+
+void linear_report(const model_report_t *report, const linear_t *layer) {
+    const real_t *end = layer->dbias ? layer->dbias + layer->outputs /* a layer's bias follows its weight */
+                                     : layer->dW + layer->inputs * layer->outputs;
+    model_report(report, layer->dW, (size_t)(end - layer->dW));
+}
+
 void linear_backward(const linear_t *layer, const real_t *x, const real_t *dy, real_t *dx, int add_dx,
-                     size_t B) {
-    layers_linear_backward(x, layer->W, dy, dx, add_dx, layer->dW, layer->dbias, B, layer->inputs,
-                           layer->outputs);
+                     size_t B, const model_report_t *report) {
+    layers_linear_gradient(x, dy, layer->dW, layer->dbias, B, layer->inputs, layer->outputs);
+    linear_report(report, layer);
+    layers_linear_backward(layer->W, dy, dx, add_dx, B, layer->inputs, layer->outputs);
 }

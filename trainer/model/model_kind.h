@@ -10,11 +10,19 @@
 
 enum { ALIGN_ELEMENTS = 16 }; /* alignment of parameters in the blocks: 64 bytes */
 
+/* Who waits for gradients, by model_set_hook(). The model owns it; kinds keep its address. */
+typedef struct {
+    model_hook_t hook;
+    void *data;
+    const real_t *gradient; /* the block */
+} model_report_t;
+
 /* The blocks that a kind's layers point into; they outlive it. */
 typedef struct {
     const param_t *table;
     size_t n;
     real_t *params, *gradient;
+    const model_report_t *report;
 } model_blocks_t;
 
 typedef struct {
@@ -26,6 +34,8 @@ typedef struct {
     void *(*create)(const model_config_t *config, const model_blocks_t *blocks, size_t max_B,
                     size_t max_frames, GError **error);
     void (*destroy)(void *state);
+    /* Finds the layers anew, in other blocks. */
+    void (*find)(void *state, const model_blocks_t *blocks);
     /* Initial values that the table cannot express; NULL: none. */
     void (*init)(void *state);
     void (*init_log_odds)(void *state, const double *log_odds);
@@ -42,6 +52,8 @@ struct model {
     GArray *table; /* param_t */
     size_t size;
     real_t *params, *gradient;
+    real_t *owned[2]; /* of params and gradient what the model frees */
+    model_report_t report;
 };
 
 /* A dense layer's parameters in the blocks. */
@@ -69,7 +81,11 @@ size_t model_count_elements(const GArray *table);
 real_t *model_find_param(const model_blocks_t *blocks, const char *name, const char *part, real_t **gradient);
 /* Finds the layer "<name>.weight" and, if it exists, "<name>.bias". */
 linear_t model_find_linear(const model_blocks_t *blocks, const char *name);
-/* y [B, outputs] = x W + bias, and its gradient. dx [B, inputs] or NULL is written, or added to if add_dx. */
+/* The gradients of parameters, n elements from `gradient` on, are final for this batch; of a layer. */
+void model_report(const model_report_t *report, const real_t *gradient, size_t n);
+void linear_report(const model_report_t *report, const linear_t *layer);
+/* y [B, outputs] = x W + bias, and its gradient: first the parameters', which is reported, then dx [B,
+ * inputs], which is written, or added to if add_dx. */
 void linear_forward(const linear_t *layer, const real_t *x, real_t *y, size_t B);
 void linear_backward(const linear_t *layer, const real_t *x, const real_t *dy, real_t *dx, int add_dx,
-                     size_t B);
+                     size_t B, const model_report_t *report);

@@ -9,25 +9,29 @@
 
 #include "trainer/model/layers.h"
 
-enum { LANES = 16 };
+optimizer_t *optimizer_new_in(const optimizer_config_t *config, size_t n, const optimizer_memory_t *memory) {
+    optimizer_t *optimizer = g_new0(optimizer_t, 1);
+    *optimizer = (optimizer_t){.config = *config, .n = n, .m = memory->m, .v = memory->v};
+    if (config->average > 0) optimizer->average = memory->average;
+    return optimizer;
+}
 
 optimizer_t *optimizer_new(const optimizer_config_t *config, size_t n) {
-    optimizer_t *optimizer = g_new0(optimizer_t, 1);
-    *optimizer = (optimizer_t){.config = *config, .n = n};
-    optimizer->m = layers_new_block(n);
-    optimizer->v = layers_new_block(n);
-    if (config->average > 0) optimizer->average = layers_new_block(n);
-    if (!optimizer->m || !optimizer->v || (config->average > 0 && !optimizer->average))
-        g_error("optimizer: cannot allocate %d x %zu MiB for Adam's moments and the average",
-                config->average > 0 ? 3 : 2, n * sizeof(real_t) >> 20);
+    real_t *owned[3] = {NULL};
+    const size_t blocks = config->average > 0 ? 3 : 2;
+    for (size_t i = 0; i < blocks; i++)
+        if (!(owned[i] = layers_new_block(n)))
+            g_error("optimizer: cannot allocate %zu x %zu MiB for Adam's moments and the average", blocks,
+                    n * sizeof(real_t) >> 20);
+    optimizer_t *optimizer =
+        optimizer_new_in(config, n, &(optimizer_memory_t){.m = owned[0], .v = owned[1], .average = owned[2]});
+    memcpy(optimizer->owned, owned, sizeof owned);
     return optimizer;
 }
 
 void optimizer_free(optimizer_t *optimizer) {
     if (!optimizer) return;
-    free(optimizer->m);
-    free(optimizer->v);
-    free(optimizer->average);
+    for (size_t i = 0; i < G_N_ELEMENTS(optimizer->owned); i++) free(optimizer->owned[i]);
     g_free(optimizer);
 }
 
@@ -49,28 +53,12 @@ double optimizer_schedule(double peak, decay_t decay, int64_t step, int64_t warm
            (final_fraction + (1 - final_fraction) * 0.5 * (1 + cos(G_PI * (double)done / (double)span)));
 }
 
-LAYERS_WIDE static double squared_norm(const real_t *restrict g, size_t n) {
-    double lane[LANES] = {0}, sum = 0;
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t j = 0; j < LANES; j++) lane[j] += (double)g[i + j] * (double)g[i + j];
-    for (; i < n; i++) lane[i % LANES] += (double)g[i] * (double)g[i];
-    for (size_t j = 0; j < LANES; j++) sum += lane[j];
-    return sum;
-}
-
-/* The step's factors, in the precision that the loop runs in. */
-typedef struct {
-    real_t clip, keep, beta1, one_minus_beta1, beta2, one_minus_beta2, rate, root_correction, epsilon,
-        average, one_minus_average;
-} factors_t;
-
 /* theta <- keep theta - rate m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon), rate = lr / (1 - beta1^t), keep = 1
  * - lr weight_decay. average: NULL, or as in optimizer.h. */
 static inline __attribute__((always_inline)) void
 update_each(real_t *restrict theta, const real_t *restrict gradient, real_t *restrict m, real_t *restrict v,
-            real_t *restrict average, size_t n, const factors_t *factors) {
-    const factors_t f = *factors;
+            real_t *restrict average, size_t n, const optimizer_factors_t *factors) {
+    const optimizer_factors_t f = *factors;
     for (size_t i = 0; i < n; i++) {
         const real_t g = gradient[i] * f.clip;
         m[i] = f.beta1 * m[i] + f.one_minus_beta1 * g;
@@ -86,13 +74,13 @@ update_each(real_t *restrict theta, const real_t *restrict gradient, real_t *res
 }
 
 LAYERS_WIDE static void update(real_t *restrict theta, const real_t *restrict gradient, real_t *restrict m,
-                               real_t *restrict v, size_t n, const factors_t *factors) {
+                               real_t *restrict v, size_t n, const optimizer_factors_t *factors) {
     update_each(theta, gradient, m, v, NULL, n, factors);
 }
 
 LAYERS_WIDE static void update_averaged(real_t *restrict theta, const real_t *restrict gradient,
                                         real_t *restrict m, real_t *restrict v, real_t *restrict average,
-                                        size_t n, const factors_t *factors) {
+                                        size_t n, const optimizer_factors_t *factors) {
     update_each(theta, gradient, m, v, average, n, factors);
 }
 
@@ -104,22 +92,19 @@ LAYERS_WIDE static void swap(real_t *restrict a, real_t *restrict b, size_t n) {
     }
 }
 
-void optimizer_swap_average(optimizer_t *optimizer, model_t *model) {
-    if (optimizer->averaged > 0) swap(model_params(model), optimizer->average, optimizer->n);
+void optimizer_swap_average(optimizer_t *optimizer, model_t *model, size_t first, size_t count) {
+    if (optimizer->averaged > 0) swap(model_params(model) + first, optimizer->average + first, count);
 }
 
-double optimizer_step(optimizer_t *optimizer, model_t *model, double learning_rate) {
+gboolean optimizer_begin(optimizer_t *optimizer, double norm, double learning_rate) {
     const optimizer_config_t *config = &optimizer->config;
-    real_t *params = model_params(model);
-    const real_t *gradient = model_gradient(model);
-    const double norm = sqrt(squared_norm(gradient, optimizer->n));
-    if (!isfinite(norm)) return norm;
-    optimizer->step++;
+    if (!isfinite(norm)) return FALSE;
     const double clip =
         config->clip_norm > 0 ? config->clip_norm / (norm + 1e-6) : 1; /* as torch.nn.utils.clip_grad_norm_ */
-    const double t = (double)optimizer->step;
-    factors_t factors = {
+    const double t = (double)++optimizer->step;
+    optimizer->factors = (optimizer_factors_t){
         .clip = (real_t)MIN(clip, 1),
+        .keep = (real_t)(1 - learning_rate * config->weight_decay),
         .beta1 = (real_t)config->beta1,
         .one_minus_beta1 = (real_t)(1 - config->beta1),
         .beta2 = (real_t)config->beta2,
@@ -129,23 +114,38 @@ double optimizer_step(optimizer_t *optimizer, model_t *model, double learning_ra
         .epsilon = (real_t)config->epsilon,
     };
     if (optimizer->average) {
-        if (optimizer->averaged == 0) memcpy(optimizer->average, params, optimizer->n * sizeof *params);
         const double before = (double)optimizer->averaged++,
                      d = MIN(config->average, (1 + before) / (10 + before));
-        factors.average = (real_t)d;
-        factors.one_minus_average = (real_t)(1 - d);
+        optimizer->factors.average = (real_t)d;
+        optimizer->factors.one_minus_average = (real_t)(1 - d);
     }
+    return TRUE;
+}
+
+void optimizer_update(optimizer_t *optimizer, model_t *model, size_t first, size_t count,
+                      const real_t *gradient) {
+    real_t *params = model_params(model), *average = optimizer->average;
     size_t n;
     const param_t *table = model_table(model, &n);
+    if (average && optimizer->averaged == 1) memcpy(average + first, params + first, count * sizeof *params);
     for (size_t i = 0; i < n; i++) {
-        const size_t at = table[i].offset;
-        factors.keep = (real_t)(table[i].decay ? 1 - learning_rate * config->weight_decay : 1);
-        const size_t entries = table[i].rows * table[i].cols;
-        if (optimizer->average)
-            update_averaged(params + at, gradient + at, optimizer->m + at, optimizer->v + at,
-                            optimizer->average + at, entries, &factors);
+        const size_t at = MAX(table[i].offset, first),
+                     end = MIN(table[i].offset + table[i].rows * table[i].cols, first + count);
+        if (at >= end) continue;
+        optimizer_factors_t factors = optimizer->factors;
+        if (!table[i].decay) factors.keep = 1;
+        if (average)
+            update_averaged(params + at, gradient + (at - first), optimizer->m + at, optimizer->v + at,
+                            average + at, end - at, &factors);
         else
-            update(params + at, gradient + at, optimizer->m + at, optimizer->v + at, entries, &factors);
+            update(params + at, gradient + (at - first), optimizer->m + at, optimizer->v + at, end - at,
+                   &factors);
     }
+}
+
+double optimizer_step(optimizer_t *optimizer, model_t *model, double learning_rate) {
+    const double norm = sqrt(layers_squared_norm(model_gradient(model), optimizer->n));
+    if (optimizer_begin(optimizer, norm, learning_rate))
+        optimizer_update(optimizer, model, 0, optimizer->n, model_gradient(model));
     return norm;
 }

@@ -78,16 +78,8 @@ static gru_t find_gru(const model_blocks_t *blocks, const char *name) {
     return gru;
 }
 
-gboolean sequence_net_init(sequence_net_t *net, const model_config_t *config, const model_blocks_t *blocks,
-                           GError **error) {
-    const sequence_sizes_t *sizes = &config->sequence;
-    *net = (sequence_net_t){.config = *config,
-                            .Z = config->latent,
-                            .S = sizes->segment,
-                            .H = sizes->state,
-                            .E = sizes->encoder,
-                            .U = config->latent ? sizes->sketch : 0,
-                            .D = model_cells(config)};
+void sequence_net_find(sequence_net_t *net, const model_blocks_t *blocks) {
+    net->report = blocks->report;
     if (net->Z) {
         net->encoder_input[0] = model_find_linear(blocks, "encoder.forward.input");
         net->encoder_input[1] = model_find_linear(blocks, "encoder.backward.input");
@@ -106,7 +98,21 @@ gboolean sequence_net_init(sequence_net_t *net, const model_config_t *config, co
     net->decoder = find_gru(blocks, "decoder");
     net->h0 = model_find_param(blocks, "decoder.start", "state", &net->dh0);
     net->output = model_find_linear(blocks, "head.output");
-    net->head = head_new(config, blocks, error);
+    head_find(net->head, &net->config, blocks);
+}
+
+gboolean sequence_net_init(sequence_net_t *net, const model_config_t *config, const model_blocks_t *blocks,
+                           GError **error) {
+    const sequence_sizes_t *sizes = &config->sequence;
+    *net = (sequence_net_t){.config = *config,
+                            .Z = config->latent,
+                            .S = sizes->segment,
+                            .H = sizes->state,
+                            .E = sizes->encoder,
+                            .U = config->latent ? sizes->sketch : 0,
+                            .D = model_cells(config),
+                            .head = head_new(config, blocks, error)};
+    if (net->head) sequence_net_find(net, blocks);
     return net->head != NULL;
 }
 
@@ -143,11 +149,11 @@ void sequence_mlp_forward(const linear_t layers[2], const real_t *x, real_t *hid
 }
 
 void sequence_mlp_backward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *dhidden,
-                           const real_t *dy, real_t *dx, int add_dx, size_t B) {
+                           const real_t *dy, real_t *dx, size_t B, const model_report_t *report) {
     const size_t n = B * layers[0].outputs;
-    linear_backward(&layers[1], hidden, dy, dhidden, 0, B);
+    linear_backward(&layers[1], hidden, dy, dhidden, 0, B, report);
     for (size_t i = 0; i < n; i++) dhidden[i] *= 1 - hidden[i] * hidden[i];
-    linear_backward(&layers[0], x, dhidden, dx, add_dx, B);
+    linear_backward(&layers[0], x, dhidden, dx, 0, B, report);
 }
 
 void sequence_sketch_forward(const sequence_net_t *net, const real_t *z, real_t *hidden, real_t *u,

@@ -26,6 +26,7 @@
 /* All layers, pointing into the model's blocks. Latent 0: only input, phase, decoder, h0, output, head. */
 typedef struct {
     model_config_t config;
+    const model_report_t *report;
     size_t Z, S, H, E, U, D;   /* U = 0 where latent is 0 */
     linear_t encoder_input[2]; /* [D, 3 E] forward, backward */
     gru_t encoder[2];
@@ -49,14 +50,16 @@ void sequence_net_lay_out(const model_config_t *config, GArray *table);
 /* Finds the layers in blocks and makes the head. FALSE with MODEL_ERROR_MEMORY set. */
 gboolean sequence_net_init(sequence_net_t *net, const model_config_t *config, const model_blocks_t *blocks,
                            GError **error);
+/* Finds the layers in other blocks. */
+void sequence_net_find(sequence_net_t *net, const model_blocks_t *blocks);
 void sequence_net_clear(sequence_net_t *net);
 
 /* Two layers with tanh between them: y [B, outputs of the second]; hidden [B, outputs of the first] is kept
  * for the gradient. */
 void sequence_mlp_forward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *y, size_t B);
-/* Its gradient: dy [B, ...] to dx [B, inputs] (added to if add_dx); dhidden: scratch of hidden's shape. */
+/* Its gradient: dy [B, ...] to dx [B, inputs]; dhidden: scratch of hidden's shape. */
 void sequence_mlp_backward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *dhidden,
-                           const real_t *dy, real_t *dx, int add_dx, size_t B);
+                           const real_t *dy, real_t *dx, size_t B, const model_report_t *report);
 
 /* Initial values that the table cannot express: a narrow posterior, logvar at -3; a prior near N(0, 1);
  * biases at the log-odds [D]. */

@@ -4,10 +4,13 @@
 
 #include <stdlib.h>
 
+enum { REPORTED = 1 << 18 }; /* elements of the first layer's gradient that are reported at a time, about */
+
 /* All arrays of activations are [max_B, outputs of their layer]; gradients of activations share two buffers
  * of the widest hidden layer. */
 typedef struct {
     model_config_t config;
+    const model_report_t *report;
     size_t max_B, units; /* units: model_dropout_units() */
     linear_t encoder[MODEL_MAX_HIDDEN], mu_layer, logvar_layer, decoder[MODEL_MAX_HIDDEN], output;
     real_t *encoded[MODEL_MAX_HIDDEN], *decoded[MODEL_MAX_HIDDEN], *dwide[2];
@@ -65,7 +68,9 @@ static void destroy(void *state) {
     for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) g_free(arrays[i]);
 }
 
-static void find_layers(vae_dense_t *vae, const model_blocks_t *blocks) {
+static void find(void *state, const model_blocks_t *blocks) {
+    vae_dense_t *vae = state;
+    vae->report = blocks->report;
     for (size_t i = 0; i < vae->config.n_hidden; i++) {
         vae->encoder[i] = model_find_linear(blocks, name_layer("encoder", i).text);
         vae->decoder[i] = model_find_linear(blocks, name_layer("decoder", i).text);
@@ -88,7 +93,7 @@ static void *create(const model_config_t *config, const model_blocks_t *blocks, 
                          .start = g_new0(uint32_t, D + 1),
                          .window = g_new0(uint32_t, max_B * D),
                          .blocks = g_ptr_array_new_with_free_func(free)};
-    find_layers(vae, blocks);
+    find(vae, blocks);
     for (size_t i = 0; i < config->n_hidden; i++) {
         vae->encoded[i] = model_add_block(vae->blocks, max_B, vae->encoder[i].outputs);
         vae->decoded[i] = model_add_block(vae->blocks, max_B, vae->decoder[i].outputs);
@@ -166,10 +171,25 @@ static void swap(real_t **a, real_t **b) {
 static void decode_backward(vae_dense_t *vae, const batch_t *batch) {
     const size_t B = batch->B, n = vae->config.n_hidden;
     real_t *dy = vae->dwide[0], *dx = vae->dwide[1];
-    linear_backward(&vae->output, vae->decoded[n - 1], vae->logits, dy, 0, B);
+    linear_backward(&vae->output, vae->decoded[n - 1], vae->logits, dy, 0, B, vae->report);
     for (size_t i = n; i-- > 0; swap(&dy, &dx)) {
         activate_backward(vae->decoded[i], dy, batch, vae->decoder[i].outputs);
-        linear_backward(&vae->decoder[i], i ? vae->decoded[i - 1] : vae->z, dy, i ? dx : vae->dz, 0, B);
+        linear_backward(&vae->decoder[i], i ? vae->decoded[i - 1] : vae->z, dy, i ? dx : vae->dz, 0, B,
+                        vae->report);
+    }
+}
+
+/* The gradient of the first layer, which is large and comes last: reported in parts, of which the last has
+ * the bias, so that there is not much left to wait for. */
+static void bits_backward(vae_dense_t *vae, const real_t *dy, size_t B) {
+    const linear_t *first = &vae->encoder[0];
+    const size_t N = first->outputs, rows = (REPORTED / N + ALIGN_ELEMENTS) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
+    for (size_t d = 0; d < first->inputs; d += rows) {
+        const size_t n = MIN(rows, first->inputs - d);
+        const gboolean last = d + n == first->inputs;
+        real_t *dW = first->dW + d * N;
+        layers_linear_bits_backward(vae->start + d, vae->window, dy, dW, last ? first->dbias : NULL, B, n, N);
+        model_report(vae->report, dW, last ? (size_t)(first->dbias + N - dW) : n * N);
     }
 }
 
@@ -178,15 +198,14 @@ static void encode_backward(vae_dense_t *vae, const batch_t *batch) {
     const linear_t *first = &vae->encoder[0];
     const size_t B = batch->B, n = vae->config.n_hidden;
     real_t *dy = vae->dwide[0], *dx = vae->dwide[1];
-    linear_backward(&vae->mu_layer, vae->encoded[n - 1], vae->dmu, dy, 0, B);
-    linear_backward(&vae->logvar_layer, vae->encoded[n - 1], vae->dlogvar, dy, 1, B);
+    linear_backward(&vae->mu_layer, vae->encoded[n - 1], vae->dmu, dy, 0, B, vae->report);
+    linear_backward(&vae->logvar_layer, vae->encoded[n - 1], vae->dlogvar, dy, 1, B, vae->report);
     for (size_t i = n - 1; i > 0; i--, swap(&dy, &dx)) {
         activate_backward(vae->encoded[i], dy, batch, vae->encoder[i].outputs);
-        linear_backward(&vae->encoder[i], vae->encoded[i - 1], dy, dx, 0, B);
+        linear_backward(&vae->encoder[i], vae->encoded[i - 1], dy, dx, 0, B, vae->report);
     }
     activate_backward(vae->encoded[0], dy, batch, first->outputs);
-    layers_linear_bits_backward(vae->start, vae->window, dy, first->dW, first->dbias, B, first->inputs,
-                                first->outputs);
+    bits_backward(vae, dy, B);
 }
 
 /* Computes nll [B] of the logits; if train, also turns them into their gradient. */
@@ -232,6 +251,7 @@ const model_kind_ops_t vae_dense_kind = {.check = check,
                                          .lay_out = lay_out,
                                          .create = create,
                                          .destroy = destroy,
+                                         .find = find,
                                          .train = train,
                                          .forward = forward};
 

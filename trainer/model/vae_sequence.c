@@ -9,6 +9,10 @@
 
 static void init(void *state) { sequence_net_start(&((sequence_pass_t *)state)->net); }
 
+static void find(void *state, const model_blocks_t *blocks) {
+    sequence_net_find(&((sequence_pass_t *)state)->net, blocks);
+}
+
 static void init_log_odds(void *state, const double *log_odds) {
     sequence_net_start_log_odds(&((sequence_pass_t *)state)->net, log_odds);
 }
@@ -54,10 +58,15 @@ static void encode(sequence_pass_t *s) {
     sequence_split_moments(s->moments_q, s->mu_q, s->lv_q, N, net->Z);
 }
 
+static void gru_report(const sequence_net_t *net, const gru_t *gru) {
+    model_report(net->report, gru->dU, (size_t)(gru->dc + gru->H - gru->dU)); /* c follows U */
+}
+
 static void encode_backward(sequence_pass_t *s) {
     const sequence_net_t *net = &s->net;
     const size_t S = net->S, E = net->E, N = s->segments.rows;
-    sequence_mlp_backward(net->posterior, s->e, s->hidden_q, s->dhidden, s->dmoments_q, s->de, 0, N);
+    sequence_mlp_backward(net->posterior, s->e, s->hidden_q, s->dhidden, s->dmoments_q, s->de, N,
+                          net->report);
     for (size_t i = 0; i < DIRECTIONS; i++) {
         const linear_t *input = &net->encoder_input[i];
         real_t *dh = s->encoder_h[i], *dx = s->encoder_x[i];
@@ -68,6 +77,8 @@ static void encode_backward(sequence_pass_t *s) {
         if (i == 1) reverse_blocks(dx, S, N * GATES * E);
         layers_linear_bits_backward(s->clean_start, s->clean_active, dx, input->dW, input->dbias, S * N,
                                     net->D, GATES * E);
+        linear_report(net->report, input);
+        gru_report(net, &net->encoder[i]);
     }
 }
 
@@ -131,16 +142,18 @@ static void decode_backward(sequence_pass_t *s) {
         for (size_t i = 0; i < packing_count(&s->segments, w) * H; i++) to[i] += from[i];
     }
     gru_backward(&net->decoder, &s->frames, s->dh, s->x, s->dh0, &s->tape);
+    gru_report(net, &net->decoder);
     for (size_t i = 0; i < s->frames.B * H; i++) net->dh0[i % H] += s->dh0[i] + (net->Z ? s->dstarts[i] : 0);
+    model_report(net->report, net->dh0, H);
     layers_linear_bits_backward(s->start, s->active, s->x, net->input.dW, net->input.dbias, R, net->D, X);
+    linear_report(net->report, &net->input);
     for (size_t t = 0; t < s->frames.T; t++) {
         real_t *dphase = net->phase.dW + t % S * X;
         for (size_t row = s->frames.offset[t]; row < s->frames.offset[t + 1]; row++)
             for (size_t i = 0; i < X; i++) dphase[i] += s->x[row * X + i];
     }
-    if (net->U)
-        layers_add_product_backward(s->u_rows, net->U, net->from_sketch.W, s->x, s->du_rows,
-                                    net->from_sketch.dW, R, net->U, X);
+    linear_report(net->report, &net->phase);
+    if (net->U) linear_backward(&net->from_sketch, s->u_rows, s->x, s->du_rows, 1, R, net->report);
 }
 
 /* ---- prior and divergence ---- */
@@ -206,8 +219,8 @@ static void prior_backward(sequence_pass_t *s) {
                               weight * 0.5 * (1 - gap.distance * gap.distance * gap.precision - gap.ratio));
         }
     }
-    sequence_mlp_backward(s->net.prior, s->starts, s->hidden_p, s->dhidden, s->dmoments_p, s->dstarts, 0,
-                          s->segments.rows);
+    sequence_mlp_backward(s->net.prior, s->starts, s->hidden_p, s->dhidden, s->dmoments_p, s->dstarts,
+                          s->segments.rows, s->net.report);
 }
 
 /* Gradient with respect to the posterior's moments, from dz and the KL divergence. */
@@ -234,7 +247,8 @@ static void sketch_backward(sequence_pass_t *s) {
     memset(s->du, 0, n * sizeof *s->du); /* stays 0 past a sequence's end: no row there */
     spread_sketch(s, TRUE);
     for (size_t i = 0; i < n; i++) s->du[i] *= 1 - s->u[i] * s->u[i];
-    sequence_mlp_backward(net->sketch, s->z, s->hidden_u, s->dhidden, s->du, s->dz, 0, s->segments.rows);
+    sequence_mlp_backward(net->sketch, s->z, s->hidden_u, s->dhidden, s->du, s->dz, s->segments.rows,
+                          net->report);
 }
 
 /* ---- the whole ---- */
@@ -271,7 +285,7 @@ static double auxiliary_loss(sequence_pass_t *s, double scale) {
     const layers_bits_t targets = sequence_pass_rows(s, s->targets, R);
     linear_forward(&net->auxiliary, s->u_rows, s->auxiliary, R);
     layers_bce_logits(&targets, s->auxiliary, s->auxiliary, scale, s->auxiliary_nll);
-    linear_backward(&net->auxiliary, s->u_rows, s->auxiliary, s->du_rows, 1, R);
+    linear_backward(&net->auxiliary, s->u_rows, s->auxiliary, s->du_rows, 1, R, net->report);
     return sum(s->auxiliary_nll, R);
 }
 
@@ -282,14 +296,17 @@ static void train(void *state, const batch_t *batch, const model_objective_t *ob
     forward_to_head(s, batch);
     const size_t R = s->frames.rows;
     head_train(net->head, R, s->frame, s->past, s->pre, objective->scale, s->nll);
+    head_report(net->head, net->report);
     *losses = (model_losses_t){.nll = sum(s->nll, R)};
-    linear_backward(&net->output, s->o, s->pre, s->dout, 0, R);
+    linear_backward(&net->output, s->o, s->pre, s->dout, 0, R, net->report);
     join_output(s, batch, TRUE);
     if (net->Z) {
         losses->kl = sum(s->kl, s->segments.rows);
         losses->segments = (double)s->segments.rows;
         if (objective->auxiliary > 0)
             losses->auxiliary = auxiliary_loss(s, objective->scale * objective->auxiliary);
+        else
+            linear_report(net->report, &net->auxiliary);
         weigh_kl(s, batch, objective);
         prior_backward(s); /* first: decode_backward() reads its dstarts */
     }
@@ -320,6 +337,7 @@ const model_kind_ops_t vae_sequence_kind = {
     .lay_out = sequence_net_lay_out,
     .create = sequence_pass_new,
     .destroy = sequence_pass_free,
+    .find = find,
     .init = init,
     .init_log_odds = init_log_odds,
     .train = train,

@@ -8,6 +8,7 @@
 #include "trainer/evaluate/evaluate_dense.h"
 #include "trainer/evaluate/validate_sequence.h"
 #include "trainer/parallel/comm.h"
+#include "trainer/parallel/stop.h"
 
 #define VALIDATION_BATCH 16 /* windows or pieces a pass, at least */
 
@@ -134,13 +135,14 @@ static void announce(const session_t *session, const char *resumed) {
     const options_t *options = session->options;
     metrics_t *metrics = session->metrics;
     g_autofree char *samples = describe_samples(session);
-    g_autofree char *memory = rolls_describe(data_rolls(session->data));
+    g_autofree char *memory = rolls_describe(data_rolls(session->data)), *deadline = stop_find_deadline();
     metrics_say(metrics, "%s: %s, %" G_GINT64_FORMAT " %s of %d an epoch, %zu weights, %d %s", options->data,
                 samples, session->steps_per_epoch,
                 g_dngettext(NULL, "step", "steps", (gulong)session->steps_per_epoch), options->batch,
                 model_size(session->state.model), comm_size(),
                 g_dngettext(NULL, "rank", "ranks", (gulong)comm_size()));
     if (memory) metrics_say(metrics, "%s: %s", options->data, memory);
+    if (deadline) metrics_say(metrics, "%s", deadline);
     if (*resumed)
         metrics_say(metrics, "%s: going on after step %" G_GINT64_FORMAT, resumed, session->first_step);
     if (data_pieces(session->data, SPLIT_VALID) == 0)

@@ -26,6 +26,7 @@ typedef struct {
     int64_t steps_per_epoch;
     stop_t stop;        /* why the run ends */
     gint64 start;       /* monotonic microseconds */
+    double longest_step_s, longest_validation_s; /* on rank 0, of late; 0: none yet */
     int64_t first_step; /* steps and training seconds before this session */
     double earlier_seconds;
 } session_t;

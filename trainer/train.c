@@ -12,6 +12,9 @@
 #include "trainer/parallel/stop.h"
 #include "trainer/session.h"
 
+#define LEAVING_S  10.0 /* between the last write and the end of a job: ranks leave, a script queues anew */
+#define FORGETTING 0.99 /* by which the longest step or validation shrinks with each one after it */
+
 /* What a step sums over ranks. */
 typedef struct {
     training_sums_t done;
@@ -59,6 +62,39 @@ static gboolean loss_is_finite(const training_sums_t *sums) {
     return isfinite(sums->nll + sums->kl + sums->auxiliary) != 0;
 }
 
+/* The longest time of late, from the one before. */
+static double longest_of_late(double before_s, double took_s) { return MAX(took_s, FORGETTING * before_s); }
+
+/* Whether `more` steps from now an epoch ends that is validated. */
+static gboolean validation_due(const session_t *session, int64_t more) {
+    const options_t *options = session->options;
+    const checkpoint_t *checkpoint = &session->state.checkpoint;
+    return checkpoint->epoch_step + more == session->steps_per_epoch &&
+           ((checkpoint->epoch + 1) % options->validate_every == 0 ||
+            checkpoint->step + more >= session->schedule.total_steps);
+}
+
+/* Whether a run should end after the step that begins: a signal came, or the job would end before another
+ * one, and what comes between the two, has passed. The clock of rank 0 decides, where alone there is a
+ * deadline. */
+static gboolean should_stop(const session_t *session) {
+    stop_reserve(keeper_seconds(&session->keeper) + LEAVING_S);
+    return stop_due(2 * session->longest_step_s +
+                    (validation_due(session, 1) ? session->longest_validation_s : 0));
+}
+
+/* Refuses a job that would be queued again and again though its time is too short for any progress. */
+static gboolean check_progress(const session_t *session, const char *what, GError **error) {
+    const gboolean made = session->state.checkpoint.step > session->first_step;
+    stop_reserve(keeper_seconds(&session->keeper) + LEAVING_S);
+    if (made || !comm_any(!stop_signal() && stop_due(0))) return TRUE;
+    return program_fail(
+        error,
+        "the job's time is too short for %s and a checkpoint: no progress is possible; give it "
+        "more (sbatch --time)",
+        what);
+}
+
 /* Computes gradient and plain losses of this rank's batches. */
 static void compute_gradient(session_t *session, const model_objective_t *objective, training_sums_t *sums) {
     model_t *model = session->state.model;
@@ -92,9 +128,8 @@ static gboolean step(session_t *session, GError **error) {
     metrics_step_t told = {.objective =
                                schedule_objective(&session->schedule, checkpoint->step, global.scale),
                            .learning_rate = schedule_rate(&session->schedule, checkpoint->step)};
-    step_sums_t sums = {.stop_again = stop_signal() != 0};
+    step_sums_t sums = {.stop_again = should_stop(session)};
     if (comm_rank() == 0) { /* the clock of one rank decides */
-        sums.stop_again += stop_deadline_near();
         sums.out_of_time =
             options->max_minutes > 0 && seconds_since(session->start) >= options->max_minutes * 60;
         sums.keeper_age = seconds_since(session->keeper.last_write);
@@ -118,6 +153,7 @@ static gboolean step(session_t *session, GError **error) {
     keeper_step(&session->keeper, sums.keeper_age);
     session->stop = sums.stop_again > 0 ? STOP_AGAIN : sums.out_of_time > 0 ? STOP_DONE : GO_ON;
     told.done = sums.done;
+    session->longest_step_s = longest_of_late(session->longest_step_s, seconds_since(start));
     told.step_ms = seconds_since(start) * 1e3;
     if (session->metrics) metrics_step(session->metrics, &told);
     return TRUE;
@@ -136,7 +172,10 @@ static const evaluation_t *validate(session_t *session, GError **error) {
     run_state_t *state = &session->state;
     const size_t n = model_size(state->model);
     optimizer_swap_average(state->optimizer, state->model, 0, n);
+    const gint64 start = g_get_monotonic_time();
     const evaluation_t *valid = evaluator_run(session->evaluator, error);
+    if (valid)
+        session->longest_validation_s = longest_of_late(session->longest_validation_s, seconds_since(start));
     optimizer_swap_average(state->optimizer, state->model, 0, n);
     return valid;
 }
@@ -150,14 +189,13 @@ static gboolean end_epoch(session_t *session, GError **error) {
     const training_sums_t *sums = &checkpoint->so_far;
     const int64_t epoch = checkpoint->epoch + 1;
     const gboolean whole = epoch_ended(session),
-                   due = session->stop == STOP_DONE || epoch % options->validate_every == 0 ||
-                         all_done(session),
+                   due = session->stop == STOP_DONE || validation_due(session, 0),
                    validates = due && data_pieces(session->data, SPLIT_VALID) > 0;
     GError *failure = NULL;
     const evaluation_t *valid = validates ? validate(session, &failure) : NULL;
     if (validates && !valid) {
         session->stop = STOP_AGAIN;
-        if (!failure) return TRUE;
+        if (!failure) return check_progress(session, "a validation", error);
         g_propagate_error(error, failure);
         return fail_to_read(session, error);
     }
@@ -189,6 +227,7 @@ static gboolean stopped_improving(const session_t *session) {
 /* Trains until something ends the run: session->stop says what. */
 static gboolean loop(session_t *session, GError **error) {
     const checkpoint_t *checkpoint = &session->state.checkpoint;
+    if (!all_done(session) && !check_progress(session, "a step", error)) return FALSE;
     while (session->stop == GO_ON) {
         if (epoch_ended(session)) {
             if (!end_epoch(session, error)) return FALSE;

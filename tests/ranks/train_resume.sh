@@ -86,10 +86,6 @@ run ranks 2 "$trainer" --output unkilled "${common[@]}" --max-steps $((last + 5)
 same_state unkilled/latest.h5 killed/latest.h5 "with the same bits as a run never killed"
 same_steps unkilled/metrics.jsonl killed/metrics.jsonl 0 $((last + 5)) "and no step twice"
 
-SLURM_JOB_END_TIME=$(($(date +%s) + 61)) "$trainer" --output deadline "${common[@]}" "${long[@]}" 2>err
-status=$?
-status_is 75 "leaves before SLURM_JOB_END_TIME with 75"
-ok "with a checkpoint" "$state" deadline/latest.h5
 run "$trainer" --output timed "${common[@]}" --max-minutes 0.03 --epochs 100000 \
     --checkpoint-every "0.005 minutes"
 kept=(timed/checkpoint-*.h5)

@@ -46,8 +46,8 @@ gboolean evaluator_sum(evaluator_t *evaluator, GError **error) {
     evaluator->progress = progress_start("frames", evaluator->job.quiet || comm_rank() > 0);
     memset(evaluator->sums, 0, evaluator->n_sums * sizeof *evaluator->sums);
     for (size_t round = 0; goes_on && round <= rounds; round++) { /* the same count on every rank */
-        const gboolean signal = round < rounds && stop_signal() != 0;
-        goes_on = !comm_any(signal || !whole || rolls_failed(rolls));
+        const gboolean due = round < rounds && stop_due(0);
+        goes_on = !comm_any(due || !whole || rolls_failed(rolls));
         if (goes_on && round < evaluator->batches) whole = evaluator->add(evaluator, round);
     }
     progress_end(&evaluator->progress);

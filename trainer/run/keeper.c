@@ -8,7 +8,13 @@
 #include "preprocess/common/program.h"
 #include "trainer/parallel/comm.h"
 
-#define BEST_INTERVAL_S 20 /* between writes of best states alone */
+#define BEST_INTERVAL_S 20   /* between writes of best states alone */
+#define SLOW_DISK       20e6 /* bytes a second that a disk is trusted to take before it was measured */
+
+/* Of weights, both moments, and the average. */
+static size_t state_bytes(const run_state_t *state) {
+    return (state->optimizer->average ? 4 : 3) * model_size(state->model) * sizeof(real_t);
+}
 
 gboolean keeper_init(keeper_t *keeper, const options_t *options, owner_t *owner, const run_state_t *state,
                      GError **error) {
@@ -17,7 +23,8 @@ gboolean keeper_init(keeper_t *keeper, const options_t *options, owner_t *owner,
                          .owner = owner,
                          .state = state,
                          .last_write = g_get_monotonic_time(),
-                         .newest = state->checkpoint.step};
+                         .newest = state->checkpoint.step,
+                         .longest_write_s = (double)state_bytes(state) / SLOW_DISK};
     if (comm_rank() == 0) {
         keeper->best.model = model_new(&state->checkpoint.model, 1, 1, &local);
         keeper->best.optimizer = optimizer_new(&state->optimizer->config, state->optimizer->n);
@@ -68,6 +75,7 @@ static gboolean check_weights(const keeper_t *keeper, GError **error) {
 /* Writes a state, links latest.h5 and, if best, best.h5 to it, and removes the oldest beyond --keep. */
 static gboolean write_state(keeper_t *keeper, const run_state_t *state, gboolean best, GError **error) {
     const char *run = keeper->options->output;
+    const gint64 start = g_get_monotonic_time();
     GError *local = NULL;
     if (comm_rank() == 0) {
         g_autofree char *path = checkpoint_path(run, state->checkpoint.step);
@@ -83,6 +91,10 @@ static gboolean write_state(keeper_t *keeper, const run_state_t *state, gboolean
     if (!comm_agree(local, error)) return FALSE;
     keeper->newest = state->checkpoint.step;
     keeper->last_write = g_get_monotonic_time();
+    if (!keeper->measured) keeper->longest_write_s = 0;
+    keeper->measured = TRUE;
+    keeper->longest_write_s =
+        MAX(keeper->longest_write_s, (double)(keeper->last_write - start) / G_USEC_PER_SEC);
     return TRUE;
 }
 
@@ -121,6 +133,10 @@ gboolean keeper_save(keeper_t *keeper, GError **error) {
         return FALSE;
     keeper->unsaved = keeper->due = FALSE;
     return TRUE;
+}
+
+double keeper_seconds(const keeper_t *keeper) {
+    return (keeper->best_waits ? 2 : 1) * keeper->longest_write_s;
 }
 
 char *keeper_newest(const keeper_t *keeper) {

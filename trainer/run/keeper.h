@@ -17,7 +17,9 @@ typedef struct {
     gboolean due;             /* --checkpoint-every asks for a write */
     gint64 last_write;        /* monotonic microseconds */
     double age;               /* see keeper_step() */
-    int64_t newest;           /* step of the newest checkpoint, 0: none */
+    double longest_write_s;   /* of a state; an estimate until it is measured */
+    gboolean measured;
+    int64_t newest; /* step of the newest checkpoint, 0: none */
 } keeper_t;
 
 /* Starts to keep a run whose state is *state, new or just read from a checkpoint. owner: run_open()'s. */
@@ -34,5 +36,7 @@ gboolean keeper_epoch(keeper_t *keeper, gboolean best, GError **error);
 gboolean keeper_save(keeper_t *keeper, GError **error);
 /* Writes only the waiting best state, for when the current state may be broken. */
 gboolean keeper_save_best(keeper_t *keeper, GError **error);
+/* How many seconds it may take to write all that is not written yet, by rank 0's clock. Local. */
+double keeper_seconds(const keeper_t *keeper);
 /* The path of the newest checkpoint, or NULL. Owner: caller. */
 char *keeper_newest(const keeper_t *keeper);

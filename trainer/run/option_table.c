@@ -242,7 +242,7 @@ static option_t rows[] = {
     INT("threads", GROUP_TRAINING, threads, "0", "N", "BLAS threads a rank, 0: its share of the cores", 0,
         1024),
 
-    GRAMMAR("checkpoint-every", GROUP_KEEPING, checkpoint_every, "0", "N|'N steps'|'N minutes'",
+    GRAMMAR("checkpoint-every", GROUP_KEEPING, checkpoint_every, "10 minutes", "N|'N steps'|'N minutes'",
             "besides those at a better validation and at the end; a bare N counts steps, 0: none besides",
             read_checkpoint_every,
             "a time between checkpoints such as '500 steps' (or just 500), '10 minutes' or 0"),

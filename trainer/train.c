@@ -10,6 +10,7 @@
 #include "preprocess/common/program.h"
 #include "trainer/parallel/comm.h"
 #include "trainer/parallel/stop.h"
+#include "trainer/parallel/watch.h"
 #include "trainer/session.h"
 
 #define LEAVING_S  10.0 /* between the last write and the end of a job: ranks leave, a script queues anew */
@@ -33,6 +34,7 @@ static gboolean flush_metrics(const session_t *session, GError **error) {
 }
 
 static gboolean save(session_t *session, GError **error) {
+    watch_phase(PHASE_CHECKPOINT, session->state.checkpoint.step);
     return flush_metrics(session, error) && keeper_save(&session->keeper, error);
 }
 
@@ -98,10 +100,13 @@ static gboolean check_progress(const session_t *session, const char *what, GErro
 /* Computes gradient and plain losses of this rank's batches. */
 static void compute_gradient(session_t *session, const model_objective_t *objective, training_sums_t *sums) {
     model_t *model = session->state.model;
+    const int64_t number = session->state.checkpoint.step + 1;
     memset(model_gradient(model), 0, model_size(model) * sizeof(real_t));
     for (const batch_t *batch; (batch = rank_batches_next(session->batches));) {
         model_losses_t losses = {0};
+        watch_phase(PHASE_COMPUTE, number);
         model_train(model, batch, objective, &losses);
+        watch_phase(PHASE_DATA, number);
         sums->windows += (double)batch->B;
         sums->segments += losses.segments;
         sums->nll += losses.nll;
@@ -118,6 +123,7 @@ static gboolean step(session_t *session, GError **error) {
     checkpoint_t *checkpoint = &session->state.checkpoint;
     model_t *model = session->state.model;
     rank_batches_step_t global;
+    watch_phase(PHASE_DATA, checkpoint->step + 1);
     if (!rank_batches_begin(session->batches, checkpoint->epoch, checkpoint->epoch_step, &global, error))
         return fail_to_read(session, error);
     if (global.stopped) {
@@ -138,11 +144,13 @@ static gboolean step(session_t *session, GError **error) {
     compute_gradient(session, &told.objective, &sums.done);
     const gboolean bad = !loss_is_finite(&sums.done);
     const gint64 before_sum = g_get_monotonic_time();
+    watch_phase(PHASE_EXCHANGE, checkpoint->step + 1);
     comm_sum_doubles((double *)&sums, sizeof sums / sizeof(double));
     if (sums.lost > 0) return comm_agree(local, error);
     if (!loss_is_finite(&sums.done)) return fail_not_finite(session, bad, "loss", error);
     comm_sum_floats(model_gradient(model), model_size(model), (size_t)options->bucket_kib * 1024);
     told.sum_ms = seconds_since(before_sum) * 1e3;
+    watch_phase(PHASE_COMPUTE, checkpoint->step + 1);
     told.gradient_norm = optimizer_step(session->state.optimizer, model, told.learning_rate);
     if (!isfinite(told.gradient_norm)) return fail_not_finite(session, FALSE, "gradient", error);
     checkpoint->step++;
@@ -206,6 +214,7 @@ static gboolean end_epoch(session_t *session, GError **error) {
         checkpoint->best_epoch = epoch;
     }
     checkpoint->seconds = session->earlier_seconds + seconds_since(session->start);
+    watch_phase(PHASE_CHECKPOINT, checkpoint->step);
     if (session->metrics) metrics_epoch(session->metrics, whole, valid, best);
     if (whole) {
         checkpoint->epoch++;
@@ -269,7 +278,9 @@ static void conclude(const session_t *session) {
 
 int train_run(const options_t *options, GError **error) {
     session_t session;
+    watch_phase(PHASE_START, 0);
     const gboolean done = session_open(&session, options, error) && loop(&session, error);
+    watch_phase(PHASE_END, session.state.checkpoint.step);
     if (done) conclude(&session);
     session_close(&session);
     return !done ? EXIT_ERROR : session.stop == STOP_AGAIN ? EXIT_STOPPED_EARLY : EXIT_DONE;

@@ -13,11 +13,20 @@
 #include <unistd.h>
 
 #include "preprocess/common/program.h"
+#include "trainer/parallel/watch.h"
 
 #define MPI_CHECK(call)                                                                                      \
     do {                                                                                                     \
         int code_ = (call);                                                                                  \
         if (code_ != MPI_SUCCESS) comm_abort_mpi(__FILE__, __LINE__, #call, code_);                          \
+    } while (0)
+
+/* What returns only when all ranks have called it. */
+#define COLLECTIVE(call)                                                                                     \
+    do {                                                                                                     \
+        watch_wait_begin();                                                                                  \
+        MPI_CHECK(call);                                                                                     \
+        watch_wait_end();                                                                                    \
     } while (0)
 
 #define PIECE_BYTES        ((size_t)1 << 30) /* of a long broadcast */
@@ -120,28 +129,28 @@ int comm_node_size(void) { return comm.node_size; }
 int comm_node_leader(void) { return comm.node_leader; }
 
 static int64_t reduce_int(int64_t value, MPI_Op op) {
-    MPI_CHECK(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT64_T, op, MPI_COMM_WORLD));
+    COLLECTIVE(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT64_T, op, MPI_COMM_WORLD));
     return value;
 }
 
 int64_t comm_max(int64_t value) { return reduce_int(value, MPI_MAX); }
 
 void comm_gather(int64_t value, int64_t *all) {
-    MPI_CHECK(MPI_Allgather(&value, 1, MPI_INT64_T, all, 1, MPI_INT64_T, MPI_COMM_WORLD));
+    COLLECTIVE(MPI_Allgather(&value, 1, MPI_INT64_T, all, 1, MPI_INT64_T, MPI_COMM_WORLD));
 }
 
 gboolean comm_any(gboolean yes) { return comm_max(yes) > 0; }
 
 gboolean comm_same(uint64_t value) {
     uint64_t pair[2] = {value, ~value}; /* one maximum gives maximum and minimum */
-    MPI_CHECK(MPI_Allreduce(MPI_IN_PLACE, pair, 2, MPI_UINT64_T, MPI_MAX, MPI_COMM_WORLD));
+    COLLECTIVE(MPI_Allreduce(MPI_IN_PLACE, pair, 2, MPI_UINT64_T, MPI_MAX, MPI_COMM_WORLD));
     return pair[0] == ~pair[1];
 }
 
 static void broadcast_from(void *buffer, size_t bytes, int root) {
     for (size_t done = 0; done < bytes;) {
         size_t piece = MIN(bytes - done, PIECE_BYTES);
-        MPI_CHECK(MPI_Bcast((char *)buffer + done, (int)piece, MPI_BYTE, root, MPI_COMM_WORLD));
+        COLLECTIVE(MPI_Bcast((char *)buffer + done, (int)piece, MPI_BYTE, root, MPI_COMM_WORLD));
         done += piece;
     }
 }
@@ -196,14 +205,15 @@ void comm_sum_floats(float *values, size_t n, size_t bucket_bytes) {
     size_t bucket = CLAMP(bucket_bytes / sizeof *values, 1, (size_t)INT_MAX);
     for (size_t done = 0; done < n;) {
         size_t count = MIN(n - done, bucket);
-        MPI_CHECK(MPI_Allreduce(MPI_IN_PLACE, values + done, (int)count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD));
+        COLLECTIVE(
+            MPI_Allreduce(MPI_IN_PLACE, values + done, (int)count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD));
         done += count;
     }
 }
 
 void comm_sum_doubles(double *values, size_t n) {
     if (n > INT_MAX) comm_abort(__FILE__, __LINE__, "more numbers to sum than MPI counts");
-    MPI_CHECK(MPI_Allreduce(MPI_IN_PLACE, values, (int)n, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD));
+    COLLECTIVE(MPI_Allreduce(MPI_IN_PLACE, values, (int)n, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD));
 }
 
 void comm_sum_begin(double *values, size_t n) {
@@ -222,7 +232,7 @@ void comm_progress(void) {
     MPI_CHECK(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &come, MPI_STATUS_IGNORE));
 }
 
-void comm_node_barrier(void) { MPI_CHECK(MPI_Barrier(comm.node)); }
+void comm_node_barrier(void) { COLLECTIVE(MPI_Barrier(comm.node)); }
 
 /* If a host has too little room, Open MPI fails on the leader and leaves the other ranks waiting for it, so
  * the leader checks first. */

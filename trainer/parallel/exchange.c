@@ -8,6 +8,7 @@
 #include "trainer/parallel/exchange_host.h"
 #include "trainer/parallel/exchange_plan.h"
 #include "trainer/parallel/exchange_wire.h"
+#include "trainer/parallel/watch.h"
 
 typedef enum { COMPUTED, FINAL_HERE, ON_THE_WIRE, DONE } state_t;
 
@@ -309,6 +310,7 @@ static void meet(exchange_t *exchange, exchange_counter_t *counter) {
 
 double exchange_finish(exchange_t *exchange) {
     begin(exchange);
+    watch_wait_begin();
     const gint64 start = g_get_monotonic_time();
     if (exchange->first_ready == 0) exchange->first_ready = start;
     for (size_t b = 0; b < exchange->buckets; b++)
@@ -321,6 +323,7 @@ double exchange_finish(exchange_t *exchange) {
         exchange_host_idle(tries);
     }
     meet(exchange, exchange->host.summed);
+    watch_wait_end();
     double norm = 0;
     for (size_t chunk = 0; chunk * EXCHANGE_CHUNK < exchange->config.n; chunk++)
         norm += exchange->host.norms[chunk];
@@ -337,7 +340,9 @@ const exchange_slice_t *exchange_slices(const exchange_t *exchange, size_t *n) {
 
 void exchange_updated(exchange_t *exchange) {
     const gint64 start = g_get_monotonic_time();
+    watch_wait_begin();
     meet(exchange, exchange->host.updated);
+    watch_wait_end();
     exchange->begun = FALSE;
     exchange->counts.wait_host_s += seconds_since(start);
 }

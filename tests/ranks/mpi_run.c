@@ -73,8 +73,7 @@ int main(int argc, char **argv) {
                               .tempo_bpm = 120,
                               .batch = 1},
                              model,
-                             optimizer,
-                             TRUE};
+                             optimizer};
         state.checkpoint.grid.pitches = 8;
         keeper_t keeper;
         passed &= keeper_init(&keeper, options, NULL, &state, &error);

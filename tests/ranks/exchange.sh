@@ -31,4 +31,13 @@ for grains in 8 6; do
     ok "$grains grains on 1, 2, 3, 4 and $grains ranks: 13 runs" test "$(wc -l <"$WORK/sums")" -eq 13
     ok "end in the same bits" test "$(sort -u "$WORK/sums" | wc -l)" -eq 1
 done
+# Where there is too little shared memory, each rank is a host of its own.
+small=(unshare --mount sh -c 'mount -t tmpfs -o size=20m none /dev/shm && exec "$@"' sh)
+if "${small[@]}" true 2>/dev/null; then
+    run "${small[@]}" timeout --kill-after=10 120 mpirun -n 2 "$exchange" --too-little
+    status_is 0 "too little shared memory: the same sums"
+    prints '^each rank exchanges by itself, .*cannot share .*/dev/shm' "and it says why, and the way out"
+else
+    skip "needs root" "too little shared memory"
+fi
 finish

@@ -30,6 +30,7 @@
     } while (0)
 
 #define PIECE_BYTES        ((size_t)1 << 30) /* of a long broadcast */
+#define HEADER_BYTES       ((size_t)1024)    /* of a message, at most */
 #define HOST_BYTES         256
 #define HOSTS_NAMED        4          /* by comm_hosts_where() */
 #define SHARED_FOLDER      "/dev/shm" /* where MPI puts shared memory */
@@ -95,10 +96,18 @@ static gboolean check_launcher(GError **error) {
     return TRUE;
 }
 
+/* Open MPI reads its parameters from the environment, too; what a user has set stays. */
+static void set_eager_limit(void) {
+    static const char *const names[] = {"OMPI_MCA_btl_tcp_eager_limit", "OMPI_MCA_btl_tcp_max_send_size"};
+    g_autofree char *bytes = g_strdup_printf("%zu", COMM_EAGER_BYTES + HEADER_BYTES);
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) g_setenv(names[i], bytes, FALSE);
+}
+
 gboolean comm_init(int *argc, char ***argv, GError **error) {
     int provided = 0;
     if (gethostname(comm.host, sizeof comm.host - 1) != 0)
         g_strlcpy(comm.host, "unknown host", sizeof comm.host);
+    set_eager_limit();
     MPI_CHECK(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided));
     MPI_CHECK(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
     MPI_CHECK(MPI_Comm_rank(MPI_COMM_WORLD, &comm.rank));

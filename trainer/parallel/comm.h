@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Messages of up to so many bytes leave over TCP without asking the receiver first (where MPI is Open MPI and
+ * nobody has set btl_tcp_eager_limit): the answer would have to wait behind all that goes the other way. */
+#define COMM_EAGER_BYTES ((size_t)1 << 20)
+
 /* Starts MPI. FALSE with error set if the launcher promised more ranks than MPI sees (OMPI_COMM_WORLD_SIZE,
  * SLURM_NTASKS, PMI_SIZE), so that N programs would each train alone. comm_rank() is then the rank that the
  * launcher meant, so that only one program reports the error. Call comm_finalize() in both cases. */

@@ -30,6 +30,6 @@ void exchange_host_clear(exchange_host_t *host);
 /* Adds this rank to a counter: what it wrote before can be read by those who see the count. */
 void exchange_host_signal(exchange_counter_t *counter);
 gboolean exchange_host_reached(exchange_counter_t *counter, uint64_t n);
-/* For a rank that waits and has looked so many times: lets other processes run, where it waits for longer than
- * a moment. Returns whether it did. */
+/* For a rank that waits and has looked so many times: lets other processes run, where it waits for longer
+ * than a moment. Returns whether it did. */
 gboolean exchange_host_idle(unsigned tries);

@@ -122,8 +122,10 @@ void exchange_plan_clear(exchange_plan_t *plan) {
 
 size_t exchange_plan_bucket(const exchange_plan_t *plan, size_t bucket_bytes) {
     const size_t row = EXCHANGE_CHUNK * (size_t)plan->carriers,
-                 elements = CLAMP(bucket_bytes / sizeof(float), 1, (size_t)INT_MAX / 4);
-    return (elements + row - 1) / row * row;
+                 most = COMM_EAGER_BYTES / sizeof(float) * (size_t)plan->carriers * (size_t)plan->hosts,
+                 elements = CLAMP(bucket_bytes / sizeof(float), 1, (size_t)INT_MAX / 4),
+                 rows = (elements + row - 1) / row;
+    return plan->hosts == 1 ? rows * row : MIN(rows, MAX(most / row, 1)) * row;
 }
 
 exchange_piece_t exchange_plan_piece(const exchange_plan_t *plan, size_t n, size_t bucket, size_t index) {

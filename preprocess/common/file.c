@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gstdio.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,6 +60,19 @@ gboolean file_sync_folder_of(const char *path) {
     close(fd);
     errno = cause;
     return synced;
+}
+
+gboolean file_replace(const char *path, const void *bytes, size_t size) {
+    g_autofree char *temporary = file_temporary(path);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd >= 0 && file_write_at(fd, 0, bytes, size) && fsync(fd) == 0 && close(g_steal_fd(&fd)) == 0 &&
+        rename(temporary, path) == 0)
+        return file_sync_folder_of(path);
+    const int cause = errno;
+    if (fd >= 0) close(fd);
+    unlink(temporary);
+    errno = cause;
+    return FALSE;
 }
 
 int file_write_text(const char *path, int flags, const char *text) {

@@ -27,6 +27,9 @@ gboolean file_write_at(int fd, int64_t offset, const void *bytes, size_t size);
 /* Makes sure that the folder of path, and so a rename to path, is on disk. FALSE with errno set. */
 gboolean file_sync_folder_of(const char *path);
 
+/* Writes a file that is there whole or not at all, in the place of one of that name. FALSE with errno set. */
+gboolean file_replace(const char *path, const void *bytes, size_t size);
+
 /* Opens a file for reading and writing, made or emptied by O_EXCL or O_TRUNC, with a text. -1 with errno set:
  * the file is then not there. */
 int file_write_text(const char *path, int flags, const char *text);

@@ -128,10 +128,9 @@ static char *describe(const char *text, const char *what) {
     const gboolean today = g_get_real_time() / G_USEC_PER_SEC - since_s < 12 * 3600;
     g_autofree char *when =
         since ? g_date_time_format(since, today ? "%H:%M" : "%Y-%m-%d %H:%M") : g_strdup("?");
-    return job && *job
-               ? g_strdup_printf("job %s%s on %s (pid %" G_GINT64_FORMAT ") %s %s", job, count, host, pid,
-                                 what, when)
-               : g_strdup_printf("process %" G_GINT64_FORMAT " on %s %s %s", pid, host, what, when);
+    return job && *job ? g_strdup_printf("job %s%s on %s (pid %" G_GINT64_FORMAT ") %s %s", job, count, host,
+                                         pid, what, when)
+                       : g_strdup_printf("process %" G_GINT64_FORMAT " on %s %s %s", pid, host, what, when);
 }
 
 typedef enum { LIFE_THERE, LIFE_GONE, LIFE_ELSEWHERE } life_t;
@@ -308,12 +307,13 @@ static void owner_free(owner_t *owner) {
 }
 
 /* Whether a temporary was left behind by a process that was killed. Its text says whose it is, or, where that
- * was not written yet, its name. */
+ * was not written yet or only in part, its name. */
 static gboolean is_leftover(const char *path, gconstpointer data) {
     const owner_t *owner = data;
     mark_t mark;
     if (!read_mark(path, &mark)) return FALSE;
-    if (mark.text[0]) return life_of(mark.text) == LIFE_GONE;
+    const char *last_line = strstr(mark.text, "\nsince=");
+    if (last_line && strchr(last_line + 1, '\n')) return life_of(mark.text) == LIFE_GONE;
     const char *dash = strrchr(path, '-');
     const int pid = dash ? atoi(dash + 1) : 0;
     g_autofree char *here = file_temporary_of(owner->path, pid);

@@ -3,7 +3,6 @@
 #include "preprocess/corpus/part.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -153,15 +152,8 @@ static const char AGAIN[] = "make room and run the same command again";
 static char *joined_path(const char *folder) { return g_build_filename(folder, "preprocess.joined", NULL); }
 
 gboolean part_mark_joined(const char *folder, const char *identity, int parts, GError **error) {
-    g_autofree char *path = joined_path(folder), *temporary = file_temporary(path),
-                    *text = part_seal(identity, 0, parts);
-    const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    gboolean written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0;
-    written = written && rename(temporary, path) == 0 && file_sync_folder_of(path);
-    if (!written) file_fail(error, path, "write", AGAIN);
-    if (!written) unlink(temporary);
-    if (fd >= 0) close(fd);
-    return written;
+    g_autofree char *path = joined_path(folder), *text = part_seal(identity, 0, parts);
+    return file_replace(path, text, strlen(text)) || file_fail(error, path, "write", AGAIN);
 }
 
 gboolean part_forget_joined(const char *folder, GError **error) {

@@ -1,9 +1,10 @@
-/* midi_write: from songs to Standard MIDI Files: the bytes are made here, and GLib replaces the file. Owns
- * the order of what is written at one tick. */
+/* midi_write: from songs to Standard MIDI Files: the order of what is written at one tick is owned here.
+ * Refuses songs longer than the format. */
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
-#include "preprocess/common/program.h"
+#include "preprocess/common/file.h"
 #include "preprocess/midi/midi.h"
 #include "preprocess/midi/smf_event.h"
 
@@ -109,7 +110,6 @@ static void append_track(GByteArray *out, const song_t *song, guint track) {
 
 gboolean midi_write(const song_t *song, const char *path, GError **error) {
     g_autoptr(GByteArray) out = g_byte_array_new();
-    g_autoptr(GError) cause = NULL;
     if (song->ticks > SMF_MAX_DELTA) {
         g_set_error(error, MIDI_ERROR, MIDI_ERROR_WRITE,
                     "%s: cannot write the song: longer than the format's 2^28 ticks; split it", path);
@@ -122,11 +122,8 @@ gboolean midi_write(const song_t *song, const char *path, GError **error) {
     append_big_endian(out, (uint32_t)song->ticks_per_beat, 2);
     append_conductor(out, song);
     for (guint track = 0; track < song->track_names->len; track++) append_track(out, song, track);
-    if (g_file_set_contents_full(path, (const char *)out->data, (gssize)out->len,
-                                 G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0666, &cause))
-        return TRUE;
+    if (file_replace(path, out->data, out->len)) return TRUE;
     g_set_error(error, MIDI_ERROR, MIDI_ERROR_WRITE,
-                "%s: cannot write the song: %s; make room or name another folder", path,
-                program_cause(cause));
+                "%s: cannot write the song: %s; make room or name another folder", path, g_strerror(errno));
     return FALSE;
 }

@@ -34,16 +34,10 @@ gboolean result_write_picture(const result_writer_t *writer, const char *name, G
                               GError **error) {
     if (!picture) return FALSE;
     g_autofree char *path = path_of(writer, name, writer->picture == PICTURE_SVG ? ".svg" : ".png");
-    g_autoptr(GError) cause = NULL;
-    gsize length;
-    const char *bytes = g_bytes_get_data(picture, &length);
-    const gboolean ok =
-        g_file_set_contents_full(path, bytes, (gssize)length,
-                                 G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0666, &cause);
-    g_bytes_unref(picture);
-    if (ok) return print_path(path, error);
-    return program_fail(error, "%s: cannot write: %s; make room or give another --output", path,
-                        program_cause(cause));
+    g_autoptr(GBytes) owned = picture;
+    if (file_replace(path, g_bytes_get_data(owned, NULL), g_bytes_get_size(owned)))
+        return print_path(path, error);
+    return file_fail(error, path, "write", "make room or give another --output");
 }
 
 static const char *const sound_endings[] = {

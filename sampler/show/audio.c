@@ -221,7 +221,7 @@ gboolean audio_render(const char *midi, const char *soundfont, double seconds, c
     take_log();
     float scale = 1;
     if (!play(midi, soundfont, samples, NULL, &scale, error)) return FALSE;
-    g_autofree char *temporary = g_strdup_printf("%s.tmp", path);
+    g_autofree char *temporary = file_temporary(path);
     sink_t sink = {.path = path, .temporary = temporary, .title = title};
     gboolean ok = sink_open(&sink, format, error);
     if (ok && format != AUDIO_WAV) sink_tag(&sink);

@@ -73,6 +73,29 @@ static gboolean plan_steps(session_t *session, GError **error) {
     return TRUE;
 }
 
+/* Makes the exchange, and in its memory the model and the optimizer. */
+static gboolean make_state(session_t *session, const model_config_t *config, size_t max_B, size_t max_frames,
+                           GError **error) {
+    const options_t *options = session->options;
+    const optimizer_config_t adam = options_optimizer_config(options);
+    run_state_t *state = &session->state;
+    GError *local = NULL;
+    const size_t n = model_elements(config, &local);
+    if (!comm_agree(local, error)) return FALSE;
+    exchange_t *exchange = session->exchange = exchange_new(
+        &(exchange_config_t){
+            .n = n, .bucket_bytes = (size_t)options->bucket_kib * 1024, .blocks = adam.average > 0 ? 4 : 3},
+        error);
+    if (!exchange) return FALSE;
+    state->fills = exchange_host_index(exchange) == 0;
+    real_t *params = exchange_shared_block(exchange);
+    optimizer_memory_t moments = {.m = exchange_shared_block(exchange), .v = exchange_shared_block(exchange)};
+    if (adam.average > 0) moments.average = exchange_shared_block(exchange);
+    state->model = model_new_in(config, max_B, max_frames, params, exchange_gradient(exchange, 0), &local);
+    state->optimizer = optimizer_new_in(&adam, n, &moments);
+    return comm_agree(local, error);
+}
+
 /* Makes the batches, a model with room for the largest batch of training and validation, the optimizer, and
  * the evaluator. */
 static gboolean make_model(session_t *session, GError **error) {
@@ -88,11 +111,7 @@ static gboolean make_model(session_t *session, GError **error) {
     const rank_batches_sizes_t sizes = rank_batches_sizes(data, config.kind, &batches);
     const size_t max_B = MAX(sizes.B, VALIDATION_BATCH),
                  max_frames = MAX(sizes.frames, data_longest_piece(data, SPLIT_VALID));
-    GError *local = NULL;
-    session->state.model = model_new(&config, max_B, max_frames, &local);
-    if (!comm_agree(local, error)) return FALSE;
-    const optimizer_config_t adam = options_optimizer_config(options);
-    session->state.optimizer = optimizer_new(&adam, model_size(session->state.model));
+    if (!make_state(session, &config, max_B, max_frames, error)) return FALSE;
     session->batches = rank_batches_new(data, &config, &batches);
     const evaluation_job_t validation = {.data = data,
                                          .split = SPLIT_VALID,
@@ -125,8 +144,11 @@ static gboolean begin_state(session_t *session, GError **error) {
                                  .best = INFINITY};
     g_strlcpy(checkpoint->corpus_id, set->corpus_id, sizeof checkpoint->corpus_id);
     if (!data_log_odds(session->data, log_odds, error)) return FALSE;
-    model_init(model, checkpoint->seed);
-    model_init_log_odds(model, log_odds);
+    if (session->state.fills) {
+        model_init(model, checkpoint->seed);
+        model_init_log_odds(model, log_odds);
+    }
+    comm_node_barrier();
     return TRUE;
 }
 
@@ -182,6 +204,7 @@ void session_close(session_t *session) {
     evaluator_free(session->evaluator);
     optimizer_free(session->state.optimizer);
     model_free(session->state.model);
+    exchange_free(session->exchange);
     data_free(session->data);
     checkpoint_clear(&session->state.checkpoint);
 }

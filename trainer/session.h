@@ -4,6 +4,7 @@
 #include "trainer/data/rank_batches.h"
 #include "trainer/evaluate/evaluator.h"
 #include "trainer/metrics.h"
+#include "trainer/parallel/exchange.h"
 #include "trainer/run/keeper.h"
 #include "trainer/run/schedule.h"
 
@@ -16,7 +17,8 @@ typedef enum {
 typedef struct {
     const options_t *options; /* not owned */
     data_t *data;
-    run_state_t state; /* replicas on all ranks */
+    exchange_t *exchange; /* of gradients; owns the blocks of the state */
+    run_state_t state;    /* replicas on all hosts */
     rank_batches_t *batches;
     evaluator_t *evaluator; /* of the valid split */
     metrics_t *metrics;     /* rank 0, NULL on others */

@@ -97,13 +97,23 @@ static gboolean check_progress(const session_t *session, const char *what, GErro
         what);
 }
 
-/* Computes gradient and plain losses of this rank's batches. */
+/* A part of the gradient is final, or a while has passed. */
+static void send_gradient(void *exchange, size_t first, size_t count) {
+    if (count > 0)
+        exchange_ready(exchange, first, count);
+    else
+        exchange_progress(exchange);
+}
+
+/* Computes gradient and plain losses of this rank's batches. The gradient leaves while the last is
+ * computed. */
 static void compute_gradient(session_t *session, const model_objective_t *objective, training_sums_t *sums) {
     model_t *model = session->state.model;
     const int64_t number = session->state.checkpoint.step + 1;
     memset(model_gradient(model), 0, model_size(model) * sizeof(real_t));
     for (const batch_t *batch; (batch = rank_batches_next(session->batches));) {
         model_losses_t losses = {0};
+        model_set_hook(model, rank_batches_more(session->batches) ? NULL : send_gradient, session->exchange);
         watch_phase(PHASE_COMPUTE, number);
         model_train(model, batch, objective, &losses);
         watch_phase(PHASE_DATA, number);
@@ -116,12 +126,23 @@ static void compute_gradient(session_t *session, const model_objective_t *object
     }
 }
 
+/* Updates this rank's slices of its host's weights. FALSE if the gradient is not finite. */
+static gboolean update_weights(session_t *session, const metrics_step_t *told) {
+    run_state_t *state = &session->state;
+    size_t n;
+    const exchange_slice_t *slices = exchange_slices(session->exchange, &n);
+    if (!optimizer_begin(state->optimizer, told->gradient_norm, told->learning_rate)) return FALSE;
+    for (size_t i = 0; i < n; i++)
+        optimizer_update(state->optimizer, state->model, slices[i].first, slices[i].count, slices[i].sum);
+    exchange_updated(session->exchange);
+    return TRUE;
+}
+
 /* Takes one optimizer step, or none if a signal came first. Sets session->stop if the run should end. */
 static gboolean step(session_t *session, GError **error) {
     const options_t *options = session->options;
     const gint64 start = g_get_monotonic_time();
     checkpoint_t *checkpoint = &session->state.checkpoint;
-    model_t *model = session->state.model;
     rank_batches_step_t global;
     watch_phase(PHASE_DATA, checkpoint->step + 1);
     if (!rank_batches_begin(session->batches, checkpoint->epoch, checkpoint->epoch_step, &global, error))
@@ -145,14 +166,13 @@ static gboolean step(session_t *session, GError **error) {
     const gboolean bad = !loss_is_finite(&sums.done);
     const gint64 before_sum = g_get_monotonic_time();
     watch_phase(PHASE_EXCHANGE, checkpoint->step + 1);
-    comm_sum_doubles((double *)&sums, sizeof sums / sizeof(double));
+    exchange_add_doubles(session->exchange, (double *)&sums, sizeof sums / sizeof(double));
+    told.gradient_norm = sqrt(exchange_finish(session->exchange));
+    told.sum_ms = seconds_since(before_sum) * 1e3;
     if (sums.lost > 0) return comm_agree(local, error);
     if (!loss_is_finite(&sums.done)) return fail_not_finite(session, bad, "loss", error);
-    comm_sum_floats(model_gradient(model), model_size(model), (size_t)options->bucket_kib * 1024);
-    told.sum_ms = seconds_since(before_sum) * 1e3;
     watch_phase(PHASE_COMPUTE, checkpoint->step + 1);
-    told.gradient_norm = optimizer_step(session->state.optimizer, model, told.learning_rate);
-    if (!isfinite(told.gradient_norm)) return fail_not_finite(session, FALSE, "gradient", error);
+    if (!update_weights(session, &told)) return fail_not_finite(session, FALSE, "gradient", error);
     checkpoint->step++;
     checkpoint->epoch_step++;
     checkpoint->seconds = session->earlier_seconds + seconds_since(session->start);
@@ -175,16 +195,25 @@ static gboolean all_done(const session_t *session) {
     return session->state.checkpoint.step >= session->schedule.total_steps;
 }
 
+/* Swaps the host's weights with their average, each rank its slices, once all ranks of the host have come. */
+static void swap_average(session_t *session) {
+    size_t n;
+    const exchange_slice_t *slices = exchange_slices(session->exchange, &n);
+    comm_node_barrier();
+    for (size_t i = 0; i < n; i++)
+        optimizer_swap_average(session->state.optimizer, session->state.model, slices[i].first,
+                               slices[i].count);
+    comm_node_barrier();
+}
+
 /* Validates the average of the weights, if there is one, else the weights. NULL as for evaluator_run(). */
 static const evaluation_t *validate(session_t *session, GError **error) {
-    run_state_t *state = &session->state;
-    const size_t n = model_size(state->model);
-    optimizer_swap_average(state->optimizer, state->model, 0, n);
+    swap_average(session);
     const gint64 start = g_get_monotonic_time();
     const evaluation_t *valid = evaluator_run(session->evaluator, error);
     if (valid)
         session->longest_validation_s = longest_of_late(session->longest_validation_s, seconds_since(start));
-    optimizer_swap_average(state->optimizer, state->model, 0, n);
+    swap_average(session);
     return valid;
 }
 

@@ -73,7 +73,8 @@ int main(int argc, char **argv) {
                               .tempo_bpm = 120,
                               .batch = 1},
                              model,
-                             optimizer};
+                             optimizer,
+                             TRUE};
         state.checkpoint.grid.pitches = 8;
         keeper_t keeper;
         passed &= keeper_init(&keeper, options, NULL, &state, &error);

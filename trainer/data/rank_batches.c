@@ -195,6 +195,13 @@ gboolean rank_batches_begin(rank_batches_t *batches, int64_t epoch, int64_t step
                               : begin_windows(batches, step, global, error);
 }
 
+gboolean rank_batches_more(const rank_batches_t *batches) {
+    if (!batches->sequences) return batches->next < batches->last;
+    for (size_t i = 0; i < batches->n_mine; i++)
+        if (batches->batch_of[i] >= batches->next_batch) return TRUE;
+    return FALSE;
+}
+
 const batch_t *rank_batches_next(rank_batches_t *batches) {
     return batches->sequences ? next_sequences(batches) : next_windows(batches);
 }

@@ -43,5 +43,7 @@ typedef struct {
  * FALSE with the same error on all ranks if songs cannot be read. */
 gboolean rank_batches_begin(rank_batches_t *batches, int64_t epoch, int64_t step, rank_batches_step_t *global,
                             GError **error);
+/* Whether this rank has one more batch in the step. */
+gboolean rank_batches_more(const rank_batches_t *batches);
 /* This rank's next batch, valid until the next call; NULL after the last. */
 const batch_t *rank_batches_next(rank_batches_t *batches);

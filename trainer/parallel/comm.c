@@ -156,15 +156,32 @@ gboolean comm_same(uint64_t value) {
     return pair[0] == ~pair[1];
 }
 
-static void broadcast_from(void *buffer, size_t bytes, int root) {
+static void broadcast_in(void *buffer, size_t bytes, int root, MPI_Comm ranks) {
     for (size_t done = 0; done < bytes;) {
         size_t piece = MIN(bytes - done, PIECE_BYTES);
-        COLLECTIVE(MPI_Bcast((char *)buffer + done, (int)piece, MPI_BYTE, root, MPI_COMM_WORLD));
+        MPI_CHECK(MPI_Bcast((char *)buffer + done, (int)piece, MPI_BYTE, root, ranks));
         done += piece;
     }
 }
 
+static void broadcast_from(void *buffer, size_t bytes, int root) {
+    watch_wait_begin();
+    broadcast_in(buffer, bytes, root, MPI_COMM_WORLD);
+    watch_wait_end();
+}
+
 void comm_broadcast(void *buffer, size_t bytes) { broadcast_from(buffer, bytes, 0); }
+
+void comm_broadcast_to(void *buffer, size_t bytes, gboolean receives) {
+    MPI_Comm ranks = MPI_COMM_NULL;
+    watch_wait_begin();
+    MPI_CHECK(MPI_Comm_split(MPI_COMM_WORLD, receives ? 0 : MPI_UNDEFINED, comm.rank, &ranks));
+    if (receives) {
+        broadcast_in(buffer, bytes, 0, ranks);
+        MPI_CHECK(MPI_Comm_free(&ranks));
+    }
+    watch_wait_end();
+}
 
 char *comm_broadcast_string(const char *text, int root) {
     uint64_t length = text ? strlen(text) : 0;
@@ -207,17 +224,6 @@ char *comm_hosts_where(gboolean yes) {
     if (hosts->len == 0) return NULL;
     g_ptr_array_add(hosts, NULL);
     return g_strjoinv(", ", (char **)hosts->pdata);
-}
-
-void comm_sum_floats(float *values, size_t n, size_t bucket_bytes) {
-    if (comm.size == 1) return;
-    size_t bucket = CLAMP(bucket_bytes / sizeof *values, 1, (size_t)INT_MAX);
-    for (size_t done = 0; done < n;) {
-        size_t count = MIN(n - done, bucket);
-        COLLECTIVE(
-            MPI_Allreduce(MPI_IN_PLACE, values + done, (int)count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD));
-        done += count;
-    }
 }
 
 void comm_sum_doubles(double *values, size_t n) {

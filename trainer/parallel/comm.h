@@ -34,11 +34,11 @@ gboolean comm_any(gboolean yes);
 char *comm_hosts_where(gboolean yes);
 
 void comm_broadcast(void *buffer, size_t bytes); /* of rank 0 */
+/* The same, to those ranks alone that say so, rank 0 among them. */
+void comm_broadcast_to(void *buffer, size_t bytes, gboolean receives);
 /* Returns the text of rank `root` on every rank; NULL becomes "". Owner: caller. */
 char *comm_broadcast_string(const char *text, int root);
-/* Sums values over ranks in place: floats in buckets of bucket_bytes, doubles (at most INT_MAX) at once.
- * Every rank gets the same bits. */
-void comm_sum_floats(float *values, size_t n, size_t bucket_bytes);
+/* Sums values [n], n <= INT_MAX, over ranks in place. Every rank gets the same bits. */
 void comm_sum_doubles(double *values, size_t n);
 /* The same without waiting: values [n] may not be touched until comm_sum_ended() is TRUE, which it also is
  * where nothing was begun. One at a time. */

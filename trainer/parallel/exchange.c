@@ -4,11 +4,14 @@
  * written over the owner's own gradient. */
 #include "trainer/parallel/exchange.h"
 
+#include "trainer/model/layers.h"
 #include "trainer/parallel/comm.h"
 #include "trainer/parallel/exchange_host.h"
 #include "trainer/parallel/exchange_plan.h"
 #include "trainer/parallel/exchange_wire.h"
 #include "trainer/parallel/watch.h"
+
+G_STATIC_ASSERT(EXCHANGE_CHUNK == LAYERS_NORM_CHUNK);
 
 typedef enum { COMPUTED, FINAL_HERE, ON_THE_WIRE, DONE } state_t;
 
@@ -246,7 +249,7 @@ static void take_norms(exchange_t *exchange, size_t i) {
     const exchange_slice_t *slice = &exchange->slices[i];
     for (size_t at = 0; at < slice->count; at += EXCHANGE_CHUNK)
         exchange->host.norms[(slice->first + at) / EXCHANGE_CHUNK] =
-            sum_order_squares(slice->sum + at, MIN(EXCHANGE_CHUNK, slice->count - at));
+            layers_squared_norm(slice->sum + at, MIN(EXCHANGE_CHUNK, slice->count - at));
 }
 
 void exchange_progress(exchange_t *exchange) {

@@ -8,7 +8,7 @@
 
 #include "trainer/model/layers.h"
 
-enum { CHUNK = 2048, LANES = 16 };
+enum { CHUNK = 2048 };
 
 /* An operand or a result: an input, or scratch. */
 typedef struct {
@@ -112,14 +112,4 @@ void sum_order_run(const sum_order_t *order, const float *const *inputs, float *
             add(find(order, step->a, inputs, done), find(order, step->b, inputs, done), to, n);
         }
     }
-}
-
-LAYERS_WIDE double sum_order_squares(const float *x, size_t n) {
-    double lane[LANES] = {0}, sum = 0;
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t j = 0; j < LANES; j++) lane[j] += (double)x[i + j] * (double)x[i + j];
-    for (; i < n; i++) lane[i % LANES] += (double)x[i] * (double)x[i];
-    for (size_t j = 0; j < LANES; j++) sum += lane[j];
-    return sum;
 }

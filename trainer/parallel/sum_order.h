@@ -28,6 +28,3 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(sum_order_t, sum_order_free)
 /* Sums inputs, each [count], of which those outside the subtree are not read, to out [count], which may be
  * one of them. */
 void sum_order_run(const sum_order_t *order, const float *const *inputs, float *out, size_t count);
-
-/* The sum of squares of x [n], in double, in an order of its own. */
-double sum_order_squares(const float *x, size_t n);

@@ -172,12 +172,13 @@ static gboolean read_state(const char *path, run_state_t *state, GError **error)
     GError *local = NULL;
     if (comm_rank() == 0) checkpoint_read_state(path, state->model, optimizer, &local);
     if (!comm_agree(local, error)) return FALSE;
-    comm_broadcast(model_params(state->model), bytes);
-    comm_broadcast(optimizer->m, bytes);
-    comm_broadcast(optimizer->v, bytes);
     comm_broadcast(&optimizer->step, sizeof optimizer->step);
     comm_broadcast(&optimizer->averaged, sizeof optimizer->averaged);
-    if (optimizer->averaged > 0) comm_broadcast(optimizer->average, bytes);
+    real_t *const blocks[] = {model_params(state->model), optimizer->m, optimizer->v,
+                              optimizer->averaged > 0 ? optimizer->average : NULL};
+    for (size_t i = 0; i < G_N_ELEMENTS(blocks); i++)
+        if (blocks[i]) comm_broadcast_to(blocks[i], bytes, state->fills);
+    comm_node_barrier();
     return TRUE;
 }
 

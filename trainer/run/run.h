@@ -11,6 +11,9 @@ typedef struct {
     checkpoint_t checkpoint;
     model_t *model;
     optimizer_t *optimizer;
+    /* Whether this rank fills in weights, moments and average. Others see those of a rank of their host, in
+     * memory that they share. */
+    gboolean fills;
 } run_state_t;
 
 /* Makes rank 0 the owner of a folder with checkpoints, as owner_take() does: *owner (owner: caller), NULL on

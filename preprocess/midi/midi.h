@@ -98,7 +98,10 @@ gboolean meter_from_text(const char *text, meter_t *meter);
  * file; the message names the cause, not the file. Owner: caller. */
 song_t *midi_parse(const void *bytes, size_t length, GError **error);
 
-/* Writes format 1: first a track with tempi, meters, pedals and texts, then one track per track name with
- * name, programs and notes. The end-of-track time is song->ticks, or the last event's where that is later; at
- * most 2^28 - 1. Atomic: temporary, fsync, rename. FALSE with error set (file and cause) on failure. */
+/* A song as a file of format 1: first a track with tempi, meters, pedals and texts, then one track per track
+ * name with name, programs and notes. The end-of-track time is song->ticks, or the last event's where that is
+ * later; at most 2^28 - 1. NULL with error set for a longer one, with the cause alone. Owner: caller. */
+GByteArray *midi_to_bytes(const song_t *song, GError **error);
+
+/* Writes them. Atomic: temporary, fsync, rename. FALSE with error set (file and cause) on failure. */
 gboolean midi_write(const song_t *song, const char *path, GError **error);

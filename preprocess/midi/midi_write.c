@@ -108,13 +108,12 @@ static void append_track(GByteArray *out, const song_t *song, guint track) {
     append_events(out, start, events, song->ticks);
 }
 
-gboolean midi_write(const song_t *song, const char *path, GError **error) {
-    g_autoptr(GByteArray) out = g_byte_array_new();
+GByteArray *midi_to_bytes(const song_t *song, GError **error) {
     if (song->ticks > SMF_MAX_DELTA) {
-        g_set_error(error, MIDI_ERROR, MIDI_ERROR_WRITE,
-                    "%s: cannot write the song: longer than the format's 2^28 ticks; split it", path);
-        return FALSE;
+        g_set_error(error, MIDI_ERROR, MIDI_ERROR_WRITE, "longer than the format's 2^28 ticks; split it");
+        return NULL;
     }
+    GByteArray *out = g_byte_array_new();
     g_byte_array_append(out, (const uint8_t *)"MThd", 4);
     append_big_endian(out, 6, 4);
     append_big_endian(out, 1, 2);
@@ -122,6 +121,17 @@ gboolean midi_write(const song_t *song, const char *path, GError **error) {
     append_big_endian(out, (uint32_t)song->ticks_per_beat, 2);
     append_conductor(out, song);
     for (guint track = 0; track < song->track_names->len; track++) append_track(out, song, track);
+    return out;
+}
+
+gboolean midi_write(const song_t *song, const char *path, GError **error) {
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(GByteArray) out = midi_to_bytes(song, &cause);
+    if (!out) {
+        g_set_error(error, MIDI_ERROR, MIDI_ERROR_WRITE, "%s: cannot write the song: %s", path,
+                    cause->message);
+        return FALSE;
+    }
     if (file_replace(path, out->data, out->len)) return TRUE;
     g_set_error(error, MIDI_ERROR, MIDI_ERROR_WRITE,
                 "%s: cannot write the song: %s; make room or name another folder", path, g_strerror(errno));

@@ -1,5 +1,5 @@
-/* h5: HDF5 behind checked calls. Owns file handles, the way a file gets its final name, scalar attributes and
- * float matrices; refuses to know what any of them mean. Files are written in memory (the core driver) and
+/* h5: HDF5 behind checked calls. Owns file handles, the way a file gets its final name, and what is said of a
+ * failure; what lies in a file is h5_values.c's. Files are written in memory (the core driver) and
  * copied to disk by write(2): after a failed write HDF5 keeps its caches dirty and cannot even close, while a
  * short write(2) is an errno and an unlink(). The price is the file's size in memory once. */
 #include "preprocess/shard/h5.h"
@@ -16,7 +16,8 @@
 
 /* END_OF_FILE_OFFSET: where a superblock of version 2 or 3 with 8-byte addresses has the file's size (HDF5
  * File Format Specification, II.A). */
-enum { CORE_INCREMENT = 4 << 20, CHUNK_BYTES = 1 << 20, END_OF_FILE_OFFSET = 28 };
+enum { CORE_INCREMENT = 4 << 20, END_OF_FILE_OFFSET = 28 };
+enum { SIGNATURE = 8 /* bytes, before the superblock's version */ };
 
 struct h5_file {
     hid_t id;
@@ -94,14 +95,12 @@ gboolean h5_fail(GError **error, h5_error_t code, const h5_file_t *file, const c
     return FALSE;
 }
 
-/* kind: "attribute " or "". */
-static gboolean fail_format(GError **error, const h5_file_t *file, const char *kind, const char *name,
-                            const char *cause) {
+gboolean h5_refuse(GError **error, const h5_file_t *file, const char *what, const char *cause) {
     g_autofree char *shown = g_filename_display_name(file->path);
     g_set_error(error, H5_ERROR, H5_ERROR_FORMAT,
-                "%s: cannot read %s%s: %s; the file is damaged or written by another program; give another, "
+                "%s: cannot read %s: %s; the file is damaged or written by another program; give another, "
                 "or make it again",
-                shown, kind, name, cause);
+                shown, what, cause);
     return FALSE;
 }
 
@@ -116,10 +115,12 @@ static h5_file_t *file_new(const char *path) {
     return file;
 }
 
-/* Whether the file can be read, with its stat(2) in status; otherwise error says why not. */
-static gboolean is_readable(const char *path, struct stat *status, GError **error) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+/* Whether the file can be read, with its stat(2) in status and its first bytes in head; otherwise error says
+ * why not. A pipe is not waited for. */
+static gboolean is_readable(const char *path, struct stat *status, uint8_t *head, GError **error) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     gboolean readable = fd >= 0 && fstat(fd, status) == 0;
+    if (readable && S_ISREG(status->st_mode)) readable = pread(fd, head, SIGNATURE + 1, 0) >= 0;
     if (!readable) {
         int cause = errno;
         g_autofree char *shown = g_filename_display_name(path);
@@ -132,16 +133,24 @@ static gboolean is_readable(const char *path, struct stat *status, GError **erro
     return readable;
 }
 
+/* Whether a file of HDF5 1.10 or newer begins here, as all of ours are. HDF5 itself also looks further on for
+ * its signature, and reads superblocks of versions before 2 and what they point at, which have no checksums:
+ * damage could lead it there. */
+static gboolean is_checksummed(const uint8_t *head) {
+    return memcmp(head, "\x89HDF\r\n\x1a\n", SIGNATURE) == 0 && head[SIGNATURE] >= 2;
+}
+
 h5_file_t *h5_file_open(const char *path, GError **error) {
     g_autoptr(h5_file_t) file = file_new(path);
     struct stat status;
-    if (!is_readable(path, &status, error)) return NULL;
+    uint8_t head[SIGNATURE + 1] = {0};
+    if (!is_readable(path, &status, head, error)) return NULL;
     if (S_ISDIR(status.st_mode)) {
         g_set_error(error, H5_ERROR, H5_ERROR_OPEN, "%s: cannot open: it is a folder; name a file in it",
                     path);
         return NULL;
     }
-    if (!S_ISREG(status.st_mode)) return fail_format(error, file, "", "it", "not a file"), NULL;
+    if (!S_ISREG(status.st_mode)) return h5_refuse(error, file, "it", "not a file"), NULL;
     g_auto(h5_id_t) access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
 #if H5_VERSION_GE(1, 10, 7)
@@ -154,10 +163,11 @@ h5_file_t *h5_file_open(const char *path, GError **error) {
                     "%s: cannot read it: the file is empty; give another, or make it again", path);
         return NULL;
     }
-    if (H5Fis_hdf5(path) == 0) return fail_format(error, file, "", "it", "not an HDF5 file"), NULL;
+    if (!is_checksummed(head))
+        return h5_refuse(error, file, "it", "not an HDF5 file of version 1.10 or newer"), NULL;
     file->id = H5Fopen(path, H5F_ACC_RDONLY, access);
     if (file->id < 0) { /* where it has gone meanwhile, it is not damaged */
-        if (is_readable(path, &status, error)) h5_fail(error, H5_ERROR_OPEN, file, "open");
+        if (is_readable(path, &status, head, error)) h5_fail(error, H5_ERROR_OPEN, file, "open");
         return NULL;
     }
     return g_steal_pointer(&file);
@@ -249,133 +259,3 @@ void h5_file_close(h5_file_t *file) {
 
 hid_t h5_file_id(const h5_file_t *file) { return file->id; }
 const char *h5_file_path(const h5_file_t *file) { return file->path; }
-
-static gboolean write_attribute(h5_file_t *file, const char *object, const char *name, hid_t stored,
-                                hid_t memory, const void *value, GError **error) {
-    g_auto(h5_id_t) space = H5Screate(H5S_SCALAR);
-    g_auto(h5_id_t) attribute = H5I_INVALID_HID;
-    if (H5Aexists_by_name(file->id, object, name, H5P_DEFAULT) <= 0 ||
-        H5Adelete_by_name(file->id, object, name, H5P_DEFAULT) >= 0)
-        attribute =
-            H5Acreate_by_name(file->id, object, name, stored, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    return (attribute >= 0 && H5Awrite(attribute, memory, value) >= 0) ||
-           h5_fail(error, H5_ERROR_WRITE, file, "write attribute %s", name);
-}
-
-hid_t h5_string_type(size_t length) {
-    hid_t type = H5Tcopy(H5T_C_S1);
-    H5Tset_size(type, MAX(length, 1));
-    H5Tset_cset(type, H5T_CSET_UTF8);
-    H5Tset_strpad(type, H5T_STR_NULLPAD);
-    return type;
-}
-
-gboolean h5_write_int(h5_file_t *file, const char *object, const char *name, int64_t value, GError **error) {
-    return write_attribute(file, object, name, H5T_STD_I64LE, H5T_NATIVE_INT64, &value, error);
-}
-
-gboolean h5_write_double(h5_file_t *file, const char *object, const char *name, double value,
-                         GError **error) {
-    return write_attribute(file, object, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &value, error);
-}
-
-gboolean h5_write_string(h5_file_t *file, const char *object, const char *name, const char *value,
-                         GError **error) {
-    g_auto(h5_id_t) type = h5_string_type(strlen(value));
-    return write_attribute(file, object, name, type, type, value[0] ? value : "\0", error);
-}
-
-/* Opens a scalar attribute of the given class. */
-static hid_t open_attribute(h5_file_t *file, const char *object, const char *name, H5T_class_t wanted,
-                            GError **error) {
-    if (H5Aexists_by_name(file->id, object, name, H5P_DEFAULT) <= 0)
-        return fail_format(error, file, "attribute ", name, "there is none"), H5I_INVALID_HID;
-    g_auto(h5_id_t) attribute = H5Aopen_by_name(file->id, object, name, H5P_DEFAULT, H5P_DEFAULT);
-    g_auto(h5_id_t) type = attribute < 0 ? attribute : H5Aget_type(attribute);
-    g_auto(h5_id_t) space = attribute < 0 ? attribute : H5Aget_space(attribute);
-    if (type < 0 || space < 0)
-        return h5_fail(error, H5_ERROR_READ, file, "read attribute %s", name), H5I_INVALID_HID;
-    if (H5Tget_class(type) != wanted || H5Sget_simple_extent_npoints(space) != 1 ||
-        (wanted == H5T_INTEGER && H5Tget_size(type) > sizeof(int64_t)))
-        return fail_format(error, file, "attribute ", name, "it has another type"), H5I_INVALID_HID;
-    return h5_keep(&attribute);
-}
-
-static gboolean read_number(h5_file_t *file, const char *object, const char *name, H5T_class_t wanted,
-                            hid_t memory, void *value, GError **error) {
-    g_auto(h5_id_t) attribute = open_attribute(file, object, name, wanted, error);
-    if (attribute < 0) return FALSE;
-    return H5Aread(attribute, memory, value) >= 0 ||
-           h5_fail(error, H5_ERROR_READ, file, "read attribute %s", name);
-}
-
-gboolean h5_read_int(h5_file_t *file, const char *object, const char *name, int64_t *value, GError **error) {
-    return read_number(file, object, name, H5T_INTEGER, H5T_NATIVE_INT64, value, error);
-}
-
-gboolean h5_read_double(h5_file_t *file, const char *object, const char *name, double *value,
-                        GError **error) {
-    return read_number(file, object, name, H5T_FLOAT, H5T_NATIVE_DOUBLE, value, error);
-}
-
-char *h5_read_string(h5_file_t *file, const char *object, const char *name, GError **error) {
-    g_auto(h5_id_t) attribute = open_attribute(file, object, name, H5T_STRING, error);
-    if (attribute < 0) return NULL;
-    g_auto(h5_id_t) stored = H5Aget_type(attribute);
-    if (H5Tis_variable_str(stored) != 0)
-        return fail_format(error, file, "attribute ", name, "it is a string of variable length"), NULL;
-    g_autofree char *value = g_malloc0(H5Tget_size(stored) + 1);
-    if (H5Aread(attribute, stored, value) < 0)
-        return h5_fail(error, H5_ERROR_READ, file, "read attribute %s", name), NULL;
-    if (!g_utf8_validate(value, -1, NULL))
-        return fail_format(error, file, "attribute ", name, "it is not UTF-8"), NULL;
-    return g_steal_pointer(&value);
-}
-
-/* Makes the groups above `name`, without times: groups that HDF5 makes by itself carry the time. */
-static gboolean make_parents(h5_file_t *file, const char *name) {
-    g_auto(h5_id_t) creation = H5Pcreate(H5P_GROUP_CREATE);
-    H5Pset_obj_track_times(creation, FALSE);
-    for (const char *slash = strchr(name + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        g_autofree char *parent = g_strndup(name, (gsize)(slash - name));
-        if (H5Lexists(file->id, parent, H5P_DEFAULT) > 0) continue;
-        g_auto(h5_id_t) group = H5Gcreate2(file->id, parent, H5P_DEFAULT, creation, H5P_DEFAULT);
-        if (group < 0) return FALSE;
-    }
-    return TRUE;
-}
-
-gboolean h5_write_floats(h5_file_t *file, const char *name, const float *values, size_t rows, size_t cols,
-                         GError **error) {
-    hsize_t size[2] = {rows, cols};
-    hsize_t chunk[2] = {CLAMP(CHUNK_BYTES / sizeof *values / MAX(cols, 1), 1, rows),
-                        MIN(cols, CHUNK_BYTES / sizeof *values)};
-    g_auto(h5_id_t) space = H5Screate_simple(2, size, NULL);
-    g_auto(h5_id_t) creation = H5Pcreate(H5P_DATASET_CREATE);
-    g_auto(h5_id_t) dataset = H5I_INVALID_HID;
-    if (make_parents(file, name) && H5Pset_chunk(creation, 2, chunk) >= 0 &&
-        H5Pset_fletcher32(creation) >= 0 && H5Pset_obj_track_times(creation, FALSE) >= 0)
-        dataset = H5Dcreate2(file->id, name, H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
-    return (dataset >= 0 && H5Dwrite(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0 &&
-            H5Dflush(dataset) >= 0) ||
-           h5_fail(error, H5_ERROR_WRITE, file, "write %s", name);
-}
-
-gboolean h5_read_floats(h5_file_t *file, const char *name, float *values, size_t rows, size_t cols,
-                        GError **error) {
-    g_auto(h5_id_t) dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
-    g_auto(h5_id_t) space = dataset < 0 ? dataset : H5Dget_space(dataset);
-    g_auto(h5_id_t) type = dataset < 0 ? dataset : H5Dget_type(dataset);
-    if (space < 0 || type < 0) return h5_fail(error, H5_ERROR_READ, file, "read %s", name);
-    hsize_t size[2] = {0, 0};
-    if (H5Tget_class(type) != H5T_FLOAT || H5Sget_simple_extent_ndims(space) != 2)
-        return fail_format(error, file, "", name, "not a matrix of floats");
-    H5Sget_simple_extent_dims(space, size, NULL);
-    if (size[0] != rows || size[1] != cols) {
-        g_autofree char *cause = g_strdup_printf("it is %zu x %zu, wanted %zu x %zu", (size_t)size[0],
-                                                 (size_t)size[1], rows, cols);
-        return fail_format(error, file, "", name, cause);
-    }
-    return H5Dread(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0 ||
-           h5_fail(error, H5_ERROR_READ, file, "read %s", name);
-}

@@ -58,7 +58,9 @@ char *h5_read_string(h5_file_t *file, const char *object, const char *name, GErr
 hid_t h5_string_type(size_t length);
 
 /* A whole float32 matrix [rows, cols], both >= 1, at `name` ("/weights/x"; parent groups are made). Chunks of
- * whole rows of about 1 MiB, each with a Fletcher-32 checksum. The reader refuses another shape or type. */
+ * whole rows of about 1 MiB, each with a Fletcher-32 checksum, for which words of all zeros and of all ones
+ * are the same; so the matrix has a CRC-32, too. The reader refuses another shape or type, and other
+ * values. */
 gboolean h5_write_floats(h5_file_t *file, const char *name, const float *values, size_t rows, size_t cols,
                          GError **error);
 gboolean h5_read_floats(h5_file_t *file, const char *name, float *values, size_t rows, size_t cols,
@@ -68,3 +70,6 @@ gboolean h5_read_floats(h5_file_t *file, const char *name, float *values, size_t
  * plain words before HDF5's own; doing: as for printf(). Returns FALSE. */
 gboolean h5_fail(GError **error, h5_error_t code, const h5_file_t *file, const char *doing, ...)
     G_GNUC_PRINTF(4, 5);
+/* Sets error to what is no failure but a wrong file: "PATH: cannot read WHAT: CAUSE", and the way out.
+ * Returns FALSE. */
+gboolean h5_refuse(GError **error, const h5_file_t *file, const char *what, const char *cause);

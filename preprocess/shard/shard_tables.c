@@ -20,6 +20,18 @@ gboolean shard_fail(GError **error, shard_error_t code, const char *path, const 
     return FALSE;
 }
 
+/* Whether so much can come out of the file. HDF5 lets a small file claim any size; deflate makes a byte of at
+ * most 1,032. */
+static gboolean is_possible(h5_file_t *file, hid_t dataset, int rank, const hsize_t *size) {
+    enum { EXPANSION = 1032 };
+    hsize_t bytes = 0;
+    g_auto(h5_id_t) type = H5Dget_type(dataset);
+    if (H5Fget_filesize(h5_file_id(file), &bytes) < 0) return FALSE;
+    double claimed = (double)H5Tget_size(type);
+    for (int i = 0; i < rank; i++) claimed *= (double)size[i];
+    return claimed <= EXPANSION * (double)bytes;
+}
+
 hid_t shard_dataset_open(h5_file_t *file, const char *name, int rank, hsize_t *size, GError **error) {
     g_auto(h5_id_t) dataset = H5Dopen2(h5_file_id(file), name, H5P_DEFAULT);
     g_auto(h5_id_t) space = dataset < 0 ? dataset : H5Dget_space(dataset);
@@ -27,6 +39,8 @@ hid_t shard_dataset_open(h5_file_t *file, const char *name, int rank, hsize_t *s
     if (H5Sget_simple_extent_ndims(space) != rank)
         return shard_fail_damaged(error, file, "%s has another shape", name), H5I_INVALID_HID;
     H5Sget_simple_extent_dims(space, size, NULL);
+    if (!is_possible(file, dataset, rank, size))
+        return shard_fail_damaged(error, file, "%s is impossibly large", name), H5I_INVALID_HID;
     return h5_keep(&dataset);
 }
 

@@ -80,6 +80,30 @@ static void test_flipped_weights(void) {
     remove_folder(folder);
 }
 
+/* HDF5's own checksum (Fletcher-32) takes words of 16 bits that are all zeros for words that are all ones: a
+ * block of a disk that comes back erased would read as weights that are no numbers. */
+static void test_erased(void) {
+    char *folder = make_folder();
+    g_autofree char *path = checkpoint_path(folder, 1);
+    g_autofree char *bytes = NULL;
+    g_autoptr(GError) error = NULL;
+    g_auto(state_t) state;
+    size_t n, n_table;
+    state_init(&state, &small, 1);
+    const param_t *first = model_table(state.model, &n_table);
+    real_t *matrix = model_params(state.model) + first->offset;
+    memset(matrix + 3, 0, 2 * sizeof *matrix);
+    write_state(path, &state);
+    g_assert_true(g_file_get_contents(path, &bytes, &n, NULL));
+    char *found = memmem(bytes, n, matrix, sizeof *matrix * first->rows * first->cols);
+    g_assert_nonnull(found);
+    memset(found + 3 * sizeof *matrix, 0xFF, 2 * sizeof *matrix);
+    g_assert_true(g_file_set_contents(path, bytes, (gssize)n, NULL));
+    g_assert_false(equals(path, &state, &error));
+    g_assert_nonnull(strstr(error->message, first->name));
+    remove_folder(folder);
+}
+
 /* A full disk, or what the kernel tells us like one: named, the old file whole, nothing left over. */
 static void test_disk_full(void) {
     char *folder = make_folder();
@@ -115,6 +139,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/checkpoint-damage/truncated", test_truncated);
     g_test_add_func("/checkpoint-damage/flipped", test_flipped);
     g_test_add_func("/checkpoint-damage/flipped-weights", test_flipped_weights);
+    g_test_add_func("/checkpoint-damage/erased", test_erased);
     g_test_add_func("/checkpoint-damage/disk-full", test_disk_full);
     return g_test_run();
 }

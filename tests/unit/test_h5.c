@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "preprocess/common/file.h"
@@ -109,6 +110,22 @@ static void test_wrong_requests(void) {
     }
 }
 
+/* A file may claim a text of any length. */
+static void test_long_text(void) {
+    g_autofree char *text = g_strnfill((1 << 24) + 1, 'x');
+    g_autoptr(GError) error = NULL;
+    h5_file_t *written = h5_file_create("long.h5", &error);
+    g_assert_true(h5_write_string(written, "/", "long", text, &error) &&
+                  h5_write_string(written, "/", "most", text + 1, &error) &&
+                  h5_file_commit(written, NULL, &error));
+    g_autoptr(h5_file_t) file = h5_file_open("long.h5", &error);
+    g_autofree char *most = h5_read_string(file, "/", "most", &error);
+    g_assert_cmpstr(most, ==, text + 1);
+    g_assert_null(h5_read_string(file, "/", "long", &error));
+    g_assert_true(
+        g_str_has_prefix(error->message, "long.h5: cannot read attribute long: it is impossibly long"));
+}
+
 static void assert_refused(const char *path, const char *says) {
     g_autoptr(GError) error = NULL;
     g_assert_null(h5_file_open(path, &error));
@@ -125,12 +142,18 @@ static void test_damaged(void) {
     assert_refused(".", ".: cannot open: it is a folder; name a file in it");
     assert_refused("/dev/null", "/dev/null: cannot read it: not a file;*");
     g_assert_true(g_file_set_contents("text.h5", "not at all", -1, NULL));
-    assert_refused("text.h5", "text.h5: cannot read it: not an HDF5 file;*");
+    assert_refused("text.h5", "text.h5: cannot read it: not an HDF5 file of version 1.10 or newer;*");
     assert_refused("text.h5/none.h5", "text.h5/none.h5: cannot open: Not a directory; look for its name");
     g_assert_true(g_file_set_contents("empty.h5", "", 0, NULL));
     assert_refused("empty.h5", "empty.h5: cannot read it: the file is empty; give another, or make it again");
+    g_assert_cmpint(mkfifo("pipe.h5", 0666), ==, 0); /* nobody writes to it */
+    assert_refused("pipe.h5", "pipe.h5: cannot read it: not a file;*");
     write_sample("damaged.h5");
     g_assert_true(g_file_get_contents("damaged.h5", &bytes, &n, NULL));
+    bytes[8] = 0; /* the superblock's version: before 2 there are no checksums */
+    g_assert_true(g_file_set_contents("old.h5", bytes, (gssize)n, NULL));
+    assert_refused("old.h5", "old.h5: cannot read it: not an HDF5 file of version 1.10 or newer;*");
+    bytes[8] = 3;
     g_assert_true(g_file_set_contents("short.h5", bytes, (gssize)(n * 2 / 3), NULL));
     assert_refused("short.h5", "short.h5: cannot open: the file is cut short (HDF5: truncated file*); copy "
                                "it anew, or make it again");
@@ -208,6 +231,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/h5/round-trip", test_round_trip);
     g_test_add_func("/h5/same-bytes", test_same_bytes);
     g_test_add_func("/h5/wrong-requests", test_wrong_requests);
+    g_test_add_func("/h5/long-text", test_long_text);
     g_test_add_func("/h5/damaged", test_damaged);
     g_test_add_func("/h5/any-damage", test_any_damage);
     g_test_add_func("/h5/full-disk", test_full_disk);

@@ -25,7 +25,7 @@ static options_t *parsed(const char *more) {
     return options;
 }
 
-static void assert_refused(const char *more, const char *message) {
+static inline void assert_refused(const char *more, const char *message) {
     g_autoptr(GError) error = NULL;
     g_autoptr(options_t) options = parse(more, &error);
     g_assert_null(options);

@@ -27,8 +27,7 @@ static void mutate_checkpoint(const char *path, const char *folder) {
         mutate_begin("damage %u to %s", i, path);
         g_autoptr(GByteArray) file = mutate((guint8 *)bytes, n, i);
         g_autoptr(GError) refusal = NULL;
-        g_assert_true(g_file_set_contents_full(damaged, (char *)file->data, (gssize)file->len,
-                                               G_FILE_SET_CONTENTS_NONE, 0666, &error));
+        mutate_write(damaged, file);
         g_autofree char *digest = checkpoint_digest(damaged, &refusal);
         g_assert_true((digest == NULL) == (refusal != NULL));
         if (digest)

@@ -19,8 +19,7 @@ static void mutate_shard(char *folder, const char *name) {
         mutate_begin("damage %u to %s", i, name);
         g_autoptr(GByteArray) file = mutate((guint8 *)bytes, n, i);
         g_autoptr(GError) refusal = NULL;
-        g_assert_true(g_file_set_contents_full(path, (char *)file->data, (gssize)file->len,
-                                               G_FILE_SET_CONTENTS_NONE, 0666, &error));
+        mutate_write(path, file);
         g_autofree char *digest = shard_digest(folder, &refusal);
         g_assert_true((digest == NULL) == (refusal != NULL));
         if (digest)

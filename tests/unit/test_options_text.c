@@ -23,6 +23,15 @@ static void test_files(void) {
          "'data' cannot stand in a file; give --data on the command line"},
         {"batch=3\n", OPTION_ERROR_FILE, "cannot read options: "},
         {"[training\n", OPTION_ERROR_FILE, "cannot read options: "},
+        {"[training]\nbatch=3\n [model]\n[training]\n batch =5\n", OPTION_ERROR_USAGE,
+         "'batch' is there twice; give it once"},
+        {"[training]\nbatch[de]=3\n", OPTION_ERROR_USAGE, "unknown option 'batch[de]'; "},
+        {"[training]\nbatch=1e3\n", OPTION_ERROR_USAGE, "batch: '1e3' is not a whole number"},
+        {"[training]\nbeta=1e999\n", OPTION_ERROR_USAGE, "beta: '1e999' is not a number"},
+        {"[training]\nseed=9223372036854775808\n", OPTION_ERROR_USAGE, "seed: '9223372036854775808' is not"},
+        {"[training]\nbatch=\xFF\n", OPTION_ERROR_FILE, "cannot read options: not a text file; "},
+        {"[training]\nbatch=\n", OPTION_ERROR_USAGE, "batch: '' is not a whole number"},
+        {"[]\nbatch=3\n", OPTION_ERROR_FILE, "cannot read options: "},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(GError) error = NULL;
@@ -35,7 +44,7 @@ static void test_files(void) {
         g_assert_true(g_str_has_prefix(error->message, start));
         g_unlink(path);
     }
-    const char *const unreadable[] = {"--config /nonexistent/run.ini", "--config /"};
+    const char *const unreadable[] = {"--config /nonexistent/run.ini", "--config /", "--config /dev/zero"};
     for (size_t i = 0; i < G_N_ELEMENTS(unreadable); i++) {
         g_autoptr(GError) error = NULL;
         g_autoptr(options_t) options = parse(unreadable[i], &error);
@@ -63,6 +72,27 @@ static void test_files(void) {
     g_assert_no_error(error);
     g_assert_cmpint(evaluate->epochs, ==, 5);
     g_unlink(run);
+}
+
+/* What is odd and means what it says: line ends and marks of other systems, comments, an empty group. */
+static void test_odd_files(void) {
+    static const char *const texts[] = {"\xEF\xBB\xBF[training]\r\nbatch=3\r\n", "[training]\nbatch = 3",
+                                        "\n#x=1\n # batch=4\n[nothing]\n[training]\n\tbatch\t=\t3 \n"};
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_autofree char *path = write_file("odd.ini", texts[i]), *more = g_strdup_printf("--config %s", path);
+        g_autoptr(options_t) options = parsed(more);
+        g_assert_cmpint(options->batch, ==, 3);
+        g_unlink(path);
+    }
+    g_autoptr(GError) error = NULL;
+    g_autofree char *name = g_strnfill(10 << 20, 'x'), *path = write_file("long.ini", name),
+                    *more = g_strdup_printf("--config %s", path),
+                    *says =
+                        g_strdup_printf("%s: cannot read options: larger than 64 KiB; give a run.ini", path);
+    g_autoptr(options_t) options = parse(more, &error);
+    g_assert_error(error, OPTION_ERROR, OPTION_ERROR_FILE);
+    g_assert_cmpstr(error->message, ==, says);
+    g_unlink(path);
 }
 
 /* Text of odd values reads back to the same text and bits, also where the locale writes numbers with commas.
@@ -219,6 +249,7 @@ static void test_spans(void) {
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/options/files", test_files);
+    g_test_add_func("/options-text/odd-files", test_odd_files);
     g_test_add_func("/options/round-trip", test_round_trip);
     g_test_add_func("/options/meanings", test_meanings);
     g_test_add_func("/options/sizes", test_sizes);

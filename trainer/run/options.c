@@ -3,11 +3,15 @@
  * other; does not know what the options do. */
 #include "trainer/run/options.h"
 
+#include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "preprocess/common/program.h"
 #include "trainer/run/option_table.h"
+
+enum { MAX_TEXT = 64 << 10 /* bytes of a file of options */ };
 
 /* The hyperparameters of the sequence model that its presets share. */
 #define SEQUENCE_PRESET                                                                                      \
@@ -59,17 +63,33 @@ static gboolean apply_key(options_t *options, const char *group, const char *key
     return option_set(options, option, value, label, error);
 }
 
+/* Refuses a name that stands on two lines: of these GKeyFile keeps the last. */
+static gboolean check_once(const char *text, const char *source, GError **error) {
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        char *name = g_strchug(*line), *equals = strchr(name, '=');
+        if (!equals || *name == '#' || *name == '[') continue;
+        *equals = '\0';
+        if (!g_hash_table_add(seen, g_strchomp(name)))
+            return option_fail(error, "%s: '%s' is there twice; give it once", source, name);
+    }
+    return TRUE;
+}
+
 /* Sets the options that key-file text holds. */
 static gboolean apply_text(options_t *options, const char *text, const char *source, GError **error) {
     g_autoptr(GKeyFile) file = g_key_file_new();
     g_autoptr(GError) cause = NULL;
-    if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, &cause)) {
+    /* Otherwise names such as "batch[de]" are passed over. */
+    if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_KEEP_TRANSLATIONS, &cause)) {
         g_set_error(
             error, OPTION_ERROR, OPTION_ERROR_FILE,
             "%s: cannot read options: %s; write lines 'name=value' under [model], [training], [keeping]",
             source, cause->message);
         return FALSE;
     }
+    if (!check_once(text, source, error)) return FALSE;
     g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
     for (char **group = groups; *group; group++) {
         g_auto(GStrv) keys = g_key_file_get_keys(file, *group, NULL, NULL);
@@ -81,21 +101,29 @@ static gboolean apply_text(options_t *options, const char *text, const char *sou
     return TRUE;
 }
 
-static gboolean apply_file(options_t *options, const char *path, GError **error) {
-    g_autofree char *text = NULL;
-    size_t length;
-    g_autoptr(GError) cause = NULL;
-    if (!g_file_get_contents(path, &text, &length, &cause)) {
+/* The text of a file, which may be a pipe. NULL with error set. Owner: caller. */
+static char *read_text(const char *path, GError **error) {
+    g_autofree char *text = g_malloc(MAX_TEXT + 1);
+    FILE *file = fopen(path, "rb");
+    const size_t n = file ? fread(text, 1, MAX_TEXT + 1, file) : 0;
+    const char *cause = !file || ferror(file)                     ? g_strerror(errno)
+                        : n > MAX_TEXT                            ? "larger than 64 KiB"
+                        : !g_utf8_validate(text, (gssize)n, NULL) ? "not a text file"
+                                                                  : NULL;
+    if (file) fclose(file);
+    if (cause) {
         g_set_error(error, OPTION_ERROR, OPTION_ERROR_FILE, "%s: cannot read options: %s; give a run.ini",
-                    path, program_cause(cause));
-        return FALSE;
+                    path, cause);
+        return NULL;
     }
-    if (strlen(text) != length) {
-        g_set_error(error, OPTION_ERROR, OPTION_ERROR_FILE,
-                    "%s: cannot read options: not a text file; give a run.ini", path);
-        return FALSE;
-    }
-    return apply_text(options, text, path, error);
+    text[n] = '\0';
+    return g_steal_pointer(&text);
+}
+
+static gboolean apply_file(options_t *options, const char *path, GError **error) {
+    static const char mark[] = "\xEF\xBB\xBF"; /* with which some editors begin a text */
+    g_autofree char *text = read_text(path, error);
+    return text && apply_text(options, text + (g_str_has_prefix(text, mark) ? strlen(mark) : 0), path, error);
 }
 
 static options_t *options_new(void) {

@@ -9,14 +9,18 @@
 #include "trainer/parallel/threads.h"
 #include "trainer/train.h"
 
-/* Sets the threads of BLAS: --threads, else the user's environment, else this rank's share of the cores. */
+/* Sets the threads of BLAS: one with --reproducible, --threads, else the user's environment, else this rank's
+ * share of the cores. */
 static gboolean set_threads(const options_t *options, GError **error) {
     int idle = 0;
     const int share = threads_find(&idle, error);
     const gboolean chosen =
         g_getenv("OPENBLAS_NUM_THREADS") || g_getenv("BLIS_NUM_THREADS") || g_getenv("OMP_NUM_THREADS");
     if (share == 0) return FALSE;
-    if (options->threads > 0 || !chosen) layers_set_threads(options->threads > 0 ? options->threads : share);
+    if (options->reproducible > 0)
+        layers_set_threads(1); /* more would divide their work, and so round, by their number */
+    else if (options->threads > 0 || !chosen)
+        layers_set_threads(options->threads > 0 ? options->threads : share);
     if (idle > 0 && comm_rank() == 0 && !options->quiet)
         g_printerr("binding leaves %d %s of a host idle: start with `mpirun --bind-to none` or more ranks to "
                    "use them\n",

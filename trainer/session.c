@@ -66,6 +66,12 @@ static gboolean plan_steps(session_t *session, GError **error) {
             "%d ranks for a --batch of %d: some would have nothing to do; start %d at most, or "
             "raise --batch",
             comm_size(), options->batch, options->batch);
+    if (options->reproducible > 0 && comm_size() > options->reproducible)
+        return program_fail(
+            error,
+            "%d ranks for --reproducible %d, which is the most that it allows; start fewer, or "
+            "begin another run with --reproducible %d",
+            comm_size(), options->reproducible, comm_size());
     session->steps_per_epoch = (samples + options->batch - 1) / options->batch;
     const int64_t steps = session->steps_per_epoch * options->epochs;
     schedule_init(&session->schedule, options,
@@ -82,10 +88,12 @@ static gboolean make_state(session_t *session, const model_config_t *config, siz
     GError *local = NULL;
     const size_t n = model_elements(config, &local);
     if (!comm_agree(local, error)) return FALSE;
-    exchange_t *exchange = session->exchange = exchange_new(
-        &(exchange_config_t){
-            .n = n, .bucket_bytes = (size_t)options->bucket_kib * 1024, .blocks = adam.average > 0 ? 4 : 3},
-        error);
+    exchange_t *exchange = session->exchange =
+        exchange_new(&(exchange_config_t){.n = n,
+                                          .bucket_bytes = (size_t)options->bucket_kib * 1024,
+                                          .grains = options->reproducible,
+                                          .blocks = adam.average > 0 ? 4 : 3},
+                     error);
     if (!exchange) return FALSE;
     state->fills = exchange_host_index(exchange) == 0;
     real_t *params = exchange_shared_block(exchange);
@@ -102,7 +110,10 @@ static gboolean make_model(session_t *session, GError **error) {
     const options_t *options = session->options;
     data_t *data = session->data;
     const model_config_t config = options_model_config(options, &data_shards(data)->grid);
+    const gboolean apart = options->reproducible > 0;
+    const size_t shares = (size_t)(apart ? options->reproducible : comm_size());
     const rank_batches_config_t batches = {.batch = (size_t)options->batch,
+                                           .shares = shares,
                                            .accumulate = (size_t)options->accumulate,
                                            .seed = (uint64_t)options->seed,
                                            .rates = {.input_dropout = options->input_dropout,
@@ -111,8 +122,16 @@ static gboolean make_model(session_t *session, GError **error) {
     const rank_batches_sizes_t sizes = rank_batches_sizes(data, config.kind, &batches);
     const size_t max_B = MAX(sizes.B, VALIDATION_BATCH),
                  max_frames = MAX(sizes.frames, data_longest_piece(data, SPLIT_VALID));
+    GError *local = NULL;
     if (!make_state(session, &config, max_B, max_frames, error)) return FALSE;
     session->batches = rank_batches_new(data, &config, &batches);
+    session->slots = apart ? shares : 1;
+    session->sums = g_malloc0(sizeof *session->sums + session->slots * sizeof *session->sums->done);
+    session->gradient =
+        gradient_new(session->state.model, session->batches, session->exchange, apart, &local);
+    if (!comm_agree(local, error)) return FALSE;
+    size_t first_share, own_shares;
+    exchange_grains(session->exchange, &first_share, &own_shares);
     const evaluation_job_t validation = {.data = data,
                                          .split = SPLIT_VALID,
                                          .model = session->state.model,
@@ -121,6 +140,9 @@ static gboolean make_model(session_t *session, GError **error) {
                                          .free_bits = options->free_bits,
                                          .max_B = max_B,
                                          .max_frames = max_frames,
+                                         .shares = apart ? shares : 0,
+                                         .first_share = first_share,
+                                         .own_shares = own_shares,
                                          .training = TRUE};
     session->evaluator =
         is_sequence(options) ? validate_sequence_new(&validation) : evaluate_dense_new(&validation);
@@ -200,6 +222,8 @@ void session_close(session_t *session) {
     metrics_close(session->metrics);
     keeper_clear(&session->keeper);
     owner_release(session->owner);
+    gradient_free(session->gradient);
+    g_free(session->sums);
     rank_batches_free(session->batches);
     evaluator_free(session->evaluator);
     optimizer_free(session->state.optimizer);

@@ -3,8 +3,8 @@
 
 #include "trainer/data/rank_batches.h"
 #include "trainer/evaluate/evaluator.h"
+#include "trainer/gradient.h"
 #include "trainer/metrics.h"
-#include "trainer/parallel/exchange.h"
 #include "trainer/run/keeper.h"
 #include "trainer/run/schedule.h"
 
@@ -14,22 +14,33 @@ typedef enum {
     STOP_DONE
 } stop_t;
 
+/* What a step sums over ranks. All are doubles. */
+typedef struct {
+    double stop_again, out_of_time; /* above 0 if any rank says so */
+    double keeper_age;              /* rank 0's, see keeper_step() */
+    double lost;                    /* above 0 if rank 0 may not write in the run folder any more */
+    training_sums_t done[];         /* [slots] */
+} step_sums_t;
+
 typedef struct {
     const options_t *options; /* not owned */
     data_t *data;
     exchange_t *exchange; /* of gradients; owns the blocks of the state */
     run_state_t state;    /* replicas on all hosts */
     rank_batches_t *batches;
+    gradient_t *gradient;
+    step_sums_t *sums;      /* of the step under way */
+    size_t slots;           /* of sums: one, or one a grain */
     evaluator_t *evaluator; /* of the valid split */
     metrics_t *metrics;     /* rank 0, NULL on others */
     owner_t *owner;         /* of the run folder; rank 0, NULL on others */
     keeper_t keeper;
     schedule_t schedule;
     int64_t steps_per_epoch;
-    stop_t stop;        /* why the run ends */
-    gint64 start;       /* monotonic microseconds */
+    stop_t stop;                                 /* why the run ends */
+    gint64 start;                                /* monotonic microseconds */
     double longest_step_s, longest_validation_s; /* on rank 0, of late; 0: none yet */
-    int64_t first_step; /* steps and training seconds before this session */
+    int64_t first_step;                          /* steps and training seconds before this session */
     double earlier_seconds;
 } session_t;
 

@@ -16,14 +16,6 @@
 #define LEAVING_S  10.0 /* between the last write and the end of a job: ranks leave, a script queues anew */
 #define FORGETTING 0.99 /* by which the longest step or validation shrinks with each one after it */
 
-/* What a step sums over ranks. */
-typedef struct {
-    training_sums_t done;
-    double stop_again, out_of_time; /* above 0 if any rank says so */
-    double keeper_age;              /* rank 0's, see keeper_step() */
-    double lost;                    /* above 0 if rank 0 may not write in the run folder any more */
-} step_sums_t;
-
 static double seconds_since(gint64 then) { return (double)(g_get_monotonic_time() - then) / G_USEC_PER_SEC; }
 
 /* Writes the metrics, which must be on disk before the checkpoint that follows them. */
@@ -97,33 +89,13 @@ static gboolean check_progress(const session_t *session, const char *what, GErro
         what);
 }
 
-/* A part of the gradient is final, or a while has passed. */
-static void send_gradient(void *exchange, size_t first, size_t count) {
-    if (count > 0)
-        exchange_ready(exchange, first, count);
-    else
-        exchange_progress(exchange);
-}
-
-/* Computes gradient and plain losses of this rank's batches. The gradient leaves while the last is
- * computed. */
-static void compute_gradient(session_t *session, const model_objective_t *objective, training_sums_t *sums) {
-    model_t *model = session->state.model;
-    const int64_t number = session->state.checkpoint.step + 1;
-    memset(model_gradient(model), 0, model_size(model) * sizeof(real_t));
-    for (const batch_t *batch; (batch = rank_batches_next(session->batches));) {
-        model_losses_t losses = {0};
-        model_set_hook(model, rank_batches_more(session->batches) ? NULL : send_gradient, session->exchange);
-        watch_phase(PHASE_COMPUTE, number);
-        model_train(model, batch, objective, &losses);
-        watch_phase(PHASE_DATA, number);
-        sums->windows += (double)batch->B;
-        sums->segments += losses.segments;
-        sums->nll += losses.nll;
-        sums->kl += losses.kl;
-        sums->auxiliary += losses.auxiliary;
-        for (size_t b = 0; b < batch->B; b++) sums->frames += batch->valid[b];
-    }
+/* The losses of a step, added up in the order of its slots. */
+static training_sums_t add_up(const session_t *session) {
+    training_sums_t sum = session->sums->done[0];
+    for (size_t slot = 1; slot < session->slots; slot++)
+        for (size_t i = 0; i < sizeof sum / sizeof(double); i++)
+            ((double *)&sum)[i] += ((const double *)&session->sums->done[slot])[i];
+    return sum;
 }
 
 /* Updates this rank's slices of its host's weights. FALSE if the gradient is not finite. */
@@ -155,32 +127,36 @@ static gboolean step(session_t *session, GError **error) {
     metrics_step_t told = {.objective =
                                schedule_objective(&session->schedule, checkpoint->step, global.scale),
                            .learning_rate = schedule_rate(&session->schedule, checkpoint->step)};
-    step_sums_t sums = {.stop_again = should_stop(session)};
+    step_sums_t *sums = session->sums;
+    const size_t n_sums = sizeof *sums + session->slots * sizeof *sums->done;
+    memset(sums, 0, n_sums);
+    sums->stop_again = should_stop(session);
     if (comm_rank() == 0) { /* the clock of one rank decides */
-        sums.out_of_time =
+        sums->out_of_time =
             options->max_minutes > 0 && seconds_since(session->start) >= options->max_minutes * 60;
-        sums.keeper_age = seconds_since(session->keeper.last_write);
-        sums.lost = !owner_check(session->owner, &local);
+        sums->keeper_age = seconds_since(session->keeper.last_write);
+        sums->lost = !owner_check(session->owner, &local);
     }
-    compute_gradient(session, &told.objective, &sums.done);
-    const gboolean bad = !loss_is_finite(&sums.done);
+    gradient_compute(session->gradient, &told.objective, checkpoint->step + 1, sums->done);
+    told.done = add_up(session);
+    const gboolean bad = !loss_is_finite(&told.done);
     const gint64 before_sum = g_get_monotonic_time();
     watch_phase(PHASE_EXCHANGE, checkpoint->step + 1);
-    exchange_add_doubles(session->exchange, (double *)&sums, sizeof sums / sizeof(double));
+    exchange_add_doubles(session->exchange, (double *)sums, n_sums / sizeof(double));
     told.gradient_norm = sqrt(exchange_finish(session->exchange));
     told.sum_ms = seconds_since(before_sum) * 1e3;
-    if (sums.lost > 0) return comm_agree(local, error);
-    if (!loss_is_finite(&sums.done)) return fail_not_finite(session, bad, "loss", error);
+    if (sums->lost > 0) return comm_agree(local, error);
+    told.done = add_up(session);
+    if (!loss_is_finite(&told.done)) return fail_not_finite(session, bad, "loss", error);
     watch_phase(PHASE_COMPUTE, checkpoint->step + 1);
     if (!update_weights(session, &told)) return fail_not_finite(session, FALSE, "gradient", error);
     checkpoint->step++;
     checkpoint->epoch_step++;
     checkpoint->seconds = session->earlier_seconds + seconds_since(session->start);
-    for (size_t i = 0; i < sizeof sums.done / sizeof(double); i++)
-        ((double *)&checkpoint->so_far)[i] += ((double *)&sums.done)[i];
-    keeper_step(&session->keeper, sums.keeper_age);
-    session->stop = sums.stop_again > 0 ? STOP_AGAIN : sums.out_of_time > 0 ? STOP_DONE : GO_ON;
-    told.done = sums.done;
+    for (size_t i = 0; i < sizeof told.done / sizeof(double); i++)
+        ((double *)&checkpoint->so_far)[i] += ((double *)&told.done)[i];
+    keeper_step(&session->keeper, sums->keeper_age);
+    session->stop = sums->stop_again > 0 ? STOP_AGAIN : sums->out_of_time > 0 ? STOP_DONE : GO_ON;
     session->longest_step_s = longest_of_late(session->longest_step_s, seconds_since(start));
     told.step_ms = seconds_since(start) * 1e3;
     if (session->metrics) metrics_step(session->metrics, &told);

@@ -52,6 +52,7 @@ static void run_step(rank_batches_t *passes, const rank_batches_sizes_t *sizes, 
     if (!rank_batches_begin(passes, epoch, step, &global, &error)) g_error("%s", error->message);
     part_t part = {0};
     int64_t longest = 0;
+    rank_batches_share(passes, (size_t)comm_rank());
     for (const batch_t *batch; (batch = rank_batches_next(passes));) {
         double frames = 0;
         CHECK(batch->B >= 1 && batch->B <= sizes->B && batch->T == batch->valid[0]);
@@ -114,6 +115,7 @@ int main(int argc, char **argv) {
     if (!comm_init(&argc, &argv, &error)) g_error("%s", error->message);
     const rank_batches_config_t config = {
         .batch = strtoul(argv[3], NULL, 10),
+        .shares = (size_t)comm_size(),
         .accumulate = strtoul(argv[4], NULL, 10),
         .seed = 3,
         .rates = {.input_dropout = 0.2, .lag_dropout = 0.3, .dropout = 0.4}};

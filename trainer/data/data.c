@@ -372,8 +372,8 @@ uint32_t data_piece(const data_t *data, split_t split, int64_t piece, size_t T, 
     return frames;
 }
 
-size_t data_part(int64_t n, int rank, int size, int64_t *first) {
-    int64_t share = n / size, rest = n % size;
-    *first = rank * share + MIN(rank, rest);
-    return (size_t)(share + (rank < rest));
+size_t data_part(int64_t n, int part, int parts, int64_t *first) {
+    int64_t share = n / parts, rest = n % parts;
+    *first = part * share + MIN(part, rest);
+    return (size_t)(share + (part < rest));
 }

@@ -83,5 +83,6 @@ uint32_t data_longest_piece(const data_t *data, split_t split); /* frames; 0 whe
 uint32_t data_piece_frames(const data_t *data, split_t split, int64_t piece);
 uint32_t data_piece(const data_t *data, split_t split, int64_t piece, size_t T, uint8_t *bits);
 
-/* Divides n items evenly: this rank has [*first, *first + returned count). Counts differ by at most 1. */
-size_t data_part(int64_t n, int rank, int size, int64_t *first);
+/* Divides n items evenly: this part of so many has [*first, *first + returned count). Counts differ by at
+ * most 1. */
+size_t data_part(int64_t n, int part, int parts, int64_t *first);

@@ -1,11 +1,10 @@
-/* rank_batches: owns the arrays of a batch (bits, lengths, noise) and decides which samples are this rank's.
- * Refuses nothing: session.c has checked that each rank can have a sample. */
+/* rank_batches: owns the arrays of a batch (bits, lengths, noise) and decides which samples are whose.
+ * Refuses nothing. */
 #include "trainer/data/rank_batches.h"
 
 #include <stdlib.h>
 
 #include "trainer/data/batch_order.h"
-#include "trainer/parallel/comm.h"
 
 struct rank_batches {
     const data_t *data;
@@ -22,16 +21,19 @@ struct rank_batches {
     uint64_t *samples; /* [max_B] of the batch: places in the epoch's order */
 
     /* windows */
-    int64_t next, last; /* this rank's samples still to come: [next, last) of the epoch's order */
+    int64_t first, n;   /* the step's samples: [first, first + n) of the epoch's order */
+    int64_t next, last; /* those of the share still to come: [next, last) */
 
     /* sequences */
     batch_order_t *order;
-    uint32_t *frames;         /* [samples] of the epoch's sequences */
-    uint32_t *mine;           /* [batch]: this rank's slots, longest first */
-    uint32_t *lengths, *part; /* [batch] scratch of sharing */
-    uint64_t *load;           /* [ranks, accumulate at least] scratch of sharing */
-    uint32_t *batch_of;       /* [batch]: which of this rank's batches each of mine is in */
-    size_t n_mine, next_batch;
+    uint32_t *frames;      /* [samples] of the epoch's sequences */
+    const uint32_t *slots; /* [n_slots] of the step, longest first */
+    uint32_t *part;        /* [batch]: which share each is in */
+    uint32_t *mine;        /* [batch]: the share's slots, longest first */
+    uint32_t *batch_of;    /* [batch]: which of the share's batches each of mine is in */
+    uint32_t *lengths;     /* [batch] scratch of sharing */
+    uint64_t *load;        /* [shares, accumulate at least] scratch of sharing */
+    size_t n_slots, n_mine, next_batch;
 };
 
 static int compare_down(const void *a, const void *b) {
@@ -48,22 +50,22 @@ static uint32_t *longest_sequences(const data_t *data) {
     return frames;
 }
 
-/* For sequences, the bounds allow for any sequences in a batch. Each rank gets one sequence before any gets a
- * second, so none has more than batch - ranks + 1; likewise for the batches of a rank. */
+/* For sequences, the bounds allow for any sequences in a batch. Each share gets one sequence before any gets
+ * a second, so none has more than batch - shares + 1; likewise for the batches of a share. */
 rank_batches_sizes_t rank_batches_sizes(const data_t *data, model_kind_t kind,
                                         const rank_batches_config_t *config) {
-    const size_t ranks = (size_t)comm_size(), batch = config->batch, accumulate = config->accumulate;
+    const size_t shares = config->shares, batch = config->batch, accumulate = config->accumulate;
     if (kind != MODEL_SEQUENCE) {
-        const size_t share = (batch + ranks - 1) / ranks;
+        const size_t share = (batch + shares - 1) / shares;
         return (rank_batches_sizes_t){.B = (share + accumulate - 1) / accumulate};
     }
     g_autofree uint32_t *frames = longest_sequences(data);
     uint64_t total = 0;
     for (size_t i = 0; i < batch; i++) total += frames[i];
-    const size_t of_rank = batch > ranks ? batch - ranks + 1 : 1;
+    const size_t of_share = batch > shares ? batch - shares + 1 : 1;
     return (rank_batches_sizes_t){
-        .B = of_rank > accumulate ? of_rank - accumulate + 1 : 1,
-        .frames = batch_order_most(batch_order_most(total, frames[0], ranks), frames[0], accumulate)};
+        .B = of_share > accumulate ? of_share - accumulate + 1 : 1,
+        .frames = batch_order_most(batch_order_most(total, frames[0], shares), frames[0], accumulate)};
 }
 
 static void create_windows(rank_batches_t *batches, const model_config_t *model) {
@@ -84,7 +86,7 @@ static void create_sequences(rank_batches_t *batches, const model_config_t *mode
     batches->lengths = g_new(uint32_t, batch);
     batches->part = g_new(uint32_t, batch);
     batches->batch_of = g_new(uint32_t, batch);
-    batches->load = g_new(uint64_t, MAX((size_t)comm_size(), batches->config.accumulate));
+    batches->load = g_new(uint64_t, MAX(batches->config.shares, batches->config.accumulate));
 }
 
 rank_batches_t *rank_batches_new(const data_t *data, const model_config_t *model,
@@ -121,11 +123,9 @@ static gboolean begin_windows(rank_batches_t *batches, int64_t step, rank_batche
                               GError **error) {
     const int64_t batch = (int64_t)batches->config.batch, first = step * batch,
                   n = MIN(batch, data_samples(batches->data) - first);
-    int64_t offset = 0;
     *global = (rank_batches_step_t){.samples = n, .scale = 1.0 / (double)n};
-    const size_t mine = data_part(n, comm_rank(), comm_size(), &offset);
-    batches->next = first + offset;
-    batches->last = batches->next + (int64_t)mine;
+    batches->first = first;
+    batches->n = n;
     return data_turn(batches->data, batches->epoch, first, (size_t)n, &global->stopped, error);
 }
 
@@ -155,16 +155,10 @@ static uint64_t look_up_lengths(rank_batches_t *batches, const uint32_t *slots, 
 
 static gboolean begin_sequences(rank_batches_t *batches, int64_t step, rank_batches_step_t *global,
                                 GError **error) {
-    size_t n = 0;
-    const uint32_t *slots = batch_order_step(batches->order, (size_t)step, &n);
-    const uint64_t frames = look_up_lengths(batches, slots, n);
-    batch_order_split(batches->lengths, n, (size_t)comm_size(), batches->part, batches->load);
-    batches->n_mine = batches->next_batch = 0;
-    for (size_t i = 0; i < n; i++)
-        if (batches->part[i] == (uint32_t)comm_rank()) batches->mine[batches->n_mine++] = slots[i];
-    look_up_lengths(batches, batches->mine, batches->n_mine);
-    batch_order_split(batches->lengths, batches->n_mine, batches->config.accumulate, batches->batch_of,
-                      batches->load);
+    batches->slots = batch_order_step(batches->order, (size_t)step, &batches->n_slots);
+    const size_t n = batches->n_slots;
+    const uint64_t frames = look_up_lengths(batches, batches->slots, n);
+    batch_order_split(batches->lengths, n, batches->config.shares, batches->part, batches->load);
     *global = (rank_batches_step_t){.samples = (int64_t)n, .scale = 1.0 / (double)frames};
     return data_turn(batches->data, batches->epoch, batch_order_step_first(batches->order, (size_t)step), n,
                      &global->stopped, error);
@@ -193,6 +187,22 @@ gboolean rank_batches_begin(rank_batches_t *batches, int64_t epoch, int64_t step
     batches->epoch = epoch;
     return batches->sequences ? begin_sequences(batches, step, global, error)
                               : begin_windows(batches, step, global, error);
+}
+
+void rank_batches_share(rank_batches_t *batches, size_t share) {
+    if (!batches->sequences) {
+        int64_t offset;
+        const size_t n = data_part(batches->n, (int)share, (int)batches->config.shares, &offset);
+        batches->next = batches->first + offset;
+        batches->last = batches->next + (int64_t)n;
+        return;
+    }
+    batches->n_mine = batches->next_batch = 0;
+    for (size_t i = 0; i < batches->n_slots; i++)
+        if (batches->part[i] == share) batches->mine[batches->n_mine++] = batches->slots[i];
+    look_up_lengths(batches, batches->mine, batches->n_mine);
+    batch_order_split(batches->lengths, batches->n_mine, batches->config.accumulate, batches->batch_of,
+                      batches->load);
 }
 
 gboolean rank_batches_more(const rank_batches_t *batches) {

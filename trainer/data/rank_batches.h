@@ -1,9 +1,12 @@
 /* rank_batches: a rank's part of the global batch of a step, as batches that the model can hold. Every rank
- * knows the size of the global batch, so that all scale their losses alike.
+ * knows the size of the global batch, so that all scale their losses alike. The global batch is divided into
+ * shares, one a rank or a fixed number of which each rank has some; which samples a share has, and how they
+ * are put into batches, does not depend on the ranks.
  *
  * Windows (dense): data_part() divides the samples; noise depends on a sample's place in the epoch.
  * Sequences: batch_order.h plans an epoch at its first step in this session, and divides frames about equally
- * among ranks and the batches of a rank; noise and dropout depend on the slot. A rank may have no batch. */
+ * among shares and the batches of a share; noise and dropout depend on the slot. A share may have no
+ * batch. */
 #pragma once
 
 #include "trainer/data/data.h"
@@ -11,7 +14,8 @@
 
 typedef struct {
     size_t batch;      /* samples a step over all ranks, at most data_samples() */
-    size_t accumulate; /* least number of batches that a rank's part is cut into */
+    size_t shares;     /* that the batch of a step is divided into */
+    size_t accumulate; /* least number of batches that a share is cut into */
     uint64_t seed;     /* of noise and dropout */
     noise_rates_t rates;
 } rank_batches_config_t;
@@ -39,11 +43,13 @@ typedef struct {
     gboolean stopped; /* a signal came before the songs were in memory: there are no batches */
 } rank_batches_step_t;
 
-/* Begins a step of an epoch. Collective, once all ranks have finished the step before; allocates nothing.
- * FALSE with the same error on all ranks if songs cannot be read. */
+/* Begins a step of an epoch; rank_batches_share() comes next. Collective, once all ranks have finished the
+ * step before; allocates nothing. FALSE with the same error on all ranks if songs cannot be read. */
 gboolean rank_batches_begin(rank_batches_t *batches, int64_t epoch, int64_t step, rank_batches_step_t *global,
                             GError **error);
-/* Whether this rank has one more batch in the step. */
+/* Goes to a share's first batch. */
+void rank_batches_share(rank_batches_t *batches, size_t share);
+/* Whether the share has one more batch. */
 gboolean rank_batches_more(const rank_batches_t *batches);
-/* This rank's next batch, valid until the next call; NULL after the last. */
+/* The share's next batch, valid until the next call; NULL after the last. */
 const batch_t *rank_batches_next(rank_batches_t *batches);

@@ -6,20 +6,19 @@
 #include <string.h>
 
 #include "trainer/model/vae_dense.h"
-#include "trainer/parallel/comm.h"
 
 typedef struct {
     evaluator_t base;
     model_config_t config;
-    int64_t first, n;              /* this rank's windows */
     uint8_t *bits;                 /* [max_B, window bytes] */
     uint8_t *plane;                /* [stride] of cells found */
     uint32_t *valid;               /* [max_B] */
     real_t *eps, *mu, *logvar, *z; /* [max_B, Z] */
     double *nll, *kl;              /* [max_B] */
     double *log_max, *log_sum;     /* [max_B] running log-sum-exp of the importance weights */
-    dense_sums_t *sums;            /* begins base.sums */
 } dense_t;
+
+static dense_sums_t *dense_sums(const dense_t *dense) { return (dense_sums_t *)dense->base.sums; }
 
 /* Noise of draw k for windows [first, first + B). */
 static void draw_noise(dense_t *dense, int k, int64_t first, size_t B) {
@@ -42,7 +41,7 @@ static void count_cells(dense_t *dense, const real_t *logits, size_t B) {
             memset(dense->plane, 0, stride);
             for (size_t p = 0; p < c->pitches; p++)
                 dense->plane[p / 8] = (uint8_t)(dense->plane[p / 8] | (logit[p] > 0) << (p % 8));
-            cells_add(&dense->sums->cells, dense->bits + plane * stride, dense->plane, c->pitches);
+            cells_add(&dense_sums(dense)->cells, dense->bits + plane * stride, dense->plane, c->pitches);
         }
     }
 }
@@ -78,16 +77,25 @@ static void add_bound(dense_t *dense, const batch_t *batch, int64_t first) {
             }
         }
     }
-    for (size_t b = 0; b < B; b++) dense->sums->bound -= dense->log_max[b] + log(dense->log_sum[b] / draws);
+    for (size_t b = 0; b < B; b++)
+        dense_sums(dense)->bound -= dense->log_max[b] + log(dense->log_sum[b] / draws);
+}
+
+/* The windows of this rank's i-th share: [*first, *first + returned). */
+static size_t share_windows(const evaluation_job_t *job, size_t i, int64_t *first) {
+    return data_part(data_windows(job->data, job->split), (int)(job->first_share + i), (int)job->shares,
+                     first);
 }
 
 static gboolean add(evaluator_t *evaluator, size_t batch_number) {
     dense_t *dense = (dense_t *)evaluator;
     const evaluation_job_t *job = &evaluator->job;
-    dense_sums_t *sums = dense->sums;
-    const size_t done = batch_number * job->max_B, B = MIN(job->max_B, (size_t)dense->n - done),
-                 Z = dense->config.latent;
-    const int64_t first = dense->first + (int64_t)done;
+    dense_sums_t *sums = dense_sums(dense);
+    const size_t share = evaluator_share(evaluator, batch_number), Z = dense->config.latent,
+                 done = (batch_number - evaluator->share_begin[share]) * job->max_B;
+    int64_t first = 0;
+    const size_t n = share_windows(job, share, &first), B = MIN(job->max_B, n - done);
+    first += (int64_t)done;
     const batch_t batch = {.B = B, .bits = dense->bits, .valid = dense->valid, .eps = dense->eps};
     data_grid_batch(job->data, job->split, first, B, dense->bits, dense->valid);
     draw_noise(dense, 0, first, B);
@@ -127,7 +135,7 @@ void evaluate_dense_tell_training(const dense_sums_t *sums, int active, json_t *
 }
 
 static void tell_evaluation(const dense_t *dense, int active, json_t *members, GString *text) {
-    const dense_sums_t *sums = dense->sums;
+    const dense_sums_t *sums = dense_sums(dense);
     const double per_frame = sums->windows / sums->frames, nll = sums->nll / sums->windows,
                  kl = sums->kl / sums->windows, bound = sums->bound / sums->windows;
     const int draws = dense->base.job.draws;
@@ -165,9 +173,9 @@ static void tell_evaluation(const dense_t *dense, int active, json_t *members, G
 
 static void tell(const evaluator_t *evaluator, json_t *members, evaluation_t *found) {
     const dense_t *dense = (const dense_t *)evaluator;
-    const int active = active_units(dense->base.moments, dense->sums->windows, dense->config.latent);
+    const int active = active_units(dense->base.moments, dense_sums(dense)->windows, dense->config.latent);
     if (evaluator->job.training)
-        evaluate_dense_tell_training(dense->sums, active, members, found);
+        evaluate_dense_tell_training(dense_sums(dense), active, members, found);
     else
         tell_evaluation(dense, active, members, found->text);
 }
@@ -177,13 +185,14 @@ evaluator_t *evaluate_dense_new(const evaluation_job_t *job) {
     evaluator_t *base = &dense->base;
     dense->config = *model_config(job->model);
     const size_t Z = dense->config.latent, B = job->max_B;
-    dense->n =
-        (int64_t)data_part(data_windows(job->data, job->split), comm_rank(), comm_size(), &dense->first);
-    base->batches = ((size_t)dense->n + B - 1) / B;
+    for (size_t i = 0; i < base->job.own_shares; i++) {
+        int64_t first;
+        base->batches += (share_windows(&base->job, i, &first) + B - 1) / B;
+        evaluator_end_share(base, i);
+    }
     evaluator_sums(base, sizeof(dense_sums_t) / sizeof(double));
     base->add = add;
     base->tell = tell;
-    dense->sums = (dense_sums_t *)base->sums;
     dense->bits = evaluator_alloc(base, B, model_window_bytes(&dense->config));
     dense->plane = evaluator_alloc(base, 1, roll_stride(dense->config.pitches));
     dense->valid = evaluator_alloc(base, B, sizeof(uint32_t));

@@ -36,7 +36,7 @@ static void deal(pieces_t *p) {
         p->first_segment[i + 1] =
             p->first_segment[i] + (data_piece_frames(job->data, job->split, (int64_t)i) + p->S - 1) / p->S;
     for (size_t i = 0; i < p->n; i++) frames[i / PIECE_BOUND_PIECES] += p->frames[i];
-    p->base.batches = evaluator_deal(&p->base, frames, groups, p->groups);
+    p->base.batches = evaluator_deal(&p->base, frames, groups, 0, p->groups);
     for (size_t i = 0; i < p->base.batches; i++) {
         const size_t group = p->groups[i];
         most = MAX(most, frames[group] + group_size(p, group) * p->context);

@@ -11,7 +11,14 @@
 void *evaluator_new(size_t bytes, const evaluation_job_t *job) {
     evaluator_t *evaluator = g_malloc0(bytes);
     evaluator->job = *job;
+    evaluator->n_slots = MAX(job->shares, 1);
+    if (job->shares == 0) {
+        evaluator->job.shares = (size_t)comm_size();
+        evaluator->job.first_share = (size_t)comm_rank();
+        evaluator->job.own_shares = 1;
+    }
     evaluator->buffers = g_ptr_array_new_with_free_func(g_free);
+    evaluator->share_begin = evaluator_alloc(evaluator, evaluator->job.own_shares + 1, sizeof(size_t));
     evaluator->found.members = g_string_new(NULL);
     evaluator->found.text = g_string_new(NULL);
     return evaluator;
@@ -23,10 +30,34 @@ void *evaluator_alloc(evaluator_t *evaluator, size_t n, size_t element_bytes) {
     return buffer;
 }
 
+/* From now on adds to the sums of a share. */
+static void take_slot(evaluator_t *evaluator, size_t slot) {
+    evaluator->sums = evaluator->slots + slot * evaluator->n_sums;
+    evaluator->moments = evaluator->sums + evaluator->n_sums - 2 * model_config(evaluator->job.model)->latent;
+}
+
+/* The sums of all ranks: those of each share come from one rank, as they are, and are added up in order. */
+static void add_up(evaluator_t *evaluator) {
+    const size_t n = evaluator->n_sums;
+    comm_sum_doubles(evaluator->slots, evaluator->n_slots * n);
+    for (size_t i = n; i < evaluator->n_slots * n; i++) evaluator->slots[i % n] += evaluator->slots[i];
+    if (evaluator->n_slots > 1) take_slot(evaluator, 0);
+}
+
 void evaluator_sums(evaluator_t *evaluator, size_t n) {
     evaluator->n_sums = n + 2 * model_config(evaluator->job.model)->latent;
-    evaluator->sums = evaluator_alloc(evaluator, evaluator->n_sums, sizeof *evaluator->sums);
-    evaluator->moments = evaluator->sums + n;
+    evaluator->slots = evaluator_alloc(evaluator, evaluator->n_slots * evaluator->n_sums, sizeof(double));
+    take_slot(evaluator, 0);
+}
+
+void evaluator_end_share(evaluator_t *evaluator, size_t i) {
+    evaluator->share_begin[i + 1] = evaluator->batches;
+}
+
+size_t evaluator_share(const evaluator_t *evaluator, size_t batch) {
+    size_t i = 0;
+    while (i + 1 < evaluator->job.own_shares && batch >= evaluator->share_begin[i + 1]) i++;
+    return i;
 }
 
 void evaluator_free(evaluator_t *evaluator) {
@@ -44,15 +75,18 @@ gboolean evaluator_sum(evaluator_t *evaluator, GError **error) {
     gboolean whole = TRUE, goes_on = TRUE;
     evaluator->done = 0;
     evaluator->progress = progress_start("frames", evaluator->job.quiet || comm_rank() > 0);
-    memset(evaluator->sums, 0, evaluator->n_sums * sizeof *evaluator->sums);
+    memset(evaluator->slots, 0, evaluator->n_slots * evaluator->n_sums * sizeof *evaluator->slots);
     for (size_t round = 0; goes_on && round <= rounds; round++) { /* the same count on every rank */
         const gboolean due = round < rounds && stop_due(0);
         goes_on = !comm_any(due || !whole || rolls_failed(rolls));
-        if (goes_on && round < evaluator->batches) whole = evaluator->add(evaluator, round);
+        if (!goes_on || round >= evaluator->batches) continue;
+        if (evaluator->n_slots > 1)
+            take_slot(evaluator, evaluator->job.first_share + evaluator_share(evaluator, round));
+        whole = evaluator->add(evaluator, round);
     }
     progress_end(&evaluator->progress);
     if (goes_on)
-        comm_sum_doubles(evaluator->sums, evaluator->n_sums);
+        add_up(evaluator);
     else
         rolls_agree(rolls, error);
     return goes_on;
@@ -68,17 +102,18 @@ const evaluation_t *evaluator_run(evaluator_t *evaluator, GError **error) {
     return found;
 }
 
-size_t evaluator_deal(evaluator_t *evaluator, const uint32_t *frames, size_t n, uint32_t *mine) {
-    const size_t ranks = (size_t)comm_size();
-    g_autofree uint32_t *rank = g_new(uint32_t, n);
-    g_autofree uint64_t *load = g_new(uint64_t, ranks);
+size_t evaluator_deal(evaluator_t *evaluator, const uint32_t *frames, size_t n, size_t i, uint32_t *mine) {
+    const size_t shares = evaluator->job.shares, own = evaluator->job.first_share + i;
+    g_autofree uint32_t *share = g_new(uint32_t, n);
+    g_autofree uint64_t *load = g_new(uint64_t, shares);
     size_t count = 0;
-    batch_order_split(frames, n, ranks, rank, load);
-    for (size_t i = 0; i < n; i++) {
-        evaluator->all_frames += frames[i];
-        if (rank[i] == (uint32_t)comm_rank()) mine[count++] = (uint32_t)i;
+    batch_order_split(frames, n, shares, share, load);
+    evaluator->all_frames = 0;
+    for (size_t k = 0; k < n; k++) {
+        evaluator->all_frames += frames[k];
+        if (share[k] == own) mine[count++] = (uint32_t)k;
     }
-    evaluator->own_frames = (double)load[comm_rank()];
+    evaluator->own_frames += (double)load[own];
     return count;
 }
 

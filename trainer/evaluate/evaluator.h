@@ -4,7 +4,7 @@
  * kind's file knows the figures by name.
  *
  * What a batch adds depends on the split and the seed alone, so results depend on the rank count only by
- * rounding. */
+ * rounding, and with a fixed number of shares not at all. */
 #pragma once
 
 #include "preprocess/common/json.h"
@@ -19,9 +19,12 @@ typedef struct {
     uint64_t seed;
     double beta, free_bits;   /* of the objective */
     size_t max_B, max_frames; /* of a batch: what the model holds */
-    int draws;                /* --evaluate: K latents (particles) for a tighter bound, 0: none */
-    gboolean training;        /* report for metrics.jsonl, else for --evaluate */
-    gboolean quiet;           /* no progress on a terminal */
+    /* A split is divided into so many shares, of which this rank has some; each is added up apart, so that
+     * results do not depend on the rank count at all. 0: one a rank, added up together. */
+    size_t shares, first_share, own_shares;
+    int draws;         /* --evaluate: K latents (particles) for a tighter bound, 0: none */
+    gboolean training; /* report for metrics.jsonl, else for --evaluate */
+    gboolean quiet;    /* no progress on a terminal */
 } evaluation_job_t;
 
 /* The result of an evaluation. */
@@ -37,8 +40,10 @@ typedef struct evaluator evaluator_t;
 struct evaluator {
     evaluation_job_t job;
     /* What a kind fills in. */
-    size_t batches; /* of this rank, may be 0 */
-    double *sums;   /* [n_sums] by evaluator_sums(), zero before the first batch */
+    size_t batches;      /* of this rank, may be 0 */
+    size_t *share_begin; /* [own shares + 1] which of them are of which share: by evaluator_end_share() */
+    double *slots; /* [n_slots, n_sums] by evaluator_sums(): of each share, zero before the first batch */
+    double *sums;  /* [n_sums] of the batch's share; at last of all */
     size_t n_sums;
     double *moments; /* the last of them: [2, Z] of posterior means, for active_units() */
     /* Adds a batch, 0 .. batches - 1, to the sums. FALSE if a signal interrupted it. */
@@ -48,6 +53,7 @@ struct evaluator {
     void (*clear)(evaluator_t *evaluator); /* frees what evaluator_alloc() did not allocate, or NULL */
     /* Private to evaluator.c. */
     GPtrArray *buffers;
+    size_t n_slots;
     double all_frames, own_frames; /* that evaluator_deal() divided; this rank's */
     double done;                   /* of own_frames: evaluator_advance() */
     progress_t progress;
@@ -71,10 +77,14 @@ gboolean evaluator_sum(evaluator_t *evaluator, GError **error);
  * if evaluator_sum() is FALSE. */
 const evaluation_t *evaluator_run(evaluator_t *evaluator, GError **error);
 
-/* Divides n items of so many frames among the ranks: each in turn goes to the rank with the fewest frames so
- * far. Writes the numbers of this rank's items to mine [n]; returns how many. Local, the same plan on all
- * ranks. */
-size_t evaluator_deal(evaluator_t *evaluator, const uint32_t *frames, size_t n, uint32_t *mine);
+/* Divides n items of so many frames among the shares: each in turn goes to the share with the fewest frames
+ * so far. Writes the numbers of the items of this rank's i-th share to mine [n]; returns how many. Local, the
+ * same plan on all ranks. */
+size_t evaluator_deal(evaluator_t *evaluator, const uint32_t *frames, size_t n, size_t i, uint32_t *mine);
+/* The batches of this rank's i-th share end here, at evaluator->batches. Shares without it are one. */
+void evaluator_end_share(evaluator_t *evaluator, size_t i);
+/* Which of this rank's shares a batch is of. */
+size_t evaluator_share(const evaluator_t *evaluator, size_t batch);
 /* Counts more of this rank's frames as done; rank 0 shows progress as if all ranks were equally far. */
 void evaluator_advance(evaluator_t *evaluator, double frames);
 /* Sorts the n pieces of a split, longest first, ties in corpus order: their numbers to pieces [n], their

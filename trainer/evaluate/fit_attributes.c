@@ -129,7 +129,7 @@ static fit_t *fit_new(const evaluation_job_t *job, const checkpoint_t *checkpoin
     fit->frames = evaluator_alloc(base, fit->n, sizeof *fit->frames);
     fit->songs = evaluator_alloc(base, fit->n, sizeof *fit->songs);
     for (size_t i = 0; i < fit->n; i++) fit->frames[i] = data_piece_frames(job->data, job->split, (int64_t)i);
-    fit->own = evaluator_deal(base, fit->frames, fit->n, fit->songs);
+    fit->own = evaluator_deal(base, fit->frames, fit->n, 0, fit->songs);
     base->batches = (fit->own + SONGS - 1) / SONGS;
     const size_t most = segments_of(fit, data_longest_piece(job->data, job->split));
     fit->bits = evaluator_alloc(base, fit->context + most * fit->S, fit->frame_bytes);
@@ -142,7 +142,7 @@ static fit_t *fit_new(const evaluation_job_t *job, const checkpoint_t *checkpoin
     if (!attribute_moments_init(&fit->moments, fit->Z, error) ||
         (!dense && !(fit->stream = stream_new(job->model, 1, error))))
         return NULL;
-    base->sums = fit->moments.sums;
+    base->slots = base->sums = fit->moments.sums;
     base->n_sums = fit->moments.n;
     return (fit_t *)g_steal_pointer(&base);
 }

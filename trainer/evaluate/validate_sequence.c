@@ -13,10 +13,22 @@ typedef struct {
     uint8_t *bits;            /* of a batch: [B, context + T, frame bytes] */
     real_t *eps;              /* [B, W, Z], NULL where Z is 0 */
     double *nll, *kl;         /* [B] */
-    sequence_sums_t *sums;    /* begins base.sums */
 } validation_t;
 
 static size_t segments_of(const validation_t *v, size_t frames) { return (frames + v->S - 1) / v->S; }
+
+/* Fills batches with the n pieces of a share, which come after the `done` ones of shares before. */
+static void fill_share(validation_t *v, size_t done, size_t n) {
+    const evaluation_job_t *job = &v->base.job;
+    for (size_t i = done, begun = done, sum = 0; i < done + n; i++) {
+        if (i == done || i - begun == job->max_B || sum + v->valid[i] > job->max_frames) {
+            v->first[v->base.batches++] = begun = i;
+            sum = 0;
+        }
+        sum += v->valid[i];
+    }
+    v->first[v->base.batches] = done + n;
+}
 
 /* Fills batches with this rank's pieces. */
 static void fill_batches(validation_t *v) {
@@ -25,20 +37,19 @@ static void fill_batches(validation_t *v) {
     g_autofree uint32_t *pieces = g_new(uint32_t, all), *frames = g_new(uint32_t, all),
                         *mine = g_new(uint32_t, all);
     evaluator_sort_pieces(job->data, job->split, pieces, frames);
-    const size_t n = evaluator_deal(&v->base, frames, all, mine);
-    v->pieces = evaluator_alloc(&v->base, n, sizeof *v->pieces);
-    v->valid = evaluator_alloc(&v->base, n, sizeof *v->valid);
-    v->first = evaluator_alloc(&v->base, n + 1, sizeof *v->first);
-    for (size_t i = 0, begun = 0, sum = 0; i < n; i++) {
-        v->pieces[i] = pieces[mine[i]];
-        v->valid[i] = frames[mine[i]];
-        if (i == 0 || i - begun == job->max_B || sum + v->valid[i] > job->max_frames) {
-            v->first[v->base.batches++] = begun = i;
-            sum = 0;
+    v->pieces = evaluator_alloc(&v->base, all, sizeof *v->pieces);
+    v->valid = evaluator_alloc(&v->base, all, sizeof *v->valid);
+    v->first = evaluator_alloc(&v->base, all + 1, sizeof *v->first);
+    for (size_t share = 0, done = 0; share < v->base.job.own_shares; share++) {
+        const size_t n = evaluator_deal(&v->base, frames, all, share, mine);
+        for (size_t i = 0; i < n; i++) {
+            v->pieces[done + i] = pieces[mine[i]];
+            v->valid[done + i] = frames[mine[i]];
         }
-        sum += v->valid[i];
+        fill_share(v, done, n);
+        evaluator_end_share(&v->base, share);
+        done += n;
     }
-    v->first[v->base.batches] = n;
 }
 
 static void allocate_batch(validation_t *v) {
@@ -69,17 +80,18 @@ static gboolean add(evaluator_t *evaluator, size_t batch_number) {
         if (v->eps) rng_normal(&rng, v->eps + b * W * v->Z, W * v->Z);
     }
     model_forward(job->model, &batch, v->nll, v->kl);
+    sequence_sums_t *sums = (sequence_sums_t *)v->base.sums;
     size_t means = 0;
     const real_t *mu = model_segment_means(job->model, &means);
     active_units_add(v->base.moments, mu, means, v->Z);
     for (size_t b = 0; b < B; b++) {
         const double segments = v->eps ? (double)segments_of(v, batch.valid[b]) : 0;
-        v->sums->pieces++;
-        v->sums->frames += batch.valid[b];
-        v->sums->segments += segments;
-        v->sums->nll += v->nll[b];
-        v->sums->kl += v->kl[b];
-        v->sums->objective += v->nll[b] + job->beta * MAX(v->kl[b], segments * job->free_bits);
+        sums->pieces++;
+        sums->frames += batch.valid[b];
+        sums->segments += segments;
+        sums->nll += v->nll[b];
+        sums->kl += v->kl[b];
+        sums->objective += v->nll[b] + job->beta * MAX(v->kl[b], segments * job->free_bits);
     }
     return TRUE;
 }
@@ -105,7 +117,8 @@ void validate_sequence_tell(const sequence_sums_t *sums, int active, json_t *mem
 
 static void tell(const evaluator_t *evaluator, json_t *members, evaluation_t *found) {
     const validation_t *v = (const validation_t *)evaluator;
-    validate_sequence_tell(v->sums, active_units(v->base.moments, v->sums->segments, v->Z), members, found);
+    const sequence_sums_t *sums = (const sequence_sums_t *)v->base.sums;
+    validate_sequence_tell(sums, active_units(v->base.moments, sums->segments, v->Z), members, found);
 }
 
 evaluator_t *validate_sequence_new(const evaluation_job_t *job) {
@@ -118,7 +131,6 @@ evaluator_t *validate_sequence_new(const evaluation_job_t *job) {
     evaluator_sums(&v->base, sizeof(sequence_sums_t) / sizeof(double));
     v->base.add = add;
     v->base.tell = tell;
-    v->sums = (sequence_sums_t *)v->base.sums;
     fill_batches(v);
     allocate_batch(v);
     return &v->base;

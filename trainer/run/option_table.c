@@ -237,6 +237,10 @@ static option_t rows[] = {
         "stop after so many without a better validation loss, 0: never", 0, 100000),
     INT("shuffle-kib", GROUP_TRAINING, shuffle_kib, "65536", "KIB",
         "data that are shuffled together: larger data are dealt to such groups anew each epoch", 1, 1 << 30),
+    INT("reproducible", GROUP_TRAINING, reproducible, "0", "N",
+        "parts of a batch that are added up in a fixed order: the same bits on any number of ranks up to N, "
+        "0: no",
+        0, 1024),
     INT("bucket-kib", GROUP_TRAINING, bucket_kib, "4096", "KIB",
         "size of the pieces in which gradients are averaged", 1, 1048576),
     INT("threads", GROUP_TRAINING, threads, "0", "N", "BLAS threads a rank, 0: its share of the cores", 0,

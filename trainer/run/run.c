@@ -16,7 +16,8 @@
 #define MARK "run" /* whose owner writes: RUN/run.owner */
 
 /* Options that identify a run, beside those of the model: another value makes another run. */
-static const char *const identity[] = {"seed", "batch", "chunk", "transpose", "offsets", "shuffle-kib", NULL};
+static const char *const identity[] = {"seed",    "batch",       "chunk",        "transpose",
+                                       "offsets", "shuffle-kib", "reproducible", NULL};
 
 /* The name of any checkpoint in the folder, or NULL. Owner: caller. */
 static char *find_any_checkpoint(const char *run) {

@@ -7,6 +7,7 @@
 #include "trainer/parallel/comm.h"
 #include "trainer/parallel/stop.h"
 #include "trainer/parallel/threads.h"
+#include "trainer/parallel/watchdog.h"
 #include "trainer/train.h"
 
 /* Sets the threads of BLAS: one with --reproducible, --threads, else the user's environment, else this rank's
@@ -45,6 +46,7 @@ static int run(int *argc, char ***argv, GError **error) {
         return g_error_matches(*error, OPTION_ERROR, OPTION_ERROR_USAGE) ? EXIT_USAGE : EXIT_ERROR;
     if (help || !options) return EXIT_DONE;
     if (!check_same_options(options, error) || !set_threads(options, error)) return EXIT_ERROR;
+    watchdog_start(options->stall_seconds);
     if (options->attributes) return attributes_run(options, error);
     return options->evaluate ? evaluate_run(options, error) : train_run(options, error);
 }
@@ -59,5 +61,6 @@ int main(int argc, char **argv) {
     const int status = joined ? run(&argc, &argv, &error) : EXIT_ERROR;
     if (error && comm_rank() == 0) program_say("%s\n", error->message);
     comm_finalize();
+    watchdog_stop();
     return status;
 }

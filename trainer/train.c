@@ -184,6 +184,7 @@ static void swap_average(session_t *session) {
 
 /* Validates the average of the weights, if there is one, else the weights. NULL as for evaluator_run(). */
 static const evaluation_t *validate(session_t *session, GError **error) {
+    watch_phase(PHASE_VALIDATE, session->state.checkpoint.step);
     swap_average(session);
     const gint64 start = g_get_monotonic_time();
     const evaluation_t *valid = evaluator_run(session->evaluator, error);

@@ -78,15 +78,25 @@ ranks() {
 # is_open_mpi: whether mpirun is Open MPI's.
 is_open_mpi() { mpirun --version 2>/dev/null | grep -q 'Open MPI'; }
 
-# launcher_of PID, rank_of PID: mpirun's process below a background `timeout` PID, and the first rank's. What
-# mpirun's process is called, and how many stand between it and its ranks, depends on the MPI.
+# start_ranks N COMMAND...: like ranks, in the background, as process $pid.
+start_ranks() {
+    local n=$1
+    shift
+    ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout --kill-after=10 120 mpirun -n "$n" "$@" &
+    pid=$!
+}
+
+# launcher_of PID, ranks_of PID, rank_of PID: mpirun's process below a background `timeout` PID, all ranks'
+# processes, and the first rank's. What mpirun's process is called, and how many stand between it and its
+# ranks, depends on the MPI.
 launcher_of() { pgrep -P "$1"; }
-rank_of() {
+ranks_of() {
     local child
     for child in $(pgrep -P "$1"); do
-        if [ "$(cat "/proc/$child/comm")" = trainer ]; then echo "$child"; else rank_of "$child"; fi
-    done | head -n 1
+        if [ "$(cat "/proc/$child/comm")" = trainer ]; then echo "$child"; else ranks_of "$child"; fi
+    done
 }
+rank_of() { ranks_of "$1" | head -n 1; }
 
 finish() {
     echo "1..$tap_count"

@@ -5,20 +5,6 @@
 make_corpus data 8
 common=(--data data "${tiny[@]}" --quiet --keep 3 --checkpoint-every '50 steps' --epochs 100000)
 
-# both_ranks N COMMAND...: in the background, as process $pid.
-both_ranks() {
-    local n=$1
-    shift
-    ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout --kill-after=10 120 mpirun -n "$n" "$@" &
-    pid=$!
-}
-# trainers_of PID: all ranks below a background `timeout`.
-trainers_of() {
-    local child
-    for child in $(pgrep -P "$1"); do
-        if [ "$(cat "/proc/$child/comm")" = trainer ]; then echo "$child"; else trainers_of "$child"; fi
-    done
-}
 # owned FOLDER: waits until a run writes there.
 owned() {
     for _ in $(seq 400); do
@@ -30,7 +16,7 @@ owned() {
 
 # --- two at once ---
 run "$trainer" --output whole "${common[@]}" --max-steps 2000
-both_ranks 1 "$trainer" --output run "${common[@]}" --max-steps 2000 2>first.err
+start_ranks 1 "$trainer" --output run "${common[@]}" --max-steps 2000 2>first.err
 owned run
 SLURM_JOB_ID=32 run ranks 2 "$trainer" --output run "${common[@]}" --seed 2 --max-steps 2000
 status_is 1 "a second run in the same folder is refused"
@@ -49,7 +35,7 @@ status_is 0 "--attributes owns the folder as well"
 result $? "for as long as it takes"
 
 # --- a mark that stays behind ---
-SLURM_JOB_ID=31 SLURM_RESTART_COUNT=2 both_ranks 1 "$trainer" --output killed "${common[@]}" 2>killed.err
+SLURM_JOB_ID=31 SLURM_RESTART_COUNT=2 start_ranks 1 "$trainer" --output killed "${common[@]}" 2>killed.err
 wait_for killed/metrics.jsonl '"step": 1[0-9][0-9],'
 run "$trainer" --quiet --data data --attributes killed/latest.h5
 status_is 1 "--attributes beside a run that writes is refused"
@@ -72,9 +58,9 @@ if ! other_host true 2>/dev/null; then
     finish
 fi
 run ranks 2 "$trainer" --output twice "${common[@]}" --max-steps 2000
-both_ranks 2 "$trainer" --output cut "${common[@]}" 2>older.err
+start_ranks 2 "$trainer" --output cut "${common[@]}" 2>older.err
 wait_for cut/metrics.jsonl '"step": 1[0-9][0-9],'
-stopped=$(trainers_of $pid)
+stopped=$(ranks_of $pid)
 # shellcheck disable=SC2086 # several
 kill -s STOP $stopped
 [ "$(echo "$stopped" | wc -l)" -eq 2 ]

@@ -5,6 +5,7 @@
 
 #include "trainer/parallel/comm.h"
 #include "trainer/parallel/stop.h"
+#include "trainer/parallel/watch.h"
 
 #define POLL_US 100000 /* how often a wait looks for signals */
 
@@ -88,6 +89,7 @@ static gboolean read_group(ring_t *ring, uint64_t group, GError **error) {
         if (!wait_for_room(ring, group) ||
             !read_block(ring, group, order_block(ring->order, blocks[i]), offset, error))
             return FALSE;
+        watch_tick();
     }
     return TRUE;
 }

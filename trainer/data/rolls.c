@@ -8,8 +8,10 @@
 #include "preprocess/common/program.h"
 #include "trainer/data/ring.h"
 #include "trainer/parallel/comm.h"
+#include "trainer/parallel/watch.h"
 
-#define MIB 1048576.0
+#define MIB        1048576.0
+#define PART_BYTES ((size_t)64 << 20)
 
 struct rolls {
     shard_set_t set; /* songs and files are shared; tempi and meters stay empty */
@@ -88,11 +90,27 @@ char *rolls_describe(const rolls_t *rolls) {
                            (double)rolls->resident / MIB, (double)all_bytes(rolls) / MIB);
 }
 
+/* Reads all frames, in parts, so that others see that it gets on. */
+static gboolean read_parts(const rolls_t *rolls, GError **error) {
+    const shard_set_t *set = &rolls->set;
+    for (size_t first = 0, end; first < set->n_songs; first = end) {
+        size_t frames = 0;
+        for (end = first; end < set->n_songs && frames * rolls->frame_bytes < PART_BYTES; end++)
+            frames += (size_t)set->songs[end].frames;
+        if (!shard_set_read_songs(set, first, end - first,
+                                  rolls->bits + (size_t)set->songs[first].first_frame * rolls->frame_bytes,
+                                  error))
+            return FALSE;
+        watch_tick();
+    }
+    return TRUE;
+}
+
 static gboolean read_all(rolls_t *rolls, GError **error) {
     GError *local = NULL;
     rolls->bits = comm_shared_alloc(all_bytes(rolls), error);
     if (!rolls->bits) return FALSE;
-    if (comm_node_rank() == 0) shard_set_read(&rolls->set, rolls->bits, &local);
+    if (comm_node_rank() == 0) read_parts(rolls, &local);
     return comm_agree(local, error);
 }
 

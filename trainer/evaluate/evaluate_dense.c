@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "trainer/model/vae_dense.h"
+#include "trainer/parallel/watch.h"
 
 typedef struct {
     evaluator_t base;
@@ -57,6 +58,7 @@ static void add_bound(dense_t *dense, const batch_t *batch, int64_t first) {
         dense->log_sum[b] = 0;
     }
     for (int k = 0; k < draws; k++) {
+        watch_tick();
         draw_noise(dense, k, first, B);
         for (size_t i = 0; i < B * Z; i++)
             dense->z[i] =

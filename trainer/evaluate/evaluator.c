@@ -7,6 +7,7 @@
 #include "trainer/data/batch_order.h"
 #include "trainer/parallel/comm.h"
 #include "trainer/parallel/stop.h"
+#include "trainer/parallel/watch.h"
 
 void *evaluator_new(size_t bytes, const evaluation_job_t *job) {
     evaluator_t *evaluator = g_malloc0(bytes);
@@ -118,6 +119,7 @@ size_t evaluator_deal(evaluator_t *evaluator, const uint32_t *frames, size_t n, 
 }
 
 void evaluator_advance(evaluator_t *evaluator, double frames) {
+    watch_tick();
     evaluator->done += frames;
     progress_show(&evaluator->progress,
                   (size_t)(evaluator->done / evaluator->own_frames * evaluator->all_frames),

@@ -31,16 +31,15 @@
 
 #define PIECE_BYTES        ((size_t)1 << 30) /* of a long broadcast */
 #define HEADER_BYTES       ((size_t)1024)    /* of a message, at most */
-#define HOST_BYTES         256
-#define HOSTS_NAMED        4          /* by comm_hosts_where() */
-#define SHARED_FOLDER      "/dev/shm" /* where MPI puts shared memory */
+#define HOSTS_NAMED        4                 /* by comm_hosts_where() */
+#define SHARED_FOLDER      "/dev/shm"        /* where MPI puts shared memory */
 #define SHARED_SLACK_BYTES 65536.0
 
 static struct {
     int rank, size, node_rank, node_size, node_leader;
     MPI_Comm node;
     MPI_Request sum; /* begun by comm_sum_begin() */
-    char host[HOST_BYTES];
+    char host[COMM_HOST_BYTES];
     GHashTable *windows; /* address -> MPI_Win * */
 } comm = {
     .rank = 0, .size = 1, .node_rank = 0, .node_size = 1, .node = MPI_COMM_NULL, .sum = MPI_REQUEST_NULL};
@@ -136,6 +135,7 @@ int comm_size(void) { return comm.size; }
 int comm_node_rank(void) { return comm.node_rank; }
 int comm_node_size(void) { return comm.node_size; }
 int comm_node_leader(void) { return comm.node_leader; }
+const char *comm_host(void) { return comm.host; }
 
 static int64_t reduce_int(int64_t value, MPI_Op op) {
     COLLECTIVE(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT64_T, op, MPI_COMM_WORLD));
@@ -144,8 +144,8 @@ static int64_t reduce_int(int64_t value, MPI_Op op) {
 
 int64_t comm_max(int64_t value) { return reduce_int(value, MPI_MAX); }
 
-void comm_gather(int64_t value, int64_t *all) {
-    COLLECTIVE(MPI_Allgather(&value, 1, MPI_INT64_T, all, 1, MPI_INT64_T, MPI_COMM_WORLD));
+void comm_gather(const void *value, size_t bytes, void *all) {
+    COLLECTIVE(MPI_Allgather(value, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, MPI_COMM_WORLD));
 }
 
 gboolean comm_any(gboolean yes) { return comm_max(yes) > 0; }

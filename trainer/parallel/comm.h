@@ -1,6 +1,6 @@
 /* comm: all that ranks say to each other but for gradients, which exchange sums. All functions but
- * comm_rank(), comm_size(), those of comm_node_...() that return a number, and comm_abort...() are collective
- * over all ranks. MPI errors abort the job with rank, file, line and MPI's own text. */
+ * comm_rank(), comm_size(), those of comm_node_...() that return a number, comm_host(), and comm_abort...()
+ * are collective over all ranks. MPI errors abort the job with rank, file, line and MPI's own text. */
 #pragma once
 
 #include <glib.h>
@@ -22,6 +22,8 @@ int comm_size(void);
 int comm_node_rank(void);
 int comm_node_size(void);
 int comm_node_leader(void);
+#define COMM_HOST_BYTES 256
+const char *comm_host(void); /* the name of this host */
 
 /* TRUE if no rank passes an error. Else every rank returns FALSE with *error set to that of the lowest rank
  * that has one; unless all ranks have the same message, "rank R of N on HOST: " precedes it. Takes over
@@ -47,8 +49,8 @@ gboolean comm_sum_ended(void);
 /* Lets MPI move what it has under way, for a rank that waits for something else. Local. */
 void comm_progress(void);
 int64_t comm_max(int64_t value);
-/* Writes the value of each rank, in their order, to all [comm_size()]. */
-void comm_gather(int64_t value, int64_t *all);
+/* Writes the value of each rank, of so many bytes, in their order, to all [comm_size()]. */
+void comm_gather(const void *value, size_t bytes, void *all);
 /* Whether all ranks pass the same value (for checksums of replicas). */
 gboolean comm_same(uint64_t value);
 

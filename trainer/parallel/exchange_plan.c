@@ -15,7 +15,8 @@ static void find_hosts(exchange_plan_t *plan, int one_host) {
     const int size = comm_size(), rank = comm_rank();
     const int64_t group = one_host > 0 ? comm_node_rank() / one_host : 0;
     g_autofree int64_t *keys = g_new(int64_t, size);
-    comm_gather(comm_node_leader() * (int64_t)size + group, keys);
+    const int64_t key = comm_node_leader() * (int64_t)size + group;
+    comm_gather(&key, sizeof key, keys);
     g_autofree int *host_of = g_new(int, size);
     plan->firsts = g_new0(int, size + 1);
     plan->ranks = g_new(int, size);

@@ -1,5 +1,5 @@
-/* watch: owns the phase of this process. The main thread alone writes it, but for the count of changes; others
- * read single members, which are atomic. */
+/* watch: owns the phase of this process. The main thread alone writes it, but for the count of changes;
+ * others read single members, which are atomic. */
 #include "trainer/parallel/watch.h"
 
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
-/* watch: what this rank does at the moment, for the watchdog, which looks on from a thread of its own, and how
- * long each kind of work took, for the line after an epoch. Local, without locks, and cheap enough to be
+/* watch: what this rank does at the moment, for the watchdog, which looks on from a thread of its own, and
+ * how long each kind of work took, for the line after an epoch. Local, without locks, and cheap enough to be
  * called several times a step. */
 #pragma once
 

@@ -138,6 +138,10 @@ static option_t rows[] = {
         "start from a known set of options", NOT("one of {choices}")),
     TEXT("resume", GROUP_RUN, resume, "no", "no|auto|FILE",
          "go on from RUN's newest checkpoint, if any, or from FILE" DEFAULT),
+    INT("stall-seconds", GROUP_RUN, stall_seconds, "300", "SECONDS",
+        "say which rank is waited for when no rank has got on for so long; after as long again, leave with "
+        "status 75; 0: wait for ever",
+        0, 1000000),
     FLAG("quiet", GROUP_RUN, quiet, "no progress on standard error", .letter = 'q'),
     FLAG("version", GROUP_RUN, version, "print the version and leave", .letter = 'V'),
     FLAG("help", GROUP_RUN, help, "print this and leave", .letter = 'h'),

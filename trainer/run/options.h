@@ -31,6 +31,7 @@ typedef struct {
     option_splits_t split;
     int iwae, particles;
     int64_t data_memory; /* MiB */
+    int stall_seconds;
     gboolean quiet, version, help;
 
     /* model */

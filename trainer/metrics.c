@@ -217,7 +217,20 @@ static void show_losses(const metrics_t *metrics, const training_sums_t *sums) {
     if (latent) fprintf(stderr, " (KL %.2f a segment)", sums->kl / sums->segments);
 }
 
-void metrics_epoch(metrics_t *metrics, gboolean whole, const evaluation_t *valid, gboolean best) {
+static void write_shares(metrics_t *metrics, const time_shares_t *shares) {
+    json_number(&metrics->json, "compute_share", shares->compute);
+    json_number(&metrics->json, "exchange_share", shares->exchange);
+    json_number(&metrics->json, "waiting_share", shares->waiting);
+    json_number(&metrics->json, "data_share", shares->data);
+    json_number(&metrics->json, "validation_share", shares->validation);
+    json_number(&metrics->json, "checkpoint_share", shares->checkpoint);
+    if (shares->ranks == 1) return;
+    json_number(&metrics->json, "efficiency", shares->efficiency);
+    json_number(&metrics->json, "waited_for", shares->late);
+}
+
+void metrics_epoch(metrics_t *metrics, gboolean whole, const evaluation_t *valid, gboolean best,
+                   const time_shares_t *shares) {
     const checkpoint_t *checkpoint = metrics->checkpoint;
     const training_sums_t *sums = &checkpoint->so_far;
     const double items = items_of(metrics, sums);
@@ -229,6 +242,7 @@ void metrics_epoch(metrics_t *metrics, gboolean whole, const evaluation_t *valid
     json_number(&metrics->json, "seconds", checkpoint->seconds);
     if (valid) g_string_append_printf(metrics->text, ", %s", valid->members->str);
     json_boolean(&metrics->json, "best", best);
+    write_shares(metrics, shares);
     end_line(metrics);
     metrics_flush(metrics, NULL);
     if (metrics->options->quiet) return;
@@ -239,6 +253,8 @@ void metrics_epoch(metrics_t *metrics, gboolean whole, const evaluation_t *valid
     if (valid) fprintf(stderr, "; valid %s", valid->text->str);
     fprintf(stderr, "%s; %.0f %ss/s, %.1f s\n", best ? ", best" : "",
             items_per_second(metrics, g_get_monotonic_time()), item(metrics), checkpoint->seconds);
+    g_autofree char *text = time_shares_text(shares);
+    fprintf(stderr, "  time: %s\n", text);
 }
 
 void metrics_say(metrics_t *metrics, const char *format, ...) {

@@ -13,11 +13,16 @@
  *                (sequence: valid_pieces), valid_loss (nll + beta max(kl, free bits)), valid_nll, valid_kl,
  *                valid_nll_per_frame, valid_kl_per_frame, active_units; dense: precision, recall, f1;
  *                sequence: valid_kl_per_segment
+ *                and where the time went, as shares of the wall time that together are 1 (time_shares.h):
+ *                compute_share, exchange_share, waiting_share, data_share, validation_share,
+ *                checkpoint_share; on several ranks also efficiency, against one rank, and waited_for, the
+ *                rank that the others waited for most
  *   validation:  as epoch, of a run that ended inside an epoch */
 #pragma once
 
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/evaluate/evaluator.h"
+#include "trainer/parallel/time_shares.h"
 #include "trainer/run/options.h"
 
 /* What a step reports beside its place in the run. */
@@ -42,8 +47,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(metrics_t, metrics_close)
  * reports a failed write. Allocates only where more lines wait than ever. */
 void metrics_step(metrics_t *metrics, const metrics_step_t *step);
 /* Reports the end of the current epoch. whole: it counts as done. valid: its validation, or NULL. best: it is
- * the best so far. */
-void metrics_epoch(metrics_t *metrics, gboolean whole, const evaluation_t *valid, gboolean best);
+ * the best so far. shares: where its time went. */
+void metrics_epoch(metrics_t *metrics, gboolean whole, const evaluation_t *valid, gboolean best,
+                   const time_shares_t *shares);
 /* Hands all lines to the system. FALSE with error set: what is not written waits, and the next call tries
  * again. */
 gboolean metrics_flush(metrics_t *metrics, GError **error);

@@ -220,8 +220,10 @@ static gboolean end_epoch(session_t *session, GError **error) {
         checkpoint->best_epoch = epoch;
     }
     checkpoint->seconds = session->earlier_seconds + seconds_since(session->start);
+    time_shares_t shares;
+    time_shares_take(&shares);
     watch_phase(PHASE_CHECKPOINT, checkpoint->step);
-    if (session->metrics) metrics_epoch(session->metrics, whole, valid, best);
+    if (session->metrics) metrics_epoch(session->metrics, whole, valid, best, &shares);
     if (whole) {
         checkpoint->epoch++;
         checkpoint->epoch_step = 0;
@@ -243,6 +245,8 @@ static gboolean stopped_improving(const session_t *session) {
 static gboolean loop(session_t *session, GError **error) {
     const checkpoint_t *checkpoint = &session->state.checkpoint;
     if (!all_done(session) && !check_progress(session, "a step", error)) return FALSE;
+    watch_times_t start;
+    watch_take_times(&start); /* belongs to no epoch */
     while (session->stop == GO_ON) {
         if (epoch_ended(session)) {
             if (!end_epoch(session, error)) return FALSE;

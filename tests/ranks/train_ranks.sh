@@ -13,6 +13,15 @@ for n in 2 4; do
         "1 and $n ranks: the same losses to 1e-5 over 20 steps"
     same_steps ranks1/metrics.jsonl "ranks$n/metrics.jsonl" 1e-3 200 "and to 1e-3 over 200"
 done
+for n in 1 4; do
+    shares=0
+    for share in compute exchange waiting data validation checkpoint; do
+        shares+="+$(member "ranks$n/metrics.jsonl" epoch "${share}_share" | tail -n 1)"
+    done
+    holds "where an epoch's time went, on $n: shares that make 1" "($shares - 1)^2 < 1e-12"
+done
+efficiency=$(member ranks4/metrics.jsonl epoch efficiency | tail -n 1)
+holds "and an efficiency" "$efficiency > 0 && $efficiency <= 1"
 run ranks 2 "$trainer" --output repeated "${common[@]}" --max-steps 200
 same_state ranks2/latest.h5 repeated/latest.h5 "2 ranks twice: the same bits"
 run ranks 2 "$trainer" --output buckets "${common[@]}" --max-steps 20 --bucket-kib 1

@@ -12,6 +12,15 @@ static const training_sums_t sums = {
     .windows = 4, .frames = 200, .segments = 50, .nll = 1200, .kl = 100, .auxiliary = 1600};
 static const training_sums_t plain = {.windows = 4, .frames = 200, .nll = 1200};
 
+static const time_shares_t shares = {.ranks = 4,
+                                     .compute = 0.71,
+                                     .exchange = 0.09,
+                                     .waiting = 0.12,
+                                     .data = 0.08,
+                                     .efficiency = 0.79,
+                                     .late = 3,
+                                     .late_host = "h2"};
+
 /* What is told of sums over a split. Owner of the texts: caller, by forget(). */
 static evaluation_t told_dense(const dense_sums_t *valid, int active) {
     evaluation_t found = {.members = g_string_new(NULL), .text = g_string_new(NULL)};
@@ -49,7 +58,7 @@ static JsonArray *lines_of(model_kind_t kind, gboolean quiet, const training_sum
         &(metrics_step_t){.done = *done, .objective = {.beta = 0.5, .free_bits = 2}, .learning_rate = 0.1});
     checkpoint.so_far = *done;
     checkpoint.seconds = 2;
-    metrics_epoch(metrics, TRUE, valid, TRUE);
+    metrics_epoch(metrics, TRUE, valid, TRUE, &shares);
     g_assert_true(metrics_flush(metrics, &error));
     g_assert_true(g_file_get_contents(path, &text, NULL, &error));
     g_auto(GStrv) lines = g_strsplit(g_strchomp(text), "\n", -1);
@@ -97,6 +106,9 @@ static void test_dense(void) {
     assert_number(lines, 1, "valid_kl", 8);
     assert_number(lines, 1, "valid_windows", 2);
     assert_number(lines, 1, "active_units", 3);
+    assert_number(lines, 1, "waiting_share", 0.12);
+    assert_number(lines, 1, "efficiency", 0.79);
+    assert_number(lines, 1, "waited_for", 3);
     assert_number(lines, 1, "precision", 1.0 / 3);
     assert_number(lines, 1, "recall", 0.2);
     assert_number(lines, 1, "f1", 0.25);
@@ -154,9 +166,12 @@ static void test_shown(void) {
     }
     g_test_trap_subprocess(NULL, 0, 0);
     g_test_trap_assert_passed();
-    g_test_trap_assert_stderr("*epoch 1/3: train 300.00 + 25.00 nats a window; valid 40.00 + 8.00 (1.000 + "
-                              "0.200 a frame), 3 active units, F1 0.250, "
-                              "best; * windows/s, 2.0 s\n*");
+    g_test_trap_assert_stderr(
+        "*epoch 1/3: train 300.00 + 25.00 nats a window; valid 40.00 + 8.00 (1.000 + "
+        "0.200 a frame), 3 active units, F1 0.250, "
+        "best; * windows/s, 2.0 s\n"
+        "  time: compute 71 %, exchange 9 %, waiting 12 % (for rank 3 on h2), data 8 %; "
+        "efficiency against one rank 79 %\n*");
     g_test_trap_assert_stderr("*epoch 1/3: train 6.000 + 0.500 nats a frame (KL 2.00 a segment); valid 6.500 "
                               "+ 0.750 (KL 3.00 a segment), "
                               "5 active units, best; * frames/s, 2.0 s\n*");

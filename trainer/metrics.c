@@ -1,6 +1,6 @@
 /* metrics: owns metrics.jsonl and what a run shows on standard error. Lines are numbers under fixed names,
- * written without allocating, as many at once as a second brings; json-glib reads them back when a resumed run cuts what came after its
- * checkpoint. */
+ * made without allocating and written as many at once as a second brings; json-glib reads them back when a
+ * resumed run cuts what came after its checkpoint. */
 #include "trainer/metrics.h"
 
 #include <errno.h>
@@ -17,12 +17,14 @@
 #include "preprocess/common/progress.h"
 
 #define FLUSH_EVERY_S 1.0
+#define MAKE_ROOM     "make room, then go on with --resume auto"
 #define BAR_CELLS     20
 
 struct metrics {
     int fd;
     char *path;
     owner_t *owner;   /* of the folder, not owned */
+    GMutex lock;      /* guards waiting */
     GString *waiting; /* whole lines that are not written yet */
     GString *text;    /* the line being made */
     json_t json;      /* writes to text */
@@ -88,6 +90,7 @@ metrics_t *metrics_open(const options_t *options, owner_t *owner, const checkpoi
     metrics->fd = fd;
     metrics->owner = owner;
     metrics->waiting = g_string_new(NULL);
+    g_mutex_init(&metrics->lock);
     metrics->path = g_steal_pointer(&path);
     metrics->options = options;
     metrics->checkpoint = checkpoint;
@@ -103,9 +106,11 @@ metrics_t *metrics_open(const options_t *options, owner_t *owner, const checkpoi
 void metrics_close(metrics_t *metrics) {
     if (!metrics) return;
     progress_end(&metrics->progress);
+    metrics_flush(metrics, NULL);
     close(metrics->fd);
     g_free(metrics->path);
     g_string_free(metrics->waiting, TRUE);
+    g_mutex_clear(&metrics->lock);
     g_string_free(metrics->text, TRUE);
     g_free(metrics);
 }
@@ -119,20 +124,25 @@ static void begin_line(metrics_t *metrics, const char *kind) {
 static void end_line(metrics_t *metrics) {
     json_close(&metrics->json, '{');
     g_string_append_c(metrics->text, '\n');
+    g_mutex_lock(&metrics->lock);
     g_string_append_len(metrics->waiting, metrics->text->str, (gssize)metrics->text->len);
+    g_mutex_unlock(&metrics->lock);
 }
 
 gboolean metrics_flush(metrics_t *metrics, GError **error) {
     GString *waiting = metrics->waiting;
-    metrics->last_flushed = g_get_monotonic_time();
+    ssize_t n = 0;
     if (!owner_check(metrics->owner, error)) return FALSE;
-    while (waiting->len > 0) {
-        const ssize_t n = write(metrics->fd, waiting->str, waiting->len);
-        if (n < 0 && errno != EINTR)
-            return file_fail(error, metrics->path, "write", "make room, then go on with --resume auto");
+    g_mutex_lock(&metrics->lock);
+    while (waiting->len > 0 && ((n = write(metrics->fd, waiting->str, waiting->len)) >= 0 || errno == EINTR))
         g_string_erase(waiting, 0, MAX(n, 0));
-    }
-    return TRUE;
+    g_mutex_unlock(&metrics->lock);
+    return n >= 0 || file_fail(error, metrics->path, "write", MAKE_ROOM);
+}
+
+gboolean metrics_sync(metrics_t *metrics, GError **error) {
+    return metrics_flush(metrics, error) &&
+           (fdatasync(metrics->fd) == 0 || file_fail(error, metrics->path, "write", MAKE_ROOM));
 }
 
 static gboolean is_dense(const metrics_t *metrics) { return metrics->checkpoint->model.kind == MODEL_DENSE; }
@@ -199,7 +209,10 @@ void metrics_step(metrics_t *metrics, const metrics_step_t *step) {
     json_number(&metrics->json, is_dense(metrics) ? "windows_per_second" : "frames_per_second",
                 items_per_second(metrics, now));
     end_line(metrics);
-    if ((double)(now - metrics->last_flushed) > FLUSH_EVERY_S * G_USEC_PER_SEC) metrics_flush(metrics, NULL);
+    if ((double)(now - metrics->last_flushed) > FLUSH_EVERY_S * G_USEC_PER_SEC) {
+        metrics->last_flushed = now;
+        metrics_flush(metrics, NULL);
+    }
     show_progress(metrics, loss, now);
 }
 

@@ -40,18 +40,20 @@ typedef struct metrics metrics_t;
  * the metrics. total_steps: of the whole run. NULL with error set: file and cause. Owner: caller. */
 metrics_t *metrics_open(const options_t *options, owner_t *owner, const checkpoint_t *checkpoint,
                         int64_t total_steps, GError **error);
-void metrics_close(metrics_t *metrics); /* without writing what waits */
+void metrics_close(metrics_t *metrics); /* flushes, if it can */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(metrics_t, metrics_close)
 
-/* Adds a line and shows progress. Lines wait in memory and are written about every second; metrics_flush()
- * reports a failed write. Allocates only where more lines wait than ever. */
+/* Adds a line and shows progress. Lines wait in memory and are written about every second, or later where
+ * that fails. Allocates only where more lines wait than ever. */
 void metrics_step(metrics_t *metrics, const metrics_step_t *step);
 /* Reports the end of the current epoch. whole: it counts as done. valid: its validation, or NULL. best: it is
  * the best so far. shares: where its time went. */
 void metrics_epoch(metrics_t *metrics, gboolean whole, const evaluation_t *valid, gboolean best,
                    const time_shares_t *shares);
 /* Hands all lines to the system. FALSE with error set: what is not written waits, and the next call tries
- * again. */
+ * again. Any thread may call it, and metrics_sync(). */
 gboolean metrics_flush(metrics_t *metrics, GError **error);
+/* The same, and waits until they are on disk. */
+gboolean metrics_sync(metrics_t *metrics, GError **error);
 /* Prints a message for people on a line of its own, unless --quiet. */
 void metrics_say(metrics_t *metrics, const char *format, ...) G_GNUC_PRINTF(2, 3);

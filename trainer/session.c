@@ -202,6 +202,13 @@ static gboolean open_metrics(session_t *session, GError **error) {
     return comm_agree(local, error);
 }
 
+static gboolean sync_metrics(gpointer metrics, GError **error) { return metrics_sync(metrics, error); }
+
+static gboolean start_keeper(session_t *session, GError **error) {
+    return keeper_init(&session->keeper, session->options, session->owner, &session->state, sync_metrics,
+                       session->metrics, error);
+}
+
 gboolean session_open(session_t *session, const options_t *options, GError **error) {
     const checkpoint_t *checkpoint = &session->state.checkpoint;
     g_autofree char *resumed = NULL;
@@ -210,7 +217,7 @@ gboolean session_open(session_t *session, const options_t *options, GError **err
         !run_open(options, &session->owner, &resumed, error) || !begin_state(session, error) ||
         (*resumed && !run_resume(options, resumed, &session->state, error)) ||
         !run_write_options(options, session->owner, error) || !open_metrics(session, error) ||
-        !keeper_init(&session->keeper, options, session->owner, &session->state, error))
+        !start_keeper(session, error))
         return FALSE;
     session->first_step = checkpoint->step;
     session->earlier_seconds = checkpoint->seconds;
@@ -219,8 +226,8 @@ gboolean session_open(session_t *session, const options_t *options, GError **err
 }
 
 void session_close(session_t *session) {
-    metrics_close(session->metrics);
     keeper_clear(&session->keeper);
+    metrics_close(session->metrics);
     owner_release(session->owner);
     gradient_free(session->gradient);
     g_free(session->sums);

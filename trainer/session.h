@@ -17,8 +17,8 @@ typedef enum {
 /* What a step sums over ranks. All are doubles. */
 typedef struct {
     double stop_again, out_of_time; /* above 0 if any rank says so */
-    double keeper_age;              /* rank 0's, see keeper_step() */
-    double lost;                    /* above 0 if rank 0 may not write in the run folder any more */
+    double save;                    /* rank 0's keeper_asks() */
+    double failed;                  /* above 0 if rank 0 may not or cannot write in the run folder any more */
     training_sums_t done[];         /* [slots] */
 } step_sums_t;
 

@@ -18,21 +18,9 @@
 
 static double seconds_since(gint64 then) { return (double)(g_get_monotonic_time() - then) / G_USEC_PER_SEC; }
 
-/* Writes the metrics, which must be on disk before the checkpoint that follows them. */
-static gboolean flush_metrics(const session_t *session, GError **error) {
-    GError *local = NULL;
-    if (session->metrics) metrics_flush(session->metrics, &local);
-    return comm_agree(local, error);
-}
-
-static gboolean save(session_t *session, GError **error) {
-    watch_phase(PHASE_CHECKPOINT, session->state.checkpoint.step);
-    return flush_metrics(session, error) && keeper_save(&session->keeper, error);
-}
-
 /* Handles a song that cannot be read: keeps the state, which is good; the error says where. Returns FALSE. */
 static gboolean fail_to_read(session_t *session, GError **error) {
-    save(session, NULL);
+    keeper_finish(&session->keeper, NULL);
     g_autofree char *kept = keeper_newest(&session->keeper);
     g_prefix_error(error, "after step %" G_GINT64_FORMAT ", %s%s: ", session->state.checkpoint.step,
                    kept ? "kept in " : "with no checkpoint", kept ? kept : "");
@@ -43,7 +31,8 @@ static gboolean fail_to_read(session_t *session, GError **error) {
  * state that waits in memory is written. Sets the same error on all ranks; returns FALSE. */
 static gboolean fail_not_finite(session_t *session, gboolean bad, const char *what, GError **error) {
     const int culprit = comm_size() - (int)comm_max(bad ? comm_size() - comm_rank() : 0);
-    if (flush_metrics(session, NULL)) keeper_save_best(&session->keeper, NULL);
+    if (session->metrics) metrics_flush(session->metrics, NULL);
+    keeper_finish_best(&session->keeper, NULL);
     g_autofree char *where = culprit < comm_size() ? g_strdup_printf(" on rank %d", culprit) : g_strdup("");
     g_autofree char *kept = keeper_newest(&session->keeper);
     return program_fail(
@@ -134,8 +123,8 @@ static gboolean step(session_t *session, GError **error) {
     if (comm_rank() == 0) { /* the clock of one rank decides */
         sums->out_of_time =
             options->max_minutes > 0 && seconds_since(session->start) >= options->max_minutes * 60;
-        sums->keeper_age = seconds_since(session->keeper.last_write);
-        sums->lost = !owner_check(session->owner, &local);
+        sums->save = keeper_asks(&session->keeper);
+        sums->failed = !owner_check(session->owner, &local) || !keeper_look(&session->keeper, &local);
     }
     gradient_compute(session->gradient, &told.objective, checkpoint->step + 1, sums->done);
     told.done = add_up(session);
@@ -145,7 +134,7 @@ static gboolean step(session_t *session, GError **error) {
     exchange_add_doubles(session->exchange, (double *)sums, n_sums / sizeof(double));
     told.gradient_norm = sqrt(exchange_finish(session->exchange));
     told.sum_ms = seconds_since(before_sum) * 1e3;
-    if (sums->lost > 0) return comm_agree(local, error);
+    if (sums->failed > 0) return comm_agree(local, error);
     told.done = add_up(session);
     if (!loss_is_finite(&told.done)) return fail_not_finite(session, bad, "loss", error);
     watch_phase(PHASE_COMPUTE, checkpoint->step + 1);
@@ -155,7 +144,7 @@ static gboolean step(session_t *session, GError **error) {
     checkpoint->seconds = session->earlier_seconds + seconds_since(session->start);
     for (size_t i = 0; i < sizeof told.done / sizeof(double); i++)
         ((double *)&checkpoint->so_far)[i] += ((double *)&told.done)[i];
-    keeper_step(&session->keeper, sums->keeper_age);
+    keeper_step(&session->keeper, sums->save > 0);
     session->stop = sums->stop_again > 0 ? STOP_AGAIN : sums->out_of_time > 0 ? STOP_DONE : GO_ON;
     session->longest_step_s = longest_of_late(session->longest_step_s, seconds_since(start));
     told.step_ms = seconds_since(start) * 1e3;
@@ -229,7 +218,7 @@ static gboolean end_epoch(session_t *session, GError **error) {
         checkpoint->epoch_step = 0;
         checkpoint->so_far = (training_sums_t){0};
     }
-    return flush_metrics(session, error) && keeper_epoch(&session->keeper, best, error);
+    return keeper_epoch(&session->keeper, best, error);
 }
 
 /* Early stopping, checked only after an epoch that was validated: others could not improve. */
@@ -251,7 +240,8 @@ static gboolean loop(session_t *session, GError **error) {
         if (epoch_ended(session)) {
             if (!end_epoch(session, error)) return FALSE;
         } else if (session->keeper.due) {
-            if (!save(session, error)) return FALSE;
+            watch_phase(PHASE_CHECKPOINT, checkpoint->step);
+            if (!keeper_save(&session->keeper, error)) return FALSE;
         }
         if (session->stop != GO_ON) break;
         if (all_done(session) || stopped_improving(session))
@@ -262,7 +252,8 @@ static gboolean loop(session_t *session, GError **error) {
     /* An epoch cut short is validated if the run is done, but not if it should hurry and will be resumed. */
     const gboolean inside = checkpoint->step > session->first_step && checkpoint->epoch_step > 0;
     if (session->stop == STOP_DONE && inside && !end_epoch(session, error)) return FALSE;
-    return save(session, error);
+    watch_phase(PHASE_CHECKPOINT, checkpoint->step);
+    return keeper_finish(&session->keeper, error);
 }
 
 /* Prints a summary at the end of a run. Collective. */

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 
 #include "preprocess/common/file.h"
 #include "preprocess/common/hash.h"
+#include "preprocess/common/program.h"
 
 G_DEFINE_QUARK(mpianist_owner_error, owner_error)
 
@@ -193,14 +193,10 @@ static gpointer beat(gpointer data) {
     return NULL;
 }
 
-/* Blocks signals in the new thread: they are the main thread's. Waits until it runs: a thread that begins
- * allocates, and a child forked at that moment would find the allocator locked for ever. */
+/* Waits until the thread runs: one that begins allocates, and a child forked at that moment would find the
+ * allocator locked for ever. */
 static gboolean start_beat(owner_t *owner) {
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    owner->beat = g_thread_try_new("owner", beat, owner, NULL);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    owner->beat = program_start_thread("owner", beat, owner);
     g_mutex_lock(&owner->lock);
     while (owner->beat && !owner->beating) g_cond_wait(&owner->changed, &owner->lock);
     g_mutex_unlock(&owner->lock);

@@ -2,6 +2,7 @@
 #include "preprocess/common/program.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,15 @@ void program_say(const char *format, ...) {
     fprintf(stderr, "%s: ", program_name());
     vfprintf(stderr, format, arguments);
     va_end(arguments);
+}
+
+GThread *program_start_thread(const char *name, GThreadFunc work, gpointer data) {
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    GThread *thread = g_thread_try_new(name, work, data, NULL);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return thread;
 }
 
 gboolean program_fail(GError **error, const char *format, ...) {

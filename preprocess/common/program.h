@@ -26,6 +26,10 @@ void program_say(const char *format, ...) G_GNUC_PRINTF(1, 2);
  * callers add themselves. Owner: error. */
 const char *program_cause(const GError *error);
 
+/* Starts a thread that leaves all signals to the main thread. NULL if the system has none to give. Owner:
+ * caller (g_thread_join()). */
+GThread *program_start_thread(const char *name, GThreadFunc work, gpointer data);
+
 /* Sets an error for people to read, with no code that callers could tell apart. Returns FALSE. */
 gboolean program_fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 

@@ -232,12 +232,23 @@ static size_t finish_image(h5_file_t *file) {
     return (size_t)GUINT64_FROM_LE(size);
 }
 
+/* Puts all bytes on disk, and meanwhile lets other threads have HDF5. FALSE with errno set. */
+static gboolean write_image(h5_file_t *file, size_t size) {
+    g_rec_mutex_unlock(&lock);
+    gboolean written = file_write_at(file->fd, 0, file->image, size) && fsync(file->fd) == 0;
+    if (written) written = close(g_steal_fd(&file->fd)) == 0;
+    const int cause = errno;
+    g_rec_mutex_lock(&lock);
+    H5Eclear2(H5E_DEFAULT); /* of what others did */
+    errno = cause;
+    return written;
+}
+
 gboolean h5_file_commit(h5_file_t *file, owner_t *owner, GError **error) {
     g_autoptr(h5_file_t) owned = file;
     size_t size = finish_image(file);
     if (size == 0) return h5_fail(error, H5_ERROR_WRITE, file, "finish");
-    gboolean written = file_write_at(file->fd, 0, file->image, size) && fsync(file->fd) == 0;
-    if (written) written = close(g_steal_fd(&file->fd)) == 0;
+    const gboolean written = write_image(file, size);
     if (written && !owner_check(owner, error)) return FALSE;
     if (!written || rename(file->temporary, file->path) != 0)
         return h5_fail(error, H5_ERROR_WRITE, file, "write");

@@ -23,8 +23,8 @@ hid_t h5_keep(h5_id_t *id);
 /* An open file. Writing: the file grows in memory and h5_file_commit() puts it in its place by way of a
  * temporary (file_temporary()), so HDF5 itself never meets a full disk, which it does not survive. The same
  * calls always give the same bytes: no times are stored. While a thread has a file open, another thread that
- * opens one waits: HDF5 is not made for several threads. A thread asks HDF5 anything else only with a file
- * open. */
+ * opens one waits, for HDF5 is not made for several threads; but not for a disk that h5_file_commit() waits
+ * for. A thread asks HDF5 anything else only with a file open. */
 typedef struct h5_file h5_file_t;
 
 /* Opens for reading, without HDF5 file locks (they fail on network disks). NULL with error set: path and

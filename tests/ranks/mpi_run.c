@@ -19,8 +19,8 @@ static gboolean try_save(const char *run, keeper_t *keeper, run_state_t *state, 
                          const char *wanted) {
     g_autoptr(GError) error = NULL;
     state->checkpoint.step = step;
-    keeper_step(keeper, 0);
-    const gboolean saved = keeper_save(keeper, &error), exists = stands(run, step);
+    keeper_step(keeper, FALSE);
+    const gboolean saved = keeper_finish(keeper, &error), exists = stands(run, step);
     if (wanted ? !saved && error && strstr(error->message, wanted) && !exists : saved && exists) return TRUE;
     fprintf(stderr, "rank %d: wanted %s, got %s\n", comm_rank(), wanted ? wanted : "a checkpoint",
             error ? error->message : "no error");
@@ -32,13 +32,13 @@ static gboolean try_best(const char *run, keeper_t *keeper, run_state_t *state, 
     real_t *first = model_params(state->model), good = *first;
     GError *error = NULL;
     state->checkpoint.step = 4;
-    keeper_step(keeper, 0);
+    keeper_step(keeper, FALSE);
     const gboolean waits = keeper_epoch(keeper, TRUE, &error) && !stands(run, 4);
     gboolean passed = !comm_any(!waits); /* and all have looked */
     *first = NAN;
     state->checkpoint.step = 5;
-    keeper_step(keeper, 0);
-    passed &= keeper_save_best(keeper, &error) && !stands(run, 5);
+    keeper_step(keeper, FALSE);
+    passed &= keeper_finish_best(keeper, &error) && !stands(run, 5);
     g_autofree char *newest = keeper_newest(keeper), *wanted = checkpoint_path(run, 4);
     passed &= g_strcmp0(newest, wanted) == 0 && checkpoint_read_weights(wanted, read, &error) &&
               model_params(read)[0] == good;
@@ -77,7 +77,7 @@ int main(int argc, char **argv) {
                              TRUE};
         state.checkpoint.grid.pitches = 8;
         keeper_t keeper;
-        passed &= keeper_init(&keeper, options, NULL, &state, &error);
+        passed &= keeper_init(&keeper, options, NULL, &state, NULL, NULL, &error);
         real_t *first = model_params(model), good;
         gboolean last = comm_rank() == comm_size() - 1;
         model_init(model, 1);

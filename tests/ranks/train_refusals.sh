@@ -116,36 +116,6 @@ says_once 'mpirun -n 4' "says how to start"
 run env SLURM_NTASKS=4 "$trainer" --data data --output new "${tiny[@]}"
 status_is 1 "one process where SLURM says 4"
 
-# A file size limit is a disk that fills up. The model is large enough for its checkpoints to be much larger
-# than its metrics. MPI itself writes files when it starts, so the limit comes later.
-long=(--hidden 256 --latent 4 --window 16 --batch 8 --epochs 100000 --validate-every 100000 --quiet
-    --checkpoint-every)
-# filled DIR STEPS BYTES FILE: a run that keeps every so many steps, with the limit set once it has written
-# FILE.
-filled() {
-    "$trainer" --data data --output "$1" "${long[@]}" "$2 steps" >/dev/null 2>err &
-    for _ in $(seq 200); do
-        [ -s "$1/$4" ] && break
-        sleep 0.02
-    done
-    prlimit --pid $! --fsize="$3"
-    wait $!
-    status=$?
-}
-filled full 50 4000000 latest.h5
-status_is 1 "a disk that fills up while a checkpoint is written: exit 1"
-says_once '^trainer: .*full/checkpoint-[0-9]{8}\.h5: ' "names the file"
-ok "the earlier checkpoint is intact" "$state" full/latest.h5
-ok "nothing half-written stays" test -d full \
-    -a -z "$(find full -mindepth 1 |
-    grep -Ev '/(checkpoint-[0-9]{8}|latest|best)\.h5$|/run\.ini$|/metrics\.jsonl$')"
-last=$("$state" full/latest.h5 | sed -n 's/.* step \([0-9]*\) .*/\1/p')
-run "$trainer" --data data --output full "${long[@]}" 0 --max-steps $((last + 2)) --resume auto
-status_is 0 "and the run goes on once there is room"
-filled metrics 300 100 metrics.jsonl
-status_is 1 "metrics that cannot be written: exit 1"
-says_once '^trainer: metrics/metrics\.jsonl: cannot write: .*make room' "names the file"
-
 ok "replicas that differ, and broken weights, are found before they are written" ranks 2 \
     "$BUILD/tests/ranks/mpi_run" "$WORK/diverged"
 finish

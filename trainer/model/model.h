@@ -74,7 +74,7 @@ typedef struct model model_t;
  * memory runs out. Owner: caller. */
 model_t *model_new(const model_config_t *config, size_t max_B, size_t max_frames, GError **error);
 /* The same with parameters and gradient in memory of someone else's, model_elements() zeros each, 64-byte
- * aligned, which outlives the model: ranks of a host share it. */
+ * aligned, which outlives the model: ranks of a host share it. NULL: the model's own. */
 model_t *model_new_in(const model_config_t *config, size_t max_B, size_t max_frames, real_t *params,
                       real_t *gradient, GError **error);
 /* model_size() of such a model, before there is one. 0 with MODEL_ERROR_SIZE set. */

@@ -29,7 +29,7 @@ void stop_catch_signals(void) {
 
 int stop_signal(void) { return caught; }
 
-/* Reads what a process writes till it closes its end. FALSE where that takes longer than SQUEUE_PATIENCE_S. */
+/* Reads what a process writes till it closes its end. FALSE where that takes over SQUEUE_PATIENCE_S. */
 static gboolean read_answer(int fd, char *text, size_t size) {
     const gint64 until = g_get_monotonic_time() + SQUEUE_PATIENCE_S * G_USEC_PER_SEC;
     struct pollfd wait = {.fd = fd, .events = POLLIN};

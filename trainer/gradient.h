@@ -10,10 +10,13 @@
 
 typedef struct gradient gradient_t;
 
-/* model's gradient is in the exchange; all three outlive this. apart: the losses of each share, too, have a
- * place of their own. NULL with MODEL_ERROR_MEMORY set. Owner: caller. */
-gradient_t *gradient_new(model_t *model, rank_batches_t *batches, exchange_t *exchange, gboolean apart,
-                         GError **error);
+/* model's gradient is in the exchange; all three outlive this. together: as rank_batches' configuration has
+ * it. apart: the losses of each share, too, have a place of their own. NULL with MODEL_ERROR_MEMORY set.
+ * Owner: caller. */
+gradient_t *gradient_new(model_t *model, rank_batches_t *batches, exchange_t *exchange, size_t together,
+                         gboolean apart, GError **error);
+/* The most grains of a block that this rank keeps. */
+size_t gradient_most_grains(const exchange_t *exchange);
 void gradient_free(gradient_t *gradient);
 
 /* Computes the gradient of a step that rank_batches_begin() has begun, and adds its plain losses to *sums,

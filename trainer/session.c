@@ -79,28 +79,33 @@ static gboolean plan_steps(session_t *session, GError **error) {
     return TRUE;
 }
 
-/* Makes the exchange, and in its memory the model and the optimizer. */
-static gboolean make_state(session_t *session, const model_config_t *config, size_t max_B, size_t max_frames,
-                           GError **error) {
+/* Makes the exchange, in whose memory the state will be. */
+static gboolean make_exchange(session_t *session, const model_config_t *config, GError **error) {
     const options_t *options = session->options;
-    const optimizer_config_t adam = options_optimizer_config(options);
-    run_state_t *state = &session->state;
     GError *local = NULL;
     const size_t n = model_elements(config, &local);
     if (!comm_agree(local, error)) return FALSE;
-    exchange_t *exchange = session->exchange =
-        exchange_new(&(exchange_config_t){.n = n,
-                                          .bucket_bytes = (size_t)options->bucket_kib * 1024,
-                                          .grains = options->reproducible,
-                                          .blocks = adam.average > 0 ? 4 : 3},
-                     error);
-    if (!exchange) return FALSE;
+    session->exchange = exchange_new(&(exchange_config_t){.n = n,
+                                                          .bucket_bytes = (size_t)options->bucket_kib * 1024,
+                                                          .grains = options->reproducible,
+                                                          .blocks = options->average > 0 ? 4 : 3},
+                                     error);
+    return session->exchange != NULL;
+}
+
+/* Makes the model and the optimizer. */
+static gboolean make_state(session_t *session, const model_config_t *config, size_t max_B, size_t max_frames,
+                           GError **error) {
+    const optimizer_config_t adam = options_optimizer_config(session->options);
+    exchange_t *exchange = session->exchange;
+    run_state_t *state = &session->state;
+    GError *local = NULL;
     state->fills = exchange_host_index(exchange) == 0;
     real_t *params = exchange_shared_block(exchange);
     optimizer_memory_t moments = {.m = exchange_shared_block(exchange), .v = exchange_shared_block(exchange)};
     if (adam.average > 0) moments.average = exchange_shared_block(exchange);
     state->model = model_new_in(config, max_B, max_frames, params, exchange_gradient(exchange, 0), &local);
-    state->optimizer = optimizer_new_in(&adam, n, &moments);
+    if (state->model) state->optimizer = optimizer_new_in(&adam, model_size(state->model), &moments);
     return comm_agree(local, error);
 }
 
@@ -112,23 +117,28 @@ static gboolean make_model(session_t *session, GError **error) {
     const model_config_t config = options_model_config(options, &data_shards(data)->grid);
     const gboolean apart = options->reproducible > 0;
     const size_t shares = (size_t)(apart ? options->reproducible : comm_size());
-    const rank_batches_config_t batches = {.batch = (size_t)options->batch,
-                                           .shares = shares,
-                                           .accumulate = (size_t)options->accumulate,
-                                           .seed = (uint64_t)options->seed,
-                                           .rates = {.input_dropout = options->input_dropout,
-                                                     .lag_dropout = options->lag_dropout,
-                                                     .dropout = options->dropout}};
+    if (!make_exchange(session, &config, error)) return FALSE;
+    rank_batches_config_t batches = {.batch = (size_t)options->batch,
+                                     .shares = shares,
+                                     .accumulate = (size_t)options->accumulate,
+                                     .seed = (uint64_t)options->seed,
+                                     .rates = {.input_dropout = options->input_dropout,
+                                               .lag_dropout = options->lag_dropout,
+                                               .dropout = options->dropout}};
+    /* Batches of a share alone bound those of the validation, which then do not depend on the ranks. */
     const rank_batches_sizes_t sizes = rank_batches_sizes(data, config.kind, &batches);
-    const size_t max_B = MAX(sizes.B, VALIDATION_BATCH),
+    const size_t valid_B = MAX(sizes.B, VALIDATION_BATCH),
                  max_frames = MAX(sizes.frames, data_longest_piece(data, SPLIT_VALID));
+    if (apart && !is_sequence(options) && options->accumulate == 1)
+        batches.together = gradient_most_grains(session->exchange);
+    const size_t max_B = MAX(valid_B, rank_batches_sizes(data, config.kind, &batches).B);
     GError *local = NULL;
     if (!make_state(session, &config, max_B, max_frames, error)) return FALSE;
     session->batches = rank_batches_new(data, &config, &batches);
     session->slots = apart ? shares : 1;
     session->sums = g_malloc0(sizeof *session->sums + session->slots * sizeof *session->sums->done);
-    session->gradient =
-        gradient_new(session->state.model, session->batches, session->exchange, apart, &local);
+    session->gradient = gradient_new(session->state.model, session->batches, session->exchange,
+                                     batches.together, apart, &local);
     if (!comm_agree(local, error)) return FALSE;
     size_t first_share, own_shares;
     exchange_grains(session->exchange, &first_share, &own_shares);
@@ -138,7 +148,7 @@ static gboolean make_model(session_t *session, GError **error) {
                                          .seed = (uint64_t)options->seed,
                                          .beta = options->beta,
                                          .free_bits = options->free_bits,
-                                         .max_B = max_B,
+                                         .max_B = valid_B,
                                          .max_frames = max_frames,
                                          .shares = apart ? shares : 0,
                                          .first_share = first_share,

@@ -52,7 +52,7 @@ static void run_step(rank_batches_t *passes, const rank_batches_sizes_t *sizes, 
     if (!rank_batches_begin(passes, epoch, step, &global, &error)) g_error("%s", error->message);
     part_t part = {0};
     int64_t longest = 0;
-    rank_batches_share(passes, (size_t)comm_rank());
+    rank_batches_share(passes, (size_t)comm_rank(), 1);
     for (const batch_t *batch; (batch = rank_batches_next(passes));) {
         double frames = 0;
         CHECK(batch->B >= 1 && batch->B <= sizes->B && batch->T == batch->valid[0]);

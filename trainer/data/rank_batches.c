@@ -22,7 +22,8 @@ struct rank_batches {
 
     /* windows */
     int64_t first, n;   /* the step's samples: [first, first + n) of the epoch's order */
-    int64_t next, last; /* those of the share still to come: [next, last) */
+    int64_t next, last; /* those of the shares still to come: [next, last) */
+    uint32_t *grains;   /* [together + 1] where each share begins */
 
     /* sequences */
     batch_order_t *order;
@@ -56,7 +57,7 @@ rank_batches_sizes_t rank_batches_sizes(const data_t *data, model_kind_t kind,
                                         const rank_batches_config_t *config) {
     const size_t shares = config->shares, batch = config->batch, accumulate = config->accumulate;
     if (kind != MODEL_SEQUENCE) {
-        const size_t share = (batch + shares - 1) / shares;
+        const size_t share = MIN(MAX(config->together, 1) * ((batch + shares - 1) / shares), batch);
         return (rank_batches_sizes_t){.B = (share + accumulate - 1) / accumulate};
     }
     g_autofree uint32_t *frames = longest_sequences(data);
@@ -70,6 +71,7 @@ rank_batches_sizes_t rank_batches_sizes(const data_t *data, model_kind_t kind,
 
 static void create_windows(rank_batches_t *batches, const model_config_t *model) {
     batches->bits = g_malloc(batches->max_B * model_window_bytes(model));
+    batches->grains = g_new(uint32_t, MAX(batches->config.together, 1) + 1);
     batches->noise = noise_new(model, &batches->config.rates, batches->max_B, batches->max_B);
 }
 
@@ -110,9 +112,9 @@ rank_batches_t *rank_batches_new(const data_t *data, const model_config_t *model
 
 void rank_batches_free(rank_batches_t *batches) {
     if (!batches) return;
-    void *const buffers[] = {batches->bits, batches->valid,    batches->frames,
-                             batches->mine, batches->part,     batches->lengths,
-                             batches->load, batches->batch_of, batches->samples};
+    void *const buffers[] = {batches->grains,   batches->bits,   batches->valid,   batches->frames,
+                             batches->mine,     batches->part,   batches->lengths, batches->load,
+                             batches->batch_of, batches->samples};
     for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
     batch_order_free(batches->order);
     noise_free(batches->noise);
@@ -189,14 +191,26 @@ gboolean rank_batches_begin(rank_batches_t *batches, int64_t epoch, int64_t step
                               : begin_windows(batches, step, global, error);
 }
 
-void rank_batches_share(rank_batches_t *batches, size_t share) {
+static void share_windows(rank_batches_t *batches, size_t share, size_t count) {
+    int64_t begin, offset;
+    batches->grains[0] = 0;
+    data_part(batches->n, (int)share, (int)batches->config.shares, &begin);
+    for (size_t i = 0; i < count; i++) {
+        const size_t n = data_part(batches->n, (int)(share + i), (int)batches->config.shares, &offset);
+        batches->grains[i + 1] = batches->grains[i] + (uint32_t)n;
+    }
+    batches->next = batches->first + begin;
+    batches->last = batches->next + batches->grains[count];
+    if (batches->config.together > 0)
+        batches->batch.grains = (grains_t){.begin = batches->grains, .n = count};
+}
+
+void rank_batches_share(rank_batches_t *batches, size_t share, size_t count) {
     if (!batches->sequences) {
-        int64_t offset;
-        const size_t n = data_part(batches->n, (int)share, (int)batches->config.shares, &offset);
-        batches->next = batches->first + offset;
-        batches->last = batches->next + (int64_t)n;
+        share_windows(batches, share, count);
         return;
     }
+    g_assert(count == 1);
     batches->n_mine = batches->next_batch = 0;
     for (size_t i = 0; i < batches->n_slots; i++)
         if (batches->part[i] == share) batches->mine[batches->n_mine++] = batches->slots[i];

@@ -13,9 +13,10 @@
 #include "trainer/data/noise.h"
 
 typedef struct {
-    size_t batch;      /* samples a step over all ranks, at most data_samples() */
-    size_t shares;     /* that the batch of a step is divided into */
-    size_t accumulate; /* least number of batches that a share is cut into */
+    size_t batch;    /* samples a step over all ranks, at most data_samples() */
+    size_t shares;   /* that the batch of a step is divided into */
+    size_t together; /* windows: most shares that go into one batch, as its grains; 0: one, without grains */
+    size_t accumulate; /* least number of batches that a share is cut into; 1 where there are grains */
     uint64_t seed;     /* of noise and dropout */
     noise_rates_t rates;
 } rank_batches_config_t;
@@ -47,9 +48,9 @@ typedef struct {
  * step before; allocates nothing. FALSE with the same error on all ranks if songs cannot be read. */
 gboolean rank_batches_begin(rank_batches_t *batches, int64_t epoch, int64_t step, rank_batches_step_t *global,
                             GError **error);
-/* Goes to a share's first batch. */
-void rank_batches_share(rank_batches_t *batches, size_t share);
-/* Whether the share has one more batch. */
+/* Goes to the first batch of shares [share, share + count), count at most config.together, or 1. */
+void rank_batches_share(rank_batches_t *batches, size_t share, size_t count);
+/* Whether the shares have one more batch. */
 gboolean rank_batches_more(const rank_batches_t *batches);
-/* The share's next batch, valid until the next call; NULL after the last. */
+/* The shares' next batch, valid until the next call; NULL after the last. */
 const batch_t *rank_batches_next(rank_batches_t *batches);

@@ -6,6 +6,7 @@
  * W = ceil(T / S) segments a sequence. */
 #pragma once
 
+#include "trainer/model/grains.h"
 #include "trainer/model/real.h"
 #include "trainer/model/rng.h"
 #include "trainer/model/sizes.h"
@@ -48,6 +49,9 @@ typedef struct {
      * divided by it. */
     const uint8_t *keep_input, *keep_past, *keep_state, *keep_hidden;
     double keep_rate;
+    /* Dense: the windows' grains, which are summed apart (trainer/model/grains.h): gradients are then
+     * written, not added to the block, and there are losses for each. n 0: no grains. */
+    grains_t grains;
 } batch_t;
 
 /* The weights of the loss. */
@@ -108,7 +112,7 @@ void model_init_log_odds(model_t *model, const double *log_odds);
  *     scale * sum over sequences of [nll + beta * n * max(kl / n, free_bits) + auxiliary * auxiliary loss],
  * n: segments of the sequence (dense: 1), kl: its KL divergence from the prior, N(0, 1) (Kingma & Welling
  * 2014, appendix B) or learned. Zero the block first. losses receives the plain sums, without weights, free
- * bits or scale. If both sides of max() are equal, its gradient is kl's. Dense: afterwards model_logits() is
+ * bits or scale; with grains there are as many of them. If both sides of max() are equal, its gradient is kl's. Dense: afterwards model_logits() is
  * the gradient of the logits. Local; cannot fail (a non-finite loss shows in losses). */
 void model_train(model_t *model, const batch_t *batch, const model_objective_t *objective,
                  model_losses_t *losses);

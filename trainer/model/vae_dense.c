@@ -16,6 +16,7 @@ typedef struct {
     real_t *encoded[MODEL_MAX_HIDDEN], *decoded[MODEL_MAX_HIDDEN], *dwide[2];
     real_t *mu, *logvar, *z, *dmu, *dlogvar, *dz; /* [max_B, Z] */
     real_t *logits;                               /* [max_B, D]; their gradient after train() */
+    real_t *scratch;                              /* of grains.h */
     double *nll, *kl, *kl_weight;                 /* [max_B] */
     uint32_t *start, *window;                     /* layers_list_active() of the last batch encoded */
     GPtrArray *blocks;                            /* all real_t of the above */
@@ -103,9 +104,30 @@ static void *create(const model_config_t *config, const model_blocks_t *blocks, 
     for (size_t i = 0; i < G_N_ELEMENTS(latents); i++)
         *latents[i] = model_add_block(vae->blocks, max_B, config->latent);
     vae->logits = model_add_block(vae->blocks, max_B, D);
+    vae->scratch = model_add_block(vae->blocks, 1, grains_scratch(max_B));
     if (model_check_blocks(vae->blocks, "the activations of a batch", error)) return vae;
     destroy(vae);
     return NULL;
+}
+
+static void layer_forward(vae_dense_t *vae, const linear_t *layer, const real_t *x, real_t *y,
+                          const batch_t *batch) {
+    if (batch->grains.n > 0)
+        grains_linear(x, layer->W, layer->bias, y, batch->B, layer->inputs, layer->outputs, vae->scratch);
+    else
+        linear_forward(layer, x, y, batch->B);
+}
+
+static void layer_backward(vae_dense_t *vae, const linear_t *layer, const real_t *x, const real_t *dy,
+                           real_t *dx, int add_dx, const batch_t *batch) {
+    if (batch->grains.n == 0) {
+        linear_backward(layer, x, dy, dx, add_dx, batch->B, vae->report);
+        return;
+    }
+    grains_linear_gradient(&batch->grains, x, dy, layer->dW, layer->dbias, layer->inputs, layer->outputs,
+                           vae->scratch);
+    linear_report(vae->report, layer);
+    grains_linear_backward(layer->W, dy, dx, add_dx, batch->B, layer->inputs, layer->outputs, vae->scratch);
 }
 
 /* ReLU, then the batch's dropout; `first` is the layer's first unit among all that dropout may silence. */
@@ -141,11 +163,11 @@ static void encode(vae_dense_t *vae, const batch_t *batch) {
     activate(vae, vae->encoded[0], batch, unit, first->outputs);
     for (size_t i = 1; i < n; i++) {
         unit += vae->encoder[i - 1].outputs;
-        linear_forward(&vae->encoder[i], vae->encoded[i - 1], vae->encoded[i], B);
+        layer_forward(vae, &vae->encoder[i], vae->encoded[i - 1], vae->encoded[i], batch);
         activate(vae, vae->encoded[i], batch, unit, vae->encoder[i].outputs);
     }
-    linear_forward(&vae->mu_layer, vae->encoded[n - 1], vae->mu, B);
-    linear_forward(&vae->logvar_layer, vae->encoded[n - 1], vae->logvar, B);
+    layer_forward(vae, &vae->mu_layer, vae->encoded[n - 1], vae->mu, batch);
+    layer_forward(vae, &vae->logvar_layer, vae->encoded[n - 1], vae->logvar, batch);
 }
 
 /* z to logits. */
@@ -154,11 +176,11 @@ static void decode(vae_dense_t *vae, const real_t *z, const batch_t *batch) {
     size_t unit = vae->units / 2;
     g_assert(B >= 1 && B <= vae->max_B);
     for (size_t i = 0; i < n; i++) {
-        linear_forward(&vae->decoder[i], i ? vae->decoded[i - 1] : z, vae->decoded[i], B);
+        layer_forward(vae, &vae->decoder[i], i ? vae->decoded[i - 1] : z, vae->decoded[i], batch);
         activate(vae, vae->decoded[i], batch, unit, vae->decoder[i].outputs);
         unit += vae->decoder[i].outputs;
     }
-    linear_forward(&vae->output, vae->decoded[n - 1], vae->logits, B);
+    layer_forward(vae, &vae->output, vae->decoded[n - 1], vae->logits, batch);
 }
 
 static void swap(real_t **a, real_t **b) {
@@ -169,26 +191,30 @@ static void swap(real_t **a, real_t **b) {
 
 /* The gradient of the logits to dz; adds to the gradient block, as encode_backward() does. */
 static void decode_backward(vae_dense_t *vae, const batch_t *batch) {
-    const size_t B = batch->B, n = vae->config.n_hidden;
+    const size_t n = vae->config.n_hidden;
     real_t *dy = vae->dwide[0], *dx = vae->dwide[1];
-    linear_backward(&vae->output, vae->decoded[n - 1], vae->logits, dy, 0, B, vae->report);
+    layer_backward(vae, &vae->output, vae->decoded[n - 1], vae->logits, dy, 0, batch);
     for (size_t i = n; i-- > 0; swap(&dy, &dx)) {
         activate_backward(vae->decoded[i], dy, batch, vae->decoder[i].outputs);
-        linear_backward(&vae->decoder[i], i ? vae->decoded[i - 1] : vae->z, dy, i ? dx : vae->dz, 0, B,
-                        vae->report);
+        layer_backward(vae, &vae->decoder[i], i ? vae->decoded[i - 1] : vae->z, dy, i ? dx : vae->dz, 0,
+                       batch);
     }
 }
 
 /* The gradient of the first layer, which is large and comes last: reported in parts, of which the last has
  * the bias, so that there is not much left to wait for. */
-static void bits_backward(vae_dense_t *vae, const real_t *dy, size_t B) {
+static void bits_backward(vae_dense_t *vae, const real_t *dy, const batch_t *batch) {
     const linear_t *first = &vae->encoder[0];
     const size_t N = first->outputs, rows = (REPORTED / N + ALIGN_ELEMENTS) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
     for (size_t d = 0; d < first->inputs; d += rows) {
         const size_t n = MIN(rows, first->inputs - d);
         const gboolean last = d + n == first->inputs;
         real_t *dW = first->dW + d * N;
-        layers_linear_bits_backward(vae->start + d, vae->window, dy, dW, last ? first->dbias : NULL, B, n, N);
+        real_t *dbias = last ? first->dbias : NULL;
+        if (batch->grains.n > 0)
+            grains_bits_gradient(&batch->grains, vae->start + d, vae->window, dy, dW, dbias, n, N);
+        else
+            layers_linear_bits_backward(vae->start + d, vae->window, dy, dW, dbias, batch->B, n, N);
         model_report(vae->report, dW, last ? (size_t)(first->dbias + N - dW) : n * N);
     }
 }
@@ -196,16 +222,16 @@ static void bits_backward(vae_dense_t *vae, const real_t *dy, size_t B) {
 /* Takes the gradient on from dmu and dlogvar. */
 static void encode_backward(vae_dense_t *vae, const batch_t *batch) {
     const linear_t *first = &vae->encoder[0];
-    const size_t B = batch->B, n = vae->config.n_hidden;
+    const size_t n = vae->config.n_hidden;
     real_t *dy = vae->dwide[0], *dx = vae->dwide[1];
-    linear_backward(&vae->mu_layer, vae->encoded[n - 1], vae->dmu, dy, 0, B, vae->report);
-    linear_backward(&vae->logvar_layer, vae->encoded[n - 1], vae->dlogvar, dy, 1, B, vae->report);
+    layer_backward(vae, &vae->mu_layer, vae->encoded[n - 1], vae->dmu, dy, 0, batch);
+    layer_backward(vae, &vae->logvar_layer, vae->encoded[n - 1], vae->dlogvar, dy, 1, batch);
     for (size_t i = n - 1; i > 0; i--, swap(&dy, &dx)) {
         activate_backward(vae->encoded[i], dy, batch, vae->encoder[i].outputs);
-        linear_backward(&vae->encoder[i], vae->encoded[i - 1], dy, dx, 0, B, vae->report);
+        layer_backward(vae, &vae->encoder[i], vae->encoded[i - 1], dy, dx, 0, batch);
     }
     activate_backward(vae->encoded[0], dy, batch, first->outputs);
-    bits_backward(vae, dy, B);
+    bits_backward(vae, dy, batch);
 }
 
 /* Computes nll [B] of the logits; if train, also turns them into their gradient. */
@@ -228,12 +254,17 @@ static void train(void *state, const batch_t *batch, const model_objective_t *ob
     forward_to_logits(vae, batch);
     reconstruct(vae, batch, TRUE, objective->scale, vae->nll);
     layers_kl(vae->mu, vae->logvar, vae->kl, B, Z);
-    *losses = (model_losses_t){.segments = (double)B};
-    for (size_t b = 0; b < B; b++) {
-        losses->nll += vae->nll[b];
-        losses->kl += vae->kl[b];
-        vae->kl_weight[b] = vae->kl[b] >= objective->free_bits ? objective->scale * objective->beta : 0;
+    const uint32_t whole[] = {0, (uint32_t)B};
+    const grains_t grains = batch->grains.n > 0 ? batch->grains : (grains_t){.begin = whole, .n = 1};
+    for (size_t i = 0; i < grains.n; i++) {
+        losses[i] = (model_losses_t){.segments = (double)(grains.begin[i + 1] - grains.begin[i])};
+        for (size_t b = grains.begin[i]; b < grains.begin[i + 1]; b++) {
+            losses[i].nll += vae->nll[b];
+            losses[i].kl += vae->kl[b];
+        }
     }
+    for (size_t b = 0; b < B; b++)
+        vae->kl_weight[b] = vae->kl[b] >= objective->free_bits ? objective->scale * objective->beta : 0;
     decode_backward(vae, batch);
     layers_sample_latent_backward(vae->logvar, batch->eps, vae->dz, vae->dmu, vae->dlogvar, B * Z);
     layers_kl_backward(vae->mu, vae->logvar, vae->kl_weight, vae->dmu, vae->dlogvar, B, Z);

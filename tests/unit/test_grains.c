@@ -1,0 +1,164 @@
+/* Dense layers by grains: what BLAS computes, to rounding; rows whose bits do not depend on the rows beside
+ * them; gradients whose bits are those of the tree, however many grains are computed at once, with empty ones
+ * too. */
+#include <glib.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "trainer/model/grains.h"
+#include "trainer/model/layers.h"
+#include "trainer/model/rng.h"
+
+enum { GRAINS = 8 };
+
+/* Sizes that fill panels and rows of registers, and that do not; sums longer than what is in cache. */
+static const struct {
+    size_t M, N;
+    uint32_t begin[GRAINS + 1];
+} cases[] = {{16, 96, {0, 8, 16, 24, 32, 40, 48, 56, 64}}, {13, 5, {0, 1, 1, 4, 4, 4, 9, 10, 11}},
+             {300, 49, {0, 3, 6, 9, 12, 15, 18, 21, 24}},  {70, 600, {0, 0, 0, 0, 0, 0, 0, 2, 2}},
+             {1, 1, {0, 5, 5, 5, 5, 5, 5, 5, 5}},          {9, 331, {0, 0, 2, 5, 9, 14, 20, 27, 35}}};
+
+typedef struct {
+    size_t M, N, B;
+    real_t *x, *W, *bias, *dy, *dx, *y, *scratch;
+} layer_t;
+
+static real_t *draw(size_t n, uint64_t purpose) {
+    real_t *block = layers_new_block(n);
+    const rng_t rng = rng_make(7, RNG_NOISE, purpose, 0);
+    rng_normal(&rng, block, n);
+    return block;
+}
+
+static layer_t new_layer(size_t i) {
+    const size_t M = cases[i].M, N = cases[i].N, B = cases[i].begin[GRAINS];
+    return (layer_t){M,
+                     N,
+                     B,
+                     draw(B * M, 0),
+                     draw(M * N, 1),
+                     draw(N, 2),
+                     draw(B * N, 3),
+                     draw(B * M, 4),
+                     layers_new_block(B * N),
+                     layers_new_block(grains_scratch(B))};
+}
+
+static void free_layer(layer_t *l) {
+    real_t *const blocks[] = {l->x, l->W, l->bias, l->dy, l->dx, l->y, l->scratch};
+    for (size_t i = 0; i < G_N_ELEMENTS(blocks); i++) free(blocks[i]);
+}
+
+static void assert_near(const real_t *a, const real_t *b, size_t n, double tolerance) {
+    for (size_t i = 0; i < n; i++)
+        g_assert_cmpfloat(fabs((double)a[i] - (double)b[i]), <, tolerance * (1 + fabs((double)b[i])));
+}
+
+static gboolean same(const real_t *a, const real_t *b, size_t n) { return memcmp(a, b, n * sizeof *a) == 0; }
+
+/* A layer's two products, whole and row by row. */
+static void test_products(void) {
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        layer_t l = new_layer(i);
+        real_t *wanted = layers_new_block(l.B * l.N), *row = layers_new_block(l.N + l.M);
+        real_t *dx = g_memdup2(l.dx, l.B * l.M * sizeof *dx), *old = g_memdup2(l.dx, l.B * l.M * sizeof *dx);
+        grains_linear(l.x, l.W, l.bias, l.y, l.B, l.M, l.N, l.scratch);
+        layers_linear(l.x, l.W, l.bias, wanted, l.B, l.M, l.N);
+        assert_near(l.y, wanted, l.B * l.N, 1e-4);
+        for (int adds = 0; adds < 2; adds++) {
+            memcpy(l.dx, old, l.B * l.M * sizeof *dx);
+            memcpy(dx, old, l.B * l.M * sizeof *dx);
+            grains_linear_backward(l.W, l.dy, l.dx, adds, l.B, l.M, l.N, l.scratch);
+            layers_linear_backward(l.W, l.dy, dx, adds, l.B, l.M, l.N);
+            assert_near(l.dx, dx, l.B * l.M, 1e-4);
+        }
+        for (size_t b = 0; b < l.B; b++) {
+            grains_linear(l.x + b * l.M, l.W, l.bias, row, 1, l.M, l.N, l.scratch);
+            g_assert_true(same(row, l.y + b * l.N, l.N));
+            memcpy(row, old + b * l.M, l.M * sizeof *row);
+            grains_linear_backward(l.W, l.dy + b * l.N, row, 1, 1, l.M, l.N, l.scratch);
+            g_assert_true(same(row, l.dx + b * l.M, l.M));
+        }
+        free_layer(&l);
+        free(wanted);
+        free(row);
+        g_free(dx);
+        g_free(old);
+    }
+}
+
+/* The gradient of grains [first, first + n), written to dW [M, N] and after it dbias [N]. */
+typedef void (*gradient_fn)(const layer_t *l, const uint32_t *begin, size_t n, real_t *dW);
+
+static void linear_gradient(const layer_t *l, const uint32_t *begin, size_t n, real_t *dW) {
+    g_autofree uint32_t *from = g_new(uint32_t, n + 1);
+    for (size_t i = 0; i <= n; i++) from[i] = begin[i] - begin[0];
+    grains_linear_gradient(&(grains_t){from, n}, l->x + begin[0] * l->M, l->dy + begin[0] * l->N, dW,
+                           dW + l->M * l->N, l->M, l->N, l->scratch);
+}
+
+/* A cell sounds where x is above 1. */
+static void list_cells(const layer_t *l, size_t first, size_t end, uint32_t *start, uint32_t *window) {
+    start[0] = 0;
+    for (size_t m = 0; m < l->M; m++) {
+        start[m + 1] = start[m];
+        for (size_t b = first; b < end; b++)
+            if (l->x[b * l->M + m] > 1) window[start[m + 1]++] = (uint32_t)(b - first);
+    }
+}
+
+static void bits_gradient(const layer_t *l, const uint32_t *begin, size_t n, real_t *dW) {
+    g_autofree uint32_t *from = g_new(uint32_t, n + 1), *start = g_new(uint32_t, l->M + 1),
+                        *window = g_new(uint32_t, l->B * l->M + 1);
+    for (size_t i = 0; i <= n; i++) from[i] = begin[i] - begin[0];
+    list_cells(l, begin[0], begin[n], start, window);
+    grains_bits_gradient(&(grains_t){from, n}, start, window, l->dy + begin[0] * l->N, dW, dW + l->M * l->N,
+                         l->M, l->N);
+}
+
+/* n grains at once give the bits of their halves, added up; and so on down to each alone. */
+static void check_tree(gradient_fn gradient, const layer_t *l, const uint32_t *begin, size_t n) {
+    const size_t size = l->M * l->N + l->N;
+    g_autofree real_t *whole = g_new(real_t, size), *left = g_new(real_t, size), *right = g_new(real_t, size);
+    for (size_t i = 0; i < size; i++)
+        whole[i] = left[i] = right[i] = (real_t)NAN; /* is written, not added to */
+    if (n == 1) return;
+    gradient(l, begin, n, whole);
+    gradient(l, begin, n / 2, left);
+    gradient(l, begin + n / 2, n / 2, right);
+    for (size_t i = 0; i < size; i++) left[i] += right[i];
+    g_assert_true(same(whole, left, size));
+    check_tree(gradient, l, begin, n / 2);
+    check_tree(gradient, l, begin + n / 2, n / 2);
+}
+
+static void test_gradients(void) {
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        layer_t l = new_layer(i);
+        const size_t size = l.M * l.N + l.N;
+        g_autofree real_t *found = g_new(real_t, size), *wanted = g_new0(real_t, size);
+        linear_gradient(&l, cases[i].begin, GRAINS, found);
+        layers_linear_gradient(l.x, l.dy, wanted, wanted + l.M * l.N, l.B, l.M, l.N);
+        assert_near(found, wanted, size, 1e-4);
+        check_tree(linear_gradient, &l, cases[i].begin, GRAINS);
+
+        g_autofree uint32_t *start = g_new(uint32_t, l.M + 1), *window = g_new(uint32_t, l.B * l.M + 1);
+        memset(wanted, 0, size * sizeof *wanted);
+        list_cells(&l, 0, l.B, start, window);
+        bits_gradient(&l, cases[i].begin, GRAINS, found);
+        layers_linear_bits_backward(start, window, l.dy, wanted, wanted + l.M * l.N, l.B, l.M, l.N);
+        assert_near(found, wanted, size, 1e-4);
+        check_tree(bits_gradient, &l, cases[i].begin, GRAINS);
+        free_layer(&l);
+    }
+}
+
+int main(int argc, char **argv) {
+    g_test_init(&argc, &argv, NULL);
+    layers_set_threads(1);
+    g_test_add_func("/grains/products", test_products);
+    g_test_add_func("/grains/gradients", test_gradients);
+    return g_test_run();
+}

@@ -1,0 +1,176 @@
+/* grains: owns the order of sums. Columns are taken in panels that fit into registers and first-level cache;
+ * how wide they are does not show in any bit, since an element never shares its sum with others. The file is
+ * compiled with contraction: multiply and add are one instruction, for each element, where the processor has
+ * it. */
+#include "trainer/model/grains.h"
+
+#include <glib.h>
+#include <string.h>
+
+#include "trainer/model/layers.h"
+
+enum {
+    MAX_PANEL = 48, /* columns of the widest panel */
+    DEPTH = 256,    /* terms of a panel that are in cache together */
+    LEVELS = 11,    /* subtrees that wait for their siblings, at most log2(GRAINS_MAX), and the sum */
+    STRETCH = 256   /* elements of a row that are summed by the tree together */
+};
+
+G_STATIC_ASSERT(1 << (LEVELS - 1) == GRAINS_MAX);
+
+/* The loops for one width of vectors. A panel has `panel` columns, and zeros where the matrix ends. */
+typedef struct {
+    size_t panel;
+    /* y [B, columns], its rows ldy apart, += x [B, K] panel [K, panel]. */
+    void (*multiply_rows)(size_t B, const real_t *x, size_t ldx, const real_t *panel, size_t K, real_t *y,
+                          size_t ldy, size_t columns);
+    /* Rows of W, ld apart, become columns of a panel. */
+    void (*turn)(const real_t *W, size_t ld, size_t columns, size_t depth, real_t *panel);
+    /* dW [M, columns], its rows N apart, from x [B, M] and a panel of dy [B, panel]. */
+    void (*gradient_panel)(const grains_t *grains, const real_t *x, const real_t *panel, real_t *dW, size_t M,
+                           size_t N, size_t columns);
+} kernels_t;
+
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__) && __GNUC__ >= 12
+#define HAVE_WIDE
+#define KERNELS(name) name##_wide
+#define TARGET        __attribute__((target("arch=x86-64-v4")))
+#define VECTOR        64
+#define VECTORS       3
+#define ROWS          8
+#include "trainer/model/grains_kernels.h"
+#endif
+
+#define KERNELS(name) name##_narrow
+#define TARGET        LAYERS_FUSED
+#define VECTOR        32
+#define VECTORS       3
+#define ROWS          4
+#include "trainer/model/grains_kernels.h"
+
+/* The width shows in no bit: an element never shares its sum with others. */
+static const kernels_t *find_kernels(void) {
+#ifdef HAVE_WIDE
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+        return &kernels_wide;
+#endif
+    return &kernels_narrow;
+}
+
+size_t grains_scratch(size_t B) { return MAX(B, DEPTH) * MAX_PANEL; }
+
+void grains_linear(const real_t *x, const real_t *W, const real_t *bias, real_t *y, size_t B, size_t M,
+                   size_t N, real_t *scratch) {
+    const kernels_t *kernels = find_kernels();
+    for (size_t b = 0; b < B; b++)
+        if (bias)
+            memcpy(y + b * N, bias, N * sizeof *y);
+        else
+            memset(y + b * N, 0, N * sizeof *y);
+    for (size_t n = 0; n < N; n += kernels->panel) {
+        const size_t columns = MIN(kernels->panel, N - n);
+        for (size_t m = 0; m < M; m += DEPTH) {
+            const size_t depth = MIN(DEPTH, M - m);
+            if (columns < kernels->panel) memset(scratch, 0, depth * kernels->panel * sizeof *scratch);
+            for (size_t k = 0; k < depth; k++)
+                memcpy(scratch + k * kernels->panel, W + (m + k) * N + n, columns * sizeof *scratch);
+            kernels->multiply_rows(B, x + m, M, scratch, depth, y + n, N, columns);
+        }
+    }
+}
+
+void grains_linear_backward(const real_t *W, const real_t *dy, real_t *dx, int add_dx, size_t B, size_t M,
+                            size_t N, real_t *scratch) {
+    const kernels_t *kernels = find_kernels();
+    if (!add_dx) memset(dx, 0, B * M * sizeof *dx);
+    for (size_t m = 0; m < M; m += kernels->panel) {
+        const size_t columns = MIN(kernels->panel, M - m);
+        for (size_t n = 0; n < N; n += DEPTH) {
+            const size_t depth = MIN(DEPTH, N - n);
+            if (columns < kernels->panel) memset(scratch, 0, depth * kernels->panel * sizeof *scratch);
+            kernels->turn(W + m * N + n, N, columns, depth, scratch);
+            kernels->multiply_rows(B, dy + n, N, scratch, depth, dx + m, M, columns);
+        }
+    }
+}
+
+LAYERS_WIDE static void add(real_t *restrict to, const real_t *restrict from, size_t n) {
+    for (size_t i = 0; i < n; i++) to[i] += from[i];
+}
+
+/* What waits for its siblings: sums of some grains, n elements each. Grains without rows add nothing, which
+ * is the same as adding 0: no sum is -0. */
+typedef struct {
+    real_t level[LEVELS + 1][STRETCH];
+    uint32_t height[LEVELS + 1]; /* of the subtree in which a level and the one below it meet */
+    size_t depth, n;
+    uint32_t last; /* the newest grain */
+} tree_t;
+
+static void join_last(tree_t *tree) {
+    tree->depth--;
+    add(tree->level[tree->depth - 1], tree->level[tree->depth], tree->n);
+}
+
+/* Adds a row of a grain, none of which is of an earlier grain than the rows before. */
+static void add_row(tree_t *tree, uint32_t grain, const real_t *row) {
+    if (tree->depth > 0 && grain == tree->last) {
+        add(tree->level[tree->depth - 1], row, tree->n);
+        return;
+    }
+    if (tree->depth > 0) {
+        const uint32_t height = 31 - (uint32_t)__builtin_clz(tree->last ^ grain);
+        while (tree->depth > 1 && tree->height[tree->depth - 1] < height) join_last(tree);
+        tree->height[tree->depth] = height;
+    }
+    memcpy(tree->level[tree->depth++], row, tree->n * sizeof *row);
+    tree->last = grain;
+}
+
+static void write_sum(tree_t *tree, real_t *to) {
+    while (tree->depth > 1) join_last(tree);
+    if (tree->depth > 0)
+        memcpy(to, tree->level[0], tree->n * sizeof *to);
+    else
+        memset(to, 0, tree->n * sizeof *to);
+}
+
+/* to [N] = the sum of rows of dy [., N] whose numbers, ascending, are listed; NULL: 0 .. n - 1. */
+static void sum_rows(const grains_t *grains, const uint32_t *list, size_t n, const real_t *dy, real_t *to,
+                     size_t N) {
+    tree_t tree;
+    for (size_t at = 0; at < N; at += STRETCH) {
+        uint32_t grain = 0;
+        tree.depth = 0;
+        tree.n = MIN(STRETCH, N - at);
+        for (size_t i = 0; i < n; i++) {
+            const size_t row = list ? list[i] : i;
+            while (row >= grains->begin[grain + 1]) grain++;
+            add_row(&tree, grain, dy + row * N + at);
+        }
+        write_sum(&tree, to + at);
+    }
+}
+
+void grains_linear_gradient(const grains_t *grains, const real_t *x, const real_t *dy, real_t *dW,
+                            real_t *dbias, size_t M, size_t N, real_t *scratch) {
+    const kernels_t *kernels = find_kernels();
+    const size_t B = grains->begin[grains->n];
+    if (dbias) sum_rows(grains, NULL, B, dy, dbias, N);
+    for (size_t n = 0; n < N; n += kernels->panel) {
+        const size_t columns = MIN(kernels->panel, N - n);
+        if (columns < kernels->panel) memset(scratch, 0, B * kernels->panel * sizeof *scratch);
+        for (size_t b = 0; b < B; b++)
+            memcpy(scratch + b * kernels->panel, dy + b * N + n, columns * sizeof *scratch);
+        kernels->gradient_panel(grains, x, scratch, dW + n, M, N, columns);
+    }
+}
+
+void grains_bits_gradient(const grains_t *grains, const uint32_t *start, const uint32_t *window,
+                          const real_t *dy, real_t *dW, real_t *dbias, size_t D, size_t N) {
+    if (dbias) sum_rows(grains, NULL, grains->begin[grains->n], dy, dbias, N);
+    for (size_t d = 0; d < D; d++)
+        sum_rows(grains, window + start[d], start[d + 1] - start[d], dy, dW + d * N, N);
+}

@@ -1,0 +1,35 @@
+/* grains: dense layers for batches whose rows are summed in parts, the grains, so that gradients have the
+ * same bits whatever grains stand beside each other. Each row of a product has the same bits whatever rows
+ * there are, which BLAS does not promise; each element is one sum in the order of its terms. Gradients are
+ * summed over the rows of each grain, and these sums by a binary tree over the grains' numbers, in registers:
+ * a gradient is written once. Letters as in layers.h. Local, without state. Bits are those of the processor:
+ * with or without fused multiply-add. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "trainer/model/real.h"
+
+#define GRAINS_MAX 1024
+
+/* Grain i has rows [begin[i], begin[i + 1]), which may be none; n is a power of two, at most GRAINS_MAX. */
+typedef struct {
+    const uint32_t *begin;
+    size_t n;
+} grains_t;
+
+/* Elements of scratch that the functions below need for B rows. */
+size_t grains_scratch(size_t B);
+
+/* As layers_linear() and layers_linear_backward(). */
+void grains_linear(const real_t *x, const real_t *W, const real_t *bias, real_t *y, size_t B, size_t M,
+                   size_t N, real_t *scratch);
+void grains_linear_backward(const real_t *W, const real_t *dy, real_t *dx, int add_dx, size_t B, size_t M,
+                            size_t N, real_t *scratch);
+/* As layers_linear_gradient() and layers_linear_bits_backward(), but dW and dbias are written, not added
+ * to. */
+void grains_linear_gradient(const grains_t *grains, const real_t *x, const real_t *dy, real_t *dW,
+                            real_t *dbias, size_t M, size_t N, real_t *scratch);
+void grains_bits_gradient(const grains_t *grains, const uint32_t *start, const uint32_t *window,
+                          const real_t *dy, real_t *dW, real_t *dbias, size_t D, size_t N);

@@ -1,0 +1,125 @@
+/* grains_kernels: the loops of grains.c for one width of vectors, whose sums stay in registers. Included by
+ * grains.c alone, once for each width, with KERNELS (what a name becomes), TARGET (for which processors),
+ * VECTOR (bytes), VECTORS (to a panel's row) and ROWS (whose sums are in registers together). */
+
+#define LANES    (VECTOR / sizeof(real_t))
+#define PANEL    (VECTORS * LANES)
+#define vector_t KERNELS(vector_t)
+#define loose_t  KERNELS(loose_t)
+
+typedef real_t vector_t __attribute__((vector_size(VECTOR)));
+typedef real_t loose_t __attribute__((vector_size(VECTOR), aligned(sizeof(real_t))));
+
+/* y [rows, PANEL], its rows ldy apart, += x [rows, K] panel [K, PANEL]. */
+static inline __attribute__((always_inline)) void KERNELS(multiply)(size_t rows, const real_t *restrict x,
+                                                                    size_t ldx, const real_t *restrict panel,
+                                                                    size_t K, real_t *restrict y,
+                                                                    size_t ldy) {
+    vector_t sum[ROWS][VECTORS];
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < VECTORS; j++) sum[r][j] = *(const loose_t *)(y + r * ldy + j * LANES);
+    for (size_t k = 0; k < K; k++) {
+        const vector_t *w = (const vector_t *)(const void *)(panel + k * PANEL);
+#pragma GCC unroll 8
+        for (size_t r = 0; r < rows; r++)
+#pragma GCC unroll 4
+            for (size_t j = 0; j < VECTORS; j++) sum[r][j] += x[r * ldx + k] * w[j];
+    }
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < VECTORS; j++) *(loose_t *)(y + r * ldy + j * LANES) = sum[r][j];
+}
+
+/* The same for any number of rows, of which only the first `columns` columns of y are there. */
+TARGET static void KERNELS(multiply_rows)(size_t B, const real_t *x, size_t ldx, const real_t *panel,
+                                          size_t K, real_t *y, size_t ldy, size_t columns) {
+    real_t tile[ROWS * PANEL] __attribute__((aligned(VECTOR)));
+    for (size_t b = 0; b < B;) {
+        const size_t rows = B - b >= ROWS ? ROWS : 1;
+        real_t *to = y + b * ldy;
+        size_t ld = ldy;
+        if (columns < PANEL) {
+            memset(tile, 0, sizeof tile);
+            for (size_t r = 0; r < rows; r++) memcpy(tile + r * PANEL, to + r * ldy, columns * sizeof *to);
+            to = tile;
+            ld = PANEL;
+        }
+        if (rows == ROWS)
+            KERNELS(multiply)(ROWS, x + b * ldx, ldx, panel, K, to, ld);
+        else
+            KERNELS(multiply)(1, x + b * ldx, ldx, panel, K, to, ld);
+        for (size_t r = 0; columns < PANEL && r < rows; r++)
+            memcpy(y + (b + r) * ldy, tile + r * PANEL, columns * sizeof *y);
+        b += rows;
+    }
+}
+
+/* W [rows of it, ld] to a panel, transposed: its rows become columns. */
+TARGET static void KERNELS(turn)(const real_t *restrict W, size_t ld, size_t columns, size_t depth,
+                                 real_t *restrict panel) {
+    for (size_t first = 0; first < depth;
+         first += LANES) /* so few lines of the panel that they stay in cache */
+        for (size_t j = 0; j < columns; j++)
+            for (size_t k = first; k < MIN(first + LANES, depth); k++) panel[k * PANEL + j] = W[j * ld + k];
+}
+
+/* tile [rows, PANEL] = the sum over all rows of the batch of x [., rows] times panel [., PANEL], by the tree.
+ * As in a binary counter: the ones of i are the subtrees that wait, those at its end are whole with grain
+ * i. */
+static inline __attribute__((always_inline)) void KERNELS(sum_grains)(size_t rows, const grains_t *grains,
+                                                                      const real_t *restrict x, size_t ldx,
+                                                                      const real_t *restrict panel,
+                                                                      real_t *restrict levels) {
+    for (size_t i = 0; i < grains->n; i++) {
+        vector_t sum[ROWS][VECTORS];
+        for (size_t r = 0; r < rows; r++)
+            for (size_t j = 0; j < VECTORS; j++) sum[r][j] = (vector_t){0};
+        for (size_t b = grains->begin[i]; b < grains->begin[i + 1]; b++) {
+            const vector_t *w = (const vector_t *)(const void *)(panel + b * PANEL);
+#pragma GCC unroll 8
+            for (size_t r = 0; r < rows; r++)
+#pragma GCC unroll 4
+                for (size_t j = 0; j < VECTORS; j++) sum[r][j] += x[b * ldx + r] * w[j];
+        }
+        size_t level = (size_t)__builtin_popcountll(i);
+        for (size_t merges = (size_t)__builtin_ctzll(~(unsigned long long)i); merges > 0; merges--) {
+            const vector_t *waits = (const vector_t *)(const void *)(levels + --level * ROWS * PANEL);
+            for (size_t r = 0; r < rows; r++)
+                for (size_t j = 0; j < VECTORS; j++) sum[r][j] += waits[r * VECTORS + j];
+        }
+        vector_t *to = (vector_t *)(void *)(levels + level * ROWS * PANEL);
+        for (size_t r = 0; r < rows; r++)
+            for (size_t j = 0; j < VECTORS; j++) to[r * VECTORS + j] = sum[r][j];
+    }
+}
+
+/* Columns [n, n + columns) of dW. */
+TARGET static void KERNELS(gradient_panel)(const grains_t *grains, const real_t *x, const real_t *panel,
+                                           real_t *dW, size_t M, size_t N, size_t columns) {
+    real_t levels[LEVELS * ROWS * PANEL] __attribute__((aligned(VECTOR)));
+    for (size_t m = 0; m < M;) {
+        const size_t rows = M - m >= ROWS ? ROWS : 1;
+        if (rows == ROWS)
+            KERNELS(sum_grains)(ROWS, grains, x + m, M, panel, levels);
+        else
+            KERNELS(sum_grains)(1, grains, x + m, M, panel, levels);
+        for (size_t r = 0; r < rows; r++) memcpy(dW + (m + r) * N, levels + r * PANEL, columns * sizeof *dW);
+        m += rows;
+    }
+}
+
+static const kernels_t KERNELS(kernels) = {
+    .panel = PANEL,
+    .multiply_rows = KERNELS(multiply_rows),
+    .turn = KERNELS(turn),
+    .gradient_panel = KERNELS(gradient_panel),
+};
+
+#undef LANES
+#undef PANEL
+#undef vector_t
+#undef loose_t
+#undef KERNELS
+#undef TARGET
+#undef VECTOR
+#undef VECTORS
+#undef ROWS

@@ -11,6 +11,7 @@
 #include "trainer/parallel/comm.h"
 #include "trainer/parallel/stop.h"
 #include "trainer/parallel/watch.h"
+#include "trainer/run/replicas.h"
 #include "trainer/session.h"
 
 #define LEAVING_S  10.0 /* between the last write and the end of a job: ranks leave, a script queues anew */
@@ -99,6 +100,13 @@ static gboolean update_weights(session_t *session, const metrics_step_t *told) {
     return TRUE;
 }
 
+/* A best state that waits in memory is good: replicas were compared before it was held. */
+static gboolean check_replicas(session_t *session, GError **error) {
+    if (replicas_check(&session->state, session->options->output, error)) return TRUE;
+    keeper_finish_best(&session->keeper, NULL);
+    return FALSE;
+}
+
 /* Takes one optimizer step, or none if a signal came first. Sets session->stop if the run should end. */
 static gboolean step(session_t *session, GError **error) {
     const options_t *options = session->options;
@@ -149,7 +157,7 @@ static gboolean step(session_t *session, GError **error) {
     session->longest_step_s = longest_of_late(session->longest_step_s, seconds_since(start));
     told.step_ms = seconds_since(start) * 1e3;
     if (session->metrics) metrics_step(session->metrics, &told);
-    return TRUE;
+    return checkpoint->step % REPLICAS_EVERY != 0 || check_replicas(session, error);
 }
 
 static gboolean epoch_ended(const session_t *session) {

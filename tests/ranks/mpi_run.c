@@ -82,8 +82,12 @@ int main(int argc, char **argv) {
         gboolean last = comm_rank() == comm_size() - 1;
         model_init(model, 1);
         good = *first;
+        g_autofree char *differs =
+            comm_size() == 2
+                ? g_strdup_printf("ranks 0, 1 (on %s) are unlike each other, and which is right", comm_host())
+                : g_strdup_printf("rank %d (on %s) is not like the others", comm_size() - 1, comm_host());
         if (last) *first = nextafterf(good, 1);
-        passed &= try_save(argv[1], &keeper, &state, 1, "step 1: the ranks' weights differ");
+        passed &= try_save(argv[1], &keeper, &state, 1, differs);
         if (last) *first = NAN;
         passed &= try_save(argv[1], &keeper, &state, 2, "step 2: the weights are not finite");
         *first = good;

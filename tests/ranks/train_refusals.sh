@@ -116,6 +116,8 @@ says_once 'mpirun -n 4' "says how to start"
 run env SLURM_NTASKS=4 "$trainer" --data data --output new "${tiny[@]}"
 status_is 1 "one process where SLURM says 4"
 
-ok "replicas that differ, and broken weights, are found before they are written" ranks 2 \
-    "$BUILD/tests/ranks/mpi_run" "$WORK/diverged"
+for n in 2 3; do
+    ok "$n replicas, of which one differs or is broken: found before it is written, and named" ranks $n \
+        "$BUILD/tests/ranks/mpi_run" "$WORK/diverged$n"
+done
 finish

@@ -2,11 +2,11 @@
  * write weights that are broken or differ between ranks. */
 #include "trainer/run/keeper.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "preprocess/common/program.h"
 #include "trainer/parallel/comm.h"
+#include "trainer/run/replicas.h"
 
 #define BEST_INTERVAL_S  20   /* between writes of best states alone */
 #define RETRY_INTERVAL_S 60   /* after a write that failed, at most */
@@ -131,32 +131,6 @@ void keeper_step(keeper_t *keeper, gboolean due) {
     keeper->due |= due;
 }
 
-/* Checks before the state is kept that weights are finite, and the same on all ranks by FNV-1a (Fowler, Noll
- * & Vo 1991) over their 32-bit words: no guard against malice, but a hundred times faster than SHA-256. */
-static gboolean check_weights(const keeper_t *keeper, GError **error) {
-    const real_t *params = model_params(keeper->state->model);
-    const size_t size = model_size(keeper->state->model);
-    gboolean finite = TRUE;
-    uint64_t hash = 0xcbf29ce484222325;
-    for (size_t i = 0; i < size; i++) {
-        uint32_t word;
-        G_STATIC_ASSERT(sizeof word == sizeof *params);
-        memcpy(&word, &params[i], sizeof word);
-        hash = (hash ^ word) * 0x100000001b3;
-        finite &= isfinite(params[i]) != 0;
-    }
-    finite = !comm_any(!finite);
-    if (finite && comm_same(hash)) return TRUE;
-    return program_fail(
-        error,
-        finite ? "step %" G_GINT64_FORMAT ": the ranks' weights differ, though they should be replicas: "
-                 "memory, BLAS or MPI computes wrongly on some host; the checkpoints in %s are from "
-                 "before: go on with --resume auto on other hosts"
-               : "step %" G_GINT64_FORMAT ": the weights are not finite; lower --learning-rate or set "
-                 "--clip; the checkpoints in %s are from before",
-        keeper->state->checkpoint.step, keeper->options->output);
-}
-
 /* ---- what ---- */
 
 static void start(keeper_t *keeper, const run_state_t *state, gboolean best) {
@@ -188,7 +162,7 @@ static void hold_best(keeper_t *keeper) {
 
 gboolean keeper_epoch(keeper_t *keeper, gboolean best, GError **error) {
     keeper->unsaved = TRUE;
-    if (best && !check_weights(keeper, error)) return FALSE;
+    if (best && !replicas_check(keeper->state, keeper->options->output, error)) return FALSE;
     if (best && comm_rank() == 0) hold_best(keeper);
     const gboolean waits =
         keeper->best_waits && keeper->n_jobs == 0 && seconds_since(keeper->ended) >= BEST_INTERVAL_S;
@@ -198,7 +172,7 @@ gboolean keeper_epoch(keeper_t *keeper, gboolean best, GError **error) {
 gboolean keeper_save(keeper_t *keeper, GError **error) {
     keeper->due = FALSE;
     if (!comm_any(keeper->unsaved)) return TRUE;
-    if (!check_weights(keeper, error)) return FALSE;
+    if (!replicas_check(keeper->state, keeper->options->output, error)) return FALSE;
     keeper->unsaved = FALSE;
     if (comm_rank() == 0) give_all(keeper);
     return TRUE;

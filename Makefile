@@ -34,7 +34,10 @@ OPTIMIZE.release := -O3 -g
 OPTIMIZE.asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
                     -fno-omit-frame-pointer
 OPTIMIZE.double  := -O2 -g -DMPIANIST_DOUBLE
+OPTIMIZE.coverage := -O0 -g --coverage -fprofile-abs-path -fprofile-update=atomic
 OPTIMIZE.debug   := -O0 -g
+OPTIMIZE.fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
+                    -fno-omit-frame-pointer
 OPTIMIZE ?= $(OPTIMIZE.$(CONFIG))
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
@@ -145,6 +148,29 @@ check: tests
 .PHONY: asan
 asan:
 	$(MAKE) CONFIG=asan check
+
+## fuzz: libFuzzer on the readers of files, SECONDS (600) each (FUZZ='midi options' picks some)
+.PHONY: fuzz fuzzers
+FUZZ    ?= midi shards checkpoints options
+SECONDS ?= 600
+FUZZERS := $(FUZZ:%=$(BUILD)/tests/fuzz/fuzz_%)
+fuzz:
+	@./deps build fuzz
+	$(MAKE) CONFIG=fuzz CC=clang WARNINGS= fuzzers
+fuzzers: $(FUZZERS) $(BUILD)/tests/helpers/make_songs
+	SECONDS_EACH=$(SECONDS) BUILD=$(abspath $(BUILD)) SOURCE=$(CURDIR) tests/fuzz/run $(FUZZ)
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBTRAINER) $(LIBMODEL) $(LIBPREPROCESS)
+	$(call quiet,LD) $(LINK) -fsanitize=fuzzer -o $@ $^ $(TRAINER_LIBS)
+
+## coverage: branches of the readers of files that the tests take; fails below 90 %
+.PHONY: coverage
+READER_TESTS := $(sort $(foreach name,midi reader song mutated lacking h5 shard checkpoint option typo \
+                  timeline deflate,$(wildcard tests/unit/test_$(name)*.c)))
+coverage:
+	@./deps build cover
+	find build/coverage -name '*.gcda' -delete 2>/dev/null || true
+	MUTATIONS=1000 $(MAKE) CONFIG=coverage check TESTS='$(READER_TESTS)'
+	tests/coverage build/coverage
 
 ## same: compare what an earlier build and this one write on the demo's songs (OLD=folder of its programs)
 .PHONY: same

@@ -17,14 +17,7 @@
 
 #include "preprocess/midi/midi.h"
 
-enum {
-    LEADS = 2,
-    LEADS_PART = 8,
-    CHUNK_HEADER = 8,
-    FILE_HEADER = 14,
-    MAX_TRIALS = 4000,
-    MAX_TRACKS = G_MAXUINT16
-};
+enum { CHUNK_HEADER = 8, FILE_HEADER = 14, MAX_TRIALS = 4000, MAX_TRACKS = G_MAXUINT16 };
 
 static uint32_t read_big_endian32(const uint8_t *bytes) {
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
@@ -105,7 +98,6 @@ static void set_bounds(smf_t *smf) {
                            .left_out = track->left_out,
                            .trials = track->trials,
                            .strays = track->strays,
-                           .events = track->events,
                            .leads = track->leads};
 }
 
@@ -146,6 +138,5 @@ gboolean smf_next_event(smf_t *smf, smf_event_t *event) {
 
 gboolean smf_has_realtime(const smf_t *smf) {
     const smf_track_t *track = &smf->track;
-    return !track->realtime && track->leads > 0 &&
-           (track->strays > 0 || track->leads > LEADS + track->events / LEADS_PART);
+    return !track->realtime && track->leads > 0 && track->strays > 0;
 }

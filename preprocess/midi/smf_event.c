@@ -259,7 +259,6 @@ static gboolean accept(smf_track_t *track, const taken_t *taken, smf_event_t *ev
     note_event(track, taken);
     track->tick = MIN(track->tick + taken->delta, SMF_MAX_TICK);
     track->at = taken->next;
-    track->events++;
     track->leads += is_realtime(track->bytes[taken->time_at]) ? 1 : 0;
     *event = taken->event;
     event->tick = track->tick;

@@ -47,10 +47,10 @@ typedef struct {
     uint8_t down[16][128];
     gboolean realtime; /* the file has real-time bytes in its tracks: they are dropped before times, too */
     /* Over all tracks of the file: */
-    guint left_out;      /* places where bytes were left out */
-    guint trials;        /* places that may still be looked into; counts down */
-    guint strays;        /* of those left out: real-time and other stray bytes in events */
-    guint events, leads; /* events; those whose time begins with what may be a real-time byte */
+    guint left_out; /* places where bytes were left out */
+    guint trials;   /* places that may still be looked into; counts down */
+    guint strays;   /* of those left out: real-time and other stray bytes in events */
+    guint leads;    /* events whose time begins with what may be a real-time byte */
 } smf_track_t;
 
 /* The next event of the track, system exclusive ones and the end of track too; what is none is left out

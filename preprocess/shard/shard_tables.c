@@ -179,6 +179,13 @@ gboolean shard_tables_write(h5_file_t *file, const grid_t *grid, const shard_son
            write_rows(file, "/meters", meter_row, meters->data, meters->len, CHANGES_CHUNK, error);
 }
 
+/* Whether the main tempo and meter are ones that a song can have. */
+static gboolean has_sound_main(const shard_song_t *song) {
+    const tempo_change_t tempo = {0, song->tempo_bpm};
+    const meter_change_t meter = {0, song->meter_numerator, song->meter_denominator};
+    return timeline_rows_valid(&tempo, 1, &meter, 1, 1);
+}
+
 /* Appends the file's rows of /songs. */
 static gboolean read_songs(h5_file_t *file, int64_t version, int64_t frames, GArray *songs, GError **error) {
     const guint before = songs->len;
@@ -189,7 +196,7 @@ static gboolean read_songs(h5_file_t *file, int64_t version, int64_t frames, GAr
         shard_song_t *song = &g_array_index(songs, shard_song_t, i);
         song->sha256[sizeof song->sha256 - 1] = song->path[sizeof song->path - 1] = '\0';
         if (song->first_frame != at || song->frames < 1 || song->frames > frames - at ||
-            song->split >= SPLIT_COUNT || song->meter_numerator == 0 || song->meter_denominator == 0)
+            song->split >= SPLIT_COUNT || !has_sound_main(song))
             return shard_fail_damaged(error, file, "/songs does not fit /roll");
         at += song->frames;
     }

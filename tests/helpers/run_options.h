@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "trainer/model/sizes.h"
 #include "trainer/run/options.h"
 
 /* Parses a command line, such as "trainer --data d --output o", split at spaces. */
@@ -17,7 +18,7 @@ static options_t *parse(const char *more, GError **error) {
     return parse_whole(line, FALSE, &help, error);
 }
 
-static options_t *parsed(const char *more) {
+static inline options_t *parsed(const char *more) {
     g_autoptr(GError) error = NULL;
     options_t *options = parse(more, &error);
     g_assert_no_error(error);
@@ -40,4 +41,17 @@ static char *write_file(const char *name, const char *text) {
     g_free(path);
     g_assert_true(g_file_set_contents(own, text, -1, NULL));
     return g_steal_pointer(&own);
+}
+
+/* Every value is within its range, and reads back the same once written. */
+static inline void assert_sound_options(const options_t *options) {
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = options_to_text(options);
+    g_autoptr(options_t) back = options_from_text(text, "text", &error);
+    g_assert_no_error(error);
+    g_autofree char *again = options_to_text(back);
+    g_assert_cmpstr(text, ==, again);
+    const grid_t grid = grid_default();
+    const model_config_t config = options_model_config(options, &grid);
+    g_assert_true(sizes_check(&config, &error));
 }

@@ -5,7 +5,6 @@
 
 #include "tests/helpers/mutate.h"
 #include "tests/helpers/run_options.h"
-#include "trainer/model/sizes.h"
 
 enum { MUTATIONS = 5000, MEMORY = 512 /* MiB */ };
 
@@ -19,18 +18,6 @@ static GPtrArray *make_seeds(void) {
         g_ptr_array_add(seeds, options_to_text(options));
     }
     return seeds;
-}
-
-static void assert_sound(const options_t *options) {
-    g_autoptr(GError) error = NULL;
-    g_autofree char *text = options_to_text(options);
-    g_autoptr(options_t) back = options_from_text(text, "text", &error);
-    g_assert_no_error(error);
-    g_autofree char *again = options_to_text(back);
-    g_assert_cmpstr(text, ==, again);
-    const grid_t grid = grid_default();
-    const model_config_t config = options_model_config(options, &grid);
-    g_assert_true(sizes_check(&config, &error));
 }
 
 static void test_mutated(void) {
@@ -47,7 +34,7 @@ static void test_mutated(void) {
         g_autoptr(options_t) options = parse(more, &error);
         g_assert_true((options == NULL) == (error != NULL));
         if (options)
-            assert_sound(options);
+            assert_sound_options(options);
         else if (error->domain != OPTION_ERROR || !error->message[0])
             g_error("'%s'", error->message);
         read += options != NULL;

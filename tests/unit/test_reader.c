@@ -164,6 +164,12 @@ static void test_realtime_before_times(void) {
     /* a rest of 15,360 ticks begins with such a byte, too */
     assert_notes(file_of(0, 480, "00 903C40 30 803C40 F800 903E40 30 803E40" END, NULL),
                  "60@0+48 62@15408+48", "a long rest");
+    assert_notes(file_of(0, 960,
+                         "00 903040 F800 803040 00 903240 F800 803240 00 903440 F800 803440 00 903040 F800 "
+                         "803040 00 903240 F800 803240" END,
+                         NULL),
+                 "48@0+15360 50@15360+15360 52@30720+15360 48@46080+15360 50@61440+15360",
+                 "notes of four bars");
 }
 
 static void test_running_status(void) {

@@ -118,6 +118,7 @@ static void test_lying_song(void) {
         {"/songs", "split", {0, 1, 2, SPLIT_COUNT}, songs},
         {"/songs", "meter_numerator", {4, 4, 4, 0}, songs},
         {"/songs", "meter_denominator", {4, 4, 0, 4}, songs},
+        {"/songs", "meter_denominator", {4, 4, 4, 11}, songs},
         {"/songs", "first_tempo", {1, 1, 3, 6}, maps},
         {"/songs", "tempi", {0, 3, 3, 4}, maps},
         {"/songs", "tempi", {1, 2, 3, 5}, maps},
@@ -143,7 +144,14 @@ static void test_lying_song(void) {
     }
     const double infinite[10] = {INFINITY, 1, 1, 1, 1, 1, 1, 1, 1, 1},
                  none[10] = {1, 1, 1, 1, 1, 1, 1, 1, 1, NAN};
+    static const double slow[4] = {60, 60, -1, 60};
     char *folder = make_corpus("merged");
+    set_member(folder, "/songs", "tempo_bpm", infinite, H5T_NATIVE_DOUBLE);
+    assert_refused(folder, songs);
+    folder = make_corpus("merged");
+    set_member(folder, "/songs", "tempo_bpm", slow, H5T_NATIVE_DOUBLE);
+    assert_refused(folder, songs);
+    folder = make_corpus("merged");
     set_member(folder, "/tempi", "bpm", infinite, H5T_NATIVE_DOUBLE);
     assert_refused(folder, rows);
     folder = make_corpus("merged");

@@ -144,6 +144,15 @@ check: tests
 	BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) SOURCE=$(CURDIR) CONFIG=$(CONFIG) \
 	  prove --timer --exec tests/tap $(TESTS)
 
+## check-slurm: the scripts of slurm/, lost hosts and ranks, on a SLURM cluster made here (as root)
+.PHONY: check-slurm
+SLURM_TESTS ?= $(sort $(wildcard tests/slurm/*.sh))
+check-slurm: tests
+	@./deps build check
+	@BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) SOURCE=$(CURDIR) CONFIG=$(CONFIG) \
+	  tests/cluster 3 prove --timer --exec tests/tap $(SLURM_TESTS); status=$$?; \
+	if [ $$status -eq 77 ]; then echo "check-slurm: NOT TRIED: see the line above"; else exit $$status; fi
+
 ## asan: the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
 .PHONY: asan
 asan:
@@ -239,7 +248,8 @@ golden:
 ## install: to PREFIX (/usr/local), honouring DESTDIR
 .PHONY: install
 install: programs
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 share/mpianist/slurm)
+	install -m 644 slurm/* $(DESTDIR)$(PREFIX)/share/mpianist/slurm
 	for p in preprocess trainer sampler; do \
 	  install -m 755 $(BIN)/$$p $(DESTDIR)$(PREFIX)/bin/mpianist-$$p && \
 	  install -m 644 docs/mpianist-$$p.1 $(DESTDIR)$(PREFIX)/share/man/man1/ || exit 1; done
@@ -249,6 +259,7 @@ install: programs
 uninstall:
 	for p in preprocess trainer sampler; do \
 	  rm -f $(DESTDIR)$(PREFIX)/bin/mpianist-$$p $(DESTDIR)$(PREFIX)/share/man/man1/mpianist-$$p.1; done
+	rm -rf $(DESTDIR)$(PREFIX)/share/mpianist
 
 ## format: lay out the sources by .clang-format
 .PHONY: format

@@ -1,0 +1,56 @@
+# shellcheck shell=bash disable=SC2154,SC2034 # variables of the scripts
+# lib.sh: what the scripts beside it share: finding the programs, starting ranks. They source it with here set
+# to this folder.
+# shellcheck source=slurm/env.sh
+. "$here/env.sh"
+
+# say WORDS: a line in the job's output.
+say() { echo "mpianist: $*"; }
+
+# program NAME: where preprocess, trainer or sampler is.
+program() {
+    local file
+    for file in "$MPIANIST_BIN/$1" "$here/../build/$1" "$(command -v "mpianist-$1")" \
+        "$here/../../../bin/mpianist-$1"; do
+        [ -x "$file" ] && [ -f "$file" ] && echo "$file" && return
+    done
+    say "no program $1: run make, or set MPIANIST_BIN in $here/env.sh to the folder that holds it" >&2
+    return 1
+}
+
+# prepare_ranks: threads and network of the ranks, and a line that says what they are.
+prepare_ranks() {
+    local hosts="$SLURM_JOB_NUM_NODES hosts" threads="$MPIANIST_THREADS threads"
+    [ "$SLURM_JOB_NUM_NODES" -ne 1 ] || hosts="1 host"
+    [ "$MPIANIST_THREADS" -ne 1 ] || threads="1 thread"
+    ranks=${SLURM_NTASKS:-1}
+    export OPENBLAS_NUM_THREADS=$MPIANIST_THREADS BLIS_NUM_THREADS=$MPIANIST_THREADS \
+        OMP_NUM_THREADS=$MPIANIST_THREADS
+    if [ -n "$MPIANIST_INTERFACE" ]; then
+        export OMPI_MCA_btl_tcp_if_include=$MPIANIST_INTERFACE
+        export OMPI_MCA_oob_tcp_if_include=$MPIANIST_INTERFACE PRTE_MCA_prte_if_include=$MPIANIST_INTERFACE
+    fi
+    say "job $SLURM_JOB_ID, restart ${SLURM_RESTART_COUNT:-0}:" \
+        "$ranks ranks on $hosts ($SLURM_JOB_NODELIST), $threads each, bound to $MPIANIST_BIND," \
+        "by $MPIANIST_LAUNCHER; network: ${MPIANIST_INTERFACE:-as MPI chooses}"
+}
+
+# launch N COMMAND...: N ranks, in place of this shell. With -K a rank that dies ends them all. srun, unlike
+# mpirun, does not ask how many cores a rank of the job has.
+launch() {
+    local n=$1 bind=()
+    shift
+    case $MPIANIST_LAUNCHER in
+        srun)
+            exec srun --kill-on-bad-exit=1 --mpi="$MPIANIST_PMI" --cpu-bind="$MPIANIST_BIND" \
+                --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --ntasks="$n" "$@"
+            ;;
+        mpirun)
+            bind=(--bind-to none)
+            [ "$MPIANIST_BIND" = none ] || bind=(--map-by "slot:PE=${SLURM_CPUS_PER_TASK:-1}" --bind-to core)
+            exec mpirun -n "$n" "${bind[@]}" "$@"
+            ;;
+    esac
+    say "MPIANIST_LAUNCHER=$MPIANIST_LAUNCHER: srun or mpirun; see $here/env.sh" >&2
+    exit 2
+}

@@ -236,6 +236,13 @@ bench-streaming: $(BIN)/trainer $(BUILD)/tests/bench/big_shards
 bench-size: $(BIN)/preprocess $(BUILD)/tests/bench/make_corpus
 	$(PYTHON) tests/bench/corpus_size.py $^
 
+## bench-ranks: what a second rank and a second host bring, beside PyTorch's DDP (root for hosts; ONLY=1gbit)
+.PHONY: bench-ranks
+ONLY ?= host pytorch 10gbit 1gbit
+bench-ranks: programs $(BUILD)/tests/bench/bench_exchange $(BUILD)/tests/helpers/make_songs
+	mpirun -n 2 $(BUILD)/tests/bench/bench_exchange
+	$(PYTHON) tests/bench/ranks.py $(BIN) $(BUILD) --only $(ONLY)
+
 $(BUILD)/tests/bench/load_libsmf: $(BUILD)/tests/bench/load_libsmf.o
 	$(call quiet,LD) $(LINK) -o $@ $^ $(SMF_LIBS) $(GLIB_LIBS)
 

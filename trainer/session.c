@@ -85,11 +85,13 @@ static gboolean make_exchange(session_t *session, const model_config_t *config, 
     GError *local = NULL;
     const size_t n = model_elements(config, &local);
     if (!comm_agree(local, error)) return FALSE;
-    session->exchange = exchange_new(&(exchange_config_t){.n = n,
-                                                          .bucket_bytes = (size_t)options->bucket_kib * 1024,
-                                                          .grains = options->reproducible,
-                                                          .blocks = options->average > 0 ? 4 : 3},
-                                     error);
+    session->exchange =
+        exchange_new(&(exchange_config_t){.n = n,
+                                          .bucket_bytes = (size_t)options->bucket_kib * 1024,
+                                          .grains = options->reproducible,
+                                          .wire = g_str_equal(options->wire, "bf16") ? WIRE_BF16 : WIRE_FLOAT,
+                                          .blocks = options->average > 0 ? 4 : 3},
+                     error);
     return session->exchange != NULL;
 }
 
@@ -196,6 +198,8 @@ static void announce(const session_t *session, const char *resumed) {
                 model_size(session->state.model), comm_size(),
                 g_dngettext(NULL, "rank", "ranks", (gulong)comm_size()));
     if (memory) metrics_say(metrics, "%s: %s", options->data, memory);
+    if (exchange_hosts(session->exchange) > 1)
+        metrics_say(metrics, "%s", exchange_describe(session->exchange));
     if (deadline) metrics_say(metrics, "%s", deadline);
     if (*resumed)
         metrics_say(metrics, "%s: going on after step %" G_GINT64_FORMAT, resumed, session->first_step);

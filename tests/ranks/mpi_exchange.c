@@ -1,7 +1,7 @@
-/* mpi_exchange [--grains G] [--alone] [--ranks-a-host R] [--bf16] [--too-little]: what tests/ranks/exchange.sh
- * runs under mpirun: sums of gradients of odd sizes, said to be final in several orders, against plain sums.
- * With grains it prints a checksum of all sums, which must not depend on the ranks. --too-little asks for more
- * than 20 MiB of shared memory, which this host should not have. */
+/* mpi_exchange [--grains G] [--alone] [--ranks-a-host R] [--bf16] [--too-little]: what
+ * tests/ranks/exchange.sh runs under mpirun: sums of gradients of odd sizes, said to be final in several
+ * orders, against plain sums. Prints a checksum of all sums, which with grains must not depend on the ranks.
+ * --too-little asks for more than 20 MiB of shared memory, which this host should not have. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

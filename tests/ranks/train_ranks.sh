@@ -27,6 +27,25 @@ same_state ranks2/latest.h5 repeated/latest.h5 "2 ranks twice: the same bits"
 run ranks 2 "$trainer" --output buckets "${common[@]}" --max-steps 20 --bucket-kib 1
 same_steps ranks2/metrics.jsonl buckets/metrics.jsonl 1e-6 20 "small buckets: the same losses"
 
+# Where shared memory is too small each rank is a host: what goes between hosts can be seen on this one.
+small=(unshare --mount sh -c 'mount -t tmpfs -o size=24m none /dev/shm && exec "$@"' sh)
+if "${small[@]}" true 2>/dev/null; then
+    large=(--data data --hidden 512 --window 64 --batch 8 --latent 4 --max-steps 12)
+    run ranks 2 "$trainer" "${large[@]}" --output shared
+    for wire in float bf16; do
+        run "${small[@]}" timeout --kill-after=10 120 mpirun -n 2 "$trainer" "${large[@]}" --output "$wire" \
+            --wire "$wire"
+        status_is 0 "hosts of a rank, --wire $wire"
+        says_once "each rank exchanges by itself.*--shm-size.*between 2 ranks as $wire," "says so once"
+    done
+    same_state shared/latest.h5 float/latest.h5 "hosts that send floats: the same bits as in shared memory"
+    same_steps shared/metrics.jsonl bf16/metrics.jsonl 1e-2 12 "bf16: the same losses to 1e-2"
+    ok "but others" test "$(member bf16/metrics.jsonl step nll | tail -n 1)" != \
+        "$(member shared/metrics.jsonl step nll | tail -n 1)"
+else
+    skip "needs root" "too little shared memory"
+fi
+
 for n in 1 4; do
     run ranks "$n" "$trainer" --output "dropout$n" "${common[@]}" --max-steps 20 --dropout 0.2 \
         --accumulate "$n"

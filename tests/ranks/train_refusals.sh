@@ -33,6 +33,8 @@ all_refused 2 "--batch: is there twice, with '8' and '8'; give it once" "an opti
 refused 2 "--segment: '4097' is not a whole number from 1 to 4096" "a size that no model has" --data nowhere \
     --output new --model sequence --segment 4097
 refused 2 '--latent' "a value out of range" --data data --output new --latent 0
+refused 2 '--wire bf16: .*--reproducible' "bf16 with --reproducible" --data data --output new --wire bf16 \
+    --reproducible 4
 refused 1 'nowhere' "no data folder" --data nowhere --output new
 mkdir empty
 all_refused 1 'empty' "a folder without shards" --data empty --output new

@@ -115,9 +115,9 @@ static char *describe(const exchange_t *exchange, const char *too_little) {
     if (plan->hosts == 1)
         g_string_append_printf(text, "gradients in memory shared by %d ranks", plan->host_size);
     else
-        g_string_append_printf(text, "gradients between %d %s as %s, %.1f MB a step and host", plan->hosts,
+        g_string_append_printf(text, "gradients go between %d %s as %s, %.1f MB a step and host", plan->hosts,
                                too_little || exchange->config.alone ? "ranks" : "hosts",
-                               exchange->config.wire == WIRE_BF16 ? "bf16" : "floats",
+                               exchange->config.wire == WIRE_BF16 ? "bf16" : "float",
                                2.0 * (plan->hosts - 1) / plan->hosts * (double)exchange->config.n *
                                    (exchange->config.wire == WIRE_BF16 ? 2 : 4) / 1e6);
     return g_string_free(text, FALSE);

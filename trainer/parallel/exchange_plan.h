@@ -34,8 +34,8 @@ typedef struct {
     size_t at;           /* elements of this rank's earlier pieces */
 } exchange_piece_t;
 
-/* Elements of a bucket: about bucket_bytes, but not so many that a message is longer than COMM_EAGER_BYTES, and
- * a whole number of chunks for each carrier. */
+/* Elements of a bucket: about bucket_bytes, but not so many that a message is longer than COMM_EAGER_BYTES,
+ * and a whole number of chunks for each carrier. */
 size_t exchange_plan_bucket(const exchange_plan_t *plan, size_t bucket_bytes);
 /* This rank's piece of a bucket; count is 0 where the rank carries nothing. Sets all members but at. */
 exchange_piece_t exchange_plan_piece(const exchange_plan_t *plan, size_t n, size_t bucket, size_t index);

@@ -247,6 +247,8 @@ static option_t rows[] = {
         0, 1024),
     INT("bucket-kib", GROUP_TRAINING, bucket_kib, "4096", "KIB",
         "size of the pieces in which gradients are averaged", 1, 1048576),
+    CHOICE("wire", GROUP_TRAINING, wire, "float", "float|bf16",
+           "what hosts send each other: bf16 is half as much; what is rounded off is sent with later steps"),
     INT("threads", GROUP_TRAINING, threads, "0", "N", "BLAS threads a rank, 0: its share of the cores", 0,
         1024),
 

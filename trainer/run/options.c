@@ -195,6 +195,8 @@ static gboolean check_together(const options_t *options, const option_line_t *li
                            "--output: missing; give the run folder to write to (--help lists all options)");
     if (options->evaluate && options->attributes)
         return option_fail(error, "--evaluate, --attributes: exclude each other; give one after the other");
+    if (options->reproducible > 0 && !g_str_equal(options->wire, "float"))
+        return option_fail(error, "--wire bf16: rounds on each host; leave it out, or --reproducible");
     for (size_t i = 0; i < G_N_ELEMENTS(of_evaluation) && !options->evaluate; i++)
         if (option_given(line, of_evaluation[i]))
             return option_fail(error, "--%s: has no meaning without --evaluate CHECKPOINT", of_evaluation[i]);

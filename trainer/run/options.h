@@ -46,7 +46,7 @@ typedef struct {
     double dropout, input_dropout, lag_dropout, average;
     option_span_t beta_steps, free_bits_steps;
     option_semitones_t transpose;
-    char *decay, *offsets;
+    char *decay, *offsets, *wire;
 
     /* keeping */
     option_span_t checkpoint_every;

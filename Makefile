@@ -231,6 +231,12 @@ GB ?= 20
 bench-streaming: $(BIN)/trainer $(BUILD)/tests/bench/big_shards
 	$(PYTHON) tests/bench/streaming.py $^ --gb $(GB)
 
+## bench-keeping: what checkpoints beside training cost (RANKS=1)
+.PHONY: bench-keeping
+RANKS ?= 1
+bench-keeping: $(BIN)/trainer $(BUILD)/tests/helpers/make_songs $(BIN)/preprocess
+	$(PYTHON) tests/bench/keeping.py $^ --ranks $(RANKS)
+
 ## bench-size: time and memory of preprocess on 25,000 to 200,000 files
 .PHONY: bench-size
 bench-size: $(BIN)/preprocess $(BUILD)/tests/bench/make_corpus

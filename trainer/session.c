@@ -12,7 +12,9 @@
 
 #define VALIDATION_BATCH 16 /* windows or pieces a pass, at least */
 
-static gboolean is_sequence(const options_t *options) { return g_str_equal(options->model, "sequence"); }
+static gboolean is_sequence(const options_t *options) {
+    return options_model_kind(options) == MODEL_SEQUENCE;
+}
 
 /* Describes the samples and their number for people. Owner: caller. */
 static char *describe_samples(const session_t *session) {

@@ -1,10 +1,12 @@
-/* file: owns temporary names, which tell hosts and processes apart. */
+/* file: owns temporary names, which tell hosts and processes apart, and how one of many processes gives a file
+ * its name. */
 #include "preprocess/common/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

@@ -137,6 +137,10 @@ void options_free(options_t *options) {
     g_free(options);
 }
 
+model_kind_t options_model_kind(const options_t *options) {
+    return (model_kind_t)option_choice_index(option_find(option_rows(), "model"), options->model);
+}
+
 char *options_to_text(const options_t *options) {
     GString *text = g_string_new("# Every option of this run; give it back with --config.\n");
     int group = GROUP_RUN;
@@ -159,7 +163,7 @@ options_t *options_from_text(const char *text, const char *source, GError **erro
 
 /* Refuses a flag that the model does not use: whoever gives it means another model. */
 static gboolean check_meaning(const options_t *options, const option_line_t *line, GError **error) {
-    const int kind = option_choice_index(option_find(option_rows(), "model"), options->model);
+    const model_kind_t kind = options_model_kind(options);
     for (const option_t *option = option_rows(); option->name; option++)
         if (option->whom && !(option->whom >> kind & 1U) && option_given(line, option->name))
             return option_fail(error, "--%s: has no meaning for --model %s; %s", option->name, options->model,
@@ -185,7 +189,7 @@ static gboolean check_scoring(const char *task, const option_line_t *line, GErro
 static gboolean check_together(const options_t *options, const option_line_t *line, GError **error) {
     static const char *const of_evaluation[] = {"split", "iwae", "particles"};
     const gboolean trains = !options->evaluate && !options->attributes,
-                   dense = g_str_equal(options->model, "dense");
+                   dense = options_model_kind(options) == MODEL_DENSE;
     if (!options->data)
         return option_fail(
             error, "--data: missing; give the folder of shards that %s wrote (--help lists all options)",
@@ -291,7 +295,7 @@ options_t *options_parse(int argc, char *const *argv, gboolean print, gboolean *
 
 model_config_t options_model_config(const options_t *options, const grid_t *grid) {
     model_config_t config = options->sizes;
-    config.kind = (model_kind_t)option_choice_index(option_find(option_rows(), "model"), options->model);
+    config.kind = options_model_kind(options);
     config.loss = config.kind == MODEL_DENSE && g_str_equal(options->loss, "mse") ? LOSS_MSE : LOSS_BCE;
     config.tracks = (size_t)grid->n_tracks;
     config.pitches = (size_t)grid->pitches;

@@ -69,7 +69,8 @@ char *options_to_text(const options_t *options);
 /* The inverse, for the options stored in a checkpoint: defaults, then text; other options stay unset. source
  * names the text in errors. NULL with error set. Owner: caller. */
 options_t *options_from_text(const char *text, const char *source, GError **error);
-/* The configuration of the model that the options ask for, on a grid. */
+/* The kind of model that the options ask for, and its configuration on a grid. */
+model_kind_t options_model_kind(const options_t *options);
 model_config_t options_model_config(const options_t *options, const grid_t *grid);
 /* The context of the model that the options ask for, in frames: model_context(). */
 size_t options_context(const options_t *options);

@@ -129,9 +129,8 @@ gboolean run_read_weights(const char *path, model_t *model, GError **error) {
 gboolean run_check_grid(const char *path, const checkpoint_t *checkpoint, const grid_t *grid,
                         GError **error) {
     const grid_t *other = &checkpoint->grid;
-    g_autofree char *there = grid_tracks_string(other);
-    g_autofree char *here = grid_tracks_string(grid);
     if (grid_equal(other, grid)) return TRUE;
+    g_autofree char *there = grid_tracks_string(other), *here = grid_tracks_string(grid);
     return program_fail(
         error,
         "%s: was trained on another grid: %d steps a beat, %d pitches from %d, tracks %s; the data "

@@ -40,10 +40,93 @@ static void test_matrices(void) {
     remove_folder(g_path_get_dirname(path));
 }
 
+/* Writes the state's head as it is, and expects to be told which attribute makes no sense. */
+static void assert_senseless(const char *path, state_t *state, const checkpoint_t *head,
+                             const char *attribute) {
+    g_autoptr(GError) error = NULL;
+    g_autofree char *says =
+        g_strdup_printf("%s: *the value of attribute '%s' makes no sense; *", path, attribute);
+    g_auto(checkpoint_t) back = {0};
+    g_assert_true(checkpoint_write(path, head, state->model, state->optimizer, NULL, &error));
+    g_assert_false(checkpoint_read(path, &back, &error));
+    if (!g_pattern_match_simple(says, error->message)) g_error("'%s' is not '%s'", error->message, says);
+}
+
+/* Heads that lie, under a checksum that is right. */
+static void test_lies(void) {
+    char *folder = make_folder();
+    g_autofree char *path = checkpoint_path(folder, 1);
+    g_auto(state_t) state;
+    state_init(&state, &small, 1);
+#define LIE(member, value, name)                                                                             \
+    do {                                                                                                     \
+        checkpoint_t head = state.checkpoint;                                                                \
+        head.member = value;                                                                                 \
+        assert_senseless(path, &state, &head, name);                                                         \
+    } while (0)
+    LIE(tempo_bpm, 0, "tempo_bpm");
+    LIE(tempo_bpm, -1, "tempo_bpm");
+    LIE(tempo_bpm, NAN, "tempo_bpm");
+    LIE(tempo_bpm, INFINITY, "tempo_bpm");
+    LIE(meter.numerator, 0, "meter");
+    LIE(meter.denominator, 0, "meter");
+    LIE(grid.steps_per_beat, 0, "steps_per_beat");
+    LIE(grid.steps_per_beat, 97, "steps_per_beat");
+    LIE(grid.pitch_low, -1, "pitch_low");
+    LIE(grid.pitch_low, 116, "pitch_low");
+    LIE(grid.fold_octaves, 2, "fold_octaves");
+    LIE(epoch, -1, "epoch");
+    LIE(step, G_MININT64, "step");
+    LIE(epoch_step, -1, "epoch_step");
+    LIE(model.tracks, 3, "tracks");
+    LIE(model.planes, 3, "planes");
+    LIE(model.pitches, 129, "pitches");
+    LIE(model.latent, SIZE_MAX, "latent");
+    LIE(model.window, 0, "window");
+    LIE(model.hidden[1], 0, "hidden");
+#undef LIE
+    checkpoint_t head = state.checkpoint;
+    head.model.kind = MODEL_SEQUENCE;
+    head.model.sequence = (sequence_sizes_t){.segment = 4,
+                                             .state = 3,
+                                             .encoder = 4,
+                                             .sketch = 5,
+                                             .nade = 6,
+                                             .tied = 7,
+                                             .posterior_hidden = 8,
+                                             .prior_hidden = 9,
+                                             .sketch_hidden = 10,
+                                             .lags = {4, 1},
+                                             .n_lags = 2};
+    assert_senseless(path, &state, &head, "lags");
+    remove_folder(folder);
+}
+
+/* Weights whose own checksum says that they are others. */
+static void test_checksum(void) {
+    g_autofree char *path = make_one();
+    const int64_t other = 12345;
+    g_autoptr(GError) error = NULL;
+    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), space = H5Screate(H5S_SCALAR),
+          matrix = H5Dopen2(file, "/adam/v/mu.weight", H5P_DEFAULT);
+    g_assert_cmpint(H5Adelete(matrix, "crc32"), >=, 0);
+    hid_t attribute = H5Acreate2(matrix, "crc32", H5T_STD_I64LE, space, H5P_DEFAULT, H5P_DEFAULT);
+    g_assert_cmpint(H5Awrite(attribute, H5T_NATIVE_INT64, &other), >=, 0);
+    H5Aclose(attribute);
+    H5Dclose(matrix);
+    H5Sclose(space);
+    g_assert_cmpint(H5Fclose(file), >=, 0);
+    g_assert_null(checkpoint_digest(path, &error));
+    g_assert_true(g_str_has_prefix(error->message, path) && strstr(error->message, "/adam/v/mu.weight"));
+    remove_folder(g_path_get_dirname(path));
+}
+
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* this file calls HDF5 before h5.h does */
     g_test_add_func("/lacking-checkpoint/attributes", test_attributes);
     g_test_add_func("/lacking-checkpoint/matrices", test_matrices);
+    g_test_add_func("/lacking-checkpoint/lies", test_lies);
+    g_test_add_func("/lacking-checkpoint/checksum", test_checksum);
     return g_test_run();
 }

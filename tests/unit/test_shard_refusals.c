@@ -61,6 +61,14 @@ static void test_foreign(void) {
     char *folder = make_corpus("merged");
     set_attribute(folder, "version", &number, H5T_NATIVE_INT64);
     assert_refused(folder, "*shard-00000-of-00003.h5: shard version 3, this program reads 1 to 2; *");
+    number = 0;
+    folder = make_corpus("merged");
+    set_attribute(folder, "version", &number, H5T_NATIVE_INT64);
+    assert_refused(folder, "*shard-00000-of-00003.h5: shard version 0, this program reads 1 to 2; *");
+    number = SHARDS + 1; /* of one corpus, but of more files */
+    folder = make_corpus("merged");
+    set_attribute(folder, "shards", &number, H5T_NATIVE_INT64);
+    assert_refused(folder, "*shard-00000-of-00003.h5: was renamed: *");
     static const char *const numbers[] = {"steps_per_beat", "pitch_low", "pitches", "shards", "shard"};
     for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
         g_autofree char *says =

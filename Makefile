@@ -237,6 +237,11 @@ RANKS ?= 1
 bench-keeping: $(BIN)/trainer $(BUILD)/tests/helpers/make_songs $(BIN)/preprocess
 	$(PYTHON) tests/bench/keeping.py $^ --ranks $(RANKS)
 
+## bench-reproducible: what --reproducible 8 costs on one rank and on two
+.PHONY: bench-reproducible
+bench-reproducible: programs $(BUILD)/tests/helpers/make_songs
+	$(PYTHON) tests/bench/reproducible.py $(BIN)/trainer $(BIN)/preprocess $(BUILD)/tests/helpers/make_songs
+
 ## bench-size: time and memory of preprocess on 25,000 to 200,000 files
 .PHONY: bench-size
 bench-size: $(BIN)/preprocess $(BUILD)/tests/bench/make_corpus

@@ -112,8 +112,9 @@ void model_init_log_odds(model_t *model, const double *log_odds);
  *     scale * sum over sequences of [nll + beta * n * max(kl / n, free_bits) + auxiliary * auxiliary loss],
  * n: segments of the sequence (dense: 1), kl: its KL divergence from the prior, N(0, 1) (Kingma & Welling
  * 2014, appendix B) or learned. Zero the block first. losses receives the plain sums, without weights, free
- * bits or scale; with grains there are as many of them. If both sides of max() are equal, its gradient is kl's. Dense: afterwards model_logits() is
- * the gradient of the logits. Local; cannot fail (a non-finite loss shows in losses). */
+ * bits or scale; with grains there are as many of them. If both sides of max() are equal, its gradient is
+ * kl's. Dense: afterwards model_logits() is the gradient of the logits. Local; cannot fail (a non-finite loss
+ * shows in losses). */
 void model_train(model_t *model, const batch_t *batch, const model_objective_t *objective,
                  model_losses_t *losses);
 

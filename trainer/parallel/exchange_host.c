@@ -2,7 +2,9 @@
 #include "trainer/parallel/exchange_host.h"
 
 #include <sched.h>
+#include <stdlib.h>
 
+#include "trainer/model/layers.h"
 #include "trainer/parallel/comm.h"
 
 #define PAGE     ((size_t)4096)
@@ -30,7 +32,9 @@ gboolean exchange_host_init(exchange_host_t *host, const exchange_plan_t *plan,
     const layout_t layout = lay_out(plan, config, buckets);
     char *start;
     if (alone) {
-        start = host->memory = g_malloc0(layout.all);
+        host->memory = layers_new_block(layout.all / sizeof(float)); /* in huge pages */
+        if (!host->memory) g_error("exchange: cannot allocate %zu MiB", layout.all >> 20);
+        start = host->memory;
     } else if (config->ranks_a_host > 0) { /* the window of a real host, for several of ours */
         const int ours = config->ranks_a_host, groups = (comm_node_size() + ours - 1) / ours;
         const size_t most = (size_t)comm_max((int64_t)layout.all);
@@ -53,7 +57,7 @@ gboolean exchange_host_init(exchange_host_t *host, const exchange_plan_t *plan,
 
 void exchange_host_clear(exchange_host_t *host) {
     comm_shared_free(host->window);
-    g_free(host->memory);
+    free(host->memory);
 }
 
 void exchange_host_signal(exchange_counter_t *counter) {

@@ -247,7 +247,7 @@ static gboolean loop(session_t *session, GError **error) {
     while (session->stop == GO_ON) {
         if (epoch_ended(session)) {
             if (!end_epoch(session, error)) return FALSE;
-        } else if (session->keeper.due) {
+        } else if (session->keeper.due && !all_done(session)) {
             watch_phase(PHASE_CHECKPOINT, checkpoint->step);
             if (!keeper_save(&session->keeper, error)) return FALSE;
         }
@@ -257,9 +257,11 @@ static gboolean loop(session_t *session, GError **error) {
         else if (!step(session, error))
             return FALSE;
     }
-    /* An epoch cut short is validated if the run is done, but not if it should hurry and will be resumed. */
-    const gboolean inside = checkpoint->step > session->first_step && checkpoint->epoch_step > 0;
-    if (session->stop == STOP_DONE && inside && !end_epoch(session, error)) return FALSE;
+    /* An epoch cut short is validated if the run is done, but not if it should hurry and will be resumed. The
+     * last state is not written before, or a run that was killed in between would end without that. */
+    const gboolean news = checkpoint->step > session->first_step || !isfinite(checkpoint->best);
+    if (session->stop == STOP_DONE && news && checkpoint->epoch_step > 0 && !end_epoch(session, error))
+        return FALSE;
     watch_phase(PHASE_CHECKPOINT, checkpoint->step);
     return keeper_finish(&session->keeper, error);
 }

@@ -7,13 +7,17 @@ faults=$BUILD/tests/helpers/faults
 # Leaks cannot be looked for in a process that is traced.
 export ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0
 
+# What else the disturber is told.
+where=()
+
 # disturbed FOLDER ACTION N COMMAND...: runs the command, disturbed at its N-th point below the folder. Sets
 # status, and point to what was disturbed: CALL PATH BYTES, "" where the command ended before.
 disturbed() {
     local folder=$1 action=$2 n=$3
     shift 3
     rm -f "$WORK/.points"
-    run launch "$faults" --below "$folder" --log "$WORK/.points" --at "$n" --do "$action" "$@"
+    run launch "$faults" --below "$folder" --log "$WORK/.points" --at "$n" --do "$action" \
+        "${where[@]}" "$@"
     point=$(sed -n "${n}p" "$WORK/.points")
 }
 
@@ -21,31 +25,35 @@ disturbed() {
 launch() { "$@"; }
 
 # as_wanted ACTION: whether the disturbed command ended as it should: killed; or with status 1 and one line
-# that names a file and the cause; or with status 0 where a short write went on, or where the point was one of
-# those that $harmless matches.
+# that names a file and the cause; or with status 0 where a short write went on, where the point was one of
+# those that $harmless matches, or where the program tries again and has then made all that it should.
+tries_again=false
 as_wanted() {
     case $1 in
         kill | torn) [ "$status" -ne 0 ] && [ "$status" -ne 1 ] ;;
         short) [ "$status" -eq 0 ] || told ;;
-        fail) told || { [ "$status" -eq 0 ] && [[ $point =~ $harmless ]]; } ;;
+        fail) told || { [ "$status" -eq 0 ] && harmless; } ;;
     esac
 }
+harmless() { [[ $point =~ $harmless ]] || { $tries_again && finished >/dev/null 2>&1; }; }
 told() {
-    [ "$status" -eq 1 ] && [ "$(grep -c . "$WORK/err")" -eq 1 ] &&
-        grep -Eq '^[a-z]+: ([^:]*: )?[^ :]+: .*(No space left on device|Input/output error|File too large)' "$WORK/err"
+    # mpirun has more to say.
+    [ "$status" -eq 1 ] && [ "$(grep -Ec '^(preprocess|trainer|sampler|warning): ' "$WORK/err")" -eq 1 ] &&
+        grep -Eq '^[a-z]+: ([^:]*: )?[^ :]+: .*(No space left on device|Input/output error)' "$WORK/err"
 }
 
 # points ACTION FOLDER COMMAND...: the numbers of the command's points that the action is for, to the array
-# numbers; with about=REGEX those of which "CALL PATH" matches. Of writes to one file that follow each other the
-# first, the last and every $thin-th are taken.
+# numbers; with about=REGEX those of which "CALL PATH" matches. Of writes to one file that follow each other
+# the first, the last and every $thin-th are taken.
 thin=1 about=.
 points() {
     local action=$1 folder=$2
     shift 2
     prepare
-    launch "$faults" --below "$folder" --log .all "$@" >/dev/null 2>&1
+    launch "$faults" --below "$folder" --log "$PWD/.all" "${where[@]}" "$@" >/dev/null 2>&1
     mapfile -t numbers < <(awk -v action="$action" -v thin=$thin -v about="$about" '
-        function take() { if (n && (call " " file) ~ about && (call != $1 || file != $2 || first || n % thin == 0) &&
+        function take() { if (n && (call " " file) ~ about &&
+            (call != $1 || file != $2 || first || n % thin == 0) &&
             (action ~ /kill|fail/ || call ~ /^write/)) print n
             first = call != $1 || file != $2; n = NR; call = $1; file = $2 }
         { take() } END { $1 = $2 = ""; take() }' .all)

@@ -1,6 +1,6 @@
 /* faults: runs a command and disturbs it at one of its fault points: the calls by which it, its threads and
- * its children change files below a folder. The kernel shows each of them (seccomp, ptrace), whichever library
- * makes it, and the command's program is the one that users run. Ends as the command does.
+ * its children change files below a folder. The kernel shows each of them (seccomp, ptrace), whichever
+ * library makes it, and the command's program is the one that users run. Ends as the command does.
  *
  *     faults --below FOLDER [--log FILE] [--at N --do ACTION] [--rank R] COMMAND...
  *

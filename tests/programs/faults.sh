@@ -11,8 +11,8 @@ cp songs/song-0003.mid songs/zz-copy.mid
 for part in 1 2 3; do "$preprocess" "${options[@]}" --part $part/3 --output parts songs || exit 1; done
 # The least counts of points follow from what is written: five calls for each file that appears whole (open,
 # write, fsync, rename, fsync of the folder), two writes for each song that is parsed, four for the mark.
-# Removing what is not needed any more may fail; folders are tried again after their parents; and disks without
-# links are known.
+# Removing what is not needed any more may fail; folders are tried again after their parents; and disks
+# without links are known.
 harmless='^(unlink|mkdir|link) '
 
 whole() { all_whole corpus; }
@@ -44,7 +44,7 @@ done
 
 "$BUILD/tests/helpers/make_checkpoint" model.h5 || exit 1
 sampler=("$BIN/sampler" song --quiet --checkpoint model.h5 --bars 1 --tempo 300 --seed 3)
-# music ENDING...: files of these endings that have their final names are whole; what else stands is temporary.
+# music ENDING...: files of these endings that have their final names are whole; others are temporary.
 music() {
     local ending
     for ending; do

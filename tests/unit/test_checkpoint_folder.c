@@ -64,6 +64,7 @@ static void test_links_and_prune(void) {
     touch(folder, "run.ini.h1-123.tmp");
     touch(folder, "checkpoint-mine.h5");
     touch(folder, "run.ini");
+    checkpoint_sweep(folder);
     g_assert_true(checkpoint_prune(folder, 2, &error));
     g_autofree char *left = list(folder);
     g_assert_cmpstr(left, ==,

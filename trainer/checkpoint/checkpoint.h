@@ -93,9 +93,15 @@ char *checkpoint_hash(const char *path, GError **error);
 char *checkpoint_path(const char *run, int64_t step);
 /* Points RUN/<link> (latest.h5, best.h5) at a file in the same folder, atomically. FALSE with error set. */
 gboolean checkpoint_link(const char *run, const char *link, const char *target, GError **error);
-/* Removes the oldest numbered checkpoints beyond `keep`, except those that latest.h5 and best.h5 point at,
- * and temporary files of killed writers: only the owner of the folder may call it. FALSE with error set. */
+/* Removes temporary files of killed writers. Only the owner of the folder may call it. */
+void checkpoint_sweep(const char *run);
+/* Removes the oldest numbered checkpoints beyond `keep`, except those that latest.h5 and best.h5 point at.
+ * FALSE with error set. */
 gboolean checkpoint_prune(const char *run, int keep, GError **error);
+/* Does for RUN/name, which is read, what a run that was killed after it wrote that had still to do: the
+ * links, best.h5 too where that is missing and `best` says that it is this state, and checkpoint_prune().
+ * Nothing where latest.h5 points at another checkpoint. FALSE with error set. */
+gboolean checkpoint_complete(const char *run, const char *name, gboolean best, int keep, GError **error);
 /* The path of the newest intact checkpoint in RUN: latest.h5, else the one of the highest step. Each
  * candidate is read in full; a damaged one is skipped with a warning. NULL without an error if there is none.
  * Owner: caller. */

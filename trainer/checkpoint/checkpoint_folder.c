@@ -24,20 +24,13 @@ static int64_t step_of(const char *name) {
     return g_ascii_isdigit(*digits) && g_str_equal(end, ".h5") ? step : -1;
 }
 
-/* Whether it is a temporary file of a writer that was killed. */
-static gboolean is_leftover(const char *name) {
-    return g_str_has_suffix(name, ".tmp") &&
-           (g_str_has_prefix(name, "checkpoint-") || g_str_has_prefix(name, "latest.h5.") ||
-            g_str_has_prefix(name, "best.h5.") || g_str_has_prefix(name, "run.ini."));
-}
-
 static int compare_steps(gconstpointer a, gconstpointer b) {
     int64_t first = step_of(*(char *const *)a), second = step_of(*(char *const *)b);
     return (first < second) - (first > second);
 }
 
-/* Names of the numbered checkpoints, newest first, and of leftovers. NULL with error set. */
-static GPtrArray *list_checkpoints(const char *run, GPtrArray *leftovers, GError **error) {
+/* Names of the numbered checkpoints, newest first. NULL with error set. */
+static GPtrArray *list_checkpoints(const char *run, GError **error) {
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GError) cause = NULL;
     g_autoptr(GDir) folder = g_dir_open(run, 0, &cause);
@@ -46,10 +39,8 @@ static GPtrArray *list_checkpoints(const char *run, GPtrArray *leftovers, GError
                     program_cause(cause));
         return NULL;
     }
-    for (const char *name; (name = g_dir_read_name(folder));) {
+    for (const char *name; (name = g_dir_read_name(folder));)
         if (step_of(name) >= 0) g_ptr_array_add(names, g_strdup(name));
-        if (leftovers && is_leftover(name)) g_ptr_array_add(leftovers, g_strdup(name));
-    }
     g_ptr_array_sort(names, compare_steps);
     return g_steal_pointer(&names);
 }
@@ -64,6 +55,11 @@ gboolean checkpoint_link(const char *run, const char *link, const char *target, 
     return FALSE;
 }
 
+void checkpoint_sweep(const char *run) {
+    static const char *const prefixes[] = {"checkpoint-", "latest.h5.", "best.h5.", "run.ini."};
+    for (size_t i = 0; i < G_N_ELEMENTS(prefixes); i++) file_sweep(run, prefixes[i], NULL, NULL);
+}
+
 /* What RUN/<link> points at, or NULL. Owner: caller. */
 static char *link_target(const char *run, const char *link) {
     g_autofree char *path = g_build_filename(run, link, NULL);
@@ -72,19 +68,24 @@ static char *link_target(const char *run, const char *link) {
 }
 
 gboolean checkpoint_prune(const char *run, int keep, GError **error) {
-    g_autoptr(GPtrArray) removed = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GPtrArray) names = list_checkpoints(run, removed, error);
+    g_autoptr(GPtrArray) names = list_checkpoints(run, error);
     if (!names) return FALSE;
     g_autofree char *latest = link_target(run, "latest.h5"), *best = link_target(run, "best.h5");
-    for (guint i = (guint)MAX(keep, 0); i < names->len; i++)
-        if (g_strcmp0(names->pdata[i], latest) != 0 && g_strcmp0(names->pdata[i], best) != 0)
-            g_ptr_array_add(removed, g_strdup(names->pdata[i]));
-    for (guint i = 0; i < removed->len; i++) {
-        g_autofree char *path = g_build_filename(run, removed->pdata[i], NULL);
-        if (unlink(path) != 0 && errno != ENOENT)
+    for (guint i = (guint)MAX(keep, 0); i < names->len; i++) {
+        const char *name = names->pdata[i];
+        g_autofree char *path = g_build_filename(run, name, NULL);
+        const gboolean stays = g_strcmp0(name, latest) == 0 || g_strcmp0(name, best) == 0;
+        if (!stays && unlink(path) != 0 && errno != ENOENT)
             return program_fail(error, "%s: cannot remove it: %s", path, g_strerror(errno));
     }
     return TRUE;
+}
+
+gboolean checkpoint_complete(const char *run, const char *name, gboolean best, int keep, GError **error) {
+    g_autofree char *latest = link_target(run, "latest.h5"), *path = g_build_filename(run, "best.h5", NULL);
+    if (latest && !g_str_equal(latest, name)) return TRUE;
+    return (!best || g_file_test(path, G_FILE_TEST_EXISTS) || checkpoint_link(run, "best.h5", name, error)) &&
+           (latest || checkpoint_link(run, "latest.h5", name, error)) && checkpoint_prune(run, keep, error);
 }
 
 /* Whether all of a checkpoint can be read. FALSE with error set. */
@@ -109,7 +110,7 @@ static char *verified(const char *run, const char *name) {
 
 char *checkpoint_find_latest(const char *run, GError **error) {
     if (!g_file_test(run, G_FILE_TEST_EXISTS)) return NULL;
-    g_autoptr(GPtrArray) names = list_checkpoints(run, NULL, error);
+    g_autoptr(GPtrArray) names = list_checkpoints(run, error);
     if (!names) return NULL;
     g_autofree char *latest = link_target(run, "latest.h5");
     char *path = latest && step_of(latest) >= 0 ? verified(run, latest) : NULL;

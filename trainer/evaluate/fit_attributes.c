@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "preprocess/common/file.h"
 #include "preprocess/common/json.h"
 #include "preprocess/common/program.h"
 #include "trainer/evaluate/evaluate.h"
@@ -236,8 +237,13 @@ static gboolean own_folder(const char *path, owner_t **owner, GError **error) {
     char *resolved = comm_rank() == 0 ? realpath(path, NULL) : NULL;
     g_autofree char *folder = resolved ? g_path_get_dirname(resolved) : NULL,
                     *shared = comm_broadcast_string(folder, 0);
+    const gboolean own = run_own(shared, owner, error);
+    if (own && resolved) {
+        g_autofree char *name = g_path_get_basename(resolved), *prefix = g_strconcat(name, ".", NULL);
+        file_sweep(shared, prefix, NULL, NULL); /* of killed writers */
+    }
     free(resolved);
-    return run_own(shared, owner, error);
+    return own;
 }
 
 int attributes_run(const options_t *options, GError **error) {

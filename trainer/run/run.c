@@ -41,6 +41,7 @@ static void warn_of_blind_hosts(const char *folder, const owner_t *owner) {
 gboolean run_own(const char *folder, owner_t **owner, GError **error) {
     GError *local = NULL;
     *owner = comm_rank() == 0 ? owner_take(folder, MARK, &local) : NULL;
+    if (*owner) checkpoint_sweep(folder);
     if (!comm_agree(local, error)) return FALSE;
     warn_of_blind_hosts(folder, *owner);
     return TRUE;
@@ -51,6 +52,12 @@ static gboolean make_folder(const char *run, GError **error) {
     if (g_mkdir_with_parents(run, 0777) == 0 && g_access(run, W_OK | X_OK) == 0) return TRUE;
     return program_fail(error, "%s: cannot write checkpoints there: %s; name another --output", run,
                         g_strerror(errno));
+}
+
+static gboolean is_in_folder(const char *path, const char *folder) {
+    g_autofree char *home = g_path_get_dirname(path), *there = g_canonicalize_filename(home, NULL),
+                    *here = g_canonicalize_filename(folder, NULL);
+    return g_str_equal(there, here);
 }
 
 static char *find_resumed(const options_t *options, GError **error) {
@@ -65,10 +72,7 @@ static char *find_resumed(const options_t *options, GError **error) {
                          standing);
         return latest;
     }
-    g_autofree char *home = g_path_get_dirname(options->resume);
-    g_autofree char *home_path = g_canonicalize_filename(home, NULL);
-    g_autofree char *run_path = g_canonicalize_filename(run, NULL);
-    if (standing && (!named || !g_str_equal(home_path, run_path))) {
+    if (standing && (!named || !is_in_folder(options->resume, run))) {
         program_fail(
             error,
             "%s: holds checkpoints of a run already (%s); go on with --resume auto, or name another --output",
@@ -183,6 +187,7 @@ static gboolean read_state(const char *path, run_state_t *state, GError **error)
 }
 
 gboolean run_resume(const options_t *options, const char *path, run_state_t *state, GError **error) {
+    const char *run = options->output;
     checkpoint_t *here = &state->checkpoint;
     g_auto(checkpoint_t) there = {0};
     GError *local = NULL;
@@ -196,7 +201,11 @@ gboolean run_resume(const options_t *options, const char *path, run_state_t *sta
             "another --output",
             path, there.corpus_id, options->data, here->corpus_id);
     if (!run_check_grid(path, &there, &here->grid, error) || !read_state(path, state, error)) return FALSE;
-    g_autofree char *best = g_build_filename(options->output, "best.h5", NULL);
+    g_autofree char *name = g_path_get_basename(path), *best = g_build_filename(run, "best.h5", NULL);
+    const gboolean is_best = there.epoch_step == 0 && there.best_epoch == there.epoch;
+    if (comm_rank() == 0 && is_in_folder(path, run))
+        checkpoint_complete(run, name, is_best, options->keep, &local);
+    if (!comm_agree(local, error)) return FALSE;
     if (comm_any(comm_rank() == 0 && g_file_test(best, G_FILE_TEST_EXISTS))) {
         here->best = there.best; /* otherwise the best state is in another folder, or lost */
         here->best_epoch = there.best_epoch;

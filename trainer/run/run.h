@@ -25,7 +25,8 @@ gboolean run_own(const char *folder, owner_t **owner, GError **error);
 gboolean run_open(const options_t *options, owner_t **owner, char **checkpoint, GError **error);
 /* Writes RUN/run.ini. owner: run_own()'s. */
 gboolean run_write_options(const options_t *options, owner_t *owner, GError **error);
-/* Loads the checkpoint at path into the state of a new run of these options. Refuses, naming each difference,
+/* Loads the checkpoint at path into the state of a new run of these options, and completes its links
+ * (checkpoint_complete()). Refuses, naming each difference,
  * options that would make it another run (model, batch, seed, augmentation), another corpus and another grid;
  * reports other options that changed. */
 gboolean run_resume(const options_t *options, const char *path, run_state_t *state, GError **error);

@@ -1,0 +1,68 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2317 # sweep() calls the functions
+# trainer killed at each of its changes to files, and failed there by the disk: on one rank, on two, and where
+# it adds attributes to a checkpoint. It goes on to the bits of an undisturbed run.
+. "$SOURCE/tests/helpers/train_lib.sh"
+. "$SOURCE/tests/helpers/fault_lib.sh"
+
+make_corpus data 16 --split 60,40,0
+# An epoch has three steps.
+common=(--data data --hidden 8 --latent 2 --window 16 --batch 24 --transpose "-1,1" --quiet --resume auto)
+options=("${common[@]}" --max-steps 4 --checkpoint-every "2 steps" --keep 1)
+
+# losses FILE: of each line, without times. A validation that a run repeats after it was killed counts once.
+losses() { sed 's/\("kl": [^,]*\).*/\1/' "$1" | awk '!/validation/ || $0 != last; { last = $0 }'; }
+
+# same_bits A B: two checkpoints hold the same state.
+same_bits() { "$state" "$1" >"$WORK/.a" && "$state" "$2" >"$WORK/.b" && cmp "$WORK/.a" "$WORK/.b"; }
+
+# Each checkpoint and link that has its final name can be read, run.ini is whole, and so are all lines of
+# metrics.jsonl but the last.
+whole() {
+    local file
+    for file in run/*.h5; do
+        [ ! -L "$file" ] && [ ! -e "$file" ] || "$state" "$file" >/dev/null || return
+    done
+    [ ! -e run/run.ini ] || diff <(grep -v '^output' whole/run.ini) <(grep -v '^output' run/run.ini) || return
+    [ ! -e run/metrics.jsonl ] || ! sed '$d' run/metrics.jsonl | grep -v '^{.*}$'
+}
+
+finished() {
+    same_bits whole/latest.h5 run/latest.h5 && same_bits whole/best.h5 run/best.h5 &&
+        diff <(losses whole/metrics.jsonl) <(losses run/metrics.jsonl) && diff <(ls whole) <(ls run)
+}
+prepare() { rm -rf run; }
+tries_again=true
+# Folders are tried again after their parents, disks without links are known, lines of metrics wait, and what
+# could not be removed is removed by the next run.
+harmless='^(mkdir|link) |^unlink .*\.(tmp|owner) |^write ./metrics.jsonl '
+
+# five calls for a checkpoint, three for a link; run.ini, metrics, and the mark have some twenty.
+"$trainer" "${options[@]}" --output whole || exit 1
+what="one rank"
+sweep kill run 33 "$trainer" "${options[@]}" --output run
+sweep torn run 5 "$trainer" "${options[@]}" --output run
+sweep fail run 33 "$trainer" "${options[@]}" --output run
+
+# The first checkpoint is of the best state; at an epoch's end, and inside an epoch.
+for steps in 3 4; do
+    rm -rf whole
+    "$trainer" "${common[@]}" --max-steps $steps --output whole || exit 1
+    what="one checkpoint, of step $steps"
+    about='checkpoint|latest|best'
+    sweep kill run 9 "$trainer" "${common[@]}" --max-steps $steps --output run
+done
+
+rm -rf whole
+make_corpus songs 3 --tracks melody,chords,bass,drums --split 100,0,0
+mkdir before
+"$BUILD/tests/helpers/make_checkpoint" before/model.h5 && cp -r before whole &&
+    "$trainer" --attributes whole/model.h5 --data songs --quiet >/dev/null || exit 1
+prepare() { rm -rf run && cp -r before run; }
+whole() { cmp run/model.h5 before/model.h5 || cmp run/model.h5 whole/model.h5; }
+finished() { diff -r whole run; }
+what="attributes" about=.
+sweep kill run 9 "$trainer" --attributes run/model.h5 --data songs --quiet
+sweep fail run 9 "$trainer" --attributes run/model.h5 --data songs --quiet
+
+finish

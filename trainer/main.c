@@ -1,32 +1,38 @@
 /* main: owns the program `trainer`, which trains a variational autoencoder on a corpus, evaluates a
  * checkpoint, or fits vectors of attributes to it, on all ranks that the launcher starts. */
 #include "preprocess/common/program.h"
+#include "trainer/check.h"
 #include "trainer/evaluate/evaluate.h"
 #include "trainer/evaluate/fit_attributes.h"
 #include "trainer/model/layers.h"
 #include "trainer/parallel/comm.h"
+#include "trainer/parallel/hosts.h"
 #include "trainer/parallel/stop.h"
 #include "trainer/parallel/threads.h"
 #include "trainer/parallel/watchdog.h"
 #include "trainer/train.h"
 
-/* Sets the threads of BLAS: one with --reproducible, --threads, else the user's environment, else this rank's
+/* Sets the threads of BLAS: one for --reproducible, else --threads, the user's environment, or this rank's
  * share of the cores. */
-static gboolean set_threads(const options_t *options, GError **error) {
-    int idle = 0;
-    const int share = threads_find(&idle, error);
+static void set_threads(const options_t *options, const threads_t *found) {
     const gboolean chosen =
         g_getenv("OPENBLAS_NUM_THREADS") || g_getenv("BLIS_NUM_THREADS") || g_getenv("OMP_NUM_THREADS");
-    if (share == 0) return FALSE;
     if (options->reproducible > 0)
         layers_set_threads(1); /* more would divide their work, and so round, by their number */
     else if (options->threads > 0 || !chosen)
-        layers_set_threads(options->threads > 0 ? options->threads : share);
-    if (idle > 0 && comm_rank() == 0 && !options->quiet)
+        layers_set_threads(options->threads > 0 ? options->threads : found->share);
+}
+
+/* Says on how many hosts and cores ranks run, and what of that makes them slow. */
+static void tell_hosts(const options_t *options, const hosts_t *hosts, int idle) {
+    if (comm_rank() > 0 || options->quiet) return;
+    g_autofree char *ranks = hosts_describe(hosts), *cores = hosts_warn_of_cores(hosts);
+    if (comm_size() > 1 && !options->check) g_printerr("%s\n", ranks);
+    if (cores && !options->check) g_printerr("warning: %s\n", cores);
+    if (idle > 0)
         g_printerr("binding leaves %d %s of a host idle: start with `mpirun --bind-to none` or more ranks to "
                    "use them\n",
                    idle, g_dngettext(NULL, "core", "cores", (gulong)idle));
-    return TRUE;
 }
 
 /* Refuses option files that differ between hosts. */
@@ -45,8 +51,14 @@ static int run(int *argc, char ***argv, GError **error) {
     if (!comm_agree(local, error))
         return g_error_matches(*error, OPTION_ERROR, OPTION_ERROR_USAGE) ? EXIT_USAGE : EXIT_ERROR;
     if (help || !options) return EXIT_DONE;
-    if (!check_same_options(options, error) || !set_threads(options, error)) return EXIT_ERROR;
+    threads_t threads;
+    if (!check_same_options(options, error) || !threads_find(&threads, error)) return EXIT_ERROR;
+    set_threads(options, &threads);
+    g_auto(hosts_t) hosts = {0};
+    hosts_find(&hosts, layers_threads(), threads.cores);
+    tell_hosts(options, &hosts, threads.idle);
     watchdog_start(options->stall_seconds);
+    if (options->check) return check_run(options, &hosts, error);
     if (options->attributes) return attributes_run(options, error);
     return options->evaluate ? evaluate_run(options, error) : train_run(options, error);
 }

@@ -232,7 +232,8 @@ gboolean session_open(session_t *session, const options_t *options, GError **err
     if (!load_data(session, error) || !plan_steps(session, error) || !make_model(session, error) ||
         !run_open(options, &session->owner, &resumed, error) || !begin_state(session, error) ||
         (*resumed && !run_resume(options, resumed, &session->state, error)) ||
-        !run_write_options(options, session->owner, error) || !open_metrics(session, error) ||
+        (!options->check &&
+         (!run_write_options(options, session->owner, error) || !open_metrics(session, error))) ||
         !start_keeper(session, error))
         return FALSE;
     session->first_step = checkpoint->step;

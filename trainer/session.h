@@ -46,6 +46,7 @@ typedef struct {
 
 /* Loads the data, makes or resumes the model, opens the run folder, and says what will be trained. Refuses
  * data with too few samples for a step, and more ranks than a batch has samples. Collective. FALSE with the
- * same error set on all ranks. Call session_close() in both cases. */
+ * same error set on all ranks. Call session_close() in both cases.
+ * With --check no file is written but the owner's mark, which session_close() removes; metrics is NULL. */
 gboolean session_open(session_t *session, const options_t *options, GError **error);
 void session_close(session_t *session); /* collective */

@@ -21,7 +21,7 @@ static double seconds_since(gint64 then) { return (double)(g_get_monotonic_time(
 
 /* Handles a song that cannot be read: keeps the state, which is good; the error says where. Returns FALSE. */
 static gboolean fail_to_read(session_t *session, GError **error) {
-    keeper_finish(&session->keeper, NULL);
+    if (!session->options->check) keeper_finish(&session->keeper, NULL);
     g_autofree char *kept = keeper_newest(&session->keeper);
     g_prefix_error(error, "after step %" G_GINT64_FORMAT ", %s%s: ", session->state.checkpoint.step,
                    kept ? "kept in " : "with no checkpoint", kept ? kept : "");
@@ -164,7 +164,7 @@ static gboolean epoch_ended(const session_t *session) {
     return session->state.checkpoint.epoch_step == session->steps_per_epoch;
 }
 
-static gboolean all_done(const session_t *session) {
+gboolean train_finished(const session_t *session) {
     return session->state.checkpoint.step >= session->schedule.total_steps;
 }
 
@@ -241,7 +241,7 @@ static gboolean stopped_improving(const session_t *session) {
 /* Trains until something ends the run: session->stop says what. */
 static gboolean loop(session_t *session, GError **error) {
     const checkpoint_t *checkpoint = &session->state.checkpoint;
-    if (!all_done(session) && !check_progress(session, "a step", error)) return FALSE;
+    if (!train_finished(session) && !check_progress(session, "a step", error)) return FALSE;
     watch_times_t start;
     watch_take_times(&start); /* belongs to no epoch */
     while (session->stop == GO_ON) {
@@ -252,7 +252,7 @@ static gboolean loop(session_t *session, GError **error) {
             if (!keeper_save(&session->keeper, error)) return FALSE;
         }
         if (session->stop != GO_ON) break;
-        if (all_done(session) || stopped_improving(session))
+        if (train_finished(session) || stopped_improving(session))
             session->stop = STOP_DONE;
         else if (!step(session, error))
             return FALSE;
@@ -285,6 +285,14 @@ static void conclude(const session_t *session) {
                 kept ? kept : "no checkpoint", step, steps, g_dngettext(NULL, "step", "steps", (gulong)steps),
                 seconds_since(session->start), comm_size(),
                 g_dngettext(NULL, "rank", "ranks", (gulong)comm_size()), peak_mib);
+}
+
+gboolean train_step(session_t *session, GError **error) {
+    if (epoch_ended(session)) {
+        session->state.checkpoint.epoch++;
+        session->state.checkpoint.epoch_step = 0;
+    }
+    return step(session, error);
 }
 
 int train_run(const options_t *options, GError **error) {

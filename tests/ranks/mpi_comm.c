@@ -113,11 +113,11 @@ static void test_shared_too_large(void) {
 
 static void test_threads(void) {
     GError *error = NULL;
-    int idle = -1;
-    const int threads = threads_find(&idle, &error);
-    CHECK(threads >= 1 && idle >= 0);
-    CHECK(comm_same((uint64_t)idle));
-    if (comm_rank() == 0) printf("threads %d, idle %d\n", threads, idle);
+    threads_t threads = {.idle = -1};
+    CHECK(threads_find(&threads, &error));
+    CHECK(threads.share >= 1 && threads.cores >= threads.share && threads.idle >= 0);
+    CHECK(comm_same((uint64_t)threads.idle));
+    if (comm_rank() == 0) printf("threads %d, idle %d\n", threads.share, threads.idle);
 }
 
 int main(int argc, char **argv) {

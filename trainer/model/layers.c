@@ -308,6 +308,11 @@ void layers_set_threads(int threads) {
         bli_thread_set_num_threads(MAX(threads, 1));
 }
 
+int layers_threads(void) {
+    if (openblas_get_num_threads) return openblas_get_num_threads();
+    return bli_thread_get_num_threads ? MAX(1, (int)bli_thread_get_num_threads()) : 1;
+}
+
 const char *layers_describe_blas(void) {
     static char text[128];
     if (openblas_get_config) {

@@ -92,6 +92,8 @@ real_t *layers_new_block(size_t n);
 
 /* Sets the threads that BLAS uses in this process, >= 1. */
 void layers_set_threads(int threads);
+/* How many BLAS uses. */
+int layers_threads(void);
 /* Describes the BLAS in use, its kernels and threads, in a static text that is valid until the next call. */
 const char *layers_describe_blas(void);
 

@@ -31,9 +31,9 @@ static void read_cores(pid_t process, gboolean cores[CPU_SETSIZE]) {
         if (CPU_ISSET((size_t)cpu, &mask)) cores[core_of(cpu)] = TRUE;
 }
 
-int threads_find(int *idle, GError **error) {
+gboolean threads_find(threads_t *threads, GError **error) {
     gint *sharers = comm_shared_alloc(CPU_SETSIZE * sizeof *sharers, error); /* ranks of each core */
-    if (!sharers) return 0;
+    if (!sharers) return FALSE;
     gboolean mine[CPU_SETSIZE], job[CPU_SETSIZE];
     read_cores(0, mine);
     read_cores(getppid(), job);
@@ -42,12 +42,15 @@ int threads_find(int *idle, GError **error) {
     comm_node_barrier();
     double share = 0;
     int64_t unused = 0;
+    threads->cores = 0;
     for (int core = 0; core < CPU_SETSIZE; core++) {
         const int n = g_atomic_int_get(&sharers[core]);
         if (mine[core]) share += 1.0 / n;
         if (job[core] && n == 0) unused++;
+        if (n > 0) threads->cores++;
     }
     comm_shared_free(sharers);
-    *idle = (int)comm_max(unused);
-    return MAX(1, (int)(share + 1e-6));
+    threads->idle = (int)comm_max(unused);
+    threads->share = MAX(1, (int)(share + 1e-6));
+    return TRUE;
 }

@@ -142,6 +142,8 @@ static option_t rows[] = {
         "say which rank is waited for when no rank has got on for so long; after as long again, leave with "
         "status 75; 0: wait for ever",
         0, 1000000),
+    FLAG("check", GROUP_RUN, check,
+         "say what a run would find (hosts, cores, network, disk, memory, time) and leave"),
     FLAG("quiet", GROUP_RUN, quiet, "no progress on standard error", .letter = 'q'),
     FLAG("version", GROUP_RUN, version, "print the version and leave", .letter = 'V'),
     FLAG("help", GROUP_RUN, help, "print this and leave", .letter = 'h'),

@@ -32,7 +32,7 @@ typedef struct {
     int iwae, particles;
     int64_t data_memory; /* MiB */
     int stall_seconds;
-    gboolean quiet, version, help;
+    gboolean check, quiet, version, help;
 
     /* model */
     char *model, *loss;

@@ -21,6 +21,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -148,6 +149,7 @@ def compare(what, rounds, ours, other, sense):
 
 def main():
     args, options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that hosts and files go
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="mpianist-ranks."))
     slower = lambda ours, other: other / ours
     try:

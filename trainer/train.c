@@ -247,7 +247,7 @@ static gboolean loop(session_t *session, GError **error) {
     while (session->stop == GO_ON) {
         if (epoch_ended(session)) {
             if (!end_epoch(session, error)) return FALSE;
-        } else if (session->keeper.due && !all_done(session)) {
+        } else if (session->keeper.due && !train_finished(session)) {
             watch_phase(PHASE_CHECKPOINT, checkpoint->step);
             if (!keeper_save(&session->keeper, error)) return FALSE;
         }

@@ -56,6 +56,7 @@ COMPILE  := $(CC) -std=gnu11 $(OPTIMIZE) -fno-math-errno -fno-trapping-math -ffp
 LINK     := $(CC) $(OPTIMIZE) $(LDFLAGS)
 
 # One short line a file; V=1 shows the commands.
+comma := ,
 quiet = $(if $(V),,@echo '  $(1) $@' &&)
 
 # The objects of folders and of the folders in them, but main.o.
@@ -113,11 +114,14 @@ $(BIN)/sampler: $(BUILD)/sampler/main.o $(LIBSAMPLER) $(LIBMODEL) $(LIBPREPROCES
 TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(filter-out %/keep_modules.c,\
                  $(wildcard $(patsubst %,tests/%/*.c,unit golden ranks helpers))))
 TEST_SCRIPTS  := $(wildcard tests/programs/*.sh tests/ranks/*.sh)
-BENCHES       := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+BENCHES       := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c)) \
+                 $(addprefix $(BUILD)/tests/simulate/,play profile costs)
 DOUBLE_TESTS  := $(patsubst %.c,build/double/%,$(wildcard tests/gradients/*.c))
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(KEEP_MODULES) $(LIBSAMPLER) $(LIBTRAINER) $(LIBMODEL) $(LIBPREPROCESS)
 	$(call quiet,LD) $(LINK) -o $@ $^ $(TRAINER_LIBS) $(SAMPLER_LIBS)
+
+$(BUILD)/tests/simulate/play: $(BUILD)/tests/simulate/machine.o
 
 $(BUILD)/tests/unit/test_libsmf: $(BUILD)/tests/unit/test_libsmf.o $(KEEP_MODULES) $(LIBPREPROCESS)
 	$(call quiet,LD) $(LINK) -o $@ $^ $(SMF_LIBS) $(PREPROCESS_LIBS)
@@ -133,7 +137,7 @@ double-tests: $(DOUBLE_TESTS)
 endif
 
 .PHONY: tests
-tests: programs $(TEST_PROGRAMS) $(BENCHES)
+tests: programs $(TEST_PROGRAMS) $(BENCHES) $(if $(shell command -v smpicc),build/simulate/play)
 	@$(MAKE) --no-print-directory CONFIG=double BUILD=build/double double-tests
 
 ## check: build and pass every test (TESTS='tests/unit/test_roll.c ...' picks some)
@@ -256,6 +260,27 @@ bench-ranks: programs $(BUILD)/tests/bench/bench_exchange $(BUILD)/tests/helpers
 
 $(BUILD)/tests/bench/load_libsmf: $(BUILD)/tests/bench/load_libsmf.o
 	$(call quiet,LD) $(LINK) -o $@ $^ $(SMF_LIBS) $(GLIB_LIBS)
+
+## simulate: how the exchange scales on simulated clusters (SimGrid), and its calibration here (as root)
+.PHONY: simulate simulated
+SIMULATED := build/simulate/play
+simulate: simulated $(addprefix $(BUILD)/tests/simulate/,play profile costs)
+	@./deps scale
+	$(PYTHON) tests/simulate/simulate.py $(BUILD) $(SIMULATED) $(SIMULATE)
+
+# The exchange as SimGrid's MPI runs it: built by its compiler, with some functions replaced (simulated.c).
+SIMULATED_SOURCES := $(addprefix tests/simulate/,play.c simulated.c) preprocess/common/program.c \
+                     $(patsubst %,trainer/parallel/%.c,comm watch bf16 sum_order exchange exchange_host \
+                       exchange_plan exchange_wire)
+REPLACED := MPI_Init_thread MPI_Send_init MPI_Recv_init MPI_Startall MPI_Testsome sched_yield sum_order_new \
+            sum_order_run layers_squared_norm layers_new_block bf16_pack bf16_unpack g_malloc0 \
+            g_malloc0_n g_free
+simulated: $(SIMULATED)
+$(SIMULATED): $(SIMULATED_SOURCES) $(wildcard trainer/parallel/*.h tests/simulate/*.h)
+	@mkdir -p $(@D)
+	@command -v smpicc >/dev/null || ./deps scale
+	$(call quiet,SMPICC) smpicc -std=gnu11 -O2 -fPIC -D_GNU_SOURCE -DMPIANIST_VERSION='"$(VERSION)"' -I. \
+	  $(GLIB_CFLAGS) $(addprefix -Wl$(comma)--wrap=,$(REPLACED)) -o $@ $(SIMULATED_SOURCES) $(GLIB_LIBS) -lm
 
 ## golden: make tests/golden again (needs PyTorch)
 .PHONY: golden

@@ -1,7 +1,7 @@
-/* costs: measures what the exchange's own arithmetic costs a core. Prints nanoseconds an element that is added
- * to another, squared, rounded to bfloat16 and widened again, such as "0.12,0.10,0.30,0.11". Bucket by bucket,
- * as the exchange works: what it has just got or written is in caches, what it keeps from step to step is not.
- * Not a test: simulate.py runs it and hands the figures to play.c. */
+/* costs: measures what the exchange's own arithmetic costs a core. Prints nanoseconds an element that is
+ * added to another, squared, rounded to bfloat16 and widened again, such as "0.12,0.10,0.30,0.11". Bucket
+ * by bucket, as the exchange works: what it has just got or written is in caches, what it keeps from step
+ * to step is not. Not a test: simulate.py runs it and hands the figures to play.c. */
 #include <stdio.h>
 #include <stdlib.h>
 

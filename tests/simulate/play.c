@@ -1,7 +1,7 @@
-/* play PROFILE [options]: plays steps of training over all ranks: the exchange is the trainer's own, time that
- * goes by takes the computation's place. PROFILE is what profile.c printed. Prints the step's milliseconds on
- * rank 0, median and least, and what of it was spent in waiting for sums. Not a test: simulate.py and
- * simulate.sh run it, on this machine under mpirun and on simulated ones under smpirun. */
+/* play PROFILE [options]: plays steps of training over all ranks: the exchange is the trainer's own, time
+ * that goes by takes the computation's place. PROFILE is what profile.c printed. Prints the step's
+ * milliseconds on rank 0, median and least, and what of it was spent in waiting for sums. Not a test:
+ * simulate.py runs it, on this machine under mpirun and on simulated ones under smpirun. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,10 @@
-/* profile STEPS FRAMES [options of trainer] --data - --output -: measures when in a training step which elements
- * of the gradient are final, on one thread, by random bits at 5 % density, of the sequence model pieces of
- * FRAMES frames. Not a test: tests/simulate/simulate.py runs it, and play.c reads what it prints:
+/* profile STEPS FRAMES [options of trainer] --data - --output -: measures when in a training step which
+ * elements of the gradient are final, on one thread, by random bits at 5 % density, of the sequence model
+ * pieces of FRAMES frames. Not a test: tests/simulate/simulate.py runs it, and play.c reads what it prints:
  *
  *     elements N
  *     gradient MS FIRST COUNT     a call of the model's hook, and the milliseconds that went before it
- *     update MS                   of the optimizer, without the norm of the gradient, which the exchange takes
+ *     update MS                   of the optimizer, without the gradient's norm, which the exchange takes
  *
  * Each line is the median of STEPS steps. */
 #include <stdio.h>

@@ -14,9 +14,9 @@ Run by `make simulate`. BUILD is the folder of the tests' programs, SIMULATED th
     strong     4096 windows in all
     check      a few simulated steps against bytes divided by rate: the test of all this
 
-Else each host has one rank, of one core. Printed are milliseconds a step, efficiency against one host, and the
-least that a step could take: the network's rate forbids less, or else what a core has to do itself. Tables and
-plot go to the output folder.
+Else each host has one rank, of one core. Printed are milliseconds a step, efficiency against one host, and
+the least that a step could take: the network's rate forbids less, or else what a core has to do itself.
+Tables and plot go to the output folder.
 """
 
 import argparse
@@ -45,8 +45,8 @@ RDMA = {"message": 1000.0, "byte": 0.0}
 STEP_MS = 30
 KIB = 4096
 # Times do not depend on the machine's mood: nothing is timed; MPI sends as in Open MPI, at once.
-SMPI = """smpi/coll-selector:ompi smpi/simulate-computation:no smpi/test:0 smpi/iprobe:1e-6 smpi/wtime:0 surf/precision:1e-7
-smpi/send-is-detached-thresh:0 smpi/bw-factor:0:1 smpi/lat-factor:0:1 network/crosstraffic:0""".split()
+SMPI = """smpi/coll-selector:ompi smpi/simulate-computation:no smpi/test:0 smpi/iprobe:1e-6 smpi/wtime:0
+surf/precision:1e-7 smpi/send-is-detached-thresh:0 smpi/bw-factor:0:1 smpi/lat-factor:0:1 network/crosstraffic:0""".split()
 
 
 # Before all else that runs on this machine, where that is allowed.
@@ -65,7 +65,8 @@ def arguments():
     parser.add_argument("simulated", type=pathlib.Path)
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("build/simulate"))
     parser.add_argument("--hosts", type=int, nargs="*", default=[2**i for i in range(9)])
-    parser.add_argument("--only", nargs="*", default=["calibrate", "weak", "batch", "sync", "ranks", "strong"])
+    parts = ["calibrate", "weak", "batch", "sync", "ranks", "strong"]
+    parser.add_argument("--only", nargs="*", default=parts, choices=[*parts, "check"])
     return parser.parse_args()
 
 
@@ -227,7 +228,7 @@ HEADER = f"{'network':>9} {'wire':>6} {'ms':>8} {'bound':>8}  {'by':8} {'efficie
 
 
 def row(lab, before, profile, hosts, gbit, wire, step_ms=None, sync=1, whole=None, ranks=1):
-    """whole: the profile of the step that one host would take for what all do together (else each does one)."""
+    """whole: the profile of the step that one host would take for what all do together, if they share."""
     if whole:
         one = lab.simulate(whole, 1, gbit) / hosts
     else:
@@ -243,7 +244,7 @@ def row(lab, before, profile, hosts, gbit, wire, step_ms=None, sync=1, whole=Non
 
 
 def check(lab):
-    """What is simulated must be what bytes and rate forbid to be less, where a core's own work costs nothing."""
+    """What is simulated must be what bytes and rate forbid to be less, where a core's own work is free."""
     lab.costs = dict.fromkeys(lab.costs, 0.0)
     looks = "gradient 0.1 0 0\n" * 50  # at messages
     half = 1 << 21
@@ -319,7 +320,8 @@ def plot(lab, curves):
     data = lab.output / "weak.dat"
     with open(data, "w") as file:
         for name, points in curves.items():
-            print(f'"{name}"', *(f"{n} {100 * share:.2f}" for n, share in points), "", "", sep="\n", file=file)
+            rows = (f"{n} {100 * share:.2f}" for n, share in points)
+            print(f'"{name}"', *rows, "", "", sep="\n", file=file)
     script = f"""set terminal svg size 800,420 font 'sans-serif,13' background 'white'
 set output '{lab.output}/weak.svg'
 set logscale x 2

@@ -1,7 +1,7 @@
-/* simulated: a machine that SimGrid simulates, whose hosts have a core for each rank. Owns where time goes by:
- * in the computation, as profile.c measured it; in the exchange's own arithmetic, which is counted and not
- * done, so that the simulation is fast; in the handling of messages by a core. Both as costs.c measured them.
- * All else is SimGrid's: what the network takes, and MPI.
+/* simulated: a machine that SimGrid simulates, whose hosts have a core for each rank. Owns where time goes
+ * by: in the computation, as profile.c measured it; in the exchange's own arithmetic, which is counted and
+ * not done, so that the simulation is fast, as costs.c measured it; in the handling of messages by a core, as
+ * simulate.py worked it out from two hosts. All else is SimGrid's: what the network takes, and MPI.
  *
  * The linker puts the functions __wrap_NAME below in place of NAME in all of the program. */
 #include <glib.h>
@@ -48,8 +48,8 @@ static void spend(double ns) {
     if (ns > 0) machine_compute(ns * 1e-9);
 }
 
-/* All ranks begin at the same moment, so that messages that are alike end together: SimGrid then works out their
- * shares of the network once, in place of once for each. */
+/* All ranks begin at the same moment, so that messages that are alike end together: SimGrid then works out
+ * their shares of the network once, in place of once for each. */
 void machine_begins(void) {
     const double now = machine_seconds();
     machine_compute((floor(now / BEGIN_S) + 1) * BEGIN_S - now);
@@ -122,8 +122,8 @@ int __wrap_MPI_Startall(int n, MPI_Request *requests) {
     return code;
 }
 
-/* Passes on only requests that are under way: SimGrid counts others as ended, against the standard. A rank that
- * only waits, and only for messages, need not look again and again. */
+/* Passes on only requests that are under way: SimGrid counts others as ended, against the standard. A rank
+ * that only waits, and only for messages, need not look again and again. */
 int __real_MPI_Testsome(int n, MPI_Request *requests, int *count, int *ended, MPI_Status *statuses);
 int __wrap_MPI_Testsome(int n, MPI_Request *requests, int *count, int *ended, MPI_Status *statuses);
 int __wrap_MPI_Testsome(G_GNUC_UNUSED int n, MPI_Request *requests, int *count, int *ended,

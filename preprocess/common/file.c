@@ -1,5 +1,5 @@
-/* file: owns temporary names, which tell hosts and processes apart, and how one of many processes gives a file
- * its name. */
+/* file: owns temporary names, which tell hosts and processes apart, and how one of many processes gives a
+ * file its name. */
 #include "preprocess/common/file.h"
 
 #include <errno.h>

@@ -110,8 +110,8 @@ static char *own_text(void) {
     return g_key_file_to_data(file, NULL, NULL);
 }
 
-/* Turns a mark's text into "job 31 on h1 (pid 123) WHAT 12:30", or "job 31, restart 2, on ...". Owner: caller.
- */
+/* Turns a mark's text into "job 31 on h1 (pid 123) WHAT 12:30", or "job 31, restart 2, on ...". Owner:
+ * caller. */
 static char *describe(const char *text, const char *what) {
     g_autoptr(GKeyFile) file = g_key_file_new();
     if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, NULL))

@@ -30,6 +30,6 @@ gboolean smf_next_event(smf_t *smf, smf_event_t *event);
 
 /* After the last track: whether the file showed that it has real-time messages in its tracks, by some that
  * stand elsewhere. Then it is to be read again, with smf->track.realtime TRUE after smf_open(), since the
- * first byte of a time may be such a message. Times alone are no sign: four bars at 960 ticks a beat begin like
- * one. */
+ * first byte of a time may be such a message. Times alone are no sign: four bars at 960 ticks a beat begin
+ * like one. */
 gboolean smf_has_realtime(const smf_t *smf);

@@ -20,10 +20,12 @@ program() {
 
 # prepare_ranks: threads and network of the ranks, and a line that says what they are.
 prepare_ranks() {
-    local hosts="$SLURM_JOB_NUM_NODES hosts" threads="$MPIANIST_THREADS threads"
+    local hosts="$SLURM_JOB_NUM_NODES hosts" threads="$MPIANIST_THREADS threads" number
+    ranks=${SLURM_NTASKS:-1}
+    number="$ranks ranks"
+    [ "$ranks" -ne 1 ] || number="1 rank"
     [ "$SLURM_JOB_NUM_NODES" -ne 1 ] || hosts="1 host"
     [ "$MPIANIST_THREADS" -ne 1 ] || threads="1 thread"
-    ranks=${SLURM_NTASKS:-1}
     export OPENBLAS_NUM_THREADS=$MPIANIST_THREADS BLIS_NUM_THREADS=$MPIANIST_THREADS \
         OMP_NUM_THREADS=$MPIANIST_THREADS
     if [ -n "$MPIANIST_INTERFACE" ]; then
@@ -31,7 +33,7 @@ prepare_ranks() {
         export OMPI_MCA_oob_tcp_if_include=$MPIANIST_INTERFACE PRTE_MCA_prte_if_include=$MPIANIST_INTERFACE
     fi
     say "job $SLURM_JOB_ID, restart ${SLURM_RESTART_COUNT:-0}:" \
-        "$ranks ranks on $hosts ($SLURM_JOB_NODELIST), $threads each, bound to $MPIANIST_BIND," \
+        "$number on $hosts ($SLURM_JOB_NODELIST), $threads each, bound to $MPIANIST_BIND," \
         "by $MPIANIST_LAUNCHER; network: ${MPIANIST_INTERFACE:-as MPI chooses}"
 }
 

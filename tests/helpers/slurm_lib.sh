@@ -56,3 +56,4 @@ ends() {
     tail -n 30 ./*-"$1".out | sed 's/^/# /'
     scancel "$1"
 }
+no_trainer() { ! "$cluster" on "$1" pgrep -x trainer; }

@@ -1,0 +1,77 @@
+# shellcheck shell=bash
+# Ranks and hosts that are killed, stand still or are cut off: the job is queued again and ends with the bits
+# of a run that nobody disturbed; the old run of a host that was only cut off stops itself. The same on fewer
+# hosts.
+. "$SOURCE/tests/helpers/slurm_lib.sh"
+make_corpus shards 12
+steps=3000
+export MPIANIST_TRAIN="${tiny[*]} --dropout 0.2 --quiet --keep 100 --epochs 100000 --max-steps $steps \
+--checkpoint-every 300 --reproducible 4"
+MPIANIST_RUN=whole submit --nodes=1 --ntasks=1 --ntasks-per-node=1 --time=30 "$scripts/train.sbatch"
+ends "$job" COMPLETED 0 "a run of one rank"
+
+# the_same RUN: that its job, which ended, went on to the end.
+the_same() {
+    ends "$job" COMPLETED 0 "$1: the job goes on and ends"
+    holds "after one restart" "$(of_job "$job" Restarts) == 1"
+    same_state whole/latest.h5 "$1/latest.h5" "with the bits of a run that nobody disturbed"
+    same_steps whole/metrics.jsonl "$1/metrics.jsonl" 0 $steps "each step once, with the same losses"
+}
+# at_work RUN SBATCH_ARGUMENT...: a job that has written a checkpoint.
+at_work() {
+    export MPIANIST_RUN=$1
+    shift
+    submit "$@" "$scripts/train.sbatch"
+    until_true 120 is_at_step "$MPIANIST_RUN" 700
+}
+
+for launcher in srun mpirun; do
+    export MPIANIST_LAUNCHER=$launcher
+    at_work "$launcher-rank" "${two_hosts[@]}"
+    host=$(of_job "$job" BatchHost)
+    "$cluster" on "$host" pkill -KILL -x trainer
+    the_same "$launcher-rank"
+done
+
+export MPIANIST_LAUNCHER=srun
+at_work host "${two_hosts[@]}"
+host=$(of_job "$job" BatchHost)
+other=$(scontrol show hostnames "$(of_job "$job" NodeList)" | grep -vx "$host")
+"$cluster" kill "$other"
+the_same host
+ok "the host comes back" "$cluster" ready
+
+# A rank stands still, as on a disk that hangs.
+MPIANIST_TRAIN="$MPIANIST_TRAIN --stall-seconds 4" at_work still "${two_hosts[@]}"
+host=$(of_job "$job" BatchHost)
+other=$(scontrol show hostnames "$(of_job "$job" NodeList)" | grep -vx "$host")
+"$cluster" on "$other" pkill -STOP -x trainer
+the_same still
+matches "mpianist-train-$job.out" "rank 1 .*$other" "who was waited for is named"
+
+# A host without a network, whose processes and disk live on: it writes until the new run takes over.
+at_work cut --nodes=1 --ntasks=2 --ntasks-per-node=2 --time=30
+host=$(of_job "$job" BatchHost)
+"$cluster" cut "$host"
+the_same cut
+ok "the old run stops itself" until_true 60 no_trainer "$host"
+ok "the network comes back" "$cluster" ready
+
+# Fewer hosts and ranks than before.
+at_work fewer --nodes=3 --ntasks-per-node=1 --time=30
+scancel "$job"
+until_true 60 has_ended "$job"
+submit --nodes=1 --ntasks=2 --ntasks-per-node=2 --time=30 "$scripts/train.sbatch"
+ends "$job" COMPLETED 0 "from three hosts to one: the run goes on and ends"
+same_state whole/latest.h5 fewer/latest.h5 "with the bits of a run that nobody disturbed"
+
+# A rank that dies again and again, without a checkpoint between.
+MPIANIST_RESTARTS=1 MPIANIST_TRAIN="${MPIANIST_TRAIN/every 300/every 0} --validate-every 100000" \
+    at_work hopeless "${two_hosts[@]}"
+kill_rank() { "$cluster" on "$(of_job "$job" BatchHost)" pkill -KILL -x trainer; }
+kill_rank
+ok "a job whose rank dies is queued again" until_true 60 is_for "$job" Restarts 1
+until_true 60 kill_rank
+ends "$job" FAILED 137 "the second time without a newer checkpoint it fails, and keeps its status"
+matches "mpianist-train-$job.out" "without a newer checkpoint" "and says so"
+finish

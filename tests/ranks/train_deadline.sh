@@ -20,7 +20,7 @@ step_of() { "$state" "$1/latest.h5" | sed -n 's/.* step \([0-9]*\) .*/\1/p'; }
 in_job 16 ranks 2 "$trainer" --output run "${common[@]}"
 status_is 75 "a job's end, known by SLURM_JOB_END_TIME: leaves with 75"
 says '^the job ends at 20..-..-.. ..:..:.., in 1[0-9] s$' "and says in the first lines when it is"
-holds "ten seconds before it, so that the job can be queued again" "9 < $left && $left < 10.5"
+holds "before it, so that the job can be queued again, but not long before" "5 < $left && $left < 10.5"
 first=$(step_of run)
 holds "having used the time until then" "$first >= 10"
 in_job 16 ranks 2 "$trainer" --output run "${common[@]}"
@@ -45,7 +45,7 @@ slow=(--data valid --output slow --model sequence --state 1024 --encoder 512 --b
     --epochs 100000)
 in_job 18 "$trainer" "${slow[@]}"
 status_is 75 "a validation that would not end in time is cut short"
-holds "in time" "9 < $left && $left < 15"
+holds "in time" "5 < $left && $left < 15"
 in_job 16 "$trainer" "${slow[@]}"
 status_is 1 "one that begins the job, and is longer than it, is refused"
 says "the job's time is too short for a validation and a checkpoint" "by name"

@@ -80,11 +80,17 @@ static void take_message(watchdog_t *d, const watch_message_t *message) {
     rank->heard = TRUE;
 }
 
-/* The lowest rank that is heard, on another host if there is one. */
+/* Whether a rank is not silent: one that was not heard yet has the time to be. */
+static gboolean may_speak(const watchdog_t *d, int rank) {
+    return !d->ranks || d->ranks[rank].silent_s <= d->span_s / 2;
+}
+
+/* The rank that speaks where rank 0 is silent: the lowest that may, on another host if there is one. All ranks
+ * find the same one at the start; later rank 0 tells them. */
 static int find_deputy(const watchdog_t *d) {
     int here = 0;
     for (int r = 1; r < d->size; r++) {
-        if (!d->ranks[r].heard || d->ranks[r].silent_s > d->span_s / 2) continue;
+        if (!may_speak(d, r)) continue;
         if (d->leaders[r] != d->leaders[0]) return r;
         if (here == 0) here = r;
     }
@@ -236,6 +242,7 @@ void watchdog_start(int span_s) {
     comm_gather(&leader, sizeof leader, dog->leaders);
     if (dog->rank == 0) dog->ranks = g_new0(stall_rank_t, size);
     for (int r = 0; r < size && dog->ranks; r++) dog->ranks[r].host = dog->hosts[r];
+    dog->deputy = find_deputy(dog);
     dog->last_beat = g_get_monotonic_time();
     dog->thread = g_thread_new("watchdog", look_on, dog);
 }

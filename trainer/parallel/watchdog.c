@@ -85,8 +85,8 @@ static gboolean may_speak(const watchdog_t *d, int rank) {
     return !d->ranks || d->ranks[rank].silent_s <= d->span_s / 2;
 }
 
-/* The rank that speaks where rank 0 is silent: the lowest that may, on another host if there is one. All ranks
- * find the same one at the start; later rank 0 tells them. */
+/* The rank that speaks where rank 0 is silent: the lowest that may, on another host if there is one. All
+ * ranks find the same one at the start; later rank 0 tells them. */
 static int find_deputy(const watchdog_t *d) {
     int here = 0;
     for (int r = 1; r < d->size; r++) {

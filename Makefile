@@ -154,7 +154,7 @@ SLURM_TESTS ?= $(sort $(wildcard tests/slurm/*.sh))
 check-slurm: tests
 	@./deps build check
 	@BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) SOURCE=$(CURDIR) CONFIG=$(CONFIG) \
-	  tests/cluster 3 prove --timer --exec tests/tap $(SLURM_TESTS); status=$$?; \
+	  tests/cluster 3 prove --timer --failures --comments --exec tests/tap $(SLURM_TESTS); status=$$?; \
 	if [ $$status -eq 77 ]; then echo "check-slurm: NOT TRIED: see the line above"; else exit $$status; fi
 
 ## asan: the same tests under AddressSanitizer and UndefinedBehaviorSanitizer

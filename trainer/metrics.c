@@ -238,6 +238,7 @@ static void write_shares(metrics_t *metrics, const time_shares_t *shares) {
     json_number(&metrics->json, "validation_share", shares->validation);
     json_number(&metrics->json, "checkpoint_share", shares->checkpoint);
     if (shares->ranks == 1) return;
+    json_number(&metrics->json, "exchange_hidden", shares->hidden);
     json_number(&metrics->json, "efficiency", shares->efficiency);
     json_number(&metrics->json, "waited_for", shares->late);
 }

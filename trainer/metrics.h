@@ -15,8 +15,9 @@
  *                sequence: valid_kl_per_segment
  *                and where the time went, as shares of the wall time that together are 1 (time_shares.h):
  *                compute_share, exchange_share, waiting_share, data_share, validation_share,
- *                checkpoint_share; on several ranks also efficiency, against one rank, and waited_for, the
- *                rank that the others waited for most
+ *                checkpoint_share; on several ranks also exchange_hidden, the part of compute_share behind
+ *                which gradients were exchanged, efficiency, against one rank, and waited_for, the rank that
+ *                the others waited for most
  *   validation:  as epoch, of a run that ended inside an epoch */
 #pragma once
 

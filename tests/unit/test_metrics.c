@@ -15,6 +15,7 @@ static const training_sums_t plain = {.windows = 4, .frames = 200, .nll = 1200};
 static const time_shares_t shares = {.ranks = 4,
                                      .compute = 0.71,
                                      .exchange = 0.09,
+                                     .hidden = 0.14,
                                      .waiting = 0.12,
                                      .data = 0.08,
                                      .efficiency = 0.79,
@@ -107,6 +108,7 @@ static void test_dense(void) {
     assert_number(lines, 1, "valid_windows", 2);
     assert_number(lines, 1, "active_units", 3);
     assert_number(lines, 1, "waiting_share", 0.12);
+    assert_number(lines, 1, "exchange_hidden", 0.14);
     assert_number(lines, 1, "efficiency", 0.79);
     assert_number(lines, 1, "waited_for", 3);
     assert_number(lines, 1, "precision", 1.0 / 3);
@@ -170,8 +172,8 @@ static void test_shown(void) {
         "*epoch 1/3: train 300.00 + 25.00 nats a window; valid 40.00 + 8.00 (1.000 + "
         "0.200 a frame), 3 active units, F1 0.250, "
         "best; * windows/s, 2.0 s\n"
-        "  time: compute 71 %, exchange 9 %, waiting 12 % (for rank 3 on h2), data 8 %; "
-        "efficiency against one rank 79 %\n*");
+        "  time: compute 71 %, exchange 9 % (14 % more behind compute), waiting 12 % (for rank 3 on h2), "
+        "data 8 %; efficiency against one rank 79 %\n*");
     g_test_trap_assert_stderr("*epoch 1/3: train 6.000 + 0.500 nats a frame (KL 2.00 a segment); valid 6.500 "
                               "+ 0.750 (KL 3.00 a segment), "
                               "5 active units, best; * frames/s, 2.0 s\n*");

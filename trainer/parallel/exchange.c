@@ -32,7 +32,7 @@ struct exchange {
     size_t *left;           /* [buckets] elements that are not final in this step */
     progress_t *pieces;     /* [n_pieces] this rank's */
     exchange_slice_t *slices;
-    size_t n_pieces, done;
+    size_t n_pieces, started, done;
     size_t nodes;         /* of this host */
     sum_order_t **orders; /* [nodes] sums of the host's ranks */
     float **sums;         /* [n_pieces, nodes] where they are written */
@@ -40,7 +40,7 @@ struct exchange {
     const float **inputs; /* [nodes of all ranks of the host] */
     int blocks_given;
     gboolean begun;
-    gint64 first_ready;
+    gint64 under_way; /* when the last call ended with something under way; 0: with nothing */
     exchange_counts_t counts;
 };
 
@@ -217,14 +217,12 @@ float *exchange_gradient(exchange_t *exchange, size_t node) {
     return exchange->host.gradients + (first_node(exchange) + node) * exchange->host.stride;
 }
 
-static double seconds_since(gint64 then) { return (double)(g_get_monotonic_time() - then) / G_USEC_PER_SEC; }
-
 /* Opens a step at its first call. */
 static void begin(exchange_t *exchange) {
     if (exchange->begun) return;
     exchange->begun = TRUE;
     exchange->counts.steps++;
-    exchange->done = 0;
+    exchange->started = exchange->done = 0;
     for (size_t b = 0; b < exchange->buckets; b++)
         exchange->left[b] = MIN(exchange->bucket, exchange->config.n - b * exchange->bucket);
     for (size_t i = 0; i < exchange->n_pieces; i++) exchange->pieces[i].state = COMPUTED;
@@ -252,8 +250,8 @@ static void take_norms(exchange_t *exchange, size_t i) {
             layers_squared_norm(slice->sum + at, MIN(EXCHANGE_CHUNK, slice->count - at));
 }
 
-void exchange_progress(exchange_t *exchange) {
-    if (!exchange->begun) return;
+/* Handles what has come and sends what follows from it. */
+static void move_on(exchange_t *exchange) {
     for (size_t i = 0; i < exchange->n_pieces; i++) {
         progress_t *piece = &exchange->pieces[i];
         if (piece->state != FINAL_HERE ||
@@ -274,6 +272,24 @@ void exchange_progress(exchange_t *exchange) {
     }
 }
 
+/* Counts the time since the last call as hidden, if something was under way all that time, or for a part. */
+static void count_hidden(exchange_t *exchange) {
+    if (exchange->under_way == 0) return;
+    watch_hidden((double)(g_get_monotonic_time() - exchange->under_way) / G_USEC_PER_SEC);
+    exchange->under_way = 0;
+}
+
+/* A call from within the computation. */
+static void move_on_between(exchange_t *exchange) {
+    count_hidden(exchange);
+    move_on(exchange);
+    if (exchange->started > exchange->done) exchange->under_way = g_get_monotonic_time();
+}
+
+void exchange_progress(exchange_t *exchange) {
+    if (exchange->begun) move_on_between(exchange);
+}
+
 /* Counts elements of a bucket as final. */
 static void count_final(exchange_t *exchange, size_t bucket, size_t count) {
     if (count > exchange->left[bucket])
@@ -281,8 +297,11 @@ static void count_final(exchange_t *exchange, size_t bucket, size_t count) {
     exchange->left[bucket] -= count;
     if (exchange->left[bucket] > 0) return;
     exchange_host_signal(&exchange->host.ready[bucket]);
-    for (size_t i = 0; i < exchange->n_pieces; i++)
-        if (exchange->pieces[i].bucket == bucket) exchange->pieces[i].state = FINAL_HERE;
+    for (size_t i = 0; i < exchange->n_pieces; i++) {
+        if (exchange->pieces[i].bucket != bucket) continue;
+        exchange->pieces[i].state = FINAL_HERE;
+        exchange->started++;
+    }
 }
 
 void exchange_ready(exchange_t *exchange, size_t first, size_t count) {
@@ -290,13 +309,12 @@ void exchange_ready(exchange_t *exchange, size_t first, size_t count) {
     const size_t end =
         MIN((first + count + EXCHANGE_ALIGN - 1) / EXCHANGE_ALIGN * EXCHANGE_ALIGN, exchange->config.n);
     if (first % EXCHANGE_ALIGN != 0) comm_abort(__FILE__, __LINE__, "a range that begins at no multiple");
-    if (exchange->first_ready == 0) exchange->first_ready = g_get_monotonic_time();
     while (first < end) {
         const size_t bucket = first / exchange->bucket, next = MIN(end, (bucket + 1) * exchange->bucket);
         count_final(exchange, bucket, next - first);
         first = next;
     }
-    exchange_progress(exchange);
+    move_on_between(exchange);
 }
 
 void exchange_add_doubles(exchange_t *exchange, double *values, size_t n) {
@@ -313,13 +331,12 @@ static void meet(exchange_t *exchange, exchange_counter_t *counter) {
 
 double exchange_finish(exchange_t *exchange) {
     begin(exchange);
+    count_hidden(exchange);
     watch_wait_begin();
-    const gint64 start = g_get_monotonic_time();
-    if (exchange->first_ready == 0) exchange->first_ready = start;
     for (size_t b = 0; b < exchange->buckets; b++)
         if (exchange->left[b] > 0) count_final(exchange, b, exchange->left[b]);
     for (unsigned tries = 0;; tries++) {
-        exchange_progress(exchange);
+        move_on(exchange);
         if (exchange->done == exchange->n_pieces && comm_sum_ended() &&
             (!exchange->wire || exchange_wire_ended(exchange->wire)))
             break;
@@ -330,9 +347,6 @@ double exchange_finish(exchange_t *exchange) {
     double norm = 0;
     for (size_t chunk = 0; chunk * EXCHANGE_CHUNK < exchange->config.n; chunk++)
         norm += exchange->host.norms[chunk];
-    exchange->counts.wait_s += seconds_since(start);
-    exchange->counts.span_s += seconds_since(exchange->first_ready);
-    exchange->first_ready = 0;
     return norm;
 }
 
@@ -342,10 +356,8 @@ const exchange_slice_t *exchange_slices(const exchange_t *exchange, size_t *n) {
 }
 
 void exchange_updated(exchange_t *exchange) {
-    const gint64 start = g_get_monotonic_time();
     watch_wait_begin();
     meet(exchange, exchange->host.updated);
     watch_wait_end();
     exchange->begun = FALSE;
-    exchange->counts.wait_host_s += seconds_since(start);
 }

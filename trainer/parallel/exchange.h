@@ -74,7 +74,9 @@ float *exchange_gradient(exchange_t *exchange, size_t node);
  * multiple of EXCHANGE_ALIGN, and so is the end taken to be. Any order, each element once a step. Also makes
  * progress. */
 void exchange_ready(exchange_t *exchange, size_t first, size_t count);
-/* Adds up what is there and moves what is under way; does not wait. For calls between matrix products. */
+/* Adds up what is there and moves what is under way; does not wait. For calls between matrix products. From
+ * such a call after which something is under way to the next one the exchange is hidden behind the
+ * computation: watch_hidden() is told. */
 void exchange_progress(exchange_t *exchange);
 /* Sums values [n] over ranks along with the step's gradient: they are read now and stand when
  * exchange_finish() returns. At most once a step, on all ranks; the same bits on all of them. */
@@ -99,9 +101,6 @@ void exchange_updated(exchange_t *exchange);
 /* Of all steps so far, on this rank. */
 typedef struct {
     int64_t steps;
-    double span_s;       /* from the first range that was ready to the end of exchange_finish() */
-    double wait_s;       /* in exchange_finish(): what is not hidden behind the computation */
-    double wait_host_s;  /* in exchange_updated() */
     uint64_t sent_bytes; /* to other hosts */
 } exchange_counts_t;
 

@@ -20,6 +20,7 @@ void time_shares_of(const watch_times_t *times, int n, time_shares_t *shares) {
     *shares = (time_shares_t){.ranks = n};
     for (int r = 0; r < n; r++) {
         shares->compute += alone(&times[r], PHASE_COMPUTE);
+        shares->hidden += times[r].hidden;
         shares->data += alone(&times[r], PHASE_DATA);
         shares->validation += alone(&times[r], PHASE_VALIDATE);
         shares->checkpoint += times[r].seconds[PHASE_CHECKPOINT];
@@ -30,7 +31,7 @@ void time_shares_of(const watch_times_t *times, int n, time_shares_t *shares) {
     shares->waiting = all_together - shares->exchange;
     const double useful = shares->compute + shares->data + shares->validation,
                  all = useful + shares->checkpoint + all_together;
-    double *const parts[] = {&shares->compute, &shares->exchange,   &shares->waiting,
+    double *const parts[] = {&shares->compute, &shares->hidden,     &shares->exchange,  &shares->waiting,
                              &shares->data,    &shares->validation, &shares->checkpoint};
     shares->wall_s = all / n;
     shares->efficiency = all > 0 ? (useful + shares->checkpoint / n) / all : 0;
@@ -59,6 +60,8 @@ char *time_shares_text(const time_shares_t *shares) {
         if (parts[i].share < TOLD) continue;
         g_string_append_printf(text, "%s%s %.0f %%", text->len ? ", " : "", parts[i].name,
                                100 * parts[i].share);
+        if (g_str_equal(parts[i].name, "exchange") && shares->hidden >= TOLD)
+            g_string_append_printf(text, " (%.0f %% more behind compute)", 100 * shares->hidden);
         if (g_str_equal(parts[i].name, "waiting"))
             g_string_append_printf(text, " (for rank %d on %s)", shares->late, shares->late_host);
     }

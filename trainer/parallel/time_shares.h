@@ -4,7 +4,7 @@
 #include "trainer/parallel/comm.h"
 #include "trainer/parallel/watch.h"
 
-/* Shares of the wall time, means over ranks; together 1.
+/* Shares of the wall time, means over ranks; all but hidden together 1.
  *
  * A rank is in calls that all ranks must come to for as long as the exchange takes and as long as it waits
  * for ranks that are late. The one that is late most does not wait: what it spends there is the exchange, and
@@ -19,6 +19,7 @@ typedef struct {
     double wall_s;
     double compute;    /* forward and backward passes, the optimizer */
     double exchange;   /* of gradients, and of validation's sums; what is not hidden behind compute */
+    double hidden;     /* a part of compute, behind which gradients were exchanged */
     double waiting;    /* for ranks that are late */
     double data;       /* batches are made, or waited for where data are streamed */
     double validation; /* without its sums */
@@ -32,7 +33,7 @@ typedef struct {
 void time_shares_take(time_shares_t *shares);
 /* Fills in all but late_host from the times of ranks [n]. Local. */
 void time_shares_of(const watch_times_t *times, int n, time_shares_t *shares);
-/* What people read, such as "compute 71 %, exchange 9 %, waiting 12 % (for rank 3 on h2), data 8 %;
- * efficiency against one rank 79 %": without what is less than half a percent, and on one rank without the
- * efficiency. Owner: caller. */
+/* What people read, such as "compute 71 %, exchange 9 % (14 % more behind compute), waiting 12 % (for rank 3
+ * on h2), data 8 %; efficiency against one rank 79 %": without what is less than half a percent, and on one
+ * rank without the efficiency. Owner: caller. */
 char *time_shares_text(const time_shares_t *shares);

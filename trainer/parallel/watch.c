@@ -54,6 +54,8 @@ void watch_wait_end(void) {
     watch_tick();
 }
 
+void watch_hidden(double seconds) { clocks.times.hidden += seconds; }
+
 watch_place_t watch_place(void) {
     return (watch_place_t){.step = place.step,
                            .calls = place.calls,

@@ -29,6 +29,9 @@ void watch_tick(void);
 void watch_wait_begin(void);
 void watch_wait_end(void);
 
+/* For so long an exchange with other ranks went on behind this one's computation. Main thread only. */
+void watch_hidden(double seconds);
+
 /* Where a rank stands. calls: 2 k where it has been through k of the calls that all ranks must come to, and
  * 2 k + 1 within the next one. All ranks go through the same calls, so the others wait for the ranks with the
  * lowest number. */
@@ -43,9 +46,10 @@ typedef struct {
 /* Any thread. The members need not be of one and the same moment. */
 watch_place_t watch_place(void);
 
-/* Seconds in each phase, and how many of them passed between watch_wait_begin() and watch_wait_end(). */
+/* Seconds in each phase, how many of them passed between watch_wait_begin() and watch_wait_end(), and the sum
+ * of what watch_hidden() was told. */
 typedef struct {
-    double seconds[PHASE_COUNT], waiting[PHASE_COUNT];
+    double seconds[PHASE_COUNT], waiting[PHASE_COUNT], hidden;
 } watch_times_t;
 
 /* Writes the times since the last call of this, or since the first watch_phase(). Main thread only. */

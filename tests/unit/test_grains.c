@@ -58,6 +58,32 @@ static void assert_near(const real_t *a, const real_t *b, size_t n, double toler
 
 static gboolean same(const real_t *a, const real_t *b, size_t n) { return memcmp(a, b, n * sizeof *a) == 0; }
 
+/* The products of weights that are laid out beforehand: what the others give, for any number of rows. */
+static void check_panels(const layer_t *l, const real_t *wanted) {
+    real_t *panels = layers_new_block(MAX(grains_panels(l->M, l->N), grains_panels(l->N, l->M)));
+    real_t *y = layers_new_block(l->B * MAX(l->M, l->N));
+    real_t *dx = layers_new_block(l->B * l->M);
+    grains_make_panels(l->W, l->M, l->N, FALSE, panels);
+    grains_linear(l->x, l->W, NULL, l->y, l->B, l->M, l->N, l->scratch);
+    for (size_t n = 1; n <= l->B; n++) {
+        grains_multiply(l->x, panels, y, n, l->M, l->N);
+        g_assert_true(same(y, l->y, n * l->N));
+    }
+    grains_linear(l->x, l->W, l->bias, l->y, l->B, l->M, l->N, l->scratch);
+    for (size_t b = 0; b < l->B; b++) memcpy(y + b * l->N, l->bias, l->N * sizeof *y);
+    grains_add_product(l->x, l->W, y, l->B, l->M, l->N, l->scratch);
+    assert_near(y, wanted, l->B * l->N, 1e-4);
+    grains_make_panels(l->W, l->N, l->M, TRUE, panels);
+    grains_linear_backward(l->W, l->dy, dx, FALSE, l->B, l->M, l->N, l->scratch);
+    for (size_t n = 1; n <= l->B; n++) {
+        grains_multiply(l->dy, panels, y, n, l->N, l->M);
+        g_assert_true(same(y, dx, n * l->M));
+    }
+    free(panels);
+    free(y);
+    free(dx);
+}
+
 /* A layer's two products, whole and row by row. */
 static void test_products(void) {
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -74,6 +100,7 @@ static void test_products(void) {
             layers_linear_backward(l.W, l.dy, dx, adds, l.B, l.M, l.N);
             assert_near(l.dx, dx, l.B * l.M, 1e-4);
         }
+        check_panels(&l, wanted);
         for (size_t b = 0; b < l.B; b++) {
             grains_linear(l.x + b * l.M, l.W, l.bias, row, 1, l.M, l.N, l.scratch);
             g_assert_true(same(row, l.y + b * l.N, l.N));
@@ -143,6 +170,10 @@ static void test_gradients(void) {
         layers_linear_gradient(l.x, l.dy, wanted, wanted + l.M * l.N, l.B, l.M, l.N);
         assert_near(found, wanted, size, 1e-4);
         check_tree(linear_gradient, &l, cases[i].begin, GRAINS);
+        g_autofree real_t *sums =
+            g_new(real_t, l.N); /* of columns that are part of wider rows: of the last */
+        grains_sum_rows(&(grains_t){cases[i].begin, GRAINS}, l.dy + l.N - 1, l.N, sums, 1);
+        g_assert_true(same(sums, found + size - 1, 1));
 
         g_autofree uint32_t *start = g_new(uint32_t, l.M + 1), *window = g_new(uint32_t, l.B * l.M + 1);
         memset(wanted, 0, size * sizeof *wanted);

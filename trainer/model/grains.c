@@ -16,6 +16,13 @@ enum {
     STRETCH = 256   /* elements of a row that are summed by the tree together */
 };
 
+/* An integer as wide as real_t. */
+#ifdef MPIANIST_DOUBLE
+typedef int64_t place_t;
+#else
+typedef int32_t place_t;
+#endif
+
 G_STATIC_ASSERT(1 << (LEVELS - 1) == GRAINS_MAX);
 
 /* The loops for one width of vectors. A panel has `panel` columns, and zeros where the matrix ends. */
@@ -24,7 +31,8 @@ typedef struct {
     /* y [B, columns], its rows ldy apart, += x [B, K] panel [K, panel]. */
     void (*multiply_rows)(size_t B, const real_t *x, size_t ldx, const real_t *panel, size_t K, real_t *y,
                           size_t ldy, size_t columns);
-    /* Rows of W, ld apart, become columns of a panel. */
+    /* A panel [depth, columns] of W, whose rows are ld apart: as it is; or of its transpose. */
+    void (*copy)(const real_t *W, size_t ld, size_t columns, size_t depth, real_t *panel);
     void (*turn)(const real_t *W, size_t ld, size_t columns, size_t depth, real_t *panel);
     /* dW [M, columns], its rows N apart, from x [B, M] and a panel of dy [B, panel]. */
     void (*gradient_panel)(const grains_t *grains, const real_t *x, const real_t *panel, real_t *dW, size_t M,
@@ -61,24 +69,27 @@ static const kernels_t *find_kernels(void) {
 
 size_t grains_scratch(size_t B) { return MAX(B, DEPTH) * MAX_PANEL; }
 
+void grains_add_product(const real_t *x, const real_t *W, real_t *y, size_t B, size_t M, size_t N,
+                        real_t *scratch) {
+    const kernels_t *kernels = find_kernels();
+    for (size_t n = 0; n < N; n += kernels->panel) {
+        const size_t columns = MIN(kernels->panel, N - n);
+        for (size_t m = 0; m < M; m += DEPTH) {
+            const size_t depth = MIN(DEPTH, M - m);
+            kernels->copy(W + m * N + n, N, columns, depth, scratch);
+            kernels->multiply_rows(B, x + m, M, scratch, depth, y + n, N, columns);
+        }
+    }
+}
+
 void grains_linear(const real_t *x, const real_t *W, const real_t *bias, real_t *y, size_t B, size_t M,
                    size_t N, real_t *scratch) {
-    const kernels_t *kernels = find_kernels();
     for (size_t b = 0; b < B; b++)
         if (bias)
             memcpy(y + b * N, bias, N * sizeof *y);
         else
             memset(y + b * N, 0, N * sizeof *y);
-    for (size_t n = 0; n < N; n += kernels->panel) {
-        const size_t columns = MIN(kernels->panel, N - n);
-        for (size_t m = 0; m < M; m += DEPTH) {
-            const size_t depth = MIN(DEPTH, M - m);
-            if (columns < kernels->panel) memset(scratch, 0, depth * kernels->panel * sizeof *scratch);
-            for (size_t k = 0; k < depth; k++)
-                memcpy(scratch + k * kernels->panel, W + (m + k) * N + n, columns * sizeof *scratch);
-            kernels->multiply_rows(B, x + m, M, scratch, depth, y + n, N, columns);
-        }
-    }
+    grains_add_product(x, W, y, B, M, N, scratch);
 }
 
 void grains_linear_backward(const real_t *W, const real_t *dy, real_t *dx, int add_dx, size_t B, size_t M,
@@ -89,7 +100,6 @@ void grains_linear_backward(const real_t *W, const real_t *dy, real_t *dx, int a
         const size_t columns = MIN(kernels->panel, M - m);
         for (size_t n = 0; n < N; n += DEPTH) {
             const size_t depth = MIN(DEPTH, N - n);
-            if (columns < kernels->panel) memset(scratch, 0, depth * kernels->panel * sizeof *scratch);
             kernels->turn(W + m * N + n, N, columns, depth, scratch);
             kernels->multiply_rows(B, dy + n, N, scratch, depth, dx + m, M, columns);
         }
@@ -101,7 +111,7 @@ LAYERS_WIDE static void add(real_t *restrict to, const real_t *restrict from, si
 }
 
 /* What waits for its siblings: sums of some grains, n elements each. Grains without rows add nothing, which
- * is the same as adding 0: no sum is -0. */
+ * is the same as adding 0. */
 typedef struct {
     real_t level[LEVELS + 1][STRETCH];
     uint32_t height[LEVELS + 1]; /* of the subtree in which a level and the one below it meet */
@@ -129,17 +139,16 @@ static void add_row(tree_t *tree, uint32_t grain, const real_t *row) {
     tree->last = grain;
 }
 
-static void write_sum(tree_t *tree, real_t *to) {
+/* A sum of -0 alone becomes 0, as it does beside grains that have none. */
+LAYERS_WIDE static void write_sum(tree_t *tree, real_t *restrict to) {
     while (tree->depth > 1) join_last(tree);
-    if (tree->depth > 0)
-        memcpy(to, tree->level[0], tree->n * sizeof *to);
-    else
-        memset(to, 0, tree->n * sizeof *to);
+    if (tree->depth == 0) memset(to, 0, tree->n * sizeof *to);
+    for (size_t i = 0; tree->depth > 0 && i < tree->n; i++) to[i] = tree->level[0][i] + 0;
 }
 
-/* to [N] = the sum of rows of dy [., N] whose numbers, ascending, are listed; NULL: 0 .. n - 1. */
-static void sum_rows(const grains_t *grains, const uint32_t *list, size_t n, const real_t *dy, real_t *to,
-                     size_t N) {
+/* to [N] = the sum of rows of dy [., N], ld apart, whose numbers, ascending, are listed; NULL: 0 .. n - 1. */
+static void sum_rows(const grains_t *grains, const uint32_t *list, size_t n, const real_t *dy, size_t ld,
+                     real_t *to, size_t N) {
     tree_t tree;
     for (size_t at = 0; at < N; at += STRETCH) {
         uint32_t grain = 0;
@@ -148,29 +157,51 @@ static void sum_rows(const grains_t *grains, const uint32_t *list, size_t n, con
         for (size_t i = 0; i < n; i++) {
             const size_t row = list ? list[i] : i;
             while (row >= grains->begin[grain + 1]) grain++;
-            add_row(&tree, grain, dy + row * N + at);
+            add_row(&tree, grain, dy + row * ld + at);
         }
         write_sum(&tree, to + at);
     }
+}
+
+void grains_sum_rows(const grains_t *grains, const real_t *dy, size_t ld, real_t *to, size_t N) {
+    sum_rows(grains, NULL, grains->begin[grains->n], dy, ld, to, N);
 }
 
 void grains_linear_gradient(const grains_t *grains, const real_t *x, const real_t *dy, real_t *dW,
                             real_t *dbias, size_t M, size_t N, real_t *scratch) {
     const kernels_t *kernels = find_kernels();
     const size_t B = grains->begin[grains->n];
-    if (dbias) sum_rows(grains, NULL, B, dy, dbias, N);
+    if (dbias) grains_sum_rows(grains, dy, N, dbias, N);
     for (size_t n = 0; n < N; n += kernels->panel) {
         const size_t columns = MIN(kernels->panel, N - n);
-        if (columns < kernels->panel) memset(scratch, 0, B * kernels->panel * sizeof *scratch);
-        for (size_t b = 0; b < B; b++)
-            memcpy(scratch + b * kernels->panel, dy + b * N + n, columns * sizeof *scratch);
+        kernels->copy(dy + n, N, columns, B, scratch);
         kernels->gradient_panel(grains, x, scratch, dW + n, M, N, columns);
     }
 }
 
 void grains_bits_gradient(const grains_t *grains, const uint32_t *start, const uint32_t *window,
                           const real_t *dy, real_t *dW, real_t *dbias, size_t D, size_t N) {
-    if (dbias) sum_rows(grains, NULL, grains->begin[grains->n], dy, dbias, N);
+    if (dbias) grains_sum_rows(grains, dy, N, dbias, N);
     for (size_t d = 0; d < D; d++)
-        sum_rows(grains, window + start[d], start[d + 1] - start[d], dy, dW + d * N, N);
+        sum_rows(grains, window + start[d], start[d + 1] - start[d], dy, N, dW + d * N, N);
+}
+
+static size_t count_panels(size_t N) { return (N + find_kernels()->panel - 1) / find_kernels()->panel; }
+
+size_t grains_panels(size_t K, size_t N) { return count_panels(N) * find_kernels()->panel * K; }
+
+void grains_make_panels(const real_t *W, size_t K, size_t N, int transposed, real_t *panels) {
+    const kernels_t *kernels = find_kernels();
+    for (size_t n = 0; n < N; n += kernels->panel, panels += K * kernels->panel)
+        if (transposed)
+            kernels->turn(W + n * K, K, MIN(kernels->panel, N - n), K, panels);
+        else
+            kernels->copy(W + n, N, MIN(kernels->panel, N - n), K, panels);
+}
+
+void grains_multiply(const real_t *x, const real_t *panels, real_t *y, size_t B, size_t K, size_t N) {
+    const kernels_t *kernels = find_kernels();
+    memset(y, 0, B * N * sizeof *y);
+    for (size_t n = 0; n < N; n += kernels->panel, panels += K * kernels->panel)
+        kernels->multiply_rows(B, x, K, panels, K, y + n, N, MIN(kernels->panel, N - n));
 }

@@ -22,9 +22,11 @@ typedef struct {
 /* Elements of scratch that the functions below need for B rows. */
 size_t grains_scratch(size_t B);
 
-/* As layers_linear() and layers_linear_backward(). */
+/* As layers_linear(), layers_add_product() and layers_linear_backward(). */
 void grains_linear(const real_t *x, const real_t *W, const real_t *bias, real_t *y, size_t B, size_t M,
                    size_t N, real_t *scratch);
+void grains_add_product(const real_t *x, const real_t *W, real_t *y, size_t B, size_t M, size_t N,
+                        real_t *scratch);
 void grains_linear_backward(const real_t *W, const real_t *dy, real_t *dx, int add_dx, size_t B, size_t M,
                             size_t N, real_t *scratch);
 /* As layers_linear_gradient() and layers_linear_bits_backward(), but dW and dbias are written, not added
@@ -33,3 +35,12 @@ void grains_linear_gradient(const grains_t *grains, const real_t *x, const real_
                             real_t *dbias, size_t M, size_t N, real_t *scratch);
 void grains_bits_gradient(const grains_t *grains, const uint32_t *start, const uint32_t *window,
                           const real_t *dy, real_t *dW, real_t *dbias, size_t D, size_t N);
+/* to [N] = the sum of the rows of dy [., N], ld apart. */
+void grains_sum_rows(const grains_t *grains, const real_t *dy, size_t ld, real_t *to, size_t N);
+
+/* A product that is taken often with few rows, each with the same bits whatever rows there are: W [K, N] or,
+ * transposed, W [N, K] is laid out once, in grains_panels(K, N) elements, 64-byte aligned. Then y [B, N] = x
+ * [B, K] W. */
+size_t grains_panels(size_t K, size_t N);
+void grains_make_panels(const real_t *W, size_t K, size_t N, int transposed, real_t *panels);
+void grains_multiply(const real_t *x, const real_t *panels, real_t *y, size_t B, size_t K, size_t N);

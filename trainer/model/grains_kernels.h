@@ -6,9 +6,11 @@
 #define PANEL    (VECTORS * LANES)
 #define vector_t KERNELS(vector_t)
 #define loose_t  KERNELS(loose_t)
+#define places_t KERNELS(places_t)
 
 typedef real_t vector_t __attribute__((vector_size(VECTOR)));
 typedef real_t loose_t __attribute__((vector_size(VECTOR), aligned(sizeof(real_t))));
+typedef place_t places_t __attribute__((vector_size(VECTOR)));
 
 /* y [rows, PANEL], its rows ldy apart, += x [rows, K] panel [K, PANEL]. */
 static inline __attribute__((always_inline)) void KERNELS(multiply)(size_t rows, const real_t *restrict x,
@@ -34,7 +36,7 @@ TARGET static void KERNELS(multiply_rows)(size_t B, const real_t *x, size_t ldx,
                                           size_t K, real_t *y, size_t ldy, size_t columns) {
     real_t tile[ROWS * PANEL] __attribute__((aligned(VECTOR)));
     for (size_t b = 0; b < B;) {
-        const size_t rows = B - b >= ROWS ? ROWS : 1;
+        const size_t left = B - b, rows = left >= ROWS ? ROWS : left >= 4 ? 4 : left >= 2 ? 2 : 1;
         real_t *to = y + b * ldy;
         size_t ld = ldy;
         if (columns < PANEL) {
@@ -45,6 +47,10 @@ TARGET static void KERNELS(multiply_rows)(size_t B, const real_t *x, size_t ldx,
         }
         if (rows == ROWS)
             KERNELS(multiply)(ROWS, x + b * ldx, ldx, panel, K, to, ld);
+        else if (rows == 4)
+            KERNELS(multiply)(4, x + b * ldx, ldx, panel, K, to, ld);
+        else if (rows == 2)
+            KERNELS(multiply)(2, x + b * ldx, ldx, panel, K, to, ld);
         else
             KERNELS(multiply)(1, x + b * ldx, ldx, panel, K, to, ld);
         for (size_t r = 0; columns < PANEL && r < rows; r++)
@@ -53,22 +59,61 @@ TARGET static void KERNELS(multiply_rows)(size_t B, const real_t *x, size_t ldx,
     }
 }
 
-/* W [rows of it, ld] to a panel, transposed: its rows become columns. */
-TARGET static void KERNELS(turn)(const real_t *restrict W, size_t ld, size_t columns, size_t depth,
+/* Rows of W, ld apart, to a panel. */
+TARGET static void KERNELS(copy)(const real_t *restrict W, size_t ld, size_t columns, size_t depth,
                                  real_t *restrict panel) {
-    for (size_t first = 0; first < depth;
-         first += LANES) /* so few lines of the panel that they stay in cache */
-        for (size_t j = 0; j < columns; j++)
-            for (size_t k = first; k < MIN(first + LANES, depth); k++) panel[k * PANEL + j] = W[j * ld + k];
+    if (columns < PANEL) {
+        memset(panel, 0, depth * PANEL * sizeof *panel);
+        for (size_t k = 0; k < depth; k++) memcpy(panel + k * PANEL, W + k * ld, columns * sizeof *panel);
+        return;
+    }
+    for (size_t k = 0; k < depth; k++)
+        for (size_t j = 0; j < VECTORS; j++)
+            *(vector_t *)(void *)(panel + k * PANEL + j * LANES) = *(const loose_t *)(W + k * ld + j * LANES);
 }
 
-/* tile [rows, PANEL] = the sum over all rows of the batch of x [., rows] times panel [., PANEL], by the tree.
- * As in a binary counter: the ones of i are the subtrees that wait, those at its end are whole with grain
- * i. */
+/* LANES rows of W, ld apart, become columns: each pass interleaves the first half of them with the second. */
+static inline __attribute__((always_inline)) void KERNELS(turn_square)(const real_t *restrict W, size_t ld,
+                                                                       real_t *restrict panel) {
+    places_t low = {0}, high = {0};
+    for (size_t i = 0; i < LANES; i++) {
+        low[i] = (place_t)(i / 2 + i % 2 * LANES);
+        high[i] = (place_t)(i / 2 + i % 2 * LANES + LANES / 2);
+    }
+    vector_t rows[LANES], next[LANES];
+    for (size_t r = 0; r < LANES; r++) rows[r] = *(const loose_t *)(W + r * ld);
+#pragma GCC unroll 4
+    for (size_t width = LANES; width > 1; width /= 2) {
+#pragma GCC unroll 8
+        for (size_t r = 0; r < LANES / 2; r++) {
+            next[2 * r] = __builtin_shuffle(rows[r], rows[r + LANES / 2], low);
+            next[2 * r + 1] = __builtin_shuffle(rows[r], rows[r + LANES / 2], high);
+        }
+#pragma GCC unroll 16
+        for (size_t r = 0; r < LANES; r++) rows[r] = next[r];
+    }
+    for (size_t r = 0; r < LANES; r++) *(vector_t *)(void *)(panel + r * PANEL) = rows[r];
+}
+
+/* W [columns, depth], its rows ld apart, to a panel, transposed: its rows become columns. */
+TARGET static void KERNELS(turn)(const real_t *restrict W, size_t ld, size_t columns, size_t depth,
+                                 real_t *restrict panel) {
+    if (columns < PANEL) memset(panel, 0, depth * PANEL * sizeof *panel);
+    const size_t squares = columns / LANES * LANES, deep = depth / LANES * LANES;
+    for (size_t k = 0; k < deep; k += LANES)
+        for (size_t j = 0; j < squares; j += LANES)
+            KERNELS(turn_square)(W + j * ld + k, ld, panel + k * PANEL + j);
+    for (size_t j = 0; j < columns; j++)
+        for (size_t k = j < squares ? deep : 0; k < depth; k++) panel[k * PANEL + j] = W[j * ld + k];
+}
+
+/* to [rows, PANEL], its rows ld apart, = the sum over all rows of the batch of x [., rows] times panel [.,
+ * PANEL], by the tree. As in a binary counter: the ones of i are the subtrees that wait, those at its end are
+ * whole with grain i. */
 static inline __attribute__((always_inline)) void KERNELS(sum_grains)(size_t rows, const grains_t *grains,
                                                                       const real_t *restrict x, size_t ldx,
                                                                       const real_t *restrict panel,
-                                                                      real_t *restrict levels) {
+                                                                      real_t *levels, real_t *to, size_t ld) {
     for (size_t i = 0; i < grains->n; i++) {
         vector_t sum[ROWS][VECTORS];
         for (size_t r = 0; r < rows; r++)
@@ -86,9 +131,11 @@ static inline __attribute__((always_inline)) void KERNELS(sum_grains)(size_t row
             for (size_t r = 0; r < rows; r++)
                 for (size_t j = 0; j < VECTORS; j++) sum[r][j] += waits[r * VECTORS + j];
         }
-        vector_t *to = (vector_t *)(void *)(levels + level * ROWS * PANEL);
+        const gboolean last = i + 1 == grains->n;
+        real_t *const kept = last ? to : levels + level * ROWS * PANEL;
+        const size_t apart = last ? ld : PANEL;
         for (size_t r = 0; r < rows; r++)
-            for (size_t j = 0; j < VECTORS; j++) to[r * VECTORS + j] = sum[r][j];
+            for (size_t j = 0; j < VECTORS; j++) *(loose_t *)(kept + r * apart + j * LANES) = sum[r][j];
     }
 }
 
@@ -98,11 +145,14 @@ TARGET static void KERNELS(gradient_panel)(const grains_t *grains, const real_t 
     real_t levels[LEVELS * ROWS * PANEL] __attribute__((aligned(VECTOR)));
     for (size_t m = 0; m < M;) {
         const size_t rows = M - m >= ROWS ? ROWS : 1;
+        real_t *const to = columns < PANEL ? levels : dW + m * N;
+        const size_t ld = columns < PANEL ? PANEL : N;
         if (rows == ROWS)
-            KERNELS(sum_grains)(ROWS, grains, x + m, M, panel, levels);
+            KERNELS(sum_grains)(ROWS, grains, x + m, M, panel, levels, to, ld);
         else
-            KERNELS(sum_grains)(1, grains, x + m, M, panel, levels);
-        for (size_t r = 0; r < rows; r++) memcpy(dW + (m + r) * N, levels + r * PANEL, columns * sizeof *dW);
+            KERNELS(sum_grains)(1, grains, x + m, M, panel, levels, to, ld);
+        for (size_t r = 0; columns < PANEL && r < rows; r++)
+            memcpy(dW + (m + r) * N, levels + r * PANEL, columns * sizeof *dW);
         m += rows;
     }
 }
@@ -110,6 +160,7 @@ TARGET static void KERNELS(gradient_panel)(const grains_t *grains, const real_t 
 static const kernels_t KERNELS(kernels) = {
     .panel = PANEL,
     .multiply_rows = KERNELS(multiply_rows),
+    .copy = KERNELS(copy),
     .turn = KERNELS(turn),
     .gradient_panel = KERNELS(gradient_panel),
 };
@@ -118,6 +169,7 @@ static const kernels_t KERNELS(kernels) = {
 #undef PANEL
 #undef vector_t
 #undef loose_t
+#undef places_t
 #undef KERNELS
 #undef TARGET
 #undef VECTOR

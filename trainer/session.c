@@ -99,7 +99,7 @@ static gboolean make_exchange(session_t *session, const model_config_t *config, 
 
 /* Makes the model and the optimizer. */
 static gboolean make_state(session_t *session, const model_config_t *config, size_t max_B, size_t max_frames,
-                           GError **error) {
+                           size_t grains, GError **error) {
     const optimizer_config_t adam = options_optimizer_config(session->options);
     exchange_t *exchange = session->exchange;
     run_state_t *state = &session->state;
@@ -109,7 +109,8 @@ static gboolean make_state(session_t *session, const model_config_t *config, siz
     optimizer_memory_t moments = {.m = exchange_shared_block(exchange), .v = exchange_shared_block(exchange)};
     if (adam.average > 0) moments.average = exchange_shared_block(exchange);
     state->model = model_new_in(config, max_B, max_frames, params, exchange_gradient(exchange, 0), &local);
-    if (state->model) state->optimizer = optimizer_new_in(&adam, model_size(state->model), &moments);
+    if (state->model && (grains == 0 || model_allow_grains(state->model, grains, &local)))
+        state->optimizer = optimizer_new_in(&adam, model_size(state->model), &moments);
     return comm_agree(local, error);
 }
 
@@ -133,11 +134,12 @@ static gboolean make_model(session_t *session, GError **error) {
     const rank_batches_sizes_t sizes = rank_batches_sizes(data, config.kind, &batches);
     const size_t valid_B = MAX(sizes.B, VALIDATION_BATCH),
                  max_frames = MAX(sizes.frames, data_longest_piece(data, SPLIT_VALID));
-    if (apart && !is_sequence(options) && options->accumulate == 1)
-        batches.together = gradient_most_grains(session->exchange);
-    const size_t max_B = MAX(valid_B, rank_batches_sizes(data, config.kind, &batches).B);
+    if (apart && options->accumulate == 1) batches.together = gradient_most_grains(session->exchange);
+    const rank_batches_sizes_t together = rank_batches_sizes(data, config.kind, &batches);
     GError *local = NULL;
-    if (!make_state(session, &config, max_B, max_frames, error)) return FALSE;
+    if (!make_state(session, &config, MAX(valid_B, together.B), MAX(max_frames, together.frames),
+                    batches.together, error))
+        return FALSE;
     session->batches = rank_batches_new(data, &config, &batches);
     session->slots = apart ? shares : 1;
     session->sums = g_malloc0(sizeof *session->sums + session->slots * sizeof *session->sums->done);

@@ -19,7 +19,7 @@ typedef struct {
 static double weighted_states(gpointer data) {
     recurrence_t *r = data;
     double sum = 0;
-    gru_forward(&r->gru, &r->packing, r->h0, r->x, r->h, &r->tape);
+    gru_forward(&r->gru, &r->packing, 1, r->h0, r->x, r->h, &r->tape);
     for (size_t i = 0; i < r->packing.rows * r->gru.H; i++) sum += r->weight[i] * r->h[i];
     return sum;
 }
@@ -56,7 +56,7 @@ static void test_gru(gconstpointer data) {
     r.gru = (gru_t){.U = r.U, .c = r.c, .dU = r.dU, .dc = r.dc, .H = H};
     weighted_states(&r);
     memcpy(r.dh, r.weight, rows * H * sizeof *r.dh);
-    gru_backward(&r.gru, &r.packing, r.dh, r.dx, r.dh0, &r.tape);
+    gru_backward(&r.gru, &r.packing, 1, &(rows_t){.n = rows}, r.dh, r.dx, r.dh0, &r.tape);
     const struct {
         const char *name;
         real_t *x, *dx;

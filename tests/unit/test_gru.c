@@ -159,8 +159,8 @@ static void plain_backward(recurrence_t *r) {
 static void run_kernels(recurrence_t *r, gru_tape_t *tape) {
     const gru_t gru = {.U = r->U, .c = r->c, .dU = r->dU, .dc = r->dc, .H = r->H};
     g_autofree real_t *dh = g_memdup2(r->weight, r->packing.rows * r->H * sizeof *dh);
-    gru_forward(&gru, &r->packing, r->h0, r->x, r->h, tape);
-    gru_backward(&gru, &r->packing, dh, r->dx, r->dh0, tape);
+    gru_forward(&gru, &r->packing, 1, r->h0, r->x, r->h, tape);
+    gru_backward(&gru, &r->packing, 1, &(rows_t){.n = r->packing.rows}, dh, r->dx, r->dh0, tape);
 }
 
 static void check_near(const real_t *x, const double *truth, size_t n, const char *name) {

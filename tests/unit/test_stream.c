@@ -227,7 +227,7 @@ static void test_prior(void) {
     g_autoptr(stream_t) stream = new_stream(model, 3);
     g_autofree real_t *mu = g_new(real_t, 3 * Z), *logvar = g_new(real_t, 3 * Z),
                       *hidden = g_new(real_t, net->prior[0].outputs), *moments = g_new(real_t, 2 * Z);
-    sequence_mlp_forward(net->prior, net->h0, hidden, moments, 1);
+    sequence_mlp_forward(net->prior, net->h0, hidden, moments, &(rows_t){.n = 1});
     stream_start(stream, 3);
     stream_prior(stream, mu, logvar);
     for (size_t n = 0; n < 3; n++) {

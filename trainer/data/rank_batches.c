@@ -3,6 +3,7 @@
 #include "trainer/data/rank_batches.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "trainer/data/batch_order.h"
 
@@ -19,18 +20,18 @@ struct rank_batches {
 
     noise_t *noise;
     uint64_t *samples; /* [max_B] of the batch: places in the epoch's order */
+    uint32_t *grains;  /* [together + 1] where each share begins */
 
     /* windows */
     int64_t first, n;   /* the step's samples: [first, first + n) of the epoch's order */
     int64_t next, last; /* those of the shares still to come: [next, last) */
-    uint32_t *grains;   /* [together + 1] where each share begins */
 
     /* sequences */
     batch_order_t *order;
     uint32_t *frames;      /* [samples] of the epoch's sequences */
     const uint32_t *slots; /* [n_slots] of the step, longest first */
     uint32_t *part;        /* [batch]: which share each is in */
-    uint32_t *mine;        /* [batch]: the share's slots, longest first */
+    uint32_t *mine;        /* [batch]: the shares' slots, one after the other, each longest first */
     uint32_t *batch_of;    /* [batch]: which of the share's batches each of mine is in */
     uint32_t *lengths;     /* [batch] scratch of sharing */
     uint64_t *load;        /* [shares, accumulate at least] scratch of sharing */
@@ -63,15 +64,16 @@ rank_batches_sizes_t rank_batches_sizes(const data_t *data, model_kind_t kind,
     g_autofree uint32_t *frames = longest_sequences(data);
     uint64_t total = 0;
     for (size_t i = 0; i < batch; i++) total += frames[i];
-    const size_t of_share = batch > shares ? batch - shares + 1 : 1;
-    return (rank_batches_sizes_t){
-        .B = of_share > accumulate ? of_share - accumulate + 1 : 1,
-        .frames = batch_order_most(batch_order_most(total, frames[0], shares), frames[0], accumulate)};
+    const size_t together = MAX(config->together, 1),
+                 of_shares = batch > shares ? batch - shares + together : MIN(together, batch);
+    const uint64_t of_share =
+        batch_order_most(batch_order_most(total, frames[0], shares), frames[0], accumulate);
+    return (rank_batches_sizes_t){.B = of_shares > accumulate ? of_shares - accumulate + 1 : 1,
+                                  .frames = MIN(total, together * of_share)};
 }
 
 static void create_windows(rank_batches_t *batches, const model_config_t *model) {
     batches->bits = g_malloc(batches->max_B * model_window_bytes(model));
-    batches->grains = g_new(uint32_t, MAX(batches->config.together, 1) + 1);
     batches->noise = noise_new(model, &batches->config.rates, batches->max_B, batches->max_B);
 }
 
@@ -99,6 +101,7 @@ rank_batches_t *rank_batches_new(const data_t *data, const model_config_t *model
     batches->sequences = model->kind == MODEL_SEQUENCE;
     batches->epoch = -1;
     batches->max_B = rank_batches_sizes(data, model->kind, config).B;
+    batches->grains = g_new0(uint32_t, MAX(config->together, 1) + 1);
     batches->frame_bytes = model_frame_bytes(model);
     if (batches->sequences)
         create_sequences(batches, model);
@@ -173,7 +176,8 @@ static const batch_t *next_sequences(rank_batches_t *batches) {
         for (size_t i = 0; i < batches->n_mine; i++)
             if (batches->batch_of[i] == batches->next_batch) batches->samples[batch->B++] = batches->mine[i];
     }
-    batch->T = batches->frames[batches->samples[0]];
+    batch->T = 0;
+    for (size_t b = 0; b < batch->B; b++) batch->T = MAX(batch->T, batches->frames[batches->samples[b]]);
     for (size_t b = 0; b < batch->B; b++) {
         uint8_t *bits = batches->bits + b * (batches->context + batch->T) * batches->frame_bytes;
         batches->valid[b] =
@@ -193,7 +197,6 @@ gboolean rank_batches_begin(rank_batches_t *batches, int64_t epoch, int64_t step
 
 static void share_windows(rank_batches_t *batches, size_t share, size_t count) {
     int64_t begin, offset;
-    batches->grains[0] = 0;
     data_part(batches->n, (int)share, (int)batches->config.shares, &begin);
     for (size_t i = 0; i < count; i++) {
         const size_t n = data_part(batches->n, (int)(share + i), (int)batches->config.shares, &offset);
@@ -205,18 +208,30 @@ static void share_windows(rank_batches_t *batches, size_t share, size_t count) {
         batches->batch.grains = (grains_t){.begin = batches->grains, .n = count};
 }
 
+static void share_sequences(rank_batches_t *batches, size_t share, size_t count) {
+    batches->n_mine = batches->next_batch = 0;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t slot = 0; slot < batches->n_slots; slot++)
+            if (batches->part[slot] == share + i) batches->mine[batches->n_mine++] = batches->slots[slot];
+        batches->grains[i + 1] = (uint32_t)batches->n_mine;
+    }
+    if (batches->config.together > 0) {
+        batches->batch.grains = (grains_t){.begin = batches->grains, .n = count};
+        memset(batches->batch_of, 0, batches->n_mine * sizeof *batches->batch_of);
+        return;
+    }
+    g_assert(count == 1);
+    look_up_lengths(batches, batches->mine, batches->n_mine);
+    batch_order_split(batches->lengths, batches->n_mine, batches->config.accumulate, batches->batch_of,
+                      batches->load);
+}
+
 void rank_batches_share(rank_batches_t *batches, size_t share, size_t count) {
     if (!batches->sequences) {
         share_windows(batches, share, count);
         return;
     }
-    g_assert(count == 1);
-    batches->n_mine = batches->next_batch = 0;
-    for (size_t i = 0; i < batches->n_slots; i++)
-        if (batches->part[i] == share) batches->mine[batches->n_mine++] = batches->slots[i];
-    look_up_lengths(batches, batches->mine, batches->n_mine);
-    batch_order_split(batches->lengths, batches->n_mine, batches->config.accumulate, batches->batch_of,
-                      batches->load);
+    share_sequences(batches, share, count);
 }
 
 gboolean rank_batches_more(const rank_batches_t *batches) {

@@ -13,9 +13,9 @@
 #include "trainer/data/noise.h"
 
 typedef struct {
-    size_t batch;    /* samples a step over all ranks, at most data_samples() */
-    size_t shares;   /* that the batch of a step is divided into */
-    size_t together; /* windows: most shares that go into one batch, as its grains; 0: one, without grains */
+    size_t batch;      /* samples a step over all ranks, at most data_samples() */
+    size_t shares;     /* that the batch of a step is divided into */
+    size_t together;   /* most shares that go into one batch, as its grains; 0: one, without grains */
     size_t accumulate; /* least number of batches that a share is cut into; 1 where there are grains */
     uint64_t seed;     /* of noise and dropout */
     noise_rates_t rates;

@@ -1,7 +1,7 @@
 /* gru: owns the recurrence. The product with U has only as many rows as there are active sequences, too few
- * for BLAS, which would repack U at each step. So U and its transpose are laid out once a batch, in panels of
- * PANEL columns that a kernel reads from end to end. The gradient of U does not depend on the step before,
- * and is one large product. */
+ * for BLAS, which would repack U at each step. So U and its transpose are laid out once a batch
+ * (trainer/model/grains.h). The gradient of U does not depend on the step before, and is one large
+ * product. */
 #include "trainer/model/gru.h"
 
 #include <glib.h>
@@ -11,85 +11,28 @@
 #include "trainer/model/fast_math.h"
 #include "trainer/model/layers.h"
 
-enum { LANES = 8, PANEL = 2 * LANES, ROWS = 4 };
-/* The compiler maps it to the vectors of the processor. */
-typedef real_t lanes_t __attribute__((vector_size(LANES * sizeof(real_t))));
-
-static size_t padded(size_t n) { return (n + PANEL - 1) / PANEL * PANEL; }
-
 int gru_tape_init(gru_tape_t *tape, size_t max_rows, size_t max_B, size_t H) {
     *tape = (gru_tape_t){.max_rows = max_rows, .max_B = max_B, .H = H};
     tape->before = layers_new_block(max_rows * H);
     tape->gates = layers_new_block(max_rows * 4 * H);
     tape->dgates = layers_new_block(max_rows * 3 * H);
-    tape->panels = layers_new_block(MAX(H * padded(3 * H), 3 * H * padded(H)));
-    tape->carry = layers_new_block(max_B * 4 * H);
-    return tape->before && tape->gates && tape->dgates && tape->panels && tape->carry;
+    tape->panels = layers_new_block(MAX(grains_panels(H, 3 * H), grains_panels(3 * H, H)));
+    tape->active = layers_new_block(max_B * 3 * H);
+    tape->carry = layers_new_block(max_B * 3 * H);
+    return tape->before && tape->gates && tape->dgates && tape->panels && tape->active && tape->carry;
 }
 
 void gru_tape_clear(gru_tape_t *tape) {
-    real_t *const blocks[] = {tape->before, tape->gates, tape->dgates, tape->panels, tape->carry};
+    real_t *const blocks[] = {tape->before, tape->gates,  tape->dgates,
+                              tape->panels, tape->active, tape->carry};
     for (size_t i = 0; i < G_N_ELEMENTS(blocks); i++) free(blocks[i]);
     *tape = (gru_tape_t){0};
 }
 
-/* W [K, N] (or, transposed, W [N, K]) to panels [ceil(N / PANEL), K, PANEL], zeros past N. */
-static void make_panels(const real_t *W, size_t K, size_t N, int transposed, real_t *panels) {
-    for (size_t j = 0; j < N; j += PANEL) {
-        const size_t n = MIN(PANEL, N - j);
-        for (size_t k = 0; k < K; k++, panels += PANEL)
-            for (size_t i = 0; i < PANEL; i++)
-                panels[i] = i >= n ? 0 : transposed ? W[(j + i) * K + k] : W[k * N + j + i];
-    }
-}
-
-/* y [ROWS, PANEL] = x [ROWS, K] panel [K, PANEL], the rows of x apart by ld: all sums stay in registers. */
-LAYERS_FUSED static void multiply_panel(const real_t *restrict x, size_t ld, const real_t *restrict panel,
-                                        size_t K, real_t *restrict y) {
-    const lanes_t *w = (const lanes_t *)(const void *)panel;
-    lanes_t sum[ROWS][2] = {{{0}}};
-    for (size_t k = 0; k < K; k++) {
-        const lanes_t left = w[2 * k], right = w[2 * k + 1];
-#pragma GCC unroll 4
-        for (size_t r = 0; r < ROWS; r++) {
-            sum[r][0] += x[r * ld + k] * left;
-            sum[r][1] += x[r * ld + k] * right;
-        }
-    }
-    memcpy(y, sum, sizeof sum);
-}
-
-/* The same for a single row, with two partial sums, because each addition must wait for the one before. */
-LAYERS_FUSED static void multiply_panel_row(const real_t *restrict x, const real_t *restrict panel, size_t K,
-                                            real_t *restrict y) {
-    const lanes_t *w = (const lanes_t *)(const void *)panel;
-    lanes_t even[2] = {{0}}, odd[2] = {{0}};
-    for (size_t k = 0; k + 2 <= K; k += 2) {
-        for (size_t i = 0; i < 2; i++) {
-            even[i] += x[k] * w[2 * k + i];
-            odd[i] += x[k + 1] * w[2 * k + 2 + i];
-        }
-    }
-    for (size_t i = 0; K % 2 && i < 2; i++) even[i] += x[K - 1] * w[2 * (K - 1) + i];
-    for (size_t i = 0; i < 2; i++) even[i] += odd[i];
-    memcpy(y, even, sizeof even);
-}
-
-/* y [B, N] = x [B, K] W, W in panels. */
-static void multiply(const real_t *x, const real_t *panels, real_t *y, size_t B, size_t K, size_t N) {
-    real_t tile[ROWS * PANEL];
-    for (size_t j = 0; j < N; j += PANEL, panels += K * PANEL) {
-        const size_t n = MIN(PANEL, N - j);
-        for (size_t b = 0; b < B;) {
-            const size_t taken = B - b >= ROWS ? ROWS : 1;
-            if (taken == ROWS)
-                multiply_panel(x + b * K, K, panels, K, tile);
-            else
-                multiply_panel_row(x + b * K, panels, K, tile);
-            for (size_t r = 0; r < taken; r++) memcpy(y + (b + r) * N + j, tile + r * PANEL, n * sizeof *y);
-            b += taken;
-        }
-    }
+static size_t longest(const packing_t *groups, size_t n) {
+    size_t T = 0;
+    for (size_t i = 0; i < n; i++) T = MAX(T, groups[i].T);
+    return T;
 }
 
 /* One row: x [3 H] and s = h U [3 H] to h' and gates [r, g, n, h U_n + c]. before may be h. */
@@ -107,18 +50,29 @@ LAYERS_WIDE static void advance(size_t H, const real_t *restrict x, const real_t
     }
 }
 
-void gru_forward(const gru_t *gru, const packing_t *packing, const real_t *h0, const real_t *x, real_t *h,
-                 gru_tape_t *tape) {
-    const size_t H = gru->H;
-    make_panels(gru->U, H, 3 * H, 0, tape->panels);
-    for (size_t t = 0; t < packing->T; t++) {
-        const size_t B = packing_count(packing, t), row = packing->offset[t];
-        real_t *before = tape->before + row * H;
-        memcpy(before, t ? h + packing->offset[t - 1] * H : h0, B * H * sizeof *h);
-        multiply(before, tape->panels, tape->carry, B, H, 3 * H);
-        for (size_t b = 0; b < B; b++)
-            advance(H, x + (row + b) * 3 * H, tape->carry + b * 3 * H, gru->c, before + b * H,
-                    h + (row + b) * H, tape->gates + (row + b) * 4 * H);
+void gru_forward(const gru_t *gru, const packing_t *groups, size_t n, const real_t *h0, const real_t *x,
+                 real_t *h, gru_tape_t *tape) {
+    const size_t H = gru->H, T = longest(groups, n);
+    grains_make_panels(gru->U, H, 3 * H, 0, tape->panels);
+    for (size_t t = 0; t < T; t++) {
+        size_t B = 0;
+        const real_t *start = h0;
+        for (const packing_t *group = groups; group < groups + n; start += group++->B * H) {
+            const size_t count = packing_count(group, t);
+            const real_t *from = t == 0 ? start : count ? h + group->offset[t - 1] * H : NULL;
+            if (count == 0) continue;
+            memcpy(tape->before + group->offset[t] * H, from, count * H * sizeof *h);
+            memcpy(tape->active + B * H, from, count * H * sizeof *h);
+            B += count;
+        }
+        grains_multiply(tape->active, tape->panels, tape->carry, B, H, 3 * H);
+        const real_t *s = tape->carry;
+        for (const packing_t *group = groups; group < groups + n; group++)
+            for (size_t b = 0; b < packing_count(group, t); b++, s += 3 * H) {
+                const size_t row = group->offset[t] + b;
+                advance(H, x + row * 3 * H, s, gru->c, tape->before + row * H, h + row * H,
+                        tape->gates + row * 4 * H);
+            }
     }
 }
 
@@ -139,24 +93,32 @@ LAYERS_WIDE static void retreat(size_t H, const real_t *restrict dh, const real_
     }
 }
 
-void gru_backward(const gru_t *gru, const packing_t *packing, real_t *dh, real_t *dx, real_t *dh0,
-                  gru_tape_t *tape) {
+void gru_backward(const gru_t *gru, const packing_t *groups, size_t n, const rows_t *rows, real_t *dh,
+                  real_t *dx, real_t *dh0, gru_tape_t *tape) {
     const size_t H = gru->H;
     real_t *const through = tape->carry, *const by_U = tape->carry + tape->max_B * H;
-    make_panels(gru->U, 3 * H, H, 1, tape->panels);
-    for (size_t t = packing->T; t-- > 0;) {
-        const size_t B = packing_count(packing, t), row = packing->offset[t];
-        for (size_t b = 0; b < B; b++)
-            retreat(H, dh + (row + b) * H, tape->gates + (row + b) * 4 * H, tape->before + (row + b) * H,
-                    dx + (row + b) * 3 * H, tape->dgates + (row + b) * 3 * H, through + b * H);
-        multiply(tape->dgates + row * 3 * H, tape->panels, by_U, B, 3 * H, H);
-        real_t *const earlier = t ? dh + packing->offset[t - 1] * H : dh0;
-        if (t == 0) memset(dh0, 0, packing->B * H * sizeof *dh0);
-        for (size_t i = 0; i < B * H; i++) earlier[i] += through[i] + by_U[i];
+    grains_make_panels(gru->U, 3 * H, H, 1, tape->panels);
+    for (size_t t = longest(groups, n); t-- > 0;) {
+        size_t B = 0;
+        for (const packing_t *group = groups; group < groups + n; group++)
+            for (size_t b = 0; b < packing_count(group, t); b++, B++) {
+                const size_t row = group->offset[t] + b;
+                retreat(H, dh + row * H, tape->gates + row * 4 * H, tape->before + row * H, dx + row * 3 * H,
+                        tape->dgates + row * 3 * H, through + B * H);
+                memcpy(tape->active + B * 3 * H, tape->dgates + row * 3 * H, 3 * H * sizeof *dh);
+            }
+        grains_multiply(tape->active, tape->panels, by_U, B, 3 * H, H);
+        size_t at = 0;
+        real_t *start = dh0;
+        for (const packing_t *group = groups; group < groups + n; start += group++->B * H) {
+            const size_t end = at + packing_count(group, t) * H;
+            if (end == at) continue;
+            real_t *earlier = t ? dh + group->offset[t - 1] * H : start;
+            for (; at < end; at++, earlier++) *earlier = (t ? *earlier : 0) + (through[at] + by_U[at]);
+        }
     }
-    layers_add_product_backward(tape->before, H, NULL, tape->dgates, NULL, gru->dU, packing->rows, H, 3 * H);
-    for (size_t row = 0; row < packing->rows; row++)
-        for (size_t i = 0; i < H; i++) gru->dc[i] += tape->dgates[row * 3 * H + 2 * H + i];
+    rows_gradient(rows, tape->before, tape->dgates, gru->dU, NULL, H, 3 * H);
+    rows_sum(rows, tape->dgates + 2 * H, 3 * H, gru->dc, H);
 }
 
 void gru_step(const gru_t *gru, size_t N, const real_t *x, real_t *h, real_t *scratch) {

@@ -10,7 +10,7 @@
 #pragma once
 
 #include "trainer/model/packing.h"
-#include "trainer/model/real.h"
+#include "trainer/model/rows.h"
 
 enum { GATES = 3 }; /* r, g, n */
 
@@ -24,25 +24,26 @@ typedef struct {
 /* What the forward pass keeps for the backward pass. Owner: caller, gru_tape_clear(). */
 typedef struct {
     size_t max_rows, max_B, H;
-    real_t *before; /* [max_rows, H]: the state h that each row starts from */
-    real_t *gates;  /* [max_rows, 4 H]: r, g, n, h U_n + c */
-    real_t *dgates; /* [max_rows, 3 H]: scratch of the backward pass */
-    real_t *panels; /* U and its transpose in the order in which the kernels read them */
-    real_t *carry;  /* [max_B, 4 H] scratch */
+    real_t *before;         /* [max_rows, H]: the state h that each row starts from */
+    real_t *gates;          /* [max_rows, 4 H]: r, g, n, h U_n + c */
+    real_t *dgates;         /* [max_rows, 3 H]: scratch of the backward pass */
+    real_t *panels;         /* U and its transpose in the order in which the kernels read them */
+    real_t *active, *carry; /* [max_B, 3 H] of the sequences that are active in a step */
 } gru_tape_t;
 
 /* Allocates a tape. FALSE if memory runs out: clear it in that case too. */
 int gru_tape_init(gru_tape_t *tape, size_t max_rows, size_t max_B, size_t H);
 void gru_tape_clear(gru_tape_t *tape);
 
-/* Computes h [rows, H] from x and the states before the first frame, h0 [B, H] (B: sequences). For the
- * reverse direction the caller reverses the rows of x. */
-void gru_forward(const gru_t *gru, const packing_t *packing, const real_t *h0, const real_t *x, real_t *h,
-                 gru_tape_t *tape);
+/* Computes h [rows, H] from x and the states before the first frame, h0 [B, H] (B: sequences of all groups,
+ * one after the other, as their rows are). No row's bits depend on the sequences beside it. For the reverse
+ * direction the caller reverses the rows of x. */
+void gru_forward(const gru_t *gru, const packing_t *groups, size_t n, const real_t *h0, const real_t *x,
+                 real_t *h, gru_tape_t *tape);
 /* Gradient, after gru_forward(). dh [rows, H], the gradient of h from other layers, is overwritten. Writes dx
- * [rows, 3 H] and dh0 [B, H]; adds to dU and dc. */
-void gru_backward(const gru_t *gru, const packing_t *packing, real_t *dh, real_t *dx, real_t *dh0,
-                  gru_tape_t *tape);
+ * [rows, 3 H] and dh0 [B, H]; the gradients dU and dc are as rows has it. */
+void gru_backward(const gru_t *gru, const packing_t *groups, size_t n, const rows_t *rows, real_t *dh,
+                  real_t *dx, real_t *dh0, gru_tape_t *tape);
 
 /* One step of N rows outside training: h [N, H] in place from x [N, 3 H]; scratch [N, 7 H]. */
 void gru_step(const gru_t *gru, size_t N, const real_t *x, real_t *h, real_t *scratch);

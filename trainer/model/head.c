@@ -109,14 +109,25 @@ head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GEr
     return head;
 }
 
-void head_report(const head_t *head, const model_report_t *report) {
+/* Elements of the gradient of the head's own parameters, which begins at dW. */
+static size_t gradient_size(const head_t *head) {
     const real_t *end = head->groups[head->n_groups - 1].dv + head->Q; /* as head_lay_out() has them */
-    model_report(report, head->dW, (size_t)(end - head->dW));
+    return (size_t)(end - head->dW);
+}
+
+void head_report(const head_t *head, const model_report_t *report) {
+    model_report(report, head->dW, gradient_size(head));
+}
+
+gboolean head_allow_grains(head_t *head, size_t n, GError **error) {
+    const size_t waiting = (size_t)g_bit_storage(MAX(n, 2) - 1); /* subtrees that wait for their siblings */
+    head->levels = model_new_block(waiting * gradient_size(head), "the head's gradients of grains", error);
+    return head->levels != NULL;
 }
 
 void head_free(head_t *head) {
     if (!head) return;
-    real_t *const blocks[] = {head->tables, head->hidden, head->u};
+    real_t *const blocks[] = {head->tables, head->hidden, head->u, head->levels};
     void *const arrays[] = {head->groups, head->now, head->cells, head->patches, head->stretches};
     for (size_t i = 0; i < G_N_ELEMENTS(blocks); i++) free(blocks[i]);
     for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) g_free(arrays[i]);
@@ -228,13 +239,53 @@ void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const u
         nll[r] = run_row(head, frames[r], !past || past[r], pre + r * count_columns(head), NULL, 1);
 }
 
-void head_train(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past, real_t *pre,
-                double scale, double *nll) {
-    head_prepare(head);
+/* Adds to the gradients of the head's own parameters, too. */
+static void train_rows(head_t *head, size_t first, size_t end, const uint8_t *const *frames,
+                       const uint8_t *past, real_t *pre, double scale, double *nll) {
     memset(head->tables + head->table_size, 0, head->table_size * sizeof *head->tables);
-    for (size_t r = 0; r < rows; r++) {
+    for (size_t r = first; r < end; r++) {
         real_t *row = pre + r * count_columns(head);
         nll[r] = run_row(head, frames[r], !past || past[r], row, row, scale);
     }
     walk_add_table_gradients(head);
+}
+
+void head_train(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past, real_t *pre,
+                double scale, double *nll) {
+    head_prepare(head);
+    train_rows(head, 0, rows, frames, past, pre, scale, nll);
+}
+
+/* The gradients go to another block from now on. */
+static void move_gradient(head_t *head, real_t *to) {
+    const real_t *from = head->dW;
+    real_t **const own[] = {&head->dW, &head->dV, &head->dp};
+    for (size_t i = G_N_ELEMENTS(own); i-- > 0;) *own[i] = to + (*own[i] - from);
+    for (size_t g = 0; g < head->n_groups; g++) {
+        group_t *group = &head->groups[g];
+        group->dQ = to + (group->dQ - from);
+        group->dv = to + (group->dv - from);
+        if (group->dprofile) group->dprofile = to + (group->dprofile - from);
+    }
+}
+
+/* As in a binary counter: the ones of i are the subtrees that wait, those at its end are whole with grain
+ * i. */
+void head_train_grains(head_t *head, const grains_t *grains, const uint8_t *const *frames,
+                       const uint8_t *past, real_t *pre, double scale, double *nll) {
+    real_t *const block = head->dW;
+    const size_t n = gradient_size(head);
+    head_prepare(head);
+    for (size_t i = 0; i < grains->n; i++) {
+        const size_t level = (size_t)__builtin_popcountll(i);
+        real_t *sum = level ? head->levels + (level - 1) * n : block;
+        memset(sum, 0, n * sizeof *sum);
+        move_gradient(head, sum);
+        if (grains->begin[i] < grains->begin[i + 1])
+            train_rows(head, grains->begin[i], grains->begin[i + 1], frames, past, pre, scale, nll);
+        size_t at = level;
+        for (int merges = __builtin_ctzll(~(unsigned long long)i); merges > 0; merges--, at--)
+            head_add(head->levels + (at - 1) * n, at > 1 ? head->levels + (at - 2) * n : block, n);
+    }
+    move_gradient(head, block);
 }

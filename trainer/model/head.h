@@ -56,6 +56,12 @@ void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const u
  * of the head's own parameters. */
 void head_train(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past, real_t *pre,
                 double scale, double *nll);
+/* The same for rows in grains (trainer/model/grains.h): the gradients of the head's own parameters are summed
+ * by their tree, and written. Needs head_allow_grains(). */
+void head_train_grains(head_t *head, const grains_t *grains, const uint8_t *const *frames,
+                       const uint8_t *past, real_t *pre, double scale, double *nll);
+/* Makes room for n grains, once. FALSE with MODEL_ERROR_MEMORY set. */
+gboolean head_allow_grains(head_t *head, size_t n, GError **error);
 /* How head_draw() decides cells. At temperature 1 a cell is set if its uniform is below logistic(logit).
  * Other temperatures change which notes there are, not how many: the next cell that a group sets, from the
  * lowest, is none, one that sounded in the frame before, or another one, with the model's probabilities of

@@ -43,6 +43,7 @@ struct head {
     group_t *groups; /* in drawing order */
     real_t *tables;  /* [2, table_size]: of all groups, then their gradients */
     size_t table_size;
+    real_t *levels; /* gradients of grains that wait for their siblings; NULL: none are allowed */
     /* Of the current row: */
     pitch_set_t *now;      /* [groups] */
     real_t *u;             /* [P, Q] pre-activations of the tied network */

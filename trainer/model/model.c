@@ -61,6 +61,10 @@ size_t model_elements(const model_config_t *config, GError **error) {
     return model_count_elements(table);
 }
 
+gboolean model_allow_grains(model_t *model, size_t n, GError **error) {
+    return model->kind->allow_grains(model->state, n, error);
+}
+
 void model_free(model_t *model) {
     if (!model) return;
     if (model->state) model->kind->destroy(model->state);

@@ -35,7 +35,7 @@ typedef struct {
      * T, ...], the frames before each sequence first (silence where it begins its song). */
     const uint8_t *bits;
     /* [B] frames that count, 1..T; the cells after them are silence and add neither loss nor gradient.
-     * Sequence: descending. */
+     * Sequence: descending, in each grain. */
     const uint32_t *valid;
     /* Noise of the latents: dense [B, Z], sequence [B, W, Z]. NULL: z = mu. */
     const real_t *eps;
@@ -49,8 +49,8 @@ typedef struct {
      * divided by it. */
     const uint8_t *keep_input, *keep_past, *keep_state, *keep_hidden;
     double keep_rate;
-    /* Dense: the windows' grains, which are summed apart (trainer/model/grains.h): gradients are then
-     * written, not added to the block, and there are losses for each. n 0: no grains. */
+    /* Parts of the batch that are summed apart (trainer/model/grains.h): gradients are then written, not
+     * added to the block, and there are losses for each. n 0: no grains. */
     grains_t grains;
 } batch_t;
 
@@ -83,6 +83,9 @@ model_t *model_new_in(const model_config_t *config, size_t max_B, size_t max_fra
                       real_t *gradient, GError **error);
 /* model_size() of such a model, before there is one. 0 with MODEL_ERROR_SIZE set. */
 size_t model_elements(const model_config_t *config, GError **error);
+/* Makes room for batches in up to n grains, once; without it there may be none. FALSE with MODEL_ERROR_MEMORY
+ * set. */
+gboolean model_allow_grains(model_t *model, size_t n, GError **error);
 void model_free(model_t *model);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(model_t, model_free)
 const model_config_t *model_config(const model_t *model);

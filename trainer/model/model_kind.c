@@ -72,8 +72,8 @@ linear_t model_find_linear(const model_blocks_t *blocks, const char *name) {
     return layer;
 }
 
-void linear_forward(const linear_t *layer, const real_t *x, real_t *y, size_t B) {
-    layers_linear(x, layer->W, layer->bias, y, B, layer->inputs, layer->outputs);
+void linear_forward(const linear_t *layer, const real_t *x, real_t *y, const rows_t *rows) {
+    rows_linear(rows, x, layer->W, layer->bias, y, layer->inputs, layer->outputs);
 }
 
 void model_report(const model_report_t *report, const real_t *gradient, size_t n) {
@@ -89,8 +89,8 @@ void linear_report(const model_report_t *report, const linear_t *layer) {
 }
 
 void linear_backward(const linear_t *layer, const real_t *x, const real_t *dy, real_t *dx, int add_dx,
-                     size_t B, const model_report_t *report) {
-    layers_linear_gradient(x, dy, layer->dW, layer->dbias, B, layer->inputs, layer->outputs);
+                     const rows_t *rows, const model_report_t *report) {
+    rows_gradient(rows, x, dy, layer->dW, layer->dbias, layer->inputs, layer->outputs);
     linear_report(report, layer);
-    layers_linear_backward(layer->W, dy, dx, add_dx, B, layer->inputs, layer->outputs);
+    rows_backward(rows, layer->W, dy, dx, add_dx, layer->inputs, layer->outputs);
 }

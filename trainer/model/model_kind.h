@@ -7,6 +7,7 @@
 
 #include "trainer/model/layers.h"
 #include "trainer/model/model.h"
+#include "trainer/model/rows.h"
 
 enum { ALIGN_ELEMENTS = 16 }; /* alignment of parameters in the blocks: 64 bytes */
 
@@ -34,6 +35,8 @@ typedef struct {
     void *(*create)(const model_config_t *config, const model_blocks_t *blocks, size_t max_B,
                     size_t max_frames, GError **error);
     void (*destroy)(void *state);
+    /* As model_allow_grains(). */
+    gboolean (*allow_grains)(void *state, size_t n, GError **error);
     /* Finds the layers anew, in other blocks. */
     void (*find)(void *state, const model_blocks_t *blocks);
     /* Initial values that the table cannot express; NULL: none. */
@@ -86,6 +89,6 @@ void model_report(const model_report_t *report, const real_t *gradient, size_t n
 void linear_report(const model_report_t *report, const linear_t *layer);
 /* y [B, outputs] = x W + bias, and its gradient: first the parameters', which is reported, then dx [B,
  * inputs], which is written, or added to if add_dx. */
-void linear_forward(const linear_t *layer, const real_t *x, real_t *y, size_t B);
+void linear_forward(const linear_t *layer, const real_t *x, real_t *y, const rows_t *rows);
 void linear_backward(const linear_t *layer, const real_t *x, const real_t *dy, real_t *dx, int add_dx,
-                     size_t B, const model_report_t *report);
+                     const rows_t *rows, const model_report_t *report);

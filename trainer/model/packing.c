@@ -22,3 +22,7 @@ void packing_make(packing_t *packing, const uint32_t *lengths, size_t B, size_t 
     packing->offset[packing->T] = (uint32_t)rows;
     packing->rows = rows;
 }
+
+void packing_shift(packing_t *packing, size_t first) {
+    for (size_t t = 0; t <= packing->T; t++) packing->offset[t] += (uint32_t)first;
+}

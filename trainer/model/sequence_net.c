@@ -142,24 +142,25 @@ static void tanh_rows(real_t *y, size_t n) {
     for (size_t i = 0; i < n; i++) y[i] = hyperbolic_tangent(y[i]);
 }
 
-void sequence_mlp_forward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *y, size_t B) {
-    linear_forward(&layers[0], x, hidden, B);
-    tanh_rows(hidden, B * layers[0].outputs);
-    linear_forward(&layers[1], hidden, y, B);
+void sequence_mlp_forward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *y,
+                          const rows_t *rows) {
+    linear_forward(&layers[0], x, hidden, rows);
+    tanh_rows(hidden, rows->n * layers[0].outputs);
+    linear_forward(&layers[1], hidden, y, rows);
 }
 
 void sequence_mlp_backward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *dhidden,
-                           const real_t *dy, real_t *dx, size_t B, const model_report_t *report) {
-    const size_t n = B * layers[0].outputs;
-    linear_backward(&layers[1], hidden, dy, dhidden, 0, B, report);
+                           const real_t *dy, real_t *dx, const rows_t *rows, const model_report_t *report) {
+    const size_t n = rows->n * layers[0].outputs;
+    linear_backward(&layers[1], hidden, dy, dhidden, 0, rows, report);
     for (size_t i = 0; i < n; i++) dhidden[i] *= 1 - hidden[i] * hidden[i];
-    linear_backward(&layers[0], x, dhidden, dx, 0, B, report);
+    linear_backward(&layers[0], x, dhidden, dx, 0, rows, report);
 }
 
 void sequence_sketch_forward(const sequence_net_t *net, const real_t *z, real_t *hidden, real_t *u,
-                             size_t B) {
-    sequence_mlp_forward(net->sketch, z, hidden, u, B);
-    tanh_rows(u, B * net->S * net->U);
+                             const rows_t *rows) {
+    sequence_mlp_forward(net->sketch, z, hidden, u, rows);
+    tanh_rows(u, rows->n * net->S * net->U);
 }
 
 void sequence_split_moments(const real_t *moments, real_t *mu, real_t *logvar, size_t B, size_t Z) {

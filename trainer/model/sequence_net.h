@@ -56,10 +56,11 @@ void sequence_net_clear(sequence_net_t *net);
 
 /* Two layers with tanh between them: y [B, outputs of the second]; hidden [B, outputs of the first] is kept
  * for the gradient. */
-void sequence_mlp_forward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *y, size_t B);
+void sequence_mlp_forward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *y,
+                          const rows_t *rows);
 /* Its gradient: dy [B, ...] to dx [B, inputs]; dhidden: scratch of hidden's shape. */
 void sequence_mlp_backward(const linear_t layers[2], const real_t *x, real_t *hidden, real_t *dhidden,
-                           const real_t *dy, real_t *dx, size_t B, const model_report_t *report);
+                           const real_t *dy, real_t *dx, const rows_t *rows, const model_report_t *report);
 
 /* Initial values that the table cannot express: a narrow posterior, logvar at -3; a prior near N(0, 1);
  * biases at the log-odds [D]. */
@@ -67,7 +68,8 @@ void sequence_net_start(const sequence_net_t *net);
 void sequence_net_start_log_odds(const sequence_net_t *net, const double *log_odds);
 
 /* Sketches: z [B, Z] to u [B, S, U]. */
-void sequence_sketch_forward(const sequence_net_t *net, const real_t *z, real_t *hidden, real_t *u, size_t B);
+void sequence_sketch_forward(const sequence_net_t *net, const real_t *z, real_t *hidden, real_t *u,
+                             const rows_t *rows);
 
 /* Splits moments [B, 2 Z] into mu and logvar [B, Z]; clamps logvar. */
 void sequence_split_moments(const real_t *moments, real_t *mu, real_t *logvar, size_t B, size_t Z);

@@ -16,6 +16,12 @@ static void add_blocks(sequence_pass_t *s, const blocks_t *wanted, size_t n) {
             **member = model_add_block(s->blocks, wanted[i].rows, wanted[i].cols);
 }
 
+static void init_packed(packed_t *packed, size_t max_groups, size_t room) {
+    packed->groups = g_new0(packing_t, max_groups);
+    packed->offsets = g_new0(uint32_t, room);
+    packed->room = room;
+}
+
 /* Allocates what segments need. FALSE if memory runs out, as add_frames(). */
 static gboolean add_segments(sequence_pass_t *s) {
     const sequence_net_t *net = &s->net;
@@ -44,8 +50,9 @@ static gboolean add_segments(sequence_pass_t *s) {
     s->clean = g_malloc0(clean * s->frame_bytes);
     s->clean_start = g_new0(uint32_t, net->D + 1);
     s->clean_active = g_new0(uint32_t, clean * net->D);
-    packing_init(&s->segments, s->max_rows);
-    packing_init(&s->within, net->S);
+    s->segment_place = g_new0(segment_place_t, N);
+    init_packed(&s->segments, s->max_B, N + s->max_B);
+    init_packed(&s->within, s->max_B, s->max_B * (net->S + 1));
     return tapes;
 }
 
@@ -68,7 +75,10 @@ static gboolean add_frames(sequence_pass_t *s) {
     s->active = g_new0(uint32_t, R * net->D);
     s->nll = g_new0(double, R);
     s->auxiliary_nll = g_new0(double, R);
-    packing_init(&s->frames, R);
+    s->frame_place = g_new0(frame_place_t, R);
+    s->phase_start = g_new0(uint32_t, net->S + 1);
+    s->phase_row = g_new0(uint32_t, R);
+    init_packed(&s->frames, s->max_B, R + s->max_B);
     return gru_tape_init(&s->tape, R, s->max_B, H);
 }
 
@@ -98,18 +108,44 @@ void *sequence_pass_new(const model_config_t *config, const model_blocks_t *bloc
 
 void sequence_pass_free(void *pass) {
     sequence_pass_t *s = pass;
-    void *const arrays[] = {s->valid, s->frame,     s->past,        s->before,      s->targets,
-                            s->clean, s->start,     s->active,      s->clean_start, s->clean_active,
-                            s->kl,    s->kl_weight, s->sequence_kl, s->nll,         s->auxiliary_nll};
+    void *const arrays[] = {s->valid,
+                            s->frame,
+                            s->past,
+                            s->before,
+                            s->targets,
+                            s->clean,
+                            s->start,
+                            s->active,
+                            s->clean_start,
+                            s->clean_active,
+                            s->kl,
+                            s->kl_weight,
+                            s->sequence_kl,
+                            s->nll,
+                            s->auxiliary_nll,
+                            s->frame_place,
+                            s->phase_start,
+                            s->phase_row,
+                            s->segment_place,
+                            s->frames.groups,
+                            s->frames.offsets,
+                            s->segments.groups,
+                            s->segments.offsets,
+                            s->within.groups,
+                            s->within.offsets};
     g_ptr_array_unref(s->blocks);
     gru_tape_clear(&s->tape);
     for (size_t i = 0; i < DIRECTIONS; i++) gru_tape_clear(&s->encoder_tape[i]);
-    packing_clear(&s->frames);
-    packing_clear(&s->segments);
-    packing_clear(&s->within);
     for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) g_free(arrays[i]);
     sequence_net_clear(&s->net);
     g_free(s);
+}
+
+gboolean sequence_pass_allow_grains(void *pass, size_t n, GError **error) {
+    sequence_pass_t *s = pass;
+    s->scratch = model_add_block(s->blocks, 1, grains_scratch(MAX(s->max_rows, s->max_segments * s->net.S)));
+    return model_check_blocks(s->blocks, "the products of grains", error) &&
+           head_allow_grains(s->net.head, n, error);
 }
 
 layers_bits_t sequence_pass_rows(const sequence_pass_t *s, const uint8_t *bits, size_t rows) {
@@ -126,53 +162,131 @@ static const uint8_t *frame_of(const sequence_pass_t *s, const batch_t *batch, s
     return batch->bits + (b * (s->context + batch->T) + s->context + t) * s->frame_bytes;
 }
 
-static void lay_rows(sequence_pass_t *s, const batch_t *batch) {
-    const size_t bytes = s->frame_bytes, W = (batch->T + s->net.S - 1) / s->net.S;
-    packing_make(&s->frames, batch->valid, batch->B, 1);
-    g_assert(batch->B <= s->max_B && s->frames.rows <= s->max_rows);
-    for (size_t t = 0; t < s->frames.T; t++) {
-        for (size_t b = 0; b < packing_count(&s->frames, t); b++) {
-            const size_t row = s->frames.offset[t] + b;
-            s->frame[row] = frame_of(s, batch, b, t);
-            s->past[row] = !batch->keep_past || batch->keep_past[b * W + t / s->net.S];
-            s->valid[row] = !batch->keep_input || batch->keep_input[b * batch->T + t];
-            memcpy(s->before + row * bytes, s->frame[row] - bytes, bytes);
-            memcpy(s->targets + row * bytes, s->frame[row], bytes);
-        }
-    }
-    const layers_bits_t before = sequence_pass_rows(s, s->before, s->frames.rows);
-    layers_list_active(&before, s->start, s->active);
-    for (size_t i = 0; i < s->frames.rows; i++) s->valid[i] = 1;
+/* Begins the next group, whose rows come after those that are there. */
+static packing_t *begin_group(packed_t *packed, size_t i) {
+    packed->groups[i] =
+        (packing_t){.max_T = packed->room - packed->used - 1, .offset = packed->offsets + packed->used};
+    return &packed->groups[i];
 }
 
-/* Lays out the encoder's frames: row (i, n) is frame i of segment n. */
-static void lay_segments(sequence_pass_t *s, const batch_t *batch) {
-    const size_t S = s->net.S, Z = s->net.Z, bytes = s->frame_bytes, W = (batch->T + S - 1) / S;
-    packing_make(&s->segments, batch->valid, batch->B, S);
-    const size_t N = s->segments.rows;
-    for (size_t i = 0; i <= S; i++) s->within.offset[i] = (uint32_t)(i * N);
-    s->within.B = N;
-    s->within.T = S;
-    s->within.rows = S * N;
-    for (size_t w = 0; w < s->segments.T; w++) {
-        for (size_t b = 0; b < packing_count(&s->segments, w); b++) {
-            const size_t n = s->segments.offset[w] + b;
-            for (size_t i = 0; i < S; i++) {
-                uint8_t *to = s->clean + (i * N + n) * bytes;
-                if (w * S + i < batch->valid[b])
-                    memcpy(to, frame_of(s, batch, b, w * S + i), bytes);
-                else
-                    memset(to, 0, bytes);
-            }
-            if (batch->eps) memcpy(s->eps + n * Z, batch->eps + (b * W + w) * Z, Z * sizeof *s->eps);
+static void end_group(packed_t *packed, packing_t *group) {
+    packing_shift(group, packed->rows.n);
+    packed->rows.n += group->rows;
+    packed->used += group->T + 1;
+}
+
+/* Frames within the segments of a group. */
+static void lay_within(packing_t *within, size_t S, size_t segments) {
+    for (size_t i = 0; i <= S; i++) within->offset[i] = (uint32_t)(i * segments);
+    within->B = segments;
+    within->T = S;
+    within->rows = S * segments;
+}
+
+static void lay_groups(sequence_pass_t *s, const batch_t *batch) {
+    const uint32_t whole[] = {0, (uint32_t)batch->B};
+    const grains_t grains = batch->grains.n > 0 ? batch->grains : (grains_t){.begin = whole, .n = 1};
+    packed_t *const kinds[] = {&s->frames, &s->segments, &s->within};
+    for (size_t k = 0; k < G_N_ELEMENTS(kinds); k++) kinds[k]->rows.n = kinds[k]->used = 0;
+    s->n_groups = 0;
+    for (size_t i = 0; i < grains.n; i++) {
+        const size_t B = grains.begin[i + 1] - grains.begin[i], group = s->n_groups;
+        const uint32_t *lengths = batch->valid + grains.begin[i];
+        s->n_groups += B > 0;
+        if (B > 0) {
+            packing_t *frames = begin_group(&s->frames, group);
+            packing_make(frames, lengths, B, 1);
+            end_group(&s->frames, frames);
+        }
+        if (B > 0 && s->net.Z) {
+            packing_t *segments = begin_group(&s->segments, group), *within = begin_group(&s->within, group);
+            packing_make(segments, lengths, B, s->net.S);
+            lay_within(within, s->net.S, segments->rows);
+            end_group(&s->segments, segments);
+            end_group(&s->within, within);
+        }
+        for (size_t k = 0; k < G_N_ELEMENTS(kinds); k++) kinds[k]->begin[i + 1] = (uint32_t)kinds[k]->rows.n;
+    }
+    for (size_t k = 0; k < G_N_ELEMENTS(kinds); k++) {
+        kinds[k]->rows.grains = (grains_t){.begin = kinds[k]->begin, .n = batch->grains.n};
+        kinds[k]->rows.scratch = s->scratch;
+    }
+    s->sequences = (rows_t){.n = batch->B, .grains = batch->grains, .scratch = s->scratch};
+    g_assert(batch->B <= s->max_B && s->frames.rows.n <= s->max_rows);
+}
+
+static void place_frames(sequence_pass_t *s) {
+    uint32_t first = 0;
+    for (size_t i = 0; i < s->n_groups; first += (uint32_t)s->frames.groups[i++].B) {
+        const packing_t *frames = &s->frames.groups[i];
+        for (uint32_t t = 0; t < frames->T; t++) {
+            const uint32_t segment = s->net.Z ? s->segments.groups[i].offset[t / s->net.S] : 0;
+            for (uint32_t b = 0; b < packing_count(frames, t); b++)
+                s->frame_place[frames->offset[t] + b] = (frame_place_t){first + b, t, segment + b};
         }
     }
-    for (size_t i = 0; i < S * N; i++) s->valid[i] = 1;
-    const layers_bits_t clean = sequence_pass_rows(s, s->clean, S * N);
+}
+
+static void list_phases(sequence_pass_t *s) {
+    const size_t S = s->net.S, R = s->frames.rows.n;
+    uint32_t *start = s->phase_start;
+    memset(start, 0, (S + 1) * sizeof *start);
+    for (size_t row = 0; row < R; row++) start[s->frame_place[row].t % S]++;
+    for (size_t phase = 1; phase <= S; phase++) start[phase] += start[phase - 1];
+    for (size_t row = R; row-- > 0;) s->phase_row[--start[s->frame_place[row].t % S]] = (uint32_t)row;
+}
+
+static void lay_rows(sequence_pass_t *s, const batch_t *batch) {
+    const size_t R = s->frames.rows.n, bytes = s->frame_bytes, W = (batch->T + s->net.S - 1) / s->net.S;
+    for (size_t row = 0; row < R; row++) {
+        const size_t b = s->frame_place[row].sequence, t = s->frame_place[row].t;
+        s->frame[row] = frame_of(s, batch, b, t);
+        s->past[row] = !batch->keep_past || batch->keep_past[b * W + t / s->net.S];
+        s->valid[row] = !batch->keep_input || batch->keep_input[b * batch->T + t];
+        memcpy(s->before + row * bytes, s->frame[row] - bytes, bytes);
+        memcpy(s->targets + row * bytes, s->frame[row], bytes);
+    }
+    const layers_bits_t before = sequence_pass_rows(s, s->before, R);
+    layers_list_active(&before, s->start, s->active);
+    for (size_t i = 0; i < R; i++) s->valid[i] = 1;
+}
+
+/* A segment's frames, its noise and where it is. */
+static void lay_segment(sequence_pass_t *s, const batch_t *batch, size_t n, size_t group) {
+    const size_t S = s->net.S, Z = s->net.Z, bytes = s->frame_bytes, W = (batch->T + S - 1) / S;
+    const size_t b = s->segment_place[n].sequence, w = s->segment_place[n].w;
+    for (size_t i = 0; i < S; i++) {
+        const size_t row = s->within.groups[group].offset[i] + n - s->segments.groups[group].offset[0];
+        if (w * S + i < batch->valid[b])
+            memcpy(s->clean + row * bytes, frame_of(s, batch, b, w * S + i), bytes);
+        else
+            memset(s->clean + row * bytes, 0, bytes);
+    }
+    if (batch->eps) memcpy(s->eps + n * Z, batch->eps + (b * W + w) * Z, Z * sizeof *s->eps);
+}
+
+static void lay_segments(sequence_pass_t *s, const batch_t *batch) {
+    const size_t S = s->net.S;
+    uint32_t first = 0;
+    for (size_t i = 0; i < s->n_groups; first += (uint32_t)s->frames.groups[i++].B) {
+        const packing_t *frames = &s->frames.groups[i], *segments = &s->segments.groups[i];
+        for (uint32_t w = 0; w < segments->T; w++)
+            for (uint32_t b = 0; b < packing_count(segments, w); b++) {
+                const size_t n = segments->offset[w] + b;
+                s->segment_place[n] = (segment_place_t){first + b, w, frames->offset[w * S] + b,
+                                                        w ? frames->offset[w * S - 1] + b : 0};
+                lay_segment(s, batch, n, i);
+            }
+    }
+    for (size_t i = 0; i < s->within.rows.n; i++) s->valid[i] = 1;
+    const layers_bits_t clean = sequence_pass_rows(s, s->clean, s->within.rows.n);
     layers_list_active(&clean, s->clean_start, s->clean_active);
 }
 
 void sequence_pass_lay(sequence_pass_t *s, const batch_t *batch) {
+    lay_groups(s, batch);
+    place_frames(s);
+    list_phases(s);
     lay_rows(s, batch);
     if (s->net.Z) lay_segments(s, batch);
 }

@@ -1,21 +1,45 @@
 /* sequence_pass: the data of one pass of the sequence model over a batch: its frames and segments as rows,
  * and the activations of every layer. Rows are packed (trainer/model/packing.h), one a frame and one a
- * segment. Only the last segment of a sequence is padded, with silence, for the encoder. Private to
- * vae_sequence.c. Letters as in trainer/model/sequence_net.h. */
+ * segment, those of each grain after those of the grain before. Only the last segment of a sequence is
+ * padded, with silence, for the encoder. Private to vae_sequence.c. Letters as in trainer/model/sequence_net.h. */
 #pragma once
 
 #include "trainer/model/sequence_net.h"
 
 enum { DIRECTIONS = 2 };
 
+/* Rows of one kind. Each grain that has any is packed as a group of its own; without grains there is one
+ * group. */
+typedef struct {
+    rows_t rows;
+    packing_t *groups; /* [max_B] */
+    uint32_t *offsets; /* of all groups; the first `used` are taken */
+    size_t used, room;
+    uint32_t begin[GRAINS_MAX + 1]; /* where the rows of each grain begin */
+} packed_t;
+
+/* Where a frame's row, or a segment's, comes from. */
+typedef struct {
+    uint32_t sequence, t, segment; /* frame t of a sequence; the row of its segment, where there are any */
+} frame_place_t;
+typedef struct {
+    uint32_t sequence, w, first,
+        before; /* segment w; the rows of its first frame, and, w > 0, of that before */
+} segment_place_t;
+
 typedef struct {
     sequence_net_t net;
     size_t max_B, max_rows, max_segments, frame_bytes, context;
-    packing_t frames, segments, within; /* within: a segment's frames, all segments side by side */
-    uint32_t *valid;                    /* [max(rows, S segments)] ones */
-    const uint8_t **frame;              /* [rows] where each row's frame lies in the batch */
-    uint8_t *past;                      /* [rows] whether the head sees the frames at its lags */
-    uint8_t *before, *targets;          /* [rows, frame bytes]: x_(t-1) as the decoder's GRU sees it; x_t */
+    size_t n_groups;
+    packed_t frames, segments, within; /* within: frames of segments, all segments of a group side by side */
+    rows_t sequences;                  /* of the batch */
+    frame_place_t *frame_place;        /* [rows] */
+    segment_place_t *segment_place;    /* [segments] */
+    uint32_t *phase_start, *phase_row; /* [S + 1], [rows]: the rows of each t mod S */
+    uint32_t *valid;                   /* [max(rows, S segments)] ones */
+    const uint8_t **frame;             /* [rows] where each row's frame lies in the batch */
+    uint8_t *past;                     /* [rows] whether the head sees the frames at its lags */
+    uint8_t *before, *targets;         /* [rows, frame bytes]: x_(t-1) as the decoder's GRU sees it; x_t */
     uint8_t *clean; /* [S segments, frame bytes]: the encoder's frames, by time within the segment */
     uint32_t *start, *active;             /* layers_list_active() of before */
     uint32_t *clean_start, *clean_active; /* that of clean */
@@ -37,13 +61,15 @@ typedef struct {
     double *kl, *kl_weight;                                  /* [segments], [segments] */
     double *nll, *auxiliary_nll, *sequence_kl;               /* [rows], [rows], [B] */
 
+    real_t *scratch;   /* of grains.h, where there may be grains */
     GPtrArray *blocks; /* all real_t of the above */
 } sequence_pass_t;
 
-/* As model_kind_ops_t's create() and destroy(). */
+/* As model_kind_ops_t's create(), destroy() and allow_grains(). */
 void *sequence_pass_new(const model_config_t *config, const model_blocks_t *blocks, size_t max_B,
                         size_t max_frames, GError **error);
 void sequence_pass_free(void *pass);
+gboolean sequence_pass_allow_grains(void *pass, size_t n, GError **error);
 /* Lays out a batch: its frames as rows and, with a latent, its segments too. Allocates nothing. */
 void sequence_pass_lay(sequence_pass_t *s, const batch_t *batch);
 /* Describes packed frames, one a row, to the functions of layers.h. */

@@ -135,13 +135,14 @@ void stream_select(stream_t *stream, const uint32_t *parents, size_t N) {
 void stream_prior(stream_t *stream, real_t *mu, real_t *logvar) {
     const sequence_net_t *net = stream->net;
     g_assert(net->Z > 0 && stream->t % net->S == 0);
-    sequence_mlp_forward(net->prior, stream->now.h, stream->hidden, stream->moments, stream->N);
+    sequence_mlp_forward(net->prior, stream->now.h, stream->hidden, stream->moments,
+                         &(rows_t){.n = stream->N});
     sequence_split_moments(stream->moments, mu, logvar, stream->N, net->Z);
 }
 
 void stream_set_latent(stream_t *stream, const real_t *z) {
     g_assert(stream->net->Z > 0 && stream->t % stream->net->S == 0);
-    sequence_sketch_forward(stream->net, z, stream->hidden, stream->now.u, stream->N);
+    sequence_sketch_forward(stream->net, z, stream->hidden, stream->now.u, &(rows_t){.n = stream->N});
     stream->has_latent = TRUE;
 }
 
@@ -187,7 +188,7 @@ static void advance(stream_t *stream, gboolean output) {
     if (!output) return;
     for (size_t n = 0; n < N; n++)
         memcpy(stream->o + n * (H + U), stream->now.h + n * H, H * sizeof *stream->o);
-    linear_forward(&net->output, stream->o, stream->pre, N);
+    linear_forward(&net->output, stream->o, stream->pre, &(rows_t){.n = N});
 }
 
 /* Shifts the kept frames: the current one becomes the last one. */
@@ -233,7 +234,7 @@ static void encode_direction(stream_t *stream, int direction, const uint8_t *bit
             if (frame < T) add_cells(&net->config, bits + frame * stream->frame_bytes, input->W, x, wide);
         }
     }
-    gru_forward(&net->encoder[direction], &stream->packing, stream->encoder_start, stream->encoder_x,
+    gru_forward(&net->encoder[direction], &stream->packing, 1, stream->encoder_start, stream->encoder_x,
                 stream->encoder_h, &stream->tape);
     for (size_t w = 0; w < W; w++)
         memcpy(stream->e + (2 * w + (size_t)direction) * E, stream->encoder_h + ((S - 1) * W + w) * E,
@@ -249,7 +250,8 @@ void stream_encode(stream_t *stream, const uint8_t *bits, size_t T, real_t *mu, 
         packing_make(&stream->packing, stream->lengths, W, 1);
         for (int direction = 0; direction < 2; direction++)
             encode_direction(stream, direction, bits + first * S * stream->frame_bytes, T - first * S, W);
-        sequence_mlp_forward(net->posterior, stream->e, stream->encoder_hidden, stream->encoded, W);
+        sequence_mlp_forward(net->posterior, stream->e, stream->encoder_hidden, stream->encoded,
+                             &(rows_t){.n = W});
         sequence_split_moments(stream->encoded, mu + first * net->Z, logvar + first * net->Z, W, net->Z);
     }
 }

@@ -104,30 +104,20 @@ static void *create(const model_config_t *config, const model_blocks_t *blocks, 
     for (size_t i = 0; i < G_N_ELEMENTS(latents); i++)
         *latents[i] = model_add_block(vae->blocks, max_B, config->latent);
     vae->logits = model_add_block(vae->blocks, max_B, D);
-    vae->scratch = model_add_block(vae->blocks, 1, grains_scratch(max_B));
     if (model_check_blocks(vae->blocks, "the activations of a batch", error)) return vae;
     destroy(vae);
     return NULL;
 }
 
-static void layer_forward(vae_dense_t *vae, const linear_t *layer, const real_t *x, real_t *y,
-                          const batch_t *batch) {
-    if (batch->grains.n > 0)
-        grains_linear(x, layer->W, layer->bias, y, batch->B, layer->inputs, layer->outputs, vae->scratch);
-    else
-        linear_forward(layer, x, y, batch->B);
+static gboolean allow_grains(void *state, G_GNUC_UNUSED size_t n, GError **error) {
+    vae_dense_t *vae = state;
+    vae->scratch = model_add_block(vae->blocks, 1, grains_scratch(vae->max_B));
+    return model_check_blocks(vae->blocks, "the products of grains", error);
 }
 
-static void layer_backward(vae_dense_t *vae, const linear_t *layer, const real_t *x, const real_t *dy,
-                           real_t *dx, int add_dx, const batch_t *batch) {
-    if (batch->grains.n == 0) {
-        linear_backward(layer, x, dy, dx, add_dx, batch->B, vae->report);
-        return;
-    }
-    grains_linear_gradient(&batch->grains, x, dy, layer->dW, layer->dbias, layer->inputs, layer->outputs,
-                           vae->scratch);
-    linear_report(vae->report, layer);
-    grains_linear_backward(layer->W, dy, dx, add_dx, batch->B, layer->inputs, layer->outputs, vae->scratch);
+/* The batch's windows as rows. */
+static rows_t batch_rows(const vae_dense_t *vae, const batch_t *batch) {
+    return (rows_t){.n = batch->B, .grains = batch->grains, .scratch = vae->scratch};
 }
 
 /* ReLU, then the batch's dropout; `first` is the layer's first unit among all that dropout may silence. */
@@ -155,6 +145,7 @@ static void encode(vae_dense_t *vae, const batch_t *batch) {
     const linear_t *first = &vae->encoder[0];
     const size_t B = batch->B, n = vae->config.n_hidden;
     const layers_bits_t x = batch_bits(vae, batch);
+    const rows_t rows = batch_rows(vae, batch);
     size_t unit = 0;
     g_assert(B >= 1 && B <= vae->max_B);
     layers_list_active(&x, vae->start, vae->window);
@@ -163,24 +154,25 @@ static void encode(vae_dense_t *vae, const batch_t *batch) {
     activate(vae, vae->encoded[0], batch, unit, first->outputs);
     for (size_t i = 1; i < n; i++) {
         unit += vae->encoder[i - 1].outputs;
-        layer_forward(vae, &vae->encoder[i], vae->encoded[i - 1], vae->encoded[i], batch);
+        linear_forward(&vae->encoder[i], vae->encoded[i - 1], vae->encoded[i], &rows);
         activate(vae, vae->encoded[i], batch, unit, vae->encoder[i].outputs);
     }
-    layer_forward(vae, &vae->mu_layer, vae->encoded[n - 1], vae->mu, batch);
-    layer_forward(vae, &vae->logvar_layer, vae->encoded[n - 1], vae->logvar, batch);
+    linear_forward(&vae->mu_layer, vae->encoded[n - 1], vae->mu, &rows);
+    linear_forward(&vae->logvar_layer, vae->encoded[n - 1], vae->logvar, &rows);
 }
 
 /* z to logits. */
 static void decode(vae_dense_t *vae, const real_t *z, const batch_t *batch) {
-    const size_t B = batch->B, n = vae->config.n_hidden;
+    const size_t n = vae->config.n_hidden;
+    const rows_t rows = batch_rows(vae, batch);
     size_t unit = vae->units / 2;
-    g_assert(B >= 1 && B <= vae->max_B);
+    g_assert(batch->B >= 1 && batch->B <= vae->max_B);
     for (size_t i = 0; i < n; i++) {
-        layer_forward(vae, &vae->decoder[i], i ? vae->decoded[i - 1] : z, vae->decoded[i], batch);
+        linear_forward(&vae->decoder[i], i ? vae->decoded[i - 1] : z, vae->decoded[i], &rows);
         activate(vae, vae->decoded[i], batch, unit, vae->decoder[i].outputs);
         unit += vae->decoder[i].outputs;
     }
-    layer_forward(vae, &vae->output, vae->decoded[n - 1], vae->logits, batch);
+    linear_forward(&vae->output, vae->decoded[n - 1], vae->logits, &rows);
 }
 
 static void swap(real_t **a, real_t **b) {
@@ -192,12 +184,13 @@ static void swap(real_t **a, real_t **b) {
 /* The gradient of the logits to dz; adds to the gradient block, as encode_backward() does. */
 static void decode_backward(vae_dense_t *vae, const batch_t *batch) {
     const size_t n = vae->config.n_hidden;
+    const rows_t rows = batch_rows(vae, batch);
     real_t *dy = vae->dwide[0], *dx = vae->dwide[1];
-    layer_backward(vae, &vae->output, vae->decoded[n - 1], vae->logits, dy, 0, batch);
+    linear_backward(&vae->output, vae->decoded[n - 1], vae->logits, dy, 0, &rows, vae->report);
     for (size_t i = n; i-- > 0; swap(&dy, &dx)) {
         activate_backward(vae->decoded[i], dy, batch, vae->decoder[i].outputs);
-        layer_backward(vae, &vae->decoder[i], i ? vae->decoded[i - 1] : vae->z, dy, i ? dx : vae->dz, 0,
-                       batch);
+        linear_backward(&vae->decoder[i], i ? vae->decoded[i - 1] : vae->z, dy, i ? dx : vae->dz, 0, &rows,
+                        vae->report);
     }
 }
 
@@ -205,16 +198,13 @@ static void decode_backward(vae_dense_t *vae, const batch_t *batch) {
  * the bias, so that there is not much left to wait for. */
 static void bits_backward(vae_dense_t *vae, const real_t *dy, const batch_t *batch) {
     const linear_t *first = &vae->encoder[0];
-    const size_t N = first->outputs, rows = (REPORTED / N + ALIGN_ELEMENTS) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
-    for (size_t d = 0; d < first->inputs; d += rows) {
-        const size_t n = MIN(rows, first->inputs - d);
+    const size_t N = first->outputs, most = (REPORTED / N + ALIGN_ELEMENTS) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
+    const rows_t rows = batch_rows(vae, batch);
+    for (size_t d = 0; d < first->inputs; d += most) {
+        const size_t n = MIN(most, first->inputs - d);
         const gboolean last = d + n == first->inputs;
         real_t *dW = first->dW + d * N;
-        real_t *dbias = last ? first->dbias : NULL;
-        if (batch->grains.n > 0)
-            grains_bits_gradient(&batch->grains, vae->start + d, vae->window, dy, dW, dbias, n, N);
-        else
-            layers_linear_bits_backward(vae->start + d, vae->window, dy, dW, dbias, batch->B, n, N);
+        rows_bits_gradient(&rows, vae->start + d, vae->window, dy, dW, last ? first->dbias : NULL, n, N);
         model_report(vae->report, dW, last ? (size_t)(first->dbias + N - dW) : n * N);
     }
 }
@@ -223,12 +213,13 @@ static void bits_backward(vae_dense_t *vae, const real_t *dy, const batch_t *bat
 static void encode_backward(vae_dense_t *vae, const batch_t *batch) {
     const linear_t *first = &vae->encoder[0];
     const size_t n = vae->config.n_hidden;
+    const rows_t rows = batch_rows(vae, batch);
     real_t *dy = vae->dwide[0], *dx = vae->dwide[1];
-    layer_backward(vae, &vae->mu_layer, vae->encoded[n - 1], vae->dmu, dy, 0, batch);
-    layer_backward(vae, &vae->logvar_layer, vae->encoded[n - 1], vae->dlogvar, dy, 1, batch);
+    linear_backward(&vae->mu_layer, vae->encoded[n - 1], vae->dmu, dy, 0, &rows, vae->report);
+    linear_backward(&vae->logvar_layer, vae->encoded[n - 1], vae->dlogvar, dy, 1, &rows, vae->report);
     for (size_t i = n - 1; i > 0; i--, swap(&dy, &dx)) {
         activate_backward(vae->encoded[i], dy, batch, vae->encoder[i].outputs);
-        layer_backward(vae, &vae->encoder[i], vae->encoded[i - 1], dy, dx, 0, batch);
+        linear_backward(&vae->encoder[i], vae->encoded[i - 1], dy, dx, 0, &rows, vae->report);
     }
     activate_backward(vae->encoded[0], dy, batch, first->outputs);
     bits_backward(vae, dy, batch);
@@ -282,6 +273,7 @@ const model_kind_ops_t vae_dense_kind = {.check = check,
                                          .lay_out = lay_out,
                                          .create = create,
                                          .destroy = destroy,
+                                         .allow_grains = allow_grains,
                                          .find = find,
                                          .train = train,
                                          .forward = forward};

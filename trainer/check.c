@@ -55,24 +55,35 @@ static void tell_hosts(const hosts_t *hosts) {
     warn(addresses);
 }
 
-/* Sums gradients as a step does, without computing any. */
-static void time_exchange(session_t *session) {
+/* What a step or, where hosts take several by themselves, a sync point sends, without computing any. */
+static void exchange_once(exchange_t *exchange, gboolean local) {
+    for (int i = 0; i < SYNC_SUMS && local; i++) exchange_sum_hosts(exchange, FALSE);
+    if (local) return;
+    exchange_finish(exchange);
+    exchange_updated(exchange);
+}
+
+/* *sync_s: seconds of a sync point, 0 where each step is one. */
+static void time_exchange(session_t *session, double *sync_s) {
     double seconds[ROUNDS];
     exchange_t *exchange = session->exchange;
+    const gboolean local = session->synced != NULL;
     for (int i = 0; i < ROUNDS; i++) {
         comm_any(FALSE); /* all begin together */
         const gint64 start = g_get_monotonic_time();
-        exchange_finish(exchange);
-        exchange_updated(exchange);
+        exchange_once(exchange, local);
         seconds[i] = seconds_since(start);
     }
+    const double median_s = median(seconds, ROUNDS);
+    *sync_s = local ? median_s : 0;
     if (comm_size() > 1)
-        tell("exchange", "%.1f ms alone (median of %d), of which some hides behind the computation; %s",
-             median(seconds, ROUNDS) * 1e3, ROUNDS, exchange_describe(exchange));
+        tell("exchange", "%.1f ms alone (median of %d)%s; %s", median_s * 1e3, ROUNDS,
+             local ? "" : ", of which some hides behind the computation", exchange_describe(exchange));
 }
 
-/* Takes steps whose results are thrown away. *step_s: their median, 0 where there is nothing left to do. */
-static gboolean time_steps(session_t *session, double *step_s, GError **error) {
+/* Takes steps whose results are thrown away. *step_s: their median, with what each has of a sync point; 0
+ * where there is nothing left to do. */
+static gboolean time_steps(session_t *session, double sync_s, double *step_s, GError **error) {
     double seconds[ROUNDS];
     size_t n = 0;
     for (; n < ROUNDS && session->stop == GO_ON && !train_finished(session); n++) {
@@ -80,7 +91,8 @@ static gboolean time_steps(session_t *session, double *step_s, GError **error) {
         if (!train_step(session, error)) return FALSE;
         seconds[n] = seconds_since(start);
     }
-    *step_s = n > 0 ? median(seconds, n) : 0;
+    const int every = session->options->sync_every; /* 1: each of these steps has it all */
+    *step_s = n > 0 ? median(seconds, n) + (every > 1 ? sync_s / every : 0) : 0;
     const double left_s = *step_s * (double)(session->schedule.total_steps - session->first_step);
     if (n > 0)
         tell("step", "%.1f ms (median of %zu); the %" G_GINT64_FORMAT " that are left take %.1f minutes",
@@ -104,12 +116,10 @@ static gboolean check_deadline(double step_s, GError **error) {
 /* Rank 0's part of check_folder(). */
 static gboolean check_space(const session_t *session, GError **error) {
     const options_t *options = session->options;
-    const run_state_t *state = &session->state;
     g_autoptr(GFile) folder = g_file_new_for_path(options->output);
     g_autoptr(GFileInfo) info = g_file_query_filesystem_info(
         folder, G_FILE_ATTRIBUTE_FILESYSTEM_TYPE "," G_FILE_ATTRIBUTE_FILESYSTEM_FREE, NULL, NULL);
-    const double one = (double)((state->optimizer->average ? 4 : 3) * model_size(state->model) *
-                                sizeof(real_t)),
+    const double one = (double)run_state_bytes(&session->state),
                  all = one * (options->keep + 2); /* the best one, and one that is being written */
     tell("checkpoint", "%.1f MiB each, every %s, --keep %d: %.1f MiB at most", one / MIB,
          options->checkpoint_every.text, options->keep, all / MIB);
@@ -150,13 +160,13 @@ static void tell_memory(const hosts_t *before) {
 }
 
 static gboolean check(session_t *session, const hosts_t *hosts, GError **error) {
-    double step_s = 0;
+    double step_s = 0, sync_s;
     g_autofree char *deadline = comm_rank() == 0 ? stop_find_deadline() : NULL;
     tell_hosts(hosts);
     if (deadline) tell("deadline", "%s", deadline);
     if (!check_folder(session, error)) return FALSE;
-    time_exchange(session);
-    if (!time_steps(session, &step_s, error) || !check_deadline(step_s, error)) return FALSE;
+    time_exchange(session, &sync_s);
+    if (!time_steps(session, sync_s, &step_s, error) || !check_deadline(step_s, error)) return FALSE;
     tell_memory(hosts);
     return TRUE;
 }

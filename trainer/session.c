@@ -87,13 +87,14 @@ static gboolean make_exchange(session_t *session, const model_config_t *config, 
     GError *local = NULL;
     const size_t n = model_elements(config, &local);
     if (!comm_agree(local, error)) return FALSE;
-    session->exchange =
-        exchange_new(&(exchange_config_t){.n = n,
-                                          .bucket_bytes = (size_t)options->bucket_kib * 1024,
-                                          .grains = options->reproducible,
-                                          .wire = g_str_equal(options->wire, "bf16") ? WIRE_BF16 : WIRE_FLOAT,
-                                          .blocks = options->average > 0 ? 4 : 3},
-                     error);
+    session->exchange = exchange_new(
+        &(exchange_config_t){.n = n,
+                             .bucket_bytes = (size_t)options->bucket_kib * 1024,
+                             .grains = options->reproducible,
+                             .wire = g_str_equal(options->wire, "bf16") ? WIRE_BF16 : WIRE_FLOAT,
+                             .blocks = 3 + (options->average > 0) + (options->sync_every > 0 ? 2 : 0),
+                             .local_steps = options->sync_every},
+        error);
     return session->exchange != NULL;
 }
 
@@ -108,6 +109,10 @@ static gboolean make_state(session_t *session, const model_config_t *config, siz
     real_t *params = exchange_shared_block(exchange);
     optimizer_memory_t moments = {.m = exchange_shared_block(exchange), .v = exchange_shared_block(exchange)};
     if (adam.average > 0) moments.average = exchange_shared_block(exchange);
+    if (adam.outer) {
+        moments.momentum = exchange_shared_block(exchange);
+        session->synced = exchange_shared_block(exchange);
+    }
     state->model = model_new_in(config, max_B, max_frames, params, exchange_gradient(exchange, 0), &local);
     if (state->model && (grains == 0 || model_allow_grains(state->model, grains, &local)))
         state->optimizer = optimizer_new_in(&adam, model_size(state->model), &moments);
@@ -238,6 +243,7 @@ gboolean session_open(session_t *session, const options_t *options, GError **err
          (!run_write_options(options, session->owner, error) || !open_metrics(session, error))) ||
         !start_keeper(session, error))
         return FALSE;
+    sync_begin(&session->sync, session->exchange, &session->state, session->synced);
     session->first_step = checkpoint->step;
     session->earlier_seconds = checkpoint->seconds;
     if (session->metrics) announce(session, resumed);

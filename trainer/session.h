@@ -7,6 +7,7 @@
 #include "trainer/metrics.h"
 #include "trainer/run/keeper.h"
 #include "trainer/run/schedule.h"
+#include "trainer/sync.h"
 
 typedef enum {
     GO_ON,
@@ -19,6 +20,7 @@ typedef struct {
     double stop_again, out_of_time; /* above 0 if any rank says so */
     double save;                    /* rank 0's keeper_asks() */
     double failed;                  /* above 0 if rank 0 may not or cannot write in the run folder any more */
+    double hurry;                   /* above 0 if any rank cannot wait for the next sync point */
     training_sums_t done[];         /* [slots] */
 } step_sums_t;
 
@@ -26,7 +28,9 @@ typedef struct {
     const options_t *options; /* not owned */
     data_t *data;
     exchange_t *exchange; /* of gradients; owns the blocks of the state */
-    run_state_t state;    /* replicas on all hosts */
+    run_state_t state;    /* replicas on all hosts, at sync points */
+    real_t *synced;       /* sync_begin()'s */
+    sync_t sync;
     rank_batches_t *batches;
     gradient_t *gradient;
     step_sums_t *sums;      /* of the step under way */
@@ -37,10 +41,12 @@ typedef struct {
     keeper_t keeper;
     schedule_t schedule;
     int64_t steps_per_epoch;
-    stop_t stop;                                 /* why the run ends */
-    gint64 start;                                /* monotonic microseconds */
-    double longest_step_s, longest_validation_s; /* on rank 0, of late; 0: none yet */
-    int64_t first_step;                          /* steps and training seconds before this session */
+    stop_t asked;    /* what ends the run at the next sync point */
+    stop_t stop;     /* why the run ends */
+    gboolean broken; /* this host's gradient was not finite */
+    gint64 start;    /* monotonic microseconds */
+    double longest_step_s, longest_sync_s, longest_validation_s; /* on this rank, of late; 0: none yet */
+    int64_t first_step; /* steps and training seconds before this session */
     double earlier_seconds;
 } session_t;
 

@@ -16,17 +16,9 @@
 
 #define LEAVING_S  10.0 /* between the last write and the end of a job: ranks leave, a script queues anew */
 #define FORGETTING 0.99 /* by which the longest step or validation shrinks with each one after it */
+#define WAITING_S  10.0 /* for the next sync point, after a signal */
 
 static double seconds_since(gint64 then) { return (double)(g_get_monotonic_time() - then) / G_USEC_PER_SEC; }
-
-/* Handles a song that cannot be read: keeps the state, which is good; the error says where. Returns FALSE. */
-static gboolean fail_to_read(session_t *session, GError **error) {
-    if (!session->options->check) keeper_finish(&session->keeper, NULL);
-    g_autofree char *kept = keeper_newest(&session->keeper);
-    g_prefix_error(error, "after step %" G_GINT64_FORMAT ", %s%s: ", session->state.checkpoint.step,
-                   kept ? "kept in " : "with no checkpoint", kept ? kept : "");
-    return FALSE;
-}
 
 /* Handles a loss or gradient that is not finite; bad: on this rank. The current state may be broken; a best
  * state that waits in memory is written. Sets the same error on all ranks; returns FALSE. */
@@ -58,13 +50,29 @@ static gboolean validation_due(const session_t *session, int64_t more) {
             checkpoint->step + more >= session->schedule.total_steps);
 }
 
-/* Whether a run should end after the step that begins: a signal came, or the job would end before another
- * one, and what comes between the two, has passed. The clock of rank 0 decides, where alone there is a
- * deadline. */
-static gboolean should_stop(const session_t *session) {
-    stop_reserve(keeper_seconds(&session->keeper) + LEAVING_S);
-    return stop_due(2 * session->longest_step_s +
-                    (validation_due(session, 1) ? session->longest_validation_s : 0));
+/* How many steps from now the next sync point is, 1: the step that begins is one. They are where --sync-every
+ * divides the number of the step, at epochs' ends that are validated, and at the end. */
+static int64_t steps_to_sync(const session_t *session) {
+    const checkpoint_t *checkpoint = &session->state.checkpoint;
+    const int64_t every = MAX(session->options->sync_every, 1),
+                  of_epoch = session->steps_per_epoch - checkpoint->epoch_step,
+                  left =
+                      MIN(every - checkpoint->step % every, session->schedule.total_steps - checkpoint->step);
+    return left > of_epoch && validation_due(session, of_epoch) ? of_epoch : left;
+}
+
+/* Whether the run should end at the next sync point, `left` steps from now: a signal came, or the job would
+ * end before the one after that. *hurry: it cannot wait for the next one. The clock of rank 0 decides, where
+ * alone there is a deadline. */
+static gboolean should_stop(const session_t *session, int64_t left, gboolean *hurry) {
+    const int64_t next = MAX(session->options->sync_every, 1);
+    stop_reserve(keeper_seconds(&session->keeper) + session->longest_sync_s + LEAVING_S);
+    if (left == 1)
+        return stop_due((double)(1 + next) * session->longest_step_s +
+                        (validation_due(session, 1) ? session->longest_validation_s : 0));
+    *hurry = stop_signal() ? (double)(left - 1) * session->longest_step_s > WAITING_S
+                           : stop_due(2 * session->longest_step_s);
+    return *hurry || stop_signal();
 }
 
 /* Refuses a job that would be queued again and again though its time is too short for any progress. */
@@ -88,16 +96,37 @@ static training_sums_t add_up(const session_t *session) {
     return sum;
 }
 
-/* Updates this rank's slices of its host's weights. FALSE if the gradient is not finite. */
-static gboolean update_weights(session_t *session, const metrics_step_t *told) {
+/* Updates this rank's slices of its host's weights, if the gradient is finite. */
+static void update_weights(session_t *session, const metrics_step_t *told) {
     run_state_t *state = &session->state;
     size_t n;
     const exchange_slice_t *slices = exchange_slices(session->exchange, &n);
-    if (!optimizer_begin(state->optimizer, told->gradient_norm, told->learning_rate)) return FALSE;
-    for (size_t i = 0; i < n; i++)
+    session->broken |= !optimizer_begin(state->optimizer, told->gradient_norm, told->learning_rate);
+    for (size_t i = 0; i < n && !session->broken; i++)
         optimizer_update(state->optimizer, state->model, slices[i].first, slices[i].count, slices[i].sum);
     exchange_updated(session->exchange);
+}
+
+/* Makes the hosts one, unless a gradient was not finite since they were: of one host's own steps, the others
+ * have not seen that. */
+static gboolean meet_hosts(session_t *session, GError **error) {
+    const gboolean local = session->synced != NULL, broken = session->broken;
+    const gint64 start = g_get_monotonic_time();
+    if (local) watch_phase(PHASE_EXCHANGE, session->state.checkpoint.step + 1);
+    if (local ? comm_any(broken) : broken)
+        return fail_not_finite(session, local && broken, "gradient", error);
+    sync_hosts(&session->sync);
+    if (local) session->longest_sync_s = longest_of_late(session->longest_sync_s, seconds_since(start));
     return TRUE;
+}
+
+/* Handles a song that cannot be read: keeps the state, which is good; the error says where. Returns FALSE. */
+static gboolean fail_to_read(session_t *session, GError **error) {
+    if (meet_hosts(session, NULL) && !session->options->check) keeper_finish(&session->keeper, NULL);
+    g_autofree char *kept = keeper_newest(&session->keeper);
+    g_prefix_error(error, "after step %" G_GINT64_FORMAT ", %s%s: ", session->state.checkpoint.step,
+                   kept ? "kept in " : "with no checkpoint", kept ? kept : "");
+    return FALSE;
 }
 
 /* A best state that waits in memory is good: replicas were compared before it was held. */
@@ -122,12 +151,16 @@ static gboolean step(session_t *session, GError **error) {
     }
     GError *local = NULL;
     metrics_step_t told = {.objective =
-                               schedule_objective(&session->schedule, checkpoint->step, global.scale),
+                               schedule_objective(&session->schedule, checkpoint->step,
+                                                  sync_scale(&session->sync, session->batches, &global)),
                            .learning_rate = schedule_rate(&session->schedule, checkpoint->step)};
     step_sums_t *sums = session->sums;
     const size_t n_sums = sizeof *sums + session->slots * sizeof *sums->done;
     memset(sums, 0, n_sums);
-    sums->stop_again = should_stop(session);
+    gboolean hurry = FALSE;
+    const int64_t left = steps_to_sync(session), before = checkpoint->step + 1 - session->sync.steps;
+    sums->stop_again = should_stop(session, left, &hurry);
+    sums->hurry = hurry;
     if (comm_rank() == 0) { /* the clock of one rank decides */
         sums->out_of_time =
             options->max_minutes > 0 && seconds_since(session->start) >= options->max_minutes * 60;
@@ -146,18 +179,27 @@ static gboolean step(session_t *session, GError **error) {
     told.done = add_up(session);
     if (!loss_is_finite(&told.done)) return fail_not_finite(session, bad, "loss", error);
     watch_phase(PHASE_COMPUTE, checkpoint->step + 1);
-    if (!update_weights(session, &told)) return fail_not_finite(session, FALSE, "gradient", error);
+    update_weights(session, &told);
+    session->longest_step_s = longest_of_late(session->longest_step_s, seconds_since(start));
+    const gint64 before_meeting = g_get_monotonic_time();
+    const gboolean meets = left == 1 || sums->hurry > 0;
+    if (meets && !meet_hosts(session, error)) return FALSE;
+    told.sum_ms += seconds_since(before_meeting) * 1e3;
     checkpoint->step++;
     checkpoint->epoch_step++;
     checkpoint->seconds = session->earlier_seconds + seconds_since(session->start);
     for (size_t i = 0; i < sizeof told.done / sizeof(double); i++)
         ((double *)&checkpoint->so_far)[i] += ((double *)&told.done)[i];
     keeper_step(&session->keeper, sums->save > 0);
-    session->stop = sums->stop_again > 0 ? STOP_AGAIN : sums->out_of_time > 0 ? STOP_DONE : GO_ON;
-    session->longest_step_s = longest_of_late(session->longest_step_s, seconds_since(start));
+    if (sums->stop_again > 0)
+        session->asked = STOP_AGAIN;
+    else if (sums->out_of_time > 0 && session->asked == GO_ON)
+        session->asked = STOP_DONE;
+    if (meets) session->stop = session->asked;
     told.step_ms = seconds_since(start) * 1e3;
     if (session->metrics) metrics_step(session->metrics, &told);
-    return checkpoint->step % REPLICAS_EVERY != 0 || check_replicas(session, error);
+    const gboolean checks = meets && checkpoint->step / REPLICAS_EVERY != before / REPLICAS_EVERY;
+    return !checks || check_replicas(session, error);
 }
 
 static gboolean epoch_ended(const session_t *session) {
@@ -226,7 +268,7 @@ static gboolean end_epoch(session_t *session, GError **error) {
         checkpoint->epoch_step = 0;
         checkpoint->so_far = (training_sums_t){0};
     }
-    return keeper_epoch(&session->keeper, best, error);
+    return session->sync.steps > 0 || keeper_epoch(&session->keeper, best, error);
 }
 
 /* Early stopping, checked only after an epoch that was validated: others could not improve. */
@@ -247,7 +289,7 @@ static gboolean loop(session_t *session, GError **error) {
     while (session->stop == GO_ON) {
         if (epoch_ended(session)) {
             if (!end_epoch(session, error)) return FALSE;
-        } else if (session->keeper.due && !train_finished(session)) {
+        } else if (session->keeper.due && session->sync.steps == 0 && !train_finished(session)) {
             watch_phase(PHASE_CHECKPOINT, checkpoint->step);
             if (!keeper_save(&session->keeper, error)) return FALSE;
         }
@@ -257,6 +299,7 @@ static gboolean loop(session_t *session, GError **error) {
         else if (!step(session, error))
             return FALSE;
     }
+    if (!meet_hosts(session, error)) return FALSE; /* where a signal came while data were waited for */
     /* An epoch cut short is validated if the run is done, but not if it should hurry and will be resumed. The
      * last state is not written before, or a run that was killed in between would end without that. */
     const gboolean news = checkpoint->step > session->first_step || !isfinite(checkpoint->best);

@@ -64,13 +64,17 @@ static inline char *checkpoint_digest(const char *path, GError **error) {
     g_autoptr(model_t) model = model_new(&head.model, 1, 1, error);
     if (!model) return NULL;
     const size_t n = model_size(model);
-    g_autoptr(optimizer_t) optimizer = optimizer_new(&(optimizer_config_t){.average = 0.9}, n);
+    g_autoptr(optimizer_t) optimizer = optimizer_new(&(optimizer_config_t){.average = 0.9, .outer = TRUE}, n);
     if (!checkpoint_read_state(path, model, optimizer, error)) return NULL;
     digest_reals(sum, model_params(model), n);
     digest_reals(sum, optimizer->m, n);
     digest_reals(sum, optimizer->v, n);
     digest_text(sum, "%zd %zd\n", optimizer->step, optimizer->averaged);
     if (optimizer->averaged > 0) digest_reals(sum, optimizer->average, n);
+    if (optimizer->outer_steps > 0) {
+        digest_text(sum, "%zd\n", optimizer->outer_steps);
+        digest_reals(sum, optimizer->momentum, n);
+    }
     if (!checkpoint_read_weights(path, model, error) || !digest_vectors(sum, path, error)) return NULL;
     digest_reals(sum, model_params(model), n);
     return g_strdup(g_checksum_get_string(sum));

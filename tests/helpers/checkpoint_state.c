@@ -19,7 +19,7 @@ int main(int argc, char **argv) {
     }
     g_autoptr(model_t) model = model_new(&checkpoint.model, 1, 1, &error);
     g_autoptr(optimizer_t) optimizer =
-        model ? optimizer_new(&(optimizer_config_t){.average = 0.5}, model_size(model)) : NULL;
+        model ? optimizer_new(&(optimizer_config_t){.average = 0.5, .outer = TRUE}, model_size(model)) : NULL;
     if (!model || !checkpoint_read_state(argv[1], model, optimizer, &error)) {
         fprintf(stderr, "checkpoint_state: %s\n", error->message);
         return 1;
@@ -34,6 +34,8 @@ int main(int argc, char **argv) {
     print_hash("v", optimizer->v, optimizer->n);
     printf("averaged %" G_GINT64_FORMAT "\n", optimizer->averaged);
     print_hash("average", optimizer->average, optimizer->n);
+    printf("outer steps %" G_GINT64_FORMAT "\n", optimizer->outer_steps);
+    print_hash("momentum", optimizer->momentum, optimizer->n);
     g_auto(attributes_t) attributes = {0};
     if (checkpoint_read_attributes(argv[1], &attributes, NULL))
         print_hash("attributes", attributes.vectors, attributes.n * attributes.Z);

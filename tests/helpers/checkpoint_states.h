@@ -52,10 +52,10 @@ static inline void state_init(state_t *state, const model_config_t *config, uint
     state->model = model_new(config, 2, 64, &error);
     g_assert_no_error(error);
     model_init(state->model, seed);
-    state->optimizer = optimizer_new(
-        &(optimizer_config_t){
-            .learning_rate = 0.001, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .average = 0.9},
-        model_size(state->model));
+    const optimizer_config_t adam = {
+        .learning_rate = 0.001, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .average = 0.9, .outer = TRUE};
+    state->optimizer = optimizer_new(&adam, model_size(state->model));
+    real_t *momentum = g_steal_pointer(&state->optimizer->momentum); /* steps that are not local */
     for (int step = 0; step < 3; step++) {
         size_t n;
         const param_t *table = model_table(state->model, &n);
@@ -65,6 +65,14 @@ static inline void state_init(state_t *state, const model_config_t *config, uint
             rng_normal(&rng, model_gradient(state->model) + table[i].offset, table[i].rows * table[i].cols);
         }
         optimizer_step(state->optimizer, state->model, 0.001);
+    }
+    state->optimizer->momentum = momentum;
+    state->optimizer->outer_steps = 2;
+    size_t n;
+    const param_t *table = model_table(state->model, &n);
+    for (size_t i = 0; i < n; i++) {
+        const rng_t rng = rng_make(seed, RNG_INIT, 1 + i, 3);
+        rng_normal(&rng, momentum + table[i].offset, table[i].rows * table[i].cols);
     }
 }
 
@@ -110,7 +118,7 @@ static inline gboolean equals(const char *path, const state_t *state, GError **e
     g_autoptr(model_t) model = model_new(&checkpoint.model, 1, 0, error);
     if (!model) return FALSE;
     g_autoptr(optimizer_t) optimizer =
-        optimizer_new(&(optimizer_config_t){.average = 0.9}, model_size(model));
+        optimizer_new(&(optimizer_config_t){.average = 0.9, .outer = TRUE}, model_size(model));
     if (!checkpoint_read_state(path, model, optimizer, error)) return FALSE;
     const checkpoint_t *there = &state->checkpoint;
     const size_t n = model_size(state->model);
@@ -119,6 +127,8 @@ static inline gboolean equals(const char *path, const state_t *state, GError **e
     g_assert_true(same_reals(optimizer->m, state->optimizer->m, n));
     g_assert_true(same_reals(optimizer->v, state->optimizer->v, n));
     g_assert_true(same_reals(optimizer->average, state->optimizer->average, n));
+    g_assert_true(same_reals(optimizer->momentum, state->optimizer->momentum, n));
+    g_assert_cmpint(optimizer->outer_steps, ==, state->optimizer->outer_steps);
     g_assert_true(optimizer->step == state->optimizer->step &&
                   optimizer->averaged == state->optimizer->averaged);
     g_assert_cmpstr(checkpoint.options, ==, there->options);

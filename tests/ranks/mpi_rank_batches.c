@@ -71,7 +71,7 @@ static void run_step(rank_batches_t *passes, const rank_batches_sizes_t *sizes, 
     longest = comm_max(longest);
     CHECK(comm_max((int64_t)part.frames) + comm_max(-(int64_t)part.frames) <= longest); /* most - least */
     comm_sum_doubles((double *)&part, sizeof part / sizeof(double));
-    CHECK((int64_t)part.samples == global.samples && fabs(global.scale * part.frames - 1) < 1e-12);
+    CHECK((int64_t)part.samples == global.samples && global.weight == part.frames);
     if (comm_rank() == 0)
         printf("%.0f samples, %.0f frames, checksum %.0f\n", part.samples, part.frames, part.checksums);
 }

@@ -43,7 +43,7 @@ static void test_layout(void) {
     size_t n;
     const param_t *table = model_table(state.model, &n);
     for (size_t i = 0; i < n; i++) {
-        const char *const groups[] = {"/weights", "/adam/m", "/adam/v", "/average"};
+        const char *const groups[] = {"/weights", "/adam/m", "/adam/v", "/average", "/momentum"};
         for (size_t j = 0; j < G_N_ELEMENTS(groups); j++) {
             g_autofree char *name = g_strdup_printf("%s/%s", groups[j], table[i].name);
             hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT), space = H5Dget_space(dataset);

@@ -64,7 +64,7 @@ static void test_flipped_weights(void) {
     g_assert_true(g_file_get_contents(path, &bytes, &n, NULL));
     const param_t *table = model_table(state.model, &n_table);
     const real_t *const blocks[] = {model_params(state.model), state.optimizer->m, state.optimizer->v,
-                                    state.optimizer->average};
+                                    state.optimizer->average, state.optimizer->momentum};
     for (size_t b = 0; b < G_N_ELEMENTS(blocks); b++)
         for (size_t i = 0; i < n_table; i++) {
             g_autoptr(GError) error = NULL;

@@ -1,4 +1,4 @@
-/* Checkpoints of both kinds of model, with and without an average of the weights. */
+/* Checkpoints of both kinds of model, with and without an average of the weights or a momentum. */
 #include "tests/helpers/checkpoint_states.h"
 
 /* What is evaluated and sampled: the average where there is one, else the weights; what goes on: both, in
@@ -27,6 +27,27 @@ static void test_average(void) {
     g_assert_cmpint(averaging->averaged, ==, 3);
     g_assert_true(checkpoint_read_state(without, model, averaging, &error));
     g_assert_cmpint(averaging->averaged, ==, 0);
+    remove_folder(folder);
+}
+
+/* A run with a momentum goes on without one, and the other way round. */
+static void test_momentum(void) {
+    char *folder = make_folder();
+    g_autofree char *with = checkpoint_path(folder, 1), *without = checkpoint_path(folder, 2);
+    g_auto(state_t) state;
+    g_autoptr(GError) error = NULL;
+    state_init(&state, &small, 1);
+    write_state(with, &state);
+    state.optimizer->outer_steps = 0;
+    write_state(without, &state);
+    const size_t n = model_size(state.model);
+    g_autoptr(model_t) model = model_new(&small, 1, 0, &error);
+    g_autoptr(optimizer_t) plain = optimizer_new(&(optimizer_config_t){0}, n),
+                           outer = optimizer_new(&(optimizer_config_t){.outer = TRUE}, n);
+    g_assert_true(checkpoint_read_state(with, model, plain, &error) && plain->outer_steps == 0);
+    g_assert_true(checkpoint_read_state(with, model, outer, &error) && outer->outer_steps == 2);
+    g_assert_true(same_reals(outer->momentum, state.optimizer->momentum, n));
+    g_assert_true(checkpoint_read_state(without, model, outer, &error) && outer->outer_steps == 0);
     remove_folder(folder);
 }
 
@@ -175,15 +196,17 @@ static void check_older(const char *name) {
     g_assert_no_error(error);
 }
 
-/* Version 2 had no lags, version 3 no profiles. */
+/* Version 2 had no lags, version 3 no profiles, version 4 no momentum. */
 static void test_older_versions(void) {
     check_older("checkpoint-v2.h5");
     check_older("checkpoint-v3.h5");
+    check_older("checkpoint-v4.h5");
 }
 
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/checkpoint-kinds/average", test_average);
+    g_test_add_func("/checkpoint-kinds/momentum", test_momentum);
     g_test_add_func("/checkpoint-kinds/sequence-head", test_sequence_head);
     g_test_add_func("/checkpoint-kinds/sequence", test_sequence);
     g_test_add_func("/checkpoint-kinds/older-versions", test_older_versions);

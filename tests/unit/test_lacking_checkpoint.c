@@ -30,7 +30,7 @@ static void test_attributes(void) {
 }
 
 static void test_matrices(void) {
-    static const char *const groups[] = {"/weights", "/adam/m", "/adam/v", "/average"};
+    static const char *const groups[] = {"/weights", "/adam/m", "/adam/v", "/average", "/momentum"};
     g_autofree char *path = make_one();
     for (size_t i = 0; i < G_N_ELEMENTS(groups); i++) {
         g_autofree char *name = g_strconcat(groups[i], "/decoder.1.bias", NULL);

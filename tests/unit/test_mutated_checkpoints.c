@@ -70,5 +70,6 @@ int main(int argc, char **argv) {
     g_test_add_data_func("/mutated-checkpoints/version-1", "checkpoint-v1.h5", test_old);
     g_test_add_data_func("/mutated-checkpoints/version-2", "checkpoint-v2.h5", test_old);
     g_test_add_data_func("/mutated-checkpoints/version-3", "checkpoint-v3.h5", test_old);
+    g_test_add_data_func("/mutated-checkpoints/version-4", "checkpoint-v4.h5", test_old);
     return g_test_run();
 }

@@ -51,11 +51,11 @@ static void mark(const model_t *model, uint8_t *decayed, uint8_t *used) {
 }
 
 static void test_against_twin(void) {
-    static const optimizer_config_t configs[] = {{1e-3, 0.9, 0.999, 1e-8, 0, 0, 0},
-                                                 {1e-2, 0.8, 0.95, 1e-3, 0.1, 0, 0.99},
-                                                 {1e-3, 0.9, 0.999, 1e-8, 0, 1.0, 0.5},
-                                                 {1e-3, 0.9, 0.999, 1e-8, 0.05, 0.3, 0},
-                                                 {1e-3, 0.9, 0.999, 1e-8, 0, 1e-3, 0.2}};
+    static const optimizer_config_t configs[] = {{1e-3, 0.9, 0.999, 1e-8, 0, 0, 0, FALSE},
+                                                 {1e-2, 0.8, 0.95, 1e-3, 0.1, 0, 0.99, FALSE},
+                                                 {1e-3, 0.9, 0.999, 1e-8, 0, 1.0, 0.5, FALSE},
+                                                 {1e-3, 0.9, 0.999, 1e-8, 0.05, 0.3, 0, FALSE},
+                                                 {1e-3, 0.9, 0.999, 1e-8, 0, 1e-3, 0.2, FALSE}};
     for (size_t c = 0; c < G_N_ELEMENTS(configs); c++) {
         const optimizer_config_t *config = &configs[c];
         g_autoptr(model_t) model = new_model();
@@ -109,7 +109,7 @@ static void test_against_twin(void) {
  * like any other. */
 static void test_not_finite(void) {
     g_autoptr(model_t) model = new_model();
-    const optimizer_config_t config = {1e-3, 0.9, 0.999, 1e-8, 0.1, 1, 0.9};
+    const optimizer_config_t config = {1e-3, 0.9, 0.999, 1e-8, 0.1, 1, 0.9, FALSE};
     const size_t n = model_size(model), bytes = n * sizeof(real_t);
     g_autoptr(optimizer_t) optimizer = optimizer_new(&config, n);
     set_gradient(model, 0, 1);
@@ -136,7 +136,7 @@ static void test_not_finite(void) {
 }
 
 static void test_deterministic(void) {
-    const optimizer_config_t config = {1e-3, 0.9, 0.999, 1e-8, 0.01, 0.5, 0};
+    const optimizer_config_t config = {1e-3, 0.9, 0.999, 1e-8, 0.01, 0.5, 0, FALSE};
     g_autoptr(model_t) a = new_model(), b = new_model();
     g_autoptr(optimizer_t) first = optimizer_new(&config, model_size(a)),
                            second = optimizer_new(&config, model_size(b));
@@ -153,7 +153,7 @@ static void test_deterministic(void) {
  * average, swapped in part by part. Decay stops at the border of its parameter, not of a part. */
 static void test_slices(void) {
     static const size_t cuts[] = {0, 1, 17, 100, 101, 330, 352, 353, 400};
-    const optimizer_config_t config = {1e-3, 0.9, 0.999, 1e-8, 0.1, 0.5, 0.8};
+    const optimizer_config_t config = {1e-3, 0.9, 0.999, 1e-8, 0.1, 0.5, 0.8, FALSE};
     g_autoptr(model_t) a = new_model(), b = new_model();
     const size_t n = model_size(a), bytes = n * sizeof(real_t);
     real_t *const m = layers_new_block(n), *const v = layers_new_block(n),
@@ -207,8 +207,8 @@ static void test_norm(void) {
 
 /* The average changes nothing in training; swapping it in and out gives back every bit of both. */
 static void test_average(void) {
-    const optimizer_config_t plain = {1e-3, 0.9, 0.999, 1e-8, 0.01, 0.5, 0},
-                             averaging = {1e-3, 0.9, 0.999, 1e-8, 0.01, 0.5, 0.8};
+    const optimizer_config_t plain = {1e-3, 0.9, 0.999, 1e-8, 0.01, 0.5, 0, FALSE},
+                             averaging = {1e-3, 0.9, 0.999, 1e-8, 0.01, 0.5, 0.8, FALSE};
     g_autoptr(model_t) a = new_model(), b = new_model();
     const size_t bytes = model_size(a) * sizeof(real_t);
     g_autoptr(optimizer_t) first = optimizer_new(&plain, model_size(a)),

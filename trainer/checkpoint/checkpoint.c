@@ -18,11 +18,17 @@ G_STATIC_ASSERT(sizeof(real_t) == sizeof(float)); /* h5_write_floats() */
 
 #define CHECKSUM "head_sha256"
 
-/* What the root attributes hold: checkpoint_t, some of it as text, and two counts of the optimizer. */
+/* Counts of the optimizer. */
+typedef struct {
+    int64_t adam_step, averaged, outer_steps;
+} counts_t;
+
+/* What the root attributes hold. */
 typedef struct {
     checkpoint_t checkpoint; /* all but options */
     char *options, *corpus_id, *roles, *meter;
-    int64_t windows, adam_step, averaged;
+    int64_t windows;
+    counts_t counts;
     const char *wrong; /* the first attribute read with an invalid value, or NULL */
 } record_t;
 
@@ -78,12 +84,13 @@ static const field_t fields[] = {
     {"epoch_windows", INT64, offsetof(record_t, windows), EVERY, .since = 1},
     {"best", REAL, AT(best), .since = 1},
     {"best_epoch", INT64, AT(best_epoch), EVERY, .since = 1},
-    {"adam_step", INT64, offsetof(record_t, adam_step), COUNT, .since = 1},
+    {"adam_step", INT64, offsetof(record_t, counts.adam_step), COUNT, .since = 1},
     {"seconds", REAL, AT(seconds), .since = 1},
-    {"averaged", INT64, offsetof(record_t, averaged), COUNT, .since = 2},
+    {"averaged", INT64, offsetof(record_t, counts.averaged), COUNT, .since = 2},
     {"epoch_frames", REAL, AT(so_far.frames), .since = 2},
     {"epoch_segments", REAL, AT(so_far.segments), .since = 2},
     {"epoch_auxiliary", REAL, AT(so_far.auxiliary), .since = 2},
+    {"outer_steps", INT64, offsetof(record_t, counts.outer_steps), COUNT, .since = 5},
 };
 
 /* The name of the attribute that holds a size. */
@@ -251,9 +258,8 @@ h5_file_t *checkpoint_file_open(const char *path, GError **error) {
     return g_steal_pointer(&file);
 }
 
-/* optimizer: NULL, or receives its count of steps. *averaged: steps in the file's average. */
-static gboolean read_record(h5_file_t *file, checkpoint_t *checkpoint, optimizer_t *optimizer,
-                            int64_t *averaged, GError **error) {
+/* counts: NULL, or receives the counts of the file's optimizer state. */
+static gboolean read_record(h5_file_t *file, checkpoint_t *checkpoint, counts_t *counts, GError **error) {
     g_auto(record_t) record = {0};
     int64_t version;
     if (!h5_read_int(file, "/", "version", &version, error) ||
@@ -267,16 +273,14 @@ static gboolean read_record(h5_file_t *file, checkpoint_t *checkpoint, optimizer
         return FALSE;
     }
     *checkpoint = record.checkpoint;
-    if (optimizer) optimizer->step = record.adam_step;
-    *averaged = record.averaged;
+    if (counts) *counts = record.counts;
     return TRUE;
 }
 
 gboolean checkpoint_read(const char *path, checkpoint_t *checkpoint, GError **error) {
-    int64_t averaged;
     *checkpoint = (checkpoint_t){0};
     g_autoptr(h5_file_t) file = checkpoint_file_open(path, error);
-    return file && read_record(file, checkpoint, NULL, &averaged, error);
+    return file && read_record(file, checkpoint, NULL, error);
 }
 
 /* Writes or reads every matrix of a block. */
@@ -303,8 +307,7 @@ h5_file_t *checkpoint_file_create(const char *path, const checkpoint_t *checkpoi
         .roles = grid_tracks_string(&checkpoint->grid),
         .meter = g_strdup_printf("%d/%d", checkpoint->meter.numerator, checkpoint->meter.denominator),
         .windows = (int64_t)checkpoint->so_far.windows,
-        .adam_step = optimizer->step,
-        .averaged = optimizer->averaged};
+        .counts = {optimizer->step, optimizer->averaged, optimizer->outer_steps}};
     g_autoptr(h5_file_t) file = h5_file_create(path, error);
     if (!file || !h5_write_string(file, "/", "format", CHECKPOINT_FORMAT, error) ||
         !h5_write_int(file, "/", "version", CHECKPOINT_VERSION, error) ||
@@ -314,7 +317,9 @@ h5_file_t *checkpoint_file_create(const char *path, const checkpoint_t *checkpoi
         !transfer_block(file, TRUE, "/adam/m", optimizer->m, model, error) ||
         !transfer_block(file, TRUE, "/adam/v", optimizer->v, model, error) ||
         (optimizer->averaged > 0 &&
-         !transfer_block(file, TRUE, "/average", optimizer->average, model, error)))
+         !transfer_block(file, TRUE, "/average", optimizer->average, model, error)) ||
+        (optimizer->outer_steps > 0 &&
+         !transfer_block(file, TRUE, "/momentum", optimizer->momentum, model, error)))
         return NULL;
     return g_steal_pointer(&file);
 }
@@ -351,49 +356,34 @@ static gboolean check_shape(const char *path, const model_config_t *there, const
 }
 
 /* Opens a checkpoint, which must be of a model of the same shape; else as read_record(). NULL on error. */
-static h5_file_t *open_state(const char *path, const model_t *model, optimizer_t *optimizer,
-                             int64_t *averaged, GError **error) {
+static h5_file_t *open_state(const char *path, const model_t *model, counts_t *counts, GError **error) {
     g_auto(checkpoint_t) checkpoint = {0};
     g_autoptr(h5_file_t) file = checkpoint_file_open(path, error);
-    if (!file || !read_record(file, &checkpoint, optimizer, averaged, error) ||
+    if (!file || !read_record(file, &checkpoint, counts, error) ||
         !check_shape(path, &checkpoint.model, model_config(model), error))
         return NULL;
     return g_steal_pointer(&file);
 }
 
 gboolean checkpoint_read_state(const char *path, model_t *model, optimizer_t *optimizer, GError **error) {
-    int64_t averaged = 0;
-    g_autoptr(h5_file_t) file = open_state(path, model, optimizer, &averaged, error);
+    counts_t counts;
+    g_autoptr(h5_file_t) file = open_state(path, model, &counts, error);
     if (!file || !transfer_block(file, FALSE, "/weights", model_params(model), model, error) ||
         !transfer_block(file, FALSE, "/adam/m", optimizer->m, model, error) ||
         !transfer_block(file, FALSE, "/adam/v", optimizer->v, model, error))
         return FALSE;
-    optimizer->averaged = optimizer->average ? averaged : 0;
-    return optimizer->averaged == 0 ||
-           transfer_block(file, FALSE, "/average", optimizer->average, model, error);
+    optimizer->step = counts.adam_step;
+    optimizer->averaged = optimizer->average ? counts.averaged : 0;
+    optimizer->outer_steps = optimizer->momentum ? counts.outer_steps : 0;
+    return (optimizer->averaged == 0 ||
+            transfer_block(file, FALSE, "/average", optimizer->average, model, error)) &&
+           (optimizer->outer_steps == 0 ||
+            transfer_block(file, FALSE, "/momentum", optimizer->momentum, model, error));
 }
 
 gboolean checkpoint_read_weights(const char *path, model_t *model, GError **error) {
-    int64_t averaged = 0;
-    g_autoptr(h5_file_t) file = open_state(path, model, NULL, &averaged, error);
-    return file && transfer_block(file, FALSE, averaged > 0 ? "/average" : "/weights", model_params(model),
-                                  model, error);
-}
-
-char *checkpoint_hash(const char *path, GError **error) {
-    g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
-    guchar buffer[1 << 16];
-    FILE *file = fopen(path, "rb");
-    size_t n = 0;
-    while (file && (n = fread(buffer, 1, sizeof buffer, file)) > 0)
-        g_checksum_update(checksum, buffer, (gssize)n);
-    gboolean failed = !file || ferror(file);
-    int cause = errno;
-    if (file) fclose(file);
-    if (failed) {
-        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "%s: cannot read checkpoint: %s", path,
-                    g_strerror(cause));
-        return NULL;
-    }
-    return g_strndup(g_checksum_get_string(checksum), 16);
+    counts_t counts;
+    g_autoptr(h5_file_t) file = open_state(path, model, &counts, error);
+    return file && transfer_block(file, FALSE, counts.averaged > 0 ? "/average" : "/weights",
+                                  model_params(model), model, error);
 }

@@ -6,6 +6,7 @@
  *   /weights/<name>  float32 [inputs, outputs]
  *   /adam/m/<name>, /adam/v/<name>   optimizer state
  *   /average/<name>  the weights' average, where the run keeps one
+ *   /momentum/<name> of outer steps, where hosts take several steps each by itself
  *   /vectors/<name>  float32 [1, latent], vectors of attributes, where they have been fitted
  *
  * The same state always gives the same bytes. No MPI. */
@@ -18,9 +19,10 @@
 #include "trainer/model/optimizer.h"
 
 #define CHECKPOINT_FORMAT "mpianist-checkpoint"
-/* Older versions that are still read: 3, whose sequence models have no profiles; 2, whose sequence models
- * have the lags 1, 2 and 4; 1, which has the dense model alone, without averages of the weights. */
-#define CHECKPOINT_VERSION 4
+/* Older versions that are still read: 4, without momentum; 3, whose sequence models have no profiles; 2,
+ * whose sequence models have the lags 1, 2 and 4; 1, which has the dense model alone, without averages of the
+ * weights. */
+#define CHECKPOINT_VERSION 5
 
 /* What training has seen, and its losses: plain sums in nats, as in model_losses_t. */
 typedef struct {
@@ -70,7 +72,7 @@ gboolean checkpoint_write(const char *path, const checkpoint_t *checkpoint, mode
  * CHECKPOINT_ERROR_READ or an H5_ERROR for a damaged or missing file. */
 gboolean checkpoint_read(const char *path, checkpoint_t *checkpoint, GError **error);
 /* For resuming: reads weights and optimizer state into a model of the same shape. If the optimizer keeps an
- * average that the file lacks, the average starts anew; one that it does not keep is skipped. FALSE with
+ * average or a momentum that the file lacks, it starts anew; one that it does not keep is skipped. FALSE with
  * CHECKPOINT_ERROR_SHAPE, naming what differs and both values, or as checkpoint_read(): model and optimizer
  * are then partly read. */
 gboolean checkpoint_read_state(const char *path, model_t *model, optimizer_t *optimizer, GError **error);

@@ -87,7 +87,7 @@ static gboolean state_read(const char *path, state_t *state, GError **error) {
     if (!checkpoint_read(path, &state->checkpoint, error) ||
         !(state->model = model_new(&state->checkpoint.model, 1, 1, error)))
         return FALSE;
-    const optimizer_config_t config = {.average = 0.5}; /* any value above 0 makes room for an average */
+    const optimizer_config_t config = {.average = 0.5, .outer = TRUE}; /* room for all that there may be */
     state->optimizer = optimizer_new(&config, model_size(state->model));
     return checkpoint_read_state(path, state->model, state->optimizer, error);
 }

@@ -94,7 +94,7 @@ static gboolean verify(const char *path, GError **error) {
     if (!checkpoint_read(path, &checkpoint, error)) return FALSE;
     g_autoptr(model_t) model = model_new(&checkpoint.model, 1, 1, error);
     if (!model) return FALSE;
-    g_autoptr(optimizer_t) optimizer = optimizer_new(&(optimizer_config_t){0}, model_size(model));
+    g_autoptr(optimizer_t) optimizer = optimizer_new(&(optimizer_config_t){.outer = TRUE}, model_size(model));
     return checkpoint_read_state(path, model, optimizer, error) &&
            checkpoint_read_weights(path, model, error);
 }
@@ -117,4 +117,22 @@ char *checkpoint_find_latest(const char *run, GError **error) {
     for (guint i = 0; i < names->len && !path; i++)
         if (g_strcmp0(names->pdata[i], latest) != 0) path = verified(run, names->pdata[i]);
     return path;
+}
+
+char *checkpoint_hash(const char *path, GError **error) {
+    g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
+    guchar buffer[1 << 16];
+    FILE *file = fopen(path, "rb");
+    size_t n = 0;
+    while (file && (n = fread(buffer, 1, sizeof buffer, file)) > 0)
+        g_checksum_update(checksum, buffer, (gssize)n);
+    gboolean failed = !file || ferror(file);
+    int cause = errno;
+    if (file) fclose(file);
+    if (failed) {
+        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "%s: cannot read checkpoint: %s", path,
+                    g_strerror(cause));
+        return NULL;
+    }
+    return g_strndup(g_checksum_get_string(checksum), 16);
 }

@@ -128,7 +128,7 @@ static gboolean begin_windows(rank_batches_t *batches, int64_t step, rank_batche
                               GError **error) {
     const int64_t batch = (int64_t)batches->config.batch, first = step * batch,
                   n = MIN(batch, data_samples(batches->data) - first);
-    *global = (rank_batches_step_t){.samples = n, .scale = 1.0 / (double)n};
+    *global = (rank_batches_step_t){.samples = n, .weight = (double)n};
     batches->first = first;
     batches->n = n;
     return data_turn(batches->data, batches->epoch, first, (size_t)n, &global->stopped, error);
@@ -164,7 +164,7 @@ static gboolean begin_sequences(rank_batches_t *batches, int64_t step, rank_batc
     const size_t n = batches->n_slots;
     const uint64_t frames = look_up_lengths(batches, batches->slots, n);
     batch_order_split(batches->lengths, n, batches->config.shares, batches->part, batches->load);
-    *global = (rank_batches_step_t){.samples = (int64_t)n, .scale = 1.0 / (double)frames};
+    *global = (rank_batches_step_t){.samples = (int64_t)n, .weight = (double)frames};
     return data_turn(batches->data, batches->epoch, batch_order_step_first(batches->order, (size_t)step), n,
                      &global->stopped, error);
 }
@@ -193,6 +193,17 @@ gboolean rank_batches_begin(rank_batches_t *batches, int64_t epoch, int64_t step
     batches->epoch = epoch;
     return batches->sequences ? begin_sequences(batches, step, global, error)
                               : begin_windows(batches, step, global, error);
+}
+
+double rank_batches_weight(const rank_batches_t *batches, size_t share, size_t count) {
+    double weight = 0;
+    int64_t offset;
+    for (size_t i = share; i < share + count && !batches->sequences; i++)
+        weight += (double)data_part(batches->n, (int)i, (int)batches->config.shares, &offset);
+    for (size_t i = 0; i < batches->n_slots; i++)
+        if (batches->part[i] >= share && batches->part[i] < share + count)
+            weight += (double)batches->frames[batches->slots[i]];
+    return weight;
 }
 
 static void share_windows(rank_batches_t *batches, size_t share, size_t count) {

@@ -40,7 +40,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(rank_batches_t, rank_batches_free)
 /* The global batch of a step. */
 typedef struct {
     int64_t samples;
-    double scale;     /* of the loss: 1 / samples; for sequences 1 / frames */
+    double weight;    /* samples; for sequences frames; the loss is scaled by 1 / weight */
     gboolean stopped; /* a signal came before the songs were in memory: there are no batches */
 } rank_batches_step_t;
 
@@ -48,6 +48,8 @@ typedef struct {
  * step before; allocates nothing. FALSE with the same error on all ranks if songs cannot be read. */
 gboolean rank_batches_begin(rank_batches_t *batches, int64_t epoch, int64_t step, rank_batches_step_t *global,
                             GError **error);
+/* What shares [share, share + count) have of the step's weight. */
+double rank_batches_weight(const rank_batches_t *batches, size_t share, size_t count);
 /* Goes to the first batch of shares [share, share + count), count at most config.together, or 1. */
 void rank_batches_share(rank_batches_t *batches, size_t share, size_t count);
 /* Whether the shares have one more batch. */

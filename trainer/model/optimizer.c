@@ -13,19 +13,21 @@ optimizer_t *optimizer_new_in(const optimizer_config_t *config, size_t n, const 
     optimizer_t *optimizer = g_new0(optimizer_t, 1);
     *optimizer = (optimizer_t){.config = *config, .n = n, .m = memory->m, .v = memory->v};
     if (config->average > 0) optimizer->average = memory->average;
+    if (config->outer) optimizer->momentum = memory->momentum;
+    optimizer->kept = 1;
     return optimizer;
 }
 
 optimizer_t *optimizer_new(const optimizer_config_t *config, size_t n) {
-    real_t *owned[3] = {NULL};
-    const size_t blocks = config->average > 0 ? 3 : 2;
-    for (size_t i = 0; i < blocks; i++)
-        if (!(owned[i] = layers_new_block(n)))
-            g_error("optimizer: cannot allocate %zu x %zu MiB for Adam's moments and the average", blocks,
+    optimizer_memory_t memory = {NULL};
+    real_t **const blocks[] = {&memory.m, &memory.v, config->average > 0 ? &memory.average : NULL,
+                               config->outer ? &memory.momentum : NULL};
+    for (size_t i = 0; i < G_N_ELEMENTS(blocks); i++)
+        if (blocks[i] && !(*blocks[i] = layers_new_block(n)))
+            g_error("optimizer: cannot allocate %zu MiB for Adam's moments, the average and the momentum",
                     n * sizeof(real_t) >> 20);
-    optimizer_t *optimizer =
-        optimizer_new_in(config, n, &(optimizer_memory_t){.m = owned[0], .v = owned[1], .average = owned[2]});
-    memcpy(optimizer->owned, owned, sizeof owned);
+    optimizer_t *optimizer = optimizer_new_in(config, n, &memory);
+    for (size_t i = 0; i < G_N_ELEMENTS(blocks); i++) optimizer->owned[i] = blocks[i] ? *blocks[i] : NULL;
     return optimizer;
 }
 
@@ -40,8 +42,10 @@ void optimizer_copy(optimizer_t *to, const optimizer_t *from) {
     memcpy(to->m, from->m, bytes);
     memcpy(to->v, from->v, bytes);
     if (from->average) memcpy(to->average, from->average, bytes);
+    if (from->momentum) memcpy(to->momentum, from->momentum, bytes);
     to->step = from->step;
     to->averaged = from->averaged;
+    to->outer_steps = from->outer_steps;
 }
 
 double optimizer_schedule(double peak, decay_t decay, int64_t step, int64_t warmup_steps, int64_t total_steps,
@@ -118,13 +122,14 @@ gboolean optimizer_begin(optimizer_t *optimizer, double norm, double learning_ra
                      d = MIN(config->average, (1 + before) / (10 + before));
         optimizer->factors.average = (real_t)d;
         optimizer->factors.one_minus_average = (real_t)(1 - d);
+        optimizer->kept *= before > 0 ? d : 0; /* there is nothing yet that could be kept */
     }
     return TRUE;
 }
 
 void optimizer_update(optimizer_t *optimizer, model_t *model, size_t first, size_t count,
                       const real_t *gradient) {
-    real_t *params = model_params(model), *average = optimizer->average;
+    real_t *params = model_params(model), *average = optimizer->momentum ? NULL : optimizer->average;
     size_t n;
     const param_t *table = model_table(model, &n);
     if (average && optimizer->averaged == 1) memcpy(average + first, params + first, count * sizeof *params);
@@ -141,6 +146,34 @@ void optimizer_update(optimizer_t *optimizer, model_t *model, size_t first, size
             update(params + at, gradient + (at - first), optimizer->m + at, optimizer->v + at, end - at,
                    &factors);
     }
+}
+
+LAYERS_WIDE static void step_outer(real_t *restrict theta, real_t *restrict synced,
+                                   const real_t *restrict gradient, real_t *restrict momentum, size_t n) {
+    const real_t rate = (real_t)OPTIMIZER_OUTER_RATE, decay = (real_t)OPTIMIZER_OUTER_MOMENTUM;
+    for (size_t i = 0; i < n; i++) {
+        momentum[i] = decay * momentum[i] + gradient[i];
+        theta[i] = synced[i] -= rate * (gradient[i] + decay * momentum[i]);
+    }
+}
+
+LAYERS_WIDE static void add_to_average(real_t *restrict average, const real_t *restrict theta, real_t keep,
+                                       real_t add, size_t n) {
+    for (size_t i = 0; i < n; i++) average[i] = keep * average[i] + add * theta[i];
+}
+
+void optimizer_outer_step(optimizer_t *optimizer, model_t *model, real_t *synced, size_t first, size_t count,
+                          const real_t *gradient) {
+    real_t *params = model_params(model) + first;
+    step_outer(params, synced + first, gradient, optimizer->momentum + first, count);
+    if (optimizer->averaged > 0)
+        add_to_average(optimizer->average + first, params, (real_t)optimizer->kept,
+                       (real_t)(1 - optimizer->kept), count);
+}
+
+void optimizer_outer_end(optimizer_t *optimizer) {
+    optimizer->outer_steps++;
+    optimizer->kept = 1;
 }
 
 double optimizer_step(optimizer_t *optimizer, model_t *model, double learning_rate) {

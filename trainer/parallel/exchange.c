@@ -1,8 +1,10 @@
 /* exchange: owns the order of a step. A bucket is final on a rank, then on all ranks of the host, then the
  * owner of each piece of it sums that over the host and gives it to the wire; when the sum over all hosts has
- * come, the piece's norm is taken, and it is done. With one host the sum over the host is all, and it is
- * written over the owner's own gradient. */
+ * come, the piece's norm is taken, and it is done. With one host, or in a local step, the sum over the host
+ * is all, and it is written over the owner's own gradient. */
 #include "trainer/parallel/exchange.h"
+
+#include <string.h>
 
 #include "trainer/model/layers.h"
 #include "trainer/parallel/comm.h"
@@ -25,7 +27,8 @@ struct exchange {
     exchange_config_t config;
     exchange_plan_t plan;
     exchange_host_t host;
-    exchange_wire_t *wire; /* NULL: one host */
+    exchange_wire_t *between; /* hosts; NULL: one host */
+    exchange_wire_t *wire;    /* the same where steps sum over hosts, else NULL */
     gboolean fell_back;
     char *description;
     size_t bucket, buckets; /* elements of one; their number */
@@ -103,23 +106,31 @@ static void make_sums(exchange_t *exchange) {
 static void make_wire(exchange_t *exchange) {
     g_autofree exchange_piece_t *pieces = g_new(exchange_piece_t, MAX(exchange->n_pieces, 1));
     for (size_t i = 0; i < exchange->n_pieces; i++) pieces[i] = exchange->pieces[i].piece;
-    exchange->wire = exchange_wire_new(&exchange->plan, pieces, exchange->n_pieces,
-                                       (const float *const *)exchange->sums, exchange->config.wire);
+    exchange->between = exchange_wire_new(&exchange->plan, pieces, exchange->n_pieces,
+                                          (const float *const *)exchange->sums, exchange->config.wire);
+    if (exchange->config.local_steps == 0) exchange->wire = exchange->between;
 }
 
 static char *describe(const exchange_t *exchange, const char *too_little) {
     const exchange_plan_t *plan = &exchange->plan;
+    const exchange_config_t *config = &exchange->config;
+    const char *hosts = too_little || config->alone ? "ranks" : "hosts",
+               *format = config->wire == WIRE_BF16 ? "bf16" : "float";
+    const double mb =
+        2.0 * (plan->hosts - 1) / plan->hosts * (double)config->n * (config->wire == WIRE_BF16 ? 2 : 4) / 1e6;
     GString *text = g_string_new(NULL);
     if (too_little)
         g_string_append_printf(text, "each rank exchanges by itself, which is slower: %s; ", too_little);
     if (plan->hosts == 1)
         g_string_append_printf(text, "gradients in memory shared by %d ranks", plan->host_size);
+    else if (config->local_steps > 0)
+        g_string_append_printf(text,
+                               "every %d steps weights and both moments go between %d %s as %s, %.1f MB each "
+                               "a host",
+                               config->local_steps, plan->hosts, hosts, format, mb);
     else
         g_string_append_printf(text, "gradients go between %d %s as %s, %.1f MB a step and host", plan->hosts,
-                               too_little || exchange->config.alone ? "ranks" : "hosts",
-                               exchange->config.wire == WIRE_BF16 ? "bf16" : "float",
-                               2.0 * (plan->hosts - 1) / plan->hosts * (double)exchange->config.n *
-                                   (exchange->config.wire == WIRE_BF16 ? 2 : 4) / 1e6);
+                               hosts, format, mb);
     return g_string_free(text, FALSE);
 }
 
@@ -166,7 +177,7 @@ void exchange_free(exchange_t *exchange) {
     if (!exchange) return;
     if (exchange->description && comm_any(exchange->begun))
         exchange_finish(exchange); /* ends what is under way */
-    exchange_wire_free(exchange->wire);
+    exchange_wire_free(exchange->between);
     for (size_t node = 0; node < exchange->nodes; node++) sum_order_free(exchange->orders[node]);
     exchange_host_clear(&exchange->host);
     exchange_plan_clear(&exchange->plan);
@@ -188,7 +199,7 @@ int exchange_host_size(const exchange_t *exchange) { return exchange->plan.host_
 int exchange_host_index(const exchange_t *exchange) { return exchange->plan.host_index; }
 exchange_counts_t exchange_counts(const exchange_t *exchange) {
     exchange_counts_t counts = exchange->counts;
-    counts.sent_bytes = exchange->wire ? exchange_wire_sent(exchange->wire) : 0;
+    counts.sent_bytes = exchange->between ? exchange_wire_sent(exchange->between) : 0;
     return counts;
 }
 
@@ -226,7 +237,7 @@ static void begin(exchange_t *exchange) {
     for (size_t b = 0; b < exchange->buckets; b++)
         exchange->left[b] = MIN(exchange->bucket, exchange->config.n - b * exchange->bucket);
     for (size_t i = 0; i < exchange->n_pieces; i++) exchange->pieces[i].state = COMPUTED;
-    if (exchange->wire) exchange_wire_begin(exchange->wire);
+    if (exchange->wire) exchange_wire_begin(exchange->wire, TRUE);
 }
 
 static uint64_t all_ranks(const exchange_t *exchange) {
@@ -360,4 +371,25 @@ void exchange_updated(exchange_t *exchange) {
     meet(exchange, exchange->host.updated);
     watch_wait_end();
     exchange->begun = FALSE;
+}
+
+static gboolean all_done(const exchange_wire_t *wire, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!exchange_wire_done(wire, i)) return FALSE;
+    return exchange_wire_ended(wire);
+}
+
+void exchange_sum_hosts(exchange_t *exchange, gboolean feedback) {
+    exchange_wire_t *wire = exchange->between;
+    if (!wire) return;
+    watch_wait_begin();
+    exchange_wire_begin(wire, feedback);
+    for (size_t i = 0; i < exchange->n_pieces; i++) exchange_wire_send(wire, i);
+    for (unsigned tries = 0; !all_done(wire, exchange->n_pieces); tries++) {
+        exchange_wire_progress(wire);
+        exchange_host_idle(tries);
+    }
+    watch_wait_end();
+    for (size_t i = 0; i < exchange->n_pieces; i++)
+        memcpy(exchange->sums[i], exchange_wire_result(wire, i), exchange->slices[i].count * sizeof(float));
 }

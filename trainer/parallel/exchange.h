@@ -36,6 +36,9 @@ typedef struct {
     /* Each rank counts as a host of its own. So they do where a host has too little shared memory. */
     gboolean alone;
     int ranks_a_host; /* for tests: so many ranks of a host make one host; 0: all */
+    /* Above 0: a step sums over the ranks of its host alone, and so does its norm; the hosts meet in
+     * exchange_sum_hosts(), every so many steps. Not with grains. */
+    int local_steps;
 } exchange_config_t;
 
 /* FALSE with error set on all ranks where there are fewer grains than ranks. Else an exchange for blocks of n
@@ -97,6 +100,12 @@ typedef struct {
 const exchange_slice_t *exchange_slices(const exchange_t *exchange, size_t *n);
 /* This rank has updated its slices. Returns when all ranks of the host have. */
 void exchange_updated(exchange_t *exchange);
+
+/* With local_steps, between exchange_updated() and the next step: sums over hosts what each rank has written
+ * over its slices in exchange_gradient(exchange, 0). The sums stand in exchange_slices(). feedback: with
+ * WIRE_BF16, what rounding takes away is added to the next sum with feedback; else it is lost, as it must be
+ * where values may not change their sign. Collective. */
+void exchange_sum_hosts(exchange_t *exchange, gboolean feedback);
 
 /* Of all steps so far, on this rank. */
 typedef struct {

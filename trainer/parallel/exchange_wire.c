@@ -37,6 +37,7 @@ struct exchange_wire {
     float *inbox;  /* the others' sums of this host's part: a piece after the other, [other_nodes, part] */
     float *errors; /* bf16: [nodes, slice] of what was sent; in this host's part, of node 0, of results */
     uint16_t *out, *in, *result_bits; /* bf16: sums that go [nodes, slice], that come; results */
+    gboolean feedback;                /* of this step */
     size_t slice;                     /* elements of all pieces */
     sum_order_t *order;
     const float **inputs; /* [all nodes] */
@@ -177,7 +178,8 @@ void exchange_wire_free(exchange_wire_t *wire) {
     g_free(wire);
 }
 
-void exchange_wire_begin(exchange_wire_t *wire) {
+void exchange_wire_begin(exchange_wire_t *wire, gboolean feedback) {
+    wire->feedback = feedback;
     for (size_t i = 0; i < wire->n; i++) {
         flight_t *flight = &wire->flights[i];
         flight->sums_left = (int)wire->other_nodes;
@@ -187,6 +189,11 @@ void exchange_wire_begin(exchange_wire_t *wire) {
         MPI_CHECK(MPI_Startall((int)wire->coming, wire->requests + i * wire->each));
     }
     wire->sends_left = (int)(wire->n * wire->going);
+}
+
+/* Rounds elements to bits; errors: where what was rounded off is kept. */
+static void pack(const exchange_wire_t *wire, const float *x, size_t errors, uint16_t *bits, size_t n) {
+    bf16_pack(x, wire->feedback ? wire->errors + errors : NULL, bits, n);
 }
 
 static void start_sends(exchange_wire_t *wire, size_t piece, size_t from, size_t n, size_t elements) {
@@ -202,8 +209,8 @@ void exchange_wire_send(exchange_wire_t *wire, size_t piece) {
         for (size_t node = 0; node < wire->nodes; node++) {
             const size_t row = node * wire->slice + at;
             const float *sums = flight->sums[node];
-            bf16_pack(sums, wire->errors + row, wire->out + row, flight->part);
-            bf16_pack(sums + after, wire->errors + row + after, wire->out + row + after, count - after);
+            pack(wire, sums, row, wire->out + row, flight->part);
+            pack(wire, sums + after, row + after, wire->out + row + after, count - after);
         }
     flight->sent = TRUE;
     start_sends(wire, piece, 0, (size_t)wire->others * wire->nodes,
@@ -220,7 +227,7 @@ static void add_up(exchange_wire_t *wire, size_t piece) {
                                  : wire->inbox + flight->inbox + inbox_row(wire, node) * flight->part_count;
     sum_order_run(wire->order, wire->inputs, wire->result + at, flight->part_count);
     if (wire->format == WIRE_BF16) {
-        bf16_pack(wire->result + at, wire->errors + at, wire->result_bits + at, flight->part_count);
+        pack(wire, wire->result + at, at, wire->result_bits + at, flight->part_count);
         bf16_unpack(wire->result_bits + at, wire->result + at, flight->part_count);
     }
     flight->added = TRUE;

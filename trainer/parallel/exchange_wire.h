@@ -14,8 +14,9 @@ exchange_wire_t *exchange_wire_new(const exchange_plan_t *plan, const exchange_p
                                    const float *const *sums, exchange_wire_format_t format);
 void exchange_wire_free(exchange_wire_t *wire);
 
-/* Gets ready for the other hosts' sums of the next step. */
-void exchange_wire_begin(exchange_wire_t *wire);
+/* Gets ready for the other hosts' sums of the next step. feedback: in bfloat16, adds what rounding took away
+ * before, and keeps what it takes away now. */
+void exchange_wire_begin(exchange_wire_t *wire, gboolean feedback);
 /* This host's sums of a piece stand: sends them. */
 void exchange_wire_send(exchange_wire_t *wire, size_t piece);
 /* Handles what has come and sends what follows from it; does not wait. */

@@ -13,11 +13,6 @@
 #define PATIENCE_S       600  /* with writes that fail */
 #define SLOW_DISK        20e6 /* bytes a second that a disk is trusted to take before it was measured */
 
-/* Of weights, both moments, and the average. */
-static size_t state_bytes(const run_state_t *state) {
-    return (state->optimizer->average ? 4 : 3) * model_size(state->model) * sizeof(real_t);
-}
-
 static double seconds_since(gint64 then) { return (double)(g_get_monotonic_time() - then) / G_USEC_PER_SEC; }
 
 /* Makes room for a copy. It has no gradient of its own. */
@@ -45,7 +40,7 @@ gboolean keeper_init(keeper_t *keeper, const options_t *options, owner_t *owner,
                          .state = state,
                          .ended = g_get_monotonic_time(),
                          .newest = state->checkpoint.step,
-                         .longest_write_s = (double)state_bytes(state) / SLOW_DISK};
+                         .longest_write_s = (double)run_state_bytes(state) / SLOW_DISK};
     if (comm_rank() == 0 && make_room(&keeper->best, state, &local) &&
         make_room(&keeper->copy, state, &local))
         keeper->writer = writer_new(&config);

@@ -251,6 +251,11 @@ static option_t rows[] = {
         "size of the pieces in which gradients are averaged", 1, 1048576),
     CHOICE("wire", GROUP_TRAINING, wire, "float", "float|bf16",
            "what hosts send each other: bf16 is half as much; what is rounded off is sent with later steps"),
+    INT("sync-every", GROUP_TRAINING, sync_every, "0", "STEPS",
+        "steps that each host takes by itself before hosts average their weights, for slow networks, 0: "
+        "hosts "
+        "sum each step's gradient",
+        0, 1000000),
     INT("threads", GROUP_TRAINING, threads, "0", "N", "BLAS threads a rank, 0: its share of the cores", 0,
         1024),
 

@@ -201,6 +201,10 @@ static gboolean check_together(const options_t *options, const option_line_t *li
         return option_fail(error, "--evaluate, --attributes: exclude each other; give one after the other");
     if (options->reproducible > 0 && !g_str_equal(options->wire, "float"))
         return option_fail(error, "--wire bf16: rounds on each host; leave it out, or --reproducible");
+    if (options->reproducible > 0 && options->sync_every > 0)
+        return option_fail(error,
+                           "--sync-every: steps of a host by itself depend on how many hosts there are; "
+                           "leave it out, or --reproducible");
     for (size_t i = 0; i < G_N_ELEMENTS(of_evaluation) && !options->evaluate; i++)
         if (option_given(line, of_evaluation[i]))
             return option_fail(error, "--%s: has no meaning without --evaluate CHECKPOINT", of_evaluation[i]);
@@ -317,7 +321,8 @@ optimizer_config_t options_optimizer_config(const options_t *options) {
                                 .epsilon = options->adam_epsilon,
                                 .weight_decay = options->weight_decay,
                                 .clip_norm = options->clip,
-                                .average = options->average};
+                                .average = options->average,
+                                .outer = options->sync_every > 0};
 }
 
 int64_t options_span_steps(const option_span_t *span, int64_t total_steps) {

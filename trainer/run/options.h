@@ -40,7 +40,8 @@ typedef struct {
 
     /* training */
     int64_t seed, max_steps, warmup_steps;
-    int batch, chunk, accumulate, reproducible, epochs, early_stopping, shuffle_kib, bucket_kib, threads;
+    int batch, chunk, accumulate, reproducible, epochs, early_stopping, shuffle_kib, bucket_kib, sync_every,
+        threads;
     double max_minutes, learning_rate, final_rate, adam_beta1, adam_beta2, adam_epsilon, weight_decay, clip;
     double beta, beta_start, free_bits, free_bits_start, auxiliary;
     double dropout, input_dropout, lag_dropout, average;

@@ -19,6 +19,12 @@
 static const char *const identity[] = {"seed",    "batch",       "chunk",        "transpose",
                                        "offsets", "shuffle-kib", "reproducible", NULL};
 
+size_t run_state_bytes(const run_state_t *state) {
+    const optimizer_t *optimizer = state->optimizer;
+    return (3 + (size_t)(optimizer->average != NULL) + (size_t)(optimizer->momentum != NULL)) * optimizer->n *
+           sizeof(real_t);
+}
+
 /* The name of any checkpoint in the folder, or NULL. Owner: caller. */
 static char *find_any_checkpoint(const char *run) {
     g_autoptr(GDir) folder = g_dir_open(run, 0, NULL);
@@ -178,8 +184,10 @@ static gboolean read_state(const char *path, run_state_t *state, GError **error)
     if (!comm_agree(local, error)) return FALSE;
     comm_broadcast(&optimizer->step, sizeof optimizer->step);
     comm_broadcast(&optimizer->averaged, sizeof optimizer->averaged);
+    comm_broadcast(&optimizer->outer_steps, sizeof optimizer->outer_steps);
     real_t *const blocks[] = {model_params(state->model), optimizer->m, optimizer->v,
-                              optimizer->averaged > 0 ? optimizer->average : NULL};
+                              optimizer->averaged > 0 ? optimizer->average : NULL,
+                              optimizer->outer_steps > 0 ? optimizer->momentum : NULL};
     for (size_t i = 0; i < G_N_ELEMENTS(blocks); i++)
         if (blocks[i]) comm_broadcast_to(blocks[i], bytes, state->fills);
     comm_node_barrier();

@@ -1,6 +1,6 @@
 /* run: manages the run folder: its content, which checkpoint may be resumed, and how all ranks get the same
- * state. Only rank 0 touches files. All functions but run_check_grid() are collective, and FALSE with the
- * same error on all ranks. */
+ * state. Only rank 0 touches files. All functions but run_check_grid() and
+ * run_state_bytes() are collective, and FALSE with the same error on all ranks. */
 #pragma once
 
 #include "trainer/checkpoint/checkpoint.h"
@@ -15,6 +15,9 @@ typedef struct {
      * memory that they share. */
     gboolean fills;
 } run_state_t;
+
+/* Bytes of its blocks: what a checkpoint takes on disk, and a copy in memory. */
+size_t run_state_bytes(const run_state_t *state);
 
 /* Makes rank 0 the owner of a folder with checkpoints, as owner_take() does: *owner (owner: caller), NULL on
  * the other ranks. Warns where ranks on other hosts do not see its mark, and so not the folder. */

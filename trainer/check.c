@@ -45,13 +45,10 @@ static double median(double *values, size_t n) {
 
 static void tell_hosts(const hosts_t *hosts) {
     g_autofree char *ranks = hosts_describe(hosts), *cores = hosts_warn_of_cores(hosts),
-                    *addresses = hosts_warn_of_addresses(hosts), *networks = hosts_networks(hosts);
-    const char *chosen = g_getenv("OMPI_MCA_btl_tcp_if_include");
+                    *addresses = hosts_warn_of_addresses(hosts);
     tell("ranks", "%s", ranks);
     tell("BLAS", "%s", layers_describe_blas());
     warn(cores);
-    if (comm_any(comm_node_leader() != 0))
-        tell("network", "%s; where it talks by TCP, MPI uses %s", networks, chosen ? chosen : "any of them");
     warn(addresses);
 }
 
@@ -146,13 +143,14 @@ static gboolean check_folder(const session_t *session, GError **error) {
     return comm_agree(local, error);
 }
 
-/* After the steps, when all that a run touches is in memory. */
-static void tell_memory(const hosts_t *before) {
+/* After the steps, when all that a run touches is in memory and all ranks that talk have connected. */
+static void tell_used(const hosts_t *before) {
     g_auto(hosts_t) hosts = {0};
     gboolean short_of = FALSE;
     hosts_find(&hosts, before->of[comm_rank()].threads, before->of[comm_rank()].cores);
-    g_autofree char *text = hosts_memory(&hosts, &short_of);
-    tell("memory", "%s", text);
+    g_autofree char *networks = hosts_networks(&hosts), *memory = hosts_memory(&hosts, &short_of);
+    if (networks) tell("network", "MPI uses %s; " HOSTS_CHOSEN " chooses", networks);
+    tell("memory", "%s", memory);
     if (short_of)
         tell("warning",
              "hardly any memory is left: start fewer ranks a host, lower --batch, raise --accumulate, "
@@ -167,7 +165,7 @@ static gboolean check(session_t *session, const hosts_t *hosts, GError **error) 
     if (!check_folder(session, error)) return FALSE;
     time_exchange(session, &sync_s);
     if (!time_steps(session, sync_s, &step_s, error) || !check_deadline(step_s, error)) return FALSE;
-    tell_memory(hosts);
+    tell_used(hosts);
     return TRUE;
 }
 

@@ -7,10 +7,13 @@
 #include "trainer/model/layers.h"
 #include "trainer/parallel/comm.h"
 #include "trainer/parallel/hosts.h"
+#include "trainer/parallel/start_hint.h"
 #include "trainer/parallel/stop.h"
 #include "trainer/parallel/threads.h"
 #include "trainer/parallel/watchdog.h"
 #include "trainer/train.h"
+
+#define HINT_AFTER_S 20
 
 /* Sets the threads of BLAS: one for --reproducible, else --threads, the user's environment, or this rank's
  * share of the cores. */
@@ -58,6 +61,7 @@ static int run(int *argc, char ***argv, GError **error) {
     hosts_find(&hosts, layers_threads(), threads.cores);
     tell_hosts(options, &hosts, threads.idle);
     watchdog_start(options->stall_seconds);
+    start_hint_end();
     if (options->check) return check_run(options, &hosts, error);
     if (options->attributes) return attributes_run(options, error);
     return options->evaluate ? evaluate_run(options, error) : train_run(options, error);
@@ -67,11 +71,14 @@ int main(int argc, char **argv) {
     g_autoptr(GError) error = NULL;
     program_start();
     stop_catch_signals();
+    start_hint_begin(HINT_AFTER_S);
+    threads_yield_if_crowded();
     const gboolean joined = comm_init(&argc, &argv, &error);
     /* Again: MPICH 4.0 takes SIGUSR1 for itself, and one process without mpirun then waits for ever. */
     stop_catch_signals();
     const int status = joined ? run(&argc, &argv, &error) : EXIT_ERROR;
     if (error && comm_rank() == 0) program_say("%s\n", error->message);
+    start_hint_end();
     comm_finalize();
     watchdog_stop();
     return status;

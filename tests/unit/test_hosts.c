@@ -49,13 +49,47 @@ static void test_networks(void) {
     hosts_t hosts;
     host_rank_t of[RANKS];
     fill(&hosts, of);
-    assert_text(hosts_networks(&hosts), "docker0 172.17.0.1, eth1 10.0.0.1 at 10000 Mbit/s");
+    assert_text(hosts_networks(&hosts), "no TCP (IPv4) on all hosts");
+    of[1].used = of[7].used = 2;
+    assert_text(hosts_networks(&hosts), "eth1 at 10000 Mbit/s on all hosts");
+    of[3].used = 1;
+    assert_text(hosts_networks(&hosts), "docker0, eth1 at 10000 Mbit/s on h1; eth1 at 10000 Mbit/s on h2");
+    of[6].used = 1;
+    assert_text(hosts_networks(&hosts), "docker0, eth1 at 10000 Mbit/s on all hosts");
+    of[6].interfaces[1].mbit = 1000;
+    assert_text(hosts_networks(&hosts),
+                "docker0, eth1 at 10000 Mbit/s on h1; docker0, eth1 at 1000 Mbit/s on h2");
+    for (int r = 0; r < RANKS; r++) of[r].leader = 0;
+    assert_text(hosts_networks(&hosts), NULL);
+}
+
+static void test_many_hosts(void) {
+    hosts_t hosts;
+    host_rank_t of[RANKS];
+    fill(&hosts, of);
+    for (int r = 0; r < RANKS; r++) {
+        of[r].leader = r;
+        g_snprintf(of[r].name, sizeof of[r].name, "h%d", r + 1);
+        g_snprintf(of[r].interfaces[1].address, INET_ADDRSTRLEN, "10.0.0.%d", r + 1);
+        of[r].used = r < 5 ? 2 : 0;
+    }
+    assert_text(hosts_describe(&hosts),
+                "12 ranks on h1, h2, h3, h4 and 8 more hosts, 8 cores each, 1 BLAS thread a rank");
+    assert_text(hosts_networks(&hosts), "eth1 at 10000 Mbit/s on h1, h2, h3, h4 and 1 more host; "
+                                        "no TCP (IPv4) on h6, h7, h8, h9 and 3 more hosts");
+}
+
+static void test_addresses(void) {
+    hosts_t hosts;
+    host_rank_t of[RANKS];
+    fill(&hosts, of);
     assert_text(hosts_warn_of_addresses(&hosts),
-                "h1 and h2 have the same address 172.17.0.1 on docker0, where MPI may hang; name the network "
-                "between them: `mpirun --mca btl_tcp_if_include eth1 ...`");
-    g_setenv("OMPI_MCA_btl_tcp_if_include", "eth1", TRUE);
+                "h1, h2 have the same address 172.17.0.1 on docker0, where MPI may hang; name the network "
+                "between them: OMPI_MCA_btl_tcp_if_include=eth1 in the environment (MPIANIST_INTERFACE=eth1 "
+                "in slurm/env.sh)");
+    g_setenv(HOSTS_CHOSEN, "eth1", TRUE);
     assert_text(hosts_warn_of_addresses(&hosts), NULL);
-    g_unsetenv("OMPI_MCA_btl_tcp_if_include");
+    g_unsetenv(HOSTS_CHOSEN);
     for (int r = 6; r < RANKS; r++) of[r].n_interfaces = 0;
     assert_text(hosts_warn_of_addresses(&hosts), NULL);
 }
@@ -75,10 +109,12 @@ static void test_memory(void) {
 
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
-    g_unsetenv("OMPI_MCA_btl_tcp_if_include");
+    g_unsetenv(HOSTS_CHOSEN);
     g_unsetenv("OMPI_MCA_btl_tcp_if_exclude");
     g_test_add_func("/hosts/cores", test_cores);
     g_test_add_func("/hosts/networks", test_networks);
+    g_test_add_func("/hosts/many-hosts", test_many_hosts);
+    g_test_add_func("/hosts/addresses", test_addresses);
     g_test_add_func("/hosts/memory", test_memory);
     return g_test_run();
 }

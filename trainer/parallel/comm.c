@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "preprocess/common/program.h"
+#include "trainer/parallel/launcher.h"
 #include "trainer/parallel/watch.h"
 
 #define MPI_CHECK(call)                                                                                      \
@@ -60,39 +61,19 @@ void comm_abort_mpi(const char *file, int line, const char *call, int code) {
     comm_abort(file, line, message);
 }
 
-/* The number in an environment variable, or -1. */
-static int64_t environment_number(const char *name) {
-    const char *text = g_getenv(name);
-    gint64 value = -1;
-    return text && g_ascii_string_to_signed(text, 10, 0, INT_MAX, &value, NULL) ? value : -1;
-}
-
 /* A launcher that MPI does not understand starts N programs that each take themselves to be alone: they would
- * train N times and overwrite each other's files. The first variable found decides: an mpirun inside a SLURM
- * job knows better than the job. */
+ * train N times and overwrite each other's files. */
 static gboolean check_launcher(GError **error) {
-    static const struct {
-        const char *size, *rank;
-    } launchers[] = {{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"},
-                     {"PMI_SIZE", "PMI_RANK"},
-                     {"SLURM_STEP_NUM_TASKS", "SLURM_PROCID"},
-                     {"SLURM_NTASKS", "SLURM_PROCID"}};
-    for (size_t i = 0; i < G_N_ELEMENTS(launchers); i++) {
-        int64_t promised = environment_number(launchers[i].size);
-        if (promised < 0) continue;
-        if (promised <= comm.size || comm.size > 1) return TRUE;
-        int64_t rank = environment_number(launchers[i].rank);
-        const char *name = program_name();
-        comm.rank = rank > 0 ? (int)rank : 0; /* so that only one of them reports it */
-        return program_fail(
-            error,
-            "the launcher promises %" G_GINT64_FORMAT
-            " ranks (%s) but MPI sees this one alone; start with `mpirun -n %" G_GINT64_FORMAT
-            " %s ...` of the MPI that %s is linked with, or `srun --mpi=pmix -n %" G_GINT64_FORMAT
-            " %s ...`; for one rank on purpose: `mpirun -n 1 %s ...`",
-            promised, launchers[i].size, promised, name, name, promised, name, name);
-    }
-    return TRUE;
+    const launcher_t launcher = launcher_read();
+    const char *name = program_name();
+    if (launcher.size <= comm.size || comm.size > 1) return TRUE;
+    comm.rank = MAX(0, launcher.rank); /* so that only one of them reports it */
+    return program_fail(error,
+                        "the launcher promises %d ranks (%s) but MPI sees this one alone; start with `mpirun "
+                        "-n %d %s ...` of the MPI that %s is linked with, or `srun --mpi=pmix -n %d %s ...`; "
+                        "for one rank on purpose: `mpirun -n 1 %s ...`",
+                        launcher.size, launcher.size_name, launcher.size, name, name, launcher.size, name,
+                        name);
 }
 
 /* Open MPI reads its parameters from the environment, too; what a user has set stays. */

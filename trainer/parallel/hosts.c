@@ -1,11 +1,13 @@
-/* hosts: owns what is read from the system for it: interfaces, their rates, memory. */
+/* hosts: owns what is read from the system for it: interfaces, their rates, what connects hosts, memory. */
 #include "trainer/parallel/hosts.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum { NAMED = 4 }; /* hosts, before "and 7 more" */
 
@@ -18,22 +20,48 @@ static int64_t number_in(const char *path, const char *name) {
     return found && sscanf(found + strlen(name), "%" G_GINT64_FORMAT, &value) == 1 ? value : -1;
 }
 
-static void find_interfaces(host_rank_t *rank) {
-    struct ifaddrs *list = NULL;
-    if (getifaddrs(&list) != 0) return;
-    for (const struct ifaddrs *at = list; at && rank->n_interfaces < HOSTS_INTERFACES; at = at->ifa_next) {
+int hosts_interfaces(interface_t *list) {
+    struct ifaddrs *all = NULL;
+    int n = 0;
+    if (getifaddrs(&all) != 0) return 0;
+    for (const struct ifaddrs *at = all; at && n < HOSTS_INTERFACES; at = at->ifa_next) {
         struct sockaddr_in address;
         if (!at->ifa_addr || at->ifa_addr->sa_family != AF_INET || !(at->ifa_flags & IFF_UP) ||
             (at->ifa_flags & IFF_LOOPBACK))
             continue;
-        interface_t *interface = &rank->interfaces[rank->n_interfaces++];
+        interface_t *interface = &list[n++];
         memcpy(&address, at->ifa_addr, sizeof address);
         inet_ntop(AF_INET, &address.sin_addr, interface->address, sizeof interface->address);
         g_strlcpy(interface->name, at->ifa_name, sizeof interface->name);
         g_autofree char *path = g_strdup_printf("/sys/class/net/%s/speed", at->ifa_name);
         interface->mbit = (int)MAX(0, number_in(path, ""));
     }
-    freeifaddrs(list);
+    freeifaddrs(all);
+    return n;
+}
+
+/* The interface that a TCP connection of this process goes by, as a bit; 0 where it is none or stays here. */
+static uint32_t interface_of(const host_rank_t *rank, int fd) {
+    struct sockaddr_in here = {0}, there = {0};
+    socklen_t size = sizeof here, other_size = sizeof there;
+    int type = 0;
+    socklen_t type_size = sizeof type;
+    char address[INET_ADDRSTRLEN];
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) != 0 || type != SOCK_STREAM ||
+        getsockname(fd, (struct sockaddr *)&here, &size) != 0 || here.sin_family != AF_INET ||
+        getpeername(fd, (struct sockaddr *)&there, &other_size) != 0 ||
+        here.sin_addr.s_addr == there.sin_addr.s_addr ||
+        !inet_ntop(AF_INET, &here.sin_addr, address, sizeof address))
+        return 0;
+    for (int i = 0; i < rank->n_interfaces; i++)
+        if (g_str_equal(rank->interfaces[i].address, address)) return 1U << i;
+    return 0;
+}
+
+static void find_used(host_rank_t *rank) {
+    g_autoptr(GDir) files = g_dir_open("/proc/self/fd", 0, NULL);
+    for (const char *name; files && (name = g_dir_read_name(files));)
+        rank->used |= interface_of(rank, atoi(name));
 }
 
 void hosts_find(hosts_t *hosts, int threads, int cores) {
@@ -41,7 +69,8 @@ void hosts_find(hosts_t *hosts, int threads, int cores) {
     g_strlcpy(mine.name, comm_host(), sizeof mine.name);
     mine.used_kib = MAX(0, number_in("/proc/self/smaps_rollup", "\nPss:"));
     mine.free_kib = number_in("/proc/meminfo", "\nMemAvailable:");
-    find_interfaces(&mine);
+    mine.n_interfaces = hosts_interfaces(mine.interfaces);
+    find_used(&mine);
     hosts->ranks = comm_size();
     hosts->of = g_new(host_rank_t, comm_size());
     comm_gather(&mine, sizeof mine, hosts->of);
@@ -64,20 +93,33 @@ static int count(const hosts_t *hosts) {
     return n;
 }
 
+/* Names the hosts whose first rank is marked in `named` [ranks]: "h1, h2", or "h1, h2, h3, h4 and 7 more
+ * hosts". */
+static void append_names(GString *text, const hosts_t *hosts, const gboolean *named) {
+    int n = 0;
+    for (int r = 0; r < hosts->ranks; r++)
+        if (named[r] && n++ < NAMED)
+            g_string_append_printf(text, "%s%s", n > 1 ? ", " : "", hosts->of[r].name);
+    if (n > NAMED)
+        g_string_append_printf(text, " and %d more %s", n - NAMED,
+                               g_dngettext(NULL, "host", "hosts", (gulong)(n - NAMED)));
+}
+
 char *hosts_describe(const hosts_t *hosts) {
     GString *text = g_string_new(NULL);
     const int all = count(hosts);
-    int named = 0, low = G_MAXINT, high = 0, threads = 0;
+    int low = G_MAXINT, high = 0, threads = 0;
+    g_autofree gboolean *named = g_new(gboolean, hosts->ranks);
     g_string_append_printf(text, "%d %s on ", hosts->ranks,
                            g_dngettext(NULL, "rank", "ranks", (gulong)hosts->ranks));
     for (int r = 0; r < hosts->ranks; r++) {
         threads = MAX(threads, hosts->of[r].threads);
-        if (!is_first(hosts, r)) continue;
+        named[r] = is_first(hosts, r);
+        if (!named[r]) continue;
         low = MIN(low, hosts->of[r].cores);
         high = MAX(high, hosts->of[r].cores);
-        if (named++ < NAMED) g_string_append_printf(text, "%s%s", named > 1 ? ", " : "", hosts->of[r].name);
     }
-    if (all > NAMED) g_string_append_printf(text, " and %d more hosts", all - NAMED);
+    append_names(text, hosts, named);
     g_string_append_printf(text, ", %d", low);
     if (high > low) g_string_append_printf(text, " to %d", high);
     g_string_append_printf(text, " %s%s, %d BLAS %s a rank", g_dngettext(NULL, "core", "cores", (gulong)high),
@@ -120,49 +162,94 @@ char *hosts_warn_of_cores(const hosts_t *hosts) {
     return lines_or_null(text);
 }
 
-/* The first rank of another host that has this address, or -1. */
-static int find_address(const hosts_t *hosts, int leader, const char *address) {
+/* Marks the first ranks of the hosts that have this address; returns how many. */
+static int find_address(const hosts_t *hosts, const char *address, gboolean *named) {
+    int n = 0;
     for (int r = 0; r < hosts->ranks; r++) {
-        const host_rank_t *host = &hosts->of[r];
-        if (!is_first(hosts, r) || r == leader) continue;
-        for (int i = 0; i < host->n_interfaces; i++)
-            if (g_str_equal(host->interfaces[i].address, address)) return r;
+        named[r] = FALSE;
+        for (int i = 0; i < hosts->of[r].n_interfaces && is_first(hosts, r); i++)
+            named[r] |= g_str_equal(hosts->of[r].interfaces[i].address, address);
+        n += named[r];
     }
-    return -1;
+    return n;
 }
 
-/* An interface of the first host whose address no other host has, or NULL. */
-static const char *find_own_interface(const hosts_t *hosts) {
+/* An interface of the first host whose address no other host has, or what one is often called. */
+static const char *find_own_interface(const hosts_t *hosts, gboolean *named) {
     for (int i = 0; i < hosts->of[0].n_interfaces; i++)
-        if (find_address(hosts, 0, hosts->of[0].interfaces[i].address) < 0)
+        if (find_address(hosts, hosts->of[0].interfaces[i].address, named) == 1)
             return hosts->of[0].interfaces[i].name;
-    return NULL;
+    return "eth0";
+}
+
+char *hosts_choose(const char *interface) {
+    return g_strdup_printf(HOSTS_CHOSEN "=%s in the environment (MPIANIST_INTERFACE=%s in slurm/env.sh)",
+                           interface, interface);
 }
 
 char *hosts_warn_of_addresses(const hosts_t *hosts) {
-    if (g_getenv("OMPI_MCA_btl_tcp_if_include") || g_getenv("OMPI_MCA_btl_tcp_if_exclude")) return NULL;
+    if (g_getenv(HOSTS_CHOSEN) || g_getenv("OMPI_MCA_btl_tcp_if_exclude")) return NULL;
+    g_autofree gboolean *named = g_new(gboolean, hosts->ranks);
+    g_autofree char *choose = hosts_choose(find_own_interface(hosts, named));
     for (int r = 0; r < hosts->ranks; r++) {
         const host_rank_t *host = &hosts->of[r];
         for (int i = 0; i < host->n_interfaces && is_first(hosts, r); i++) {
-            const int other = find_address(hosts, r, host->interfaces[i].address);
-            const char *own = find_own_interface(hosts);
-            if (other >= 0)
-                return g_strdup_printf(
-                    "%s and %s have the same address %s on %s, where MPI may hang; name the "
-                    "network between them: `mpirun --mca btl_tcp_if_include %s ...`",
-                    host->name, hosts->of[other].name, host->interfaces[i].address, host->interfaces[i].name,
-                    own ? own : "eth0");
+            if (find_address(hosts, host->interfaces[i].address, named) < 2) continue;
+            GString *text = g_string_new(NULL);
+            append_names(text, hosts, named);
+            g_string_append_printf(text,
+                                   " have the same address %s on %s, where MPI may hang; name the network "
+                                   "between them: %s",
+                                   host->interfaces[i].address, host->interfaces[i].name, choose);
+            return g_string_free(text, FALSE);
         }
     }
     return NULL;
 }
 
-char *hosts_networks(const hosts_t *hosts) {
+/* The interfaces by which ranks of the host whose first rank this is are connected to other hosts. */
+static uint32_t used_by(const hosts_t *hosts, int leader) {
+    uint32_t used = 0;
+    for (int r = 0; r < hosts->ranks; r++)
+        if (hosts->of[r].leader == leader) used |= hosts->of[r].used;
+    return used;
+}
+
+/* Such as "eth0 at 10000 Mbit/s, eth1". */
+static char *describe_used(const hosts_t *hosts, int leader) {
+    const host_rank_t *host = &hosts->of[leader];
+    const uint32_t used = used_by(hosts, leader);
     GString *text = g_string_new(NULL);
-    for (int i = 0; i < hosts->of[0].n_interfaces; i++) {
-        const interface_t *interface = &hosts->of[0].interfaces[i];
-        g_string_append_printf(text, "%s%s %s", i > 0 ? ", " : "", interface->name, interface->address);
-        if (interface->mbit > 0) g_string_append_printf(text, " at %d Mbit/s", interface->mbit);
+    for (int i = 0; i < host->n_interfaces; i++) {
+        if (!(used & 1U << i)) continue;
+        g_string_append_printf(text, "%s%s", text->len > 0 ? ", " : "", host->interfaces[i].name);
+        if (host->interfaces[i].mbit > 0)
+            g_string_append_printf(text, " at %d Mbit/s", host->interfaces[i].mbit);
+    }
+    if (text->len == 0) g_string_append(text, "no TCP (IPv4)");
+    return g_string_free(text, FALSE);
+}
+
+char *hosts_networks(const hosts_t *hosts) {
+    const int all = count(hosts);
+    if (all == 1) return NULL;
+    GString *text = g_string_new(NULL);
+    g_autofree gboolean *alike = g_new(gboolean, hosts->ranks), *told = g_new0(gboolean, hosts->ranks);
+    for (int r = 0; r < hosts->ranks; r++) {
+        if (!is_first(hosts, r) || told[r]) continue;
+        g_autofree char *used = describe_used(hosts, r);
+        int n = 0;
+        for (int other = 0; other < hosts->ranks; other++) {
+            g_autofree char *theirs = is_first(hosts, other) ? describe_used(hosts, other) : NULL;
+            alike[other] = g_strcmp0(theirs, used) == 0;
+            told[other] |= alike[other];
+            n += alike[other];
+        }
+        g_string_append_printf(text, "%s%s on ", text->len > 0 ? "; " : "", used);
+        if (n == all)
+            g_string_append(text, "all hosts");
+        else
+            append_names(text, hosts, alike);
     }
     return g_string_free(text, FALSE);
 }

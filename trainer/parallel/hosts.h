@@ -7,6 +7,9 @@
 
 #include "trainer/parallel/comm.h"
 
+/* The variable by which Open MPI is told which interfaces to use. */
+#define HOSTS_CHOSEN "OMPI_MCA_btl_tcp_if_include"
+
 enum { HOSTS_INTERFACES = 16, HOSTS_INTERFACE_BYTES = 16 };
 
 /* A network interface that is up, but loopback. */
@@ -24,6 +27,7 @@ typedef struct {
     int64_t used_kib; /* memory of this process: its share of what several map (PSS) */
     int64_t free_kib; /* of the host, without swapping; -1: the system does not tell */
     int n_interfaces;
+    uint32_t used; /* bit i: this process has a TCP connection to another host by interfaces[i] */
     interface_t interfaces[HOSTS_INTERFACES];
 } host_rank_t;
 
@@ -31,6 +35,9 @@ typedef struct {
     int ranks;
     host_rank_t *of; /* [ranks] */
 } hosts_t;
+
+/* Writes the interfaces of this host to list [HOSTS_INTERFACES]; returns how many. Local. */
+int hosts_interfaces(interface_t *list);
 
 /* Gathers from all ranks. threads: of this rank; cores: threads_find()'s. Collective. */
 void hosts_find(hosts_t *hosts, int threads, int cores);
@@ -43,9 +50,13 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(hosts_t, hosts_clear)
 char *hosts_describe(const hosts_t *hosts);
 /* What makes a run slow, a line each with the way out: more ranks, or threads, than cores. NULL: nothing. */
 char *hosts_warn_of_cores(const hosts_t *hosts);
-/* Names an address that several hosts have on an interface, on which MPI may hang. NULL: nothing. */
+/* Names an address that several hosts have on an interface, on which MPI may hang, and the way out. NULL:
+ * nothing, or Open MPI is told which interfaces to use. */
 char *hosts_warn_of_addresses(const hosts_t *hosts);
-/* The interfaces of the first host, such as "eth0 10.0.0.1 at 10000 Mbit/s, docker0 172.17.0.1". */
+/* How to have MPI use this interface alone. */
+char *hosts_choose(const char *interface);
+/* What MPI has connected the hosts by so far, such as "eth0 at 10000 Mbit/s on all hosts". NULL: there is one
+ * host. */
 char *hosts_networks(const hosts_t *hosts);
 /* Memory of each host: what its ranks use and what is free. *short_of: whether any has less than a tenth of
  * what they use left. */

@@ -8,6 +8,22 @@
 #include <unistd.h>
 
 #include "trainer/parallel/comm.h"
+#include "trainer/parallel/launcher.h"
+
+/* CPUs, each hardware thread by itself, that the ranks of this host may use: this one, or the launcher. */
+static int count_cpus(void) {
+    cpu_set_t mine, job;
+    CPU_ZERO(&mine);
+    CPU_ZERO(&job);
+    sched_getaffinity(0, sizeof mine, &mine);
+    sched_getaffinity(getppid(), sizeof job, &job);
+    CPU_OR(&mine, &mine, &job);
+    return CPU_COUNT(&mine);
+}
+
+void threads_yield_if_crowded(void) {
+    if (launcher_read().host_size > MAX(1, count_cpus())) g_setenv(THREADS_YIELD, "1", FALSE);
+}
 
 /* The number of a CPU's core: its lowest hardware thread, or the CPU itself if the system does not tell. */
 static int core_of(int cpu) {

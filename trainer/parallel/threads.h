@@ -1,4 +1,5 @@
-/* threads: how many BLAS threads a rank should run, given its cores and the ranks that share them. */
+/* threads: how many BLAS threads a rank should run, given its cores and the ranks that share them; and that
+ * ranks which are more than the CPUs make room for each other. */
 #pragma once
 
 #include <glib.h>
@@ -10,6 +11,14 @@ typedef struct {
     int cores; /* that any rank of this host may use */
     int idle;  /* the most on any host that the job may use but no rank may; the same on all ranks */
 } threads_t;
+
+/* The variable by which Open MPI is told that a rank which waits should leave its CPU to others. */
+#define THREADS_YIELD "OMPI_MCA_mpi_yield_when_idle"
+
+/* Sets it where more ranks than CPUs are on this host and nobody has set it: else those that wait take the
+ * time of those that compute. Open MPI's mpirun does so by itself, but only where it starts more ranks than the
+ * slots that it was told of. Local; before MPI starts. */
+void threads_yield_if_crowded(void);
 
 /* FALSE with error set on all ranks. Collective. */
 gboolean threads_find(threads_t *threads, GError **error);

@@ -5,17 +5,14 @@
 
 #include <arpa/inet.h>
 #include <gio/gio.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <string.h>
 #include <sys/random.h>
 
-#include "trainer/parallel/comm.h"
+#include "trainer/parallel/hosts.h"
 
-#define MAX_ADDRESSES 16
-#define KEY_BYTES     16
-#define LOOPBACK      "127.0.0.1"
-#define TRIES         3 /* messages without an answer before all addresses are tried again */
+#define KEY_BYTES 16
+#define LOOPBACK  "127.0.0.1"
+#define TRIES     3 /* messages without an answer before all addresses are tried again */
 
 /* A datagram. The hosts of a job have the same byte order, as MPI wants it here. */
 typedef struct {
@@ -29,11 +26,11 @@ struct watch_post {
     GSocket *socket;
     GCancellable *ended;
     int n_addresses;
-    GSocketAddress *addresses[MAX_ADDRESSES]; /* other ranks: of rank 0 */
-    int answered;                             /* which of them rank 0 last answered at, or -1 */
-    int unanswered;                           /* messages since then */
-    GSocketAddress **senders;                 /* rank 0: of each rank, or NULL [comm_size()] */
-    int32_t *sent_to;                         /* rank 0: which address each rank sent to [comm_size()] */
+    GSocketAddress *addresses[HOSTS_INTERFACES]; /* other ranks: of rank 0 */
+    int answered;                                /* which of them rank 0 last answered at, or -1 */
+    int unanswered;                              /* messages since then */
+    GSocketAddress **senders;                    /* rank 0: of each rank, or NULL [comm_size()] */
+    int32_t *sent_to;                            /* rank 0: which address each rank sent to [comm_size()] */
 };
 
 /* What rank 0 tells the others. */
@@ -42,29 +39,13 @@ typedef struct {
     int32_t there; /* whether rank 0 has a socket */
     int32_t n;
     uint16_t port;
-    char addresses[MAX_ADDRESSES][INET_ADDRSTRLEN];
+    interface_t interfaces[HOSTS_INTERFACES];
 } invitation_t;
 
 static GSocket *open_socket(void) {
     GSocket *socket = g_socket_new(G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, NULL);
     if (socket) g_socket_set_blocking(socket, FALSE);
     return socket;
-}
-
-/* Lists the IPv4 addresses of this host's interfaces but loopback. */
-static void list_addresses(invitation_t *invitation) {
-    struct ifaddrs *list = NULL;
-    if (getifaddrs(&list) != 0) return;
-    for (const struct ifaddrs *at = list; at && invitation->n < MAX_ADDRESSES; at = at->ifa_next) {
-        struct sockaddr_in address;
-        if (!at->ifa_addr || at->ifa_addr->sa_family != AF_INET || !(at->ifa_flags & IFF_UP) ||
-            (at->ifa_flags & IFF_LOOPBACK))
-            continue;
-        memcpy(&address, at->ifa_addr, sizeof address);
-        if (inet_ntop(AF_INET, &address.sin_addr, invitation->addresses[invitation->n], INET_ADDRSTRLEN))
-            invitation->n++;
-    }
-    freeifaddrs(list);
 }
 
 /* Rank 0: binds its socket to a free port of all interfaces. */
@@ -78,7 +59,7 @@ static void invite(watch_post_t *post, invitation_t *invitation) {
     if (!bound) return;
     invitation->port = g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(bound));
     invitation->there = TRUE;
-    list_addresses(invitation);
+    invitation->n = hosts_interfaces(invitation->interfaces);
 }
 
 static void add_address(watch_post_t *post, const char *address, uint16_t port) {
@@ -92,7 +73,7 @@ static void accept_invitation(watch_post_t *post, const invitation_t *invitation
     if (comm_rank() == 0) return;
     if (comm_node_leader() == 0) add_address(post, LOOPBACK, invitation->port);
     for (int i = 0; i < invitation->n && comm_node_leader() != 0; i++)
-        add_address(post, invitation->addresses[i], invitation->port);
+        add_address(post, invitation->interfaces[i].address, invitation->port);
 }
 
 watch_post_t *watch_post_new(void) {

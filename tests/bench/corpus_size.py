@@ -10,7 +10,6 @@ says how busy it is), and the most memory that preprocess or one of its workers 
 both ways are compared.
 """
 
-import argparse
 import filecmp
 import os
 import pathlib
@@ -18,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import benches
 
 
 def run(command):
@@ -38,9 +39,7 @@ def same(one, other):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benches.parser(__doc__)
     parser.add_argument("preprocess")
     parser.add_argument("make_corpus")
     parser.add_argument("--jobs", type=int, default=2)

@@ -3,36 +3,27 @@
 
 keeping.py TRAINER MAKE_SONGS PREPROCESS [--every 0.05] [--ranks 1] [--rounds 7] [-- trainer option...]
 
-Prints of each round the share of the time in which training stood still for checkpoints, as metrics.jsonl has
-it, and how much longer the same steps took; at the end the medians, and the processor's time that a checkpoint
-takes, which is the writing thread's. Where all cores compute, or others use them, the second figure has that,
-too, and their noise.
+Prints of each round the share of the time in which training stood still for checkpoints, as metrics.jsonl
+has it, and how much longer the same steps took; at the end the medians, and the processor's time that a
+checkpoint takes, which is the writing thread's. Where all cores compute, or others use them, the second
+figure has that, too, and their noise.
 """
 
-import argparse
 import json
 import os
 import pathlib
 import resource
 import statistics
 import subprocess
-import sys
 import tempfile
 
-ENVIRONMENT = {
-    "OMPI_ALLOW_RUN_AS_ROOT": "1",  # as in tests/tap
-    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-}
+import benches
+
+ENVIRONMENT = os.environ | benches.AS_ROOT | {"OPENBLAS_NUM_THREADS": "1"}
 
 
 def arguments():
-    own, rest = sys.argv[1:], []
-    if "--" in own:
-        own, rest = own[: own.index("--")], own[own.index("--") + 1 :]
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benches.parser(__doc__)
     parser.add_argument("trainer")
     parser.add_argument("make_songs")
     parser.add_argument("preprocess")
@@ -41,7 +32,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--songs", type=int, default=300)
-    return parser.parse_args(own), rest
+    return benches.parse(parser)
 
 
 def epochs(folder):
@@ -57,7 +48,7 @@ def train(options, rest, shards, folder, every):
     command += ["--preset", "seed", "--epochs", "100000", "--max-steps", str(options.steps), "--quiet"]
     command += ["--validate-every", "100000", "--checkpoint-every", every, *rest]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, env={**os.environ, **ENVIRONMENT})
+    subprocess.run(command, check=True, env=ENVIRONMENT)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return *epochs(folder), after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -89,9 +80,10 @@ def main():
                 flush=True,
             )
         print(
-            f"medians of {options.rounds} rounds with a checkpoint every {options.every} minutes: training stands "
-            f"still for {statistics.median(still):.2f} % of the time and takes {statistics.median(longer):+.1f} % "
-            f"longer; {1000 * statistics.median(processor):.0f} ms of processor a checkpoint"
+            f"medians of {options.rounds} rounds with a checkpoint every {options.every} minutes: training "
+            f"stands still for {statistics.median(still):.2f} % of the time and takes "
+            f"{statistics.median(longer):+.1f} % longer; "
+            f"{1000 * statistics.median(processor):.0f} ms of processor a checkpoint"
         )
 
 

@@ -9,14 +9,13 @@ Songs are made and preprocessed in a scratch folder, and the presets trained on 
 
     host      2 ranks of this host, against two runs of one rank each at the same time
     pytorch   the seed's model on 2 ranks, against PyTorch's DistributedDataParallel over gloo (needs torch)
-    10gbit, 1gbit, bare   2 hosts of one rank and one core, made of network namespaces (as root), again against
-              two runs of one rank each; bare: a network without a limit
+    10gbit, 1gbit, bare   2 hosts of one rank and one core, made of network namespaces (as root), again
+              against two runs of one rank each; bare: a network without a limit
 
 In a round each kind runs once; the median step of the round's runs counts. Printed are medians over rounds of
 milliseconds a step and of the ratios within a round: 100 % is what two ranks could do that never wait.
 """
 
-import argparse
 import json
 import os
 import pathlib
@@ -28,9 +27,10 @@ import subprocess
 import sys
 import tempfile
 
+import benches
 from hosts import Hosts
 
-os.environ |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}  # as in tests/tap
+os.environ |= benches.AS_ROOT
 SKIPPED = 10  # steps at the start of a run
 # Name: preset, sequences a rank, options
 PRESETS = {
@@ -44,19 +44,14 @@ PRESETS = {
 
 
 def arguments():
-    own, rest = sys.argv[1:], []
-    if "--" in own:
-        own, rest = own[: own.index("--")], own[own.index("--") + 1 :]
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benches.parser(__doc__)
     parser.add_argument("bin")
     parser.add_argument("build")
     parser.add_argument("--only", nargs="*", default=["host", "pytorch", "10gbit", "1gbit"])
     parser.add_argument("--presets", nargs="*", default=list(PRESETS), choices=list(PRESETS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=60)
-    return parser.parse_args(own), rest
+    return benches.parse(parser)
 
 
 class Bench:
@@ -69,7 +64,7 @@ class Bench:
         subprocess.run([helpers / "make_songs", songs, "900"], check=True)
         for tracks in "merged", "melody,chords,bass,drums":
             subprocess.run(
-                [programs / "preprocess", "--quiet", "--tracks", tracks, "--output", self.shards(tracks), songs],
+                [programs / "preprocess", "-q", "--tracks", tracks, "--output", self.shards(tracks), songs],
                 check=True,
             )
 
@@ -164,9 +159,8 @@ def main():
             print("2 ranks, PyTorch's DDP over gloo: how many times as fast")
             for name in (name for name in args.presets if PRESETS[name][0] == "seed"):
                 batch = PRESETS[name][1]
-                compare(
-                    name, args.rounds, lambda: bench.two_ranks(name), lambda: bench.pytorch(batch, 8800), slower
-                )
+                pytorch = lambda: bench.pytorch(batch, 8800)
+                compare(name, args.rounds, lambda: bench.two_ranks(name), pytorch, slower)
         for network in (network for network in ("10gbit", "1gbit", "bare") if network in args.only):
             print(f"2 hosts, {network}, two runs of a rank: what two hosts reach of two runs")
             with Hosts(2, None if network == "bare" else network) as hosts:

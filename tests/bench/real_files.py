@@ -13,7 +13,6 @@ An onset is a (tick, pitch, drums or not) of a file. Printed for each source: fi
 missing from ours, those that only we have; then each file with either. Exit status 1 where one is missing.
 """
 
-import argparse
 import os
 import pathlib
 import struct
@@ -22,6 +21,8 @@ import sys
 import tempfile
 
 import symusic
+
+import benches
 
 LARGEST = 20000  # bytes of a score: music21 takes minutes over larger ones
 PACKAGES = ["openttd-openmsx", "planetblupi-music-midi", "mma", "freedoom", "abcmidi"]
@@ -150,9 +151,7 @@ def gather(folder, most):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benches.parser(__doc__)
     parser.add_argument("program")
     parser.add_argument(
         "--scores", type=int, default=3, help="scores of each of music21's collections (default: 3)"

@@ -5,11 +5,10 @@ reproducible.py TRAINER PREPROCESS MAKE_SONGS [--rounds 7] [--steps 12] [--ranks
 
 Generated songs; the presets seed (64 and 512 windows a rank) and band (8 and 32 pieces a rank). Each rank has
 one BLAS thread in both cases, and a core of its own where there are as many. Printed are medians over all
-rounds of the milliseconds of a step and of the processor's time of a step on all ranks (what a longer run takes
-more than a shorter one), which a busy machine changes less, the ratios, and MiB of the largest rank.
+rounds of the milliseconds of a step and of the processor's time of a step on all ranks (what a longer run
+takes more than a shorter one), which a busy machine changes less, the ratios, and MiB of the largest rank.
 """
 
-import argparse
 import json
 import os
 import pathlib
@@ -19,20 +18,15 @@ import statistics
 import subprocess
 import tempfile
 
-ENVIRONMENT = dict(
-    os.environ,
-    OMPI_ALLOW_RUN_AS_ROOT="1",
-    OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
-    OPENBLAS_NUM_THREADS="1",
-)
+import benches
+
+ENVIRONMENT = os.environ | benches.AS_ROOT | {"OPENBLAS_NUM_THREADS": "1"}
 SKIPPED = 3  # steps at the start, in which caches fill
 CASES = [("seed", 64), ("seed", 512), ("band", 8), ("band", 32)]
 
 
 def arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benches.parser(__doc__)
     for name in ("trainer", "preprocess", "make_songs"):
         parser.add_argument(name)
     for name, default in (("rounds", 7), ("steps", 12), ("songs", 1200)):

@@ -11,7 +11,6 @@ rank that touches it), and of all ranks together, where shared memory counts onc
 No limit on memory stands but the option.
 """
 
-import argparse
 import json
 import os
 import pathlib
@@ -24,17 +23,13 @@ import sys
 import tempfile
 import threading
 
-ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}  # as in tests/tap
+import benches
+
 SKIPPED = 20  # steps at the start, in which caches and the ring fill
 
 
 def arguments():
-    own, rest = sys.argv[1:], []
-    if "--" in own:
-        own, rest = own[: own.index("--")], own[own.index("--") + 1 :]
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benches.parser(__doc__)
     parser.add_argument("trainer")
     parser.add_argument("big_shards")
     parser.add_argument("--gb", type=float, default=20)
@@ -42,7 +37,7 @@ def arguments():
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=500)
-    return parser.parse_args(own), rest
+    return benches.parse(parser)
 
 
 def together(trainer):
@@ -72,7 +67,7 @@ def run(args, command, output):
     watcher.start()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     result = subprocess.run(
-        command + ["--output", str(output)], capture_output=True, text=True, env=os.environ | ROOT
+        command + ["--output", str(output)], capture_output=True, text=True, env=os.environ | benches.AS_ROOT
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

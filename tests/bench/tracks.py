@@ -13,12 +13,13 @@ status 1 where either figure, as a mean over all pairs of tracks, is not nearer 
 below one half.
 """
 
-import argparse
 import json
 import pathlib
 import subprocess
 import sys
 import tempfile
+
+import benches
 
 BUILD = pathlib.Path(__file__).resolve().parents[2] / "build"
 VERDICT = ("tonal_distance", "shared_onsets")
@@ -64,9 +65,7 @@ def show(name, figure, own):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benches.parser(__doc__)
     parser.add_argument("checkpoint")
     parser.add_argument("shards")
     parser.add_argument("--split", default="test")

@@ -17,6 +17,25 @@ static const model_config_t small = {.kind = MODEL_DENSE,
                                      .latent = 3,
                                      .loss = LOSS_BCE};
 
+static const model_config_t small_sequence = {.kind = MODEL_SEQUENCE,
+                                              .tracks = 2,
+                                              .planes = 1,
+                                              .pitches = 13,
+                                              .latent = 3,
+                                              .loss = LOSS_BCE,
+                                              .sequence = {.segment = 4,
+                                                           .state = 3,
+                                                           .encoder = 4,
+                                                           .sketch = 5,
+                                                           .nade = 6,
+                                                           .tied = 7,
+                                                           .posterior_hidden = 8,
+                                                           .prior_hidden = 9,
+                                                           .sketch_hidden = 10,
+                                                           .lags = {1, 2, 4},
+                                                           .n_lags = 3,
+                                                           .order = {1, 0}}};
+
 typedef struct {
     checkpoint_t checkpoint;
     model_t *model;

@@ -173,6 +173,46 @@ static inline void mutate_tell(int signal_number) {
         alarm(60);                                                                                           \
     } while (0)
 
+/* Makes a copy of a file, to be damaged. */
+static inline void mutate_copy(const char *from, const char *to) {
+    g_autofree char *bytes = NULL;
+    gsize n = 0;
+    g_assert_true(g_file_get_contents(from, &bytes, &n, NULL) &&
+                  g_file_set_contents(to, bytes, (gssize)n, NULL));
+}
+
+typedef char *(*mutate_digest_t)(const char *path, GError **error);
+
+/* Damages a file that is sound, again and again. digest(opened), which reads it and what may be beside it,
+ * gives of each damaged one what it gives of the sound one, or refuses it with its path. At the end the
+ * damaged one stands in its place. */
+static inline void mutate_file(const char *path, const char *opened, mutate_digest_t digest, guint usual) {
+    const guint mutations = mutate_count(usual);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *bytes = NULL, *sound = digest(opened, &error);
+    gsize n = 0;
+    guint read = 0;
+    g_assert_no_error(error);
+    g_assert_true(g_file_get_contents(path, &bytes, &n, &error));
+    for (guint i = 0; i < mutations; i++) {
+        mutate_begin("damage %u to %s", i, path);
+        g_autoptr(GByteArray) file = mutate((guint8 *)bytes, n, i);
+        g_autoptr(GError) refusal = NULL;
+        mutate_write(path, file);
+        g_autofree char *found = digest(opened, &refusal);
+        g_assert_true((found == NULL) == (refusal != NULL));
+        if (found)
+            g_assert_cmpstr(found, ==, sound);
+        else if (!strstr(refusal->message, path))
+            g_error("'%s' does not name the file", refusal->message);
+        read += found != NULL;
+    }
+    alarm(0);
+    g_test_message("%s: %u of %u damaged files read as before, the others were refused", path, read,
+                   mutations);
+    g_assert_cmpuint(read, <, mutations / 4);
+}
+
 static inline void mutate_watch(void) {
     static const int signals[] = {SIGABRT, SIGALRM, SIGTRAP, SIGXCPU};
     static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE};

@@ -86,18 +86,8 @@ static void test_lies(void) {
     LIE(model.hidden[1], 0, "hidden");
 #undef LIE
     checkpoint_t head = state.checkpoint;
-    head.model.kind = MODEL_SEQUENCE;
-    head.model.sequence = (sequence_sizes_t){.segment = 4,
-                                             .state = 3,
-                                             .encoder = 4,
-                                             .sketch = 5,
-                                             .nade = 6,
-                                             .tied = 7,
-                                             .posterior_hidden = 8,
-                                             .prior_hidden = 9,
-                                             .sketch_hidden = 10,
-                                             .lags = {4, 1},
-                                             .n_lags = 2};
+    head.model = small_sequence;
+    head.model.sequence.lags[0] = 5; /* above the next one */
     assert_senseless(path, &state, &head, "lags");
     remove_folder(folder);
 }

@@ -1,5 +1,6 @@
 /* 20,000 damaged MIDI files: each is read or refused with a word, in bounded time and memory; what is read is
  * a song by all rules of midi.h, is laid on the grid, and reads back the same once it is written. */
+#include <glib/gstdio.h>
 #include <time.h>
 
 #include "tests/helpers/mutate.h"
@@ -14,7 +15,8 @@ typedef struct {
 
 static int by_name(gconstpointer a, gconstpointer b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-static void add_folder(GPtrArray *seeds, const char *path) {
+/* removes: takes each file away. */
+static void add_folder(GPtrArray *seeds, const char *path, gboolean removes) {
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
     for (const char *name; folder && (name = g_dir_read_name(folder));)
@@ -25,6 +27,7 @@ static void add_folder(GPtrArray *seeds, const char *path) {
         gsize n = 0;
         g_assert_true(g_file_get_contents(names->pdata[i], &bytes, &n, NULL));
         g_ptr_array_add(seeds, g_bytes_new_take(bytes, n));
+        if (removes) g_remove(names->pdata[i]);
     }
 }
 
@@ -37,9 +40,10 @@ static GPtrArray *make_seeds(void) {
     char *argv[] = {program, folder, count, NULL};
     int status = -1;
     g_assert_true(g_spawn_sync(NULL, argv, NULL, 0, NULL, NULL, NULL, NULL, &status, NULL) && status == 0);
-    add_folder(seeds, folder);
+    add_folder(seeds, folder, TRUE);
     g_assert_cmpuint(seeds->len, ==, MADE_SONGS);
-    add_folder(seeds, DEMO);
+    add_folder(seeds, DEMO, FALSE);
+    g_rmdir(folder);
     return seeds;
 }
 

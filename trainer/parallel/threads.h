@@ -16,8 +16,8 @@ typedef struct {
 #define THREADS_YIELD "OMPI_MCA_mpi_yield_when_idle"
 
 /* Sets it where more ranks than CPUs are on this host and nobody has set it: else those that wait take the
- * time of those that compute. Open MPI's mpirun does so by itself, but only where it starts more ranks than the
- * slots that it was told of. Local; before MPI starts. */
+ * time of those that compute. Open MPI's mpirun does so by itself, but only where it starts more ranks than
+ * the slots that it was told of. Local; before MPI starts. */
 void threads_yield_if_crowded(void);
 
 /* FALSE with error set on all ranks. Collective. */

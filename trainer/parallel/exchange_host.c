@@ -31,7 +31,7 @@ gboolean exchange_host_init(exchange_host_t *host, const exchange_plan_t *plan,
     *host = (exchange_host_t){.stride = whole_pages(config->n * sizeof(float)) / sizeof(float)};
     const layout_t layout = lay_out(plan, config, buckets);
     char *start;
-    if (alone) {
+    if (alone || plan->hosts == comm_size()) {                       /* no rank has another one beside it */
         host->memory = layers_new_block(layout.all / sizeof(float)); /* in huge pages */
         if (!host->memory) g_error("exchange: cannot allocate %zu MiB", layout.all >> 20);
         start = host->memory;

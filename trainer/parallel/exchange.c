@@ -261,7 +261,18 @@ static void take_norms(exchange_t *exchange, size_t i) {
             layers_squared_norm(slice->sum + at, MIN(EXCHANGE_CHUNK, slice->count - at));
 }
 
-/* Handles what has come and sends what follows from it. */
+/* Pieces whose sum over all hosts stands. */
+static void take_done(exchange_t *exchange) {
+    for (size_t i = 0; i < exchange->n_pieces; i++) {
+        if (exchange->pieces[i].state != ON_THE_WIRE) continue;
+        if (exchange->wire && !exchange_wire_done(exchange->wire, i)) continue;
+        take_norms(exchange, i);
+        exchange->pieces[i].state = DONE;
+        exchange->done++;
+    }
+}
+
+/* Sends what is final, and adds up what has come. */
 static void move_on(exchange_t *exchange) {
     for (size_t i = 0; i < exchange->n_pieces; i++) {
         progress_t *piece = &exchange->pieces[i];
@@ -272,15 +283,8 @@ static void move_on(exchange_t *exchange) {
         piece->state = ON_THE_WIRE;
         if (exchange->wire) exchange_wire_send(exchange->wire, i);
     }
-    if (exchange->wire) exchange_wire_progress(exchange->wire);
-    for (size_t i = 0; i < exchange->n_pieces; i++) {
-        progress_t *piece = &exchange->pieces[i];
-        if (piece->state != ON_THE_WIRE || (exchange->wire && !exchange_wire_done(exchange->wire, i)))
-            continue;
-        take_norms(exchange, i);
-        piece->state = DONE;
-        exchange->done++;
-    }
+    while (exchange->wire && exchange_wire_progress(exchange->wire)) take_done(exchange); /* still in cache */
+    take_done(exchange);
 }
 
 /* Counts the time since the last call as hidden, if something was under way all that time, or for a part. */

@@ -1,7 +1,8 @@
 /* exchange_wire: owns the messages between hosts. Each has its buffer and its persistent request, made once:
  * of each piece first those that come (the others' sums of this host's part, then results of their parts),
  * then those that go (this host's sums of their parts, then the result of its own). In bfloat16 the buffers
- * of messages hold 16 bits an element, and floats are made of them when they have come. */
+ * of messages hold 16 bits an element, and floats are made of them in cache, as they are added up: what takes
+ * time here is memory. */
 #include "trainer/parallel/exchange_wire.h"
 
 #include <mpi.h>
@@ -17,6 +18,7 @@
     } while (0)
 
 enum { SUMS, RESULT, KINDS }; /* of messages, and their tags: KINDS * bucket + kind */
+enum { CHUNK = 2048 };        /* elements that are added up together, in cache */
 
 typedef struct {
     exchange_piece_t piece;
@@ -36,7 +38,8 @@ struct exchange_wire {
     float *result; /* [slice] */
     float *inbox;  /* the others' sums of this host's part: a piece after the other, [other_nodes, part] */
     float *errors; /* bf16: [nodes, slice] of what was sent; in this host's part, of node 0, of results */
-    uint16_t *out, *in, *result_bits; /* bf16: sums that go [nodes, slice], that come; results */
+    float *chunk;  /* bf16: [other_nodes, CHUNK] */
+    uint16_t *out, *in, *result_bits; /* bf16: sums that go [nodes, slice], that come, as in inbox; results */
     gboolean feedback;                /* of this step */
     size_t slice;                     /* elements of all pieces */
     sum_order_t *order;
@@ -140,8 +143,10 @@ exchange_wire_t *exchange_wire_new(const exchange_plan_t *plan, const exchange_p
         wire->slice += pieces[i].count;
     }
     wire->result = g_new0(float, wire->slice);
-    wire->inbox = g_new0(float, inbox);
-    if (format == WIRE_BF16) {
+    if (format == WIRE_FLOAT) {
+        wire->inbox = g_new0(float, inbox);
+    } else {
+        wire->chunk = g_new0(float, wire->other_nodes *(size_t)CHUNK);
         wire->errors = g_new0(float, wire->nodes * wire->slice);
         wire->out = g_new0(uint16_t, wire->nodes * wire->slice);
         wire->in = g_new0(uint16_t, inbox);
@@ -169,6 +174,7 @@ void exchange_wire_free(exchange_wire_t *wire) {
     g_free(wire->result);
     g_free(wire->inbox);
     g_free(wire->errors);
+    g_free(wire->chunk);
     g_free(wire->out);
     g_free(wire->in);
     g_free(wire->result_bits);
@@ -217,18 +223,29 @@ void exchange_wire_send(exchange_wire_t *wire, size_t piece) {
                 wire->nodes * (count - flight->part_count));
 }
 
+/* Where n elements of a node's sum of this host's part are, from element `done` of it on. */
+static const float *find_sum(exchange_wire_t *wire, const flight_t *flight, size_t node, size_t done,
+                             size_t n) {
+    const size_t mine = wire->plan->host_node_firsts[wire->plan->host];
+    if (node >= mine && node < mine + wire->nodes) return flight->sums[node - mine] + flight->part + done;
+    const size_t row = inbox_row(wire, node), place = flight->inbox + row * flight->part_count + done;
+    if (wire->format == WIRE_FLOAT) return wire->inbox + place;
+    float *floats = wire->chunk + row * CHUNK;
+    bf16_unpack(wire->in + place, floats, n);
+    return floats;
+}
+
 /* All sums of this host's part are here: adds them up and sends the result. */
 static void add_up(exchange_wire_t *wire, size_t piece) {
     flight_t *flight = &wire->flights[piece];
-    const size_t mine = wire->plan->host_node_firsts[wire->plan->host], at = flight->piece.at + flight->part;
-    for (size_t node = 0; node < wire->nodes + wire->other_nodes; node++)
-        wire->inputs[node] = node >= mine && node < mine + wire->nodes
-                                 ? flight->sums[node - mine] + flight->part
-                                 : wire->inbox + flight->inbox + inbox_row(wire, node) * flight->part_count;
-    sum_order_run(wire->order, wire->inputs, wire->result + at, flight->part_count);
-    if (wire->format == WIRE_BF16) {
-        pack(wire, wire->result + at, at, wire->result_bits + at, flight->part_count);
-        bf16_unpack(wire->result_bits + at, wire->result + at, flight->part_count);
+    for (size_t done = 0; done < flight->part_count; done += CHUNK) {
+        const size_t n = MIN(CHUNK, flight->part_count - done), at = flight->piece.at + flight->part + done;
+        for (size_t node = 0; node < wire->nodes + wire->other_nodes; node++)
+            wire->inputs[node] = find_sum(wire, flight, node, done, n);
+        sum_order_run(wire->order, wire->inputs, wire->result + at, n);
+        if (wire->format == WIRE_FLOAT) continue;
+        pack(wire, wire->result + at, at, wire->result_bits + at, n);
+        bf16_unpack(wire->result_bits + at, wire->result + at, n);
     }
     flight->added = TRUE;
     start_sends(wire, piece, (size_t)wire->others * wire->nodes, (size_t)wire->others,
@@ -243,20 +260,18 @@ static void handle_end(exchange_wire_t *wire, size_t index) {
         wire->sends_left--;
         return;
     }
-    if (wire->format == WIRE_BF16) {
-        int count;
-        const uint16_t *bits = buffer_of(wire, flight, &message, &count);
-        float *to = message.kind == SUMS ? wire->inbox + (bits - wire->in)
-                                         : wire->result + (bits - wire->result_bits);
-        bf16_unpack(bits, to, (size_t)count);
-    }
-    if (message.kind == SUMS)
+    if (message.kind == SUMS) {
         flight->sums_left--;
-    else
-        flight->results_left--;
+        return;
+    }
+    flight->results_left--;
+    if (wire->format == WIRE_FLOAT) return;
+    int count;
+    const uint16_t *bits = buffer_of(wire, flight, &message, &count);
+    bf16_unpack(bits, wire->result + (bits - wire->result_bits), (size_t)count);
 }
 
-void exchange_wire_progress(exchange_wire_t *wire) {
+gboolean exchange_wire_progress(exchange_wire_t *wire) {
     int n = 0;
     MPI_CHECK(
         MPI_Testsome((int)(wire->n * wire->each), wire->requests, &n, wire->ended, MPI_STATUSES_IGNORE));
@@ -265,6 +280,7 @@ void exchange_wire_progress(exchange_wire_t *wire) {
         const flight_t *flight = &wire->flights[i];
         if (flight->sent && !flight->added && flight->sums_left == 0) add_up(wire, i);
     }
+    return n != MPI_UNDEFINED && n > 0;
 }
 
 gboolean exchange_wire_done(const exchange_wire_t *wire, size_t piece) {

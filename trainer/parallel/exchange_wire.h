@@ -19,8 +19,9 @@ void exchange_wire_free(exchange_wire_t *wire);
 void exchange_wire_begin(exchange_wire_t *wire, gboolean feedback);
 /* This host's sums of a piece stand: sends them. */
 void exchange_wire_send(exchange_wire_t *wire, size_t piece);
-/* Handles what has come and sends what follows from it; does not wait. */
-void exchange_wire_progress(exchange_wire_t *wire);
+/* Handles messages that have come or left and sends what follows; does not wait. FALSE: there were none. MPI
+ * moves on a little at each call, so there may be more after TRUE. */
+gboolean exchange_wire_progress(exchange_wire_t *wire);
 /* Whether the sum over all hosts of a piece stands. */
 gboolean exchange_wire_done(const exchange_wire_t *wire, size_t piece);
 /* Whether all messages of the step have left, too. */

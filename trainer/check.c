@@ -11,6 +11,7 @@
 #include "preprocess/common/program.h"
 #include "trainer/model/layers.h"
 #include "trainer/parallel/stop.h"
+#include "trainer/parallel/watch.h"
 #include "trainer/train.h"
 
 enum { ROUNDS = 7 }; /* steps and exchanges that are timed; of an odd number the median is one of them */
@@ -30,8 +31,6 @@ static void tell(const char *label, const char *format, ...) {
 static void warn(const char *text) {
     if (text) tell("warning", "%s", text);
 }
-
-static double seconds_since(gint64 then) { return (double)(g_get_monotonic_time() - then) / G_USEC_PER_SEC; }
 
 static int compare(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -69,7 +68,7 @@ static void time_exchange(session_t *session, double *sync_s) {
         comm_any(FALSE); /* all begin together */
         const gint64 start = g_get_monotonic_time();
         exchange_once(exchange, local);
-        seconds[i] = seconds_since(start);
+        seconds[i] = watch_seconds_since(start);
     }
     const double median_s = median(seconds, ROUNDS);
     *sync_s = local ? median_s : 0;
@@ -86,7 +85,7 @@ static gboolean time_steps(session_t *session, double sync_s, double *step_s, GE
     for (; n < ROUNDS && session->stop == GO_ON && !train_finished(session); n++) {
         const gint64 start = g_get_monotonic_time();
         if (!train_step(session, error)) return FALSE;
-        seconds[n] = seconds_since(start);
+        seconds[n] = watch_seconds_since(start);
     }
     const int every = session->options->sync_every; /* 1: each of these steps has it all */
     *step_s = n > 0 ? median(seconds, n) + (every > 1 ? sync_s / every : 0) : 0;

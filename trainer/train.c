@@ -18,8 +18,6 @@
 #define FORGETTING 0.99 /* by which the longest step or validation shrinks with each one after it */
 #define WAITING_S  10.0 /* for the next sync point, after a signal */
 
-static double seconds_since(gint64 then) { return (double)(g_get_monotonic_time() - then) / G_USEC_PER_SEC; }
-
 /* Handles a loss or gradient that is not finite; bad: on this rank. The current state may be broken; a best
  * state that waits in memory is written. Sets the same error on all ranks; returns FALSE. */
 static gboolean fail_not_finite(session_t *session, gboolean bad, const char *what, GError **error) {
@@ -116,7 +114,7 @@ static gboolean meet_hosts(session_t *session, GError **error) {
     if (local ? comm_any(broken) : broken)
         return fail_not_finite(session, local && broken, "gradient", error);
     sync_hosts(&session->sync);
-    if (local) session->longest_sync_s = longest_of_late(session->longest_sync_s, seconds_since(start));
+    if (local) session->longest_sync_s = longest_of_late(session->longest_sync_s, watch_seconds_since(start));
     return TRUE;
 }
 
@@ -163,7 +161,7 @@ static gboolean step(session_t *session, GError **error) {
     sums->hurry = hurry;
     if (comm_rank() == 0) { /* the clock of one rank decides */
         sums->out_of_time =
-            options->max_minutes > 0 && seconds_since(session->start) >= options->max_minutes * 60;
+            options->max_minutes > 0 && watch_seconds_since(session->start) >= options->max_minutes * 60;
         sums->save = keeper_asks(&session->keeper);
         sums->failed = !owner_check(session->owner, &local) || !keeper_look(&session->keeper, &local);
     }
@@ -174,20 +172,20 @@ static gboolean step(session_t *session, GError **error) {
     watch_phase(PHASE_EXCHANGE, checkpoint->step + 1);
     exchange_add_doubles(session->exchange, (double *)sums, n_sums / sizeof(double));
     told.gradient_norm = sqrt(exchange_finish(session->exchange));
-    told.sum_ms = seconds_since(before_sum) * 1e3;
+    told.sum_ms = watch_seconds_since(before_sum) * 1e3;
     if (sums->failed > 0) return comm_agree(local, error);
     told.done = add_up(session);
     if (!loss_is_finite(&told.done)) return fail_not_finite(session, bad, "loss", error);
     watch_phase(PHASE_COMPUTE, checkpoint->step + 1);
     update_weights(session, &told);
-    session->longest_step_s = longest_of_late(session->longest_step_s, seconds_since(start));
+    session->longest_step_s = longest_of_late(session->longest_step_s, watch_seconds_since(start));
     const gint64 before_meeting = g_get_monotonic_time();
     const gboolean meets = left == 1 || sums->hurry > 0;
     if (meets && !meet_hosts(session, error)) return FALSE;
-    told.sum_ms += seconds_since(before_meeting) * 1e3;
+    told.sum_ms += watch_seconds_since(before_meeting) * 1e3;
     checkpoint->step++;
     checkpoint->epoch_step++;
-    checkpoint->seconds = session->earlier_seconds + seconds_since(session->start);
+    checkpoint->seconds = session->earlier_seconds + watch_seconds_since(session->start);
     for (size_t i = 0; i < sizeof told.done / sizeof(double); i++)
         ((double *)&checkpoint->so_far)[i] += ((double *)&told.done)[i];
     keeper_step(&session->keeper, sums->save > 0);
@@ -196,7 +194,7 @@ static gboolean step(session_t *session, GError **error) {
     else if (sums->out_of_time > 0 && session->asked == GO_ON)
         session->asked = STOP_DONE;
     if (meets) session->stop = session->asked;
-    told.step_ms = seconds_since(start) * 1e3;
+    told.step_ms = watch_seconds_since(start) * 1e3;
     if (session->metrics) metrics_step(session->metrics, &told);
     const gboolean checks = meets && checkpoint->step / REPLICAS_EVERY != before / REPLICAS_EVERY;
     return !checks || check_replicas(session, error);
@@ -228,7 +226,8 @@ static const evaluation_t *validate(session_t *session, GError **error) {
     const gint64 start = g_get_monotonic_time();
     const evaluation_t *valid = evaluator_run(session->evaluator, error);
     if (valid)
-        session->longest_validation_s = longest_of_late(session->longest_validation_s, seconds_since(start));
+        session->longest_validation_s =
+            longest_of_late(session->longest_validation_s, watch_seconds_since(start));
     swap_average(session);
     return valid;
 }
@@ -258,7 +257,7 @@ static gboolean end_epoch(session_t *session, GError **error) {
         checkpoint->best = loss;
         checkpoint->best_epoch = epoch;
     }
-    checkpoint->seconds = session->earlier_seconds + seconds_since(session->start);
+    checkpoint->seconds = session->earlier_seconds + watch_seconds_since(session->start);
     time_shares_t shares;
     time_shares_take(&shares);
     watch_phase(PHASE_CHECKPOINT, checkpoint->step);
@@ -326,7 +325,7 @@ static void conclude(const session_t *session) {
                 "mpianist trainer " MPIANIST_VERSION ": %s at step %" G_GINT64_FORMAT ", %" G_GINT64_FORMAT
                 " %s in %.1f s on %d %s, %.0f MiB a rank at most",
                 kept ? kept : "no checkpoint", step, steps, g_dngettext(NULL, "step", "steps", (gulong)steps),
-                seconds_since(session->start), comm_size(),
+                watch_seconds_since(session->start), comm_size(),
                 g_dngettext(NULL, "rank", "ranks", (gulong)comm_size()), peak_mib);
 }
 

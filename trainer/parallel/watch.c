@@ -27,6 +27,8 @@ void watch_tick(void) { place.changes++; }
 
 static double seconds_between(gint64 then, gint64 now) { return (double)(now - then) / G_USEC_PER_SEC; }
 
+double watch_seconds_since(gint64 then) { return seconds_between(then, g_get_monotonic_time()); }
+
 /* Adds the time since the last change to the phase so far. */
 static void count_time(gint64 now) {
     if (clocks.from > 0) clocks.times.seconds[place.phase] += seconds_between(clocks.from, now);
@@ -49,7 +51,7 @@ void watch_wait_begin(void) {
 }
 
 void watch_wait_end(void) {
-    clocks.times.waiting[place.phase] += seconds_between(clocks.wait_from, g_get_monotonic_time());
+    clocks.times.waiting[place.phase] += watch_seconds_since(clocks.wait_from);
     place.calls++;
     watch_tick();
 }

@@ -46,6 +46,9 @@ typedef struct {
 /* Any thread. The members need not be of one and the same moment. */
 watch_place_t watch_place(void);
 
+/* Seconds since a time of g_get_monotonic_time(). Any thread. */
+double watch_seconds_since(gint64 then);
+
 /* Seconds in each phase, how many of them passed between watch_wait_begin() and watch_wait_end(), and the sum
  * of what watch_hidden() was told. */
 typedef struct {

@@ -6,14 +6,13 @@
 
 #include "preprocess/common/program.h"
 #include "trainer/parallel/comm.h"
+#include "trainer/parallel/watch.h"
 #include "trainer/run/replicas.h"
 
 #define BEST_INTERVAL_S  20   /* between writes of best states alone */
 #define RETRY_INTERVAL_S 60   /* after a write that failed, at most */
 #define PATIENCE_S       600  /* with writes that fail */
 #define SLOW_DISK        20e6 /* bytes a second that a disk is trusted to take before it was measured */
-
-static double seconds_since(gint64 then) { return (double)(g_get_monotonic_time() - then) / G_USEC_PER_SEC; }
 
 /* Makes room for a copy. It has no gradient of its own. */
 static gboolean make_room(run_state_t *copy, const run_state_t *state, GError **error) {
@@ -63,8 +62,8 @@ void keeper_clear(keeper_t *keeper) {
 static gboolean forgives(keeper_t *keeper, const GError *failure) {
     if (g_error_matches(failure, OWNER_ERROR, OWNER_ERROR_LOST)) return FALSE;
     if (keeper->failing == 0) keeper->failing = keeper->started;
-    if (seconds_since(keeper->failing) > PATIENCE_S) return FALSE;
-    if (keeper->warned == 0 || seconds_since(keeper->warned) >= RETRY_INTERVAL_S) {
+    if (watch_seconds_since(keeper->failing) > PATIENCE_S) return FALSE;
+    if (keeper->warned == 0 || watch_seconds_since(keeper->warned) >= RETRY_INTERVAL_S) {
         keeper->warned = g_get_monotonic_time();
         g_warning("%s; training goes on and tries again, for %d minutes at most", failure->message,
                   PATIENCE_S / 60);
@@ -114,7 +113,7 @@ gboolean keeper_look(keeper_t *keeper, GError **error) {
 
 gboolean keeper_asks(const keeper_t *keeper) {
     const option_span_t *every = &keeper->options->checkpoint_every;
-    const double age_s = seconds_since(keeper->ended);
+    const double age_s = watch_seconds_since(keeper->ended);
     if (comm_rank() > 0) return FALSE;
     if (every->steps > 0 && (keeper->state->checkpoint.step + 1) % every->steps == 0) return TRUE;
     return keeper->n_jobs == 0 && ((every->minutes > 0 && age_s >= every->minutes * 60) ||
@@ -160,7 +159,7 @@ gboolean keeper_epoch(keeper_t *keeper, gboolean best, GError **error) {
     if (best && !replicas_check(keeper->state, keeper->options->output, error)) return FALSE;
     if (best && comm_rank() == 0) hold_best(keeper);
     const gboolean waits =
-        keeper->best_waits && keeper->n_jobs == 0 && seconds_since(keeper->ended) >= BEST_INTERVAL_S;
+        keeper->best_waits && keeper->n_jobs == 0 && watch_seconds_since(keeper->ended) >= BEST_INTERVAL_S;
     return !comm_any(keeper->due || waits) || keeper_save(keeper, error);
 }
 

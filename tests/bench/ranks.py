@@ -9,8 +9,9 @@ Songs are made and preprocessed in a scratch folder, and the presets trained on 
 
     host      2 ranks of this host, against two runs of one rank each at the same time
     pytorch   the seed's model on 2 ranks, against PyTorch's DistributedDataParallel over gloo (needs torch)
-    10gbit, 1gbit, bare   2 hosts of one rank and one core, made of network namespaces (as root), again
-              against two runs of one rank each; bare: a network without a limit
+    10gbit, 1gbit, bare   2 hosts of one rank and one core, made of network namespaces (as root): first sums
+              of gradients alone (bench_exchange), then again against two runs of one rank each; bare: a
+              network without a limit
 
 In a round each kind runs once; the median step of the round's runs counts. Printed are medians over rounds of
 milliseconds a step and of the ratios within a round: 100 % is what two ranks could do that never wait.
@@ -59,6 +60,7 @@ class Bench:
         self.args, self.options, self.scratch, self.runs = args, options, scratch, 0
         programs, helpers = pathlib.Path(args.bin), pathlib.Path(args.build, "tests/helpers")
         self.trainer = programs / "trainer"
+        self.sums = pathlib.Path(args.build, "tests/bench/bench_exchange")
         songs = scratch / "songs"
         songs.mkdir()
         subprocess.run([helpers / "make_songs", songs, "900"], check=True)
@@ -164,6 +166,7 @@ def main():
         for network in (network for network in ("10gbit", "1gbit", "bare") if network in args.only):
             print(f"2 hosts, {network}, two runs of a rank: what two hosts reach of two runs")
             with Hosts(2, None if network == "bare" else network) as hosts:
+                hosts.mpirun(1, [bench.sums])
                 for name in args.presets:
                     compare(
                         name,

@@ -1,7 +1,7 @@
 /* bench_exchange [ROUNDS [BUCKET_KIB]]: times sums of gradients of 18 MB and of 9.6 MB over ranks, this
- * program's exchange (in floats and in bfloat16) and MPI_Allreduce taking turns, with two ranks also the bytes
- * alone: each sends the other as many as the floats have, and adds nothing. Not a test: run it under mpirun;
- * --alone makes a host of each rank. Prints medians of milliseconds of the slowest rank. */
+ * program's exchange (in floats and in bfloat16) and MPI_Allreduce taking turns; with two ranks the bytes
+ * alone, too: each sends the other as many as the floats have, and adds nothing. Not a test: run it under
+ * mpirun; --alone makes a host of each rank. Prints medians of milliseconds of the slowest rank. */
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>

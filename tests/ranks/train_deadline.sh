@@ -19,8 +19,8 @@ ok "a clock" ${CC:-cc} -shared -fPIC -o clock.so clock.c
 export ASAN_OPTIONS=${ASAN_OPTIONS-}:verify_asan_link_order=0
 end=2000000000
 
-# by_clock SECONDS STEP COMMAND...: runs by a clock that is at first so many seconds before the end of the job,
-# and STEP seconds later at each look.
+# by_clock SECONDS STEP COMMAND...: runs by a clock that is at first so many seconds before the end of the
+# job, and STEP seconds later at each look.
 by_clock() {
     local start=$((end - $1)) step=$2
     shift 2

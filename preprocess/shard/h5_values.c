@@ -53,7 +53,7 @@ gboolean h5_write_string(h5_file_t *file, const char *object, const char *name, 
 /* Opens a scalar attribute of the given class. */
 static hid_t open_attribute(h5_file_t *file, const char *object, const char *name, H5T_class_t wanted,
                             GError **error) {
-    if (H5Aexists_by_name(h5_file_id(file), object, name, H5P_DEFAULT) <= 0)
+    if (H5Aexists_by_name(h5_file_id(file), object, name, H5P_DEFAULT) == 0)
         return fail_attribute(error, file, name, "there is none"), H5I_INVALID_HID;
     g_auto(h5_id_t) attribute = H5Aopen_by_name(h5_file_id(file), object, name, H5P_DEFAULT, H5P_DEFAULT);
     g_auto(h5_id_t) type = attribute < 0 ? attribute : H5Aget_type(attribute);
@@ -87,11 +87,11 @@ char *h5_read_string(h5_file_t *file, const char *object, const char *name, GErr
     g_auto(h5_id_t) attribute = open_attribute(file, object, name, H5T_STRING, error);
     if (attribute < 0) return NULL;
     g_auto(h5_id_t) stored = H5Aget_type(attribute);
-    if (H5Tget_size(stored) > MAX_TEXT)
-        return fail_attribute(error, file, name, "it is impossibly long"), NULL;
-    if (H5Tis_variable_str(stored) != 0)
+    const size_t length = H5Tget_size(stored); /* 0 where there is no type: reading fails then */
+    if (length > MAX_TEXT) return fail_attribute(error, file, name, "it is impossibly long"), NULL;
+    if (H5Tis_variable_str(stored) > 0)
         return fail_attribute(error, file, name, "it is a string of variable length"), NULL;
-    g_autofree char *value = g_malloc0(H5Tget_size(stored) + 1);
+    g_autofree char *value = g_malloc0(length + 1);
     if (H5Aread(attribute, stored, value) < 0)
         return h5_fail(error, H5_ERROR_READ, file, "read attribute %s", name), NULL;
     if (!g_utf8_validate(value, -1, NULL)) return fail_attribute(error, file, name, "it is not UTF-8"), NULL;

@@ -111,7 +111,12 @@ static gboolean read_grid(h5_file_t *file, grid_t *grid, GError **error) {
 }
 
 static gboolean check_format(h5_file_t *file, int64_t *version, GError **error) {
-    g_autofree char *format = h5_read_string(file, "/", "format", NULL);
+    g_autoptr(GError) cause = NULL;
+    g_autofree char *format = h5_read_string(file, "/", "format", &cause);
+    if (g_error_matches(cause, H5_ERROR, H5_ERROR_READ)) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
     if (!format || strcmp(format, SHARD_FORMAT) != 0)
         return shard_fail(error, SHARD_ERROR_FORMAT, h5_file_path(file),
                           "not a shard of mpianist-preprocess; remove it, or name another folder");

@@ -203,7 +203,12 @@ static void set_attribute(const char *path, const char *object, const char *name
 static void test_changed(void) {
     g_auto(run_t) run = make_run(&small, TRUE);
     const double other = 0.71, nothing = 0;
-    const char *const names[] = {"density,registen", "", "density,../register", "density,,register"};
+    const char *const names[] = {"density,registen",
+                                 "",
+                                 "density,../register",
+                                 "density,,register",
+                                 "density,a_name_that_is_too_long_by_far_for_one",
+                                 "a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a"};
     add_vectors(run.path);
     set_attribute(run.path, "/vectors/density", "sd", H5T_NATIVE_DOUBLE, &other);
     assert_no_vectors(run.path, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "checksum");
@@ -217,6 +222,27 @@ static void test_changed(void) {
         H5Tclose(text);
         assert_no_vectors(run.path, 0, 0, i == 0 ? "registen" : "makes no sense");
     }
+}
+
+/* Vectors and figures that are no numbers, under checksums that are right, and a unit without end. */
+static void test_senseless(void) {
+    g_auto(run_t) run = make_run(&small, TRUE);
+    g_autoptr(GError) error = NULL;
+    attributes_t wrong = two;
+    real_t no_numbers[2 * Z] = {0.5F, -1.25F, 3, 0.1F, NAN, -0.3F};
+    wrong.vectors = no_numbers;
+    g_assert_true(checkpoint_write_attributes(run.path, &wrong, NULL, &error));
+    assert_no_vectors(run.path, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "makes no sense");
+    wrong = two;
+    wrong.info[1].r2 = INFINITY;
+    g_assert_true(checkpoint_write_attributes(run.path, &wrong, NULL, &error));
+    assert_no_vectors(run.path, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "makes no sense");
+    add_vectors(run.path);
+    hid_t text = H5Tcopy(H5T_C_S1);
+    H5Tset_size(text, 40);
+    set_attribute(run.path, "/vectors/density", "unit", text, "notes a beat and a beat and a beat, at l");
+    H5Tclose(text);
+    assert_no_vectors(run.path, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "makes no sense");
 }
 
 /* The bytes of a matrix, changed by one. */
@@ -276,6 +302,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/checkpoint-attributes/version-1", test_version_1);
     g_test_add_func("/checkpoint-attributes/none", test_none);
     g_test_add_func("/checkpoint-attributes/changed", test_changed);
+    g_test_add_func("/checkpoint-attributes/senseless", test_senseless);
     g_test_add_func("/checkpoint-attributes/flipped", test_flipped);
     g_test_add_func("/checkpoint-attributes/disk-full", test_disk_full);
     return g_test_run();

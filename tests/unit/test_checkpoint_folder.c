@@ -63,19 +63,69 @@ static void test_links_and_prune(void) {
     touch(folder, "latest.h5.h1-123.tmp");
     touch(folder, "run.ini.h1-123.tmp");
     touch(folder, "checkpoint-mine.h5");
+    touch(folder, "checkpoint-00000700.h5.old");
     touch(folder, "run.ini");
     checkpoint_sweep(folder);
     g_assert_true(checkpoint_prune(folder, 2, &error));
     g_autofree char *left = list(folder);
     g_assert_cmpstr(left, ==,
                     "best.h5 checkpoint-00000200.h5 checkpoint-00000500.h5 checkpoint-00000600.h5 "
-                    "checkpoint-mine.h5 latest.h5 run.ini");
+                    "checkpoint-00000700.h5.old checkpoint-mine.h5 latest.h5 run.ini");
     g_assert_false(checkpoint_prune("/nonexistent", 2, &error));
     g_assert_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ);
     g_clear_error(&error);
     g_assert_false(checkpoint_link("/nonexistent", "latest.h5", "x", &error));
     g_assert_nonnull(strstr(error->message, g_strerror(ENOENT)));
     remove_folder(folder);
+}
+
+/* A folder has a name that a checkpoint or a link should get: told, and nothing left over. */
+static void test_in_the_way(void) {
+    char *folder = make_folder();
+    g_autoptr(GError) error = NULL;
+    g_autofree char *numbered = checkpoint_path(folder, 100),
+                    *latest = g_build_filename(folder, "latest.h5", NULL);
+    g_assert_true(g_mkdir(numbered, 0777) == 0 && g_mkdir(latest, 0777) == 0);
+    g_assert_false(checkpoint_prune(folder, 0, &error));
+    g_assert_nonnull(strstr(error->message, "checkpoint-00000100.h5: cannot remove it: "));
+    g_clear_error(&error);
+    g_assert_false(checkpoint_link(folder, "latest.h5", "checkpoint-00000100.h5", &error));
+    g_assert_nonnull(strstr(error->message, "latest.h5: cannot point it at a checkpoint: "));
+    g_clear_error(&error);
+    g_assert_false(checkpoint_complete(folder, "checkpoint-00000100.h5", FALSE, 1, &error));
+    g_assert_nonnull(strstr(error->message, "latest.h5: cannot point it at a checkpoint: "));
+    g_autofree char *left = list(folder);
+    g_assert_cmpstr(left, ==, "checkpoint-00000100.h5 latest.h5");
+    g_rmdir(numbered);
+    g_rmdir(latest);
+    remove_folder(folder);
+}
+
+/* What a killed run left undone after it wrote checkpoint 2. */
+static void test_complete(void) {
+    static const struct {
+        const char *latest, *best; /* links that there are */
+        gboolean is_best;
+        const char *left;
+    } cases[] = {
+        {NULL, NULL, FALSE, "checkpoint-00000002.h5 latest.h5"},
+        {NULL, NULL, TRUE, "best.h5 checkpoint-00000002.h5 latest.h5"},
+        {NULL, "checkpoint-00000001.h5", TRUE,
+         "best.h5 checkpoint-00000001.h5 checkpoint-00000002.h5 latest.h5"},
+        {"checkpoint-00000002.h5", NULL, FALSE, "checkpoint-00000002.h5 latest.h5"},
+        {"checkpoint-00000001.h5", NULL, TRUE, "checkpoint-00000001.h5 checkpoint-00000002.h5 latest.h5"}};
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        char *folder = make_folder();
+        g_autoptr(GError) error = NULL;
+        touch(folder, "checkpoint-00000001.h5");
+        touch(folder, "checkpoint-00000002.h5");
+        if (cases[i].latest) g_assert_true(checkpoint_link(folder, "latest.h5", cases[i].latest, &error));
+        if (cases[i].best) g_assert_true(checkpoint_link(folder, "best.h5", cases[i].best, &error));
+        g_assert_true(checkpoint_complete(folder, "checkpoint-00000002.h5", cases[i].is_best, 1, &error));
+        g_autofree char *left = list(folder);
+        g_assert_cmpstr(left, ==, cases[i].left);
+        remove_folder(folder);
+    }
 }
 
 static void test_find_latest(void) {
@@ -114,12 +164,22 @@ static void test_find_latest(void) {
     g_test_assert_expected_messages();
     g_assert_no_error(error);
     g_assert_null(nothing);
+    /* A link to what no run wrote, and a file in the folder's place. */
+    touch(folder, "mine.h5");
+    g_assert_true(checkpoint_link(folder, "latest.h5", "mine.h5", &error));
+    g_assert_null(checkpoint_find_latest(folder, &error));
+    g_assert_no_error(error);
+    g_autofree char *file = g_build_filename(folder, "mine.h5", NULL);
+    g_assert_null(checkpoint_find_latest(file, &error));
+    g_assert_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ);
     remove_folder(folder);
 }
 
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/checkpoint-folder/links-and-prune", test_links_and_prune);
+    g_test_add_func("/checkpoint-folder/in-the-way", test_in_the_way);
+    g_test_add_func("/checkpoint-folder/complete", test_complete);
     g_test_add_func("/checkpoint-folder/find-latest", test_find_latest);
     return g_test_run();
 }

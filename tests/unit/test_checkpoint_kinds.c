@@ -78,11 +78,10 @@ static void test_sequence_head(void) {
     char *folder = make_folder();
     g_autofree char *path = checkpoint_path(folder, 1);
     g_auto(state_t) state;
-    state_init(&state, &small, 1);
+    state_init(&state, &sequence, 1);
     for (size_t latent = 0; latent < 7; latent += 6) {
         g_auto(checkpoint_t) checkpoint = {0};
         g_autoptr(GError) error = NULL;
-        state.checkpoint.model = sequence;
         state.checkpoint.model.latent = latent;
         write_state(path, &state);
         g_assert_true(checkpoint_read(path, &checkpoint, &error));

@@ -92,6 +92,33 @@ static void test_lies(void) {
     remove_folder(folder);
 }
 
+/* Sizes that are in range, each, but together ask for more than the file holds: refused before anything is
+ * allocated, whatever the memory. */
+static void test_enormous(void) {
+    static const struct {
+        size_t window, hidden;
+        const char *says;
+    } lies[] = {
+        {65536, 65536, "*: a model of its sizes has * weights, more than the file of * bytes holds; *"},
+        {4, 4096, "*: a model of its sizes has * weights, more than the file of * bytes holds; *"},
+        {4, 8, "*: cannot read /weights/encoder.0.weight: it is 104 x 7, wanted 104 x 8; *"}};
+    char *folder = make_folder();
+    g_autofree char *path = checkpoint_path(folder, 1);
+    g_auto(state_t) state;
+    state_init(&state, &small, 1);
+    for (size_t i = 0; i < G_N_ELEMENTS(lies); i++) {
+        g_autoptr(GError) error = NULL;
+        checkpoint_t head = state.checkpoint;
+        head.model.window = lies[i].window;
+        head.model.hidden[0] = lies[i].hidden;
+        g_assert_true(checkpoint_write(path, &head, state.model, state.optimizer, NULL, &error));
+        g_assert_null(checkpoint_digest(path, &error));
+        if (!g_pattern_match_simple(lies[i].says, error->message))
+            g_error("'%s' is not '%s'", error->message, lies[i].says);
+    }
+    remove_folder(folder);
+}
+
 /* Weights whose own checksum says that they are others. */
 static void test_checksum(void) {
     g_autofree char *path = make_one();
@@ -117,6 +144,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/lacking-checkpoint/attributes", test_attributes);
     g_test_add_func("/lacking-checkpoint/matrices", test_matrices);
     g_test_add_func("/lacking-checkpoint/lies", test_lies);
+    g_test_add_func("/lacking-checkpoint/enormous", test_enormous);
     g_test_add_func("/lacking-checkpoint/checksum", test_checksum);
     return g_test_run();
 }

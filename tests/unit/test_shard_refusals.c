@@ -1,6 +1,7 @@
 /* Tests of what preprocess/shard refuses: every way in which a folder is not one whole corpus, files that
  * lie, rows that are not those that were written, and damage anywhere. */
 #include <math.h>
+#include <unistd.h>
 
 #include "preprocess/shard/h5.h"
 #include "tests/helpers/shard_corpus.h"
@@ -26,6 +27,14 @@ static void test_incomplete(void) {
     assert_refused(g_strdup(none), "*not a folder*");
     g_remove(none);
     assert_refused(g_dir_make_tmp("test_shard.XXXXXX", NULL), "*holds no shards; name the folder*");
+    char *begun = g_dir_make_tmp("test_shard.XXXXXX", NULL);
+    static const char *const others[] = {"shard-00000-of-00001.h5.h1-9.tmp", "preprocess.parsed", "songs"};
+    for (size_t i = 0; i < G_N_ELEMENTS(others); i++) {
+        g_autofree char *path = g_build_filename(begun, others[i], NULL);
+        g_assert_true(g_file_set_contents(path, "", 0, NULL));
+        g_assert_null(shard_corpus_id(path));
+    }
+    assert_refused(begun, "*holds no shards yet, only what a run or its parts have parsed; name the folder*");
     for (size_t i = 0; i < SHARDS; i++) {
         char *folder = make_corpus("merged");
         g_autofree char *path = shard_name(folder, i),
@@ -69,15 +78,20 @@ static void test_foreign(void) {
     folder = make_corpus("merged");
     set_attribute(folder, "shards", &number, H5T_NATIVE_INT64);
     assert_refused(folder, "*shard-00000-of-00003.h5: was renamed: *");
-    static const char *const numbers[] = {"steps_per_beat", "pitch_low", "pitches", "shards", "shard"};
-    for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
-        g_autofree char *says =
-            g_strdup_printf("*shard-00000-of-00003.h5: attribute %s is -5; *", numbers[i]);
-        number = -5;
+    static const char *const numbers[] = {"steps_per_beat", "pitch_low",     "pitches", "shards",
+                                          "fold_octaves",   "sustain_pedal", "shard"};
+    for (size_t i = 0; i < 2 * G_N_ELEMENTS(numbers); i++) {
+        number = i % 2 ? 123456 : -5;
+        g_autofree char *says = g_strdup_printf(
+            "*shard-00000-of-00003.h5: attribute %s is %" G_GINT64_FORMAT "; *", numbers[i / 2], number);
         folder = make_corpus("merged");
-        set_attribute(folder, numbers[i], &number, H5T_NATIVE_INT64);
+        set_attribute(folder, numbers[i / 2], &number, H5T_NATIVE_INT64);
         assert_refused(folder, says);
     }
+    g_auto(h5_id_t) word = h5_string_type(6);
+    folder = make_corpus("merged");
+    set_attribute(folder, "tracks", "merger", word);
+    assert_refused(folder, "*merger*");
     number = 40; /* in range, but not what /roll was made for */
     folder = make_corpus("merged");
     set_attribute(folder, "pitches", &number, H5T_NATIVE_INT64);
@@ -213,6 +227,21 @@ static void claim_rows(const char *folder, const char *name, hsize_t rows, hid_t
     g_assert_cmpint(dataset, >=, 0);
 }
 
+/* A folder that there is not, and a corpus whose file is as large as it needs to be for what it claims. */
+static void test_no_folder(void) {
+    shard_set_t head = make_head("merged", 'a');
+    g_autoptr(GError) error = NULL;
+    shard_song_t song = make_song(0, 0);
+    uint8_t bits[3 * 22] = {0};
+    g_assert_false(shard_write("/nonexistent", &head, 0, &song, NULL, 1, bits, 3, 1, &error));
+    g_assert_nonnull(strstr(error->message, "/nonexistent/shard-00000-of-00003.h5"));
+    char *folder = make_corpus("merged");
+    g_autofree char *path = shard_name(folder, 0);
+    claim_rows(folder, "/roll", ((hsize_t)1 << 31) + 5, H5T_STD_U8LE);
+    g_assert_cmpint(truncate(path, (off_t)1 << 30), ==, 0); /* of no blocks */
+    assert_refused(folder, "*shard-00000-of-00003.h5: /roll is impossibly large; *");
+}
+
 static void test_lying_size(void) {
     static const hsize_t sizes[] = {(hsize_t)1 << 20, (hsize_t)1 << 31, ((hsize_t)1 << 32) + 4,
                                     (hsize_t)1 << 62};
@@ -305,6 +334,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/shard/foreign", test_foreign);
     g_test_add_func("/shard/lying-song", test_lying_song);
     g_test_add_func("/shard/lying-size", test_lying_size);
+    g_test_add_func("/shard/no-folder", test_no_folder);
     g_test_add_func("/shard/checksum", test_checksum);
     g_test_add_func("/shard/damaged", test_damaged);
     g_test_add_func("/shard/any-damage", test_any_damage);

@@ -1,18 +1,15 @@
 /* checkpoint: owns the checkpoint format for writing and reading. The attributes are under one SHA-256,
  * weights and moments under HDF5's checksums, so a flipped byte is noticed wherever it falls. Refuses other
- * formats, later versions and other shapes. checkpoint_folder.c looks after the files and links of a run
- * folder, checkpoint_attributes.c after the vectors of attributes. */
+ * shapes. checkpoint_file.c looks at a file before this does; checkpoint_folder.c looks after the files and
+ * links of a run folder, checkpoint_attributes.c after the vectors of attributes. */
 #include "trainer/checkpoint/checkpoint_file.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "preprocess/common/program.h"
 #include "trainer/model/sizes.h"
-
-G_DEFINE_QUARK(mpianist_checkpoint_error, checkpoint_error)
 
 G_STATIC_ASSERT(sizeof(real_t) == sizeof(float)); /* h5_write_floats() */
 
@@ -235,29 +232,6 @@ static const char *complete(record_t *record, int64_t version) {
     return NULL;
 }
 
-h5_file_t *checkpoint_file_open(const char *path, GError **error) {
-    g_autoptr(h5_file_t) file = h5_file_open(path, error);
-    g_autofree char *format = file ? h5_read_string(file, "/", "format", error) : NULL;
-    int64_t version;
-    if (!format) return NULL;
-    if (!g_str_equal(format, CHECKPOINT_FORMAT)) {
-        g_set_error(
-            error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_FORMAT,
-            "%s: cannot read checkpoint: the file is a '%s'; give a file that %s wrote, such as best.h5",
-            path, format, program_called("trainer"));
-        return NULL;
-    }
-    if (!h5_read_int(file, "/", "version", &version, error)) return NULL;
-    if (version < 1 || version > CHECKPOINT_VERSION) {
-        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_FORMAT,
-                    "%s: cannot read checkpoint: its format has version %" G_GINT64_FORMAT
-                    ", this program reads up to %d; use a later mpianist",
-                    path, version, CHECKPOINT_VERSION);
-        return NULL;
-    }
-    return g_steal_pointer(&file);
-}
-
 /* counts: NULL, or receives the counts of the file's optimizer state. */
 static gboolean read_record(h5_file_t *file, checkpoint_t *checkpoint, counts_t *counts, GError **error) {
     g_auto(record_t) record = {0};
@@ -270,6 +244,10 @@ static gboolean read_record(h5_file_t *file, checkpoint_t *checkpoint, counts_t 
         g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_FORMAT,
                     "%s: cannot read checkpoint: the value of attribute '%s' makes no sense; write it anew",
                     h5_file_path(file), record.wrong);
+        return FALSE;
+    }
+    if (!checkpoint_file_holds(file, &record.checkpoint.model, error)) {
+        checkpoint_clear(&record.checkpoint);
         return FALSE;
     }
     *checkpoint = record.checkpoint;

@@ -161,7 +161,9 @@ gboolean checkpoint_read_attributes(const char *path, attributes_t *attributes, 
     if (!checkpoint_read(path, &checkpoint, error)) return FALSE;
     g_autoptr(h5_file_t) file = checkpoint_file_open(path, error);
     if (!file) return FALSE;
-    if (H5Lexists(h5_file_id(file), GROUP, H5P_DEFAULT) <= 0) {
+    const htri_t there = H5Lexists(h5_file_id(file), GROUP, H5P_DEFAULT);
+    if (there < 0) return h5_fail(error, H5_ERROR_READ, file, "read " GROUP);
+    if (there == 0) {
         g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_NONE,
                     "%s: has no attribute vectors; compute them: %s --attributes %s --data SHARDS", path,
                     program_called("trainer"), path);

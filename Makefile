@@ -272,9 +272,9 @@ simulate: simulated $(addprefix $(BUILD)/tests/simulate/,play profile costs)
 SIMULATED_SOURCES := $(addprefix tests/simulate/,play.c simulated.c) preprocess/common/program.c \
                      $(patsubst %,trainer/parallel/%.c,comm launcher watch bf16 sum_order exchange \
                        exchange_host exchange_plan exchange_wire)
-REPLACED := MPI_Init_thread MPI_Send_init MPI_Recv_init MPI_Startall MPI_Testsome sched_yield sum_order_new \
-            sum_order_run layers_squared_norm layers_new_block bf16_pack bf16_unpack g_malloc0 \
-            g_malloc0_n g_free
+REPLACED := MPI_Init_thread MPI_Send_init MPI_Recv_init MPI_Startall MPI_Testsome MPI_Test sched_yield \
+            sum_order_new sum_order_run layers_squared_norm layers_new_block bf16_pack bf16_unpack \
+            g_malloc0 g_malloc0_n g_free
 simulated: $(SIMULATED)
 $(SIMULATED): $(SIMULATED_SOURCES) $(wildcard trainer/parallel/*.h tests/simulate/*.h)
 	@mkdir -p $(@D)

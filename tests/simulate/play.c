@@ -22,20 +22,21 @@ typedef struct {
     double update_ms, compute_ms;
 } profile_t;
 
-static int steps = 10, warm_up = 2, bucket_kib = 4096, sync_every = 1;
+static int steps = 10, warm_up = 2, bucket_kib = 4096, sync_every;
 static double step_ms;
 static char *costs;
-static gboolean bf16, idle;
+static gboolean bf16, idle, alone;
 static const GOptionEntry entries[] = {
     {"steps", 0, 0, G_OPTION_ARG_INT, &steps, "how many count", "N"},
     {"warm-up", 0, 0, G_OPTION_ARG_INT, &warm_up, "steps before them", "N"},
     {"bucket-kib", 0, 0, G_OPTION_ARG_INT, &bucket_kib, "gradients leave in pieces of so much", "N"},
     {"bf16", 0, 0, G_OPTION_ARG_NONE, &bf16, "16 bits an element between hosts", NULL},
-    {"sync-every", 0, 0, G_OPTION_ARG_INT, &sync_every, "steps between exchanges", "N"},
+    {"sync-every", 0, 0, G_OPTION_ARG_INT, &sync_every, "steps that hosts take by themselves", "N"},
     {"step-ms", 0, 0, G_OPTION_ARG_DOUBLE, &step_ms, "scale the profile so that one rank takes so long",
      "MS"},
     {"costs", 0, 0, G_OPTION_ARG_STRING, &costs, "where simulated: as costs.c prints them", "NS,..."},
     {"idle", 0, 0, G_OPTION_ARG_NONE, &idle, "compute nothing: the exchange alone", NULL},
+    {"alone", 0, 0, G_OPTION_ARG_NONE, &alone, "each rank is a host of its own", NULL},
     {NULL, 0, 0, 0, NULL, NULL, NULL}};
 
 static gboolean read_profile(const char *path, profile_t *profile, GError **error) {
@@ -73,28 +74,40 @@ static double share(exchange_t *exchange, int64_t elements) {
     return (double)sum / (double)elements;
 }
 
-/* Returns the seconds of waiting. */
-static double play_step(const profile_t *profile, exchange_t *exchange, gboolean sync) {
+/* Returns the seconds of waiting. A step's losses, as trainer/train.c sums them, are some ninety bytes. */
+static double play_step(const profile_t *profile, exchange_t *exchange) {
+    double sums[12] = {0};
     for (size_t i = 0; i < profile->events->len; i++) {
         const event_t *event = &g_array_index(profile->events, event_t, i);
         compute(event->ms);
-        if (!sync || sync_every > 1) continue;
         if (event->count > 0)
             exchange_ready(exchange, (size_t)event->first, (size_t)event->count);
         else
             exchange_progress(exchange);
     }
-    if (!sync) {
-        compute(profile->update_ms);
-        return 0;
-    }
     const double start = machine_seconds();
+    exchange_add_doubles(exchange, sums, G_N_ELEMENTS(sums));
     machine_waits(1);
     exchange_finish(exchange);
     machine_waits(0);
     const double waited = machine_seconds() - start;
     compute(profile->update_ms * share(exchange, profile->elements));
     exchange_updated(exchange);
+    return waited;
+}
+
+/* Hosts become one, as in trainer/sync.c: both moments and the weights. What they do with these sums goes
+ * over three times the memory of an update. Returns the seconds of waiting. */
+static double play_sync(const profile_t *profile, exchange_t *exchange) {
+    double waited = 0;
+    for (int block = 0; block < 3; block++) {
+        const double start = machine_seconds();
+        machine_waits(1);
+        exchange_sum_hosts(exchange, block == 2);
+        machine_waits(0);
+        waited += machine_seconds() - start;
+        compute(profile->update_ms * share(exchange, profile->elements));
+    }
     return waited;
 }
 
@@ -109,7 +122,8 @@ static gboolean run(const char *path, GError **error) {
     const exchange_config_t config = {.n = (size_t)profile.elements,
                                       .bucket_bytes = (size_t)bucket_kib << 10,
                                       .wire = bf16 ? WIRE_BF16 : WIRE_FLOAT,
-                                      .alone = comm_node_size() == 1};
+                                      .local_steps = sync_every,
+                                      .alone = alone || comm_node_size() == 1};
     exchange_t *exchange = exchange_new(&config, error);
     if (!exchange) return FALSE;
     double *ms = g_new0(double, steps), *waited = g_new0(double, steps);
@@ -118,10 +132,12 @@ static gboolean run(const char *path, GError **error) {
         machine_begins();
         const double start = machine_seconds();
         double wait = 0;
-        for (int k = 1; k <= sync_every; k++) wait += play_step(&profile, exchange, k == sync_every);
+        const int together = MAX(sync_every, 1);
+        for (int k = 0; k < together; k++) wait += play_step(&profile, exchange);
+        if (sync_every > 0) wait += play_sync(&profile, exchange);
         if (i < 0) continue;
-        ms[i] = (machine_seconds() - start) * 1e3 / sync_every;
-        waited[i] = wait * 1e3 / sync_every;
+        ms[i] = (machine_seconds() - start) * 1e3 / together;
+        waited[i] = wait * 1e3 / together;
     }
     qsort(ms, (size_t)steps, sizeof *ms, compare);
     qsort(waited, (size_t)steps, sizeof *waited, compare);

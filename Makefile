@@ -113,6 +113,8 @@ $(BIN)/sampler: $(BUILD)/sampler/main.o $(LIBSAMPLER) $(LIBMODEL) $(LIBPREPROCES
 # mpirun, those of helpers/ make test material; gradients/ is built in double precision.
 TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(filter-out %/keep_modules.c,\
                  $(wildcard $(patsubst %,tests/%/*.c,unit golden ranks helpers))))
+# Libraries that stand between a program and those that it calls (LD_PRELOAD).
+PRELOADED     := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/preload/*.c))
 TEST_SCRIPTS  := $(wildcard tests/programs/*.sh tests/ranks/*.sh)
 BENCHES       := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c)) \
                  $(addprefix $(BUILD)/tests/simulate/,play profile costs)
@@ -120,6 +122,10 @@ DOUBLE_TESTS  := $(patsubst %.c,build/double/%,$(wildcard tests/gradients/*.c))
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(KEEP_MODULES) $(LIBSAMPLER) $(LIBTRAINER) $(LIBMODEL) $(LIBPREPROCESS)
 	$(call quiet,LD) $(LINK) -o $@ $^ $(TRAINER_LIBS) $(SAMPLER_LIBS)
+
+$(BUILD)/tests/preload/%.so: tests/preload/%.c $(VENDORS)
+	@mkdir -p $(@D)
+	$(call quiet,LD) $(COMPILE) -fPIC -shared $(LDFLAGS) -o $@ $< $(MPI_LIBS) $(GLIB_LIBS)
 
 $(BUILD)/tests/simulate/play: $(BUILD)/tests/simulate/machine.o
 
@@ -137,7 +143,7 @@ double-tests: $(DOUBLE_TESTS)
 endif
 
 .PHONY: tests
-tests: programs $(TEST_PROGRAMS) $(BENCHES) $(if $(shell command -v smpicc),build/simulate/play)
+tests: programs $(TEST_PROGRAMS) $(PRELOADED) $(BENCHES) $(if $(shell command -v smpicc),build/simulate/play)
 	@$(MAKE) --no-print-directory CONFIG=double BUILD=build/double double-tests
 
 ## check: build and pass every test (TESTS='tests/unit/test_roll.c ...' picks some)

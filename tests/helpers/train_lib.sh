@@ -31,6 +31,27 @@ same_state() {
     [ "$same" -eq 0 ] || diff "$WORK/.a" "$WORK/.b" | sed 's/^/# /'
 }
 
+# A run in the folder `run`, which is disturbed, and its undisturbed twin, `whole`.
+# losses FILE: of each line, without times. A validation that a run repeats after it was killed counts once.
+losses() { sed 's/\("kl": [^,]*\).*/\1/' "$1" | awk '!/validation/ || $0 != last; { last = $0 }'; }
+# same_bits A B: two checkpoints hold the same state.
+same_bits() { "$state" "$1" >"$WORK/.a" && "$state" "$2" >"$WORK/.b" && cmp "$WORK/.a" "$WORK/.b"; }
+# run_is_intact: each checkpoint and link that has its final name can be read, run.ini is whole, and so are
+# all lines of metrics.jsonl but the last.
+run_is_intact() {
+    local file
+    for file in run/*.h5; do
+        [ ! -L "$file" ] && [ ! -e "$file" ] || "$state" "$file" >/dev/null || return
+    done
+    [ ! -e run/run.ini ] || diff <(grep -v '^output' whole/run.ini) <(grep -v '^output' run/run.ini) || return
+    [ ! -e run/metrics.jsonl ] || ! sed '$d' run/metrics.jsonl | grep -v '^{.*}$'
+}
+# run_has_ended: as its twin did.
+run_has_ended() {
+    same_bits whole/latest.h5 run/latest.h5 && same_bits whole/best.h5 run/best.h5 &&
+        diff <(losses whole/metrics.jsonl) <(losses run/metrics.jsonl) && diff <(ls whole) <(ls run)
+}
+
 # same_steps A B TOLERANCE STEPS DESCRIPTION: the losses of steps 1 to STEPS in two metrics.jsonl differ by
 # less than TOLERANCE, relative; none missing.
 same_steps() {

@@ -11,7 +11,7 @@ ok "too much shared memory is an error, not a crash" ranks 2 "$comm" large
 
 run ranks 3 "$comm" abort
 status_is 1 "comm_abort ends the job"
-says '^mpianist: rank 2 of 3 on .*mpi_comm\.c:[0-9]+: asked to' "and names rank, host, file, line and cause"
+says '^mpi_comm: rank 2 of 3 on .*mpi_comm\.c:[0-9]+: asked to' "and names rank, host, file, line and cause"
 
 # shellcheck disable=SC2086 # variables are words
 for variables in "OMPI_COMM_WORLD_SIZE=4 OMPI_COMM_WORLD_RANK=0" "PMI_SIZE=4 PMI_RANK=0" "SLURM_NTASKS=4"; do

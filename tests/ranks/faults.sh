@@ -10,27 +10,8 @@ make_corpus data 16 --split 60,40,0
 common=(--data data --hidden 8 --latent 2 --window 16 --batch 24 --transpose "-1,1" --quiet --resume auto)
 options=("${common[@]}" --max-steps 4 --checkpoint-every "2 steps" --keep 1)
 
-# losses FILE: of each line, without times. A validation that a run repeats after it was killed counts once.
-losses() { sed 's/\("kl": [^,]*\).*/\1/' "$1" | awk '!/validation/ || $0 != last; { last = $0 }'; }
-
-# same_bits A B: two checkpoints hold the same state.
-same_bits() { "$state" "$1" >"$WORK/.a" && "$state" "$2" >"$WORK/.b" && cmp "$WORK/.a" "$WORK/.b"; }
-
-# Each checkpoint and link that has its final name can be read, run.ini is whole, and so are all lines of
-# metrics.jsonl but the last.
-whole() {
-    local file
-    for file in run/*.h5; do
-        [ ! -L "$file" ] && [ ! -e "$file" ] || "$state" "$file" >/dev/null || return
-    done
-    [ ! -e run/run.ini ] || diff <(grep -v '^output' whole/run.ini) <(grep -v '^output' run/run.ini) || return
-    [ ! -e run/metrics.jsonl ] || ! sed '$d' run/metrics.jsonl | grep -v '^{.*}$'
-}
-
-finished() {
-    same_bits whole/latest.h5 run/latest.h5 && same_bits whole/best.h5 run/best.h5 &&
-        diff <(losses whole/metrics.jsonl) <(losses run/metrics.jsonl) && diff <(ls whole) <(ls run)
-}
+whole() { run_is_intact; }
+finished() { run_has_ended; }
 prepare() { rm -rf run; }
 tries_again=true
 # Folders are tried again after their parents, disks without links are known, lines of metrics wait, and what

@@ -1,5 +1,5 @@
 /* comm: owns MPI. One communicator for all ranks, one for the ranks of this host. MPI reports errors instead
- * of aborting on its own, so that each one names rank, host, file, line and MPI's text before the job ends.
+ * of aborting on its own, so that each one is said in a line of ours before the job ends.
  * Counts are int in MPI: everything long goes in pieces. Refuses to start where the launcher promised several
  * ranks and MPI sees one. */
 #include "trainer/parallel/comm.h"
@@ -16,12 +16,6 @@
 #include "trainer/parallel/launcher.h"
 #include "trainer/parallel/watch.h"
 
-#define MPI_CHECK(call)                                                                                      \
-    do {                                                                                                     \
-        int code_ = (call);                                                                                  \
-        if (code_ != MPI_SUCCESS) comm_abort_mpi(__FILE__, __LINE__, #call, code_);                          \
-    } while (0)
-
 /* What returns only when all ranks have called it. */
 #define COLLECTIVE(call)                                                                                     \
     do {                                                                                                     \
@@ -37,6 +31,7 @@
 #define SHARED_SLACK_BYTES 65536.0
 
 static struct {
+    gboolean started; /* MPI is there: between comm_init() and comm_finalize() */
     int rank, size, node_rank, node_size, node_leader;
     MPI_Comm node;
     MPI_Request sum; /* begun by comm_sum_begin() */
@@ -45,20 +40,40 @@ static struct {
 } comm = {
     .rank = 0, .size = 1, .node_rank = 0, .node_size = 1, .node = MPI_COMM_NULL, .sum = MPI_REQUEST_NULL};
 
-void comm_abort(const char *file, int line, const char *message) {
-    fprintf(stderr, "mpianist: rank %d of %d on %s: %s:%d: %s; ending the job\n", comm.rank, comm.size,
-            comm.host, file, line, message);
+/* Says on which rank, and ends the job: MPI_Abort() does not return, unless MPI is broken, too. */
+static void G_GNUC_NORETURN end_job(int status, const char *text) {
+    program_say("rank %d of %d on %s: %s\n", comm.rank, comm.size, comm.host, text);
     fflush(NULL);
-    MPI_Abort(MPI_COMM_WORLD, 1);
-    abort();
+    if (comm.started) MPI_Abort(MPI_COMM_WORLD, status);
+    _exit(status);
+}
+
+void comm_abort(const char *file, int line, const char *message) {
+    g_autofree char *text = g_strdup_printf("%s:%d: %s; ending the job", file, line, message);
+    end_job(EXIT_ERROR, text);
 }
 
 void comm_abort_mpi(const char *file, int line, const char *call, int code) {
-    char text[MPI_MAX_ERROR_STRING] = "unknown MPI error";
-    int length = 0;
-    MPI_Error_string(code, text, &length);
-    g_autofree char *message = g_strdup_printf("%s: %s", call, text);
-    comm_abort(file, line, message);
+    const watch_place_t place = watch_place();
+    char cause[MPI_MAX_ERROR_STRING];
+    int length;
+    g_autoptr(GString) text = g_string_new_len(call, (gssize)strcspn(call, "("));
+    g_string_append_printf(text, " failed in %s", phase_name(place.phase));
+    if (place.step > 0) g_string_append_printf(text, " of step %" G_GINT64_FORMAT, place.step);
+    if (comm.started && MPI_Error_string(code, cause, &length) == MPI_SUCCESS)
+        g_string_append_printf(text, ": %s", cause);
+    else
+        g_string_append_printf(text, ": MPI error %d", code);
+    g_string_append_printf(text, " (%s:%d); ", file, line);
+    if (place.step > 0)
+        g_string_append_printf(text,
+                               "most likely a host or the network between hosts has failed; giving up with "
+                               "status %d; the last checkpoint stays, and --resume auto goes on from there",
+                               EXIT_STOPPED_EARLY);
+    else
+        g_string_append(text, "training has not begun; look at MPI and the network between the hosts: "
+                              "--check, docs/cluster.md");
+    end_job(place.step > 0 ? EXIT_STOPPED_EARLY : EXIT_ERROR, text->str);
 }
 
 /* A launcher that MPI does not understand starts N programs that each take themselves to be alone: they would
@@ -84,11 +99,15 @@ static void set_eager_limit(void) {
 }
 
 gboolean comm_init(int *argc, char ***argv, GError **error) {
+    const launcher_t launcher = launcher_read();
     int provided = 0;
     if (gethostname(comm.host, sizeof comm.host - 1) != 0)
         g_strlcpy(comm.host, "unknown host", sizeof comm.host);
+    comm.rank = MAX(0, launcher.rank); /* until MPI has said it */
+    comm.size = MAX(1, launcher.size);
     set_eager_limit();
     MPI_CHECK(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided));
+    comm.started = TRUE;
     MPI_CHECK(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
     MPI_CHECK(MPI_Comm_rank(MPI_COMM_WORLD, &comm.rank));
     MPI_CHECK(MPI_Comm_size(MPI_COMM_WORLD, &comm.size));
@@ -109,6 +128,7 @@ void comm_finalize(void) {
     g_clear_pointer(&comm.windows, g_hash_table_unref);
     if (comm.node != MPI_COMM_NULL) MPI_CHECK(MPI_Comm_free(&comm.node));
     MPI_CHECK(MPI_Finalize());
+    comm.started = FALSE;
 }
 
 int comm_rank(void) { return comm.rank; }
@@ -252,12 +272,15 @@ void *comm_shared_alloc(size_t bytes, GError **error) {
     MPI_Win *window = g_new0(MPI_Win, 1);
     MPI_Aint size = comm.node_rank == 0 ? (MPI_Aint)MAX(bytes, 1) : 0;
     int code = MPI_Win_allocate_shared(size, 1, MPI_INFO_NULL, comm.node, &memory, window);
+    /* Other ranks of this host may still be in that call, and would wait for this one. */
+    if (code != MPI_SUCCESS && comm.node_size > 1)
+        comm_abort_mpi(__FILE__, __LINE__, "MPI_Win_allocate_shared", code);
     if (code != MPI_SUCCESS)
         program_fail(&local,
                      "cannot share %.1f MiB among the ranks of a host: MPI error %d; free memory there",
                      (double)bytes / 1048576, code);
     if (!comm_agree(local, error)) {
-        if (code == MPI_SUCCESS) MPI_Win_free(window);
+        if (code == MPI_SUCCESS) MPI_CHECK(MPI_Win_free(window));
         g_free(window);
         return NULL;
     }

@@ -1,6 +1,6 @@
 /* comm: all that ranks say to each other but for gradients, which exchange sums. All functions but
  * comm_rank(), comm_size(), those of comm_node_...() that return a number, comm_host(), and comm_abort...()
- * are collective over all ranks. MPI errors abort the job with rank, file, line and MPI's own text. */
+ * are collective over all ranks. An error of MPI ends the job with a word: see MPI_CHECK(). */
 #pragma once
 
 #include <glib.h>
@@ -64,5 +64,13 @@ void comm_node_barrier(void);
 
 /* Ends the job at once; for impossible states only. */
 void comm_abort(const char *file, int line, const char *message) G_GNUC_NORETURN;
-/* The same for a call of MPI that gave this code, with MPI's text. */
+/* The same for a call of MPI that gave this code: says on which rank and host, in which phase and step, and
+ * MPI's own text. The status is EXIT_STOPPED_EARLY once a step has begun, since the checkpoints stay and the
+ * cause is most often a host or a network that has failed; before that EXIT_ERROR. */
 void comm_abort_mpi(const char *file, int line, const char *call, int code) G_GNUC_NORETURN;
+/* Around every call of MPI, for the files that include mpi.h. */
+#define MPI_CHECK(call)                                                                                      \
+    do {                                                                                                     \
+        int code_ = (call);                                                                                  \
+        if (code_ != MPI_SUCCESS) comm_abort_mpi(__FILE__, __LINE__, #call, code_);                          \
+    } while (0)

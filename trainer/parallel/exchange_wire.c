@@ -11,12 +11,6 @@
 #include "trainer/parallel/bf16.h"
 #include "trainer/parallel/comm.h"
 
-#define MPI_CHECK(call)                                                                                      \
-    do {                                                                                                     \
-        int code_ = (call);                                                                                  \
-        if (code_ != MPI_SUCCESS) comm_abort_mpi(__FILE__, __LINE__, #call, code_);                          \
-    } while (0)
-
 enum { SUMS, RESULT, KINDS }; /* of messages, and their tags: KINDS * bucket + kind */
 enum { CHUNK = 2048 };        /* elements that are added up together, in cache */
 
@@ -47,8 +41,9 @@ struct exchange_wire {
     MPI_Comm comm;
     MPI_Request *requests; /* [n, each] */
     size_t coming, going, each;
-    int *ended;
-    int sends_left; /* of all flights */
+    int *ended;           /* [n * each]: which have */
+    MPI_Status *statuses; /* theirs */
+    int sends_left;       /* of all flights */
     uint64_t sent_bytes;
 };
 
@@ -107,14 +102,17 @@ static void *buffer_of(exchange_wire_t *wire, const flight_t *flight, const mess
     return half ? (void *)(wire->out + node * wire->slice + at) : (void *)(flight->sums[node] + part);
 }
 
+/* The rank at the other end of a message. */
+static int peer_of(const exchange_wire_t *wire, const message_t *message) {
+    return wire->plan->ranks[wire->plan->firsts[message->host] + wire->plan->host_index];
+}
+
 static void make_messages(exchange_wire_t *wire) {
-    const exchange_plan_t *plan = wire->plan;
     const MPI_Datatype type = wire->format == WIRE_BF16 ? MPI_UINT16_T : MPI_FLOAT;
     for (size_t i = 0; i < wire->n; i++)
         for (size_t k = 0; k < wire->each; k++) {
             const message_t message = describe(wire, k);
-            const int peer = plan->ranks[plan->firsts[message.host] + plan->host_index],
-                      tag = KINDS * (int)i + message.kind;
+            const int peer = peer_of(wire, &message), tag = KINDS * (int)i + message.kind;
             int count;
             void *buffer = buffer_of(wire, &wire->flights[i], &message, &count);
             MPI_Request *request = &wire->requests[i * wire->each + k];
@@ -159,6 +157,7 @@ exchange_wire_t *exchange_wire_new(const exchange_plan_t *plan, const exchange_p
     wire->each = wire->coming + wire->going;
     wire->requests = g_new(MPI_Request, MAX(n * wire->each, 1));
     wire->ended = g_new(int, MAX(n * wire->each, 1));
+    wire->statuses = g_new(MPI_Status, MAX(n * wire->each, 1));
     MPI_CHECK(MPI_Comm_dup(MPI_COMM_WORLD, &wire->comm));
     MPI_CHECK(MPI_Comm_set_errhandler(wire->comm, MPI_ERRORS_RETURN));
     make_messages(wire);
@@ -181,6 +180,7 @@ void exchange_wire_free(exchange_wire_t *wire) {
     g_free(wire->inputs);
     g_free(wire->requests);
     g_free(wire->ended);
+    g_free(wire->statuses);
     g_free(wire);
 }
 
@@ -271,10 +271,24 @@ static void handle_end(exchange_wire_t *wire, size_t index) {
     bf16_unpack(bits, wire->result + (bits - wire->result_bits), (size_t)count);
 }
 
+/* An error of single messages: says whose. */
+static void abort_message(const exchange_wire_t *wire, int n) {
+    for (int i = 0; i < n; i++) {
+        const int code = wire->statuses[i].MPI_ERROR;
+        if (code == MPI_SUCCESS || code == MPI_ERR_PENDING) continue;
+        const message_t message = describe(wire, (size_t)wire->ended[i] % wire->each);
+        g_autofree char *call = g_strdup_printf("MPI_Testsome of a message %s rank %d",
+                                                message.send ? "to" : "from", peer_of(wire, &message));
+        comm_abort_mpi(__FILE__, __LINE__, call, code);
+    }
+}
+
 gboolean exchange_wire_progress(exchange_wire_t *wire) {
     int n = 0;
-    MPI_CHECK(
-        MPI_Testsome((int)(wire->n * wire->each), wire->requests, &n, wire->ended, MPI_STATUSES_IGNORE));
+    const int code =
+        MPI_Testsome((int)(wire->n * wire->each), wire->requests, &n, wire->ended, wire->statuses);
+    if (code == MPI_ERR_IN_STATUS) abort_message(wire, n);
+    MPI_CHECK(code);
     for (int i = 0; n != MPI_UNDEFINED && i < n; i++) handle_end(wire, (size_t)wire->ended[i]);
     for (size_t i = 0; i < wire->n; i++) {
         const flight_t *flight = &wire->flights[i];

@@ -6,8 +6,8 @@
  *
  * Without --at it only counts: a line "CALL PATH BYTES" for each point. Actions: "kill" is SIGKILL before the
  * call; "torn" is SIGKILL after half of a write, or after all of another call; "short" is half of a write
- * (which may happen any time); "fail" makes it return ENOSPC, or EIO where no room is needed. Under mpirun,
- * --rank says which rank is disturbed. */
+ * (which may happen any time); "slow" lets the call wait for six seconds; "fail" makes it return ENOSPC, or
+ * EIO where no room is needed. Under mpirun, --rank says which rank is disturbed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
@@ -36,7 +36,7 @@ int main(void) {
 }
 #else
 
-enum { NONE = -1 };
+enum { NONE = -1, SLOW_S = 6 };
 
 /* A call that changes files: where its arguments say which one. */
 typedef struct {
@@ -91,7 +91,7 @@ static const GOptionEntry entries[] = {
     {"below", 0, 0, G_OPTION_ARG_FILENAME, &below, "the folder", "FOLDER"},
     {"log", 0, 0, G_OPTION_ARG_FILENAME, &log_path, "a line for each point", "FILE"},
     {"at", 0, 0, G_OPTION_ARG_INT64, &at, "which point is disturbed, from 1", "N"},
-    {"do", 0, 0, G_OPTION_ARG_STRING, &action, "kill, torn, short, fail", "ACTION"},
+    {"do", 0, 0, G_OPTION_ARG_STRING, &action, "kill, torn, short, slow, fail", "ACTION"},
     {"rank", 0, 0, G_OPTION_ARG_INT, &only_rank, "the rank that is disturbed", "R"},
     {0}};
 
@@ -185,6 +185,8 @@ static enum __ptrace_request disturb(pid_t pid, const call_t *call, struct user_
         registers->orig_rax = (unsigned long long)-1; /* no call is made */
         registers->rax = (unsigned long long)-call->error;
         set_registers(pid, registers);
+    } else if (g_str_equal(action, "slow")) {
+        g_usleep(SLOW_S * G_USEC_PER_SEC);
     } else {
         if (is_write(call)) registers->rdx = (registers->rdx + 1) / 2; /* bytes, or parts of a writev */
         set_registers(pid, registers);

@@ -15,9 +15,11 @@ only_whole() {
 }
 # start_limited DIR STEPS BYTES FILE: in the background as $pid, a run that keeps every so many steps. A limit
 # of file size is a disk that is full; MPI itself writes files when it starts, so it comes once the run has
-# written FILE.
+# written FILE. preload: its environment.
+preload=()
 start_limited() {
-    "$trainer" --output "$1" "${common[@]}" --checkpoint-every "$2 steps" >/dev/null 2>"$WORK/err" &
+    env "${preload[@]}" "$trainer" --output "$1" "${common[@]}" --checkpoint-every "$2 steps" \
+        >/dev/null 2>"$WORK/err" &
     pid=$!
     for _ in $(seq 400); do
         [ -s "$1/$4" ] && break
@@ -66,6 +68,26 @@ run "$trainer" --output full "${common[@]}" --max-steps $((last + 5))
 status_is 0 "and the run goes on once there is room"
 run "$trainer" --output alone "${common[@]}" --max-steps $((last + 5))
 same_state alone/latest.h5 full/latest.h5 "to the same bits"
+
+# Ten minutes in three seconds: by the clock of a run that is 200 times as fast.
+export ASAN_OPTIONS=${ASAN_OPTIONS-}:verify_asan_link_order=0
+preload=(FAST_CLOCK=200 LD_PRELOAD="$BUILD/tests/preload/fast_clock.so")
+start_limited never 20 4000000 latest.h5
+preload=()
+wait_for "$WORK/err" 'could not be written' || kill -s KILL $pid
+wait $pid
+status=$?
+status_is 1 "a disk that stays full for ten minutes: exit 1"
+says_once '^trainer: checkpoints could not be written for 10 minutes: never/checkpoint-[0-9]{8}\.h5: cannot' \
+    "says so, and names the file"
+tries=$(grep -c 'tries again' "$WORK/err")
+holds "after a warning a minute at most" "$tries >= 1 && $tries <= 11"
+only_whole never
+result $? "nothing half-written stays"
+last=$(step_of never)
+run "$trainer" --output whole "${common[@]}" --max-steps $((last + 5))
+run "$trainer" --output never "${common[@]}" --max-steps $((last + 5))
+same_state whole/latest.h5 never/latest.h5 "and the run goes on once there is room, to the same bits"
 
 start_limited metrics 100 1000 metrics.jsonl
 wait_for "$WORK/err" 'metrics/metrics\.jsonl: cannot write: .*make room.*tries again'

@@ -11,7 +11,6 @@
 
 #define BEST_INTERVAL_S  20   /* between writes of best states alone */
 #define RETRY_INTERVAL_S 60   /* after a write that failed, at most */
-#define PATIENCE_S       600  /* with writes that fail */
 #define SLOW_DISK        20e6 /* bytes a second that a disk is trusted to take before it was measured */
 
 /* Makes room for a copy. It has no gradient of its own. */
@@ -58,15 +57,19 @@ void keeper_clear(keeper_t *keeper) {
 
 /* ---- what the writer did ---- */
 
-/* Whether training goes on though a write failed. */
-static gboolean forgives(keeper_t *keeper, const GError *failure) {
-    if (g_error_matches(failure, OWNER_ERROR, OWNER_ERROR_LOST)) return FALSE;
+/* Whether training goes on though a write failed. If not, *failure says why. */
+static gboolean forgives(keeper_t *keeper, GError **failure) {
+    const int minutes = WRITER_PATIENCE_S / 60;
+    if (g_error_matches(*failure, OWNER_ERROR, OWNER_ERROR_LOST)) return FALSE;
     if (keeper->failing == 0) keeper->failing = keeper->started;
-    if (watch_seconds_since(keeper->failing) > PATIENCE_S) return FALSE;
+    if (watch_seconds_since(keeper->failing) > WRITER_PATIENCE_S) {
+        g_prefix_error(failure, "checkpoints could not be written for %d minutes: ", minutes);
+        return FALSE;
+    }
     if (keeper->warned == 0 || watch_seconds_since(keeper->warned) >= RETRY_INTERVAL_S) {
         keeper->warned = g_get_monotonic_time();
-        g_warning("%s; training goes on and tries again, for %d minutes at most", failure->message,
-                  PATIENCE_S / 60);
+        g_warning("%s; training goes on and tries again, for %d minutes at most", (*failure)->message,
+                  minutes);
     }
     return TRUE;
 }
@@ -99,7 +102,7 @@ static gboolean take_result(keeper_t *keeper, GError **error) {
 /* The same, but an error that ends the run is kept for keeper_look(), and others are forgiven. */
 static void note_result(keeper_t *keeper) {
     g_autoptr(GError) failure = NULL;
-    if (!take_result(keeper, &failure) && !forgives(keeper, failure) && !keeper->failure)
+    if (!take_result(keeper, &failure) && !forgives(keeper, &failure) && !keeper->failure)
         keeper->failure = g_steal_pointer(&failure);
 }
 

@@ -3,8 +3,11 @@
 #include "trainer/run/writer.h"
 
 #include "preprocess/common/program.h"
+#include "trainer/parallel/watch.h"
 
 enum { MOST_JOBS = 2 };
+
+#define TICK_US (G_USEC_PER_SEC / 4) /* between signs of life of one that waits */
 
 struct writer {
     writer_config_t config;
@@ -61,6 +64,16 @@ static gpointer serve(gpointer data) {
     return NULL;
 }
 
+/* Waits, with the lock, until nothing is being written. */
+static void wait_for_end(writer_t *writer) {
+    const gint64 patient_until = g_get_monotonic_time() + WRITER_PATIENCE_S * G_USEC_PER_SEC;
+    while (writer->busy) {
+        const gint64 now = g_get_monotonic_time();
+        if (now < patient_until) watch_tick();
+        g_cond_wait_until(&writer->changed, &writer->lock, now + TICK_US);
+    }
+}
+
 writer_t *writer_new(const writer_config_t *config) {
     writer_t *writer = g_new0(writer_t, 1);
     writer->config = *config;
@@ -73,6 +86,7 @@ writer_t *writer_new(const writer_config_t *config) {
 void writer_free(writer_t *writer) {
     if (!writer) return;
     g_mutex_lock(&writer->lock);
+    wait_for_end(writer);
     writer->quit = TRUE;
     g_cond_broadcast(&writer->changed);
     g_mutex_unlock(&writer->lock);
@@ -81,11 +95,6 @@ void writer_free(writer_t *writer) {
     g_mutex_clear(&writer->lock);
     g_cond_clear(&writer->changed);
     g_free(writer);
-}
-
-/* Waits, with the lock, until nothing is being written. */
-static void wait_for_end(writer_t *writer) {
-    while (writer->busy) g_cond_wait(&writer->changed, &writer->lock);
 }
 
 void writer_start(writer_t *writer, const writer_job_t *jobs, size_t n) {

@@ -4,6 +4,9 @@
 
 #include "trainer/run/run.h"
 
+/* Seconds for which a disk may be slow, or refuse, before a run gives up. */
+#define WRITER_PATIENCE_S 600
+
 /* Called on the writer's thread before a checkpoint is written: puts on disk what must be there before it. */
 typedef gboolean (*writer_before_t)(gpointer data, GError **error);
 
@@ -32,6 +35,7 @@ void writer_free(writer_t *writer);
  * they are until then. */
 void writer_start(writer_t *writer, const writer_job_t *jobs, size_t n);
 gboolean writer_busy(writer_t *writer);
-/* Waits for the end of what was started. Returns how many of the states are whole on disk with their links;
- * fewer than there were: error is set to why the next one is not. */
+/* Waits for the end of what was started, which is progress to the watchdog while patience lasts. Returns how
+ * many of the states are whole on disk with their links; fewer than there were: error is set to why the next
+ * one is not. */
 size_t writer_end(writer_t *writer, GError **error);

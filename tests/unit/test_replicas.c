@@ -2,9 +2,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "tests/bench/processor.h"
 #include "trainer/run/replicas.h"
 
 enum { N = 37 }; /* no multiple of anything */
+enum { SEED_MODEL = 4600000, TIMES = 41 };
 
 static uint64_t sum_of(const real_t *values, gboolean wanted_finite) {
     gboolean finite;
@@ -84,11 +86,25 @@ static void test_majority(void) {
     assert_wrong("123", "0,1,2");
 }
 
+/* With -m perf: milliseconds of processor for as many weights as the preset `seed` has, at best. */
+static void time_sum(void) {
+    g_autofree real_t *values = g_new0(real_t, SEED_MODEL);
+    double best = INFINITY;
+    gboolean finite;
+    for (int i = 0; i < TIMES; i++) {
+        const double start = processor_us();
+        values[i] = (real_t)(replicas_sum(values, SEED_MODEL, &finite) % 2);
+        best = fmin(best, (processor_us() - start) / 1e3);
+    }
+    g_test_minimized_result(best, "replicas_sum() of %d weights: %.2f ms", SEED_MODEL, best);
+}
+
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/replicas/any_bit", test_any_bit);
     g_test_add_func("/replicas/order", test_order);
     g_test_add_func("/replicas/not_finite", test_not_finite);
     g_test_add_func("/replicas/majority", test_majority);
+    if (g_test_perf()) g_test_add_func("/replicas/time", time_sum);
     return g_test_run();
 }

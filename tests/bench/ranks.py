@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What a second rank brings, on this host and on a second one.
 
-    python3 tests/bench/ranks.py BIN BUILD [--only host|pytorch|10gbit|1gbit|bare ...] [--rounds 5]
-    [--steps 60] [--presets seed-64 ...] [-- trainer option...]
+    python3 tests/bench/ranks.py BIN BUILD [--only host|pytorch|10gbit|1gbit|1gbit-sync|bare ...] [--rounds 5]
+    [--steps 60] [--every 128] [--presets seed-64 ...] [-- trainer option...]
 
 Run by `make bench-ranks`, on two cores. BIN is the folder of the programs, BUILD that of the tests' helpers.
 Songs are made and preprocessed in a scratch folder, and the presets trained on them:
@@ -12,6 +12,7 @@ Songs are made and preprocessed in a scratch folder, and the presets trained on 
     10gbit, 1gbit, bare   2 hosts of one rank and one core, made of network namespaces (as root): first sums
               of gradients alone (bench_exchange), then again against two runs of one rank each; bare: a
               network without a limit
+    1gbit-sync   the same at 1 Gbit with --sync-every and --wire bf16; a step has its part of a sync point
 
 In a round each kind runs once; the median step of the round's runs counts. Printed are medians over rounds of
 milliseconds a step and of the ratios within a round: 100 % is what two ranks could do that never wait.
@@ -42,16 +43,18 @@ PRESETS = {
     "band-8": ("band", 8, []),
     "band-32": ("band", 32, []),
 }
+RATES = {"10gbit": "10gbit", "1gbit": "1gbit", "1gbit-sync": "1gbit", "bare": None}
 
 
 def arguments():
     parser = benches.parser(__doc__)
     parser.add_argument("bin")
     parser.add_argument("build")
-    parser.add_argument("--only", nargs="*", default=["host", "pytorch", "10gbit", "1gbit"])
+    parser.add_argument("--only", nargs="*", default=["host", "pytorch", *list(RATES)[:-1]])
     parser.add_argument("--presets", nargs="*", default=list(PRESETS), choices=list(PRESETS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--every", type=int, default=128)
     return benches.parse(parser)
 
 
@@ -83,12 +86,15 @@ class Bench:
         command += ["--threads", 1, "--quiet", "--checkpoint-every", 0, "--validate-every", 10000]
         return [str(word) for word in command + self.options], output
 
-    def median(self, output):
-        """Of a step's milliseconds, of a run that has ended."""
+    def steps(self, output):
+        """Milliseconds of each step of a run that has ended."""
         with open(output / "metrics.jsonl") as lines:
             steps = [row["step_ms"] for row in map(json.loads, lines) if row["kind"] == "step"]
         shutil.rmtree(output)
-        return statistics.median(steps[SKIPPED:])
+        return steps
+
+    def median(self, output):
+        return statistics.median(self.steps(output)[SKIPPED:])
 
     def two_runs(self, name):
         """One rank each, at the same time, a core each."""
@@ -110,6 +116,15 @@ class Bench:
         command, output = self.command(name, 2)
         hosts.mpirun(1, command)
         return self.median(output)
+
+    def two_hosts_apart(self, name, hosts):
+        every = self.args.every
+        command, output = self.command(name, 2)
+        command[command.index("--max-steps") + 1] = str(3 * every)
+        hosts.mpirun(1, [*command, "--sync-every", str(every), "--wire", "bf16"])
+        steps = self.steps(output)
+        last = statistics.median(steps[every - 1 :: every])
+        return (last + (every - 1) * statistics.median(steps[SKIPPED:])) / every
 
     def pytorch(self, batch, cells):
         with socket.socket() as free:
@@ -163,18 +178,14 @@ def main():
                 batch = PRESETS[name][1]
                 pytorch = lambda: bench.pytorch(batch, 8800)
                 compare(name, args.rounds, lambda: bench.two_ranks(name), pytorch, slower)
-        for network in (network for network in ("10gbit", "1gbit", "bare") if network in args.only):
+        for network in (network for network in RATES if network in args.only):
             print(f"2 hosts, {network}, two runs of a rank: what two hosts reach of two runs")
-            with Hosts(2, None if network == "bare" else network) as hosts:
+            with Hosts(2, RATES[network]) as hosts:
                 hosts.mpirun(1, [bench.sums])
+                run = bench.two_hosts_apart if network == "1gbit-sync" else bench.two_hosts
                 for name in args.presets:
-                    compare(
-                        name,
-                        args.rounds,
-                        lambda: bench.two_hosts(name, hosts),
-                        lambda: bench.two_runs(name),
-                        slower,
-                    )
+                    ours = lambda: run(name, hosts)
+                    compare(name, args.rounds, ours, lambda: bench.two_runs(name), slower)
     finally:
         shutil.rmtree(scratch)
 

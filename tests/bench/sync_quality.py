@@ -5,23 +5,23 @@
         [--wire float] [-- trainer option...]
 
 As root: hosts of one rank each are made of network namespaces (hosts.py). Each run sees the same batches in
-the same order; a host of N takes 1/N of each. Printed is the best validation loss of each run, in nats a frame,
-and how far the mean over seeds is from that of plain runs on as many hosts, whose result is that of one rank
-to rounding. Hosts also meet where an epoch is validated: give --validate-every so that it is rare. A
-benchmark: minutes, not part of the tests.
+the same order; a host of N takes 1/N of each. The plain run is one rank's, whose result more ranks have to
+rounding. Printed is the best validation loss of each run, in nats a frame, and how far the mean over seeds is
+from that of the plain runs. Hosts also meet where an epoch is validated: give --validate-every so that it is
+rare. A benchmark: minutes, not part of the tests.
 """
 
-import argparse
 import json
 import os
 import pathlib
 import statistics
-import sys
+import subprocess
 import tempfile
 
+import benches
 from hosts import Hosts
 
-os.environ |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}  # as in tests/tap
+os.environ |= benches.AS_ROOT
 TRAINER = pathlib.Path(__file__).resolve().parents[2] / "build" / "trainer"
 
 
@@ -33,41 +33,41 @@ def best(run):
     return row["valid_nll_per_frame"] + row["valid_kl_per_frame"]
 
 
-def train(arguments, hosts, every, seed):
+def train(arguments, seed, hosts=None, every=0):
     with tempfile.TemporaryDirectory(prefix="mpianist-sync.") as scratch:
         run = pathlib.Path(scratch, "run")
         command = [TRAINER, "--data", arguments.shards, "--output", run, "--preset", arguments.preset]
         command += ["--seed", seed, "--sync-every", every, "--wire", arguments.wire]
         command += ["--quiet", "--threads", 1, "--checkpoint-every", 0, *arguments.options]
-        hosts.mpirun(1, [str(word) for word in command])
+        command = [str(word) for word in command]
+        hosts.mpirun(1, command) if hosts else subprocess.run(command, check=True)
         return best(run)
 
 
+def tell(hosts, every, losses, plain):
+    mean = statistics.mean(losses)
+    each = " ".join(f"{loss:7.3f}" for loss in losses)
+    print(f"{hosts:5}  {every:>5}  {mean:6.3f}  {mean - plain:+8.3f}    {each}", flush=True)
+
+
 def main():
-    ours = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benches.parser(__doc__)
     parser.add_argument("shards", type=lambda path: pathlib.Path(path).resolve())
     parser.add_argument("--preset", required=True)
     parser.add_argument("--hosts", type=int, nargs="+", default=[2, 4])
     parser.add_argument("--every", type=int, nargs="+", default=[16, 64])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--wire", default="float")
-    arguments = parser.parse_args(ours)
-    arguments.options = sys.argv[len(ours) + 2 :]
+    arguments, arguments.options = benches.parse(parser)
     seeds = range(1, arguments.seeds + 1)
     print("hosts  every   mean   to plain   each seed   (best validation, nats a frame)")
+    losses = [train(arguments, seed) for seed in seeds]
+    plain = statistics.mean(losses)
+    tell("", "plain", losses, plain)
     for n in arguments.hosts:
         with Hosts(n) as hosts:
-            plain = None
-            for every in 0, *arguments.every:
-                losses = [train(arguments, hosts, every, seed) for seed in seeds]
-                mean = statistics.mean(losses)
-                plain = mean if plain is None else plain
-                print(
-                    f"{n:5}  {every or 'plain':>5}  {mean:6.3f}  {mean - plain:+8.3f}   ",
-                    *(f"{loss:7.3f}" for loss in losses),
-                    flush=True,
-                )
+            for every in arguments.every:
+                tell(n, every, [train(arguments, seed, hosts, every) for seed in seeds], plain)
 
 
 if __name__ == "__main__":

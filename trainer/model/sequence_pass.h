@@ -1,7 +1,8 @@
 /* sequence_pass: the data of one pass of the sequence model over a batch: its frames and segments as rows,
  * and the activations of every layer. Rows are packed (trainer/model/packing.h), one a frame and one a
  * segment, those of each grain after those of the grain before. Only the last segment of a sequence is
- * padded, with silence, for the encoder. Private to vae_sequence.c. Letters as in trainer/model/sequence_net.h. */
+ * padded, with silence, for the encoder. Private to vae_sequence.c. Letters as in
+ * trainer/model/sequence_net.h. */
 #pragma once
 
 #include "trainer/model/sequence_net.h"

@@ -1,6 +1,6 @@
 /* Dense layers by grains: what BLAS computes, to rounding; rows whose bits do not depend on the rows beside
  * them; gradients whose bits are those of the tree, however many grains are computed at once, with empty ones
- * too. */
+ * too; narrow vectors with the bits of wide ones. */
 #include <glib.h>
 #include <math.h>
 #include <stdlib.h>
@@ -82,6 +82,38 @@ static void check_panels(const layer_t *l, const real_t *wanted) {
     free(panels);
     free(y);
     free(dx);
+}
+
+/* All that the functions write, by vectors of one width. */
+static real_t *run_all(const layer_t *l, const grains_t *grains, int only_narrow, size_t *size) {
+    const size_t y = l->B * l->N, dx = l->B * l->M, dW = l->M * l->N;
+    *size = 2 * y + 2 * dx + dW + l->N;
+    real_t *found = g_new0(real_t, *size), *to = found, *panels;
+    grains_use_narrow(only_narrow);
+    panels = layers_new_block(MAX(grains_panels(l->M, l->N), grains_panels(l->N, l->M)));
+    grains_linear(l->x, l->W, l->bias, to, l->B, l->M, l->N, l->scratch);
+    grains_make_panels(l->W, l->M, l->N, FALSE, panels);
+    grains_multiply(l->x, panels, to += y, l->B, l->M, l->N);
+    grains_linear_backward(l->W, l->dy, to += y, FALSE, l->B, l->M, l->N, l->scratch);
+    grains_make_panels(l->W, l->N, l->M, TRUE, panels);
+    grains_multiply(l->dy, panels, to += dx, l->B, l->N, l->M);
+    to += dx;
+    grains_linear_gradient(grains, l->x, l->dy, to, to + dW, l->M, l->N, l->scratch);
+    grains_use_narrow(FALSE);
+    free(panels);
+    return found;
+}
+
+static void test_widths(void) {
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        layer_t l = new_layer(i);
+        const grains_t grains = {cases[i].begin, GRAINS};
+        size_t size;
+        g_autofree real_t *wide = run_all(&l, &grains, FALSE, &size);
+        g_autofree real_t *narrow = run_all(&l, &grains, TRUE, &size);
+        g_assert_true(same(wide, narrow, size));
+        free_layer(&l);
+    }
 }
 
 /* A layer's two products, whole and row by row. */
@@ -191,5 +223,6 @@ int main(int argc, char **argv) {
     layers_set_threads(1);
     g_test_add_func("/grains/products", test_products);
     g_test_add_func("/grains/gradients", test_gradients);
+    g_test_add_func("/grains/widths", test_widths);
     return g_test_run();
 }

@@ -12,6 +12,8 @@
 enum {
     MAX_PANEL = 48, /* columns of the widest panel */
     DEPTH = 256,    /* terms of a panel that are in cache together */
+    SHALLOW = 128,  /* rows of a batch whose part of a gradient's panel stays in first-level cache */
+    STRIP = 56,     /* rows of a gradient that are computed side by side from them */
     LEVELS = 11,    /* subtrees that wait for their siblings, at most log2(GRAINS_MAX), and the sum */
     STRETCH = 256   /* elements of a row that are summed by the tree together */
 };
@@ -56,10 +58,14 @@ typedef struct {
 #define ROWS          4
 #include "trainer/model/grains_kernels.h"
 
+static gboolean narrow;
+
+void grains_use_narrow(int only) { narrow = only; }
+
 /* The width shows in no bit: an element never shares its sum with others. */
 static const kernels_t *find_kernels(void) {
 #ifdef HAVE_WIDE
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+    if (!narrow && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl"))
         return &kernels_wide;

@@ -2,7 +2,7 @@
  * same bits whatever grains stand beside each other. Each row of a product has the same bits whatever rows
  * there are, which BLAS does not promise; each element is one sum in the order of its terms. Gradients are
  * summed over the rows of each grain, and these sums by a binary tree over the grains' numbers, in registers:
- * a gradient is written once. Letters as in layers.h. Local, without state. Bits are those of the processor:
+ * a gradient is written once. Letters as in layers.h. Local. Bits are those of the processor:
  * with or without fused multiply-add. */
 #pragma once
 
@@ -18,6 +18,10 @@ typedef struct {
     const uint32_t *begin;
     size_t n;
 } grains_t;
+
+/* Whether to leave wide vectors unused where the processor has them, for tests: no bit depends on it. Panels
+ * that are laid out belong to one width. */
+void grains_use_narrow(int only);
 
 /* Elements of scratch that the functions below need for B rows. */
 size_t grains_scratch(size_t B);

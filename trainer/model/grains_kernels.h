@@ -107,54 +107,75 @@ TARGET static void KERNELS(turn)(const real_t *restrict W, size_t ld, size_t col
         for (size_t k = j < squares ? deep : 0; k < depth; k++) panel[k * PANEL + j] = W[j * ld + k];
 }
 
-/* to [rows, PANEL], its rows ld apart, = the sum over all rows of the batch of x [., rows] times panel [.,
- * PANEL], by the tree. As in a binary counter: the ones of i are the subtrees that wait, those at its end are
- * whole with grain i. */
-static inline __attribute__((always_inline)) void KERNELS(sum_grains)(size_t rows, const grains_t *grains,
-                                                                      const real_t *restrict x, size_t ldx,
-                                                                      const real_t *restrict panel,
-                                                                      real_t *levels, real_t *to, size_t ld) {
-    for (size_t i = 0; i < grains->n; i++) {
-        vector_t sum[ROWS][VECTORS];
-        for (size_t r = 0; r < rows; r++)
-            for (size_t j = 0; j < VECTORS; j++) sum[r][j] = (vector_t){0};
-        for (size_t b = grains->begin[i]; b < grains->begin[i + 1]; b++) {
-            const vector_t *w = (const vector_t *)(const void *)(panel + b * PANEL);
+/* Rows of a grain's sum: adds n rows of the batch, x [., rows] times panel [., PANEL], to what is at level,
+ * nothing at first; then as many subtrees, each `below` elements below the last, as are whole with it.
+ * Written to kept, whose rows are `apart` apart. */
+static inline __attribute__((always_inline)) void
+KERNELS(add_grain)(size_t rows, const real_t *x, size_t ldx, const real_t *panel, size_t n, gboolean first,
+                   const real_t *level, size_t below, size_t merges, real_t *kept, size_t apart) {
+    vector_t sum[ROWS][VECTORS];
+    const vector_t *there = (const vector_t *)(const void *)level;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < VECTORS; j++) sum[r][j] = (vector_t){0};
+    for (size_t r = 0; !first && r < rows; r++)
+        for (size_t j = 0; j < VECTORS; j++) sum[r][j] = there[r * VECTORS + j];
+    for (size_t b = 0; b < n; b++) {
+        const vector_t *w = (const vector_t *)(const void *)(panel + b * PANEL);
 #pragma GCC unroll 8
-            for (size_t r = 0; r < rows; r++)
-#pragma GCC unroll 4
-                for (size_t j = 0; j < VECTORS; j++) sum[r][j] += x[b * ldx + r] * w[j];
-        }
-        size_t level = (size_t)__builtin_popcountll(i);
-        for (size_t merges = (size_t)__builtin_ctzll(~(unsigned long long)i); merges > 0; merges--) {
-            const vector_t *waits = (const vector_t *)(const void *)(levels + --level * ROWS * PANEL);
-            for (size_t r = 0; r < rows; r++)
-                for (size_t j = 0; j < VECTORS; j++) sum[r][j] += waits[r * VECTORS + j];
-        }
-        const gboolean last = i + 1 == grains->n;
-        real_t *const kept = last ? to : levels + level * ROWS * PANEL;
-        const size_t apart = last ? ld : PANEL;
         for (size_t r = 0; r < rows; r++)
-            for (size_t j = 0; j < VECTORS; j++) *(loose_t *)(kept + r * apart + j * LANES) = sum[r][j];
+#pragma GCC unroll 4
+            for (size_t j = 0; j < VECTORS; j++) sum[r][j] += x[b * ldx + r] * w[j];
     }
+    for (; merges > 0; merges--) {
+        const vector_t *waits = (const vector_t *)(const void *)(level -= below);
+        for (size_t r = 0; r < rows; r++)
+            for (size_t j = 0; j < VECTORS; j++) sum[r][j] += waits[r * VECTORS + j];
+    }
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < VECTORS; j++) *(loose_t *)(kept + r * apart + j * LANES) = sum[r][j];
+}
+
+/* M rows, at most strip, of columns [n, n + columns) of dW: grain by grain, and of each so many rows of the
+ * batch at a time that they stay in first-level cache. As in a binary counter: the ones of i are the subtrees
+ * that wait, those at its end are whole with grain i. */
+TARGET static void KERNELS(gradient_strip)(const grains_t *grains, const real_t *x, size_t ldx,
+                                           const real_t *panel, real_t *dW, size_t strip, size_t M, size_t N,
+                                           size_t columns) {
+    real_t levels[LEVELS * STRIP * PANEL] __attribute__((aligned(VECTOR)));
+    const size_t below = strip * PANEL;
+    for (size_t i = 0; i < grains->n; i++) {
+        const size_t begin = grains->begin[i], end = grains->begin[i + 1],
+                     level = (size_t)__builtin_popcountll(i);
+        size_t b = begin, n;
+        do {
+            n = MIN(end - b, SHALLOW);
+            const gboolean first = b == begin, last = b + n == end,
+                           placed = last && i + 1 == grains->n && columns == PANEL;
+            const size_t merges = last ? (size_t)__builtin_ctzll(~(unsigned long long)i) : 0;
+            const size_t apart = placed ? N : PANEL;
+            const real_t *const w = panel + b * PANEL;
+            for (size_t m = 0, rows; m < M; m += rows) {
+                const real_t *const from = x + b * ldx + m, *const at = levels + level * below + m * PANEL;
+                real_t *const kept = placed ? dW + m * N : levels + (level - merges) * below + m * PANEL;
+                rows = M - m >= ROWS ? ROWS : 1;
+                if (rows == ROWS)
+                    KERNELS(add_grain)(ROWS, from, ldx, w, n, first, at, below, merges, kept, apart);
+                else
+                    KERNELS(add_grain)(1, from, ldx, w, n, first, at, below, merges, kept, apart);
+            }
+            b += n;
+        } while (b < end);
+    }
+    for (size_t m = 0; columns < PANEL && m < M; m++)
+        memcpy(dW + m * N, levels + m * PANEL, columns * sizeof *dW);
 }
 
 /* Columns [n, n + columns) of dW. */
-TARGET static void KERNELS(gradient_panel)(const grains_t *grains, const real_t *x, const real_t *panel,
-                                           real_t *dW, size_t M, size_t N, size_t columns) {
-    real_t levels[LEVELS * ROWS * PANEL] __attribute__((aligned(VECTOR)));
-    for (size_t m = 0; m < M;) {
-        const size_t rows = M - m >= ROWS ? ROWS : 1;
-        real_t *const to = columns < PANEL ? levels : dW + m * N;
-        const size_t ld = columns < PANEL ? PANEL : N;
-        if (rows == ROWS)
-            KERNELS(sum_grains)(ROWS, grains, x + m, M, panel, levels, to, ld);
-        else
-            KERNELS(sum_grains)(1, grains, x + m, M, panel, levels, to, ld);
-        for (size_t r = 0; columns < PANEL && r < rows; r++)
-            memcpy(dW + (m + r) * N, levels + r * PANEL, columns * sizeof *dW);
-        m += rows;
-    }
+static void KERNELS(gradient_panel)(const grains_t *grains, const real_t *x, const real_t *panel, real_t *dW,
+                                    size_t M, size_t N, size_t columns) {
+    const size_t strip = grains->begin[grains->n] <= SHALLOW ? ROWS : STRIP;
+    for (size_t m = 0; m < M; m += strip)
+        KERNELS(gradient_strip)(grains, x + m, M, panel, dW + m * N, strip, MIN(strip, M - m), N, columns);
 }
 
 static const kernels_t KERNELS(kernels) = {

@@ -2,11 +2,12 @@
 """What --reproducible 8 costs: steps of training with and without it, taking turns.
 
 reproducible.py TRAINER PREPROCESS MAKE_SONGS [--rounds 7] [--steps 12] [--ranks 1,2] [--songs 1200]
+    [--cases seed:64,band:8,...]
 
-Generated songs; the presets seed (64 and 512 windows a rank) and band (8 and 32 pieces a rank). Each rank has
-one BLAS thread in both cases, and a core of its own where there are as many. Printed are medians over all
-rounds of the milliseconds of a step and of the processor's time of a step on all ranks (what a longer run
-takes more than a shorter one), which a busy machine changes less, the ratios, and MiB of the largest rank.
+Generated songs; presets, each with the windows or pieces of a rank. Each rank has one BLAS thread in both
+cases, and a core of its own where there are as many. Printed are medians over all rounds of the milliseconds
+of a step and of the processor's time of a step on all ranks (what a longer run takes more than a shorter
+one), which a busy machine changes less, the ratios, and MiB of the largest rank.
 """
 
 import json
@@ -22,7 +23,8 @@ import benches
 
 ENVIRONMENT = os.environ | benches.AS_ROOT | {"OPENBLAS_NUM_THREADS": "1"}
 SKIPPED = 3  # steps at the start, in which caches fill
-CASES = [("seed", 64), ("seed", 512), ("band", 8), ("band", 32)]
+CASES = "seed:64,seed:512,chorales:8,folk:24,band:8,band:32"
+TRACKS = {"seed": "merged", "chorales": "merged", "folk": "merged", "band": "melody,chords,bass,drums"}
 
 
 def arguments():
@@ -32,6 +34,7 @@ def arguments():
     for name, default in (("rounds", 7), ("steps", 12), ("songs", 1200)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--ranks", default="1,2")
+    parser.add_argument("--cases", default=CASES)
     return parser.parse_args()
 
 
@@ -40,7 +43,7 @@ def make_shards(own, folder):
     songs.mkdir()
     quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.run([own.make_songs, songs, str(own.songs)], **quiet)
-    for preset, tracks in (("seed", "merged"), ("band", "melody,chords,bass,drums")):
+    for preset, tracks in TRACKS.items():
         subprocess.run([own.preprocess, "--tracks", tracks, "--output", folder / preset, songs], **quiet)
 
 
@@ -69,9 +72,9 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         make_shards(own, folder)
-        print(f"{'preset':7} {'a rank':>6} {'ranks':>5} {'ms':>8} {'with 8':>8} {'ratio':>6}", end="")
+        print(f"{'preset':8} {'a rank':>6} {'ranks':>5} {'ms':>8} {'with 8':>8} {'ratio':>6}", end="")
         print(f" {'CPU ms':>8} {'with 8':>8} {'ratio':>6} {'MiB':>5} {'with 8':>6}", flush=True)
-        for preset, batch in CASES:
+        for preset, batch in ((name, int(size)) for name, size in re.findall(r"(\w+):(\d+)", own.cases)):
             for ranks in map(int, own.ranks.split(",")):
                 wall, processor, memory = {0: [], 8: []}, {0: [], 8: []}, {0: 0, 8: 0}
                 for _ in range(own.rounds):
@@ -82,7 +85,7 @@ def main():
                         wall[grains] += times
                         processor[grains].append(1e3 * (long - short) / own.steps)
                         memory[grains] = max(memory[grains], peak)
-                row = f"{preset:7} {batch:6} {ranks:5}"
+                row = f"{preset:8} {batch:6} {ranks:5}"
                 for times in (wall, processor):
                     plain, with_8 = (statistics.median(times[grains]) for grains in (0, 8))
                     row += f" {plain:8.2f} {with_8:8.2f} {with_8 / plain:6.3f}"

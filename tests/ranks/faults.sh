@@ -25,6 +25,16 @@ sweep kill run 33 "$trainer" "${options[@]}" --output run
 sweep torn run 5 "$trainer" "${options[@]}" --output run
 sweep fail run 33 "$trainer" "${options[@]}" --output run
 
+# Rank 0 of two, which rank 1 does not outlive.
+rm -rf whole
+launch() { ranks 2 "$@"; }
+launch "$trainer" "${options[@]}" --output whole || exit 1
+where=(--rank 0)
+what="rank 0 of two" about='checkpoint|latest|best|metrics'
+sweep kill run 20 "$trainer" "${options[@]}" --output run
+launch() { "$@"; }
+where=() about=.
+
 # The first checkpoint is of the best state; at an epoch's end, and inside an epoch.
 for steps in 3 4; do
     rm -rf whole

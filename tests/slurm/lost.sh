@@ -74,7 +74,7 @@ ok "a job whose rank dies is queued again" until_true 60 is_for "$job" Restarts 
 until_true 60 kill_rank
 until_true 240 has_ended "$job"
 # Of the rank that was killed, or of one that was left and gave up.
-status=$(sed -n 's/^mpianist: status \([0-9]*\): died .*/\1/p' "mpianist-train-$job.out")
+status=$(sed -n 's/^mpianist: status \([0-9]*\): .*: not queued again$/\1/p' "mpianist-train-$job.out")
 ends "$job" FAILED "$status" "the second time without a newer checkpoint it fails, and keeps its status"
 matches "mpianist-train-$job.out" "without a newer checkpoint" "and says so"
 finish

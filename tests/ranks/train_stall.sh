@@ -8,13 +8,13 @@ host=$(hostname)
 
 # runs PID: whether a process is there. One that ended and was not waited for is not.
 runs() { grep -qs '^State:.[^Z]' "/proc/$1/status"; }
-# gone PID...: waits until none of these processes is left, ten seconds at most.
+# gone PID...: waits until none of these processes is left, a minute at most: a disk may keep one so long.
 gone() {
     local process tries=0
     for process in "$@"; do
         while runs "$process"; do
             tries=$((tries + 1))
-            [ $tries -lt 100 ] || return 1
+            [ $tries -lt 600 ] || return 1
             sleep 0.1
         done
     done

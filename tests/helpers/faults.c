@@ -263,7 +263,8 @@ int main(int argc, char **argv) {
     const char *rank =
         g_getenv("OMPI_COMM_WORLD_RANK") ? g_getenv("OMPI_COMM_WORLD_RANK") : g_getenv("PMI_RANK");
     if (only_rank != NONE && (!rank || atoi(rank) != only_rank)) execute(command);
-    below = g_canonicalize_filename(below, NULL);
+    g_autofree char *given = below;
+    below = g_canonicalize_filename(given, NULL);
     if (log_path && !(log_file = fopen(log_path, "we"))) die(log_path);
 
     int ready[2];

@@ -72,6 +72,19 @@ TARGET static void KERNELS(copy)(const real_t *restrict W, size_t ld, size_t col
             *(vector_t *)(void *)(panel + k * PANEL + j * LANES) = *(const loose_t *)(W + k * ld + j * LANES);
 }
 
+/* *chosen: elements of *x and then of *y, by their places. Clang's shuffles want places that are constants. */
+static inline __attribute__((always_inline)) void KERNELS(shuffle)(const vector_t *x, const vector_t *y,
+                                                                   const places_t *places, vector_t *chosen) {
+#ifdef __clang__
+    for (size_t i = 0; i < LANES; i++) {
+        const size_t place = (size_t)(*places)[i];
+        (*chosen)[i] = place < LANES ? (*x)[place] : (*y)[place - LANES];
+    }
+#else
+    *chosen = __builtin_shuffle(*x, *y, *places);
+#endif
+}
+
 /* LANES rows of W, ld apart, become columns: each pass interleaves the first half of them with the second. */
 static inline __attribute__((always_inline)) void KERNELS(turn_square)(const real_t *restrict W, size_t ld,
                                                                        real_t *restrict panel) {
@@ -86,8 +99,8 @@ static inline __attribute__((always_inline)) void KERNELS(turn_square)(const rea
     for (size_t width = LANES; width > 1; width /= 2) {
 #pragma GCC unroll 8
         for (size_t r = 0; r < LANES / 2; r++) {
-            next[2 * r] = __builtin_shuffle(rows[r], rows[r + LANES / 2], low);
-            next[2 * r + 1] = __builtin_shuffle(rows[r], rows[r + LANES / 2], high);
+            KERNELS(shuffle)(&rows[r], &rows[r + LANES / 2], &low, &next[2 * r]);
+            KERNELS(shuffle)(&rows[r], &rows[r + LANES / 2], &high, &next[2 * r + 1]);
         }
 #pragma GCC unroll 16
         for (size_t r = 0; r < LANES; r++) rows[r] = next[r];

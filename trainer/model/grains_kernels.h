@@ -72,7 +72,7 @@ TARGET static void KERNELS(copy)(const real_t *restrict W, size_t ld, size_t col
             *(vector_t *)(void *)(panel + k * PANEL + j * LANES) = *(const loose_t *)(W + k * ld + j * LANES);
 }
 
-/* *chosen: elements of *x and then of *y, by their places. Clang's shuffles want places that are constants. */
+/* *chosen: elements of *x and *y together, by places; of Clang's own shuffles those must be constants. */
 static inline __attribute__((always_inline)) void KERNELS(shuffle)(const vector_t *x, const vector_t *y,
                                                                    const places_t *places, vector_t *chosen) {
 #ifdef __clang__

@@ -146,13 +146,14 @@ endif
 tests: programs $(TEST_PROGRAMS) $(PRELOADED) $(BENCHES) $(if $(shell command -v smpicc),build/simulate/play)
 	@$(MAKE) --no-print-directory CONFIG=double BUILD=build/double double-tests
 
-## check: build and pass every test (TESTS='tests/unit/test_roll.c ...' picks some)
+## check: build and pass every test, two at a time (TESTS='tests/unit/test_roll.c ...' picks some; JOBS=1)
 .PHONY: check
+JOBS  ?= 2
 TESTS ?= $(sort $(wildcard tests/unit/*.c tests/golden/*.c tests/gradients/*.c) $(TEST_SCRIPTS))
 check: tests
 	@./deps build check demo
 	BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) SOURCE=$(CURDIR) CONFIG=$(CONFIG) \
-	  prove --timer --exec tests/tap $(TESTS)
+	  prove --jobs $(JOBS) --timer --exec tests/tap $(TESTS)
 
 ## check-slurm: the scripts of slurm/, lost hosts and ranks, on a SLURM cluster made here (as root)
 .PHONY: check-slurm

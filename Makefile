@@ -260,7 +260,7 @@ bench-size: $(BIN)/preprocess $(BUILD)/tests/bench/make_corpus
 
 ## bench-ranks: what a second rank and a second host bring, beside PyTorch's DDP (root for hosts; ONLY=1gbit)
 .PHONY: bench-ranks
-ONLY ?= host pytorch 10gbit 1gbit 1gbit-sync
+ONLY ?= host pytorch 10gbit 1gbit 10gbit-sync 1gbit-sync
 bench-ranks: programs $(BUILD)/tests/bench/bench_exchange $(BUILD)/tests/helpers/make_songs
 	mpirun -n 2 $(BUILD)/tests/bench/bench_exchange
 	$(PYTHON) tests/bench/ranks.py $(BIN) $(BUILD) --only $(ONLY)

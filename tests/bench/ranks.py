@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What a second rank brings, on this host and on a second one.
 
-    python3 tests/bench/ranks.py BIN BUILD [--only host|pytorch|10gbit|1gbit|1gbit-sync|bare ...] [--rounds 5]
-    [--steps 60] [--every 128] [--presets seed-64 ...] [-- trainer option...]
+    python3 tests/bench/ranks.py BIN BUILD [--only host|pytorch|10gbit|1gbit|10gbit-sync|1gbit-sync|bare ...]
+    [--rounds 5] [--steps 60] [--every 128] [--presets seed-64 ...] [-- trainer option...]
 
 Run by `make bench-ranks`, on two cores. BIN is the folder of the programs, BUILD that of the tests' helpers.
 Songs are made and preprocessed in a scratch folder, and the presets trained on them:
@@ -12,7 +12,7 @@ Songs are made and preprocessed in a scratch folder, and the presets trained on 
     10gbit, 1gbit, bare   2 hosts of one rank and one core, made of network namespaces (as root): first sums
               of gradients alone (bench_exchange), then again against two runs of one rank each; bare: a
               network without a limit
-    1gbit-sync   the same at 1 Gbit with --sync-every and --wire bf16; a step has its part of a sync point
+    10gbit-sync, 1gbit-sync   the same with --sync-every and --wire bf16; a step has its part of a sync point
 
 In a round each kind runs once; the median step of the round's runs counts. Printed are medians over rounds of
 milliseconds a step and of the ratios within a round: 100 % is what two ranks could do that never wait.
@@ -43,7 +43,7 @@ PRESETS = {
     "band-8": ("band", 8, []),
     "band-32": ("band", 32, []),
 }
-RATES = {"10gbit": "10gbit", "1gbit": "1gbit", "1gbit-sync": "1gbit", "bare": None}
+RATES = {"10gbit": "10gbit", "1gbit": "1gbit", "10gbit-sync": "10gbit", "1gbit-sync": "1gbit", "bare": None}
 
 
 def arguments():
@@ -182,7 +182,7 @@ def main():
             print(f"2 hosts, {network}, two runs of a rank: what two hosts reach of two runs")
             with Hosts(2, RATES[network]) as hosts:
                 hosts.mpirun(1, [bench.sums])
-                run = bench.two_hosts_apart if network == "1gbit-sync" else bench.two_hosts
+                run = bench.two_hosts_apart if network.endswith("-sync") else bench.two_hosts
                 for name in args.presets:
                     ours = lambda: run(name, hosts)
                     compare(name, args.rounds, ours, lambda: bench.two_runs(name), slower)

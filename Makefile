@@ -153,7 +153,7 @@ TESTS ?= $(sort $(wildcard tests/unit/*.c tests/golden/*.c tests/gradients/*.c) 
 check: tests
 	@./deps build check demo
 	BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) SOURCE=$(CURDIR) CONFIG=$(CONFIG) \
-	  prove --jobs $(JOBS) --timer --exec tests/tap $(TESTS)
+	  prove --jobs $(JOBS) --timer --failures --comments --exec tests/tap $(TESTS)
 
 ## check-slurm: the scripts of slurm/, lost hosts and ranks, on a SLURM cluster made here (as root)
 .PHONY: check-slurm

@@ -149,11 +149,12 @@ tests: programs $(TEST_PROGRAMS) $(PRELOADED) $(BENCHES) $(if $(shell command -v
 ## check: build and pass every test, two at a time (TESTS='tests/unit/test_roll.c ...' picks some; JOBS=1)
 .PHONY: check
 JOBS  ?= 2
+PROVE := prove --timer --failures --comments --directives --exec tests/tap
 TESTS ?= $(sort $(wildcard tests/unit/*.c tests/golden/*.c tests/gradients/*.c) $(TEST_SCRIPTS))
 check: tests
 	@./deps build check demo
 	BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) SOURCE=$(CURDIR) CONFIG=$(CONFIG) \
-	  prove --jobs $(JOBS) --timer --failures --comments --exec tests/tap $(TESTS)
+	  $(PROVE) --jobs $(JOBS) $(TESTS)
 
 ## check-slurm: the scripts of slurm/, lost hosts and ranks, on a SLURM cluster made here (as root)
 .PHONY: check-slurm
@@ -161,7 +162,7 @@ SLURM_TESTS ?= $(sort $(wildcard tests/slurm/*.sh))
 check-slurm: tests
 	@./deps build check
 	@BIN=$(abspath $(BIN)) BUILD=$(abspath $(BUILD)) SOURCE=$(CURDIR) CONFIG=$(CONFIG) \
-	  tests/cluster 3 prove --timer --failures --comments --exec tests/tap $(SLURM_TESTS); status=$$?; \
+	  tests/cluster 3 $(PROVE) $(SLURM_TESTS); status=$$?; \
 	if [ $$status -eq 77 ]; then echo "check-slurm: NOT TRIED: see the line above"; else exit $$status; fi
 
 ## asan: the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -209,7 +210,7 @@ lint:
 	@./deps build check lint
 	tests/lint
 
-## deps: install all that is missing (Debian: apt; elsewhere: say so); other targets install what they need
+## deps: install what build, demo, check and lint lack (Debian: apt); other targets install what they need
 .PHONY: deps
 deps:
 	@./deps

@@ -60,7 +60,7 @@ result $? "nothing is left behind"
 
 # --- a disk without locks, and without links ---
 if [ "$CONFIG" = asan ]; then
-    echo "# skipped under AddressSanitizer, which wants to be loaded first: disks without locks and links"
+    skip "AddressSanitizer wants to be loaded first" "disks without locks and links"
 else
     cat >bare.c <<'END'
 #include <errno.h>
@@ -106,7 +106,7 @@ fi
 # other_host COMMAND...: as if on another host.
 other_host() { unshare --uts bash -c 'hostname h2 && exec "$@"' _ "$@"; }
 if ! other_host true 2>/dev/null; then
-    echo "# skipped: another host's name needs root"
+    skip "another host's name needs root" "stopped, taken over, woken up"
 else
     "$preprocess" --quiet "${few[@]}" --output stopped songs 2>older.err &
     pid=$!

@@ -35,5 +35,7 @@ if [ "$(nproc)" -ge 2 ] && [ "$cores" -ge 2 ]; then
     prints '^threads 1, ' "a rank bound to one core runs one thread"
     run ranks 4 --bind-to none "$comm" threads
     prints "^threads $((cores / 4 > 1 ? cores / 4 : 1)), idle 0" "unbound ranks share the cores"
+else
+    skip "this machine has one core" "threads by cores"
 fi
 finish

@@ -113,7 +113,7 @@ says_once '^trainer: unwritten/metrics\.jsonl: cannot write: File too large; mak
 
 # --- a small disk, of every size up to the one that a run needs ---
 if ! unshare --mount sh -c "mkdir -p '$WORK/disk' && mount -t tmpfs none '$WORK/disk'" 2>/dev/null; then
-    echo "# skipped: a small disk needs root"
+    skip "it needs root" "a small disk of every size"
     finish
 fi
 run "$trainer" --output whole12 "${common[@]}" --checkpoint-every '4 steps' --keep 2 --max-steps 12

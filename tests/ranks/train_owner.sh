@@ -54,7 +54,7 @@ same_steps whole/metrics.jsonl killed/metrics.jsonl 0 2000 "and every step once"
 # other_host COMMAND...: as if on another host.
 other_host() { unshare --uts bash -c 'hostname h2 && exec "$@"' _ "$@"; }
 if ! other_host true 2>/dev/null; then
-    echo "# skipped: another host's name needs root"
+    skip "another host's name needs root" "cut off while another takes over"
     finish
 fi
 run ranks 2 "$trainer" --output twice "${common[@]}" --max-steps 2000
@@ -93,6 +93,6 @@ if blind true 2>/dev/null; then
     status_is 0 "an output that one host does not see"
     says_once '^warning: seen is another folder on h2 than' "is warned of, by the host's name"
 else
-    echo "# skipped: a folder that one host does not see needs root"
+    skip "it needs root" "a folder that one host does not see"
 fi
 finish

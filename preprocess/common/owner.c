@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 
 #include "preprocess/common/file.h"
 #include "preprocess/common/hash.h"
+#include "preprocess/common/owner_mark.h"
 #include "preprocess/common/program.h"
 
 G_DEFINE_QUARK(mpianist_owner_error, owner_error)
@@ -63,89 +63,6 @@ static double now_s(void) {
 
 static gboolean is_same_file(const struct stat *a, const struct stat *b) {
     return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
-}
-
-/* ---- who ---- */
-
-/* When a process was started, in the kernel's ticks; 0 where it is gone. */
-static guint64 process_start(gint64 pid) {
-    g_autofree char *path = g_strdup_printf("/proc/%" G_GINT64_FORMAT "/stat", pid), *text = NULL;
-    unsigned long long start = 0;
-    char state = '\0';
-    if (!g_file_get_contents(path, &text, NULL, NULL))
-        return g_file_test("/proc/self", G_FILE_TEST_EXISTS) || kill((pid_t)pid, 0) != 0 ? 0 : 1;
-    const char *after = strrchr(text, ')'); /* the name before it may hold anything */
-    if (!after ||
-        sscanf(after, ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
-               &state, &start) != 2)
-        return 1;
-    return state == 'Z' || state == 'X' ? 0 : start;
-}
-
-/* This boot of the kernel and this container: a process id means one process only within both. */
-static char *kernel_name(void) {
-    g_autofree char *boot = NULL, *space = g_file_read_link("/proc/self/ns/pid", NULL);
-    if (!g_file_get_contents("/proc/sys/kernel/random/boot_id", &boot, NULL, NULL)) boot = g_strdup("");
-    return g_strdup_printf("%s %s", g_strstrip(boot), space ? space : "");
-}
-
-/* The SLURM job: "31", or "30_2" for a task of an array; "" outside SLURM. */
-static char *job_name(void) {
-    const char *job = g_getenv("SLURM_JOB_ID"), *array = g_getenv("SLURM_ARRAY_JOB_ID"),
-               *task = g_getenv("SLURM_ARRAY_TASK_ID");
-    return array && task ? g_strdup_printf("%s_%s", array, task) : g_strdup(job ? job : "");
-}
-
-static char *own_text(void) {
-    g_autoptr(GKeyFile) file = g_key_file_new();
-    g_autofree char *host = file_host_name(), *kernel = kernel_name(), *job = job_name();
-    const char *restart = g_getenv("SLURM_RESTART_COUNT");
-    g_key_file_set_string(file, "owner", "host", host);
-    g_key_file_set_int64(file, "owner", "pid", getpid());
-    g_key_file_set_uint64(file, "owner", "started", process_start(getpid()));
-    g_key_file_set_string(file, "owner", "kernel", kernel);
-    g_key_file_set_string(file, "owner", "job", job);
-    g_key_file_set_string(file, "owner", "restart", restart ? restart : "0");
-    g_key_file_set_int64(file, "owner", "since", g_get_real_time() / G_USEC_PER_SEC);
-    return g_key_file_to_data(file, NULL, NULL);
-}
-
-/* Turns a mark's text into "job 31 on h1 (pid 123) WHAT 12:30", or "job 31, restart 2, on ...". Owner:
- * caller. */
-static char *describe(const char *text, const char *what) {
-    g_autoptr(GKeyFile) file = g_key_file_new();
-    if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, NULL))
-        return g_strdup_printf("a process that does not say its name %s", what);
-    g_autofree char *found = g_key_file_get_string(file, "owner", "host", NULL),
-                    *job = g_key_file_get_string(file, "owner", "job", NULL),
-                    *restart = g_key_file_get_string(file, "owner", "restart", NULL);
-    const char *host = found ? found : "?";
-    const gboolean again = restart && !g_str_equal(restart, "0");
-    g_autofree char *count = again ? g_strdup_printf(", restart %s,", restart) : g_strdup("");
-    const gint64 pid = g_key_file_get_int64(file, "owner", "pid", NULL),
-                 since_s = g_key_file_get_int64(file, "owner", "since", NULL);
-    g_autoptr(GDateTime) since = g_date_time_new_from_unix_local(since_s);
-    const gboolean today = g_get_real_time() / G_USEC_PER_SEC - since_s < 12 * 3600;
-    g_autofree char *when =
-        since ? g_date_time_format(since, today ? "%H:%M" : "%Y-%m-%d %H:%M") : g_strdup("?");
-    return job && *job ? g_strdup_printf("job %s%s on %s (pid %" G_GINT64_FORMAT ") %s %s", job, count, host,
-                                         pid, what, when)
-                       : g_strdup_printf("process %" G_GINT64_FORMAT " on %s %s %s", pid, host, what, when);
-}
-
-typedef enum { LIFE_THERE, LIFE_GONE, LIFE_ELSEWHERE } life_t;
-
-/* Whether the process that a mark names lives. ELSEWHERE: it is on another host or in another container, and
- * cannot be seen from here. */
-static life_t life_of(const char *text) {
-    g_autoptr(GKeyFile) file = g_key_file_new();
-    if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, NULL)) return LIFE_ELSEWHERE;
-    g_autofree char *host = g_key_file_get_string(file, "owner", "host", NULL), *here = file_host_name(),
-                    *kernel = g_key_file_get_string(file, "owner", "kernel", NULL), *this = kernel_name();
-    if (g_strcmp0(host, here) != 0 || g_strcmp0(kernel, this) != 0) return LIFE_ELSEWHERE;
-    const guint64 start = process_start(g_key_file_get_int64(file, "owner", "pid", NULL));
-    const gboolean there = start != 0 && start == g_key_file_get_uint64(file, "owner", "started", NULL);
-    return there ? LIFE_THERE : LIFE_GONE;
 }
 
 /* ---- marks ---- */
@@ -221,9 +138,9 @@ typedef struct {
 } watch_t;
 
 /* Whether the owner of this mark is gone; where that cannot be told yet, waits a little. */
-static life_t judge(const mark_t *mark, watch_t *watch, int clock_fd) {
+static life_t judge(const owner_t *owner, const mark_t *mark, watch_t *watch, int clock_fd) {
     struct stat status = {0};
-    const life_t life = life_of(mark->text);
+    const life_t life = owner_mark_life(mark->text, owner->text);
     if (life != LIFE_ELSEWHERE) return life;
     if (watch->since_s == 0 || strcmp(watch->first.text, mark->text) != 0)
         *watch = (watch_t){.first = *mark, .since_s = now_s()};
@@ -237,7 +154,9 @@ static life_t judge(const mark_t *mark, watch_t *watch, int clock_fd) {
     return LIFE_ELSEWHERE;
 }
 
-/* Puts this process' mark in the place of a mark whose owner is gone. Several processes may find that at
+static gboolean gives_way(life_t life) { return life == LIFE_GONE || life == LIFE_EARLIER; }
+
+/* Puts this process' mark in the place of a mark whose owner gives way. Several processes may find that at
  * once, and some of them late: the file named after the gone mark is a claim that one alone can hold, and its
  * holder looks whether the gone mark is still there. Then the claim becomes the mark. A claim whose holder is
  * gone is taken over in the same way. An open mark; -1: look again. */
@@ -248,7 +167,7 @@ static int take_over(const owner_t *owner, const char *temporary, int fd, const 
     hash_sha256("", 0, gone->text, strlen(gone->text), hex);
     g_autofree char *claim = g_strdup_printf("%s.%.16s.tmp", owner->path, hex);
     int own = file_place(temporary, fd, claim, owner->text);
-    if (own < 0 && errno == EEXIST && read_mark(claim, &mark) && judge(&mark, watch, fd) == LIFE_GONE)
+    if (own < 0 && errno == EEXIST && read_mark(claim, &mark) && gives_way(judge(owner, &mark, watch, fd)))
         own = take_over(owner, temporary, fd, claim, &mark, watch);
     if (own < 0) return g_usleep(G_USEC_PER_SEC / 1000), -1;
     if (read_mark(path, &mark) && strcmp(mark.text, gone->text) == 0 && rename(claim, path) == 0) return own;
@@ -269,11 +188,13 @@ static int contend(const owner_t *owner, const char *temporary, int fd, GError *
             if (errno == ENOENT) continue; /* released just now */
             return fail(error, owner->path, "read"), -1;
         }
-        const life_t life = judge(&mark, &watch, fd);
-        if (life == LIFE_GONE) own = take_over(owner, temporary, fd, owner->path, &mark, &claim_watch);
+        const life_t life = judge(owner, &mark, &watch, fd);
+        if (gives_way(life)) own = take_over(owner, temporary, fd, owner->path, &mark, &claim_watch);
+        if (own >= 0 && life == LIFE_EARLIER)
+            g_usleep((gulong)(WATCH_S * G_USEC_PER_SEC)); /* its writes end */
         if (own >= 0) return own;
         if (life != LIFE_THERE) continue;
-        g_autofree char *who = describe(mark.text, "writes here since"),
+        g_autofree char *who = owner_mark_describe(mark.text, "writes here since"),
                         *shown = g_filename_display_name(owner->folder);
         g_set_error(error, OWNER_ERROR, OWNER_ERROR_TAKEN, "%s: %s; wait for it, or choose another folder",
                     shown, who);
@@ -309,18 +230,18 @@ static gboolean is_leftover(const char *path, gconstpointer data) {
     mark_t mark;
     if (!read_mark(path, &mark)) return FALSE;
     const char *last_line = strstr(mark.text, "\nsince=");
-    if (last_line && strchr(last_line + 1, '\n')) return life_of(mark.text) == LIFE_GONE;
+    if (last_line && strchr(last_line + 1, '\n')) return owner_mark_life(mark.text, owner->text) == LIFE_GONE;
     const char *dash = strrchr(path, '-');
     const int pid = dash ? atoi(dash + 1) : 0;
     g_autofree char *here = file_temporary_of(owner->path, pid);
-    return strcmp(path, here) == 0 && process_start(pid) == 0;
+    return strcmp(path, here) == 0 && owner_mark_process_start(pid) == 0;
 }
 
 owner_t *owner_take(const char *folder, const char *name, GError **error) {
     owner_t *owner = g_new0(owner_t, 1);
     owner->folder = g_strdup(folder);
     owner->path = g_strdup_printf("%s/%s.owner", folder, name);
-    owner->text = own_text();
+    owner->text = owner_mark_new();
     owner->fd = -1;
     g_mutex_init(&owner->lock);
     g_cond_init(&owner->changed);
@@ -352,12 +273,14 @@ static gboolean look_closer(owner_t *owner, GError **error) {
         if (good) become(owner, fd);
     } else {
         g_autofree char *shown = g_filename_display_name(owner->folder);
-        g_autofree char *who =
-            there ? describe(mark.text, "took over at") : g_strdup("the mark of who writes here is gone");
+        g_autofree char *who = there ? owner_mark_describe(mark.text, "took over at")
+                                     : g_strdup("the mark of who writes here is gone");
+        g_autofree char *why =
+            there && owner_mark_is_earlier(owner->text, mark.text)
+                ? g_strdup("since SLURM has started the job again")
+                : g_strdup_printf("when this process had not been heard of for %.0f s", silence_s);
         g_set_error(error, OWNER_ERROR, OWNER_ERROR_LOST,
-                    "%s: %s, when this process had not been heard of for %.0f s; it stops here and leaves "
-                    "the rest to others",
-                    shown, who, silence_s);
+                    "%s: %s, %s; it stops here and leaves the rest to others", shown, who, why);
     }
     g_mutex_unlock(&owner->lock);
     return good;

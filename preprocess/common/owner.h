@@ -4,8 +4,9 @@
  * A mark, FOLDER/NAME.owner, says who the owner is: host, process, job, since when. It is made by link(2),
  * which one of many always wins, and a thread of the owner touches it every second. An owner whose process is
  * gone gives way at once to one on the same host, and to one on another host when the mark has not been
- * touched for a minute. An owner that was stopped or cut off meanwhile finds another's mark before its next
- * write, and stops itself. */
+ * touched for a minute. To a later start of its own SLURM job it gives way even while it lives: SLURM takes
+ * it for gone. An owner that was stopped or cut off meanwhile finds another's mark before its next write, and
+ * stops itself. */
 #pragma once
 
 #include <glib.h>

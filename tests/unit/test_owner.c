@@ -164,6 +164,47 @@ static void test_alive_elsewhere(void) {
         "*: job 31 on h9 (pid 123) writes here since 2001-09-09 *; wait for it, *", error->message));
 }
 
+/* Sets which SLURM job this process belongs to, and which start of it; NULL: none. */
+static void set_job(const char *job, const char *restart) {
+    if (job) g_setenv("SLURM_JOB_ID", job, TRUE);
+    if (restart) g_setenv("SLURM_RESTART_COUNT", restart, TRUE);
+    if (!job) g_unsetenv("SLURM_JOB_ID");
+    if (!restart) g_unsetenv("SLURM_RESTART_COUNT");
+}
+
+/* Takes the folder as the first start of job 31, and says what became of it once it was told to look. */
+static void take_first(gpointer folder, int to_parent) {
+    g_autoptr(GError) error = NULL;
+    set_job("31", NULL);
+    owner_t *owner = owner_take(folder, "x", NULL);
+    say(to_parent, owner ? 'y' : 'n');
+    while (owner_check(owner, &error)) g_usleep(G_USEC_PER_SEC / 100);
+    const gboolean good =
+        g_error_matches(error, OWNER_ERROR, OWNER_ERROR_LOST) &&
+        g_pattern_match_simple(
+            "*: job 31, restart 1, on * took over at ??:??, since SLURM has started the job "
+            "again; it stops here and leaves the rest to others",
+            error->message);
+    say(to_parent, good ? 'y' : 'n');
+    for (;;) pause();
+}
+
+/* On the same host, too; and the earlier start has stopped when the later one may begin to write. */
+static void test_started_again(void) {
+    g_autofree char *folder = new_folder();
+    int fd;
+    pid_t pid = start_child(take_first, folder, &fd);
+    g_assert_cmpint(wait_for(fd), ==, 'y');
+    set_job("31", "1");
+    g_autoptr(owner_t) owner = owner_take(folder, "x", NULL);
+    set_job(NULL, NULL);
+    struct pollfd told = {.fd = fd, .events = POLLIN};
+    g_assert_cmpint(poll(&told, 1, 0), ==, 1);
+    g_assert_cmpint(wait_for(fd), ==, 'y');
+    end_child(pid, fd);
+    g_assert_nonnull(owner);
+}
+
 static void test_another_host(void) {
     g_autofree char *folder = new_folder();
     g_autoptr(GError) error = NULL;
@@ -328,11 +369,13 @@ static void test_temporary(void) {
 
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
+    set_job(NULL, NULL); /* that of whoever tests */
     g_test_add_func("/owner/take-and-release", test_take_and_release);
     g_test_add_func("/owner/killed", test_killed);
     g_test_add_func("/owner/number-used-again", test_number_used_again);
     g_test_add_func("/owner/silent-elsewhere", test_silent_elsewhere);
     g_test_add_func("/owner/alive-elsewhere", test_alive_elsewhere);
+    g_test_add_func("/owner/started-again", test_started_again);
     g_test_add_func("/owner/another-host", test_another_host);
     g_test_add_func("/owner/cut-off", test_cut_off);
     g_test_add_func("/owner/removed", test_removed);

@@ -146,7 +146,8 @@ static gboolean check_folder(const session_t *session, GError **error) {
 static void tell_used(const hosts_t *before) {
     g_auto(hosts_t) hosts = {0};
     gboolean short_of = FALSE;
-    hosts_find(&hosts, before->of[comm_rank()].threads, before->of[comm_rank()].cores);
+    const host_rank_t *mine = &before->of[comm_rank()];
+    hosts_find(&hosts, mine->threads, mine->cores, mine->idle);
     g_autofree char *networks = hosts_networks(&hosts), *memory = hosts_memory(&hosts, &short_of);
     if (networks) tell("network", "MPI uses %s; " HOSTS_CHOSEN " chooses", networks);
     tell("memory", "%s", memory);

@@ -27,15 +27,11 @@ static void set_threads(const options_t *options, const threads_t *found) {
 }
 
 /* Says on how many hosts and cores ranks run, and what of that makes them slow. */
-static void tell_hosts(const options_t *options, const hosts_t *hosts, int idle) {
-    if (comm_rank() > 0 || options->quiet) return;
+static void tell_hosts(const options_t *options, const hosts_t *hosts) {
+    if (comm_rank() > 0 || options->quiet || options->check) return;
     g_autofree char *ranks = hosts_describe(hosts), *cores = hosts_warn_of_cores(hosts);
-    if (comm_size() > 1 && !options->check) g_printerr("%s\n", ranks);
-    if (cores && !options->check) g_printerr("warning: %s\n", cores);
-    if (idle > 0)
-        g_printerr("binding leaves %d %s of a host idle: start with `mpirun --bind-to none` or more ranks to "
-                   "use them\n",
-                   idle, g_dngettext(NULL, "core", "cores", (gulong)idle));
+    if (comm_size() > 1) g_printerr("%s\n", ranks);
+    if (cores) g_printerr("warning: %s\n", cores);
 }
 
 /* Refuses option files that differ between hosts. */
@@ -58,8 +54,8 @@ static int run(int *argc, char ***argv, GError **error) {
     if (!check_same_options(options, error) || !threads_find(&threads, error)) return EXIT_ERROR;
     set_threads(options, &threads);
     g_auto(hosts_t) hosts = {0};
-    hosts_find(&hosts, layers_threads(), threads.cores);
-    tell_hosts(options, &hosts, threads.idle);
+    hosts_find(&hosts, layers_threads(), threads.cores, threads.idle);
+    tell_hosts(options, &hosts);
     watchdog_start(options->stall_seconds);
     start_hint_end();
     if (options->check) return check_run(options, &hosts, error);

@@ -32,7 +32,9 @@ if [ "$(nproc)" -ge 2 ] && [ "$cores" -ge 2 ]; then
     ok "one unbound rank gets all cores" \
         test "$(sed -n 's/threads \([0-9]*\), idle 0/\1/p' "$WORK/out")" -ge 2
     run taskset -c 0 "$comm" threads
-    prints '^threads 1, ' "a rank bound to one core runs one thread"
+    prints '^threads 1, idle [1-9]' "a rank bound to one core runs one thread, and others idle"
+    run env SLURM_CPUS_ON_NODE=1 taskset -c 0 "$comm" threads
+    prints '^threads 1, idle 0' "which they do not where SLURM gives the job no more than that one"
     run ranks 4 --bind-to none "$comm" threads
     prints "^threads $((cores / 4 > 1 ? cores / 4 : 1)), idle 0" "unbound ranks share the cores"
 else

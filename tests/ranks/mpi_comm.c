@@ -116,7 +116,7 @@ static void test_threads(void) {
     threads_t threads = {.idle = -1};
     CHECK(threads_find(&threads, &error));
     CHECK(threads.share >= 1 && threads.cores >= threads.share && threads.idle >= 0);
-    CHECK(comm_same((uint64_t)threads.idle));
+    CHECK(comm_same((uint64_t)threads.idle)); /* all are on one host */
     if (comm_rank() == 0) printf("threads %d, idle %d\n", threads.share, threads.idle);
 }
 

@@ -82,7 +82,15 @@ status_is 75 "where the variable is not set, squeue tells"
 says '^the job ends at ' "when the job ends"
 [ "$(cat squeue.log)" = "standard -h -j 31 -o %e" ]
 result $? "it is asked once, by one rank"
-for answer in 'N/A:echo N/A:says .N/A.' 'failure:exit 1:failed' 'silence:sleep 1000:does not answer'; do
+for word in NONE N/A Unknown; do
+    squeue_says "echo $word"
+    run "${ask[@]}" "$trainer" --output "without-${word%/*}" "${common[@]}" --max-steps 3
+    status_is 0 "squeue says $word: the job has no end"
+    says_once '^SLURM knows of no end of job 31$' "which is said, too"
+    ! grep -Eq 'does not tell|signal' err
+    result $? "and nothing is warned of"
+done
+for answer in 'riddle:echo soon:says .soon.' 'failure:exit 1:failed' 'silence:sleep 1000:does not answer'; do
     IFS=: read -r name command word <<<"$answer"
     squeue_says "exec $command"
     run "${ask[@]}" timeout 300 "$trainer" --output "asked$name" "${common[@]}" --max-steps 3

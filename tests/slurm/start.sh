@@ -42,6 +42,10 @@ prints '^warning +8 ranks share [1-7] cores? of h[0-9]: a step takes .*; start a
 run "${srun[@]}" "$trainer" --data shards --output crowd "${tiny[@]}" --max-steps 3
 status_is 0 "a run of them"
 says_once '^warning: 8 ranks share [1-7] cores? of h[0-9]: ' "warns, too"
+! grep -Eq ' idle' err
+result $? "of nothing that contradicts it"
+! grep -Eq 'does not tell|signal' err
+result $? "nor of an end that the job, which has no time limit, does not have"
 
 for host in $HOSTS; do
     "$cluster" on "$host" sh -c 'ip link add docker0 type bridge && ip addr add 172.17.0.1/16 dev docker0 &&

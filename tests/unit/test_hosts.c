@@ -39,6 +39,14 @@ static void test_cores(void) {
                 "6 ranks share 3 cores of h2: a step takes several times as long; "
                 "start at most 3 there, or use more hosts");
     for (int r = 6; r < RANKS; r++) of[r].cores = 8;
+    for (int r = 6; r < RANKS; r++) of[r].idle = 1;
+    assert_text(hosts_warn_of_cores(&hosts), "binding leaves 1 core of h2 idle; start with `mpirun --bind-to "
+                                             "none` or `srun --cpu-bind=none`, or more ranks");
+    for (int r = 6; r < RANKS; r++) of[r].cores = 1;
+    assert_text(hosts_warn_of_cores(&hosts),
+                "6 ranks share 1 core of h2, and binding leaves 1 idle: a step takes several times as long; "
+                "start with `mpirun --bind-to none` or `srun --cpu-bind=none`, and at most 2 ranks there");
+    for (int r = 6; r < RANKS; r++) of[r].cores = 8;
     for (int r = 0; r < RANKS; r++) of[r].threads = 2;
     assert_text(hosts_warn_of_cores(&hosts),
                 "6 ranks run 12 BLAS threads on 8 cores of h1 and hinder each other; leave out --threads and "

@@ -18,6 +18,7 @@ static void clear(void) {
                                         "SLURM_PROCID",
                                         "SLURM_NODEID",
                                         "SLURM_STEP_TASKS_PER_NODE",
+                                        "SLURM_CPUS_ON_NODE",
                                         THREADS_YIELD};
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) g_unsetenv(names[i]);
 }
@@ -76,6 +77,9 @@ static void test_srun(void) {
     }
     g_unsetenv("SLURM_NODEID");
     assert_says(11, 3, -1);
+    g_assert_cmpint(launcher_read().host_cpus, ==, -1);
+    g_setenv("SLURM_CPUS_ON_NODE", "4", TRUE);
+    g_assert_cmpint(launcher_read().host_cpus, ==, 4);
 }
 
 /* Whether ranks yield where the launcher says that so many are on this host. */

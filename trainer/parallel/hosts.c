@@ -64,8 +64,8 @@ static void find_used(host_rank_t *rank) {
         rank->used |= interface_of(rank, atoi(name));
 }
 
-void hosts_find(hosts_t *hosts, int threads, int cores) {
-    host_rank_t mine = {.leader = comm_node_leader(), .threads = threads, .cores = cores};
+void hosts_find(hosts_t *hosts, int threads, int cores, int idle) {
+    host_rank_t mine = {.leader = comm_node_leader(), .threads = threads, .cores = cores, .idle = idle};
     g_strlcpy(mine.name, comm_host(), sizeof mine.name);
     mine.used_kib = MAX(0, number_in("/proc/self/smaps_rollup", "\nPss:"));
     mine.free_kib = number_in("/proc/meminfo", "\nMemAvailable:");
@@ -105,6 +105,8 @@ static void append_names(GString *text, const hosts_t *hosts, const gboolean *na
                                g_dngettext(NULL, "host", "hosts", (gulong)(n - NAMED)));
 }
 
+static const char *core_or_cores(int n) { return g_dngettext(NULL, "core", "cores", (gulong)n); }
+
 char *hosts_describe(const hosts_t *hosts) {
     GString *text = g_string_new(NULL);
     const int all = count(hosts);
@@ -122,44 +124,46 @@ char *hosts_describe(const hosts_t *hosts) {
     append_names(text, hosts, named);
     g_string_append_printf(text, ", %d", low);
     if (high > low) g_string_append_printf(text, " to %d", high);
-    g_string_append_printf(text, " %s%s, %d BLAS %s a rank", g_dngettext(NULL, "core", "cores", (gulong)high),
-                           all > 1 ? " each" : "", threads,
-                           g_dngettext(NULL, "thread", "threads", (gulong)threads));
+    g_string_append_printf(text, " %s%s, %d BLAS %s a rank", core_or_cores(high), all > 1 ? " each" : "",
+                           threads, g_dngettext(NULL, "thread", "threads", (gulong)threads));
     return g_string_free(text, FALSE);
 }
 
-static char *lines_or_null(GString *text) {
-    if (text->len > 0) g_string_truncate(text, text->len - 1); /* the last line's end */
-    return g_string_free(text, text->len == 0);
+/* What is wrong with the cores of a host, where so many ranks run so many threads in all, or NULL. Each case
+ * has one way out. */
+static char *warn_of_host(const host_rank_t *host, int ranks, int threads) {
+    const char *unbind = "start with `mpirun --bind-to none` or `srun --cpu-bind=none`";
+    if (ranks > host->cores && host->idle > 0)
+        return g_strdup_printf("%d ranks share %d %s of %s, and binding leaves %d idle: a step takes several "
+                               "times as long; %s, and at most %d ranks there",
+                               ranks, host->cores, core_or_cores(host->cores), host->name, host->idle, unbind,
+                               host->cores + host->idle);
+    if (ranks > host->cores)
+        return g_strdup_printf(
+            "%d ranks share %d %s of %s: a step takes several times as long; start at most "
+            "%d there, or use more hosts",
+            ranks, host->cores, core_or_cores(host->cores), host->name, host->cores);
+    if (threads > host->cores)
+        return g_strdup_printf("%d ranks run %d BLAS threads on %d %s of %s and hinder each other; leave out "
+                               "--threads and OPENBLAS_NUM_THREADS, or give --threads %d",
+                               ranks, threads, host->cores, core_or_cores(host->cores), host->name,
+                               MAX(1, host->cores / ranks));
+    if (host->idle > 0)
+        return g_strdup_printf("binding leaves %d %s of %s idle; %s, or more ranks", host->idle,
+                               core_or_cores(host->idle), host->name, unbind);
+    return NULL;
 }
 
-/* Says of the first host where it is so that ranks, or threads, share cores; others are most often alike. */
+/* Of the first host where something is wrong: others are most often alike. */
 char *hosts_warn_of_cores(const hosts_t *hosts) {
-    GString *text = g_string_new(NULL);
-    for (int r = 0; r < hosts->ranks && text->len == 0; r++) {
-        const host_rank_t *host = &hosts->of[r];
-        const int ranks = ranks_of(hosts, r);
+    for (int r = 0; r < hosts->ranks; r++) {
         int threads = 0;
         for (int other = 0; other < hosts->ranks; other++)
             if (hosts->of[other].leader == r) threads += hosts->of[other].threads;
-        if (!is_first(hosts, r)) continue;
-        if (ranks > host->cores)
-            g_string_append_printf(text,
-                                   "%d ranks share %d %s of %s: a step takes several times as long; start at "
-                                   "most %d there, or use "
-                                   "more hosts\n",
-                                   ranks, host->cores,
-                                   g_dngettext(NULL, "core", "cores", (gulong)host->cores), host->name,
-                                   host->cores);
-        else if (threads > host->cores)
-            g_string_append_printf(
-                text,
-                "%d ranks run %d BLAS threads on %d %s of %s and hinder each other; leave out --threads and "
-                "OPENBLAS_NUM_THREADS, or give --threads %d\n",
-                ranks, threads, host->cores, g_dngettext(NULL, "core", "cores", (gulong)host->cores),
-                host->name, MAX(1, host->cores / ranks));
+        char *text = is_first(hosts, r) ? warn_of_host(&hosts->of[r], ranks_of(hosts, r), threads) : NULL;
+        if (text) return text;
     }
-    return lines_or_null(text);
+    return NULL;
 }
 
 /* Marks the first ranks of the hosts that have this address; returns how many. */

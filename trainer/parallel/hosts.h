@@ -23,7 +23,7 @@ typedef struct {
     char name[COMM_HOST_BYTES];
     int leader;       /* comm_node_leader() */
     int threads;      /* of BLAS */
-    int cores;        /* that the ranks of its host may use */
+    int cores, idle;  /* that the ranks of its host may use; that they may not, though the job may */
     int64_t used_kib; /* memory of this process: its share of what several map (PSS) */
     int64_t free_kib; /* of the host, without swapping; -1: the system does not tell */
     int n_interfaces;
@@ -39,8 +39,8 @@ typedef struct {
 /* Writes the interfaces of this host to list [HOSTS_INTERFACES]; returns how many. Local. */
 int hosts_interfaces(interface_t *list);
 
-/* Gathers from all ranks. threads: of this rank; cores: threads_find()'s. Collective. */
-void hosts_find(hosts_t *hosts, int threads, int cores);
+/* Gathers from all ranks. threads: of this rank; cores, idle: threads_find()'s. Collective. */
+void hosts_find(hosts_t *hosts, int threads, int cores, int idle);
 void hosts_clear(hosts_t *hosts);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(hosts_t, hosts_clear)
 
@@ -48,7 +48,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(hosts_t, hosts_clear)
 
 /* Such as "8 ranks on h1 and h2, 4 cores each, 1 thread a rank". */
 char *hosts_describe(const hosts_t *hosts);
-/* What makes a run slow, a line each with the way out: more ranks, or threads, than cores. NULL: nothing. */
+/* What makes a run slow, with the way out: more ranks, or threads, than cores, or cores that idle, of the
+ * first host where it is so. NULL: nothing. */
 char *hosts_warn_of_cores(const hosts_t *hosts);
 /* Names an address that several hosts have on an interface, on which MPI may hang, and the way out. NULL:
  * nothing, or Open MPI is told which interfaces to use. */

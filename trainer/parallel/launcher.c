@@ -43,13 +43,14 @@ launcher_t launcher_read(void) {
                  {"PMI_SIZE", "PMI_RANK"},
                  {"SLURM_STEP_NUM_TASKS", "SLURM_PROCID"},
                  {"SLURM_NTASKS", "SLURM_PROCID"}};
-    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
-        const int size = number_in(names[i].size);
-        if (size >= 0)
-            return (launcher_t){.size = size,
-                                .rank = number_in(names[i].rank),
-                                .host_size = find_host_size(),
-                                .size_name = names[i].size};
+    launcher_t launcher = {
+        .size = -1, .rank = -1, .host_size = -1, .host_cpus = number_in("SLURM_CPUS_ON_NODE")};
+    for (size_t i = 0; i < G_N_ELEMENTS(names) && launcher.size < 0; i++) {
+        launcher.size = number_in(names[i].size);
+        if (launcher.size < 0) continue;
+        launcher.rank = number_in(names[i].rank);
+        launcher.host_size = find_host_size();
+        launcher.size_name = names[i].size;
     }
-    return (launcher_t){.size = -1, .rank = -1, .host_size = -1};
+    return launcher;
 }

@@ -65,13 +65,16 @@ static gboolean ask_squeue(const char *job, char *text, size_t size, GError **er
     return ended && status == 0 ? TRUE : program_fail(error, "squeue failed");
 }
 
-/* The end of the job by squeue, in seconds since 1970. 0 with error set. */
+/* The end of the job by squeue, in seconds since 1970. 0: it has none, or with error set. */
 static gint64 find_by_squeue(const char *job, GError **error) {
     char text[64];
     if (!ask_squeue(job, text, sizeof text, error)) return 0;
     text[strcspn(text, "\n")] = '\0';
+    static const char *const endless[] = {"NONE", "N/A", "UNKNOWN", "UNLIMITED", NULL};
+    g_autofree char *word = g_ascii_strup(g_strstrip(text), -1);
+    if (g_strv_contains(endless, word)) return 0;
     g_autoptr(GTimeZone) zone = g_time_zone_new_local();
-    g_autoptr(GDateTime) end = g_date_time_new_from_iso8601(g_strstrip(text), zone);
+    g_autoptr(GDateTime) end = g_date_time_new_from_iso8601(text, zone);
     if (!end) program_fail(error, "squeue says '%s'", text);
     return end ? g_date_time_to_unix(end) : 0;
 }
@@ -85,6 +88,7 @@ char *stop_find_deadline(void) {
         return g_strdup_printf("SLURM does not tell when job %s ends (%s): have it send a signal before, "
                                "such as by sbatch --signal=USR1@120",
                                job, error->message);
+    if (!told && job && end_s == 0) return g_strdup_printf("SLURM knows of no end of job %s", job);
     g_autoptr(GDateTime) end = end_s > 0 ? g_date_time_new_from_unix_local(end_s) : NULL;
     g_autofree char *when = end ? g_date_time_format(end, "%Y-%m-%d %H:%M:%S") : NULL;
     return when ? g_strdup_printf("the job ends at %s, in %.0f s", when, stop_seconds_left()) : NULL;

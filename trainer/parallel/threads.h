@@ -9,7 +9,7 @@ typedef struct {
      * several ranks of the host may use counts as a fraction; the sum is rounded down, at least 1. */
     int share;
     int cores; /* that any rank of this host may use */
-    int idle;  /* the most on any host that the job may use but no rank may; the same on all ranks */
+    int idle;  /* of this host: cores that the job may use but no rank may */
 } threads_t;
 
 /* The variable by which Open MPI is told that a rank which waits should leave its CPU to others. */

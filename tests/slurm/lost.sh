@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Ranks and hosts that are killed, stand still or are cut off: the job is queued again and ends with the bits
-# of a run that nobody disturbed; the old run of a host that was only cut off stops itself. The same on fewer
-# hosts.
+# Ranks and hosts that are killed, stand still or are cut off, under srun and mpirun: the job is queued again
+# and ends with the bits of a run that nobody disturbed; the old run of a host that was only cut off stops
+# itself. The same on fewer hosts.
 . "$SOURCE/tests/helpers/slurm_lib.sh"
 make_corpus shards 12
 steps=3000
@@ -34,12 +34,20 @@ for launcher in srun mpirun; do
 done
 
 export MPIANIST_LAUNCHER=srun
-at_work host "${two_hosts[@]}"
-host=$(of_job "$job" BatchHost)
-other=$(scontrol show hostnames "$(of_job "$job" NodeList)" | grep -vx "$host")
-"$cluster" kill "$other"
-the_same host
-ok "the host comes back" "$cluster" ready
+# lose LAUNCHER WHICH: pulls the plug of one of a job's two hosts, of the one where the job's script and the
+# launcher are (batch) or of the other.
+lose() {
+    local run=host-$1-$2 host
+    MPIANIST_LAUNCHER=$1 at_work "$run" "${two_hosts[@]}"
+    host=$(of_job "$job" BatchHost)
+    [ "$2" = batch ] || host=$(scontrol show hostnames "$(of_job "$job" NodeList)" | grep -vx "$host")
+    "$cluster" kill "$host"
+    the_same "$run"
+    ok "the host comes back" "$cluster" ready
+}
+for which in other batch; do
+    for launcher in srun mpirun; do lose "$launcher" "$which"; done
+done
 
 # A rank stands still, as on a disk that hangs.
 MPIANIST_TRAIN="$MPIANIST_TRAIN --stall-seconds 4" at_work still "${two_hosts[@]}"
@@ -49,13 +57,40 @@ other=$(scontrol show hostnames "$(of_job "$job" NodeList)" | grep -vx "$host")
 the_same still
 matches "mpianist-train-$job.out" "rank 1 .*$other" "who was waited for is named"
 
-# A host without a network, whose processes and disk live on: it writes until the new run takes over.
-at_work cut --nodes=1 --ntasks=2 --ntasks-per-node=2 --time=30
+# A host without a network, whose processes and disk live on: it writes until the new run takes over. Each
+# start reads how far it shall go, which is farther than any gets until the end of the old one was seen.
+until_step() { printf '[training]\nmax-steps=%s\n' "$1" >steps.ini; }
+until_step 100000000
+one_host=(--nodes=1 --ntasks=2 --ntasks-per-node=2 --time=30)
+train=$MPIANIST_TRAIN
+export MPIANIST_TRAIN="${train/--max-steps $steps/--config $PWD/steps.ini}"
+at_work cut "${one_host[@]}"
 host=$(of_job "$job" BatchHost)
 "$cluster" cut "$host"
-the_same cut
-ok "the old run stops itself" until_true 60 no_trainer "$host"
-ok "the network comes back" "$cluster" ready
+ok "a run on a host that is cut off goes on" \
+    until_true 10 is_at_step cut $(($(lines cut/metrics.jsonl step) + 100))
+ok "the job starts on another host and takes over" until_true 120 grep -qx restart=1 cut/run.owner
+ok "the old run ends" until_true 60 no_trainer "$host"
+words="took over at ..:.., since SLURM has started the job again; it stops here and leaves the rest to others"
+words="^trainer: rank 0 of 2 on $host: cut: job $job, restart 1, on h[0-9]* (pid [0-9]*) $words\$"
+ok "by itself, as it says once" test "$(grep -c "$words" "mpianist-train-$job.out")" = 1
+"$cluster" mend "$host"
+ok "the network comes back, and the new run goes on" \
+    until_true 60 is_at_step cut $(($(lines cut/metrics.jsonl step) + 2000))
+scancel --batch --signal=USR1 "$job"
+ok "it is told to leave" until_true 60 has_state "$job" PENDING
+last=$(($(lines cut/metrics.jsonl step) + 20)) cut=$job
+until_step $last
+MPIANIST_RUN=long submit "${one_host[@]}" "$scripts/train.sbatch"
+ends "$job" COMPLETED 0 "a run as long that nobody disturbed"
+ends "$cut" COMPLETED 0 "it goes on and ends"
+# The srun of the old run ends its step once it reaches SLURM again, and by that the new run's, which has the
+# same number: that is one restart more.
+holds "after two restarts or three" "$(of_job "$cut" Restarts) == 2 || $(of_job "$cut" Restarts) == 3"
+same_state long/latest.h5 cut/latest.h5 "with the same bits"
+same_steps long/metrics.jsonl cut/metrics.jsonl 0 $last "each step once, with the same losses"
+ok "all hosts are back" "$cluster" ready
+export MPIANIST_TRAIN=$train
 
 # Fewer hosts and ranks than before.
 at_work fewer --nodes=3 --ntasks-per-node=1 --time=30

@@ -22,8 +22,7 @@ static struct { double add, square, pack, unpack, message, byte; } costs;
 
 static const double POLL_S = 1e-6, WAIT_S = 5e-6; /* a look at messages; between looks of one that waits */
 static const double BEGIN_S = 1e-3;               /* steps begin at multiples of it */
-static const size_t SHARED_BYTES = 256 << 10;     /* from here on memory is the same for all ranks, */
-static const size_t OWN_BYTES = 1 << 20;          /* but for its beginning, where there may be counters */
+static const size_t OWN_BYTES = 1 << 20;          /* at the start of large blocks: there may be counters */
 
 typedef struct {
     gboolean send;
@@ -235,10 +234,10 @@ void __wrap_bf16_unpack(G_GNUC_UNUSED const uint16_t *in, G_GNUC_UNUSED float *o
     spend(costs.unpack * (double)n);
 }
 
-/* The content of large blocks does not matter, so all ranks have the same memory there, and messages are not
- * copied. */
+/* The content of large blocks does not matter, so all ranks have the same memory there, but for the beginning,
+ * and messages are not copied. */
 static void *allocate(size_t bytes, void *(*plain)(size_t)) {
-    if (bytes < SHARED_BYTES + OWN_BYTES) return plain(bytes);
+    if (bytes < 2 * OWN_BYTES) return plain(bytes);
     const size_t from_to[2] = {OWN_BYTES, bytes / OWN_BYTES * OWN_BYTES};
     void *block = smpi_shared_malloc_partial(bytes, from_to, 1);
     memset(block, 0, OWN_BYTES);

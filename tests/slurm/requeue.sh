@@ -1,0 +1,27 @@
+# shellcheck shell=bash
+# Whether train.sbatch has a job queued again where little helps it to tell: ranks that die before there is a
+# run, a folder in which nothing can be counted. The trainer here is a script.
+. "$SOURCE/tests/helpers/slurm_lib.sh"
+one_rank=(--nodes=1 --ntasks=1 --ntasks-per-node=1 --time=30)
+mkdir bin
+# trainer_is COMMANDS: what takes the place of the trainer.
+trainer_is() {
+    printf '#!/bin/bash\n%s\n' "$1" >bin/trainer
+    chmod +x bin/trainer
+}
+export MPIANIST_BIN=$PWD/bin MPIANIST_RESTARTS=1
+
+# As where memory does not last for the corpus: no run folder is made.
+trainer_is "kill -KILL \$\$"
+MPIANIST_RUN=early submit "${one_rank[@]}" "$scripts/train.sbatch"
+ends "$job" FAILED 137 "a rank that dies before it makes the run folder: the job ends"
+holds "after as many restarts as it may" "$(of_job "$job" Restarts) == 1"
+matches "mpianist-train-$job.out" 'status 137: a rank or a host died, 2 times without .*: not queued' \
+    "and says so"
+
+trainer_is 'rmdir uncounted; kill -KILL $$'
+MPIANIST_RUN=uncounted submit "${one_rank[@]}" "$scripts/train.sbatch"
+ends "$job" FAILED 137 "a folder that takes no count of restarts: the job ends"
+holds "at once" "$(of_job "$job" Restarts) == 0"
+matches "mpianist-train-$job.out" 'restarts cannot be counted in uncounted: not queued again' "and says so"
+finish

@@ -18,10 +18,11 @@ program() {
     return 1
 }
 
-# prepare_ranks: threads and network of the ranks, and a line that says what they are.
+# prepare_ranks FOLDER: threads and network of the ranks, a line that says what they are, and the folder, on a
+# disk that all hosts see.
 prepare_ranks() {
     local hosts="$SLURM_JOB_NUM_NODES hosts" threads="$MPIANIST_THREADS threads" number
-    ranks=${SLURM_NTASKS:-1}
+    ranks=${SLURM_NTASKS:-1} start=${SLURM_RESTART_COUNT:-0}
     number="$ranks ranks"
     [ "$ranks" -ne 1 ] || number="1 rank"
     [ "$SLURM_JOB_NUM_NODES" -ne 1 ] || hosts="1 host"
@@ -32,7 +33,14 @@ prepare_ranks() {
         export OMPI_MCA_btl_tcp_if_include=$MPIANIST_INTERFACE
         export OMPI_MCA_oob_tcp_if_include=$MPIANIST_INTERFACE PRTE_MCA_prte_if_include=$MPIANIST_INTERFACE
     fi
-    say "job $SLURM_JOB_ID, restart ${SLURM_RESTART_COUNT:-0}:" \
+    mkdir -p "$1" || return
+    unset MPIANIST_STATUS_FILE
+    if [ "$MPIANIST_LAUNCHER" = mpirun ]; then
+        # An earlier start of this job may live on, on a host that is cut off: each has a file of its own.
+        export MPIANIST_STATUS_FILE=$1/job-$SLURM_JOB_ID-$start.status
+        rm -f "$MPIANIST_STATUS_FILE"
+    fi
+    say "job $SLURM_JOB_ID, restart $start:" \
         "$number on $hosts ($SLURM_JOB_NODELIST), $threads each, bound to $MPIANIST_BIND," \
         "by $MPIANIST_LAUNCHER; network: ${MPIANIST_INTERFACE:-as MPI chooses}"
 }
@@ -55,4 +63,15 @@ launch() {
     esac
     say "MPIANIST_LAUNCHER=$MPIANIST_LAUNCHER: srun or mpirun; see $here/env.sh" >&2
     exit 2
+}
+
+# status_of LAUNCHER_STATUS: prints what the ranks ended with. mpirun of Open MPI 5 gives 0 where its daemons
+# were killed, too: rank 0 knows better, if it came to say so. It left none: 137, as if it had been killed.
+status_of() {
+    local status=$1
+    if [ -n "${MPIANIST_STATUS_FILE-}" ]; then
+        [ "$status" -ne 0 ] || status=$(cat "$MPIANIST_STATUS_FILE" 2>/dev/null) || status=137
+        rm -f "$MPIANIST_STATUS_FILE"
+    fi
+    echo "$status"
 }

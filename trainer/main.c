@@ -69,7 +69,10 @@ static void leave_status(int status) {
     const char *path = g_getenv("MPIANIST_STATUS_FILE");
     if (!path || comm_rank() > 0) return;
     g_autofree char *text = g_strdup_printf("%d\n", status);
-    g_file_set_contents(path, text, -1, NULL);
+    g_autoptr(GError) error = NULL;
+    if (!g_file_set_contents(path, text, -1, &error))
+        program_say("warning: MPIANIST_STATUS_FILE: %s; a job script may take this run for killed\n",
+                    error->message);
 }
 
 int main(int argc, char **argv) {

@@ -118,6 +118,12 @@ says_once 'mpirun -n 4' "says how to start"
 run env SLURM_NTASKS=4 "$trainer" --data data --output new "${tiny[@]}"
 status_is 1 "one process where SLURM says 4"
 
+run env MPIANIST_STATUS_FILE=here "$trainer" --evaluate good/latest.h5 --data data
+ok "its status in a file" test "$(cat here)" = 0
+run env MPIANIST_STATUS_FILE=nowhere/status "$trainer" --evaluate good/latest.h5 --data data
+status_is 0 "a status that cannot be written changes nothing else"
+says_once 'warning: MPIANIST_STATUS_FILE: .*nowhere/status' "but is warned about"
+
 for n in 2 3; do
     ok "$n replicas, of which one differs or is broken: found before it is written, and named" ranks $n \
         "$BUILD/tests/ranks/mpi_run" "$WORK/diverged$n"

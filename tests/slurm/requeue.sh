@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Whether train.sbatch has a job queued again where little helps it to tell: ranks that die before there is a
-# run, a folder in which nothing can be counted. The trainer here is a script.
+# run, a folder in which nothing can be counted, no word of rank 0. The trainer here is a script.
 . "$SOURCE/tests/helpers/slurm_lib.sh"
 one_rank=(--nodes=1 --ntasks=1 --ntasks-per-node=1 --time=30)
 mkdir bin
@@ -24,4 +24,21 @@ MPIANIST_RUN=uncounted submit "${one_rank[@]}" "$scripts/train.sbatch"
 ends "$job" FAILED 137 "a folder that takes no count of restarts: the job ends"
 holds "at once" "$(of_job "$job" Restarts) == 0"
 matches "mpianist-train-$job.out" 'restarts cannot be counted in uncounted: not queued again' "and says so"
+
+# mpirun at times gives 0 for ranks that were killed, srun never does.
+trainer_is 'echo half a table'
+MPIANIST_RUN=ended submit "${one_rank[@]}" "$scripts/train.sbatch"
+ends "$job" COMPLETED 0 "srun: status 0 is the end of a run, whatever rank 0 leaves"
+export MPIANIST_LAUNCHER=mpirun
+MPIANIST_RUN=silent submit "${one_rank[@]}" "$scripts/train.sbatch"
+ends "$job" FAILED 137 "mpirun: status 0 without a word of rank 0 is taken for killed"
+echo 'a whole table' >silent/evaluation.json
+MPIANIST_RUN=silent submit "${one_rank[@]}" "$scripts/evaluate.sbatch"
+ends "$job" FAILED 137 "and an evaluation without it for failed"
+ok "which leaves the figures of an earlier one" grep -qx 'a whole table' silent/evaluation.json
+trainer_is "echo 0 >\"\$MPIANIST_STATUS_FILE\"; echo another table"
+MPIANIST_RUN=silent submit "${one_rank[@]}" "$scripts/evaluate.sbatch"
+ends "$job" COMPLETED 0 "mpirun: status 0 of rank 0 is the end"
+ok "with its figures" grep -qx 'another table' silent/evaluation.json
+ok "no word of any stays" test -z "$(ls silent/*.status 2>/dev/null)"
 finish

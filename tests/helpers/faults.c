@@ -6,8 +6,9 @@
  *
  * Without --at it only counts: a line "CALL PATH BYTES" for each point. Actions: "kill" is SIGKILL before the
  * call; "torn" is SIGKILL after half of a write, or after all of another call; "short" is half of a write
- * (which may happen any time); "slow" lets the call wait for six seconds; "fail" makes it return ENOSPC, or
- * EIO where no room is needed. Under mpirun, --rank says which rank is disturbed. */
+ * (which may happen any time); "slow" lets the call wait for six seconds, while other threads go on; "fail"
+ * makes it return ENOSPC, or EIO where no room is needed. Under mpirun, --rank says which rank is disturbed.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
@@ -173,6 +174,14 @@ static gboolean is_below(const char *path) {
 
 static gboolean is_write(const call_t *call) { return g_str_has_prefix(call->name, "write"); }
 
+/* The thread that waits, 0: none. Not by sleeping here: other threads stop at calls, too, such as mmap. */
+static volatile pid_t slowed;
+static void end_wait(G_GNUC_UNUSED int signal) {
+    const pid_t pid = slowed;
+    slowed = 0;
+    ptrace(PTRACE_CONT, pid, NULL, NULL);
+}
+
 static void set_registers(pid_t pid, const struct user_regs_struct *registers) {
     if (ptrace(PTRACE_SETREGS, pid, NULL, registers) != 0) die("change a call");
 }
@@ -186,7 +195,8 @@ static enum __ptrace_request disturb(pid_t pid, const call_t *call, struct user_
         registers->rax = (unsigned long long)-call->error;
         set_registers(pid, registers);
     } else if (g_str_equal(action, "slow")) {
-        g_usleep(SLOW_S * G_USEC_PER_SEC);
+        slowed = pid;
+        alarm(SLOW_S);
     } else {
         if (is_write(call)) registers->rdx = (registers->rdx + 1) / 2; /* bytes, or parts of a writev */
         set_registers(pid, registers);
@@ -238,6 +248,7 @@ static int follow(pid_t command) {
         if (pid < 0) continue;
         if (WIFSTOPPED(status)) {
             const enum __ptrace_request request = at_stop(pid, status, &sent);
+            if (pid == slowed) continue;
             ptrace(request, pid, NULL, (void *)(intptr_t)sent); /* may have been killed meanwhile */
         } else if (pid == command) {
             result = status;
@@ -282,6 +293,7 @@ int main(int argc, char **argv) {
                    PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) != 0)
         die("trace the command");
     for (size_t i = 0; i < 3; i++) signal((const int[]){SIGTERM, SIGINT, SIGUSR1}[i], pass_on);
+    signal(SIGALRM, end_wait);
     if (write(ready[1], "", 1) != 1) die("start the command");
     close(ready[0]);
     close(ready[1]);

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2317 # sweep() calls the functions
 # trainer killed at each of its changes to files, and failed there by the disk: on one rank, on two, and where
-# it adds attributes to a checkpoint. It goes on to the bits of an undisturbed run.
+# it adds attributes to a checkpoint. It goes on to the bits of an undisturbed run. For a disk that is slow it
+# waits.
 . "$SOURCE/tests/helpers/train_lib.sh"
 . "$SOURCE/tests/helpers/fault_lib.sh"
 
@@ -55,5 +56,20 @@ finished() { diff -r whole run; }
 what="attributes" about=.
 sweep kill run 9 "$trainer" --attributes run/model.h5 --data songs --quiet
 sweep fail run 9 "$trainer" --attributes run/model.h5 --data songs --quiet
+
+# Writing the last checkpoint takes six seconds: longer than both spans after which a run that stands still is
+# ended.
+prepare() { rm -rf run; }
+launch() { ranks 2 "$@"; }
+where=(--rank 0) about='^write ./checkpoint'
+last=("$trainer" --output run "${common[@]}" --max-steps 4)
+points slow run "${last[@]}"
+prepare
+began=$SECONDS
+disturbed run slow "${numbers[-1]}" "${last[@]}" --stall-seconds 2
+status_is 0 "a last checkpoint that takes six seconds: the run waits for it"
+holds "which took so long" "$((SECONDS - began)) >= 6"
+[ ! -s err ]
+result $? "and nobody minds"
 
 finish

@@ -90,24 +90,5 @@ status_is 0 "--stall-seconds 0: the run waits"
 [ ! -s err ]
 result $? "in silence"
 
-# --- a last checkpoint that takes longer to write than both spans ---
-faults=$BUILD/tests/helpers/faults
-last=("$trainer" --output slow --data data "${tiny[@]}" --quiet --max-steps 20)
-if [ "$CONFIG" = asan ]; then
-    skip "a traced run under a sanitizer is too slow for this span" "a last checkpoint that takes long"
-elif "$faults" --below . true >/dev/null; then
-    disturb=("$faults" --below slow --log points --rank 0)
-    run ranks 2 "${disturb[@]}" "${last[@]}"
-    point=$(grep -n '^write ./checkpoint' points | tail -n 1)
-    rm -r slow
-    began=$SECONDS
-    run ranks 2 "${disturb[@]}" --at "${point%%:*}" --do slow "${last[@]}" --stall-seconds 2
-    status_is 0 "a last checkpoint that takes six seconds: the run waits for it"
-    holds "which took so long" "$((SECONDS - began)) >= 5"
-    ok "and nobody minds" test "$(grep -c checkpoint err)" -eq 0
-else
-    skip "this machine lets no process trace another" "a last checkpoint that takes long"
-fi
-
 ok "messages between ranks: what is not theirs is dropped" ranks 3 "$BUILD/tests/ranks/mpi_watch"
 finish

@@ -1,17 +1,26 @@
 /* Checkpoints of both kinds of model, with and without an average of the weights or a momentum. */
 #include "tests/helpers/checkpoint_states.h"
 
+/* Two checkpoints of a state, with an average and a momentum and without. Returns their folder. */
+static char *write_both(state_t *state, char **with, char **without) {
+    char *folder = make_folder();
+    *with = checkpoint_path(folder, 1);
+    *without = checkpoint_path(folder, 2);
+    state_init(state, &small, 1);
+    write_state(*with, state);
+    state->optimizer->averaged = 0; /* no step yet */
+    state->optimizer->outer_steps = 0;
+    write_state(*without, state);
+    return folder;
+}
+
 /* What is evaluated and sampled: the average where there is one, else the weights; what goes on: both, in
  * whatever the new run keeps. */
 static void test_average(void) {
-    char *folder = make_folder();
-    g_autofree char *with = checkpoint_path(folder, 1), *without = checkpoint_path(folder, 2);
+    g_autofree char *with = NULL, *without = NULL;
     g_auto(state_t) state;
     g_autoptr(GError) error = NULL;
-    state_init(&state, &small, 1);
-    write_state(with, &state);
-    state.optimizer->averaged = 0; /* no step yet */
-    write_state(without, &state);
+    char *folder = write_both(&state, &with, &without);
     const size_t n = model_size(state.model);
     g_autoptr(model_t) model = model_new(&small, 1, 0, &error);
     g_assert_true(checkpoint_read_weights(with, model, &error));
@@ -32,14 +41,10 @@ static void test_average(void) {
 
 /* A run with a momentum goes on without one, and the other way round. */
 static void test_momentum(void) {
-    char *folder = make_folder();
-    g_autofree char *with = checkpoint_path(folder, 1), *without = checkpoint_path(folder, 2);
+    g_autofree char *with = NULL, *without = NULL;
     g_auto(state_t) state;
     g_autoptr(GError) error = NULL;
-    state_init(&state, &small, 1);
-    write_state(with, &state);
-    state.optimizer->outer_steps = 0;
-    write_state(without, &state);
+    char *folder = write_both(&state, &with, &without);
     const size_t n = model_size(state.model);
     g_autoptr(model_t) model = model_new(&small, 1, 0, &error);
     g_autoptr(optimizer_t) plain = optimizer_new(&(optimizer_config_t){0}, n),

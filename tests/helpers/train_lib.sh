@@ -91,11 +91,12 @@ holds() {
     [ "$true" -eq 0 ] || echo "# not true: $2"
 }
 
-# wait_for FILE PATTERN: waits until a line of a file matches, ten seconds at most.
+# wait_for FILE PATTERN: waits until a line of a file matches, a minute at most.
 wait_for() {
-    for _ in $(seq 200); do
-        grep -q "$2" "$1" 2>/dev/null && return 0
+    for _ in $(seq 1200); do
+        grep -q -- "$2" "$1" 2>/dev/null && return 0
         sleep 0.05
     done
+    echo "# $1: no line matches /$2/ after a minute"
     return 1
 }

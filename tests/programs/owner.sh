@@ -110,7 +110,7 @@ if ! other_host true 2>/dev/null; then
 else
     "$preprocess" --quiet "${few[@]}" --output stopped songs 2>older.err &
     pid=$!
-    for ((i = 0; i < 200; i++)); do
+    for ((i = 0; i < 2000; i++)); do
         [ -s stopped/preprocess.spool ] && break
         sleep 0.005
     done

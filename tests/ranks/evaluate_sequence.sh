@@ -80,12 +80,10 @@ ok "before anything is scored" test ! -s out
 
 # The first split's line shows that the second is under way.
 for n in 1 2; do
+    rm -f out
     ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 100 mpirun -n "$n" "$trainer" --evaluate model.h5 \
         --data data --split valid,train --particles 1000 >out 2>err &
-    for _ in $(seq 1500); do
-        [ -s out ] && break
-        sleep 0.02
-    done
+    wait_for out '"split":"valid"'
     kill -s TERM "$(rank_of $!)"
     wait $!
     status=$?

@@ -21,10 +21,7 @@ start_limited() {
     env "${preload[@]}" "$trainer" --output "$1" "${common[@]}" --checkpoint-every "$2 steps" \
         >/dev/null 2>"$WORK/err" &
     pid=$!
-    for _ in $(seq 400); do
-        [ -s "$1/$4" ] && break
-        sleep 0.02
-    done
+    wait_for "$1/$4" .
     prlimit --pid $pid --fsize="$3:unlimited"
 }
 

@@ -6,13 +6,7 @@ make_corpus data 8
 common=(--data data "${tiny[@]}" --quiet --keep 3 --checkpoint-every '50 steps' --epochs 100000)
 
 # owned FOLDER: waits until a run writes there.
-owned() {
-    for _ in $(seq 400); do
-        [ -s "$1/run.owner" ] && return 0
-        sleep 0.025
-    done
-    return 1
-}
+owned() { wait_for "$1/run.owner" .; }
 
 # --- two at once ---
 run "$trainer" --output whole "${common[@]}" --max-steps 2000

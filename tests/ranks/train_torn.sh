@@ -39,9 +39,9 @@ written=0 caught=0
 for ((round = 1; round <= 10; round++)); do
     "$trainer" --output killed "${killed[@]}" --epochs 100000 2>>killed.err &
     pid=$!
-    first=$(find killed -name 'checkpoint-*.h5' 2>/dev/null | sort | tail -n 1)
-    for ((i = 0; i < 200; i++)); do
-        [ "$(find killed -name 'checkpoint-*.h5' 2>/dev/null | sort | tail -n 1)" != "$first" ] && break
+    first=$(readlink killed/latest.h5)
+    for ((i = 0; i < 3000; i++)); do
+        [ "$(readlink killed/latest.h5)" != "$first" ] && break
         sleep 0.02
     done
     sleep "0.0$round"

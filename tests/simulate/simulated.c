@@ -234,8 +234,8 @@ void __wrap_bf16_unpack(G_GNUC_UNUSED const uint16_t *in, G_GNUC_UNUSED float *o
     spend(costs.unpack * (double)n);
 }
 
-/* The content of large blocks does not matter, so all ranks have the same memory there, but for the beginning,
- * and messages are not copied. */
+/* The content of large blocks does not matter, so all ranks have the same memory there, but for the
+ * beginning, and messages are not copied. */
 static void *allocate(size_t bytes, void *(*plain)(size_t)) {
     if (bytes < 2 * OWN_BYTES) return plain(bytes);
     const size_t from_to[2] = {OWN_BYTES, bytes / OWN_BYTES * OWN_BYTES};

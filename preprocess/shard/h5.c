@@ -125,7 +125,7 @@ static gboolean is_readable(const char *path, struct stat *status, uint8_t *head
         int cause = errno;
         g_autofree char *shown = g_filename_display_name(path);
         g_set_error(error, H5_ERROR, H5_ERROR_OPEN, "%s: cannot open: %s%s", shown, g_strerror(cause),
-                    cause == ENOENT || cause == ENOTDIR ? "; look for its name"
+                    cause == ENOENT || cause == ENOTDIR ? "; check its name"
                     : cause == EACCES || cause == EPERM ? "; make it readable"
                                                         : "");
     }

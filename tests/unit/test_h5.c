@@ -138,12 +138,12 @@ static void test_damaged(void) {
     gsize n = 0;
     g_autoptr(GError) error = NULL;
     g_autofree float *values = g_new0(float, ROWS *COLS);
-    assert_refused("none.h5", "none.h5: cannot open: No such file or directory; look for its name");
+    assert_refused("none.h5", "none.h5: cannot open: No such file or directory; check its name");
     assert_refused(".", ".: cannot open: it is a folder; name a file in it");
     assert_refused("/dev/null", "/dev/null: cannot read it: not a file;*");
     g_assert_true(g_file_set_contents("text.h5", "not at all", -1, NULL));
     assert_refused("text.h5", "text.h5: cannot read it: not an HDF5 file of version 1.10 or newer;*");
-    assert_refused("text.h5/none.h5", "text.h5/none.h5: cannot open: Not a directory; look for its name");
+    assert_refused("text.h5/none.h5", "text.h5/none.h5: cannot open: Not a directory; check its name");
     g_assert_true(g_file_set_contents("empty.h5", "", 0, NULL));
     assert_refused("empty.h5", "empty.h5: cannot read it: the file is empty; give another, or make it again");
     g_assert_cmpint(mkfifo("pipe.h5", 0666), ==, 0); /* nobody writes to it */

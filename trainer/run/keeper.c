@@ -136,7 +136,8 @@ static void start(keeper_t *keeper, const run_state_t *state, gboolean best) {
 
 static void begin_writing(keeper_t *keeper) {
     keeper->started = g_get_monotonic_time();
-    writer_start(keeper->writer, keeper->jobs, keeper->n_jobs);
+    writer_start(keeper->writer, keeper->jobs, keeper->n_jobs,
+                 (double)keeper->n_jobs * keeper->longest_write_s);
 }
 
 /* Gives the writer all that is not written yet, on rank 0. */

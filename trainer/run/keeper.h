@@ -5,7 +5,8 @@
  *
  * A state is copied, and a thread of rank 0 writes the copy while training goes on. A write that fails, as on
  * a full disk, is tried again later with the state of then; the run ends only if that fails for ten minutes,
- * or at the run's end. Functions with an error are collective, and FALSE with the same error on all ranks. */
+ * or at the run's end, or where the disk does not answer for ten minutes (writer.h). Functions with an error
+ * are collective, and FALSE with the same error on all ranks. */
 #pragma once
 
 #include "trainer/run/writer.h"

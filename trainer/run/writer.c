@@ -2,12 +2,17 @@
  * the removal of older ones go to disk. */
 #include "trainer/run/writer.h"
 
+#include <unistd.h>
+
 #include "preprocess/common/program.h"
 #include "trainer/parallel/watch.h"
 
 enum { MOST_JOBS = 2 };
 
-#define TICK_US (G_USEC_PER_SEC / 4) /* between signs of life of one that waits */
+#define TICK_US     (G_USEC_PER_SEC / 4) /* between signs of life of one that waits */
+#define LATE_S      30.0                 /* that pass between two looks, at most */
+#define SLOW_S      60.0                 /* writing takes long: after so many seconds, */
+#define SLOW_FACTOR 10                   /* and so many times as long as usual */
 
 struct writer {
     writer_config_t config;
@@ -16,6 +21,9 @@ struct writer {
     writer_job_t jobs[MOST_JOBS];
     size_t n, written;
     gboolean busy, quit;
+    gint64 looked;         /* at this; monotonic microseconds */
+    double age_s, usual_s; /* how long it takes, and may take before that is said */
+    gboolean slow;         /* it was said */
     GError *error;
     GThread *thread; /* NULL: none could be started */
 };
@@ -64,13 +72,36 @@ static gpointer serve(gpointer data) {
     return NULL;
 }
 
+/* Looks, with the lock, how long writing takes. Where patience ends, so does the process: the thread hangs in
+ * a call and may go on at any time, so nothing that it uses can be freed, and no function can return. A look
+ * that comes late counts little: the process most likely did not run meanwhile. */
+static void look(writer_t *writer) {
+    const gint64 now = g_get_monotonic_time();
+    const int minutes = WRITER_PATIENCE_S / 60;
+    const char *run = writer->config.run;
+    writer->age_s += MIN((double)(now - writer->looked) / G_USEC_PER_SEC, LATE_S);
+    writer->looked = now;
+    if (writer->age_s > WRITER_PATIENCE_S) {
+        program_say(
+            "%s: the disk has not answered for %d minutes: giving up with status %d; the last checkpoint "
+            "stays, and --resume auto goes on from there\n",
+            run, minutes, EXIT_STOPPED_EARLY);
+        _exit(EXIT_STOPPED_EARLY);
+    }
+    if (writer->slow || writer->age_s <= writer->usual_s) return;
+    writer->slow = TRUE;
+    g_warning(
+        "%s: a checkpoint is not written after %.0f s: the disk is slow, or hangs; the run gives up after "
+        "%d minutes",
+        run, writer->age_s, minutes);
+}
+
 /* Waits, with the lock, until nothing is being written. */
 static void wait_for_end(writer_t *writer) {
-    const gint64 patient_until = g_get_monotonic_time() + WRITER_PATIENCE_S * G_USEC_PER_SEC;
     while (writer->busy) {
-        const gint64 now = g_get_monotonic_time();
-        if (now < patient_until) watch_tick();
-        g_cond_wait_until(&writer->changed, &writer->lock, now + TICK_US);
+        look(writer);
+        watch_tick();
+        g_cond_wait_until(&writer->changed, &writer->lock, g_get_monotonic_time() + TICK_US);
     }
 }
 
@@ -97,7 +128,7 @@ void writer_free(writer_t *writer) {
     g_free(writer);
 }
 
-void writer_start(writer_t *writer, const writer_job_t *jobs, size_t n) {
+void writer_start(writer_t *writer, const writer_job_t *jobs, size_t n, double usual_s) {
     g_assert(n <= MOST_JOBS);
     g_mutex_lock(&writer->lock);
     wait_for_end(writer);
@@ -105,6 +136,10 @@ void writer_start(writer_t *writer, const writer_job_t *jobs, size_t n) {
     for (size_t i = 0; i < n; i++) writer->jobs[i] = jobs[i];
     writer->n = n;
     writer->written = 0;
+    writer->looked = g_get_monotonic_time();
+    writer->age_s = 0;
+    writer->usual_s = MAX(SLOW_S, SLOW_FACTOR * usual_s);
+    writer->slow = FALSE;
     writer->busy = TRUE;
     g_cond_broadcast(&writer->changed);
     g_mutex_unlock(&writer->lock);
@@ -114,6 +149,7 @@ void writer_start(writer_t *writer, const writer_job_t *jobs, size_t n) {
 gboolean writer_busy(writer_t *writer) {
     g_mutex_lock(&writer->lock);
     const gboolean busy = writer->busy;
+    if (busy) look(writer);
     g_mutex_unlock(&writer->lock);
     return busy;
 }
@@ -122,6 +158,8 @@ size_t writer_end(writer_t *writer, GError **error) {
     g_mutex_lock(&writer->lock);
     wait_for_end(writer);
     const size_t written = writer->written;
+    if (writer->slow) program_say("%s: the disk answers again\n", writer->config.run);
+    writer->slow = FALSE;
     if (writer->error) g_propagate_error(error, g_steal_pointer(&writer->error));
     g_mutex_unlock(&writer->lock);
     return written;

@@ -32,10 +32,11 @@ writer_t *writer_new(const writer_config_t *config);
 void writer_free(writer_t *writer);
 
 /* Starts to write these states, in order, when all that was started before has ended. The states must stay as
- * they are until then. */
-void writer_start(writer_t *writer, const writer_job_t *jobs, size_t n);
+ * they are until they are written, which should take usual_s seconds. Where it takes much longer, functions
+ * that look or wait say so once; where the disk has not answered for WRITER_PATIENCE_S they end the process,
+ * with EXIT_STOPPED_EARLY. */
+void writer_start(writer_t *writer, const writer_job_t *jobs, size_t n, double usual_s);
 gboolean writer_busy(writer_t *writer);
-/* Waits for the end of what was started, which is progress to the watchdog while patience lasts. Returns how
- * many of the states are whole on disk with their links; fewer than there were: error is set to why the next
- * one is not. */
+/* Waits for the end of what was started, which is progress to the watchdog. Returns how many of the states
+ * are whole on disk with their links; fewer than there were: error is set to why the next one is not. */
 size_t writer_end(writer_t *writer, GError **error);

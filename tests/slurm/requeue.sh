@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Whether train.sbatch has a job queued again where little helps it to tell: ranks that die before there is a
-# run, a folder in which nothing can be counted, no word of rank 0. The trainer here is a script.
+# run, a folder in which nothing can be counted, SLURM that does not answer, no word of rank 0. The trainer
+# here is a script.
 . "$SOURCE/tests/helpers/slurm_lib.sh"
 one_rank=(--nodes=1 --ntasks=1 --ntasks-per-node=1 --time=30)
 mkdir bin
@@ -24,6 +25,40 @@ MPIANIST_RUN=uncounted submit "${one_rank[@]}" "$scripts/train.sbatch"
 ends "$job" FAILED 137 "a folder that takes no count of restarts: the job ends"
 holds "at once" "$(of_job "$job" Restarts) == 0"
 matches "mpianist-train-$job.out" 'restarts cannot be counted in uncounted: not queued again' "and says so"
+
+# SLURM's commands fail: all while a file `deaf` is there, `scontrol requeue` while `deaf-requeue` is. A sleep
+# is short; at the third one SLURM recovers, where it shall.
+mkdir path
+cat >path/scontrol <<END
+#!/bin/bash
+[ ! -e deaf ] && [ ! -e "deaf-\$1" ] && exec $(command -v scontrol) "\$@"
+END
+sed s/scontrol/squeue/ path/scontrol >path/squeue
+cat >path/sleep <<'END'
+#!/bin/bash
+echo >>slept
+[ ! -e recovers ] || [ "$(wc -l <slept)" -lt 3 ] || rm -f deaf
+END
+chmod +x path/*
+# leaves_deaf RUN FILE: a job that leaves with status 75 the first time, when FILE is there.
+leaves_deaf() {
+    rm -f slept deaf*
+    trainer_is "[ ! -e $1/left ] || exit 0; : >$2; : >$1/left; exit 75"
+    PATH=$PWD/path:$PATH MPIANIST_RUN=$1 submit "${one_rank[@]}" "$scripts/train.sbatch"
+}
+leaves_deaf never deaf
+ends "$job" FAILED 75 "SLURM does not answer any more: the job ends with its status"
+matches "mpianist-train-$job.out" 'not queued again: SLURM does not answer' "and says so"
+! grep -q cancelled "mpianist-train-$job.out"
+result $? "not that it was cancelled"
+leaves_deaf refused deaf-requeue
+ends "$job" FAILED 75 "SLURM refuses to queue a job again: it ends with its status"
+! grep -qx 'mpianist: queued again' "mpianist-train-$job.out"
+result $? "and does not say that it was queued again"
+: >recovers
+leaves_deaf later deaf
+ends "$job" COMPLETED 0 "SLURM answers after a while: the job goes on"
+holds "after one restart" "$(of_job "$job" Restarts) == 1"
 
 # mpirun at times gives 0 for ranks that were killed, srun never does.
 trainer_is 'echo half a table'

@@ -45,15 +45,23 @@ prepare_ranks() {
         "by $MPIANIST_LAUNCHER; network: ${MPIANIST_INTERFACE:-as MPI chooses}"
 }
 
+# hosts_of N: prints how many hosts of the job N ranks take that fill one after the other. SLURM's count of
+# ranks by host is such as "16(x2),8".
+hosts_of() {
+    awk -v RS=, -F '[(x)]+' -v n="$1" '{ for (i = $2 ? $2 : 1; i > 0 && n > 0; i--) { n -= $1; hosts++ } }
+        END { print hosts }' <<<"$SLURM_TASKS_PER_NODE"
+}
+
 # launch N COMMAND...: N ranks, in place of this shell. With -K a rank that dies ends them all. srun, unlike
-# mpirun, does not ask how many cores a rank of the job has.
+# mpirun, does not ask how many cores a rank of the job has, and spreads few ranks over all hosts.
 launch() {
-    local n=$1 bind=()
+    local n=$1 bind=() hosts=()
     shift
     case $MPIANIST_LAUNCHER in
         srun)
+            [ "$n" -eq "$ranks" ] || hosts=(--nodes="$(hosts_of "$n")")
             exec srun --kill-on-bad-exit=1 --mpi="$MPIANIST_PMI" --cpu-bind="$MPIANIST_BIND" \
-                --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --ntasks="$n" "$@"
+                --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --ntasks="$n" ${hosts[@]+"${hosts[@]}"} "$@"
             ;;
         mpirun)
             bind=(--bind-to none)

@@ -13,7 +13,8 @@
 #include "trainer/parallel/watchdog.h"
 #include "trainer/train.h"
 
-#define HINT_AFTER_S 20
+#define HINT_AFTER_S    20  /* of a start that may hang */
+#define GIVE_UP_AFTER_S 600 /* a start; as long as --stall-seconds gives a step by default */
 
 /* Sets the threads of BLAS: one for --reproducible, else --threads, the user's environment, or this rank's
  * share of the cores. */
@@ -79,7 +80,7 @@ int main(int argc, char **argv) {
     g_autoptr(GError) error = NULL;
     program_start();
     stop_catch_signals();
-    start_hint_begin(HINT_AFTER_S);
+    start_hint_begin(HINT_AFTER_S, GIVE_UP_AFTER_S);
     threads_yield_if_crowded();
     const gboolean joined = comm_init(&argc, &argv, &error);
     /* Again: MPICH 4.0 takes SIGUSR1 for itself, and one process without mpirun then waits for ever. */

@@ -6,14 +6,19 @@
 #include "trainer/parallel/hosts.h"
 
 /* Waits for ranks as the main thread does in MPI, as this rank of four, of which two are on this host. */
-static void wait_for_ranks(const char *rank, const char *ranks_here, double hint_s, double start_s) {
+static void wait_until(const char *rank, const char *ranks_here, double hint_s, double limit_s,
+                       double start_s) {
     g_setenv("OMPI_COMM_WORLD_SIZE", "4", TRUE);
     g_setenv("OMPI_COMM_WORLD_RANK", rank, TRUE);
     g_setenv("OMPI_COMM_WORLD_LOCAL_SIZE", ranks_here, TRUE);
-    start_hint_begin(hint_s);
+    start_hint_begin(hint_s, limit_s);
     g_usleep((gulong)(start_s * G_USEC_PER_SEC));
     start_hint_end();
     start_hint_end();
+}
+
+static void wait_for_ranks(const char *rank, const char *ranks_here, double hint_s, double start_s) {
+    wait_until(rank, ranks_here, hint_s, 3600, start_s);
 }
 
 /* Runs the function in a process of its own; what it says matches the pattern. */
@@ -54,6 +59,16 @@ static void test_one_host(void) {
     assert_says("");
 }
 
+/* A start that never ends. */
+static void test_limit(void) {
+    if (g_test_subprocess()) return wait_until("0", "2", 0.01, 0.02, 60);
+    g_test_trap_subprocess(NULL, 0, 0);
+    g_test_trap_assert_failed();
+    g_test_trap_assert_stderr(
+        "*If that does not end*has waited 0 s for MPI to start, and gives up with status "
+        "75: start again\n");
+}
+
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_unsetenv(HOSTS_CHOSEN);
@@ -62,5 +77,6 @@ int main(int argc, char **argv) {
     g_test_add_func("/start-hint/in-time", test_in_time);
     g_test_add_func("/start-hint/other-rank", test_other_rank);
     g_test_add_func("/start-hint/one-host", test_one_host);
+    g_test_add_func("/start-hint/limit", test_limit);
     return g_test_run();
 }

@@ -3,6 +3,7 @@
 #include "trainer/parallel/start_hint.h"
 
 #include <glib.h>
+#include <unistd.h>
 
 #include "preprocess/common/program.h"
 #include "trainer/parallel/hosts.h"
@@ -13,8 +14,8 @@ static struct {
     GMutex mutex;
     GCond ended_cond;
     gboolean ended;
-    gint64 until;
-    double seconds;
+    gint64 began;
+    double hint_s, limit_s;
 } hint;
 
 static void say(void) {
@@ -37,24 +38,35 @@ static void say(void) {
                                  choose);
     program_say("rank 0 on %s has waited %.0f s for %lu %s of other hosts. If that does not end: %s. This "
                 "host has %s\n",
-                g_get_host_name(), hint.seconds, others, g_dngettext(NULL, "rank", "ranks", others), why,
+                g_get_host_name(), hint.hint_s, others, g_dngettext(NULL, "rank", "ranks", others), why,
                 here->str);
 }
 
-static gpointer wait_and_say(G_GNUC_UNUSED gpointer data) {
+/* Whether the start still lasts so many seconds after its beginning. */
+static gboolean lasts(double seconds) {
+    const gint64 until = hint.began + (gint64)(seconds * G_USEC_PER_SEC);
     g_mutex_lock(&hint.mutex);
-    while (!hint.ended && g_cond_wait_until(&hint.ended_cond, &hint.mutex, hint.until)) continue;
+    while (!hint.ended && g_cond_wait_until(&hint.ended_cond, &hint.mutex, until)) continue;
     const gboolean ended = hint.ended;
     g_mutex_unlock(&hint.mutex);
-    if (!ended) say();
-    return NULL;
+    return !ended;
 }
 
-void start_hint_begin(double seconds) {
+static gpointer wait_and_say(G_GNUC_UNUSED gpointer data) {
+    if (!lasts(hint.hint_s)) return NULL;
+    say();
+    if (!lasts(hint.limit_s)) return NULL;
+    program_say("rank 0 on %s has waited %.0f s for MPI to start, and gives up with status %d: start again\n",
+                g_get_host_name(), hint.limit_s, EXIT_STOPPED_EARLY);
+    _exit(EXIT_STOPPED_EARLY);
+}
+
+void start_hint_begin(double hint_s, double limit_s) {
     const launcher_t launcher = launcher_read();
     if (launcher.rank != 0 || launcher.host_size < 0 || launcher.size <= launcher.host_size) return;
-    hint.seconds = seconds;
-    hint.until = g_get_monotonic_time() + (gint64)(seconds * G_USEC_PER_SEC);
+    hint.began = g_get_monotonic_time();
+    hint.hint_s = hint_s;
+    hint.limit_s = limit_s;
     hint.thread = program_start_thread("start hint", wait_and_say, NULL);
 }
 

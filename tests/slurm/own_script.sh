@@ -1,11 +1,11 @@
 # shellcheck shell=bash
 # The job script of docs/cluster.md, as it stands there but for its model: it has its job queued again after a
-# signal, and not after scancel.
+# signal, and not after scancel, which such a script lives to see where it catches TERM.
 . "$SOURCE/tests/helpers/slurm_lib.sh"
 make_corpus shards 12
 export SLURM_CPU_BIND=none
 {
-    echo '#!/bin/bash'
+    printf '#!/bin/bash\ntrap : TERM\n'
     sed -n '/^In a job script of your own:/,/^with /s/^    //p' "$SOURCE/docs/cluster.md"
 } | sed "s|build/trainer|$trainer|; s|--preset band|${tiny[*]} --quiet --epochs 100000|" >own.sbatch
 ok "docs/cluster.md has a script" grep -q '^srun .*--resume auto$' own.sbatch

@@ -6,21 +6,25 @@
  * disturbs a rank at its first call of a function of this name after the sums of step STEP have begun (which
  * MPI_Iallreduce does, once a step); 0: at its first call of all. "kill" is SIGKILL before the call. "fail"
  * makes the call return an error instead of doing anything, where the error handler of its communicator or
- * window lets errors return; else MPI ends the job, as it would. What is disturbed is said on standard error.
+ * window lets errors return; else MPI ends the job, as it would. "hang" is a call that never returns, while
+ * other threads go on. What is disturbed is said on standard error. "flip", of MPI_Testsome alone, turns the
+ * signs in all messages that a rank receives in that step, in silence.
  * A call for each function that the trainer imports; tests/ranks/mpi_faults.sh compares. */
 #include <mpi.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct {
     const char *name;
-    enum { UNKNOWN, NOTHING, KILL, FAIL } action;
+    enum { UNKNOWN, NOTHING, KILL, FAIL, HANG, FLIP } action;
     int step;
 } call_t;
 
 static int steps; /* whose sums have begun */
+static const char *const actions[] = {[KILL] = "kill", [FAIL] = "fail", [HANG] = "hang", [FLIP] = "flip"};
 
 /* Finds what is asked for this function on this rank. */
 static void look_up(call_t *call) {
@@ -34,20 +38,27 @@ static void look_up(call_t *call) {
             _Exit(99);
         }
         if (!number || atoi(number) != rank || strcmp(name, call->name) != 0) continue;
-        call->action = strcmp(action, "kill") == 0 ? KILL : FAIL;
+        for (call->action = KILL; call->action < FLIP && strcmp(action, actions[call->action]) != 0;)
+            call->action++;
         call->step = step;
     }
 }
 
-/* Whether a call is to fail. Does not return where it is to be killed. */
-static int fails(call_t *call) {
+/* Whether this action is due, which is said. */
+static int is_due(call_t *call, int action) {
     if (call->action == UNKNOWN) look_up(call);
-    if (call->action == NOTHING || steps < call->step) return 0;
-    const int kills = call->action == KILL;
+    if ((int)call->action != action || steps < call->step) return 0;
     call->action = NOTHING;
-    fprintf(stderr, "mpi_faults: %s %s\n", call->name, kills ? "kills" : "fails");
-    if (kills) raise(SIGKILL);
+    fprintf(stderr, "mpi_faults: %s %ss\n", call->name, actions[action]);
     return 1;
+}
+
+/* Whether a call is to fail. Does not return where it is to be killed or to hang. */
+static int fails(call_t *call) {
+    if (is_due(call, KILL)) raise(SIGKILL);
+    if (is_due(call, HANG))
+        for (;;) pause();
+    return is_due(call, FAIL);
 }
 
 /* What an error does: returns its code, or ends the job. */
@@ -107,9 +118,6 @@ WRAP(Iprobe, (int source, int tag, MPI_Comm comm, int *come, MPI_Status *status)
 WRAP(Send_init,
      (const void *data, int n, MPI_Datatype type, int peer, int tag, MPI_Comm comm, MPI_Request *request),
      (data, n, type, peer, tag, comm, request), error_of_comm(comm))
-WRAP(Recv_init,
-     (void *data, int n, MPI_Datatype type, int peer, int tag, MPI_Comm comm, MPI_Request *request),
-     (data, n, type, peer, tag, comm, request), error_of_comm(comm))
 WRAP(Startall, (int n, MPI_Request *requests), (n, requests), WORLD)
 WRAP(Test, (MPI_Request * request, int *ended, MPI_Status *status), (request, ended, status), WORLD)
 WRAP(Request_free, (MPI_Request * request), (request), WORLD)
@@ -129,10 +137,46 @@ int MPI_Iallreduce(const void *from, void *to, int n, MPI_Datatype type, MPI_Op 
     return PMPI_Iallreduce(from, to, n, type, op, comm, request);
 }
 
+/* ---- messages ---- */
+
+enum { MOST = 4096 };
+static struct {
+    MPI_Request request;
+    float *data;
+    int n;
+} received[MOST];
+static int n_received;
+
+int MPI_Recv_init(void *data, int n, MPI_Datatype type, int peer, int tag, MPI_Comm comm,
+                  MPI_Request *request) {
+    static call_t call = {.name = "MPI_Recv_init"};
+    int bytes;
+    if (fails(&call)) return error_of_comm(comm);
+    const int code = PMPI_Recv_init(data, n, type, peer, tag, comm, request);
+    PMPI_Type_size(type, &bytes);
+    if (n_received == MOST) _Exit(99);
+    received[n_received].request = *request;
+    received[n_received].data = data;
+    received[n_received++].n = n * bytes / (int)sizeof(float);
+    return code;
+}
+
+/* Turns the signs in a message, if it is one that is received. */
+static void flip(MPI_Request request) {
+    int i = 0;
+    while (i < n_received && received[i].request != request) i++;
+    for (int at = 0; i < n_received && at < received[i].n; at++) received[i].data[at] *= -1;
+}
+
 /* An error of one message: it stands in the message's status. */
 int MPI_Testsome(int n, MPI_Request *requests, int *count, int *ended, MPI_Status *statuses) {
     static call_t call = {.name = "MPI_Testsome"};
-    if (!fails(&call)) return PMPI_Testsome(n, requests, count, ended, statuses);
+    if (!fails(&call)) {
+        const int code = PMPI_Testsome(n, requests, count, ended, statuses);
+        for (int i = 0; call.action == FLIP && steps == call.step && i < *count; i++)
+            flip(requests[ended[i]]);
+        return code;
+    }
     if (statuses != MPI_STATUSES_IGNORE) {
         *count = 1;
         ended[0] = 0;

@@ -29,6 +29,7 @@ begin() {
 }
 # disturbed FAULTS: goes on with MPI_FAULTS so.
 disturbed() {
+    grep -o 'MPI_[A-Za-z_]*' <<<"$1" >>tried
     run starts env LD_PRELOAD="$library" MPI_FAULTS="$1" "${train[@]}" --output run
     bad=
 }
@@ -103,6 +104,15 @@ on=1 fails 75 0 Comm_free
 killed 0 Finalize
 ended
 
+# A main thread that hangs while the watchdog's goes on: it is heard of, and its phase is known.
+begin 200 --hidden 8 --latent 2 --window 16 --batch 24 --stall-seconds 2
+disturbed '1 MPI_Iallreduce 5 hang'
+[ "$status" -eq 75 ] || ! is_open_mpi || bad+=" status $status;"
+says_once "^trainer: no step for .*: all wait for rank 1 on $host, which has been in exchange of step 6 for" \
+    "a rank that hangs in its main thread alone is named, and where"
+judge "and the run leaves with status 75"
+ended
+
 # Where shared memory is too small each rank is a host: what goes between hosts can be seen on this one.
 small=(unshare --mount sh -c 'mount -t tmpfs -o size=16m none /dev/shm && exec "$@"' sh)
 if "${small[@]}" true 2>/dev/null; then
@@ -116,6 +126,13 @@ if "${small[@]}" true 2>/dev/null; then
     fails 75 0 Request_free
     killed 0 Request_free
     ended
+    ok "no call was left out" diff imported <(sort -u tried)
+    run starts env LD_PRELOAD="$library" MPI_FAULTS='1 MPI_Testsome 20 flip' "$trainer" --data data --quiet \
+        --output flipped --max-steps 300 --validate-every 1000 \
+        --hidden 256 --latent 4 --window 32 --batch 16
+    status_is 1 "weights that become others on one of two ranks in step 20"
+    says_once "^trainer: step 100: the ranks' weights differ, though they should be replicas: ranks 0, 1 " \
+        "are found within a hundred steps"
 else
     skip "needs root" "calls between hosts"
 fi

@@ -21,7 +21,8 @@ result $? "no folder stays"
 
 run ranks 8 taskset -c 0 "$trainer" --check "${common[@]}" --output new --quiet
 status_is 0 "more ranks than cores are no error"
-prints "^warning +8 ranks share 1 core of $host: .*; start at most 1 there, or use more hosts\$" \
+idle='and binding leaves [0-9]+ idle: .*--bind-to none' # by taskset, where there is more than one core
+prints "^warning +8 ranks share 1 core of $host(: .*; start at most 1 there, or use more hosts\$|, $idle)" \
     "but warned of, with the way out"
 run ranks 2 taskset -c 0 "$trainer" "${common[@]}" --output shared --max-steps 3
 says_once "^2 ranks on $host, 1 core, 1 BLAS thread a rank\$" "a run's first lines say it in short"
@@ -42,6 +43,12 @@ result $? "and none has come"
 run ranks 2 "$trainer" --check --output run "${common[@]}" --quiet
 status_is 1 "what the run would refuse is refused"
 says_once 'run: holds checkpoints of a run already' "with the same words, once"
+SLURM_JOB_END_TIME=$(($(date +%s) + 1000)) run ranks 2 "$trainer" --check --data data --hidden 2048 \
+    --window 64 --batch 16 --output new --quiet # steps of many milliseconds, of which tenths are told
+status_is 0 "a job of a thousand seconds"
+steps=$(sed -n 's/^deadline *about \([0-9]*\) steps fit before the job ends$/\1/p' out)
+step_ms=$(sed -n 's/^step *\([0-9.]*\) ms .*/\1/p' out)
+holds "says how many steps fit" "$step_ms * ${steps:-0} > 900e3 && $step_ms * ${steps:-0} < 1050e3"
 SLURM_JOB_END_TIME=$(($(date +%s) + 5)) run ranks 2 "$trainer" --check "${common[@]}" --output new --quiet
 status_is 1 "a job too short for a step and a checkpoint"
 says_once "the job's time is too short for a step and a checkpoint" "is an error"

@@ -86,6 +86,9 @@ if blind true 2>/dev/null; then
         -n 1 bash -c 'blind "$@"' _ "$trainer" --output seen "${common[@]}" --max-steps 3
     status_is 0 "an output that one host does not see"
     says_once '^warning: seen is another folder on h2 than' "is warned of, by the host's name"
+    run timeout 120 mpirun -n 1 "$trainer" --check --output seen "${common[@]}" : \
+        -n 1 bash -c 'blind "$@"' _ "$trainer" --check --output seen "${common[@]}"
+    says_once '^warning: seen is another folder on h2 than' "also by --check"
 else
     skip "it needs root" "a folder that one host does not see"
 fi

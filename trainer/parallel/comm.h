@@ -51,7 +51,7 @@ void comm_progress(void);
 int64_t comm_max(int64_t value);
 /* Writes the value of each rank, of so many bytes, in their order, to all [comm_size()]. */
 void comm_gather(const void *value, size_t bytes, void *all);
-/* Whether all ranks pass the same value (for checksums of replicas). */
+/* Whether all ranks pass the same value. */
 gboolean comm_same(uint64_t value);
 
 /* Allocates zeroed memory that the ranks of a host share. NULL with error set on every rank if any host has

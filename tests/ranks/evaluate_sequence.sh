@@ -78,7 +78,7 @@ run "$trainer" --evaluate two.h5 --data tracks --split test,valid
 status_is 1 "a split without songs is refused"
 ok "before anything is scored" test ! -s out
 
-# The first split's line shows that the second is under way. A particle takes ten times as long under sanitizers.
+# The first split's line shows that the second is under way. Sanitizers make a particle ten times as slow.
 particles=1000
 [ "$CONFIG" != asan ] || particles=100
 for n in 1 2; do

@@ -50,10 +50,16 @@ char *owner_mark_new(void) {
     return g_key_file_to_data(file, NULL, NULL);
 }
 
-char *owner_mark_describe(const char *text, const char *what) {
+/* The entries of a mark, or NULL where it has none. Owner: caller. */
+static GKeyFile *parse(const char *text) {
     g_autoptr(GKeyFile) file = g_key_file_new();
-    if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, NULL))
-        return g_strdup_printf("a process that does not say its name %s", what);
+    const gboolean good = g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, NULL);
+    return good ? g_steal_pointer(&file) : NULL;
+}
+
+char *owner_mark_describe(const char *text, const char *what) {
+    g_autoptr(GKeyFile) file = parse(text);
+    if (!file) return g_strdup_printf("a process that does not say its name %s", what);
     g_autofree char *found = g_key_file_get_string(file, "owner", "host", NULL),
                     *job = g_key_file_get_string(file, "owner", "job", NULL),
                     *restart = g_key_file_get_string(file, "owner", "restart", NULL);
@@ -72,10 +78,8 @@ char *owner_mark_describe(const char *text, const char *what) {
 }
 
 gboolean owner_mark_is_earlier(const char *text, const char *than) {
-    g_autoptr(GKeyFile) a = g_key_file_new(), b = g_key_file_new();
-    if (!g_key_file_load_from_data(a, text, strlen(text), G_KEY_FILE_NONE, NULL) ||
-        !g_key_file_load_from_data(b, than, strlen(than), G_KEY_FILE_NONE, NULL))
-        return FALSE;
+    g_autoptr(GKeyFile) a = parse(text), b = parse(than);
+    if (!a || !b) return FALSE;
     g_autofree char *job = g_key_file_get_string(a, "owner", "job", NULL),
                     *same = g_key_file_get_string(b, "owner", "job", NULL);
     return job && *job && g_strcmp0(job, same) == 0 &&
@@ -84,8 +88,8 @@ gboolean owner_mark_is_earlier(const char *text, const char *than) {
 }
 
 life_t owner_mark_life(const char *text, const char *own) {
-    g_autoptr(GKeyFile) file = g_key_file_new();
-    if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, NULL)) return LIFE_ELSEWHERE;
+    g_autoptr(GKeyFile) file = parse(text);
+    if (!file) return LIFE_ELSEWHERE;
     g_autofree char *host = g_key_file_get_string(file, "owner", "host", NULL), *here = file_host_name(),
                     *kernel = g_key_file_get_string(file, "owner", "kernel", NULL), *this = kernel_name();
     const gboolean seen = g_strcmp0(host, here) == 0 && g_strcmp0(kernel, this) == 0;

@@ -1,17 +1,7 @@
 # shellcheck shell=bash
 # fault_lib.sh: sourced by tests that disturb a program at each of its fault points (tests/helpers/faults.c),
 # after lib.sh. Under a sanitizer only every seventh point is taken.
-faults=$BUILD/tests/helpers/faults
-# 99: this machine lets no process trace another. Any other status is a fault of the helper.
-"$faults" --below . true
-case $? in
-    0) ;;
-    99)
-        echo "1..0 # SKIP this machine lets no process trace another"
-        exit 0
-        ;;
-    *) exit 1 ;;
-esac
+can_trace || { echo "1..0 # SKIP this machine lets no process trace another"; exit 0; }
 [ "$CONFIG" = asan ] && stride=7 || stride=1
 # Leaks cannot be looked for in a process that is traced.
 export ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0

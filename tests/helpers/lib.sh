@@ -22,6 +22,18 @@ skip() {
     echo "ok $tap_count - $2 # SKIP $1"
 }
 
+# can_trace: whether this machine lets a process trace another, as the helper `faults` does. A helper that
+# fails otherwise ends the test.
+faults=$BUILD/tests/helpers/faults
+can_trace() {
+    "$faults" --below . true
+    case $? in
+        0) return 0 ;;
+        99) return 1 ;;
+        *) exit 1 ;;
+    esac
+}
+
 # ok DESCRIPTION COMMAND...: passes where the command succeeds.
 ok() {
     local description=$1

@@ -117,8 +117,9 @@ static h5_file_t *file_new(const char *path) {
 
 /* Whether the file can be read, with its stat(2) in status and its first bytes in head; otherwise error says
  * why not. A pipe is not waited for. */
-static gboolean is_readable(const char *path, struct stat *status, uint8_t *head, GError **error) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+static gboolean is_readable(const char *path, const char *resolved, struct stat *status, uint8_t *head,
+                            GError **error) {
+    int fd = open(resolved, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     gboolean readable = fd >= 0 && fstat(fd, status) == 0;
     if (readable && S_ISREG(status->st_mode)) readable = pread(fd, head, SIGNATURE + 1, 0) >= 0;
     if (!readable) {
@@ -140,17 +141,18 @@ static gboolean is_checksummed(const uint8_t *head) {
     return memcmp(head, "\x89HDF\r\n\x1a\n", SIGNATURE) == 0 && head[SIGNATURE] >= 2;
 }
 
-h5_file_t *h5_file_open(const char *path, GError **error) {
-    g_autoptr(h5_file_t) file = file_new(path);
+/* Opens the file that is at `resolved`, a path without links, since HDF5 follows links a second time and
+ * takes one that was moved between for damage. */
+static gboolean open_resolved(h5_file_t *file, const char *resolved, GError **error) {
     struct stat status;
     uint8_t head[SIGNATURE + 1] = {0};
-    if (!is_readable(path, &status, head, error)) return NULL;
+    if (!is_readable(file->path, resolved, &status, head, error)) return FALSE;
     if (S_ISDIR(status.st_mode)) {
         g_set_error(error, H5_ERROR, H5_ERROR_OPEN, "%s: cannot open: it is a folder; name a file in it",
-                    path);
-        return NULL;
+                    file->path);
+        return FALSE;
     }
-    if (!S_ISREG(status.st_mode)) return h5_refuse(error, file, "it", "not a file"), NULL;
+    if (!S_ISREG(status.st_mode)) return h5_refuse(error, file, "it", "not a file");
     g_auto(h5_id_t) access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
 #if H5_VERSION_GE(1, 10, 7)
@@ -160,17 +162,37 @@ h5_file_t *h5_file_open(const char *path, GError **error) {
 #endif
     if (status.st_size == 0) {
         g_set_error(error, H5_ERROR, H5_ERROR_FORMAT,
-                    "%s: cannot read it: the file is empty; give another, or make it again", path);
-        return NULL;
+                    "%s: cannot read it: the file is empty; give another, or make it again", file->path);
+        return FALSE;
     }
     if (!is_checksummed(head))
-        return h5_refuse(error, file, "it", "not an HDF5 file of version 1.10 or newer"), NULL;
-    file->id = H5Fopen(path, H5F_ACC_RDONLY, access);
-    if (file->id < 0) { /* where it has gone meanwhile, it is not damaged */
-        if (is_readable(path, &status, head, error)) h5_fail(error, H5_ERROR_OPEN, file, "open");
-        return NULL;
+        return h5_refuse(error, file, "it", "not an HDF5 file of version 1.10 or newer");
+    file->id = H5Fopen(resolved, H5F_ACC_RDONLY, access);
+    if (file->id >= 0) return TRUE;
+    /* Where it has gone meanwhile, it is not damaged. */
+    return is_readable(file->path, resolved, &status, head, error) &&
+           h5_fail(error, H5_ERROR_OPEN, file, "open");
+}
+
+/* The path without links, or, where it cannot be followed, as it is. Owner: caller. */
+static char *resolve(const char *path) {
+    char *resolved = realpath(path, NULL), *copy = g_strdup(resolved ? resolved : path);
+    free(resolved);
+    return copy;
+}
+
+h5_file_t *h5_file_open(const char *path, GError **error) {
+    g_autofree char *resolved = resolve(path);
+    for (;;) {
+        g_autoptr(h5_file_t) file = file_new(path);
+        g_autoptr(GError) local = NULL;
+        if (open_resolved(file, resolved, &local)) return g_steal_pointer(&file);
+        /* A run that goes on moves its latest.h5, and removes what it was: then the new one is meant. */
+        g_autofree char *now = resolve(path);
+        if (g_str_equal(now, resolved)) return g_propagate_error(error, g_steal_pointer(&local)), NULL;
+        g_free(g_steal_pointer(&resolved));
+        resolved = g_steal_pointer(&now);
     }
-    return g_steal_pointer(&file);
 }
 
 /* Memory for HDF5's core driver, as its own, but closing hands it over instead of freeing it. */

@@ -226,6 +226,38 @@ static void test_abandoned(void) {
     h5_file_close(NULL);
 }
 
+/* Moves the link latest.h5 from file to file, and removes the one before, as a run does, until `ended`. */
+static gint ended;
+static gpointer move_link(gpointer data) {
+    const GString *bytes = data;
+    g_autofree char *before = NULL;
+    for (int i = 0; !g_atomic_int_get(&ended); i++) {
+        char *path = g_strdup_printf("moved-%d.h5", i);
+        g_assert_true(g_file_set_contents(path, bytes->str, (gssize)bytes->len, NULL));
+        g_assert_true(symlink(path, "made") == 0 && g_rename("made", "latest.h5") == 0);
+        g_assert_true(!before || g_remove(before) == 0);
+        g_free(before);
+        before = path;
+    }
+    return NULL;
+}
+
+static void test_moving_link(void) {
+    g_autoptr(GError) error = NULL;
+    GString bytes = {0};
+    write_sample("still.h5");
+    g_assert_true(g_file_get_contents("still.h5", &bytes.str, &bytes.len, NULL));
+    GThread *writer = g_thread_new("writer", move_link, &bytes);
+    while (!g_file_test("latest.h5", G_FILE_TEST_EXISTS)) g_usleep(1000);
+    for (int i = 0; i < 500; i++) {
+        g_autoptr(h5_file_t) file = h5_file_open("latest.h5", &error);
+        g_assert_no_error(error);
+    }
+    g_atomic_int_set(&ended, 1);
+    g_thread_join(writer);
+    g_free(bytes.str);
+}
+
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/h5/round-trip", test_round_trip);
@@ -234,6 +266,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/h5/long-text", test_long_text);
     g_test_add_func("/h5/damaged", test_damaged);
     g_test_add_func("/h5/any-damage", test_any_damage);
+    g_test_add_func("/h5/moving-link", test_moving_link);
     g_test_add_func("/h5/full-disk", test_full_disk);
     g_test_add_func("/h5/abandoned", test_abandoned);
     return g_test_run();

@@ -55,9 +55,10 @@ const char *program_called(const char *name) {
 void program_say(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    fprintf(stderr, "%s: ", program_name());
-    vfprintf(stderr, format, arguments);
+    g_autofree char *text = g_strdup_vprintf(format, arguments),
+                    *whole = g_strconcat(program_name(), ": ", text, NULL);
     va_end(arguments);
+    fputs(whole, stderr);
 }
 
 GThread *program_start_thread(const char *name, GThreadFunc work, gpointer data) {

@@ -19,7 +19,7 @@ const char *program_name(void);
  * installed. Static. */
 const char *program_called(const char *name);
 
-/* Prints to standard error, program_name() first. */
+/* Prints to standard error, program_name() first, in one piece: a launcher writes between pieces. */
 void program_say(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
 /* The cause alone of one of GLib's errors about a file, without the file's name, which GLib puts first and

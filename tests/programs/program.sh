@@ -12,6 +12,13 @@ for program in preprocess trainer sampler; do
         status_is 0 "$program $flag"
         prints "^mpianist-$program [0-9]+\.[0-9]+\.[0-9]+$" "tells its name and number"
     done
+    # Its standard error is a socket that keeps writes apart: what a launcher writes may come between them.
+    ok "a message is written in one piece" perl -MSocket -e '
+        socketpair(my $ours, my $its, AF_UNIX, SOCK_DGRAM, 0) or die;
+        if (!fork) { open STDERR, ">&", $its; exec @ARGV }
+        wait;
+        recv $ours, my $piece, 4096, 0;
+        exit $piece !~ /^\w+: .*\n$/' "$BIN/$program" --nonsense
     for called in "$BIN/$program" "installed/mpianist-$program"; do
         name=$(basename "$called")
         run "$called" --nonsense

@@ -13,6 +13,7 @@ for program in preprocess trainer sampler; do
         prints "^mpianist-$program [0-9]+\.[0-9]+\.[0-9]+$" "tells its name and number"
     done
     # Its standard error is a socket that keeps writes apart: what a launcher writes may come between them.
+    # shellcheck disable=SC2016 # Perl's variables
     ok "a message is written in one piece" perl -MSocket -e '
         socketpair(my $ours, my $its, AF_UNIX, SOCK_DGRAM, 0) or die;
         if (!fork) { open STDERR, ">&", $its; exec @ARGV }

@@ -68,7 +68,7 @@ result $? "which is silent as well"
 same_state whole/latest.h5 paused/latest.h5 "both end in the same bits"
 
 # --- a pause that is shorter than two spans, and one that nobody minds ---
-start_ranks 2 "$trainer" --output short "${common[@]}" --stall-seconds 2 --max-steps 10000 2>err
+start_ranks 2 "$trainer" --output short "${common[@]}" --stall-seconds 2 --max-steps 3000 2>err
 wait_for short/metrics.jsonl '"step": 1[0-9][0-9],'
 stopped=$(rank_of $pid)
 kill -s STOP "$stopped"
@@ -78,7 +78,7 @@ wait $pid
 status=$?
 status_is 0 "a rank that goes on before the second span: so does the run"
 says_once '^trainer: the run goes on$' "which is said"
-start_ranks 2 "$trainer" --output off "${common[@]}" --stall-seconds 0 --max-steps 10000 2>err
+start_ranks 2 "$trainer" --output off "${common[@]}" --stall-seconds 0 --max-steps 3000 2>err
 wait_for off/metrics.jsonl '"step": 1[0-9][0-9],'
 stopped=$(rank_of $pid)
 kill -s STOP "$stopped"

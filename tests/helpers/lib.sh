@@ -78,12 +78,15 @@ says_once() {
     [ "$once" -eq 0 ] || { echo "# not exactly once /$1/ in:"; tail -n 20 "$WORK/err" | sed 's/^/# /'; }
 }
 
+# For AddressSanitizer where it looks for no leaks: whole stacks of allocations are of no use then.
+no_leaks=detect_leaks=0:fast_unwind_on_malloc=1
+
 # ranks N COMMAND...: runs N ranks under mpirun, for two minutes at most. Leaks are looked for in runs of one
 # process only, since that takes seconds a rank.
 ranks() {
     local n=$1
     shift
-    ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 OPENBLAS_NUM_THREADS=1 timeout --kill-after=10 120 mpirun \
+    ASAN_OPTIONS=${ASAN_OPTIONS-}:$no_leaks OPENBLAS_NUM_THREADS=1 timeout --kill-after=10 120 mpirun \
         -n "$n" "$@"
 }
 
@@ -94,7 +97,7 @@ is_open_mpi() { mpirun --version 2>/dev/null | grep -q 'Open MPI'; }
 start_ranks() {
     local n=$1
     shift
-    ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout --kill-after=10 120 mpirun -n "$n" "$@" &
+    ASAN_OPTIONS=${ASAN_OPTIONS-}:$no_leaks timeout --kill-after=10 120 mpirun -n "$n" "$@" &
     pid=$!
 }
 

@@ -4,7 +4,7 @@
 can_trace || { echo "1..0 # SKIP this machine lets no process trace another"; exit 0; }
 [ "$CONFIG" = asan ] && stride=7 || stride=1
 # Leaks cannot be looked for in a process that is traced.
-export ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0
+export ASAN_OPTIONS=${ASAN_OPTIONS-}:$no_leaks
 
 # What else the disturber is told.
 where=()

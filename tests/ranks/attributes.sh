@@ -125,7 +125,7 @@ ok "and nothing half-written stays" test -z "$(find . -maxdepth 1 -name 'full.h5
 # Stopped while it computes: products of 2400 latent units take seconds.
 ok "a wide model" "$make" wide.h5 --tracks merged --planes 1 --window 1 --latent 2400
 cp wide.h5 wide.copy
-ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 "$trainer" --attributes wide.h5 --data data >out 2>err &
+ASAN_OPTIONS=${ASAN_OPTIONS-}:$no_leaks "$trainer" --attributes wide.h5 --data data >out 2>err &
 wait_for "/proc/$!/status" '^SigCgt:.*[4-7c-f][0-9a-f]\{3\}$' # from then on it catches SIGTERM
 sleep 1
 kill -s TERM $!

@@ -83,7 +83,7 @@ particles=1000
 [ "$CONFIG" != asan ] || particles=100
 for n in 1 2; do
     rm -f out
-    ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 100 mpirun -n "$n" "$trainer" --evaluate model.h5 \
+    ASAN_OPTIONS=${ASAN_OPTIONS-}:$no_leaks timeout 100 mpirun -n "$n" "$trainer" --evaluate model.h5 \
         --data data --split valid,train --particles $particles >out 2>err &
     wait_for out '"split":"valid"'
     kill -s TERM "$(rank_of $!)"

@@ -116,7 +116,7 @@ ended
 # Where shared memory is too small each rank is a host: what goes between hosts can be seen on this one.
 small=(unshare --mount sh -c 'mount -t tmpfs -o size=16m none /dev/shm && exec "$@"' sh)
 if "${small[@]}" true 2>/dev/null; then
-    export ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0
+    export ASAN_OPTIONS=$ASAN_OPTIONS:$no_leaks
     starts() { "${small[@]}" timeout --kill-after=10 120 mpirun -n 2 "$@"; }
     begin 30 --hidden 256 --latent 4 --window 32 --batch 16
     fails 1 0 Comm_dup Send_init Recv_init

@@ -50,7 +50,7 @@ run "$trainer" --output oneTERM "${common[@]}" --max-steps $((stopped + 10)) --r
 run "$trainer" --output never "${common[@]}" --max-steps $((stopped + 10))
 same_state oneTERM/latest.h5 never/latest.h5 "going on after a signal: the same bits"
 
-ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 60 mpirun -n 2 "$trainer" --output both "${common[@]}" \
+ASAN_OPTIONS=${ASAN_OPTIONS-}:$no_leaks timeout 60 mpirun -n 2 "$trainer" --output both "${common[@]}" \
     "${long[@]}" >/dev/null 2>err &
 wait_for both/metrics.jsonl '"step": '
 kill -s USR1 "$(launcher_of $!)"
@@ -58,7 +58,7 @@ wait $!
 status=$?
 status_is 75 "mpirun passes SIGUSR1 on: exit 75"
 ok "with a checkpoint" "$state" both/latest.h5
-ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 60 mpirun -n 2 "$trainer" --output single \
+ASAN_OPTIONS=${ASAN_OPTIONS-}:$no_leaks timeout 60 mpirun -n 2 "$trainer" --output single \
     "${common[@]}" "${long[@]}" >/dev/null 2>err &
 wait_for single/metrics.jsonl '"step": '
 kill -s TERM "$(rank_of $!)"
@@ -66,7 +66,7 @@ wait $!
 status=$?
 status_is 75 "SIGTERM to one rank of two: all leave with 75"
 
-ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 60 mpirun -n 2 "$trainer" --output killed \
+ASAN_OPTIONS=${ASAN_OPTIONS-}:$no_leaks timeout 60 mpirun -n 2 "$trainer" --output killed \
     "${common[@]}" "${long[@]}" --checkpoint-every "5 steps" >/dev/null 2>err &
 wait_for killed/metrics.jsonl '"step": 2[0-9]'
 kill -s KILL "$(rank_of $!)"

@@ -6,7 +6,7 @@ make_corpus data 8
 common=(--data data "${tiny[@]}" --epochs 100000 --validate-every 100000 --quiet --resume auto
     --reproducible 2)
 step_of() { "$state" "$1/latest.h5" | sed -n 's/.* step \([0-9]*\) .*/\1/p'; }
-export ASAN_OPTIONS=${ASAN_OPTIONS-}:verify_asan_link_order=0:detect_leaks=0
+export ASAN_OPTIONS=${ASAN_OPTIONS-}:verify_asan_link_order=0:$no_leaks
 by_clock=(env "LD_PRELOAD=$BUILD/tests/preload/fast_clock.so") # followed by FAST_CLOCK=FACTOR COMMAND...
 
 run "${by_clock[@]}" FAST_CLOCK=300 "$trainer" --output default "${common[@]}" --max-minutes 25 --keep 9

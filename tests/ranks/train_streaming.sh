@@ -81,7 +81,7 @@ break_run() {
     local name=$1 n=$2 message=$3
     shift 3
     rm -rf broken && cp -r data broken
-    ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 60 mpirun -n "$n" "$trainer" --data broken \
+    ASAN_OPTIONS=${ASAN_OPTIONS-}:$no_leaks timeout 60 mpirun -n "$n" "$trainer" --data broken \
         --output "$name" --shuffle-kib 96 --quiet "${tiny[@]}" \
         --epochs 100000 --validate-every 100000 --data-memory 1 >out 2>err &
     wait_for "$name/metrics.jsonl" '"step": '

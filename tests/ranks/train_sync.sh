@@ -19,7 +19,7 @@ fi
 export OMPI_MCA_btl=self,tcp # which needs no shared memory
 # hosts N COMMAND...: N hosts of a rank each.
 hosts() {
-    ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 "${small[@]}" timeout --kill-after=10 120 mpirun -n "$@"
+    ASAN_OPTIONS=${ASAN_OPTIONS-}:$no_leaks "${small[@]}" timeout --kill-after=10 120 mpirun -n "$@"
 }
 # train N FOLDER OPTION...: a run of N hosts that meet every 4 steps, and where no epoch says so.
 train() {

@@ -34,7 +34,7 @@ static gboolean load_data(session_t *session, GError **error) {
     const gboolean sequence = is_sequence(options);
     data_config_t config = {.window = sequence ? 0 : options->sizes.window,
                             .chunk = (size_t)options->chunk,
-                            .align = options->sizes.sequence.segment,
+                            .align = model_alignment(&options->sizes),
                             .planes = options->sizes.planes,
                             .seed = (uint64_t)options->seed,
                             .memory = (size_t)options->data_memory << 20,
@@ -119,21 +119,40 @@ static gboolean make_state(session_t *session, const model_config_t *config, siz
     return comm_agree(local, error);
 }
 
+static gboolean read_log_odds(session_t *session, GError **error) {
+    const grid_t *grid = &data_shards(session->data)->grid;
+    if (session->log_odds) return TRUE;
+    session->log_odds =
+        g_new(double, (size_t)grid->n_tracks * session->options->sizes.planes * (size_t)grid->pitches);
+    return data_log_odds(session->data, session->log_odds, error);
+}
+
+/* Where the model has tied GRUs, only pitches near those that sound in training have them. */
+static gboolean tie_pitches(session_t *session, model_config_t *config, GError **error) {
+    size_t lowest, highest;
+    if (config->kind != MODEL_SEQUENCE || config->sequence.tied_pitches == 0) return TRUE;
+    if (!read_log_odds(session, error)) return FALSE;
+    if (data_pitch_range(session->data, session->log_odds, &lowest, &highest))
+        model_tie_range(config, lowest, highest);
+    return TRUE;
+}
+
 /* Makes the batches, a model with room for the largest batch of training and validation, the optimizer, and
  * the evaluator. */
 static gboolean make_model(session_t *session, GError **error) {
     const options_t *options = session->options;
     data_t *data = session->data;
-    const model_config_t config = options_model_config(options, &data_shards(data)->grid);
+    model_config_t config = options_model_config(options, &data_shards(data)->grid);
     const gboolean apart = options->reproducible > 0;
     const size_t shares = (size_t)(apart ? options->reproducible : comm_size());
-    if (!make_exchange(session, &config, error)) return FALSE;
+    if (!tie_pitches(session, &config, error) || !make_exchange(session, &config, error)) return FALSE;
     rank_batches_config_t batches = {.batch = (size_t)options->batch,
                                      .shares = shares,
                                      .accumulate = (size_t)options->accumulate,
                                      .seed = (uint64_t)options->seed,
                                      .rates = {.input_dropout = options->input_dropout,
                                                .lag_dropout = options->lag_dropout,
+                                               .memory_dropout = options->memory_dropout,
                                                .dropout = options->dropout}};
     /* Batches of a share alone bound those of the validation, which then do not depend on the ranks. */
     const rank_batches_sizes_t sizes = rank_batches_sizes(data, config.kind, &batches);
@@ -176,7 +195,6 @@ static gboolean begin_state(session_t *session, GError **error) {
     model_t *model = session->state.model;
     const model_config_t *config = model_config(model);
     checkpoint_t *checkpoint = &session->state.checkpoint;
-    g_autofree double *log_odds = g_new(double, config->tracks * config->planes * config->pitches);
     *checkpoint = (checkpoint_t){.model = *config,
                                  .grid = set->grid,
                                  .options = options_to_text(session->options),
@@ -186,10 +204,10 @@ static gboolean begin_state(session_t *session, GError **error) {
                                  .batch = session->options->batch,
                                  .best = INFINITY};
     g_strlcpy(checkpoint->corpus_id, set->corpus_id, sizeof checkpoint->corpus_id);
-    if (!data_log_odds(session->data, log_odds, error)) return FALSE;
+    if (!read_log_odds(session, error)) return FALSE;
     if (session->state.fills) {
         model_init(model, checkpoint->seed);
-        model_init_log_odds(model, log_odds);
+        model_init_log_odds(model, session->log_odds);
     }
     comm_node_barrier();
     return TRUE;
@@ -256,6 +274,7 @@ void session_close(session_t *session) {
     owner_release(session->owner);
     gradient_free(session->gradient);
     g_free(session->sums);
+    g_free(session->log_odds);
     rank_batches_free(session->batches);
     evaluator_free(session->evaluator);
     optimizer_free(session->state.optimizer);

@@ -29,6 +29,7 @@ typedef struct {
     data_t *data;
     exchange_t *exchange; /* of gradients; owns the blocks of the state */
     run_state_t state;    /* replicas on all hosts, at sync points */
+    double *log_odds;     /* of each cell in the training songs, once they have been read */
     real_t *synced;       /* sync_begin()'s */
     sync_t sync;
     rank_batches_t *batches;

@@ -9,8 +9,8 @@ clips it, updates the weights (PyTorch: its fused Adam) and their average, as th
 
     seed      the seed's dense VAE, 8800-256-128-64-16, 64 windows of random bits at 5 % density
     chorales  the sequence model on 8 pieces of about 60 frames with four voices, generated, or from SHARDS
-              (`preprocess --tracks merged`); also without a latent. PyTorch's head in two forms:
-              sequence_pytorch.py
+              (`preprocess --tracks merged`); also without a latent, and that with --memory 48 --note 32.
+              PyTorch's head in two forms: sequence_pytorch.py
 
 Ours reads packed bits; PyTorch is given the same already unpacked to float32. They take turns, so that a busy
 machine slows both; printed are medians over all rounds and their ratio. First both take three steps from the
@@ -38,6 +38,7 @@ import sequence_pytorch
 from seed_pytorch import BATCH, LATENT, WINDOW, SeedVAE
 
 WARM_UP, TOLERANCE = 3, 1e-5
+MEMORY = ["--latent", "0", "--memory", "48", "--note", "32", "--memory-dropout", "0.2"]
 
 
 class Dense(SeedVAE):
@@ -69,10 +70,11 @@ class Dense(SeedVAE):
 class Sequence(sequence_pytorch.SequenceVAE):
     def arrays(self, batch, noise):
         """Without the frames that fill up the last segment."""
-        frames, (eps, keep_input, by_row) = batch["frames"], noise
+        frames, (eps, keep_input, *by_rows) = batch["frames"], noise
         B, T = keep_input.shape
-        keep_state = torch.zeros(B * T, by_row.shape[1])
-        keep_state[batch["rows"]] = by_row
+        keep_units = [torch.zeros(B * T, by_row.shape[1]) for by_row in by_rows]
+        for keep, by_row in zip(keep_units, by_rows):
+            keep[batch["rows"]] = by_row
         as_bytes = lambda kept: kept.numpy()[:, : batch["longest"]].astype(np.uint8)
         frames = frames[:, : sequence_pytorch.CONTEXT + batch["longest"]]
         return [
@@ -80,8 +82,7 @@ class Sequence(sequence_pytorch.SequenceVAE):
             eps.numpy(),
             pack(frames),
             as_bytes(keep_input),
-            as_bytes(keep_state.view(B, T, -1)),
-        ]
+        ] + [as_bytes(keep.view(B, T, -1)) for keep in keep_units]
 
 
 class PlainSequence(Sequence):
@@ -235,6 +236,7 @@ def main():
         compare(arguments.program, ["--preset", "seed"], windows, {name: Dense}, arguments),
         compare(arguments.program, ["--preset", "chorales"], pieces, heads, arguments),
         compare(arguments.program, ["--preset", "chorales", "--latent", "0"], pieces, heads, arguments),
+        compare(arguments.program, ["--preset", "chorales"] + MEMORY, pieces, heads, arguments),
     ]
     return 0 if all(same) else 1
 

@@ -12,6 +12,7 @@ enum { ROWS = 400, VOICES = 5 };
 
 typedef struct {
     head_t *head;
+    const model_config_t *config;
     size_t columns;
     const uint8_t *frames[ROWS];
     real_t *pre, *scratch;
@@ -45,17 +46,17 @@ static void fill_frames(const model_config_t *config, double move, uint8_t *bits
 
 static void train(bench_t *b) {
     memcpy(b->scratch, b->pre, ROWS * b->columns * sizeof *b->pre);
-    head_train(b->head, ROWS, b->frames, NULL, b->scratch, 1e-3, b->nll);
+    head_train(b->head, ROWS, b->frames, NULL, NULL, b->scratch, 1e-3, b->nll);
 }
 static void score(bench_t *b) {
     head_prepare(b->head);
-    head_score(b->head, ROWS, b->frames, NULL, b->pre, b->nll);
+    head_score(b->head, ROWS, b->frames, NULL, NULL, b->pre, b->nll);
 }
 static void draw(bench_t *b) {
     const head_rule_t greedy = {NULL, 1};
-    for (size_t i = 0; i < 100; i++) head_draw(b->head, b->drawn, b->pre + i * b->columns, &greedy);
+    for (size_t i = 0; i < 100; i++) head_draw(b->head, b->drawn, NULL, 0, b->pre + i * b->columns, &greedy);
 }
-static void plain(bench_t *b) { head_logits(b->head, b->frames[0], b->pre, b->scratch); }
+static void plain(bench_t *b) { head_logits(b->head, b->config, b->frames[0], NULL, 0, b->pre, b->scratch); }
 
 /* The fastest of the calls made in `seconds`, in microseconds a row. */
 static double fastest(bench_t *b, void (*call)(bench_t *), size_t rows, double seconds) {
@@ -82,7 +83,8 @@ static void run(size_t K, size_t L, double move, double seconds) {
                  bytes = model_frame_bytes(&config), context = model_context(&config);
     real_t *params = layers_new_block(size), *gradient = layers_new_block(size);
     g_autofree uint8_t *bits = g_malloc0((context + ROWS) * bytes);
-    bench_t b = {.columns = columns,
+    bench_t b = {.config = &config,
+                 .columns = columns,
                  .pre = layers_new_block(ROWS * columns),
                  .scratch = layers_new_block(ROWS * columns)};
     const rng_t rng = rng_make(1, RNG_NOISE, 0, 0);

@@ -8,7 +8,7 @@
  * milliseconds of processor time.
  *
  * BATCH, little-endian, arrays as in batch_t: uint32 T, uint32 valid, float32 eps, uint8 bits and, of the
- * sequence model, uint8 keep_input and keep_state. */
+ * sequence model, uint8 keep_input, keep_state and keep_memory. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +68,9 @@ static size_t read_batch(bench_t *bench, GError **error) {
     if (bench->sequence) {
         batch->keep_input = take(&at, B * T);
         batch->keep_state = take(&at, B * T * bench->config.sequence.state);
+        batch->keep_memory = take(&at, B * T * model_memory_units(&bench->config));
         batch->keep_rate = 1 - bench->options->dropout;
+        batch->memory_rate = 1 - bench->options->memory_dropout;
     }
     if (at != bench->file + length) {
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s: %zu bytes, %zu expected",
@@ -88,7 +90,9 @@ static gboolean set_up(bench_t *bench, size_t frames, GError **error) {
     model_init(bench->model, (uint64_t)options->seed);
     const optimizer_config_t adam = options_optimizer_config(options);
     bench->optimizer = optimizer_new(&adam, model_size(bench->model));
-    const noise_rates_t rates = {.input_dropout = options->input_dropout, .dropout = options->dropout};
+    const noise_rates_t rates = {.input_dropout = options->input_dropout,
+                                 .dropout = options->dropout,
+                                 .memory_dropout = options->memory_dropout};
     bench->samples = g_new(uint64_t, B);
     for (size_t b = 0; b < B; b++) bench->samples[b] = b;
     if (bench->sequence)

@@ -1,7 +1,7 @@
 """The sequence model in PyTorch, of one track and plane: the yardstick for speed.
 
-The equations of trainer/model/vae_sequence.h, head.h and model.h, as vectors over pieces, frames and pitches
-at once; only the GRUs go step by step, inside nn.GRU. The head comes in two forms of the same function:
+The equations of trainer/model/vae_sequence.h, head.h, memory.h and model.h, as vectors over pieces, frames and
+pitches at once; only the GRUs go step by step, inside nn.GRU or, at each pitch and along them, run_gru(). The head comes in two forms of the same function:
 `plain` has a hidden vector of the NADE for each pitch, [rows, pitches, units]; `sparse` one for each sounding
 note, as mpianist has, since it changes only there. Sizes come from mpianist's weights. Needs torch, h5py and
 numpy.
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from seed_pytorch import SPLITS
 
-CONTEXT, REACH, BELOW = 4, 13, 24
+CONTEXT, REACH, BELOW, CLASSES, PHASES = 4, 13, 24, 12, 16
 VOICES, MOVES, LONGEST, SHORTEST = 4, 0.4, 64, 56
 
 
@@ -99,6 +99,46 @@ def make_mlp(weights, name):
     return nn.Sequential(make_linear(weights, f"{name}.0"), nn.Tanh(), make_linear(weights, f"{name}.1"))
 
 
+def run_gru(x, start, U, c):
+    """States [time, n, units] of a GRU whose inputs have been multiplied, x [time, n, 3 units]."""
+    units, states = len(U), []
+    h = start.expand(x.shape[1], -1)
+    for now in x:
+        by_U = h @ U
+        r, g = torch.sigmoid(now[:, : 2 * units] + by_U[:, : 2 * units]).chunk(2, dim=1)
+        n = torch.tanh(torch.addcmul(now[:, 2 * units :], r, by_U[:, 2 * units :] + c))
+        h = torch.lerp(n, h, g)
+        states.append(h)
+    return torch.stack(states)
+
+
+class TiedGRU(nn.Module):
+    """The parameters of a GRU that runs at every pitch, or along them."""
+
+    def __init__(self, weights, name):
+        super().__init__()
+        parameter = lambda part: nn.Parameter(weights[f"{name}.{part}"].clone())
+        self.W, self.bias, self.U = parameter("input.weight"), parameter("input.bias"), parameter("weight")
+        self.c, self.pitch, self.start = parameter("bias"), parameter("pitch"), parameter("start")
+        self.phase = parameter("phase") if f"{name}.phase" in weights else None
+
+    def remember(self, before):
+        """States [B, T, pitches, units], given the frames before, [B, T, pitches]."""
+        B, T, P = before.shape
+        windows = F.pad(before, (REACH, REACH)).unfold(2, 2 * REACH + 1, 1).flip(3)
+        counts = F.pad(before, (0, -P % CLASSES)).view(B, T, -1, CLASSES).sum(2)
+        of_pitch = (torch.arange(P)[:, None] + torch.arange(CLASSES)) % CLASSES
+        x = torch.cat([windows, counts[:, :, of_pitch]], 3) @ self.W + self.pitch + self.bias
+        x = x + self.phase[torch.arange(T) % PHASES][:, None]
+        states = run_gru(x.transpose(0, 1).flatten(1, 2), self.start, self.U, self.c)
+        return states.view(T, B, P, -1).transpose(0, 1)
+
+    def along(self, y):
+        """States [rows, pitches, units] from y [rows, pitches, tied units]."""
+        x = y @ self.W + self.pitch + self.bias
+        return run_gru(x.transpose(0, 1), self.start, self.U, self.c).transpose(0, 1)
+
+
 class Head(nn.Module):
     """Logits [rows, pitches] of frames x, given the frames 1, 2 and 4 before, [rows, 3, pitches], and what
     the network says of them."""
@@ -108,14 +148,18 @@ class Head(nn.Module):
         parameter = lambda name: nn.Parameter(weights[f"head.{name}"].clone())
         self.plain = plain
         self.W, self.V, self.own = parameter("nade.weight"), parameter("nade.output"), parameter("tied.pitch")
+        self.R = self.notes = None
+        if "head.tied.0.memory" in weights:
+            self.R, self.notes = parameter("tied.0.memory"), TiedGRU(weights, "head.note.0")
+            self.by_m = nn.Parameter(weights["head.note.0.output"].reshape(-1).clone())
         self.tied, self.v = parameter("tied.0.weight"), nn.Parameter(
             weights["head.tied.0.output"].reshape(-1).clone()
         )
 
-    def forward(self, x, lags, pre):
+    def forward(self, x, lags, pre, memory):
         b, c, tied = pre.split([x.shape[1], self.W.shape[1], len(self.v)], dim=1)
         nade = self.nade_by_pitch(x, c) if self.plain else self.nade_by_note(x, c)
-        return b + nade + self.from_tied(x, lags, tied)
+        return b + nade + self.from_tied(x, lags, tied, memory)
 
     def nade_by_pitch(self, x, c):
         a = F.pad(x[:, :-1, None] * self.W[:-1], (0, 0, 1, 0)).cumsum(1).add_(c[:, None])
@@ -129,10 +173,16 @@ class Head(nn.Module):
         notes_below = (x.cumsum(1) - x).long()
         return (a.sigmoid_() @ self.V.T).gather(1, notes_below[:, None]).squeeze(1)
 
-    def from_tied(self, x, lags, shared):
+    def from_tied(self, x, lags, shared, memory):
+        """memory: states [rows, pitches, units], with dropout, and what dropout multiplies those along the
+        pitches by."""
         before = F.pad(lags, (REACH, REACH)).unfold(2, 2 * REACH + 1, 1).transpose(1, 2).flatten(2)
         features = torch.cat([before, F.pad(x, (BELOW, -1)).unfold(1, BELOW, 1)], 2)
-        return (features @ self.tied).add_(shared[:, None]).add_(self.own).relu_() @ self.v
+        u = (features @ self.tied).add_(shared[:, None]).add_(self.own)
+        if self.R is None:
+            return u.relu_() @ self.v
+        y = (u + memory[0] @ self.R).relu_()
+        return y @ self.v + (self.notes.along(y) * memory[1][:, None]) @ self.by_m
 
 
 class SequenceVAE(nn.Module):
@@ -159,6 +209,8 @@ class SequenceVAE(nn.Module):
         self.start = nn.Parameter(weights["decoder.start.state"].clone())
         self.output = make_linear(weights, "head.output")
         self.head = Head(weights, plain)
+        self.memory = TiedGRU(weights, "memory.0") if "memory.0.weight" in weights else None
+        self.units = [int(options["memory"]), int(options["note"])]
 
     def prepare(self, pieces):
         """A batch of pieces: frames [B, CONTEXT + whole segments, pitches], its valid rows among all B T,
@@ -181,13 +233,15 @@ class SequenceVAE(nn.Module):
         }
 
     def draw_noise(self, batch):
-        """eps [B, segments, latent]; whether each input frame, [B, T], and unit of a row's state is kept."""
+        """eps [B, segments, latent]; whether each input frame, [B, T], and unit of a row's state and
+        memory is kept."""
         (B, W), rows = batch["mask"].shape, len(batch["rows"])
         kept = lambda rate, *shape: torch.empty(shape).bernoulli_(1 - float(self.options[rate]))
         return (
             torch.randn(B, W, self.latent),
             kept("input-dropout", B, W * self.segment),
             kept("dropout", rows, self.decoder.hidden_size),
+            kept("memory-dropout", rows, sum(self.units)),
         )
 
     def spread_latents(self, frames, eps):
@@ -209,10 +263,11 @@ class SequenceVAE(nn.Module):
 
     def losses(self, batch, noise):
         """The loss of a batch, and its plain parts."""
-        frames, rows, (eps, keep_input, keep_state) = batch["frames"], batch["rows"], noise
+        frames, rows, (eps, keep_input, keep_state, keep_memory) = batch["frames"], batch["rows"], noise
         x, (B, T) = frames[:, CONTEXT:], keep_input.shape
         phase = torch.eye(self.segment).repeat(T // self.segment, 1).expand(B, -1, -1)
-        inputs = [frames[:, CONTEXT - 1 : -1] * keep_input[:, :, None], phase]
+        before, memory = frames[:, CONTEXT - 1 : -1] * keep_input[:, :, None], None
+        inputs = [before, phase]
         if self.latent:
             mu, logvar, u = self.spread_latents(x, eps)
             inputs.append(u)
@@ -223,8 +278,11 @@ class SequenceVAE(nn.Module):
             o = torch.cat([o, u], 1)
         targets = x.flatten(0, 1)[rows]
         lags = torch.stack([frames[:, CONTEXT - lag :][:, :T] for lag in (1, 2, 4)], 2).flatten(0, 1)[rows]
+        if self.memory:
+            keep_s, keep_m = (keep_memory / (1 - float(self.options["memory-dropout"]))).split(self.units, 1)
+            memory = self.memory.remember(before).flatten(0, 1)[rows] * keep_s[:, None], keep_m
         nll = F.binary_cross_entropy_with_logits(
-            self.head(targets, lags, self.output(o)), targets, reduction="sum"
+            self.head(targets, lags, self.output(o), memory), targets, reduction="sum"
         )
         loss, parts = nll, {"nll": nll}
         if self.latent:

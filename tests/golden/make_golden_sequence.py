@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Golden values of the sequence model, computed by PyTorch in float64 from the equations of
-trainer/model/vae_sequence.h, head.h, gru.h and model.h: plain and dense, a sequence at a time, a frame at a
+trainer/model/vae_sequence.h, head.h, memory.h, gru.h and model.h: plain and dense, a sequence at a time, a frame at a
 time. Run: `make golden`.
 
 Writes sequence*.json beside this file; tests/golden/test_golden_sequence.c reads them. What is stored, and
@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from make_golden import DECODE, INIT, NOISE, float32, normal, train, uniform, write
 
 HERE = pathlib.Path(__file__).parent
-INPUT_DROPOUT, DROPOUT, LAG_DROPOUT = 8, 9, 11  # rng_purpose_t
-REACH, BELOW, CLASSES, PROFILE_SCALE = 13, 24, 12, 3
+INPUT_DROPOUT, DROPOUT, LAG_DROPOUT, MEMORY_DROPOUT = 8, 9, 11, 12  # rng_purpose_t
+REACH, BELOW, CLASSES, PROFILE_SCALE, PHASES = 13, 24, 12, 3, 16
 
 
 def context_of(shape):
@@ -28,6 +28,19 @@ def context_of(shape):
 def has_profile(shape, group):
     """Sound of pitched tracks, where there are profiles."""
     return shape["profiles"] and group // shape["planes"] >= shape["drums"] and group % shape["planes"] == 0
+
+
+def has_note(shape, group):
+    """Sound, where there are GRUs along pitches."""
+    return shape["note"] and group % shape["planes"] == 0
+
+
+def memory_inputs(shape, k):
+    """Rows of W of the memory of the k-th track drawn."""
+    if k < shape["drums"]:
+        return 2 * shape["planes"] * shape["tied_pitches"]
+    pitched = shape["tracks"] - shape["drums"]
+    return (shape["planes"] + pitched - 1) * (2 * REACH + 1) + CLASSES
 
 
 def columns(shape):
@@ -40,6 +53,7 @@ def table(shape):
     cells, latent, state, encoder, sketch, units = (
         shape[name] for name in ("cells", "latent", "state", "encoder", "sketch", "tied")
     )
+    memory, note, pitches = shape["memory"], shape["note"], shape["tied_pitches"]
     uniform_in = lambda inputs: (1 / math.sqrt(inputs), 0)
 
     def linear(name, inputs, outputs):
@@ -77,7 +91,20 @@ def table(shape):
         if has_profile(shape, group):
             classes = len(shape["profiles"]) * CLASSES
             yield f"head.tied.{group}.profile", classes, units, *uniform_in(features + classes)
-        yield f"head.tied.{group}.output", 1, units, *uniform_in(units)
+        if memory:
+            yield f"head.tied.{group}.memory", memory, units, *uniform_in(memory)
+        if has_note(shape, group):
+            yield from gru(f"head.note.{group}.input", f"head.note.{group}", units, note)
+            yield f"head.note.{group}.pitch", pitches, 3 * note, 0, 0
+            yield f"head.note.{group}.start", 1, note, 0, 0
+            yield f"head.note.{group}.output", 1, note, 0.5 / math.sqrt(note), 0
+        half = 0.5 if has_note(shape, group) else 1
+        yield f"head.tied.{group}.output", 1, units, half / math.sqrt(units), 0
+    for k in range(shape["tracks"] if memory else 0):
+        yield from gru(f"memory.{k}.input", f"memory.{k}", memory_inputs(shape, k), memory)
+        yield f"memory.{k}.pitch", pitches, 3 * memory, 0, 0
+        yield f"memory.{k}.phase", PHASES, 3 * memory, 0, 0
+        yield f"memory.{k}.start", 1, memory, 0, 0
 
 
 def initial(shape):
@@ -98,12 +125,16 @@ def initial(shape):
         weights["prior.1.bias"][:] = 0
         weights["auxiliary.bias"][0] = log_odds
     weights["head.output.bias"][0, : shape["cells"]] = log_odds
+    for name in weights:  # gates keep more than they let in
+        if name.startswith(("memory.", "head.note.")) and name.endswith(".input.bias"):
+            units = weights[name].shape[1] // 3
+            weights[name][:, units : 2 * units] = float32(weights[name][:, units : 2 * units] + float32(1))
     return {name: torch.from_numpy(values.copy()).requires_grad_() for name, values in weights.items()}
 
 
 def draw(shape, case, step):
     """A batch: per sequence its frames [context + valid, tracks, planes, pitches], noise [segments, latent],
-    which inputs, segments' pasts and units of the state are kept."""
+    which inputs, segments' pasts, units of the state and of memories are kept."""
     sequences, context = [], context_of(shape)
     for b, valid in enumerate(shape["valid"]):
         size = (context + valid, shape["tracks"], shape["planes"], shape["pitches"])
@@ -120,10 +151,12 @@ def draw(shape, case, step):
         keep_state = (uniform(DROPOUT, step, b, valid * shape["state"]) < case["keep_state"]).reshape(
             valid, shape["state"]
         )
+        units = shape["tracks"] * (shape["memory"] + shape["note"])
+        keep_memory = uniform(MEMORY_DROPOUT, step, b, valid * units) < case["keep_memory"]
         sequences.append(
             [
                 torch.from_numpy(np.asarray(a, dtype=np.float64))
-                for a in (x, eps, keep_input, keep_past, keep_state)
+                for a in (x, eps, keep_input, keep_past, keep_state, keep_memory.reshape(valid, units))
             ]
         )
     return sequences
@@ -177,11 +210,64 @@ def profiles(shape, x, t):
     return torch.cat(rows, dim=1)
 
 
-def frame_nll(w, shape, x, t, keep_past, pre):
+def tied(shape):
+    """The pitches that have a memory."""
+    return slice(shape["tied_first"], shape["tied_first"] + shape["tied_pitches"])
+
+
+def plain_gru(w, name, x, h):
+    """A step from inputs that have been multiplied by their weights."""
+    inner = torch.cat([torch.zeros(2 * h.shape[1], dtype=h.dtype), w[f"{name}.bias"][0]])
+    one = torch.eye(x.shape[1], dtype=x.dtype)
+    return torch.gru_cell(x, h, one, w[f"{name}.weight"].T, w[f"{name}.input.bias"][0], inner)
+
+
+def memory_features(shape, k, before):
+    """[tied pitches, memory_inputs()] of the k-th track drawn, given the frame before."""
+    track, drums = shape["order"][k], shape["drums"]
+    if k < drums:
+        keys = before[track, :, tied(shape)]
+        return torch.cat([torch.cat([torch.diag(row), row.expand(len(row), -1)], dim=1) for row in keys], dim=1)
+    sources = list(before[track]) + [before[j, 0] for j in shape["order"][drums:] if j != track]
+    windows = [window(row, REACH, REACH).flip(1)[tied(shape)] for row in sources]
+    notes = before[shape["order"][drums:], 0].sum(dim=0)
+    counts = torch.stack([notes[c::CLASSES].sum() for c in range(CLASSES)])
+    classes = torch.stack([counts.roll(-(p % CLASSES)) for p in range(shape["pitches"])])[tied(shape)]
+    return torch.cat(windows + [classes], dim=1)
+
+
+def remember(w, shape, before, t, states):
+    """The memories' next states."""
+    return [
+        plain_gru(
+            w,
+            f"memory.{k}",
+            memory_features(shape, k, before) @ w[f"memory.{k}.input.weight"]
+            + w[f"memory.{k}.pitch"]
+            + w[f"memory.{k}.phase"][t % PHASES],
+            s,
+        )
+        for k, s in enumerate(states)
+    ]
+
+
+def along_pitches(w, group, hidden, keep):
+    """What the GRU along pitches adds to the logits of the pitches that have one."""
+    name, logits = f"head.note.{group}", []
+    m = w[f"{name}.start"]
+    for y, own in zip(hidden @ w[f"{name}.input.weight"], w[f"{name}.pitch"]):
+        m = plain_gru(w, name, (y + own)[None], m)
+        logits.append((m[0] * keep) @ w[f"{name}.output"][0])
+    return torch.stack(logits)
+
+
+def frame_nll(w, shape, x, t, keep_past, states, keep_memory, pre):
     """Nats of frame x[t], one cell after the other, given pre [columns] and, where they are kept, the frames
-    before."""
+    before and the memories."""
     P, A, Q, cells = shape["pitches"], shape["nade"], shape["tied"], shape["cells"]
-    b, a, tied = pre[:cells], pre[cells : cells + A], pre[cells + A :].reshape(-1, Q)
+    b, a, shared = pre[:cells], pre[cells : cells + A], pre[cells + A :].reshape(-1, Q)
+    M, N, tracks = shape["memory"], shape["note"], shape["tracks"]
+    keep_s, keep_m = keep_memory[: tracks * M].reshape(tracks, M), keep_memory[tracks * M :].reshape(tracks, N)
     V, W, own = w["head.nade.output"], w["head.nade.weight"], w["head.tied.pitch"]
     groups = [(track, plane) for track in shape["order"] for plane in range(shape["planes"])]
     nll, earlier = 0, []
@@ -193,10 +279,16 @@ def frame_nll(w, shape, x, t, keep_past, pre):
         features = torch.cat(features + [window(row, REACH, REACH) for row in earlier], dim=1)
         first = (track * shape["planes"] + plane) * P
         from_past = profiles(shape, x, t) @ w[f"head.tied.{g}.profile"] if has_profile(shape, g) else 0
-        hidden = torch.relu(
-            features @ w[f"head.tied.{g}.weight"] + from_past + tied[g] + own[first : first + P]
-        )
+        k = g // shape["planes"]
+        u = features @ w[f"head.tied.{g}.weight"] + from_past + shared[g] + own[first : first + P]
+        if M:
+            from_memory = keep_past * (states[k] * keep_s[k]) @ w[f"head.tied.{g}.memory"]
+            u = u + F.pad(from_memory, (0, 0, tied(shape).start, P - tied(shape).stop))
+        hidden = torch.relu(u)
         from_tied = (hidden * w[f"head.tied.{g}.output"]).sum(dim=1)
+        if has_note(shape, g):
+            added = along_pitches(w, g, hidden[tied(shape)], keep_m[k])
+            from_tied = from_tied + F.pad(added, (tied(shape).start, P - tied(shape).stop))
         for p in range(P):
             i = first + p
             certain = plane == 1 and (x[t, track, 0, p] == 0 or x[t - 1, track, 0, p] == 0)
@@ -211,10 +303,14 @@ def frame_nll(w, shape, x, t, keep_past, pre):
 
 def sequence_loss(w, shape, case, sequence):
     """Of one sequence: nll, kl, segments, auxiliary loss."""
-    x, eps, keep_input, keep_past, keep_state = sequence
+    x, eps, keep_input, keep_past, keep_state, keep_memory = sequence
     context, S, latent = context_of(shape), shape["segment"], shape["latent"]
     valid, frames = len(x) - context, x.reshape(len(x), -1)
     h = w["decoder.start.state"]
+    states = [
+        w[f"memory.{k}.start"].expand(shape["tied_pitches"], -1)
+        for k in range(shape["tracks"] if shape["memory"] else 0)
+    ]
     nll = kl = auxiliary = torch.zeros((), dtype=x.dtype)
     inputs = ["decoder.input", "decoder.phase"] + (["decoder.sketch"] if latent else [])
     for t in range(valid):
@@ -233,6 +329,7 @@ def sequence_loss(w, shape, case, sequence):
             torch.cat([frames[context + t - 1] * keep_input[t], phase, features])[None],
             h,
         )
+        states = remember(w, shape, x[context + t - 1] * keep_input[t], t, states)
         o = torch.cat([h[0] * keep_state[t] / case["keep_state"], features])
         nll = nll + frame_nll(
             w,
@@ -240,6 +337,8 @@ def sequence_loss(w, shape, case, sequence):
             x,
             context + t,
             keep_past[t // S],
+            states,
+            keep_memory[t] / case["keep_memory"],
             o @ w["head.output.weight"] + w["head.output.bias"][0],
         )
         if latent:
@@ -271,9 +370,23 @@ def run(shape, case, sampled):
     return train(case, decaying, others, tensors, lambda step: loss_of(w, shape, case, step), sampled)
 
 
-def shape_of(tracks, planes, pitches, latent, sizes, lags, profiles, drums, order, density, valid, frames):
+def shape_of(
+    tracks,
+    planes,
+    pitches,
+    latent,
+    sizes,
+    lags,
+    profiles,
+    drums,
+    order,
+    density,
+    valid,
+    frames,
+    memories=(0, 0, 0, 0),
+):
     """sizes: segment, state, encoder, sketch, nade, tied; hidden units of posterior, prior, sketch. frames:
-    of the arrays, at least the longest."""
+    of the arrays, at least the longest. memories: memory, note, tied_first, tied_pitches."""
     names = (
         "segment",
         "state",
@@ -298,7 +411,8 @@ def shape_of(tracks, planes, pitches, latent, sizes, lags, profiles, drums, orde
         "valid": valid,
         "frames": frames,
     }
-    return shape | dict(zip(names, sizes))
+    tied_names = ("memory", "note", "tied_first", "tied_pitches")
+    return shape | dict(zip(names, sizes)) | dict(zip(tied_names, memories))
 
 
 def case_of(
@@ -310,6 +424,7 @@ def case_of(
     keep_input=1.0,
     keep_past=1.0,
     keep_state=1.0,
+    keep_memory=1.0,
     weight_decay=0.0,
     clip=0.0,
     learning_rate=2e-3,
@@ -326,6 +441,7 @@ def case_of(
         "keep_input": keep_input,
         "keep_past": keep_past,
         "keep_state": keep_state,
+        "keep_memory": keep_memory,
         "weight_decay": weight_decay,
         "clip": clip,
         "learning_rate": learning_rate,
@@ -358,6 +474,22 @@ if __name__ == "__main__":
         shape_of(2, 2, 13, 0, small, [2], [], 0, [1, 0], 0.3, [6, 4, 1], 7),
         [case_of("dropout, clipping", 0.6, 5.0, **everything)],
         30,
+        run,
+    )
+    write(
+        HERE / "sequence_memory.json",
+        shape_of(1, 1, 30, 3, small, [1, 2, 4], [], 0, [0], 0.2, [19, 6, 4, 1], 20, (6, 4, 3, 25)),
+        [case_of("everything", 0.6, 3.1527, 2, keep_memory=0.7, **everything)],
+        60,
+        run,
+    )
+    write(
+        HERE / "sequence_memory_tracks.json",
+        shape_of(3, 2, 16, 0, small, [1, 3], [5], 1, [2, 0, 1], 0.4, [6, 5, 3, 1], 6, (4, 3, 2, 13)),
+        [
+            case_of("memory and notes", keep_memory=0.6, weight_decay=0.05, **everything),
+        ],
+        60,
         run,
     )
     write(

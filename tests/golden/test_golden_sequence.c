@@ -13,7 +13,8 @@ typedef struct {
 static batch_t draw_batch(void *own, JsonObject *c, uint64_t step) {
     own_t *o = own;
     const sequences_chances_t chances = {o->density, golden_number(c, "keep_input"),
-                                         golden_number(c, "keep_past"), golden_number(c, "keep_state")};
+                                         golden_number(c, "keep_past"), golden_number(c, "keep_state"),
+                                         golden_number(c, "keep_memory")};
     sequences_draw(o->sequences, &chances, o->seed, step);
     return o->sequences->batch;
 }
@@ -42,6 +43,10 @@ static void read_sizes(model_config_t *config, JsonObject *shape) {
                  {"nade", &sizes->nade},
                  {"tied", &sizes->tied},
                  {"drums", &sizes->drums},
+                 {"memory", &sizes->memory},
+                 {"note", &sizes->note},
+                 {"tied_first", &sizes->tied_first},
+                 {"tied_pitches", &sizes->tied_pitches},
                  {"posterior_hidden", &sizes->posterior_hidden},
                  {"prior_hidden", &sizes->prior_hidden},
                  {"sketch_hidden", &sizes->sketch_hidden}};
@@ -81,6 +86,8 @@ static void check_file(const char *file, guint cases_wanted) {
 static void test_small(void) { check_file("sequence.json", 1); }
 static void test_tracks(void) { check_file("sequence_tracks.json", 2); }
 static void test_no_latent(void) { check_file("sequence_no_latent.json", 1); }
+static void test_memory(void) { check_file("sequence_memory.json", 1); }
+static void test_memory_tracks(void) { check_file("sequence_memory_tracks.json", 1); }
 static void test_real(void) { check_file("sequence_real.json", 1); }
 
 int main(int argc, char **argv) {
@@ -89,6 +96,8 @@ int main(int argc, char **argv) {
     g_test_add_func("/golden-sequence/small", test_small);
     g_test_add_func("/golden-sequence/tracks", test_tracks);
     g_test_add_func("/golden-sequence/no-latent", test_no_latent);
+    g_test_add_func("/golden-sequence/memory", test_memory);
+    g_test_add_func("/golden-sequence/memory-tracks", test_memory_tracks);
     g_test_add_func("/golden-sequence/real", test_real);
     return g_test_run();
 }

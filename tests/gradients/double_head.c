@@ -15,7 +15,7 @@ static double objective(gpointer data) {
     const fixture_t *f = data;
     double nll[ROWS], sum = 0;
     head_prepare(f->head);
-    head_score(f->head, ROWS, (const uint8_t *const *)f->frames, f->past, f->pre, nll);
+    head_score(f->head, ROWS, (const uint8_t *const *)f->frames, f->past, &f->memory, f->pre, nll);
     for (size_t r = 0; r < ROWS; r++) sum += nll[r];
     return SCALE * sum;
 }
@@ -28,7 +28,7 @@ static void check(fixture_t *f, const char *name, real_t *x, const real_t *analy
 static double train(const fixture_t *f, real_t *dpre) {
     double nll[ROWS], sum = 0;
     memcpy(dpre, f->pre, ROWS * f->columns * sizeof *dpre);
-    head_train(f->head, ROWS, (const uint8_t *const *)f->frames, f->past, dpre, SCALE, nll);
+    head_train(f->head, ROWS, (const uint8_t *const *)f->frames, f->past, &f->memory, dpre, SCALE, nll);
     for (size_t r = 0; r < ROWS; r++) sum += SCALE * nll[r];
     return sum;
 }
@@ -39,6 +39,8 @@ static void test_gradients(gconstpointer data) {
     g_autofree real_t *dpre = g_new(real_t, ROWS * f->columns);
     g_assert_cmpfloat_with_epsilon(train(f, dpre), objective(f), 1e-12);
     check(f, "pre", f->pre, dpre, ROWS * f->columns);
+    const size_t states = ROWS * f->config.sequence.tied_pitches * f->config.sequence.memory;
+    for (size_t k = 0; states && k < f->config.tracks; k++) check(f, "s", f->s[k], f->ds[k], states);
     for (size_t i = 0; i < f->table->len; i++) {
         const param_t *param = &g_array_index(f->table, param_t, i);
         check(f, param->name, f->params + param->offset, f->gradient + param->offset,
@@ -61,6 +63,8 @@ static const case_t cases[] = {
     {"profiles", HEAD_SHAPE(1, 1, 40, 5, 4, PROFILES, 0), 0.2},
     {"profiles of two tracks after drums", HEAD_SHAPE(3, 2, 30, 4, 3, AFTER_DRUMS, 2, 0, 1), 0.3},
     {"fewer pitches than pitch classes", HEAD_SHAPE(2, 2, 5, 3, 2, PROFILES, 1, 0), 0.4},
+    {"memory and notes", HEAD_SHAPE(1, 1, 20, 5, 4, TIED(FEW_LAGS, 3, 2, 2, 15), 0), 0.2},
+    {"memory and notes of tracks", HEAD_SHAPE(3, 2, 13, 4, 3, TIED(AFTER_DRUMS, 3, 2, 1, 11), 2, 0, 1), 0.4},
     {"all pitches", HEAD_SHAPE(1, 1, 128, 2, 2, FEW_LAGS, 0), 0.1},
 };
 

@@ -196,10 +196,39 @@ static void test_model(gconstpointer data) {
                             .n_lags = 3,                                                                     \
                             .order = {__VA_ARGS__}}}
 #define NO_DROPOUT     .chances = {0.3, 1, 1, 1}
-#define DROPOUT        .chances = {0.3, 0.7, 0.7, 0.6}
+#define DROPOUT        .chances = {0.3, 0.7, 0.7, 0.6, 0.8}
 #define OBJECTIVE(...) .objective = {__VA_ARGS__}
 
+#define MEMORY(M, N, FIRST, PITCHES)                                                                         \
+    .config.sequence.memory = M, .config.sequence.note = N, .config.sequence.tied_first = FIRST,             \
+    .config.sequence.tied_pitches = PITCHES
+
 static const case_t cases[] = {
+    {"memory",
+     SHAPE(1, 1, 11, 0, 3, 5, 7, 4, 5, 3, 6, 4, 5, 0),
+     {7, 5, 3, 1},
+     NO_DROPOUT,
+     OBJECTIVE(0.7, 0, 0, 0.3),
+     MEMORY(4, 0, 0, 11)},
+    {"notes",
+     SHAPE(1, 1, 11, 0, 3, 5, 7, 4, 5, 3, 6, 4, 5, 0),
+     {7, 5, 3, 1},
+     NO_DROPOUT,
+     OBJECTIVE(0.7, 0, 0, 0.3),
+     MEMORY(0, 3, 0, 11)},
+    {"memory and notes of a range",
+     SHAPE(1, 1, 16, 2, 3, 5, 7, 4, 5, 3, 6, 4, 5, 0),
+     {18, 5, 3, 1},
+     DROPOUT,
+     OBJECTIVE(0.7, 0, 0, 0.3),
+     MEMORY(4, 3, 2, 13)},
+    {"memory and notes of tracks",
+     SHAPE(3, 2, 14, 2, 2, 3, 5, 3, 4, 2, 4, 3, 5, 1, 2, 0),
+     {4, 3, 1},
+     DROPOUT,
+     OBJECTIVE(0.5, 0, 0.5, 0.3),
+     MEMORY(3, 2, 1, 12),
+     .config.sequence.drums = 1},
     {"one track",
      SHAPE(1, 1, 11, 3, 3, 5, 7, 4, 5, 3, 6, 4, 5, 0),
      {7, 5, 3, 1},

@@ -16,6 +16,9 @@ enum { ROWS = 8 };
 /* Few lags and profiles; of these the first track drawn may be drums. */
 #define PROFILES    FEW_LAGS, .profiles = {5, 14}, .n_profiles = 2
 #define AFTER_DRUMS PROFILES, .drums = 1
+/* Others with memories of M units and GRUs of N units along pitches. */
+#define TIED(LAGS, M, N, FIRST, PITCHES)                                                                     \
+    LAGS, .memory = M, .note = N, .tied_first = FIRST, .tied_pitches = PITCHES
 #define HEAD_SHAPE(K, L, P, A, Q, LAGS, ...)                                                                 \
     {                                                                                                        \
         .kind = MODEL_SEQUENCE, .tracks = K, .planes = L, .pitches = P, .sequence = {                        \
@@ -36,6 +39,9 @@ typedef struct {
     uint8_t *bits;
     uint8_t *frames[ROWS];
     uint8_t past[ROWS]; /* every third row does not see its past */
+    head_memory_t memory;
+    real_t **s, **ds; /* [tracks][ROWS, tied pitches, memory] */
+    const uint8_t *keep[ROWS];
 } fixture_t;
 
 static inline void fixture_fill(uint64_t stream, real_t *out, size_t n, double sigma) {
@@ -57,6 +63,18 @@ static inline void fixture_fill_frames(fixture_t *f, double density) {
     }
 }
 
+static inline void fixture_fill_memory(fixture_t *f) {
+    const size_t units = ROWS * f->config.sequence.tied_pitches * f->config.sequence.memory;
+    f->s = g_new(real_t *, f->config.tracks);
+    f->ds = g_new(real_t *, f->config.tracks);
+    for (size_t k = 0; k < f->config.tracks; k++) {
+        f->s[k] = g_new(real_t, units + 1);
+        f->ds[k] = g_new0(real_t, units + 1);
+        fixture_fill(2 + k, f->s[k], units, 1);
+    }
+    f->memory = (head_memory_t){.s = f->s, .ds = f->ds, .kept = 1};
+}
+
 static inline fixture_t *fixture_new(const model_config_t *config, double density) {
     fixture_t *f = g_new0(fixture_t, 1);
     f->config = *config;
@@ -75,6 +93,7 @@ static inline fixture_t *fixture_new(const model_config_t *config, double densit
     fixture_fill(0, f->params, f->size, 0.5);
     fixture_fill(1, f->pre, ROWS * f->columns, 1);
     fixture_fill_frames(f, density);
+    fixture_fill_memory(f);
     for (size_t r = 0; r < ROWS; r++) {
         f->frames[r] = f->bits + (f->context + r) * f->bytes;
         f->past[r] = r % 3 != 1;
@@ -96,6 +115,12 @@ static inline void fixture_free(fixture_t *f) {
     free(f->gradient);
     free(f->pre);
     g_free(f->bits);
+    for (size_t k = 0; k < f->config.tracks; k++) {
+        g_free(f->s[k]);
+        g_free(f->ds[k]);
+    }
+    g_free(f->s);
+    g_free(f->ds);
     g_free(f);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(fixture_t, fixture_free)
@@ -118,6 +143,11 @@ static const struct {
     {HEAD_SHAPE(2, 2, 30, 5, 6, FAR_LAGS, 1, 0), 0.2},
     {HEAD_SHAPE(1, 1, 88, 64, 32, PROFILES, 0), 0.05},
     {HEAD_SHAPE(4, 2, 40, 9, 5, AFTER_DRUMS, 3, 1, 0, 2), 0.1},
+    {HEAD_SHAPE(1, 1, 88, 64, 32, TIED(FEW_LAGS, 48, 32, 0, 88), 0), 0.05},
+    {HEAD_SHAPE(1, 2, 88, 8, 7, TIED(PROFILES, 5, 3, 20, 41), 0), 0.15},
+    {HEAD_SHAPE(3, 2, 21, 24, 8, TIED(FEW_LAGS, 6, 0, 2, 19), 2, 0, 1), 0.3},
+    {HEAD_SHAPE(2, 1, 12, 5, 3, TIED(FEW_LAGS, 0, 4, 0, 1), 1, 0), 0.3},
+    {HEAD_SHAPE(4, 2, 40, 9, 5, TIED(AFTER_DRUMS, 4, 3, 12, 20), 3, 1, 0, 2), 0.1},
 };
 
 static inline const uint8_t *const *rows_of(const fixture_t *f) { return (const uint8_t *const *)f->frames; }

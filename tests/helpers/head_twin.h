@@ -27,6 +27,51 @@ static inline double plain_profile(const head_t *head, size_t i, size_t key, con
     return total > 0 ? PROFILE_SCALE * (count / total - 1.0 / PITCH_CLASSES) : 0;
 }
 
+/* Whether a pitch has a memory and is one of those that GRUs along pitches go through. */
+static inline gboolean is_tied(const model_config_t *config, size_t p) {
+    const sequence_sizes_t *sizes = &config->sequence;
+    return p >= sizes->tied_first && p < sizes->tied_first + sizes->tied_pitches;
+}
+
+/* R s of unit q. */
+static inline double memory_unit(const head_t *head, const model_config_t *config, size_t g, size_t p,
+                                 size_t q, const head_memory_t *memory, size_t row) {
+    const sequence_sizes_t *sizes = &config->sequence;
+    double sum = 0;
+    if (!sizes->memory || !is_tied(config, p)) return 0;
+    const real_t *s =
+        memory->s[g / config->planes] + (row * sizes->tied_pitches + p - sizes->tied_first) * sizes->memory;
+    for (size_t i = 0; i < sizes->memory; i++)
+        sum += (double)s[i] * (double)head->groups[g].R[i * head->Q + q];
+    return sum;
+}
+
+/* Takes m [N] to the next pitch, whose units are y [Q]; returns what that adds to its logit. */
+static inline double plain_note(const head_t *head, const model_config_t *config, size_t g, size_t p,
+                                const double *y, double *m) {
+    const note_gru_t *note = &head->groups[g].note;
+    const size_t N = config->sequence.note, i = p - config->sequence.tied_first;
+    double before[64], logit = 0;
+    g_assert(N <= 64);
+    memcpy(before, m, N * sizeof *m);
+    for (size_t j = 0; j < N; j++) {
+        double x[GATES], hU[GATES] = {0};
+        for (size_t gate = 0; gate < GATES; gate++) {
+            const size_t column = gate * N + j;
+            x[gate] = (double)note->input.bias[column] + (double)note->pitch[i * GATES * N + column];
+            for (size_t q = 0; q < head->Q; q++)
+                x[gate] += y[q] * (double)note->input.W[q * GATES * N + column];
+            for (size_t h = 0; h < N; h++)
+                hU[gate] += before[h] * (double)note->gru.U[h * GATES * N + column];
+        }
+        const double r = 1 / (1 + exp(-x[0] - hU[0])), g_ = 1 / (1 + exp(-x[1] - hU[1])),
+                     n = tanh(x[2] + r * (hU[2] + (double)note->gru.c[j]));
+        m[j] = (1 - g_) * n + g_ * before[j];
+        logit += m[j] * (double)note->output[j];
+    }
+    return logit;
+}
+
 static inline double tied_unit(const head_t *head, size_t g, ptrdiff_t p, size_t q, const uint8_t *frame,
                                const real_t *pre) {
     const group_t *group = &head->groups[g];
@@ -44,7 +89,7 @@ static inline double tied_unit(const head_t *head, size_t g, ptrdiff_t p, size_t
     for (size_t i = 0; row && i < head->n_profiles; i++)
         for (size_t s = 0; s < PITCH_CLASSES; s++, row += head->Q)
             u += plain_profile(head, i, (size_t)p + s, frame) * (double)*row;
-    return u < 0 ? 0 : u;
+    return u;
 }
 
 static inline double nade_unit(const head_t *head, size_t g, size_t p, size_t j, const uint8_t *frame,
@@ -57,8 +102,10 @@ static inline double nade_unit(const head_t *head, size_t g, size_t p, size_t j,
     return 1 / (1 + exp(-a));
 }
 
-static inline double plain_logit(const head_t *head, size_t g, size_t p, const uint8_t *frame,
-                                 const real_t *pre) {
+/* m: of the group's GRU, before p; it is taken on. */
+static inline double plain_logit(const head_t *head, const model_config_t *config, size_t g, size_t p,
+                                 const uint8_t *frame, const head_memory_t *memory, size_t r,
+                                 const real_t *pre, double *m) {
     const size_t cell = head->groups[g].cell + p;
     if (head->groups[g].onset) {
         const double sounds = feature(head, g - 1, frame, (ptrdiff_t)p),
@@ -68,14 +115,25 @@ static inline double plain_logit(const head_t *head, size_t g, size_t p, const u
     double logit = (double)pre[cell];
     for (size_t j = 0; j < head->A; j++)
         logit += (double)head->V[cell * head->A + j] * nade_unit(head, g, p, j, frame, pre);
-    for (size_t q = 0; q < head->Q; q++)
-        logit += (double)head->groups[g].v[q] * tied_unit(head, g, (ptrdiff_t)p, q, frame, pre);
+    g_autofree double *y = g_new(double, head->Q);
+    for (size_t q = 0; q < head->Q; q++) {
+        y[q] = MAX(tied_unit(head, g, (ptrdiff_t)p, q, frame, pre) +
+                       memory_unit(head, config, g, p, q, memory, r),
+                   0);
+        logit += (double)head->groups[g].v[q] * y[q];
+    }
+    if (head->groups[g].note.gru.H && is_tied(config, p)) logit += plain_note(head, config, g, p, y, m);
     return logit;
 }
 
 /* The logits [D] of one row given all of its frame; -INFINITY or INFINITY for certain cells. */
-static inline void head_logits(head_t *head, const uint8_t *frame, const real_t *pre, real_t *logits) {
-    for (size_t g = 0; g < head->n_groups; g++)
+static inline void head_logits(head_t *head, const model_config_t *config, const uint8_t *frame,
+                               const head_memory_t *memory, size_t row, const real_t *pre, real_t *logits) {
+    for (size_t g = 0; g < head->n_groups; g++) {
+        double m[64] = {0};
+        for (size_t i = 0; i < head->groups[g].note.gru.H; i++) m[i] = (double)head->groups[g].note.start[i];
         for (size_t p = 0; p < head->P; p++)
-            logits[head->groups[g].cell + p] = (real_t)plain_logit(head, g, p, frame, pre);
+            logits[head->groups[g].cell + p] =
+                (real_t)plain_logit(head, config, g, p, frame, memory, row, pre, m);
+    }
 }

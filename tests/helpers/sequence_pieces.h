@@ -30,6 +30,17 @@ static const model_config_t tracks_config = {.kind = MODEL_SEQUENCE,
                                                           .n_lags = 4,
                                                           .order = {1, 0}}};
 
+/* The same with memories and GRUs along pitches, which do not fill the keys; the first track drawn is drums. */
+static inline model_config_t memory_config(void) {
+    model_config_t config = tracks_config;
+    config.sequence.drums = 1;
+    config.sequence.memory = 6;
+    config.sequence.note = 5;
+    config.sequence.tied_first = 1;
+    config.sequence.tied_pitches = 11;
+    return config;
+}
+
 static inline model_config_t one_track_config(size_t pitches, size_t segment, size_t latent) {
     model_config_t config = tracks_config;
     config.tracks = config.planes = 1;

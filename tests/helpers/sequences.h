@@ -11,15 +11,15 @@ typedef struct {
     model_config_t config;
     size_t frame_bytes, context, segments; /* segments: of T frames */
     batch_t batch;                         /* points to what follows */
-    uint8_t *bits, *keep_input, *keep_past, *keep_state;
+    uint8_t *bits, *keep_input, *keep_past, *keep_state, *keep_memory;
     uint32_t *valid;
     real_t *eps;
 } sequences_t;
 
 /* Probabilities that a cell sounds, before the frame is made canonical, and that an input frame, the past of
- * a segment and a unit of the state are kept; 1: no dropout. */
+ * a segment and a unit of the state are kept; 1: no dropout. Units of memories: 0 is none, too. */
 typedef struct {
-    double density, keep_input, keep_past, keep_state;
+    double density, keep_input, keep_past, keep_state, keep_memory;
 } sequences_chances_t;
 
 static inline sequences_t *sequences_new(const model_config_t *config, const uint32_t *valid, size_t B,
@@ -35,12 +35,14 @@ static inline sequences_t *sequences_new(const model_config_t *config, const uin
     s->keep_input = g_new0(uint8_t, B * T);
     s->keep_past = g_new0(uint8_t, B * s->segments);
     s->keep_state = g_new0(uint8_t, B * T * config->sequence.state);
+    s->keep_memory = g_new0(uint8_t, B * T * model_memory_units(config));
     s->batch = (batch_t){.B = B, .T = T, .bits = s->bits, .valid = s->valid, .eps = s->eps};
     return s;
 }
 
 static inline void sequences_free(sequences_t *s) {
-    void *const arrays[] = {s->bits, s->valid, s->eps, s->keep_input, s->keep_past, s->keep_state, s};
+    void *const arrays[] = {s->bits,      s->valid,      s->eps,         s->keep_input,
+                            s->keep_past, s->keep_state, s->keep_memory, s};
     for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) g_free(arrays[i]);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(sequences_t, sequences_free)
@@ -71,13 +73,14 @@ static inline void sequences_make_canonical(const sequences_t *s, size_t b, int 
 static inline void sequences_draw(sequences_t *s, const sequences_chances_t *chances, uint64_t seed,
                                   uint64_t step) {
     const size_t B = s->batch.B, T = s->batch.T, P = s->config.pitches, H = s->config.sequence.state,
-                 D = model_cells(&s->config), Z = s->config.latent;
+                 D = model_cells(&s->config), Z = s->config.latent, M = model_memory_units(&s->config);
     memset(s->bits, 0, B * (s->context + T) * s->frame_bytes);
     for (size_t b = 0; b < B; b++) {
         const rng_t bits = rng_make(seed, RNG_DECODE, step, b), noise = rng_make(seed, RNG_NOISE, step, b);
         const rng_t input = rng_make(seed, RNG_INPUT_DROPOUT, step, b),
                     past = rng_make(seed, RNG_LAG_DROPOUT, step, b);
-        const rng_t state = rng_make(seed, RNG_DROPOUT, step, b);
+        const rng_t state = rng_make(seed, RNG_DROPOUT, step, b),
+                    memory = rng_make(seed, RNG_MEMORY_DROPOUT, step, b);
         for (size_t i = b % 2 ? 0 : s->context * D; i < (s->context + s->valid[b]) * D; i++)
             if (rng_uniform(&bits, i) < chances->density)
                 sequences_frame(s, b,
@@ -91,9 +94,13 @@ static inline void sequences_draw(sequences_t *s, const sequences_chances_t *cha
             s->keep_past[b * s->segments + w] = rng_uniform(&past, w) < chances->keep_past;
         for (size_t i = 0; i < s->valid[b] * H; i++)
             s->keep_state[b * T * H + i] = rng_uniform(&state, i) < chances->keep_state;
+        for (size_t i = 0; i < s->valid[b] * M; i++)
+            s->keep_memory[b * T * M + i] = rng_uniform(&memory, i) < chances->keep_memory;
     }
     s->batch.keep_input = chances->keep_input < 1 ? s->keep_input : NULL;
     s->batch.keep_past = chances->keep_past < 1 ? s->keep_past : NULL;
     s->batch.keep_state = chances->keep_state < 1 ? s->keep_state : NULL;
     s->batch.keep_rate = chances->keep_state;
+    s->batch.keep_memory = M && chances->keep_memory > 0 && chances->keep_memory < 1 ? s->keep_memory : NULL;
+    s->batch.memory_rate = chances->keep_memory;
 }

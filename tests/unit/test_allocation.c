@@ -99,16 +99,16 @@ static gboolean blas_allocates(void) {
     return TRUE;
 }
 
-static void test_sequence(void) {
-    if (blas_allocates()) return;
+static void check_sequence(const model_config_t *config) {
     static const uint32_t valid[B] = {21, 17, 9, 1}, frames[3 * B] = {21, 9, 17, 1, 4, 4, 8, 12, 20, 3, 2, 1};
     static const uint64_t samples[B] = {5, 1, 0, 9};
     const sequences_chances_t chances = {.density = 0.3, .keep_input = 1, .keep_past = 1, .keep_state = 1};
-    const noise_rates_t rates = {.input_dropout = 0.1, .lag_dropout = 0.3, .dropout = 0.4};
-    g_autoptr(sequences_t) sequences = sequences_new(&tracks_config, valid, B, T);
-    g_autoptr(model_t) model = new_sequence_model(&tracks_config, B, 1);
+    const noise_rates_t rates = {
+        .input_dropout = 0.1, .lag_dropout = 0.3, .dropout = 0.4, .memory_dropout = 0.2};
+    g_autoptr(sequences_t) sequences = sequences_new(config, valid, B, T);
+    g_autoptr(model_t) model = new_sequence_model(config, B, 1);
     g_autoptr(optimizer_t) optimizer = make_optimizer(model);
-    g_autoptr(noise_t) noise = noise_new(&tracks_config, &rates, B, B * T);
+    g_autoptr(noise_t) noise = noise_new(config, &rates, B, B * T);
     const order_block_t blocks[] = {{.first_slot = 0, .slots = 7, .bytes = 70},
                                     {.first_slot = 7, .slots = 5, .bytes = 50}};
     g_autoptr(order_t) order = order_new(blocks, G_N_ELEMENTS(blocks), 60, 1);
@@ -124,6 +124,13 @@ static void test_sequence(void) {
         if (step == 0) before = allocations;
     }
     g_assert_cmpuint(allocations, ==, before);
+}
+
+static void test_sequence(void) {
+    const model_config_t memory = memory_config();
+    if (blas_allocates()) return;
+    check_sequence(&tracks_config);
+    check_sequence(&memory);
 }
 
 static void test_dense(void) {

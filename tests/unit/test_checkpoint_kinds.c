@@ -194,17 +194,18 @@ static void check_older(const char *name) {
     g_assert_true(checkpoint_read(path, &checkpoint, &error));
     const sequence_sizes_t *s = &checkpoint.model.sequence;
     g_assert_true(s->n_lags == 3 && s->lags[0] == 1 && s->lags[1] == 2 && s->lags[2] == 4 &&
-                  s->n_profiles == 0);
+                  s->n_profiles == 0 && s->memory == 0 && s->note == 0 && s->tied_pitches == 0);
     g_autoptr(model_t) model = model_new(&checkpoint.model, 1, 1, &error);
     g_assert_true(checkpoint_read_weights(path, model, &error));
     g_assert_no_error(error);
 }
 
-/* Version 2 had no lags, version 3 no profiles, version 4 no momentum. */
+/* Version 2 had no lags, version 3 no profiles, version 4 no momentum, version 5 no memory. */
 static void test_older_versions(void) {
     check_older("checkpoint-v2.h5");
     check_older("checkpoint-v3.h5");
     check_older("checkpoint-v4.h5");
+    check_older("checkpoint-v5.h5");
 }
 
 int main(int argc, char **argv) {

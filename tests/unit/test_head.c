@@ -8,7 +8,7 @@
 static double plain_nll(const fixture_t *f, size_t row) {
     g_autofree real_t *logits = g_new(real_t, f->D);
     double nll = 0;
-    head_logits(f->head, f->frames[row], f->pre + row * f->columns, logits);
+    head_logits(f->head, &f->config, f->frames[row], &f->memory, row, f->pre + row * f->columns, logits);
     for (size_t i = 0; i < f->D; i++) {
         const double l = get(f, f->frames[row], i) ? -(double)logits[i] : (double)logits[i];
         nll += isinf(l) ? (l > 0 ? INFINITY : 0) : MAX(l, 0) + log1p(exp(-fabs(l)));
@@ -20,12 +20,12 @@ static void test_twin(void) {
     for (size_t k = 0; k < G_N_ELEMENTS(HEAD_CASES); k++) {
         g_autoptr(fixture_t) f = fixture_new(&HEAD_CASES[k].config, HEAD_CASES[k].density);
         double score[ROWS], train[ROWS];
-        head_score(f->head, ROWS, rows_of(f), NULL, f->pre, score);
+        head_score(f->head, ROWS, rows_of(f), NULL, &f->memory, f->pre, score);
         for (size_t r = 0; r < ROWS; r++) {
             const double plain = plain_nll(f, r);
             g_assert_cmpfloat_with_epsilon(score[r], plain, 2e-6 * plain);
         }
-        head_train(f->head, ROWS, rows_of(f), NULL, f->pre, 1, train);
+        head_train(f->head, ROWS, rows_of(f), NULL, &f->memory, f->pre, 1, train);
         for (size_t r = 0; r < ROWS; r++) g_assert_cmpfloat(train[r], ==, score[r]);
     }
 }
@@ -34,7 +34,8 @@ static gboolean is_tied_weight(const param_t *param) {
     return g_str_has_prefix(param->name, "head.tied.") && g_str_has_suffix(param->name, ".weight");
 }
 
-/* A row that does not see its past is one whose lags have weights of zero, and learns nothing about them. */
+/* A row that does not see its past is one whose lags have weights of zero and whose memory is zero, and learns
+ * nothing about them. */
 static void test_hidden_past(void) {
     for (size_t k = 0; k < G_N_ELEMENTS(HEAD_CASES); k++) {
         const size_t rows = 27 * HEAD_CASES[k].config.sequence.n_lags;
@@ -47,9 +48,12 @@ static void test_hidden_past(void) {
             if (is_tied_weight(Q))
                 memset(zeroed->params + Q->offset, 0, rows * Q->cols * sizeof *zeroed->params);
         }
-        head_score(hidden->head, ROWS, rows_of(hidden), past, hidden->pre, score);
-        head_train(hidden->head, ROWS, rows_of(hidden), past, hidden->pre, 1, train);
-        head_train(zeroed->head, ROWS, rows_of(zeroed), NULL, zeroed->pre, 1, expected);
+        const size_t states = ROWS * zeroed->config.sequence.tied_pitches * zeroed->config.sequence.memory;
+        for (size_t t = 0; t < zeroed->config.tracks; t++)
+            memset(zeroed->s[t], 0, states * sizeof *zeroed->s[t]);
+        head_score(hidden->head, ROWS, rows_of(hidden), past, &hidden->memory, hidden->pre, score);
+        head_train(hidden->head, ROWS, rows_of(hidden), past, &hidden->memory, hidden->pre, 1, train);
+        head_train(zeroed->head, ROWS, rows_of(zeroed), NULL, &zeroed->memory, zeroed->pre, 1, expected);
         for (size_t r = 0; r < ROWS; r++) {
             g_assert_cmpfloat(train[r], ==, score[r]);
             g_assert_cmpfloat_with_epsilon(train[r], expected[r], 1e-6 * expected[r]);
@@ -91,10 +95,10 @@ static void test_features(void) {
         uint8_t *frame = f->frames[0] - before * f->bytes;
         real_t logits[3 * 40], with, without;
         f->params[Q->offset + r] = 1;
-        head_logits(f->head, f->frames[0], f->pre, logits);
+        head_logits(f->head, &f->config, f->frames[0], &f->memory, 0, f->pre, logits);
         without = logits[cell_drawn(f, last * P + p)];
         flip(f, frame, cell_drawn(f, group * P + pitch));
-        head_logits(f->head, f->frames[0], f->pre, logits);
+        head_logits(f->head, &f->config, f->frames[0], &f->memory, 0, f->pre, logits);
         with = logits[cell_drawn(f, last * P + p)];
         flip(f, frame, cell_drawn(f, group * P + pitch));
         f->params[Q->offset + r] = 0;
@@ -125,7 +129,7 @@ static void test_profile(void) {
     for (size_t r = 0; r < profile->rows; r++) {
         real_t logits[2 * P];
         f->params[profile->offset + r] = 1;
-        head_logits(f->head, f->frames[0], f->pre, logits);
+        head_logits(f->head, &f->config, f->frames[0], &f->memory, 0, f->pre, logits);
         f->params[profile->offset + r] = 0;
         g_assert_cmpfloat_with_epsilon((double)logits[CELL], 1 + expected[r / 12][r % 12] - 0.25, 1e-6);
     }
@@ -134,14 +138,16 @@ static void test_profile(void) {
 /* Changing cells from the i-th drawn on leaves the logits up to the i-th as they are, and changes some after
  * it. */
 static void test_causality(void) {
-    for (size_t k = 1; k < 5; k++) {
+    static const size_t cases[] = {1, 2, 3, 4, 14, 15, 16, 17};
+    for (size_t c = 0; c < G_N_ELEMENTS(cases); c++) {
+        const size_t k = cases[c];
         g_autoptr(fixture_t) f = fixture_new(&HEAD_CASES[k].config, HEAD_CASES[k].density);
         g_autofree real_t *before = g_new(real_t, f->D), *after = g_new(real_t, f->D);
         size_t changed = 0;
         for (size_t i = 0; i < f->D; i += 1 + f->D / 16) {
-            head_logits(f->head, f->frames[4], f->pre, before);
+            head_logits(f->head, &f->config, f->frames[4], &f->memory, 4, f->pre, before);
             for (size_t j = i; j < f->D; j += j == i ? 1 : 2) flip(f, f->frames[4], cell_drawn(f, j));
-            head_logits(f->head, f->frames[4], f->pre, after);
+            head_logits(f->head, &f->config, f->frames[4], &f->memory, 4, f->pre, after);
             for (size_t j = 0; j < f->D; j++) {
                 const size_t cell = cell_drawn(f, j);
                 if (j <= i)
@@ -162,9 +168,9 @@ static void test_nan(void) {
         g_autofree real_t *pre = g_memdup2(f->pre, ROWS * f->columns * sizeof *pre);
         double nll[ROWS];
         pre[2 * f->columns + columns[i]] = NAN;
-        head_score(f->head, ROWS, rows_of(f), NULL, pre, nll);
+        head_score(f->head, ROWS, rows_of(f), NULL, &f->memory, pre, nll);
         for (size_t r = 0; r < ROWS; r++) g_assert_cmpint(isnan(nll[r]) != 0, ==, r == 2);
-        head_train(f->head, ROWS, rows_of(f), NULL, pre, 1, nll);
+        head_train(f->head, ROWS, rows_of(f), NULL, &f->memory, pre, 1, nll);
         for (size_t r = 0; r < ROWS; r++) g_assert_cmpint(isnan(nll[r]) != 0, ==, r == 2);
     }
 }
@@ -178,7 +184,7 @@ static void test_far_logits(void) {
         f->pre[i] = likely ? 1e6f : -1e6f;
         expected += get(f, f->frames[0], i) != likely ? 1e6 : 0;
     }
-    head_train(f->head, 1, rows_of(f), NULL, f->pre, 1, &nll);
+    head_train(f->head, 1, rows_of(f), NULL, &f->memory, f->pre, 1, &nll);
     g_assert_cmpfloat_with_epsilon(nll, expected, 1e-3 * expected);
     for (size_t i = 0; i < f->D; i++) {
         const int set = get(f, f->frames[0], i), likely = i % 2;
@@ -193,7 +199,7 @@ static void test_certain_cells(void) {
     double nll;
     memset(f->frames[4] - f->bytes, 0, f->bytes); /* silence: all onsets follow */
     memcpy(f->frames[4] + stride, f->frames[4], stride);
-    head_train(f->head, 1, rows_of(f) + 4, NULL, f->pre, 1, &nll);
+    head_train(f->head, 1, rows_of(f) + 4, NULL, &f->memory, f->pre, 1, &nll);
     for (size_t i = 0; i < P; i++) {
         g_assert_cmpfloat(f->pre[i], !=, 0);
         g_assert_cmpfloat(f->pre[P + i], ==, 0);

@@ -15,8 +15,8 @@ static void check_draws(fixture_t *f, gboolean greedy) {
         for (size_t i = 0; i < f->D; i++) uniforms[i] = rng_uniform(&rng, r * f->D + i);
         const head_rule_t rule = {greedy ? NULL : uniforms, 1};
         memset(f->frames[r], 0xFF, f->bytes);
-        head_draw(f->head, f->frames[r], f->pre + r * f->columns, &rule);
-        head_logits(f->head, f->frames[r], f->pre + r * f->columns, logits);
+        head_draw(f->head, f->frames[r], &f->memory, r, f->pre + r * f->columns, &rule);
+        head_logits(f->head, &f->config, f->frames[r], &f->memory, r, f->pre + r * f->columns, logits);
         for (size_t i = 0; i < f->D; i++) {
             const double uniform = greedy ? 0.5 : uniforms[i], p = 1 / (1 + exp(-(double)logits[i]));
             if (fabs(p - uniform) > 1e-5) g_assert_cmpint(get(f, f->frames[r], i), ==, uniform < p);
@@ -37,14 +37,19 @@ static void test_draw(void) {
     }
 }
 
-static const model_config_t tiny[] = {HEAD_SHAPE(2, 2, 2, 3, 3, FEW_LAGS, 1, 0),
-                                      HEAD_SHAPE(1, 2, 4, 8, 4, FEW_LAGS, 0),
-                                      HEAD_SHAPE(3, 1, 3, 4, 2, FEW_LAGS, 2, 0, 1)};
+static const model_config_t tiny[] = {
+    HEAD_SHAPE(2, 2, 2, 3, 3, FEW_LAGS, 1, 0), HEAD_SHAPE(1, 2, 4, 8, 4, FEW_LAGS, 0),
+    HEAD_SHAPE(3, 1, 3, 4, 2, FEW_LAGS, 2, 0, 1), HEAD_SHAPE(2, 2, 2, 3, 3, TIED(FEW_LAGS, 3, 2, 0, 2), 1, 0),
+    HEAD_SHAPE(1, 2, 4, 8, 4, TIED(FEW_LAGS, 0, 4, 1, 2), 0)};
 
 /* All 2^D frames in place of row `row`, with their probabilities; those that are not canonical have 0. */
 static double *new_probabilities(fixture_t *f, size_t row) {
     double *probability = g_new0(double, (size_t)1 << f->D);
     uint8_t *frame = f->frames[row];
+    real_t *s[3];
+    const head_memory_t memory = {.s = s};
+    for (size_t k = 0; k < f->config.tracks; k++)
+        s[k] = f->s[k] + row * f->config.sequence.tied_pitches * f->config.sequence.memory;
     for (size_t code = 0; code < (size_t)1 << f->D; code++) {
         gboolean canonical = TRUE;
         memset(frame, 0, f->bytes);
@@ -57,7 +62,8 @@ static double *new_probabilities(fixture_t *f, size_t row) {
             if (!(sounds && sounded) && get(f, frame, i) != sounds) canonical = FALSE;
         }
         double nll;
-        head_score(f->head, 1, (const uint8_t *const *)&frame, NULL, f->pre + row * f->columns, &nll);
+        head_score(f->head, 1, (const uint8_t *const *)&frame, NULL, &memory, f->pre + row * f->columns,
+                   &nll);
         if (canonical) probability[code] = exp(-nll);
     }
     return probability;
@@ -84,7 +90,8 @@ static void check_frequencies(fixture_t *f, size_t row, double temperature, cons
     const rng_t rng = rng_make(21, RNG_DECODE, 0, 0);
     for (size_t n = 0; n < DRAWS; n++) {
         for (size_t i = 0; i < f->D; i++) uniforms[i] = rng_uniform(&rng, n * f->D + i);
-        head_draw(f->head, f->frames[row], f->pre + row * f->columns, &(head_rule_t){uniforms, temperature});
+        head_draw(f->head, f->frames[row], &f->memory, row, f->pre + row * f->columns,
+                  &(head_rule_t){uniforms, temperature});
         size_t code = 0;
         for (size_t i = 0; i < f->D; i++) code |= (size_t)get(f, f->frames[row], i) << i;
         count[code]++;
@@ -135,7 +142,7 @@ static size_t take_stretch(fixture_t *f, size_t row, const uint8_t *frame, size_
     memset(f->frames[row], 0, f->bytes);
     for (size_t j = 0; j < i; j++)
         if (get(f, frame, cell_drawn(f, j))) flip(f, f->frames[row], cell_drawn(f, j));
-    head_logits(f->head, f->frames[row], f->pre + row * f->columns, logits);
+    head_logits(f->head, &f->config, f->frames[row], &f->memory, row, f->pre + row * f->columns, logits);
     const size_t end = i + count_open(f, logits, i);
     if (i == end) { /* certain */
         *probability *= get(f, frame, cell_drawn(f, i));

@@ -6,23 +6,26 @@
 #include "trainer/data/noise.h"
 #include "trainer/model/rng.h"
 
-enum { Z = 5, S = 4, H = 10, MAX_B = 6, MAX_T = 300 };
+enum { Z = 5, S = 4, H = 10, M = 7, MAX_B = 6, MAX_T = 300 };
 
 static model_config_t config_of(size_t latent, size_t state) {
-    return (model_config_t){.kind = MODEL_SEQUENCE,
-                            .tracks = 1,
-                            .planes = 1,
-                            .pitches = 8,
-                            .latent = latent,
-                            .sequence = {.segment = S, .state = state, .lags = {1}, .n_lags = 1}};
+    return (model_config_t){
+        .kind = MODEL_SEQUENCE,
+        .tracks = 1,
+        .planes = 1,
+        .pitches = 8,
+        .latent = latent,
+        .sequence = {.segment = S, .state = state, .lags = {1}, .n_lags = 1, .memory = M - 2, .note = 2}};
 }
 
 static noise_t *make(double input_dropout, double lag_dropout, double dropout) {
     const model_config_t config = config_of(Z, H);
-    return noise_new(
-        &config,
-        &(noise_rates_t){.input_dropout = input_dropout, .lag_dropout = lag_dropout, .dropout = dropout},
-        MAX_B, MAX_B * MAX_T);
+    return noise_new(&config,
+                     &(noise_rates_t){.input_dropout = input_dropout,
+                                      .lag_dropout = lag_dropout,
+                                      .dropout = dropout,
+                                      .memory_dropout = dropout / 2},
+                     MAX_B, MAX_B * MAX_T);
 }
 
 /* Sequence a of batch x and sequence b of batch y have the same numbers in their first `frames` frames. */
@@ -32,7 +35,8 @@ static gboolean same(const batch_t *x, size_t a, const batch_t *y, size_t b, siz
                0 &&
            memcmp(x->keep_input + a * x->T, y->keep_input + b * y->T, frames) == 0 &&
            memcmp(x->keep_past + a * W_x, y->keep_past + b * W_y, (frames + S - 1) / S) == 0 &&
-           memcmp(x->keep_state + a * x->T * H, y->keep_state + b * y->T * H, frames * H) == 0;
+           memcmp(x->keep_state + a * x->T * H, y->keep_state + b * y->T * H, frames * H) == 0 &&
+           memcmp(x->keep_memory + a * x->T * M, y->keep_memory + b * y->T * M, frames * M) == 0;
 }
 
 static void test_composition(void) {
@@ -78,7 +82,7 @@ static void test_windows(void) {
     batch_t all = {.B = 3, .valid = valid};
     g_assert_cmpuint(units, ==, 2 * (6 + 3));
     noise_draw(noise, 11, 2, samples, &all);
-    g_assert_true(!all.keep_state && !all.keep_input && !all.keep_past);
+    g_assert_true(!all.keep_state && !all.keep_input && !all.keep_past && !all.keep_memory);
     for (size_t b = 0; b < 3; b++) {
         const rng_t rng = rng_make(11, RNG_DROPOUT, 2, samples[b]),
                     normal = rng_make(11, RNG_NOISE, 2, samples[b]);
@@ -103,20 +107,25 @@ static void test_definition(void) {
     const uint32_t valid = 23;
     batch_t batch = {.B = 1, .T = 23, .valid = &valid};
     real_t eps[6 * Z];
-    uint64_t words[23 * H / 4 + 1];
+    uint64_t words[23 * H / 4 + 1], memory_words[23 * M / 4 + 1];
     noise_draw(noise, 5, 1, &sample, &batch);
     const rng_t latent = rng_make(5, RNG_NOISE, 1, 9), input = rng_make(5, RNG_INPUT_DROPOUT, 1, 9);
     const rng_t past = rng_make(5, RNG_LAG_DROPOUT, 1, 9), state = rng_make(5, RNG_DROPOUT, 1, 9);
     rng_normal(&latent, eps, 6 * Z);
     g_assert_cmpint(memcmp(batch.eps, eps, sizeof eps), ==, 0);
     rng_bits(&state, 0, words, G_N_ELEMENTS(words));
+    const rng_t memory = rng_make(5, RNG_MEMORY_DROPOUT, 1, 9);
+    rng_bits(&memory, 0, memory_words, G_N_ELEMENTS(memory_words));
     for (size_t w = 0; w < 6; w++) g_assert_cmpint(batch.keep_past[w], ==, rng_uniform(&past, w) >= 0.4);
     for (size_t t = 0; t < 23; t++) {
         g_assert_cmpint(batch.keep_input[t], ==, rng_uniform(&input, t) >= 0.3);
         for (size_t u = t * H; u < (t + 1) * H; u++)
             g_assert_cmpint(batch.keep_state[u], ==, (words[u / 4] >> (u % 4 * 16) & 0xFFFF) >= 13107);
+        for (size_t u = t * M; u < (t + 1) * M; u++)
+            g_assert_cmpint(batch.keep_memory[u], ==, (memory_words[u / 4] >> (u % 4 * 16) & 0xFFFF) >= 6554);
     }
     g_assert_cmpfloat_with_epsilon(batch.keep_rate, 1 - 13107 / 65536.0, 1e-15);
+    g_assert_cmpfloat_with_epsilon(batch.memory_rate, 1 - 6554 / 65536.0, 1e-15);
 }
 
 /* Shares of 0 within four standard deviations of the rate; neighbours and lanes independent enough to have
@@ -160,7 +169,7 @@ static void test_none(void) {
     batch_t batch = {.B = 1, .T = 7, .valid = &valid};
     noise_draw(none, 1, 1, &sample, &batch);
     g_assert_true(!batch.eps && !batch.keep_input && !batch.keep_past && !batch.keep_state &&
-                  batch.keep_rate == 1);
+                  !batch.keep_memory && batch.keep_rate == 1);
     noise_draw(eps, 1, 1, &sample, &batch);
     g_assert_true(batch.eps && !batch.keep_input && !batch.keep_past && !batch.keep_state &&
                   batch.keep_rate == 1);

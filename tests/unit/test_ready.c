@@ -93,9 +93,10 @@ static void test_sequence(void) {
     static const uint32_t valid[B] = {11, 8, 5, 1};
     static const sequences_chances_t
         whole = {.density = 0.3, .keep_input = 1, .keep_past = 1, .keep_state = 1},
-        dropout = {.density = 0.3, .keep_input = 0.8, .keep_past = 0.7, .keep_state = 0.6};
-    for (int with = 0; with < 4; with++) {
-        model_config_t config = tracks_config;
+        dropout = {
+            .density = 0.3, .keep_input = 0.8, .keep_past = 0.7, .keep_state = 0.6, .keep_memory = 0.8};
+    for (int with = 0; with < 8; with++) {
+        model_config_t config = with & 4 ? memory_config() : tracks_config;
         if (with & 1) config.latent = 0;
         if (with & 2) {
             config.sequence.profiles[0] = 4;
@@ -105,7 +106,7 @@ static void test_sequence(void) {
         g_autoptr(sequences_t) s = sequences_new(&config, valid, B, T);
         sequences_draw(s, with & 2 ? &whole : &dropout, 23, 0);
         const size_t reports = check(model, &s->batch, 0.5);
-        g_assert_cmpuint(reports, ==, with & 1 ? 6 : 18);
+        g_assert_cmpuint(reports, ==, (with & 1 ? 6 : 18) + (with & 4 ? config.tracks : 0));
         g_assert_cmpuint(check(model, &s->batch, 0), ==, reports);
     }
 }
@@ -126,7 +127,7 @@ static void test_memory(void) {
         g_assert_true(model_params(model) == params && model_gradient(model) == gradient);
         memcpy(params, model_params(own), n * sizeof *params);
         g_autoptr(sequences_t) s = sequences_new(&tracks_config, valid, B, T);
-        sequences_draw(s, &(sequences_chances_t){0.3, 1, 1, 1}, 1, 0);
+        sequences_draw(s, &(sequences_chances_t){0.3, 1, 1, 1, 1}, 1, 0);
         model_losses_t losses;
         model_train(model, &s->batch, &(model_objective_t){.scale = 1}, &losses);
         model_train(own, &s->batch, &(model_objective_t){.scale = 1}, &losses);

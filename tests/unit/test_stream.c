@@ -67,7 +67,7 @@ static void check_forward(const model_config_t *config) {
 
 static void test_forward(void) {
     const model_config_t configs[] = {tracks_config, one_track_config(12, 1, 3), one_track_config(16, 7, 2),
-                                      one_track_config(9, 4, 0)};
+                                      one_track_config(9, 4, 0), memory_config()};
     for (size_t i = 0; i < G_N_ELEMENTS(configs); i++) check_forward(&configs[i]);
 }
 
@@ -97,8 +97,7 @@ static void test_encode(void) {
 
 /* Pieces that went different ways, copied in the middle of a segment: each copy goes on as its parent does.
  */
-static void test_select(void) {
-    const model_config_t *config = &tracks_config;
+static void check_select(const model_config_t *config) {
     const uint32_t frames[] = {12, 12, 12}, parents[] = {2, 0, 0, 1};
     enum { N = 3, COPIES = 4 };
     const size_t Z = config->latent, S = config->sequence.segment;
@@ -132,6 +131,12 @@ static void test_select(void) {
     }
 }
 
+static void test_select(void) {
+    const model_config_t memory = memory_config();
+    check_select(&tracks_config);
+    check_select(&memory);
+}
+
 /* The first ones stay when the last leave; one frame for all is the same frame for each. */
 static void test_leave(void) {
     const model_config_t config = one_track_config(12, 5, 0);
@@ -154,8 +159,7 @@ static void test_leave(void) {
 }
 
 /* Drawn frames, given back, lead to the same states; and each cell of a greedy frame is the likelier one. */
-static void test_draw(void) {
-    const model_config_t *config = &tracks_config;
+static void check_draw(const model_config_t *config) {
     const size_t Z = config->latent, S = config->sequence.segment, D = model_cells(config),
                  bytes = model_frame_bytes(config);
     enum { N = 2, T = 24 };
@@ -191,6 +195,12 @@ static void test_draw(void) {
     }
     g_assert_cmpuint(set, >, 0);
     g_assert_cmpuint(set, <, N * T * D);
+}
+
+static void test_draw(void) {
+    const model_config_t memory = memory_config();
+    check_draw(&tracks_config);
+    check_draw(&memory);
 }
 
 /* The output layer's tables are made where pieces start and at no frame: weights that only the tables hold

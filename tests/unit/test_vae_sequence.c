@@ -10,7 +10,7 @@
 #include "trainer/model/vae_sequence.h"
 
 static const sequences_chances_t dropout = {
-    .density = 0.3, .keep_input = 0.8, .keep_past = 0.7, .keep_state = 0.6};
+    .density = 0.3, .keep_input = 0.8, .keep_past = 0.7, .keep_state = 0.6, .keep_memory = 0.8};
 static const model_objective_t everything = {.beta = 0.6, .free_bits = 4, .auxiliary = 0.5, .scale = 0.1};
 
 static sequences_t *draw(const model_config_t *config, const uint32_t *valid, size_t B, size_t T,
@@ -149,6 +149,9 @@ static void test_refusals(void) {
         {offsetof(model_config_t, sequence.lags), 1025, 9, "*lags*1025*"},
         {offsetof(model_config_t, sequence.lags), 4, 9, "*lags*4,2,*rising*"},
         {offsetof(model_config_t, sequence.n_profiles), 5, 9, "*profiles*5 numbers*"},
+        {offsetof(model_config_t, sequence.memory), 1025, 9, "*memory*1025*"},
+        {offsetof(model_config_t, sequence.note), 4, 9, "*pitches 0 to 0 of 13*memory*"},
+        {offsetof(model_config_t, sequence.tied_pitches), 14, 9, "*pitches 0 to 14 of 13*memory*"},
         {offsetof(model_config_t, latent), 65537, 9, "*latent*65537*"},
         {offsetof(model_config_t, tracks), 0, 9, "*tracks*0*"},
         {offsetof(model_config_t, planes), 3, 9, "*planes*3*"},
@@ -184,17 +187,17 @@ static batch_t part_of(const sequences_t *s, size_t first, size_t B) {
     part.keep_input += first * T;
     part.keep_past += first * s->segments;
     part.keep_state += first * T * H;
+    if (part.keep_memory) part.keep_memory += first * T * model_memory_units(&s->config);
     return part;
 }
 
 /* Ranks hold parts of a batch: their losses and gradients add up to the whole's, in any cut. */
-static void test_parts(void) {
+static void check_parts(const model_config_t *config) {
     enum { B = 9 };
     static const uint32_t valid[B] = {13, 12, 9, 9, 8, 5, 4, 2, 1};
     static const size_t cuts[] = {0, 1, 4, 6, 9};
-    g_autoptr(sequences_t) s = draw(&tracks_config, valid, B, 14, 0);
-    g_autoptr(model_t) whole = new_sequence_model(&tracks_config, B, 1),
-                       parts = new_sequence_model(&tracks_config, B, 1);
+    g_autoptr(sequences_t) s = draw(config, valid, B, 14, 0);
+    g_autoptr(model_t) whole = new_sequence_model(config, B, 1), parts = new_sequence_model(config, B, 1);
     model_losses_t all, part, sum = {0};
     model_train(whole, &s->batch, &everything, &all);
     for (size_t i = 0; i + 1 < G_N_ELEMENTS(cuts); i++) {
@@ -217,6 +220,12 @@ static void test_parts(void) {
     g_assert_cmpfloat(sqrt(wrong / norm), <, 1e-6);
 }
 
+static void test_parts(void) {
+    const model_config_t memory = memory_config();
+    check_parts(&tracks_config);
+    check_parts(&memory);
+}
+
 /* What a model gives for a batch, to the bit. */
 static void check_same(model_t *a, const batch_t *of_a, model_t *b, const batch_t *of_b) {
     double nll[2][MAX(PIECES_MAX, 9)], kl[2][MAX(PIECES_MAX, 9)];
@@ -236,11 +245,10 @@ static void check_same(model_t *a, const batch_t *of_a, model_t *b, const batch_
 }
 
 /* What lies after a sequence's valid frames, in padding bits, and in longer arrays changes nothing. */
-static void test_masks(void) {
+static void check_masks(const model_config_t *config) {
     enum { B = 4, T = 9, LONGER = 14 };
     static const uint32_t valid[B] = {9, 7, 4, 1};
-    const model_config_t *config = &tracks_config; /* 13 pitches: three padding bits a row */
-    const size_t Z = config->latent, H = config->sequence.state;
+    const size_t Z = config->latent, H = config->sequence.state, M = model_memory_units(config);
     g_autoptr(sequences_t) clean = draw(config, valid, B, T, 0), dirty = draw(config, valid, B, LONGER, 0);
     g_autoptr(model_t) model = new_sequence_model(config, B, 1), other = new_sequence_model(config, B, 1);
     for (size_t b = 0; b < B; b++) {
@@ -255,17 +263,24 @@ static void test_masks(void) {
         memset(dirty->keep_past + b * dirty->segments + (valid[b] + 3) / 4, 1,
                dirty->segments - (valid[b] + 3) / 4);
         memset(dirty->keep_state + (b * LONGER + valid[b]) * H, 1, (LONGER - valid[b]) * H);
+        memset(dirty->keep_memory + (b * LONGER + valid[b]) * M, 1, (LONGER - valid[b]) * M);
     }
     check_same(model, &clean->batch, other, &dirty->batch);
+}
+
+static void test_masks(void) {
+    const model_config_t memory = memory_config();
+    check_masks(&tracks_config); /* 13 pitches: three padding bits a row */
+    check_masks(&memory);
 }
 
 /* A model that has seen another, larger batch gives what a fresh one gives. */
 static void test_scratch(void) {
     enum { B = 8, SMALL = 3 };
     static const uint32_t many[B] = {20, 20, 19, 13, 9, 9, 8, 2}, few[SMALL] = {6, 5, 3};
-    for (size_t latent = 0; latent <= 5; latent += 5) {
-        model_config_t config = tracks_config;
-        config.latent = latent;
+    for (size_t k = 0; k < 4; k++) {
+        model_config_t config = k < 2 ? tracks_config : memory_config();
+        if (k % 2) config.latent = 0;
         g_autoptr(sequences_t) large = draw(&config, many, B, 20, 1), small = draw(&config, few, SMALL, 6, 2);
         g_autoptr(model_t) used = new_sequence_model(&config, B, 1),
                            fresh = new_sequence_model(&config, B, 1);
@@ -276,11 +291,11 @@ static void test_scratch(void) {
 }
 
 /* forward and train agree to the bit, with the noise or without; no noise is noise of zero. */
-static void test_forward(void) {
+static void check_forward(const model_config_t *config) {
     enum { B = 5 };
     static const uint32_t valid[B] = {11, 8, 8, 3, 1};
-    g_autoptr(sequences_t) s = draw(&tracks_config, valid, B, 11, 0);
-    g_autoptr(model_t) model = new_sequence_model(&tracks_config, B, 1);
+    g_autoptr(sequences_t) s = draw(config, valid, B, 11, 0);
+    g_autoptr(model_t) model = new_sequence_model(config, B, 1);
     double nll[3][B], kl[3][B], sum_nll = 0, sum_kl = 0;
     model_losses_t losses;
     model_forward(model, &s->batch, nll[0], kl[0]);
@@ -290,7 +305,7 @@ static void test_forward(void) {
     g_assert_cmpfloat_with_epsilon(sum_kl / losses.kl, 1, 1e-12);
     s->batch.eps = NULL;
     model_forward(model, &s->batch, nll[1], kl[1]);
-    memset(s->eps, 0, B * s->segments * tracks_config.latent * sizeof *s->eps);
+    memset(s->eps, 0, B * s->segments * config->latent * sizeof *s->eps);
     s->batch.eps = s->eps;
     model_forward(model, &s->batch, nll[2], NULL);
     model_forward(model, &s->batch, NULL, kl[2]);
@@ -298,6 +313,12 @@ static void test_forward(void) {
     g_assert_cmpint(memcmp(kl[1], kl[2], sizeof kl[1]), ==, 0);
     for (size_t b = 0; b < B; b++)
         g_assert_cmpfloat(nll[0][b], !=, nll[1][b]); /* the latent reaches the cells */
+}
+
+static void test_forward(void) {
+    const model_config_t memory = memory_config();
+    check_forward(&tracks_config);
+    check_forward(&memory);
 }
 
 /* A piece's probability given its latents may depend on nothing but the latents and the past: then, and only

@@ -19,10 +19,10 @@
 #include "trainer/model/optimizer.h"
 
 #define CHECKPOINT_FORMAT "mpianist-checkpoint"
-/* Older versions that are still read: 4, without momentum; 3, whose sequence models have no profiles; 2,
- * whose sequence models have the lags 1, 2 and 4; 1, which has the dense model alone, without averages of the
- * weights. */
-#define CHECKPOINT_VERSION 5
+/* Older versions that are still read: 5, whose sequence models have no memory; 4, without momentum; 3, whose
+ * sequence models have no profiles; 2, whose sequence models have the lags 1, 2 and 4; 1, which has the dense
+ * model alone, without averages of the weights. */
+#define CHECKPOINT_VERSION 6
 
 /* What training has seen, and its losses: plain sums in nats, as in model_losses_t. */
 typedef struct {

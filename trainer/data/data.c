@@ -193,6 +193,20 @@ gboolean data_log_odds(const data_t *data, double *log_odds, GError **error) {
     return TRUE;
 }
 
+gboolean data_pitch_range(const data_t *data, const double *log_odds, size_t *lowest, size_t *highest) {
+    const size_t P = (size_t)data->set->grid.pitches,
+                 planes = (size_t)data->set->grid.n_tracks * data->config.planes;
+    const double never = log(0.5 / ((double)data->splits[SPLIT_TRAIN].frames + 0.5));
+    *lowest = P;
+    *highest = 0;
+    for (size_t i = 0; i < planes * P; i++) {
+        if (!(log_odds[i] > never)) continue;
+        *lowest = MIN(*lowest, i % P);
+        *highest = MAX(*highest, i % P);
+    }
+    return *lowest < P;
+}
+
 /* The song of a split that a slot is in, and the slot's number in that song. */
 static size_t find_slot(const data_t *data, split_t split, int64_t slot, int64_t *number) {
     const split_index_t *index = &data->splits[split];

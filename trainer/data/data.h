@@ -52,6 +52,8 @@ int64_t data_samples(const data_t *data);
  * frames; `preprocess --info` prints the probabilities. Collective. FALSE with the same error on all ranks if
  * a song cannot be read. */
 gboolean data_log_odds(const data_t *data, double *log_odds, GError **error);
+/* The lowest and the highest pitch of those cells that are ever set, by their log-odds. FALSE if none is. */
+gboolean data_pitch_range(const data_t *data, const double *log_odds, size_t *lowest, size_t *highest);
 double data_median_tempo(const data_t *data);
 meter_t data_main_meter(const data_t *data);
 

@@ -12,12 +12,14 @@ enum { LANES = 4, BLOCK_WORDS = 128 };
 struct noise {
     gboolean windows;
     size_t max_B, max_cells;
-    size_t Z, S, H; /* H: model_dropout_units() */
+    size_t Z, S, H, M; /* H: model_dropout_units(); M: model_memory_units() */
     double input_dropout, lag_dropout;
-    uint32_t threshold; /* a unit is silenced if its 16 bits are below */
+    uint32_t threshold, memory_threshold; /* a unit is silenced if its 16 bits are below */
     real_t *eps;
-    uint8_t *keep_input, *keep_past, *keep_units;
+    uint8_t *keep_input, *keep_past, *keep_units, *keep_memory;
 };
+
+static uint32_t threshold_of(double dropout) { return (uint32_t)CLAMP(lround(dropout * 65536), 0, 65535); }
 
 noise_t *noise_new(const model_config_t *config, const noise_rates_t *rates, size_t max_B, size_t max_cells) {
     noise_t *noise = g_new0(noise_t, 1);
@@ -29,11 +31,14 @@ noise_t *noise_new(const model_config_t *config, const noise_rates_t *rates, siz
     noise->H = model_dropout_units(config);
     noise->input_dropout = rates->input_dropout;
     noise->lag_dropout = rates->lag_dropout;
-    noise->threshold = (uint32_t)CLAMP(lround(rates->dropout * 65536), 0, 65535);
+    noise->M = model_memory_units(config);
+    noise->threshold = threshold_of(rates->dropout);
+    noise->memory_threshold = noise->M ? threshold_of(rates->memory_dropout) : 0;
     if (noise->Z > 0) noise->eps = g_new0(real_t, (max_cells / noise->S + max_B) * noise->Z);
     if (noise->input_dropout > 0) noise->keep_input = g_malloc0(max_cells);
     if (noise->lag_dropout > 0) noise->keep_past = g_malloc0(max_cells / noise->S + max_B);
     if (noise->threshold > 0) noise->keep_units = g_malloc0(max_cells * noise->H);
+    if (noise->memory_threshold > 0) noise->keep_memory = g_malloc0(max_cells * noise->M);
     return noise;
 }
 
@@ -43,6 +48,7 @@ void noise_free(noise_t *noise) {
     g_free(noise->keep_input);
     g_free(noise->keep_past);
     g_free(noise->keep_units);
+    g_free(noise->keep_memory);
     g_free(noise);
 }
 
@@ -85,11 +91,18 @@ void noise_draw(noise_t *noise, uint64_t seed, uint64_t epoch, const uint64_t *s
             const rng_t rng = rng_make(seed, RNG_DROPOUT, epoch, samples[b]);
             draw_units(&rng, noise->threshold, noise->keep_units + b * T * noise->H, frames * noise->H);
         }
+        if (noise->keep_memory) {
+            const rng_t rng = rng_make(seed, RNG_MEMORY_DROPOUT, epoch, samples[b]);
+            draw_units(&rng, noise->memory_threshold, noise->keep_memory + b * T * noise->M,
+                       frames * noise->M);
+        }
     }
     batch->eps = noise->eps;
     batch->keep_input = noise->keep_input;
     batch->keep_past = noise->keep_past;
     batch->keep_state = noise->windows ? NULL : noise->keep_units;
     batch->keep_hidden = noise->windows ? noise->keep_units : NULL;
+    batch->keep_memory = noise->keep_memory;
     batch->keep_rate = 1 - noise->threshold / 65536.0;
+    batch->memory_rate = 1 - noise->memory_threshold / 65536.0;
 }

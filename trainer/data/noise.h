@@ -10,6 +10,7 @@ typedef struct {
                            segment, [0, 1) */
     double dropout; /* probability that a unit of the state is silenced on its way to the head (dense: a unit
                        of a hidden layer), [0, 1), in steps of 1 / 65536 */
+    double memory_dropout; /* sequence: the same of units of memories and of GRUs along pitches */
 } noise_rates_t;
 
 typedef struct noise noise_t;
@@ -22,7 +23,8 @@ void noise_free(noise_t *noise);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(noise_t, noise_free)
 
 /* Draws for the valid frames of batch->B sequences with numbers samples [B], in arrays of batch->T frames a
- * sequence. Points batch->eps, keep_input, keep_past, keep_state (dense: keep_hidden) at the results, valid
- * until the next call, and sets keep_rate; those with a rate of 0 stay NULL. Uses RNG_NOISE (element =
- * segment * Z + unit), RNG_INPUT_DROPOUT, RNG_LAG_DROPOUT, RNG_DROPOUT. Allocates nothing. */
+ * sequence. Points batch->eps, keep_input, keep_past, keep_state (dense: keep_hidden) and keep_memory at the
+ * results, valid until the next call, and sets the rates; those with a rate of 0 stay NULL. Uses RNG_NOISE
+ * (element = segment * Z + unit), RNG_INPUT_DROPOUT, RNG_LAG_DROPOUT, RNG_DROPOUT, RNG_MEMORY_DROPOUT.
+ * Allocates nothing. */
 void noise_draw(noise_t *noise, uint64_t seed, uint64_t epoch, const uint64_t *samples, batch_t *batch);

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trainer/model/head_internal.h"
+#include "trainer/model/head_notes.h"
+#include "trainer/model/head_tied.h"
 
 static size_t count_groups(const model_config_t *config) { return config->tracks * config->planes; }
 
@@ -32,7 +33,9 @@ void head_lay_out(const model_config_t *config, GArray *table) {
             model_add_param(table, name, "profile", classes, Q,
                             (param_init_t){.bound = 1 / sqrt((double)(features + classes))});
         }
-        model_add_param(table, name, "output", 1, Q, (param_init_t){.bound = 1 / sqrt((double)Q)});
+        tied_lay_out(config, g, table);
+        const double share = notes_has(config, g) ? 0.5 : 1;
+        model_add_param(table, name, "output", 1, Q, (param_init_t){.bound = share / sqrt((double)Q)});
     }
 }
 
@@ -47,6 +50,7 @@ void head_find(head_t *head, const model_config_t *config, const model_blocks_t 
         group->Q = model_find_param(blocks, name, "weight", &group->dQ);
         if (walk_has_profile(config, g))
             group->profile = model_find_param(blocks, name, "profile", &group->dprofile);
+        tied_find(head, config, g, blocks);
         group->v = model_find_param(blocks, name, "output", &group->dv);
     }
 }
@@ -72,6 +76,7 @@ static void place_groups(head_t *head, const model_config_t *config) {
     for (size_t g = 0; g < head->n_groups; g++) {
         const size_t track = config->sequence.order[g / config->planes], plane = g % config->planes;
         group_t *group = &head->groups[g];
+        group->track = g / config->planes;
         group->cell = (track * config->planes + plane) * head->P;
         group->byte = (track * config->planes + plane) * roll_stride(head->P);
         group->onset = plane == PLANE_ONSET;
@@ -100,13 +105,18 @@ head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GEr
     head->stretches = g_new0(stretch_t, head->P + 1);
     for (size_t g = 0; g < head->n_groups; g++)
         head->table_size += walk_table_rows(head->n_lags, g) * head->Q;
-    if (!new_blocks(head, error)) {
+    if (!new_blocks(head, error) || !tied_new(head, config, error)) {
         head_free(head);
         return NULL;
     }
     place_groups(head, config);
     head_find(head, config, blocks);
     return head;
+}
+
+void head_prepare(head_t *head) {
+    walk_make_tables(head);
+    notes_prepare(head);
 }
 
 /* Elements of the gradient of the head's own parameters, which begins at dW. */
@@ -131,64 +141,29 @@ void head_free(head_t *head) {
     void *const arrays[] = {head->groups, head->now, head->cells, head->patches, head->stretches};
     for (size_t i = 0; i < G_N_ELEMENTS(blocks); i++) free(blocks[i]);
     for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) g_free(arrays[i]);
+    tied_free(head);
     g_free(head);
 }
 
-/* Visits the group's set bits in turn, and notes the stretches between them. */
-static void walk_part(head_t *head, part_t *part, size_t g) {
-    size_t first = part->first;
-    for (pitch_set_t left = part->now;;) {
-        const size_t set = left ? pitch_set_take(&left) : head->P, end = MIN(set + 1, part->end);
-        if (first < end) {
-            head->stretches[part->n_stretches++] = (stretch_t){first, end - first, head->step};
-            first = end;
-        }
-        if (set == head->P) return;
-        walk_take(head, part, g, set);
-    }
+void head_start(const head_t *head) {
+    for (size_t g = 0; g < head->n_groups; g++)
+        if (head->groups[g].note.gru.H) model_open_gru(&head->groups[g].note.input);
 }
 
 static void forward_part(head_t *head, const part_t *part, size_t g, const real_t *pre) {
     const group_t *group = &head->groups[g];
-    const size_t A = head->A, Q = head->Q, n = walk_cells(part), cell = group->cell + part->first;
+    const size_t Q = head->Q, n = walk_cells(part), cell = group->cell + part->first;
     memcpy(head->logits, pre + cell, n * sizeof *pre);
     head_begin_tied(head->p + cell * Q, pre + walk_tied_column(head, g), head->u, n, Q);
     walk_add_profile(head, part, g);
     head_scatter(head->patches, part->n_patches, group->table, head->u);
     head_tied(head->u, group->v, head->logits, n, Q);
-    for (size_t i = 0; i < part->n_stretches; i++) {
-        const stretch_t s = head->stretches[i];
-        head_nade(head->V + (group->cell + s.first) * A, head->hidden + s.step * A,
-                  head->logits + (s.first - part->first), s.n, A);
-    }
-}
-
-/* A set cell's loss is that of a silent one at the negated logit. */
-static void negate_set(head_t *head, const part_t *part) {
-    for (pitch_set_t left = part->now & part->unsure; left;) {
-        real_t *logit = &head->logits[pitch_set_take(&left) - part->first];
-        *logit = -*logit;
-    }
-}
-
-/* Returns the part's loss, in nats; turns its logits into their gradient. */
-static double part_losses(head_t *head, const part_t *part, double scale) {
-    double sum = 0;
-    negate_set(head, part);
-    head_losses(head->logits, head->loss, scale, walk_cells(part));
-    negate_set(head, part);
-    for (pitch_set_t certain = pitch_set_below(part->end) & ~pitch_set_below(part->first) & ~part->unsure;
-         certain;) {
-        const size_t i = pitch_set_take(&certain) - part->first;
-        head->logits[i] = head->loss[i] = 0;
-    }
-    for (size_t i = 0; i < walk_cells(part); i++) sum += (double)head->loss[i];
-    return sum;
+    walk_nade(head, part, g);
 }
 
 static void backward_part(head_t *head, const part_t *part, size_t g, real_t *dpre) {
     const group_t *group = &head->groups[g];
-    const size_t A = head->A, Q = head->Q, n = walk_cells(part), cell = group->cell + part->first;
+    const size_t Q = head->Q, n = walk_cells(part), cell = group->cell + part->first;
     real_t *dshared = dpre + walk_tied_column(head, g);
     memset(dpre + group->cell, 0, head->P * sizeof *dpre);
     memcpy(dpre + cell, head->logits, n * sizeof *dpre);
@@ -196,22 +171,7 @@ static void backward_part(head_t *head, const part_t *part, size_t g, real_t *dp
     head_tied_backward(head->logits, group->v, head->u, group->dv, head->dp + cell * Q, dshared, n, Q);
     head_gather(head->patches, part->n_patches, head->u, group->dtable);
     walk_profile_backward(head, part, g);
-    for (size_t i = 0; i < part->n_stretches; i++) {
-        const stretch_t s = head->stretches[i];
-        const size_t row = (group->cell + s.first) * A, at = s.step * A;
-        head_nade_backward(head->logits + (s.first - part->first), head->V + row, head->hidden + at,
-                           head->dV + row, head->dhidden + at, s.n, A);
-    }
-}
-
-/* After step k, a is c plus the rows of W of the k set bits. */
-static void backward_steps(head_t *head, real_t *da) {
-    const size_t A = head->A;
-    memset(da, 0, A * sizeof *da);
-    for (size_t k = head->step; k > 0; k--)
-        head_step_backward(head->hidden + k * A, head->dhidden + k * A, da, head->dW + head->cells[k - 1] * A,
-                           A);
-    head_step_backward(head->hidden, head->dhidden, da, NULL, A);
+    walk_nade_backward(head, part, g, head->logits);
 }
 
 /* Returns the loss of a row, in nats; computes the gradient too if dpre, which may be pre, is not NULL. */
@@ -224,36 +184,40 @@ static double run_row(head_t *head, const uint8_t *frame, gboolean past, const r
         head->now[g] = part.now = walk_read(head, g, frame);
         walk_part(head, &part, g);
         forward_part(head, &part, g, pre);
-        nll += part_losses(head, &part, scale);
+        nll += walk_losses(head, &part, scale);
         if (dpre) backward_part(head, &part, g, dpre);
     }
-    if (dpre) backward_steps(head, dpre + head->D);
+    if (dpre) walk_steps_backward(head, dpre + head->D);
     return nll;
 }
 
-static size_t count_columns(const head_t *head) { return walk_tied_column(head, head->n_groups); }
-
 void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past,
-                const real_t *pre, double *nll) {
+                const head_memory_t *memory, const real_t *pre, double *nll) {
+    if (head->tied) {
+        tied_score(head, rows, frames, past, memory, pre, nll);
+        return;
+    }
     for (size_t r = 0; r < rows; r++)
-        nll[r] = run_row(head, frames[r], !past || past[r], pre + r * count_columns(head), NULL, 1);
+        nll[r] = run_row(head, frames[r], !past || past[r], pre + r * walk_columns(head), NULL, 1);
 }
 
 /* Adds to the gradients of the head's own parameters, too. */
 static void train_rows(head_t *head, size_t first, size_t end, const uint8_t *const *frames,
-                       const uint8_t *past, real_t *pre, double scale, double *nll) {
+                       const uint8_t *past, const head_memory_t *memory, real_t *pre, double scale,
+                       double *nll) {
     memset(head->tables + head->table_size, 0, head->table_size * sizeof *head->tables);
-    for (size_t r = first; r < end; r++) {
-        real_t *row = pre + r * count_columns(head);
+    if (head->tied) tied_train(head, first, end, frames, past, memory, pre, scale, nll);
+    for (size_t r = first; !head->tied && r < end; r++) {
+        real_t *row = pre + r * walk_columns(head);
         nll[r] = run_row(head, frames[r], !past || past[r], row, row, scale);
     }
     walk_add_table_gradients(head);
 }
 
-void head_train(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past, real_t *pre,
-                double scale, double *nll) {
+void head_train(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past,
+                const head_memory_t *memory, real_t *pre, double scale, double *nll) {
     head_prepare(head);
-    train_rows(head, 0, rows, frames, past, pre, scale, nll);
+    train_rows(head, 0, rows, frames, past, memory, pre, scale, nll);
 }
 
 /* The gradients go to another block from now on. */
@@ -263,16 +227,20 @@ static void move_gradient(head_t *head, real_t *to) {
     for (size_t i = G_N_ELEMENTS(own); i-- > 0;) *own[i] = to + (*own[i] - from);
     for (size_t g = 0; g < head->n_groups; g++) {
         group_t *group = &head->groups[g];
-        group->dQ = to + (group->dQ - from);
-        group->dv = to + (group->dv - from);
-        if (group->dprofile) group->dprofile = to + (group->dprofile - from);
+        note_gru_t *note = &group->note;
+        real_t **const of_group[] = {&group->dQ,      &group->dv,         &group->dprofile, &group->dR,
+                                     &note->input.dW, &note->input.dbias, &note->gru.dU,    &note->gru.dc,
+                                     &note->dpitch,   &note->dstart,      &note->doutput};
+        for (size_t i = 0; i < G_N_ELEMENTS(of_group); i++)
+            if (*of_group[i]) *of_group[i] = to + (*of_group[i] - from);
     }
 }
 
 /* As in a binary counter: the ones of i are the subtrees that wait, those at its end are whole with grain
  * i. */
 void head_train_grains(head_t *head, const grains_t *grains, const uint8_t *const *frames,
-                       const uint8_t *past, real_t *pre, double scale, double *nll) {
+                       const uint8_t *past, const head_memory_t *memory, real_t *pre, double scale,
+                       double *nll) {
     real_t *const block = head->dW;
     const size_t n = gradient_size(head);
     head_prepare(head);
@@ -282,7 +250,7 @@ void head_train_grains(head_t *head, const grains_t *grains, const uint8_t *cons
         memset(sum, 0, n * sizeof *sum);
         move_gradient(head, sum);
         if (grains->begin[i] < grains->begin[i + 1])
-            train_rows(head, grains->begin[i], grains->begin[i + 1], frames, past, pre, scale, nll);
+            train_rows(head, grains->begin[i], grains->begin[i + 1], frames, past, memory, pre, scale, nll);
         size_t at = level;
         for (int merges = __builtin_ctzll(~(unsigned long long)i); merges > 0; merges--, at--)
             head_add(head->levels + (at - 1) * n, at > 1 ? head->levels + (at - 2) * n : block, n);

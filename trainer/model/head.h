@@ -20,6 +20,12 @@
  * In a roll an onset needs its sound, and sound after silence begins with an onset (preprocess/roll/roll.h).
  * Cells of the onset plane that follow from this are certain: they have no loss and no gradient.
  *
+ * With a memory (trainer/model/memory.h) the cells of the pitches that have one add R s_(k,p) to the sum in
+ * relu(), s being the state of the memory of track k at the pitch and R of the group. With GRUs along pitches
+ * (config.sequence.note) each sounding group has one, which goes from the lowest pitch that has a memory
+ * upwards: m_p = GRU(y_p N + e_p + b, m_(p-1)), y the units of relu(), m before the lowest learned; it sees
+ * the notes below p, and logit_p gets + u . m_p. Dropout silences units of s and m, the same at all pitches.
+ *
  * A row is one frame. Each row of pre [rows, head_columns()] holds b + bias [D, in cell order], c [A], C o +
  * q [groups in drawing order, Q units], which the caller computes as one matrix product, by its layer
  * "head.output". NaN in a row of pre makes the row's loss NaN. */
@@ -34,7 +40,10 @@ size_t head_columns(const model_config_t *config);
 /* Appends the head's own parameters: "head.nade.weight" W and "head.nade.output" V [D, A], normal with
  * deviation 0.05; "head.tied.pitch" p [D, Q], the same; for each group G in drawing order "head.tied.G" with
  * parts "weight" Q [features, Q] (uniform, 1 / sqrt(features)), where it has profiles "profile" [12 profiles,
- * Q] (uniform, 1 / sqrt(features + 12 profiles)), and "output" v [1, Q] (uniform, 1 / sqrt(Q)). */
+ * Q] (uniform, 1 / sqrt(features + 12 profiles)), with a memory "memory" R [M, Q] (uniform, 1 / sqrt(M)), and
+ * "output" v [1, Q] (uniform, 1 / sqrt(Q); half of it where the group has a GRU). That is "head.note.G" with
+ * the layer "head.note.G.input" (N, b) and "head.note.G.pitch" e [pitches, 3 N], "head.note.G.start" [1, N],
+ * both zero, and "head.note.G.output" u [1, N] (uniform, half of 1 / sqrt(N)). */
 void head_lay_out(const model_config_t *config, GArray *table);
 /* Makes a head on these blocks, for one thread. NULL with MODEL_ERROR_MEMORY set. Owner: caller. */
 head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GError **error);
@@ -42,24 +51,36 @@ head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GEr
 void head_find(head_t *head, const model_config_t *config, const model_blocks_t *blocks);
 /* Reports the gradients of the head's own parameters, after head_train(). */
 void head_report(const head_t *head, const model_report_t *report);
+/* Initial values that the table cannot express. */
+void head_start(const head_t *head);
 void head_free(head_t *head);
 
 /* Builds the tables that head_score() and head_draw() read from the parameters: call it after these have
  * changed. head_train() does so itself. */
 void head_prepare(head_t *head);
+/* What rows see of the memory; NULL for all of it where the model has neither memories nor GRUs along
+ * pitches. */
+typedef struct {
+    real_t *const *s;           /* [K, in drawing order][rows, pitches, M] */
+    real_t *const *ds;          /* head_train() writes d loss / d s */
+    const uint8_t *const *keep; /* [rows]: units that dropout keeps, as batch_t.keep_memory; NULL: all */
+    real_t kept;                /* what kept units are multiplied by, where there is keep */
+} head_memory_t;
+
 /* Scores rows. frames [rows] points to each row's packed frame [K, L, ceil(P / 8)], which the model_context()
  * frames before it precede in memory. past [rows]: 0 if a row does not see those at its lags (their features
- * are silent; profiles stay); NULL: all do. nll [rows]: nats. */
+ * are silent, and so is s; profiles stay); NULL: all do. nll [rows]: nats. */
 void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past,
-                const real_t *pre, double *nll);
+                const head_memory_t *memory, const real_t *pre, double *nll);
 /* The same, with the gradient of scale * sum of nll: turns pre into d loss / d pre and adds to the gradients
  * of the head's own parameters. */
-void head_train(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past, real_t *pre,
-                double scale, double *nll);
+void head_train(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past,
+                const head_memory_t *memory, real_t *pre, double scale, double *nll);
 /* The same for rows in grains (trainer/model/grains.h): the gradients of the head's own parameters are summed
  * by their tree, and written. Needs head_allow_grains(). */
 void head_train_grains(head_t *head, const grains_t *grains, const uint8_t *const *frames,
-                       const uint8_t *past, real_t *pre, double scale, double *nll);
+                       const uint8_t *past, const head_memory_t *memory, real_t *pre, double scale,
+                       double *nll);
 /* Makes room for n grains, once. FALSE with MODEL_ERROR_MEMORY set. */
 gboolean head_allow_grains(head_t *head, size_t n, GError **error);
 /* How head_draw() decides cells. At temperature 1 a cell is set if its uniform is below logistic(logit).
@@ -73,5 +94,7 @@ typedef struct {
     double temperature;     /* > 0; not used if greedy */
 } head_rule_t;
 
-/* Draws a frame, cell by cell, from its row of pre and the model_context() frames before it in memory. */
-void head_draw(head_t *head, uint8_t *frame, const real_t *pre, const head_rule_t *rule);
+/* Draws a frame, cell by cell, from its row of pre, its `row` of the memory, and the model_context() frames
+ * before it in memory. */
+void head_draw(head_t *head, uint8_t *frame, const head_memory_t *memory, size_t row, const real_t *pre,
+               const head_rule_t *rule);

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "trainer/model/head_internal.h"
+#include "trainer/model/head_tied.h"
 
 /* Fills in the logits of the group's cells from `first` to `last`, given that those between are silent;
  * pre-activations are up to date. */
@@ -12,6 +12,7 @@ static void next_logits(head_t *head, const part_t *part, size_t g, size_t first
     memcpy(head->logits, pre + cell, n * sizeof *pre);
     head_tied(head->u + (first - part->first) * head->Q, head->groups[g].v, head->logits, n, head->Q);
     head_nade(head->V + cell * head->A, head->hidden + head->step * head->A, head->logits, n, head->A);
+    for (size_t i = 0; head->tied && i < n; i++) tied_note(head, part, g, first + i, &head->logits[i]);
 }
 
 /* The lowest of the cells to be set, or P: each is decided in turn by its own probability. */
@@ -60,7 +61,8 @@ static size_t next_tempered(head_t *head, const part_t *part, size_t g, pitch_se
     return next;
 }
 
-static pitch_set_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t *frame, const real_t *pre,
+static pitch_set_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t *frame,
+                             const head_memory_t *memory, size_t row, const real_t *pre,
                              const head_rule_t *rule) {
     const group_t *group = &head->groups[g];
     const pitch_set_t certain = group->onset ? head->now[g - 1] & ~part->unsure : 0;
@@ -71,6 +73,7 @@ static pitch_set_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t
                     walk_cells(part), head->Q);
     walk_add_profile(head, part, g);
     head_scatter(head->patches, part->n_patches, group->table, head->u);
+    tied_add_memory(head, part, g, memory, row);
     for (pitch_set_t left = part->unsure | certain; left;) {
         const size_t stop = left & certain ? pitch_set_lowest(left & certain) : head->P;
         const pitch_set_t cells = left & pitch_set_below(stop);
@@ -89,11 +92,12 @@ static pitch_set_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t
     return now;
 }
 
-void head_draw(head_t *head, uint8_t *frame, const real_t *pre, const head_rule_t *rule) {
+void head_draw(head_t *head, uint8_t *frame, const head_memory_t *memory, size_t row, const real_t *pre,
+               const head_rule_t *rule) {
     walk_begin_row(head, frame, pre);
     for (size_t g = 0; g < head->n_groups; g++) {
         part_t part = walk_begin_part(head, g, frame, TRUE);
-        head->now[g] = draw_part(head, &part, g, frame, pre, rule);
+        head->now[g] = draw_part(head, &part, g, frame, memory, row, pre, rule);
         pitch_set_write(head->now[g], frame + head->groups[g].byte, head->P);
     }
 }

@@ -32,7 +32,7 @@ static void turn_back(const real_t *dtable, real_t *dQ, size_t rows, size_t unit
     for (size_t r = 0; r < rows; r++) head_add(dtable + (rows - 1 - r) * units, dQ + r * units, units);
 }
 
-void head_prepare(head_t *head) {
+void walk_make_tables(head_t *head) {
     const size_t Q = head->Q, window = WINDOW * Q;
     for (size_t g = 0; g < head->n_groups; g++) {
         const group_t *group = &head->groups[g];
@@ -118,8 +118,12 @@ void walk_profile_backward(head_t *head, const part_t *part, size_t g) {
 }
 
 void walk_begin_row(head_t *head, const uint8_t *frame, const real_t *pre) {
-    head->step = 0;
     count_classes(head, frame);
+    walk_begin_steps(head, pre);
+}
+
+void walk_begin_steps(head_t *head, const real_t *pre) {
+    head->step = 0;
     memcpy(head->a, pre + head->D, head->A * sizeof *head->a);
     head_step(NULL, head->a, head->hidden, head->A);
     memset(head->dhidden, 0, head->A * sizeof *head->dhidden);
@@ -167,10 +171,78 @@ part_t walk_begin_part(head_t *head, size_t g, const uint8_t *frame, gboolean pa
     return part;
 }
 
+void walk_patch(head_t *head, part_t *part, size_t g, size_t p) {
+    add_patch(head, part, below_row(head->n_lags, g), BELOW, (ptrdiff_t)p + 1);
+}
+
 void walk_take(head_t *head, part_t *part, size_t g, size_t p) {
     const size_t A = head->A, cell = head->groups[g].cell + p;
-    add_patch(head, part, below_row(head->n_lags, g), BELOW, (ptrdiff_t)p + 1);
+    walk_patch(head, part, g, p);
     head->cells[head->step++] = cell;
     head_step(head->W + cell * A, head->a, head->hidden + head->step * A, A);
     memset(head->dhidden + head->step * A, 0, A * sizeof *head->dhidden);
+}
+
+void walk_part(head_t *head, part_t *part, size_t g) {
+    size_t first = part->first;
+    for (pitch_set_t left = part->now;;) {
+        const size_t set = left ? pitch_set_take(&left) : head->P, end = MIN(set + 1, part->end);
+        if (first < end) {
+            head->stretches[part->n_stretches++] = (stretch_t){first, end - first, head->step};
+            first = end;
+        }
+        if (set == head->P) return;
+        walk_take(head, part, g, set);
+    }
+}
+
+void walk_nade(head_t *head, const part_t *part, size_t g) {
+    const size_t A = head->A;
+    for (size_t i = 0; i < part->n_stretches; i++) {
+        const stretch_t s = head->stretches[i];
+        head_nade(head->V + (head->groups[g].cell + s.first) * A, head->hidden + s.step * A,
+                  head->logits + (s.first - part->first), s.n, A);
+    }
+}
+
+void walk_nade_backward(head_t *head, const part_t *part, size_t g, const real_t *dlogits) {
+    const size_t A = head->A;
+    for (size_t i = 0; i < part->n_stretches; i++) {
+        const stretch_t s = head->stretches[i];
+        const size_t row = (head->groups[g].cell + s.first) * A, at = s.step * A;
+        head_nade_backward(dlogits + (s.first - part->first), head->V + row, head->hidden + at,
+                           head->dV + row, head->dhidden + at, s.n, A);
+    }
+}
+
+/* A set cell's loss is that of a silent one at the negated logit. */
+static void negate_set(head_t *head, const part_t *part) {
+    for (pitch_set_t left = part->now & part->unsure; left;) {
+        real_t *logit = &head->logits[pitch_set_take(&left) - part->first];
+        *logit = -*logit;
+    }
+}
+
+double walk_losses(head_t *head, const part_t *part, double scale) {
+    double sum = 0;
+    negate_set(head, part);
+    head_losses(head->logits, head->loss, scale, walk_cells(part));
+    negate_set(head, part);
+    for (pitch_set_t certain = pitch_set_below(part->end) & ~pitch_set_below(part->first) & ~part->unsure;
+         certain;) {
+        const size_t i = pitch_set_take(&certain) - part->first;
+        head->logits[i] = head->loss[i] = 0;
+    }
+    for (size_t i = 0; i < walk_cells(part); i++) sum += (double)head->loss[i];
+    return sum;
+}
+
+/* After step k, a is c plus the rows of W of the k set bits. */
+void walk_steps_backward(head_t *head, real_t *da) {
+    const size_t A = head->A;
+    memset(da, 0, A * sizeof *da);
+    for (size_t k = head->step; k > 0; k--)
+        head_step_backward(head->hidden + k * A, head->dhidden + k * A, da, head->dW + head->cells[k - 1] * A,
+                           A);
+    head_step_backward(head->hidden, head->dhidden, da, NULL, A);
 }

@@ -70,6 +70,20 @@ LAYERS_WIDE void head_tied_backward(const real_t *restrict dlogits, const real_t
     }
 }
 
+LAYERS_WIDE void head_tied_backward_with(const real_t *restrict dlogits, const real_t *restrict v,
+                                         const real_t *restrict dy, real_t *restrict u, real_t *restrict dv,
+                                         real_t *restrict dp, real_t *restrict dshared, size_t n, size_t Q) {
+    for (size_t i = 0; i < n; i++, u += Q, dy += Q, dp += Q) {
+        for (size_t q = 0; q < Q; q++) {
+            const real_t du = u[q] > 0 ? dlogits[i] * v[q] + dy[q] : 0;
+            dv[q] += dlogits[i] * relu(u[q]);
+            dshared[q] += du;
+            dp[q] += du;
+            u[q] = du;
+        }
+    }
+}
+
 LAYERS_WIDE void head_profile(const real_t *restrict profile, const real_t *restrict K,
                               real_t *restrict by_class, size_t n, size_t Q) {
     /* The loop over s is outside that over c, so that consecutive additions go to different sums. */

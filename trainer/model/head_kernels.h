@@ -1,5 +1,5 @@
 /* head_kernels: the vectorised loops of the head. Letters as in trainer/model/head.h; n consecutive cells of
- * one group; arrays do not overlap. Private to head.c, head_internal.c and head_draw.c. */
+ * one group; arrays do not overlap. Private to the files of the head and to memory.c. */
 #pragma once
 
 #include <stddef.h>
@@ -27,6 +27,10 @@ void head_tied(const real_t *u, const real_t *v, real_t *logits, size_t n, size_
 /* Turns u into its gradient; adds to dv [Q], dp [n, Q] and dshared [Q]. */
 void head_tied_backward(const real_t *dlogits, const real_t *v, real_t *u, real_t *dv, real_t *dp,
                         real_t *dshared, size_t n, size_t Q);
+
+/* The same where relu(u) has a gradient dy [n, Q] besides. */
+void head_tied_backward_with(const real_t *dlogits, const real_t *v, const real_t *dy, real_t *u, real_t *dv,
+                             real_t *dp, real_t *dshared, size_t n, size_t Q);
 
 /* Adds to by_class [PITCH_CLASSES, Q], for each class c, the sum over windows i and steps s of profile_i[(c +
  * s) mod 12] times row s of K_i; profile [n, PITCH_CLASSES], K [n, PITCH_CLASSES, Q]. Backward: adds to dK,

@@ -41,14 +41,16 @@ typedef struct {
     const real_t *eps;
     /* Dropout, NULL: none. Each has 0 where
      *     keep_input   sequence [B, T]: the decoder does not see the frame before;
-     *     keep_past    sequence [B, W]: the head does not see the frames at its lags;
+     *     keep_past    sequence [B, W]: the head does not see the frames at its lags, nor the memory;
      *     keep_state   sequence [B, T, H]: a unit of the state is silenced on its way to the head;
+     *     keep_memory  sequence [B, T, model_memory_units()]: a unit of the memory of a track, at all pitches,
+     *                  or of its GRU along pitches is silenced: K M, then K N, tracks in drawing order;
      *     keep_hidden  dense [B, model_dropout_units()]: a unit of the hidden layers is silenced, the
      *                  encoder's layers in order, then the decoder's.
      * keep_rate is the share of keep_state or keep_hidden that is 1 on average, in (0, 1]: kept units are
-     * divided by it. */
-    const uint8_t *keep_input, *keep_past, *keep_state, *keep_hidden;
-    double keep_rate;
+     * divided by it; memory_rate that of keep_memory. */
+    const uint8_t *keep_input, *keep_past, *keep_state, *keep_memory, *keep_hidden;
+    double keep_rate, memory_rate;
     /* Parts of the batch that are summed apart (trainer/model/grains.h): gradients are then written, not
      * added to the block, and there are losses for each. n 0: no grains. */
     grains_t grains;

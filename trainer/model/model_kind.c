@@ -48,6 +48,14 @@ void model_add_linear(GArray *table, const char *name, size_t inputs, size_t out
     model_add_param(table, name, "bias", 1, outputs, init);
 }
 
+void model_add_gru(GArray *table, const char *input, const char *name, size_t inputs, size_t units) {
+    const param_init_t init = {.bound = 1.0 / sqrt((double)units)};
+    model_add_param(table, input, "weight", inputs, GATES * units, init);
+    model_add_param(table, input, "bias", 1, GATES * units, init);
+    model_add_param(table, name, "weight", units, GATES * units, init);
+    model_add_param(table, name, "bias", 1, units, init);
+}
+
 static const param_t *find_param(const model_blocks_t *blocks, const char *name, const char *part) {
     char whole[sizeof blocks->table->name];
     g_snprintf(whole, sizeof whole, "%s.%s", name, part);
@@ -72,6 +80,17 @@ linear_t model_find_linear(const model_blocks_t *blocks, const char *name) {
     return layer;
 }
 
+gru_t model_find_gru(const model_blocks_t *blocks, const char *name) {
+    const linear_t layer = model_find_linear(blocks, name);
+    return (gru_t){.U = layer.W, .dU = layer.dW, .c = layer.bias, .dc = layer.dbias, .H = layer.inputs};
+}
+
+void model_open_gru(const linear_t *input) {
+    real_t *bias = (real_t *)(guintptr)input->bias; /* layers point to const parameters */
+    const size_t units = input->outputs / GATES;
+    for (size_t i = 0; i < units; i++) bias[units + i] += 1;
+}
+
 void linear_forward(const linear_t *layer, const real_t *x, real_t *y, const rows_t *rows) {
     rows_linear(rows, x, layer->W, layer->bias, y, layer->inputs, layer->outputs);
 }
@@ -86,6 +105,10 @@ void linear_report(const model_report_t *report, const linear_t *layer) {
     const real_t *end = layer->dbias ? layer->dbias + layer->outputs /* a layer's bias follows its weight */
                                      : layer->dW + layer->inputs * layer->outputs;
     model_report(report, layer->dW, (size_t)(end - layer->dW));
+}
+
+void gru_report(const model_report_t *report, const gru_t *gru) {
+    model_report(report, gru->dU, (size_t)(gru->dc + gru->H - gru->dU)); /* c follows U */
 }
 
 void linear_backward(const linear_t *layer, const real_t *x, const real_t *dy, real_t *dx, int add_dx,

@@ -5,6 +5,7 @@
  * functions are local and cannot fail, but for create(). */
 #pragma once
 
+#include "trainer/model/gru.h"
 #include "trainer/model/layers.h"
 #include "trainer/model/model.h"
 #include "trainer/model/rows.h"
@@ -78,15 +79,23 @@ void model_add_param(GArray *table, const char *name, const char *part, size_t r
                      param_init_t init);
 /* Appends "<name>.weight" [inputs, outputs] and "<name>.bias" [1, outputs], uniform in 1 / sqrt(inputs). */
 void model_add_linear(GArray *table, const char *name, size_t inputs, size_t outputs);
+/* Appends a GRU "<name>" with the layer "<input>" before it: weights and biases of both start uniform in 1 /
+ * sqrt(units), as in PyTorch. */
+void model_add_gru(GArray *table, const char *input, const char *name, size_t inputs, size_t units);
 /* Number of elements in a block that the table describes. */
 size_t model_count_elements(const GArray *table);
 /* Finds a parameter, which must exist: returns its values, and points *gradient at its gradient. */
 real_t *model_find_param(const model_blocks_t *blocks, const char *name, const char *part, real_t **gradient);
 /* Finds the layer "<name>.weight" and, if it exists, "<name>.bias". */
 linear_t model_find_linear(const model_blocks_t *blocks, const char *name);
+gru_t model_find_gru(const model_blocks_t *blocks, const char *name);
+/* Adds 1 to the biases of gate g in the layer before a GRU: at first it keeps more than it lets in. Only
+ * before training. */
+void model_open_gru(const linear_t *input);
 /* The gradients of parameters, n elements from `gradient` on, are final for this batch; of a layer. */
 void model_report(const model_report_t *report, const real_t *gradient, size_t n);
 void linear_report(const model_report_t *report, const linear_t *layer);
+void gru_report(const model_report_t *report, const gru_t *gru);
 /* y [B, outputs] = x W + bias, and its gradient: first the parameters', which is reported, then dx [B,
  * inputs], which is written, or added to if add_dx. */
 void linear_forward(const linear_t *layer, const real_t *x, real_t *y, const rows_t *rows);

@@ -21,7 +21,8 @@ typedef enum {
     RNG_INPUT_DROPOUT, /* element = frame */
     RNG_DROPOUT,       /* element / 4 has the 16 bits of element = frame * units + unit, lowest first */
     RNG_RESAMPLE,      /* particles in evaluation: sample = segment */
-    RNG_LAG_DROPOUT    /* element = segment */
+    RNG_LAG_DROPOUT,   /* element = segment */
+    RNG_MEMORY_DROPOUT /* as RNG_DROPOUT */
 } rng_purpose_t;
 
 typedef struct {

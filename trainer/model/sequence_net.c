@@ -20,8 +20,16 @@ gboolean sequence_net_check(const model_config_t *config, size_t max_B, size_t m
                     "model: the sequence model has a likelihood, no squared error; use --loss bce");
         return FALSE;
     }
+    if (sizes->tied_first + sizes->tied_pitches > config->pitches ||
+        (sizes->memory + sizes->note > 0 && sizes->tied_pitches == 0)) {
+        g_set_error(error, MODEL_ERROR, MODEL_ERROR_SIZE,
+                    "model: pitches %zu to %zu of %zu cannot have a memory", sizes->tied_first,
+                    sizes->tied_first + sizes->tied_pitches, config->pitches);
+        return FALSE;
+    }
     const size_t rows = max_frames + max_B * sizes->segment;
-    const size_t widest = MAX(head_columns(config), MAX(4 * sizes->state, sizes->segment * sizes->sketch));
+    const size_t widest = MAX(MAX(head_columns(config), 4 * sizes->memory * sizes->tied_pitches),
+                              MAX(4 * sizes->state, sizes->segment * sizes->sketch));
     if ((double)rows * (double)widest <= MAX_ELEMENTS) return TRUE;
     g_set_error(error, MODEL_ERROR, MODEL_ERROR_SIZE,
                 "model: a pass of %zu frames with %zu values each is too large; choose a smaller batch, "
@@ -30,20 +38,11 @@ gboolean sequence_net_check(const model_config_t *config, size_t max_B, size_t m
     return FALSE;
 }
 
-/* As PyTorch, all parameters of a GRU start uniform in 1 / sqrt(units). */
-static void add_gru(GArray *table, const char *input, const char *name, size_t inputs, size_t H) {
-    const param_init_t init = {.bound = 1.0 / sqrt((double)H)};
-    model_add_param(table, input, "weight", inputs, GATES * H, init);
-    model_add_param(table, input, "bias", 1, GATES * H, init);
-    model_add_param(table, name, "weight", H, GATES * H, init);
-    model_add_param(table, name, "bias", 1, H, init);
-}
-
 static void add_latent_layers(const model_config_t *config, GArray *table) {
     const sequence_sizes_t *sizes = &config->sequence;
     const size_t Z = config->latent, U = sizes->sketch, D = model_cells(config);
-    add_gru(table, "encoder.forward.input", "encoder.forward", D, sizes->encoder);
-    add_gru(table, "encoder.backward.input", "encoder.backward", D, sizes->encoder);
+    model_add_gru(table, "encoder.forward.input", "encoder.forward", D, sizes->encoder);
+    model_add_gru(table, "encoder.backward.input", "encoder.backward", D, sizes->encoder);
     model_add_linear(table, "posterior.0", 2 * sizes->encoder, sizes->posterior_hidden);
     model_add_linear(table, "posterior.1", sizes->posterior_hidden, 2 * Z);
     model_add_linear(table, "prior.0", sizes->state, sizes->prior_hidden);
@@ -59,23 +58,13 @@ void sequence_net_lay_out(const model_config_t *config, GArray *table) {
     const sequence_sizes_t *sizes = &config->sequence;
     const size_t H = sizes->state, U = config->latent ? sizes->sketch : 0;
     if (config->latent) add_latent_layers(config, table);
-    add_gru(table, "decoder.input", "decoder", model_cells(config), H);
+    model_add_gru(table, "decoder.input", "decoder", model_cells(config), H);
     model_add_param(table, "decoder.phase", "weight", sizes->segment, GATES * H,
                     (param_init_t){.bound = 1.0 / sqrt((double)H)});
     model_add_param(table, "decoder.start", "state", 1, H, (param_init_t){0});
     model_add_linear(table, "head.output", H + U, head_columns(config));
     head_lay_out(config, table);
-}
-
-static gru_t find_gru(const model_blocks_t *blocks, const char *name) {
-    gru_t gru = {0};
-    const linear_t layer = model_find_linear(blocks, name);
-    gru.U = layer.W;
-    gru.dU = layer.dW;
-    gru.c = layer.bias;
-    gru.dc = layer.dbias;
-    gru.H = layer.inputs;
-    return gru;
+    memory_lay_out(config, table);
 }
 
 void sequence_net_find(sequence_net_t *net, const model_blocks_t *blocks) {
@@ -83,8 +72,8 @@ void sequence_net_find(sequence_net_t *net, const model_blocks_t *blocks) {
     if (net->Z) {
         net->encoder_input[0] = model_find_linear(blocks, "encoder.forward.input");
         net->encoder_input[1] = model_find_linear(blocks, "encoder.backward.input");
-        net->encoder[0] = find_gru(blocks, "encoder.forward");
-        net->encoder[1] = find_gru(blocks, "encoder.backward");
+        net->encoder[0] = model_find_gru(blocks, "encoder.forward");
+        net->encoder[1] = model_find_gru(blocks, "encoder.backward");
         linear_t *const pairs[] = {net->posterior, net->prior, net->sketch};
         static const char *const names[][2] = {
             {"posterior.0", "posterior.1"}, {"prior.0", "prior.1"}, {"sketch.0", "sketch.1"}};
@@ -95,10 +84,11 @@ void sequence_net_find(sequence_net_t *net, const model_blocks_t *blocks) {
     }
     net->input = model_find_linear(blocks, "decoder.input");
     net->phase = model_find_linear(blocks, "decoder.phase");
-    net->decoder = find_gru(blocks, "decoder");
+    net->decoder = model_find_gru(blocks, "decoder");
     net->h0 = model_find_param(blocks, "decoder.start", "state", &net->dh0);
     net->output = model_find_linear(blocks, "head.output");
     head_find(net->head, &net->config, blocks);
+    if (net->memory) memory_find(net->memory, blocks);
 }
 
 gboolean sequence_net_init(sequence_net_t *net, const model_config_t *config, const model_blocks_t *blocks,
@@ -112,11 +102,16 @@ gboolean sequence_net_init(sequence_net_t *net, const model_config_t *config, co
                             .U = config->latent ? sizes->sketch : 0,
                             .D = model_cells(config),
                             .head = head_new(config, blocks, error)};
-    if (net->head) sequence_net_find(net, blocks);
-    return net->head != NULL;
+    if (!net->head) return FALSE;
+    if (sizes->memory && !(net->memory = memory_new(config, blocks, error))) return FALSE;
+    sequence_net_find(net, blocks);
+    return TRUE;
 }
 
-void sequence_net_clear(sequence_net_t *net) { g_clear_pointer(&net->head, head_free); }
+void sequence_net_clear(sequence_net_t *net) {
+    g_clear_pointer(&net->head, head_free);
+    g_clear_pointer(&net->memory, memory_free);
+}
 
 /* Layers point to const parameters; these initial values, before training, are the one exception. */
 static void scale_layer(const linear_t *layer, size_t first_column, double scale, double bias) {
@@ -127,6 +122,8 @@ static void scale_layer(const linear_t *layer, size_t first_column, double scale
 }
 
 void sequence_net_start(const sequence_net_t *net) {
+    head_start(net->head);
+    memory_start(net->memory);
     if (!net->Z) return;
     scale_layer(&net->posterior[1], net->Z, POSTERIOR_SCALE, POSTERIOR_LOGVAR);
     scale_layer(&net->prior[1], 0, PRIOR_SCALE, 0);

@@ -8,8 +8,9 @@
  *     sketch     u_1 .. u_S = tanh(tanh(z A + a) B + b), features of the segment's frames
  *     decoder    a GRU over the whole piece from a learned state: input x_(t-1) (hidden whole by input
  *                dropout), t mod S, u_t
- *     head       o = dropout(h_t), u_t; the frame's cells given o, each other and the frames before
- *                (trainer/model/head.h), these hidden in whole segments by lag dropout
+ *     memory     if the sizes ask for it, GRUs over the whole piece at each pitch (trainer/model/memory.h)
+ *     head       o = dropout(h_t), u_t; the frame's cells given o, each other, the frames before and the
+ *                memories (trainer/model/head.h), both hidden in whole segments by lag dropout
  *     auxiliary  binary cross-entropy of u_t W + b against x_t, in training only: it keeps the latent useful
  *
  * GRU as in trainer/model/gru.h; z ~ N(prior); KL between two diagonal normals (Kingma & Welling 2014,
@@ -19,6 +20,7 @@
 
 #include "trainer/model/gru.h"
 #include "trainer/model/head.h"
+#include "trainer/model/memory.h"
 
 #define SEQUENCE_LOGVAR_MIN (-8)
 #define SEQUENCE_LOGVAR_MAX 4
@@ -41,6 +43,7 @@ typedef struct {
     real_t *h0, *dh0; /* [H] */
     linear_t output;  /* [H + U, head_columns()] */
     head_t *head;     /* owned */
+    memory_t *memory; /* owned; NULL: none */
 } sequence_net_t;
 
 /* As model_kind_ops_t's check() and lay_out(). */

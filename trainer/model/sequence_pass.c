@@ -71,6 +71,8 @@ static gboolean add_frames(sequence_pass_t *s) {
     s->targets = g_malloc0(R * s->frame_bytes);
     s->frame = g_new0(const uint8_t *, R);
     s->past = g_malloc0(R);
+    s->heard = g_malloc0(R);
+    s->keep = g_new0(const uint8_t *, R);
     s->start = g_new0(uint32_t, net->D + 1);
     s->active = g_new0(uint32_t, R * net->D);
     s->nll = g_new0(double, R);
@@ -100,8 +102,10 @@ void *sequence_pass_new(const model_config_t *config, const model_blocks_t *bloc
     s->kl_weight = g_new0(double, s->max_segments);
     s->sequence_kl = g_new0(double, max_B);
     const gboolean tapes = add_frames(s) && (!config->latent || add_segments(s));
+    const gboolean memory =
+        !s->net.memory || memory_pass_init(&s->memory, s->net.memory, max_frames, max_B, error);
     if (!tapes) g_ptr_array_add(s->blocks, NULL);
-    if (model_check_blocks(s->blocks, "the activations of a batch", error)) return s;
+    if (memory && model_check_blocks(s->blocks, "the activations of a batch", error)) return s;
     sequence_pass_free(s);
     return NULL;
 }
@@ -111,6 +115,8 @@ void sequence_pass_free(void *pass) {
     void *const arrays[] = {s->valid,
                             s->frame,
                             s->past,
+                            s->heard,
+                            s->keep,
                             s->before,
                             s->targets,
                             s->clean,
@@ -135,6 +141,7 @@ void sequence_pass_free(void *pass) {
                             s->within.offsets};
     g_ptr_array_unref(s->blocks);
     gru_tape_clear(&s->tape);
+    memory_pass_clear(&s->memory);
     for (size_t i = 0; i < DIRECTIONS; i++) gru_tape_clear(&s->encoder_tape[i]);
     for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) g_free(arrays[i]);
     sequence_net_clear(&s->net);
@@ -145,7 +152,8 @@ gboolean sequence_pass_allow_grains(void *pass, size_t n, GError **error) {
     sequence_pass_t *s = pass;
     s->scratch = model_add_block(s->blocks, 1, grains_scratch(MAX(s->max_rows, s->max_segments * s->net.S)));
     return model_check_blocks(s->blocks, "the products of grains", error) &&
-           head_allow_grains(s->net.head, n, error);
+           head_allow_grains(s->net.head, n, error) &&
+           (!s->net.memory || memory_allow_grains(s->net.memory, n, error));
 }
 
 layers_bits_t sequence_pass_rows(const sequence_pass_t *s, const uint8_t *bits, size_t rows) {
@@ -237,18 +245,24 @@ static void list_phases(sequence_pass_t *s) {
 }
 
 static void lay_rows(sequence_pass_t *s, const batch_t *batch) {
-    const size_t R = s->frames.rows.n, bytes = s->frame_bytes, W = (batch->T + s->net.S - 1) / s->net.S;
+    const size_t R = s->frames.rows.n, bytes = s->frame_bytes, W = (batch->T + s->net.S - 1) / s->net.S,
+                 units = model_memory_units(&s->net.config);
     for (size_t row = 0; row < R; row++) {
         const size_t b = s->frame_place[row].sequence, t = s->frame_place[row].t;
         s->frame[row] = frame_of(s, batch, b, t);
         s->past[row] = !batch->keep_past || batch->keep_past[b * W + t / s->net.S];
-        s->valid[row] = !batch->keep_input || batch->keep_input[b * batch->T + t];
+        s->valid[row] = s->heard[row] = !batch->keep_input || batch->keep_input[b * batch->T + t];
+        s->keep[row] = batch->keep_memory ? batch->keep_memory + (b * batch->T + t) * units : NULL;
         memcpy(s->before + row * bytes, s->frame[row] - bytes, bytes);
         memcpy(s->targets + row * bytes, s->frame[row], bytes);
     }
     const layers_bits_t before = sequence_pass_rows(s, s->before, R);
     layers_list_active(&before, s->start, s->active);
     for (size_t i = 0; i < R; i++) s->valid[i] = 1;
+    s->memories = (head_memory_t){.s = s->memory.s,
+                                  .ds = s->memory.ds,
+                                  .keep = batch->keep_memory ? s->keep : NULL,
+                                  .kept = batch->keep_memory ? (real_t)(1 / batch->memory_rate) : 1};
 }
 
 /* A segment's frames, its noise and where it is. */

@@ -40,6 +40,8 @@ typedef struct {
     uint32_t *valid;                   /* [max(rows, S segments)] ones */
     const uint8_t **frame;             /* [rows] where each row's frame lies in the batch */
     uint8_t *past;                     /* [rows] whether the head sees the frames at its lags */
+    uint8_t *heard;                    /* [rows] whether the decoder sees the frame before */
+    const uint8_t **keep;              /* [rows] dropout of the memory, as batch_t.keep_memory */
     uint8_t *before, *targets;         /* [rows, frame bytes]: x_(t-1) as the decoder's GRU sees it; x_t */
     uint8_t *clean; /* [S segments, frame bytes]: the encoder's frames, by time within the segment */
     uint32_t *start, *active;             /* layers_list_active() of before */
@@ -48,6 +50,8 @@ typedef struct {
     real_t *x, *h, *h0, *dh, *dh0; /* [rows, 3 H], [rows, H], [B, H], ... */
     real_t *o, *dout, *pre;        /* [rows, H + U], [rows, H + U], [rows, head_columns()] */
     gru_tape_t tape;
+    memory_pass_t memory;
+    head_memory_t memories; /* as the head sees them */
 
     real_t *encoder_x[DIRECTIONS], *encoder_h[DIRECTIONS]; /* [S segments, 3 E], [S segments, E] */
     real_t *encoder_zero, *encoder_dzero;                  /* [segments, E] */

@@ -33,6 +33,12 @@ const size_row_t MODEL_SIZES[] = {
      .most = MODEL_MAX_LAGS, .rising = TRUE, .since = 3, .before = "1,2,4"},
     {"profiles", SEQUENCE, AT(sequence.profiles), 1, MODEL_MAX_LAG, .none = SEQUENCE,
      .count = AT(sequence.n_profiles), .most = MODEL_MAX_PROFILES, .rising = TRUE, .since = 4, .before = "0"},
+    {"memory", SEQUENCE, AT(sequence.memory), 1, 1024, .none = SEQUENCE, .since = 6, .before = "0"},
+    {"note", SEQUENCE, AT(sequence.note), 1, 1024, .none = SEQUENCE, .since = 6, .before = "0"},
+    {"tied-first", SEQUENCE, AT(sequence.tied_first), 1, 127, .none = SEQUENCE, .of_data = TRUE, .since = 6,
+     .before = "0"},
+    {"tied-pitches", SEQUENCE, AT(sequence.tied_pitches), 1, 128, .none = SEQUENCE, .of_data = TRUE,
+     .since = 6, .before = "0"},
     {.name = NULL},
 };
 
@@ -173,3 +179,26 @@ size_t model_context(const model_config_t *config) {
                  profile = sizes->n_profiles ? sizes->profiles[sizes->n_profiles - 1] : 0;
     return config->kind == MODEL_DENSE ? 0 : MAX(lag, profile);
 }
+
+size_t model_memory_units(const model_config_t *config) {
+    const sequence_sizes_t *sizes = &config->sequence;
+    return config->kind == MODEL_DENSE ? 0 : config->tracks * (sizes->memory + sizes->note);
+}
+
+size_t model_alignment(const model_config_t *config) {
+    const size_t segment = config->sequence.segment;
+    size_t align = segment;
+    while (config->sequence.memory && align % MODEL_MEMORY_PHASES) align += segment;
+    return align;
+}
+
+void model_tie_range(model_config_t *config, size_t lowest, size_t highest) {
+    sequence_sizes_t *sizes = &config->sequence;
+    const gboolean ties = sizes->memory > 0 || sizes->note > 0;
+    const size_t first = lowest < MODEL_TIED_MARGIN ? 0 : lowest - MODEL_TIED_MARGIN,
+                 end = MIN(highest + MODEL_TIED_MARGIN + 1, config->pitches);
+    sizes->tied_first = ties ? first : 0;
+    sizes->tied_pitches = ties ? end - first : 0;
+}
+
+void model_tie_all(model_config_t *config) { model_tie_range(config, 0, config->pitches); }

@@ -3,16 +3,18 @@
  *
  * Letters: T frames of a window, K tracks, L planes the model learns (1: sounding, 2: sounding and onset), P
  * pitches, D cells (of a window: T K L P; of the sequence model a frame: K L P; in that order), Z latent, S
- * frames a segment. */
+ * frames a segment, M units of the memory, N of the GRU along pitches. */
 #pragma once
 
 #include "preprocess/roll/roll.h"
 
-#define MODEL_MAX_HIDDEN   8
-#define MODEL_MAX_TRACKS   64
-#define MODEL_MAX_LAGS     12
-#define MODEL_MAX_LAG      1024
-#define MODEL_MAX_PROFILES 4
+#define MODEL_MAX_HIDDEN    8
+#define MODEL_MAX_TRACKS    64
+#define MODEL_MAX_LAGS      12
+#define MODEL_MAX_LAG       1024
+#define MODEL_MAX_PROFILES  4
+#define MODEL_MEMORY_PHASES 16 /* frames after which the memory's count of frames begins anew */
+#define MODEL_TIED_MARGIN   2
 
 typedef enum { MODEL_DENSE, MODEL_SEQUENCE, MODEL_KINDS } model_kind_t;
 typedef enum { LOSS_BCE, LOSS_MSE } loss_t;
@@ -39,6 +41,10 @@ typedef struct {
     size_t drums;
     /* For the head, pitch classes are counted over so many frames before; there may be none. */
     size_t profiles[MODEL_MAX_PROFILES], n_profiles;
+    size_t memory; /* M, units of the GRU over time that each pitch has (trainer/model/memory.h); 0: none */
+    size_t note;   /* N, units of the GRU along the pitches of a frame (trainer/model/head.h); 0: none */
+    /* The pitches that have these two: so many, from the first. */
+    size_t tied_first, tied_pitches;
 } sequence_sizes_t;
 
 typedef struct {
@@ -99,5 +105,13 @@ size_t model_frame_bytes(const model_config_t *config);
 size_t model_window_bytes(const model_config_t *config);
 /* Units that dropout may silence. Sequence: of the state, a frame; dense: of all hidden layers, a window. */
 size_t model_dropout_units(const model_config_t *config);
+/* Units of memories and of GRUs along pitches that dropout may silence, a frame: K (M + N). */
+size_t model_memory_units(const model_config_t *config);
 /* Frames before a sequence that the model looks at: its largest lag or profile; dense: 0. */
 size_t model_context(const model_config_t *config);
+/* Sequence: chunks of pieces begin at multiples of so many frames. */
+size_t model_alignment(const model_config_t *config);
+/* Gives all pitches a memory where the sizes ask for one; or, if pitches sound in a part of them only, from
+ * the lowest to the highest, those and MODEL_TIED_MARGIN on both sides. */
+void model_tie_all(model_config_t *config);
+void model_tie_range(model_config_t *config, size_t lowest, size_t highest);

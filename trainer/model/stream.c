@@ -17,11 +17,13 @@ typedef struct {
     real_t *h;       /* [max_N, H] */
     real_t *u;       /* [max_N, S, U] */
     uint8_t *frames; /* [max_N, slots, frame bytes]: the frames before, then room for the current one */
+    real_t **s;      /* [K][max_N, pitches, M]: memories; K is 0 without one */
 } carried_t;
 
 struct stream {
     const sequence_net_t *net;
     size_t max_N, N, t, frame_bytes, columns, slots;
+    size_t K, memory;    /* memories, elements of a piece's in each of them */
     gboolean has_latent; /* the current segment has one */
     carried_t now, other;
     real_t *base;           /* [3 H]: input's bias and the phase's row */
@@ -29,6 +31,7 @@ struct stream {
     real_t *o, *pre;        /* [max_N, H + U], [max_N, columns] */
     real_t *hidden;         /* [max_N, units of the wider of the prior's and sketch's hidden layers] */
     real_t *moments;        /* [max_N, 2 Z] */
+    real_t *memory_scratch; /* [memory_scratch()] */
     const uint8_t **frames; /* [max_N]: where the head finds each row's frame */
     GPtrArray *blocks;      /* all real_t but base */
 
@@ -69,6 +72,8 @@ stream_t *stream_new(model_t *model, size_t max_N, GError **error) {
     stream->frame_bytes = model_frame_bytes(&net->config);
     stream->columns = head_columns(&net->config);
     stream->slots = model_context(&net->config) + 1;
+    stream->K = net->memory ? net->config.tracks : 0;
+    stream->memory = net->config.sequence.tied_pitches * net->config.sequence.memory;
     stream->frames = g_new(const uint8_t *, max_N);
     stream->base = g_new(real_t, GATES * net->H);
     stream->blocks = g_ptr_array_new_with_free_func(free);
@@ -77,9 +82,12 @@ stream_t *stream_new(model_t *model, size_t max_N, GError **error) {
         carried->frames = g_malloc0(max_N * stream->slots * stream->frame_bytes);
         carried->h = add_block(stream, max_N, net->H);
         carried->u = add_block(stream, max_N, net->S * net->U);
+        carried->s = g_new0(real_t *, stream->K);
+        for (size_t k = 0; k < stream->K; k++) carried->s[k] = add_block(stream, max_N, stream->memory);
     }
     stream->x = add_block(stream, max_N, GATES * net->H);
     stream->scratch = add_block(stream, max_N, STEP_SCRATCH * net->H);
+    stream->memory_scratch = add_block(stream, memory_scratch(net->memory, max_N), 1);
     stream->o = add_block(stream, max_N, net->H + net->U);
     stream->pre = add_block(stream, max_N, stream->columns);
     if (net->Z && !add_encoder(stream)) g_ptr_array_add(stream->blocks, NULL);
@@ -93,6 +101,8 @@ void stream_free(stream_t *stream) {
     g_ptr_array_unref(stream->blocks);
     g_free(stream->now.frames);
     g_free(stream->other.frames);
+    g_free(stream->now.s);
+    g_free(stream->other.s);
     g_free(stream->base);
     g_free(stream->frames);
     g_free(stream->lengths);
@@ -109,6 +119,7 @@ void stream_start(stream_t *stream, size_t N) {
     stream->t = 0;
     stream->has_latent = FALSE;
     for (size_t n = 0; n < N; n++) memcpy(stream->now.h + n * H, stream->net->h0, H * sizeof *stream->now.h);
+    memory_begin(stream->net->memory, stream->now.s, N);
     memset(stream->now.frames, 0, N * stream->slots * stream->frame_bytes);
 }
 
@@ -127,6 +138,9 @@ void stream_select(stream_t *stream, const uint32_t *parents, size_t N) {
         memcpy(to.h + n * H, from.h + parents[n] * H, H * sizeof *to.h);
         if (sketch) memcpy(to.u + n * sketch, from.u + parents[n] * sketch, sketch * sizeof *to.u);
         memcpy(to.frames + n * piece, from.frames + parents[n] * piece, piece);
+        for (size_t k = 0; k < stream->K; k++)
+            memcpy(to.s[k] + n * stream->memory, from.s[k] + parents[n] * stream->memory,
+                   stream->memory * sizeof *to.s[k]);
     }
     stream->now = to;
     stream->other = from;
@@ -177,6 +191,7 @@ static void advance(stream_t *stream, gboolean output) {
     for (size_t i = 0; i < wide; i++) stream->base[i] = net->input.bias[i] + net->phase.W[phase * wide + i];
     for (size_t n = 0; n < N; n++) {
         memcpy(stream->x + n * wide, stream->base, wide * sizeof *stream->x);
+        stream->frames[n] = current(stream, n);
         add_cells(&net->config, current(stream, n) - stream->frame_bytes, net->input.W, stream->x + n * wide,
                   wide);
         if (U)
@@ -185,6 +200,8 @@ static void advance(stream_t *stream, gboolean output) {
     }
     if (U) layers_add_product(stream->o + H, H + U, net->from_sketch.W, stream->x, N, U, wide);
     gru_step(&net->decoder, N, stream->x, stream->now.h, stream->scratch);
+    if (net->memory)
+        memory_step(net->memory, N, stream->frames, stream->t, stream->now.s, stream->memory_scratch);
     if (!output) return;
     for (size_t n = 0; n < N; n++)
         memcpy(stream->o + n * (H + U), stream->now.h + n * H, H * sizeof *stream->o);
@@ -202,19 +219,20 @@ static void pass_on(stream_t *stream) {
 void stream_force(stream_t *stream, const uint8_t *frames, gboolean shared, double *nll) {
     const size_t bytes = stream->frame_bytes;
     advance(stream, nll != NULL);
-    for (size_t n = 0; n < stream->N; n++) {
+    const head_memory_t memory = {.s = stream->now.s};
+    for (size_t n = 0; n < stream->N; n++)
         memcpy(current(stream, n), shared ? frames : frames + n * bytes, bytes);
-        stream->frames[n] = current(stream, n);
-    }
-    if (nll) head_score(stream->net->head, stream->N, stream->frames, NULL, stream->pre, nll);
+    if (nll) head_score(stream->net->head, stream->N, stream->frames, NULL, &memory, stream->pre, nll);
     pass_on(stream);
 }
 
 void stream_draw(stream_t *stream, const head_rule_t *rules, uint8_t *frames) {
     const size_t bytes = stream->frame_bytes;
+    const head_memory_t memory = {.s = stream->now.s};
     advance(stream, TRUE);
     for (size_t n = 0; n < stream->N; n++) {
-        head_draw(stream->net->head, current(stream, n), stream->pre + n * stream->columns, &rules[n]);
+        head_draw(stream->net->head, current(stream, n), &memory, n, stream->pre + n * stream->columns,
+                  &rules[n]);
         if (frames) memcpy(frames + n * bytes, current(stream, n), bytes);
     }
     pass_on(stream);

@@ -73,10 +73,6 @@ static void encode(sequence_pass_t *s) {
     sequence_split_moments(s->moments_q, s->mu_q, s->lv_q, s->segments.rows.n, net->Z);
 }
 
-static void gru_report(const sequence_net_t *net, const gru_t *gru) {
-    model_report(net->report, gru->dU, (size_t)(gru->dc + gru->H - gru->dU)); /* c follows U */
-}
-
 static void encode_backward(sequence_pass_t *s) {
     const sequence_net_t *net = &s->net;
     sequence_mlp_backward(net->posterior, s->e, s->hidden_q, s->dhidden, s->dmoments_q, s->de,
@@ -92,7 +88,7 @@ static void encode_backward(sequence_pass_t *s) {
         rows_bits_gradient(&s->within.rows, s->clean_start, s->clean_active, dx, input->dW, input->dbias,
                            net->D, GATES * net->E);
         linear_report(net->report, input);
-        gru_report(net, &net->encoder[i]);
+        gru_report(net->report, &net->encoder[i]);
     }
 }
 
@@ -161,7 +157,7 @@ static void decode_backward(sequence_pass_t *s) {
     const size_t H = net->H, X = GATES * H;
     add_starts(s, FALSE);
     gru_backward(&net->decoder, s->frames.groups, s->n_groups, rows, s->dh, s->x, s->dh0, &s->tape);
-    gru_report(net, &net->decoder);
+    gru_report(net->report, &net->decoder);
     add_starts(s, TRUE);
     rows_sum(&s->sequences, s->dh0, H, net->dh0, H);
     model_report(net->report, net->dh0, H);
@@ -283,6 +279,8 @@ static void forward_to_head(sequence_pass_t *s, const batch_t *batch) {
         spread_sketch(s, FALSE);
     }
     decode(s);
+    if (net->memory)
+        memory_forward(net->memory, &s->memory, s->frames.groups, s->n_groups, s->frame, s->heard);
     if (net->Z) {
         predict_prior(s);
         measure_kl(s);
@@ -316,10 +314,13 @@ static void head_backward(sequence_pass_t *s, double scale) {
     const sequence_net_t *net = &s->net;
     const rows_t *rows = &s->frames.rows;
     if (rows->grains.n > 0)
-        head_train_grains(net->head, &rows->grains, s->frame, s->past, s->pre, scale, s->nll);
+        head_train_grains(net->head, &rows->grains, s->frame, s->past, &s->memories, s->pre, scale, s->nll);
     else
-        head_train(net->head, rows->n, s->frame, s->past, s->pre, scale, s->nll);
+        head_train(net->head, rows->n, s->frame, s->past, &s->memories, s->pre, scale, s->nll);
     head_report(net->head, net->report);
+    if (net->memory)
+        memory_backward(net->memory, &s->memory, s->frames.groups, s->n_groups, &rows->grains, s->frame,
+                        s->heard, net->report);
     linear_backward(&net->output, s->o, s->pre, s->dout, 0, rows, net->report);
 }
 
@@ -366,7 +367,7 @@ static void forward(void *state, const batch_t *batch, double *nll, double *kl) 
     forward_to_head(s, batch);
     if (nll) {
         head_prepare(s->net.head);
-        head_score(s->net.head, s->frames.rows.n, s->frame, s->past, s->pre, s->nll);
+        head_score(s->net.head, s->frames.rows.n, s->frame, s->past, &s->memories, s->pre, s->nll);
         for (size_t b = 0; b < batch->B; b++) nll[b] = 0;
         for (size_t row = 0; row < s->frames.rows.n; row++) nll[s->frame_place[row].sequence] += s->nll[row];
     }

@@ -213,6 +213,9 @@ static gboolean check_together(const options_t *options, const option_line_t *li
                            "--accumulate: more passes than a batch has samples; lower it or raise --batch");
     if (!dense && (size_t)options->chunk % options->sizes.sequence.segment != 0)
         return option_fail(error, "--chunk: must be whole segments; give a multiple of --segment");
+    if (!dense && options->chunk > 0 && (size_t)options->chunk < model_alignment(&options->sizes))
+        return option_fail(error, "--chunk: must be %zu frames or more with this --segment and --memory",
+                           model_alignment(&options->sizes));
     if (dense && options->sizes.latent == 0)
         return option_fail(error, "--latent: 0 makes no sense for --model dense; give 1 or more");
     return trains ? check_meaning(options, line, error)
@@ -305,6 +308,7 @@ model_config_t options_model_config(const options_t *options, const grid_t *grid
     config.pitches = (size_t)grid->pitches;
     sizes_clear_others(&config);
     if (config.kind == MODEL_SEQUENCE) model_order_tracks(&config, grid);
+    if (config.kind == MODEL_SEQUENCE) model_tie_all(&config);
     return config;
 }
 

@@ -1,0 +1,71 @@
+/* memory: a small GRU (trainer/model/gru.h) that runs over time at every pitch, with weights that the pitches
+ * share: what a key has done so far, wherever it lies (tied-parallel networks; Johnson 2017, "Generating
+ * Polyphonic Music Using Tied Parallel Networks"). One for each track k. At pitch i of frame t it reads, of the
+ * frame before, which input dropout hides whole,
+ *
+ *     x = b + e_i + d_(t mod 16) + sum of the rows of W that the set cells choose,
+ *
+ * with a row of W for each of these, in this order, silence past the edges:
+ *     pitched tracks:  pitches i + 13 down to i - 13 of each plane of the track;
+ *                      the same of the sound of each other pitched track, in drawing order;
+ *                      notes of all pitched tracks in the pitch classes of i, i + 1, .. i + 11: a row counts as
+ *                      often as there are such notes
+ *     drums, whose keys are no pitches, for each plane in turn:
+ *                      this key, a row for each key that it may be; any key, a row for each
+ *
+ * and s_(t,i) = GRU(x, s_(t-1,i)) from a learned s before the first frame, the same for all pitches. It reads
+ * neither latents nor the decoder's state, so pieces with the same notes have the same memory. Pitches are
+ * those of config.sequence.tied_first and tied_pitches; t is counted from the piece's start. */
+#pragma once
+
+#include "trainer/model/model_kind.h"
+
+typedef struct memory memory_t;
+
+/* Appends, for each track in drawing order, a GRU "memory.K" with the layer "memory.K.input" (W, b), and
+ * "memory.K.pitch" e [pitches, 3 M], "memory.K.phase" d [16, 3 M], "memory.K.start" [1, M], all three zero;
+ * nothing where the config has no memory. */
+void memory_lay_out(const model_config_t *config, GArray *table);
+/* Only for a config that has one. NULL with MODEL_ERROR_MEMORY set. Owner: caller. */
+memory_t *memory_new(const model_config_t *config, const model_blocks_t *blocks, GError **error);
+void memory_free(memory_t *memory);
+/* Finds the parameters in other blocks. */
+void memory_find(memory_t *memory, const model_blocks_t *blocks);
+/* Initial values that the table cannot express: at first gates keep more than they let in. */
+void memory_start(const memory_t *memory);
+
+/* The states of a batch. */
+typedef struct {
+    size_t K;
+    real_t **s, **ds; /* [K][rows, pitches, M]: states; their gradient, from the head */
+    real_t **gates;   /* [K][rows, pitches, 4 M] */
+    real_t *x, *dhU;  /* [B, pitches, 3 M] of a frame: what a GRU reads; or gradients */
+    real_t *start,
+        *dbefore; /* [B, pitches, M]: before the first frame; of a frame, what goes to the one before */
+    GPtrArray *blocks;
+} memory_pass_t;
+
+/* Room for batches of at most max_rows frames and max_B sequences. FALSE with MODEL_ERROR_MEMORY set; clear it in
+ * that case too. */
+gboolean memory_pass_init(memory_pass_t *pass, const memory_t *memory, size_t max_rows, size_t max_B,
+                          GError **error);
+void memory_pass_clear(memory_pass_t *pass);
+/* Computes all s. frames [rows] points to each row's frame, which the frame before it precedes in memory; it
+ * is heard [rows] or not. Rows are packed in groups [n], of sequences whose frames are counted from the first. */
+void memory_forward(memory_t *memory, memory_pass_t *pass, const packing_t *groups, size_t n,
+                    const uint8_t *const *frames, const uint8_t *heard);
+/* Gradient from ds, which is overwritten: adds to the parameters' and reports it. Where there are grains
+ * (trainer/model/grains.h), a group for each that has rows, it is summed by their tree, and written. */
+void memory_backward(memory_t *memory, memory_pass_t *pass, const packing_t *groups, size_t n,
+                     const grains_t *grains, const uint8_t *const *frames, const uint8_t *heard,
+                     const model_report_t *report);
+/* Makes room for n grains, once. FALSE with MODEL_ERROR_MEMORY set. */
+gboolean memory_allow_grains(memory_t *memory, size_t n, GError **error);
+
+/* Outside training: advances N pieces by frame t. s [K][N, pitches, M] in place; frames [N] as above; scratch
+ * of memory_scratch(memory, N) elements. memory_begin() sets s before the first frame; after it the parameters
+ * may not change. The first two take NULL for no memory. */
+size_t memory_scratch(const memory_t *memory, size_t N);
+void memory_begin(memory_t *memory, real_t *const *s, size_t N);
+void memory_step(memory_t *memory, size_t N, const uint8_t *const *frames, size_t t, real_t *const *s,
+                 real_t *scratch);

@@ -32,6 +32,7 @@ static batch_t part(const sequences_t *s, size_t first, size_t n, uint32_t *from
     if (batch.keep_input) batch.keep_input += b * T;
     if (batch.keep_past) batch.keep_past += b * W;
     if (batch.keep_state) batch.keep_state += b * T * s->config.sequence.state;
+    if (batch.keep_memory) batch.keep_memory += b * T * model_memory_units(&s->config);
     batch.grains = (grains_t){.begin = from, .n = n};
     return batch;
 }
@@ -105,7 +106,7 @@ static void check_plain(const fixture_t *f) {
 
 static void check(const model_config_t *config, double auxiliary) {
     static const sequences_chances_t dropout = {
-        .density = 0.3, .keep_input = 0.8, .keep_past = 0.7, .keep_state = 0.6};
+        .density = 0.3, .keep_input = 0.8, .keep_past = 0.7, .keep_state = 0.6, .keep_memory = 0.8};
     g_autoptr(GError) error = NULL;
     g_autoptr(sequences_t) sequences = sequences_new(config, valid, B, T);
     g_autoptr(model_t) model = new_sequence_model(config, B, 2);
@@ -127,6 +128,8 @@ static void test_grains(void) {
     check(&with_profiles, 0.5);
     check(&tracks_config, 0);
     check(&without, 0);
+    const model_config_t memory = memory_config();
+    check(&memory, 0.5);
 }
 
 int main(int argc, char **argv) {

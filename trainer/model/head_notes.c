@@ -101,7 +101,12 @@ void notes_forward(head_t *head, size_t g, const notes_rows_t *rows) {
     notes_t *notes = head->notes;
     const note_gru_t *note = &head->groups[g].note;
     const size_t N = notes->N, wide = GATES * N, n = rows->n;
-    linear_forward(&note->input, notes->y, notes->x, &(rows_t){.n = notes->pitches * n});
+    for (size_t i = 0; i < notes->pitches; i++) { /* what a pitch's rows have in common */
+        real_t *x = notes->x + i * n * wide;
+        head_begin_tied(note->pitch + i * wide, note->input.bias, x, 1, wide);
+        for (size_t r = 1; r < n; r++) memcpy(x + r * wide, x, wide * sizeof *x);
+    }
+    layers_add_product(notes->y, head->Q, note->input.W, notes->x, notes->pitches * n, head->Q, wide);
     memset(notes->output, 0, n * N * sizeof *notes->output);
     for (size_t r = 0; r < n; r++) {
         memcpy(notes->m + r * N, note->start, N * sizeof *notes->m);
@@ -109,7 +114,6 @@ void notes_forward(head_t *head, size_t g, const notes_rows_t *rows) {
     }
     for (size_t i = 0; i < notes->pitches; i++) {
         real_t *x = notes->x + i * n * wide, *before = notes->m + i * n * N, *m = before + n * N;
-        for (size_t r = 0; r < n; r++) head_add(note->pitch + i * wide, x + r * wide, wide);
         gru_rows_forward(&note->gru, notes->panels[g], n, x, before, m, notes->gates + i * n * 4 * N);
         for (size_t r = 0; r < n; r++)
             head_nade(m + r * N, notes->output + r * N, rows->logits + r * rows->logits_step + i, 1, N);

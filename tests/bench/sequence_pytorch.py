@@ -1,7 +1,8 @@
 """The sequence model in PyTorch, of one track and plane: the yardstick for speed.
 
-The equations of trainer/model/vae_sequence.h, head.h, memory.h and model.h, as vectors over pieces, frames and
-pitches at once; only the GRUs go step by step, inside nn.GRU or, at each pitch and along them, run_gru(). The head comes in two forms of the same function:
+The equations of trainer/model/vae_sequence.h, head.h, memory.h and model.h, as vectors over pieces, frames
+and pitches at once; only the GRUs go step by step, inside nn.GRU or, at each pitch and along them, run_gru().
+The head comes in two forms of the same function:
 `plain` has a hidden vector of the NADE for each pitch, [rows, pitches, units]; `sparse` one for each sounding
 note, as mpianist has, since it changes only there. Sizes come from mpianist's weights. Needs torch, h5py and
 numpy.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Golden values of the sequence model, computed by PyTorch in float64 from the equations of
-trainer/model/vae_sequence.h, head.h, memory.h, gru.h and model.h: plain and dense, a sequence at a time, a frame at a
-time. Run: `make golden`.
+trainer/model/vae_sequence.h, head.h, memory.h, gru.h and model.h: plain and dense, a sequence at a time, a
+frame at a time. Run: `make golden`.
 
 Writes sequence*.json beside this file; tests/golden/test_golden_sequence.c reads them. What is stored, and
 how the two sides draw the same weights, bits and noise: make_golden.py.
@@ -227,7 +227,8 @@ def memory_features(shape, k, before):
     track, drums = shape["order"][k], shape["drums"]
     if k < drums:
         keys = before[track, :, tied(shape)]
-        return torch.cat([torch.cat([torch.diag(row), row.expand(len(row), -1)], dim=1) for row in keys], dim=1)
+        planes = [torch.cat([torch.diag(row), row.expand(len(row), -1)], dim=1) for row in keys]
+        return torch.cat(planes, dim=1)
     sources = list(before[track]) + [before[j, 0] for j in shape["order"][drums:] if j != track]
     windows = [window(row, REACH, REACH).flip(1)[tied(shape)] for row in sources]
     notes = before[shape["order"][drums:], 0].sum(dim=0)
@@ -267,7 +268,8 @@ def frame_nll(w, shape, x, t, keep_past, states, keep_memory, pre):
     P, A, Q, cells = shape["pitches"], shape["nade"], shape["tied"], shape["cells"]
     b, a, shared = pre[:cells], pre[cells : cells + A], pre[cells + A :].reshape(-1, Q)
     M, N, tracks = shape["memory"], shape["note"], shape["tracks"]
-    keep_s, keep_m = keep_memory[: tracks * M].reshape(tracks, M), keep_memory[tracks * M :].reshape(tracks, N)
+    keep_s = keep_memory[: tracks * M].reshape(tracks, M)
+    keep_m = keep_memory[tracks * M :].reshape(tracks, N)
     V, W, own = w["head.nade.output"], w["head.nade.weight"], w["head.tied.pitch"]
     groups = [(track, plane) for track in shape["order"] for plane in range(shape["planes"])]
     nll, earlier = 0, []

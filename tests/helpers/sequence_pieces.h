@@ -30,7 +30,8 @@ static const model_config_t tracks_config = {.kind = MODEL_SEQUENCE,
                                                           .n_lags = 4,
                                                           .order = {1, 0}}};
 
-/* The same with memories and GRUs along pitches, which do not fill the keys; the first track drawn is drums. */
+/* The same with memories and GRUs along pitches, which do not fill the keys; the first track drawn is drums.
+ * */
 static inline model_config_t memory_config(void) {
     model_config_t config = tracks_config;
     config.sequence.drums = 1;

@@ -237,8 +237,8 @@ static void test_step(void) {
     check_near(h, r->plain_h, MAX_B * H, "a step's h");
 }
 
-/* A step of many rows, forward and backward, beside the plain twin's single frame. Rows do not know each other:
- * each is the same, to the bit, alone. */
+/* A step of many rows, forward and backward, beside the plain twin's single frame. Rows do not know each
+ * other: each is the same, to the bit, alone. */
 static void test_rows(void) {
     static const size_t sizes[] = {1, 5, 16, 17, 32, 48, 49, 100};
     static const uint32_t ones[MAX_B] = {1, 1, 1, 1, 1, 1, 1, 1, 1};

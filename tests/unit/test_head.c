@@ -34,8 +34,8 @@ static gboolean is_tied_weight(const param_t *param) {
     return g_str_has_prefix(param->name, "head.tied.") && g_str_has_suffix(param->name, ".weight");
 }
 
-/* A row that does not see its past is one whose lags have weights of zero and whose memory is zero, and learns
- * nothing about them. */
+/* A row that does not see its past is one whose lags have weights of zero and whose memory is zero, and
+ * learns nothing about them. */
 static void test_hidden_past(void) {
     for (size_t k = 0; k < G_N_ELEMENTS(HEAD_CASES); k++) {
         const size_t rows = 27 * HEAD_CASES[k].config.sequence.n_lags;

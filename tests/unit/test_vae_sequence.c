@@ -149,9 +149,7 @@ static void test_refusals(void) {
         {offsetof(model_config_t, sequence.lags), 1025, 9, "*lags*1025*"},
         {offsetof(model_config_t, sequence.lags), 4, 9, "*lags*4,2,*rising*"},
         {offsetof(model_config_t, sequence.n_profiles), 5, 9, "*profiles*5 numbers*"},
-        {offsetof(model_config_t, sequence.memory), 1025, 9, "*memory*1025*"},
         {offsetof(model_config_t, sequence.note), 4, 9, "*pitches 0 to 0 of 13*memory*"},
-        {offsetof(model_config_t, sequence.tied_pitches), 14, 9, "*pitches 0 to 14 of 13*memory*"},
         {offsetof(model_config_t, latent), 65537, 9, "*latent*65537*"},
         {offsetof(model_config_t, tracks), 0, 9, "*tracks*0*"},
         {offsetof(model_config_t, planes), 3, 9, "*planes*3*"},
@@ -192,7 +190,8 @@ static batch_t part_of(const sequences_t *s, size_t first, size_t B) {
 }
 
 /* Ranks hold parts of a batch: their losses and gradients add up to the whole's, in any cut. */
-static void check_parts(const model_config_t *config) {
+static void test_parts(gconstpointer data) {
+    const model_config_t *config = data;
     enum { B = 9 };
     static const uint32_t valid[B] = {13, 12, 9, 9, 8, 5, 4, 2, 1};
     static const size_t cuts[] = {0, 1, 4, 6, 9};
@@ -220,12 +219,6 @@ static void check_parts(const model_config_t *config) {
     g_assert_cmpfloat(sqrt(wrong / norm), <, 1e-6);
 }
 
-static void test_parts(void) {
-    const model_config_t memory = memory_config();
-    check_parts(&tracks_config);
-    check_parts(&memory);
-}
-
 /* What a model gives for a batch, to the bit. */
 static void check_same(model_t *a, const batch_t *of_a, model_t *b, const batch_t *of_b) {
     double nll[2][MAX(PIECES_MAX, 9)], kl[2][MAX(PIECES_MAX, 9)];
@@ -245,7 +238,8 @@ static void check_same(model_t *a, const batch_t *of_a, model_t *b, const batch_
 }
 
 /* What lies after a sequence's valid frames, in padding bits, and in longer arrays changes nothing. */
-static void check_masks(const model_config_t *config) {
+static void test_masks(gconstpointer data) {
+    const model_config_t *config = data;
     enum { B = 4, T = 9, LONGER = 14 };
     static const uint32_t valid[B] = {9, 7, 4, 1};
     const size_t Z = config->latent, H = config->sequence.state, M = model_memory_units(config);
@@ -268,12 +262,6 @@ static void check_masks(const model_config_t *config) {
     check_same(model, &clean->batch, other, &dirty->batch);
 }
 
-static void test_masks(void) {
-    const model_config_t memory = memory_config();
-    check_masks(&tracks_config); /* 13 pitches: three padding bits a row */
-    check_masks(&memory);
-}
-
 /* A model that has seen another, larger batch gives what a fresh one gives. */
 static void test_scratch(void) {
     enum { B = 8, SMALL = 3 };
@@ -291,7 +279,8 @@ static void test_scratch(void) {
 }
 
 /* forward and train agree to the bit, with the noise or without; no noise is noise of zero. */
-static void check_forward(const model_config_t *config) {
+static void test_forward(gconstpointer data) {
+    const model_config_t *config = data;
     enum { B = 5 };
     static const uint32_t valid[B] = {11, 8, 8, 3, 1};
     g_autoptr(sequences_t) s = draw(config, valid, B, 11, 0);
@@ -313,12 +302,6 @@ static void check_forward(const model_config_t *config) {
     g_assert_cmpint(memcmp(kl[1], kl[2], sizeof kl[1]), ==, 0);
     for (size_t b = 0; b < B; b++)
         g_assert_cmpfloat(nll[0][b], !=, nll[1][b]); /* the latent reaches the cells */
-}
-
-static void test_forward(void) {
-    const model_config_t memory = memory_config();
-    check_forward(&tracks_config);
-    check_forward(&memory);
 }
 
 /* A piece's probability given its latents may depend on nothing but the latents and the past: then, and only
@@ -397,16 +380,20 @@ static void test_not_finite(void) {
 }
 
 int main(int argc, char **argv) {
+    const model_config_t memory = memory_config();
     g_test_init(&argc, &argv, NULL);
     layers_set_threads(1);
     g_test_add_func("/vae-sequence/table", test_table);
     g_test_add_func("/vae-sequence/start", test_start);
     g_test_add_func("/vae-sequence/moments", test_moments);
     g_test_add_func("/vae-sequence/refusals", test_refusals);
-    g_test_add_func("/vae-sequence/parts", test_parts);
-    g_test_add_func("/vae-sequence/masks", test_masks);
+    g_test_add_data_func("/vae-sequence/parts", &tracks_config, test_parts);
+    g_test_add_data_func("/vae-sequence/parts_memory", &memory, test_parts);
+    g_test_add_data_func("/vae-sequence/masks", &tracks_config, test_masks);
+    g_test_add_data_func("/vae-sequence/masks_memory", &memory, test_masks);
     g_test_add_func("/vae-sequence/scratch", test_scratch);
-    g_test_add_func("/vae-sequence/forward", test_forward);
+    g_test_add_data_func("/vae-sequence/forward", &tracks_config, test_forward);
+    g_test_add_data_func("/vae-sequence/forward_memory", &memory, test_forward);
     g_test_add_func("/vae-sequence/sum", test_sum);
     g_test_add_func("/vae-sequence/not-finite", test_not_finite);
     return g_test_run();

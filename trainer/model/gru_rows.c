@@ -1,6 +1,6 @@
-/* gru_rows: owns kernels of ROWS rows times up to three vectors of LANES columns, which are the three gates of
- * LANES units, or neighbouring columns of the gradient. All sums stay in registers. The last rows of a step
- * are filled up with copies of the last one. */
+/* gru_rows: owns kernels of ROWS rows times up to three vectors of LANES columns, which are the three gates
+ * of LANES units, or neighbouring columns of the gradient. All sums stay in registers. The last rows of a
+ * step are filled up with copies of the last one. */
 #include "trainer/model/gru_rows.h"
 
 #include <glib.h>

@@ -10,8 +10,8 @@
 size_t gru_rows_panels(size_t H);
 void gru_rows_prepare(const gru_t *gru, real_t *panels);
 
-/* h [n, H] from x [n, 3 H] and the states before [n, H]; h may be before. Keeps gates [n, 4 H]: r, g, n, h U_n
- * + c. */
+/* h [n, H] from x [n, 3 H] and the states before [n, H]; h may be before. Keeps gates [n, 4 H]: r, g, n, h
+ * U_n + c. */
 void gru_rows_forward(const gru_t *gru, const real_t *panels, size_t n, const real_t *x, const real_t *before,
                       real_t *h, real_t *gates);
 /* From the gradient of h to that of x, of h U [n, 3 H] each, and of before, which are written. The gradients

@@ -1,5 +1,5 @@
-/* head_notes: the GRUs along pitches, each with room for a block of rows, which it takes side by side, pitch by
- * pitch. Private to head.c and head_tied.c; letters as in trainer/model/head.h. */
+/* head_notes: the GRUs along pitches, each with room for a block of rows, which it takes side by side, pitch
+ * by pitch. Private to head.c and head_tied.c; letters as in trainer/model/head.h. */
 #pragma once
 
 #include "trainer/model/head_internal.h"
@@ -9,7 +9,8 @@ gboolean notes_has(const model_config_t *config, size_t g);
 /* Appends a group's parameters, and finds them. */
 void notes_lay_out(const model_config_t *config, size_t g, GArray *table);
 void notes_find(head_t *head, const model_config_t *config, size_t g, const model_blocks_t *blocks);
-/* Makes head->notes, for blocks of so many rows, if the config has GRUs. FALSE with MODEL_ERROR_MEMORY set. */
+/* Makes head->notes, for blocks of so many rows, if the config has GRUs. FALSE with MODEL_ERROR_MEMORY
+ * set. */
 gboolean notes_new(head_t *head, const model_config_t *config, size_t rows, GError **error);
 void notes_free(head_t *head);
 /* A part of head_prepare(). */
@@ -28,10 +29,10 @@ typedef struct {
 void notes_read(head_t *head, size_t r, size_t n, const real_t *u);
 /* Adds to the rows' logits. */
 void notes_forward(head_t *head, size_t g, const notes_rows_t *rows);
-/* From the gradient of logits to the parameters' and that of the units y, which notes_gradient() gives: [Q] of
- * the r-th row and the i-th pitch. */
+/* From the gradient of logits to the parameters' and that of the units y, which notes_gradient() gives: [Q]
+ * of the r-th row and the i-th pitch. */
 void notes_backward(head_t *head, size_t g, const notes_rows_t *rows);
 const real_t *notes_gradient(const head_t *head, size_t r, size_t n, size_t i);
-/* Drawing: takes the GRU on to its i-th pitch, whose pre-activations are u, and adds to its logit. Pitches are
- * taken from the lowest up, and again from any that has been. */
+/* Drawing: takes the GRU on to its i-th pitch, whose pre-activations are u, and adds to its logit. Pitches
+ * are taken from the lowest up, and again from any that has been. */
 void notes_draw(head_t *head, size_t g, size_t i, const real_t *u, real_t *logit);

@@ -58,10 +58,9 @@ void memory_lay_out(const model_config_t *config, GArray *table) {
         g_snprintf(name, sizeof name, "memory.%zu", k);
         g_snprintf(input, sizeof input, "memory.%zu.input", k);
         model_add_gru(table, input, name, count_inputs(config, k), M);
-        g_snprintf(input, sizeof input, "memory.%zu", k);
-        model_add_param(table, input, "pitch", config->sequence.tied_pitches, GATES * M, (param_init_t){0});
-        model_add_param(table, input, "phase", PHASES, GATES * M, (param_init_t){0});
-        model_add_param(table, input, "start", 1, M, (param_init_t){0});
+        model_add_param(table, name, "pitch", config->sequence.tied_pitches, GATES * M, (param_init_t){0});
+        model_add_param(table, name, "phase", PHASES, GATES * M, (param_init_t){0});
+        model_add_param(table, name, "start", 1, M, (param_init_t){0});
     }
 }
 
@@ -363,14 +362,14 @@ static void backward_grains(memory_t *memory, memory_pass_t *pass, size_t k, con
     move_gradient(track, block);
 }
 
-void memory_backward(memory_t *memory, memory_pass_t *pass, const packing_t *groups, size_t n,
-                     const grains_t *grains, const uint8_t *const *frames, const uint8_t *heard,
-                     const model_report_t *report) {
+void memory_backward(memory_t *memory, memory_pass_t *pass, const packing_t *groups, const grains_t *grains,
+                     const uint8_t *const *frames, const uint8_t *heard, const model_report_t *report) {
     for (size_t k = 0; k < memory->K; k++) {
         track_t *track = &memory->tracks[k];
-        if (grains->n > 0) backward_grains(memory, pass, k, groups, grains, frames, heard);
-        for (size_t i = 0; grains->n == 0 && i < n; i++)
-            backward_group(memory, pass, k, &groups[i], frames, heard);
+        if (grains->n > 0)
+            backward_grains(memory, pass, k, groups, grains, frames, heard);
+        else
+            backward_group(memory, pass, k, groups, frames, heard);
         model_report(report, track->input.dW, gradient_size(memory, track));
     }
 }

@@ -1,15 +1,15 @@
 /* memory: a small GRU (trainer/model/gru.h) that runs over time at every pitch, with weights that the pitches
  * share: what a key has done so far, wherever it lies (tied-parallel networks; Johnson 2017, "Generating
- * Polyphonic Music Using Tied Parallel Networks"). One for each track k. At pitch i of frame t it reads, of the
- * frame before, which input dropout hides whole,
+ * Polyphonic Music Using Tied Parallel Networks"). One for each track k. At pitch i of frame t it reads, of
+ * the frame before, which input dropout hides whole,
  *
  *     x = b + e_i + d_(t mod 16) + sum of the rows of W that the set cells choose,
  *
  * with a row of W for each of these, in this order, silence past the edges:
  *     pitched tracks:  pitches i + 13 down to i - 13 of each plane of the track;
  *                      the same of the sound of each other pitched track, in drawing order;
- *                      notes of all pitched tracks in the pitch classes of i, i + 1, .. i + 11: a row counts as
- *                      often as there are such notes
+ *                      notes of all pitched tracks in the pitch classes of i, i + 1, .. i + 11: a row counts
+ *                      as often as there are such notes
  *     drums, whose keys are no pitches, for each plane in turn:
  *                      this key, a row for each key that it may be; any key, a row for each
  *
@@ -45,26 +45,26 @@ typedef struct {
     GPtrArray *blocks;
 } memory_pass_t;
 
-/* Room for batches of at most max_rows frames and max_B sequences. FALSE with MODEL_ERROR_MEMORY set; clear it in
- * that case too. */
+/* Room for batches of at most max_rows frames and max_B sequences. FALSE with MODEL_ERROR_MEMORY set; clear
+ * it in that case too. */
 gboolean memory_pass_init(memory_pass_t *pass, const memory_t *memory, size_t max_rows, size_t max_B,
                           GError **error);
 void memory_pass_clear(memory_pass_t *pass);
 /* Computes all s. frames [rows] points to each row's frame, which the frame before it precedes in memory; it
- * is heard [rows] or not. Rows are packed in groups [n], of sequences whose frames are counted from the first. */
+ * is heard [rows] or not. Rows are packed in groups [n], of sequences whose frames are counted from the
+ * first. */
 void memory_forward(memory_t *memory, memory_pass_t *pass, const packing_t *groups, size_t n,
                     const uint8_t *const *frames, const uint8_t *heard);
 /* Gradient from ds, which is overwritten: adds to the parameters' and reports it. Where there are grains
  * (trainer/model/grains.h), a group for each that has rows, it is summed by their tree, and written. */
-void memory_backward(memory_t *memory, memory_pass_t *pass, const packing_t *groups, size_t n,
-                     const grains_t *grains, const uint8_t *const *frames, const uint8_t *heard,
-                     const model_report_t *report);
+void memory_backward(memory_t *memory, memory_pass_t *pass, const packing_t *groups, const grains_t *grains,
+                     const uint8_t *const *frames, const uint8_t *heard, const model_report_t *report);
 /* Makes room for n grains, once. FALSE with MODEL_ERROR_MEMORY set. */
 gboolean memory_allow_grains(memory_t *memory, size_t n, GError **error);
 
 /* Outside training: advances N pieces by frame t. s [K][N, pitches, M] in place; frames [N] as above; scratch
- * of memory_scratch(memory, N) elements. memory_begin() sets s before the first frame; after it the parameters
- * may not change. The first two take NULL for no memory. */
+ * of memory_scratch(memory, N) elements. memory_begin() sets s before the first frame; after it the
+ * parameters may not change. The first two take NULL for no memory. */
 size_t memory_scratch(const memory_t *memory, size_t N);
 void memory_begin(memory_t *memory, real_t *const *s, size_t N);
 void memory_step(memory_t *memory, size_t N, const uint8_t *const *frames, size_t t, real_t *const *s,

@@ -319,8 +319,8 @@ static void head_backward(sequence_pass_t *s, double scale) {
         head_train(net->head, rows->n, s->frame, s->past, &s->memories, s->pre, scale, s->nll);
     head_report(net->head, net->report);
     if (net->memory)
-        memory_backward(net->memory, &s->memory, s->frames.groups, s->n_groups, &rows->grains, s->frame,
-                        s->heard, net->report);
+        memory_backward(net->memory, &s->memory, s->frames.groups, &rows->grains, s->frame, s->heard,
+                        net->report);
     linear_backward(&net->output, s->o, s->pre, s->dout, 0, rows, net->report);
 }
 

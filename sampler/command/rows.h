@@ -90,9 +90,9 @@
 
 #define OUTPUT_ROW                                                                                           \
     TEXT("output", 'o', output, ANY, "DIR", ".", "folder for the results, created where missing")
-#define PICTURE_ROW(fallback, help)                                                                          \
+#define PICTURE_ROW(fallback, help, ...)                                                                     \
     ROW("picture", 'p', OPTION_FORMAT, picture, ANY, "png|svg", fallback, help,                              \
-        .refusal = "{label}={text}: there is png and svg; give one, as in {label}=svg")
+        .refusal = "{label}={text}: there is png and svg; give one, as in {label}=svg", ##__VA_ARGS__)
 #define MUSIC_ROWS                                                                                           \
     UNSET("tempo", 0, OPTION_REAL, tempo_bpm, ANY | TOLD, "BPM",                                             \
           "quarter notes a minute (default: the song's, or the training songs')", 5, 1000),                  \

@@ -1,8 +1,27 @@
-/* verb_score: owns the verb score: figures of MIDI files beside those of real songs. */
+/* verb_score: owns the verb score: figures of MIDI files beside those of real songs, and their picture. */
+#include "preprocess/common/program.h"
 #include "preprocess/shard/shard.h"
 #include "sampler/command/job.h"
 #include "sampler/command/rows.h"
 #include "sampler/score/score_report.h"
+#include "sampler/show/picture_distributions.h"
+
+/* Standard output has the line of figures alone: the picture's path is said beside it. */
+static gboolean draw(const job_t *job, const score_result_t *result, GError **error) {
+    const size_t n = result->of_pieces.figures;
+    g_auto(GStrv) names = g_new0(char *, n + 1);
+    for (size_t f = 0; f < n; f++) names[f] = score_name(&result->pieces->grid, f);
+    g_autofree char *title = g_strdup_printf(
+        "%zu %s beside %zu %s of %s (%s)", result->pieces->n, result->pieces->n == 1 ? "piece" : "pieces",
+        result->real->n, result->real->n == 1 ? "song" : "songs", result->corpus, result->split);
+    if (!result_make_folder(&job->writer, error)) return FALSE;
+    g_autofree char *path = result_save_picture(
+        &job->writer, "score",
+        picture_distributions(result->values, result->distances, names, n, title, job->writer.picture, error),
+        error);
+    if (path && !job->writer.quiet) program_say("picture: %s\n", path);
+    return path != NULL;
+}
 
 static gboolean run_score(job_t *job, GError **error) {
     const cli_t *cli = job->cli;
@@ -18,7 +37,8 @@ static gboolean run_score(job_t *job, GError **error) {
         .seed = (uint64_t)cli->seed,
         .quiet = cli->quiet,
     };
-    return score_report(&request, error);
+    g_auto(score_result_t) result = {0};
+    return score_report(&request, &result, error) && (!cli->picture || draw(job, &result, error));
 }
 
 #define SHARDS "corpus,originality"
@@ -40,6 +60,8 @@ static const option_t score_rows[] = {
     UNSET("steps-per-beat", 0, OPTION_INT, steps_per_beat, ANY, "N",
           "without shards: frames a quarter note (default 4)", 1, 96, .excludes = SHARDS,
           .because = "the shards have a grid"),
+    PICTURE_ROW(NULL, "also a picture of the distributions, as PNG (default) or SVG", .needs = "corpus"),
+    OUTPUT_ROW,
     END_ROWS,
 };
 

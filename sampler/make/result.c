@@ -30,14 +30,20 @@ static gboolean print_path(const char *path, GError **error) {
     return program_fail(error, "standard output: cannot print the path %s: %s", path, g_strerror(errno));
 }
 
-gboolean result_write_picture(const result_writer_t *writer, const char *name, GBytes *picture,
-                              GError **error) {
-    if (!picture) return FALSE;
+char *result_save_picture(const result_writer_t *writer, const char *name, GBytes *picture, GError **error) {
+    if (!picture) return NULL;
     g_autofree char *path = path_of(writer, name, writer->picture == PICTURE_SVG ? ".svg" : ".png");
     g_autoptr(GBytes) owned = picture;
     if (file_replace(path, g_bytes_get_data(owned, NULL), g_bytes_get_size(owned)))
-        return print_path(path, error);
-    return file_fail(error, path, "write", "make room or give another --output");
+        return g_steal_pointer(&path);
+    file_fail(error, path, "write", "make room or give another --output");
+    return NULL;
+}
+
+gboolean result_write_picture(const result_writer_t *writer, const char *name, GBytes *picture,
+                              GError **error) {
+    g_autofree char *path = result_save_picture(writer, name, picture, error);
+    return path && print_path(path, error);
 }
 
 static const char *const sound_endings[] = {

@@ -36,7 +36,9 @@ gboolean result_write_sheet(const result_writer_t *writer, const char *name, con
                             roll_t *const *rolls, char *const *labels, size_t n, const timeline_t *timeline,
                             const GPtrArray *texts, GError **error);
 
-/* Writes a picture to FOLDER/NAME.png or .svg and prints its path. Takes picture, which may be NULL with
- * error set: returns FALSE then. */
+/* Writes a picture to FOLDER/NAME.png or .svg and returns its path. Takes picture, which may be NULL with
+ * error set: returns NULL then. Owner: caller. */
+char *result_save_picture(const result_writer_t *writer, const char *name, GBytes *picture, GError **error);
+/* The same, and prints the path. */
 gboolean result_write_picture(const result_writer_t *writer, const char *name, GBytes *picture,
                               GError **error);

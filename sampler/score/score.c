@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "sampler/score/structure.h"
 #include "sampler/score/tonal.h"
 #include "trainer/model/rng.h"
 
@@ -21,6 +22,9 @@ static const char *const names[SCORE_FIGURES] = {
     [SCORE_PITCH_CLASS_ENTROPY] = "pitch_class_entropy",
     [SCORE_SCALE_CONSISTENCY] = "scale_consistency",
     [SCORE_GROOVE] = "groove",
+    [SCORE_STRUCTURE_SHORT] = "structure_short",
+    [SCORE_STRUCTURE_MID] = "structure_mid",
+    [SCORE_STRUCTURE_LONG] = "structure_long",
     [SCORE_POLYPHONY] = "polyphony",
     [SCORE_POLYPHONIC_RATE] = "polyphonic_rate",
     [SCORE_EMPTY_BARS] = "empty_bars",
@@ -274,6 +278,7 @@ void score_measure(const roll_t *roll, const grid_t *grid, const timeline_t *tim
     values[SCORE_PITCH_CLASS_ENTROPY] = pitch_class_entropy(&piece);
     values[SCORE_SCALE_CONSISTENCY] = scale_consistency(&piece);
     values[SCORE_GROOVE] = groove(&piece);
+    structure_measure(roll, grid, &values[SCORE_STRUCTURE_SHORT]);
     measure_keys(&piece, values);
     measure_bars(&piece, values);
     measure_pairs(&piece, values);

@@ -20,6 +20,11 @@ typedef enum {
      * track, and the other none; averaged over pairs of whole bars of one meter, those without any onset in
      * both left out. Wu & Yang 2020, section 4.2; of neighbours only: Dong et al. 2020, "MusPy". */
     SCORE_GROOVE,
+    /* How much of the piece the repetitions of one of its segments explain, 0 to 1: of a bar and a half of
+     * 4/4 to four, of four to seven and a half, of longer ones. Wu & Yang 2020: structure.h. */
+    SCORE_STRUCTURE_SHORT,
+    SCORE_STRUCTURE_MID,
+    SCORE_STRUCTURE_LONG,
     /* Keys sounding at once, over frames in which any sounds; share of those frames with two keys or more
      * (MusPy: of all frames). MusPy. */
     SCORE_POLYPHONY,

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "preprocess/common/program.h"
-#include "sampler/score/score_result.h"
 
 /* ---- figures ---- */
 
@@ -22,6 +21,19 @@ static score_table_t measure_set(const score_set_t *set) {
         score_measure(set->pieces[i].roll, &set->grid, set->pieces[i].timeline,
                       table.values + i * table.figures);
     return table;
+}
+
+/* The figures of the pieces beside those of the real songs. */
+static void compare_figures(score_result_t *result) {
+    const score_table_t *real = &result->of_real, *pieces = &result->of_pieces;
+    result->values = g_new(distribution_t, pieces->figures);
+    result->distances = g_new(distribution_t, pieces->figures);
+    for (size_t f = 0; f < pieces->figures; f++) {
+        const numbers_t of_real = {real->values + f, real->n, real->figures},
+                        of_pieces = {pieces->values + f, pieces->n, pieces->figures};
+        distribution_of_values(of_real, of_pieces, &result->values[f]);
+        distribution_of_distances(of_real, of_pieces, &result->distances[f]);
+    }
 }
 
 static roll_t **rolls_of(const score_set_t *set) {
@@ -164,24 +176,25 @@ static gboolean read_all(score_result_t *result, const score_request_t *request,
 
 /* ---- the verb ---- */
 
-gboolean score_report(const score_request_t *request, GError **error) {
-    g_auto(score_result_t) result = {
+gboolean score_report(const score_request_t *request, score_result_t *result, GError **error) {
+    *result = (score_result_t){
         .corpus = request->corpus,
         .originality = request->originality,
         .split = request->split ? request->split : split_name(SPLIT_TEST),
         .seam_frames = request->seam_frames,
     };
-    if (!read_all(&result, request, error)) return FALSE;
-    result.of_pieces = measure_set(result.pieces);
-    if (result.real) {
-        result.of_real = measure_set(result.real);
-        result.of_shuffled = measure_shuffled(result.real, request->seed);
+    if (!read_all(result, request, error)) return FALSE;
+    result->of_pieces = measure_set(result->pieces);
+    if (result->real) {
+        result->of_real = measure_set(result->real);
+        result->of_shuffled = measure_shuffled(result->real, request->seed);
+        compare_figures(result);
     }
-    if (result.seam_frames > 0) find_seams(&result);
-    if (result.train && !find_voices(&result, error)) return FALSE;
-    g_autofree char *json = score_result_json(&result);
+    if (result->seam_frames > 0) find_seams(result);
+    if (result->train && !find_voices(result, error)) return FALSE;
+    g_autofree char *json = score_result_json(result);
     if (puts(json) < 0 || fflush(stdout) != 0)
         return program_fail(error, "standard output: cannot print the figures: %s", g_strerror(errno));
-    if (!request->quiet) score_result_show(&result);
+    if (!request->quiet) score_result_show(result);
     return TRUE;
 }

@@ -2,7 +2,7 @@
  * JSON on standard output and a table on standard error. */
 #pragma once
 
-#include "preprocess/roll/roll.h"
+#include "sampler/score/score_result.h"
 
 /* What is scored and beside what; nothing owned. */
 typedef struct {
@@ -21,7 +21,7 @@ typedef struct {
 /* Scores. The line:
  *   {"pieces": n, "skipped": n, "grid": {...}, "corpus": DIR, "split": NAME, "songs": n,
  *    "figures": {NAME: {"mean", "sd", "n", "real": {"mean", "sd", "n"}, "shuffled": {the same},
- *                       "place", "nearer"}, ...},
+ *                       "place", "nearer", "values": {"overlap", "kl"}, "distances": {the same}}, ...},
  *    "seam": {"frames", "mean", "sd", "n", "real": {"mean", "sd", "n"}, "border", "inside",
  *             "features": {NAME: {"border", "inside"}, ...}},
  *    "originality": {"corpus": DIR, "songs": n, "split": NAME, "held_out": n,
@@ -30,8 +30,9 @@ typedef struct {
  *    "files": [{"file", "frames", "bars", "meter", "tempo_bpm", "figures": {NAME: value, ...}, "seam",
  *               "passages": {"all" or TRACK: {"events", "notes", "frames", "beats", "share", "first",
  *                                             "song", "song_first", "semitones"}, ...}}, ...]}
- * Figures and place: score.h; "nearer" is "real", "shuffled" or null. Seam: seam.h; "border" and "inside" are
- * means over pieces, those of features with their signs. Passages: originality.h; "share" is of the piece's
- * events. What was not asked for is left out; what is not defined is null. FALSE with error set: file or
- * option, cause, way out. */
-gboolean score_report(const score_request_t *request, GError **error);
+ * Figures and place: score.h; "nearer" is "real", "shuffled" or null. "values", "distances": distribution.h.
+ * Seam: seam.h; "border" and "inside" are means over pieces, those of features with their signs. Passages:
+ * originality.h; "share" is of the piece's events. What was not asked for is left out; what is not defined is
+ * null. What was found out is in result, which the caller clears, whatever is returned. FALSE with error set:
+ * file or option, cause, way out. */
+gboolean score_report(const score_request_t *request, score_result_t *result, GError **error);

@@ -16,6 +16,8 @@ void score_result_clear(score_result_t *result) {
         g_free(result->voices[v].of_pieces);
         g_free(result->voices[v].of_held);
     }
+    g_free(result->values);
+    g_free(result->distances);
     g_free(result->seams);
     g_free(result->real_seams);
     score_set_free(result->pieces);
@@ -96,6 +98,13 @@ static void add_named_summary(json_t *json, const char *name, score_summary_t su
     json_close(json, '{');
 }
 
+static void add_distribution(json_t *json, const char *name, const distribution_t *distribution) {
+    json_open(json, name, '{');
+    json_number(json, "overlap", distribution->overlap);
+    json_number(json, "kl", distribution->kl);
+    json_close(json, '{');
+}
+
 static void add_figures(json_t *json, const score_result_t *result) {
     json_open(json, "figures", '{');
     for (size_t f = 0; f < result->of_pieces.figures; f++) {
@@ -108,6 +117,8 @@ static void add_figures(json_t *json, const score_result_t *result) {
             add_named_summary(json, "shuffled", figure.shuffled);
             json_number(json, "place", figure.place);
             json_text(json, "nearer", figure.nearer);
+            add_distribution(json, "values", &result->values[f]);
+            add_distribution(json, "distances", &result->distances[f]);
         }
         json_close(json, '{');
     }
@@ -281,6 +292,20 @@ static void show_figures(const score_result_t *result) {
     }
 }
 
+/* Figures that have a density on neither side are left out. */
+static void show_distributions(const score_result_t *result) {
+    fprintf(stderr, "\n%-32s  %-18s  %s\n", "overlap (KL) with real songs", "of values", "of distances");
+    for (size_t f = 0; f < result->of_pieces.figures; f++) {
+        const distribution_t *values = &result->values[f], *distances = &result->distances[f];
+        g_autofree char *name = score_name(&result->pieces->grid, f);
+        if (isnan(values->overlap) && isnan(distances->overlap)) continue;
+        fprintf(stderr, "%-32s", g_strdelimit(name, "_", ' '));
+        show_cell("%.3f (%.3f)", values->overlap, values->kl, FALSE);
+        show_cell("%.3f (%.3f)", distances->overlap, distances->kl, TRUE);
+        fputc('\n', stderr);
+    }
+}
+
 static void show_seams(const score_result_t *result) {
     const seam_t *all = result->seams;
     const size_t n = result->pieces->n;
@@ -332,6 +357,7 @@ void score_result_show(const score_result_t *result) {
                 g_dngettext(NULL, "song", "songs", result->real->n), result->corpus, result->split);
     fputc('\n', stderr);
     show_figures(result);
+    if (result->real) show_distributions(result);
     if (result->seam_frames > 0) show_seams(result);
     if (result->n_voices > 0) show_passages(result);
 }

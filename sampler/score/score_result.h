@@ -1,6 +1,7 @@
 /* score_result: all that the verb score has found out, and how it is told. Filled in by score_report.c. */
 #pragma once
 
+#include "sampler/score/distribution.h"
 #include "sampler/score/originality.h"
 #include "sampler/score/score.h"
 #include "sampler/score/score_set.h"
@@ -26,6 +27,7 @@ typedef struct {
     score_set_t *pieces; /* what is scored */
     score_set_t *real;   /* the split's songs in corpus; NULL without */
     score_table_t of_pieces, of_real, of_shuffled;
+    distribution_t *values, *distances; /* [figures], of the pieces beside the real songs; NULL without */
 
     seam_t *seams, *real_seams; /* [pieces->n], [real->n] */
 

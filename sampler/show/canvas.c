@@ -121,6 +121,14 @@ void canvas_path(canvas_t *canvas, const double (*points)[2], size_t n, double w
     cairo_stroke(cr);
 }
 
+void canvas_area(canvas_t *canvas, const double (*points)[2], size_t n, colour_t colour, double alpha) {
+    cairo_t *cr = canvas->cr;
+    set_colour(cr, colour, alpha);
+    cairo_new_path(cr);
+    for (size_t i = 0; i < n; i++) cairo_line_to(cr, points[i][0], points[i][1]);
+    cairo_fill(cr);
+}
+
 void canvas_disc(canvas_t *canvas, double x, double y, double radius, colour_t colour) {
     set_colour(canvas->cr, colour, 1);
     cairo_new_path(canvas->cr);

@@ -1,5 +1,5 @@
 /* canvas: what pictures are drawn with: lines, rectangles, text and discs on a page that becomes PNG or SVG.
- * The only module that knows cairo; private to picture.c and picture_curves.c. Sizes are in pixels of the
+ * The only module that knows cairo; private to the pictures. Sizes are in pixels of the
  * SVG; a PNG has half as many dots again, or fewer where it would be too large for cairo. */
 #pragma once
 
@@ -34,6 +34,8 @@ double canvas_text(canvas_t *canvas, double x, double y, align_t align, double s
 /* A line through n points. */
 void canvas_path(canvas_t *canvas, const double (*points)[2], size_t n, double width, colour_t colour,
                  double alpha);
+/* The area within n points. */
+void canvas_area(canvas_t *canvas, const double (*points)[2], size_t n, colour_t colour, double alpha);
 void canvas_disc(canvas_t *canvas, double x, double y, double radius, colour_t colour);
 /* Nothing is drawn outside until canvas_unclip(). */
 void canvas_clip(canvas_t *canvas, double x, double y, double width, double height);

@@ -1,33 +1,15 @@
-/* picture_curves: owns curves over one pair of axes: scales, ticks, legend. Refuses nothing but the canvas'
+/* picture_curves: owns curves over one pair of axes: ticks, legend. Refuses nothing but the canvas'
  * failures. */
 #include <math.h>
 #include <stdlib.h>
 
 #include "sampler/show/canvas.h"
+#include "sampler/show/scale.h"
 
 /* Okabe & Ito 2008: told apart by colour-blind readers too. */
 static const colour_t colours[] = {
     {0.00, 0.45, 0.70}, {0.84, 0.37, 0.00}, {0.00, 0.62, 0.45}, {0.80, 0.47, 0.65}};
 static const colour_t white = {1, 1, 1};
-
-typedef struct {
-    double low, high, tick; /* low is a tick */
-} scale_t;
-
-/* Ticks of 1, 2 or 5 times a power of ten, about `ticks` of them; the lower end is one. */
-static scale_t scale_round(double low, double high, double ticks) {
-    if (high - low < 1e-9 * fmax(1, fabs(high))) {
-        low -= 0.5;
-        high += 0.5;
-    }
-    const double raw = (high - low) / ticks, power = pow(10, floor(log10(raw))), part = raw / power;
-    const double tick = power * (part <= 1 ? 1 : part <= 2 ? 2 : part <= 5 ? 5 : 10);
-    return (scale_t){.low = floor(low / tick) * tick, .high = high, .tick = tick};
-}
-
-static double scale_place(const scale_t *scale, double value, double from, double to) {
-    return from + (value - scale->low) / (scale->high - scale->low) * (to - from);
-}
 
 static int compare_ascending(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;

@@ -45,6 +45,7 @@ status_is 0 "a folder"
 ok "--quiet is quiet" [ ! -s "$WORK/err" ]
 ok "the grid asked for" \
     holds 'x["pieces"] == 12 and x["grid"]["tracks"] == "merged" and x["grid"]["steps_per_beat"] == 12'
+ok "and nothing to be compared with" holds '"values" not in x["figures"]["groove"]'
 ok "one track has no pairs" holds 'x["figures"]["tonal_distance"] == {"mean": None, "sd": None, "n": 0}'
 
 # ---- beside a corpus ----
@@ -59,8 +60,20 @@ ok "real songs fit better than shuffled ones" \
 ok "verdict by place" \
     holds 'all((f["place"] is None) == (f["nearer"] is None) and (f["place"] is None or
         (f["place"] < 0.5) == (f["nearer"] == "real")) for f in x["figures"].values())'
+ok "two comparisons of each figure, by the area shared and by KL" \
+    holds 'all(list(f[of]) == ["overlap", "kl"]
+        for f in x["figures"].values() for of in ("values", "distances"))
+        and all(0 < x["figures"][n][of]["overlap"] < 1.001 and -1e-3 < x["figures"][n][of]["kl"] < 30
+        for n in ("groove", "notes_a_bar", "structure_mid") for of in ("values", "distances"))'
+says '^groove +[0-9.]+ \([0-9.]+\) +[0-9.]+ \([0-9.]+\)$' "a table of them"
 run "$sampler" score new --corpus shards -q
 ok "the same again" cmp first "$WORK/out"
+run "$sampler" score new --corpus shards --picture=svg --output drawn
+status_is 0 "a picture"
+ok "the same line" cmp first "$WORK/out"
+says_once 'sampler: picture: drawn/score.svg' "says where it is"
+ok "with two panels for most figures" \
+    [ "$(grep -oE 'fill-opacity(:|=")0\.15' drawn/score.svg | wc -l)" -gt 20 ]
 run "$sampler" score new --corpus shards -q --seed 2
 ok "another seed, other shuffled tracks" \
     holds '[x["figures"]["tonal_distance"][of] == json.load(open("first"))["figures"]["tonal_distance"][of]
@@ -76,6 +89,9 @@ run "$sampler" score "${held[@]}" --corpus shards -q
 ok "files as shards" \
     holds 'all((f["mean"], f["sd"], f["n"]) == (f["real"]["mean"], f["real"]["sd"], f["real"]["n"])
         for f in x["figures"].values())'
+ok "and of the same distribution" \
+    holds 'all(abs(f["values"]["overlap"] - 1) < 1e-4 and abs(f["values"]["kl"]) < 1e-4
+        for f in x["figures"].values() if f["values"]["overlap"] is not None)'
 
 # ---- bars ----
 run "$sampler" score new/song-0000.mid -q --meter 2/4
@@ -167,7 +183,8 @@ refused 2 '\-\-seam 1 is out of range; give 2 to 4096' new --corpus shards --sea
 for meter in 4 4/3 0/4 4/4x x/4 4/128; do
     refused 2 "--meter $meter: not a meter; give one like 4/4" new --meter $meter
 done
-refused 2 'Unknown option --picture' new --picture
+refused 2 '\-\-picture needs --corpus, or nothing reads it' new --picture
+refused 2 '\-\-picture=gif: there is png and svg' new --corpus shards --picture=gif
 refused 1 'nowhere' nowhere
 refused 1 'missing: no such folder' new --corpus missing
 refused 1 'new: holds no shards' new --corpus new

@@ -43,8 +43,8 @@ typedef struct {
      *     keep_input   sequence [B, T]: the decoder does not see the frame before;
      *     keep_past    sequence [B, W]: the head does not see the frames at its lags, nor the memory;
      *     keep_state   sequence [B, T, H]: a unit of the state is silenced on its way to the head;
-     *     keep_memory  sequence [B, T, model_memory_units()]: a unit of a track's memory, at all pitches, or of
-     *                  its GRU along pitches is silenced: K M, then K N, tracks in drawing order;
+     *     keep_memory  sequence [B, T, model_memory_units()]: a unit of a track's memory, at all pitches, or
+     *                  of its GRU along pitches is silenced: K M, then K N, tracks in drawing order;
      *     keep_hidden  dense [B, model_dropout_units()]: a unit of the hidden layers is silenced, the
      *                  encoder's layers in order, then the decoder's.
      * keep_rate is the share of keep_state or keep_hidden that is 1 on average, in (0, 1]: kept units are

@@ -84,7 +84,7 @@ $(BUILD)/%.o: %.c $(VENDORS)
 
 # Their results go through the averaging of gradients, so ranks stay equal however they round: multiply and
 # add may be one instruction.
-$(addprefix $(BUILD)/trainer/model/,gru.o gru_rows.o grains.o): COMPILE += -ffp-contract=fast
+$(BUILD)/trainer/model/gru.o $(BUILD)/trainer/model/grains.o: COMPILE += -ffp-contract=fast
 
 $(LIBPREPROCESS): $(call objects,preprocess)
 # The model and its file are all of the trainer that the sampler links.

@@ -200,12 +200,12 @@ def compare(program, flags, pieces, models, arguments):
             ours += result["step_ms"]
             for name, training in trainings.items():
                 theirs[name] += training.time(batch, arguments.steps)
-    best = statistics.median(ours)
+    best, frames = statistics.median(ours), sum(len(piece) for piece in pieces)
     print(
-        f"{' '.join(flags)}: {sum(len(piece) for piece in pieces)} frames a step, "
+        f"{' '.join(flags)}: {frames} frames a step, "
         f"{arguments.rounds} rounds of {arguments.steps} steps each, taking turns"
     )
-    print(f"  mpianist ({result['blas']}): {best:.2f} ms a step")
+    print(f"  mpianist ({result['blas']}): {best:.2f} ms a step, {1e3 * frames / best:.0f} frames a second")
     for name, times in theirs.items():
         print(
             f"  {name} (threads: {torch.get_num_threads()}): {statistics.median(times):.2f} ms a step, "

@@ -16,9 +16,11 @@ enum { GRAINS = 8 };
 static const struct {
     size_t M, N;
     uint32_t begin[GRAINS + 1];
-} cases[] = {{16, 96, {0, 8, 16, 24, 32, 40, 48, 56, 64}}, {13, 5, {0, 1, 1, 4, 4, 4, 9, 10, 11}},
-             {300, 49, {0, 3, 6, 9, 12, 15, 18, 21, 24}},  {70, 600, {0, 0, 0, 0, 0, 0, 0, 2, 2}},
-             {1, 1, {0, 5, 5, 5, 5, 5, 5, 5, 5}},          {9, 331, {0, 0, 2, 5, 9, 14, 20, 27, 35}}};
+} cases[] = {
+    {16, 96, {0, 8, 16, 24, 32, 40, 48, 56, 64}}, {13, 5, {0, 1, 1, 4, 4, 4, 9, 10, 11}},
+    {300, 49, {0, 3, 6, 9, 12, 15, 18, 21, 24}},  {70, 600, {0, 0, 0, 0, 0, 0, 0, 2, 2}},
+    {1, 1, {0, 5, 5, 5, 5, 5, 5, 5, 5}},          {9, 331, {0, 0, 2, 5, 9, 14, 20, 27, 35}},
+    {48, 32, {0, 1, 2, 3, 4, 5, 6, 7, 8}},        {19, 64, {0, 150, 151, 152, 152, 170, 290, 291, 300}}};
 
 typedef struct {
     size_t M, N, B;
@@ -71,6 +73,10 @@ static void check_panels(const layer_t *l, const real_t *wanted) {
     }
     grains_linear(l->x, l->W, l->bias, l->y, l->B, l->M, l->N, l->scratch);
     for (size_t b = 0; b < l->B; b++) memcpy(y + b * l->N, l->bias, l->N * sizeof *y);
+    grains_add_multiply(l->x, panels, y, l->B, l->M, l->N);
+    assert_near(y, wanted, l->B * l->N, 1e-4);
+    g_assert_true(same(y, l->y, l->B * l->N));
+    for (size_t b = 0; b < l->B; b++) memcpy(y + b * l->N, l->bias, l->N * sizeof *y);
     grains_add_product(l->x, l->W, y, l->B, l->M, l->N, l->scratch);
     assert_near(y, wanted, l->B * l->N, 1e-4);
     grains_make_panels(l->W, l->N, l->M, TRUE, panels);
@@ -87,7 +93,7 @@ static void check_panels(const layer_t *l, const real_t *wanted) {
 /* All that the functions write, by vectors of one width. */
 static real_t *run_all(const layer_t *l, const grains_t *grains, int only_narrow, size_t *size) {
     const size_t y = l->B * l->N, dx = l->B * l->M, dW = l->M * l->N;
-    *size = 2 * y + 2 * dx + dW + l->N;
+    *size = 2 * y + 2 * dx + dW + l->N + dW;
     real_t *found = g_new0(real_t, *size), *to = found, *panels;
     grains_use_narrow(only_narrow);
     panels = layers_new_block(MAX(grains_panels(l->M, l->N), grains_panels(l->N, l->M)));
@@ -99,6 +105,7 @@ static real_t *run_all(const layer_t *l, const grains_t *grains, int only_narrow
     grains_multiply(l->dy, panels, to += dx, l->B, l->N, l->M);
     to += dx;
     grains_linear_gradient(grains, l->x, l->dy, to, to + dW, l->M, l->N, l->scratch);
+    grains_add_gradient(l->x, l->dy, to + dW + l->N, l->B, l->M, l->N);
     grains_use_narrow(FALSE);
     free(panels);
     return found;
@@ -177,6 +184,29 @@ static void bits_gradient(const layer_t *l, const uint32_t *begin, size_t n, rea
                          l->M, l->N);
 }
 
+typedef struct {
+    const layer_t *layer;
+    const uint32_t *begin;
+} rows_call_t;
+
+static void add_rows(void *data, size_t i, real_t *dW) {
+    const rows_call_t *call = data;
+    const layer_t *l = call->layer;
+    const size_t b = call->begin[i];
+    g_assert_cmpuint(call->begin[i + 1], >, b);
+    for (size_t j = 0; j < l->M * l->N + l->N; j++) g_assert_true(dW[j] == 0);
+    grains_add_gradient(l->x + b * l->M, l->dy + b * l->N, dW, call->begin[i + 1] - b, l->M, l->N);
+    for (size_t row = b; row < call->begin[i + 1]; row++)
+        for (size_t j = 0; j < l->N; j++) dW[l->M * l->N + j] += l->dy[row * l->N + j];
+}
+
+static void blocks_gradient(const layer_t *l, const uint32_t *begin, size_t n, real_t *dW) {
+    const size_t size = l->M * l->N + l->N;
+    g_autofree real_t *levels = g_new(real_t, grains_levels(n) * size);
+    for (size_t i = 0; i < grains_levels(n) * size; i++) levels[i] = (real_t)NAN;
+    grains_sum_blocks(&(grains_t){begin, n}, dW, levels, size, add_rows, &(rows_call_t){l, begin});
+}
+
 /* n grains at once give the bits of their halves, added up; and so on down to each alone. */
 static void check_tree(gradient_fn gradient, const layer_t *l, const uint32_t *begin, size_t n) {
     const size_t size = l->M * l->N + l->N;
@@ -202,6 +232,9 @@ static void test_gradients(void) {
         layers_linear_gradient(l.x, l.dy, wanted, wanted + l.M * l.N, l.B, l.M, l.N);
         assert_near(found, wanted, size, 1e-4);
         check_tree(linear_gradient, &l, cases[i].begin, GRAINS);
+        blocks_gradient(&l, cases[i].begin, GRAINS, found);
+        assert_near(found, wanted, size, 1e-4);
+        check_tree(blocks_gradient, &l, cases[i].begin, GRAINS);
         g_autofree real_t *sums =
             g_new(real_t, l.N); /* of columns that are part of wider rows: of the last */
         grains_sum_rows(&(grains_t){cases[i].begin, GRAINS}, l.dy + l.N - 1, l.N, sums, 1);
@@ -218,11 +251,32 @@ static void test_gradients(void) {
     }
 }
 
+/* Gradients that are added to, of all rows at once and in two calls: the same bits. */
+static void test_added_gradients(void) {
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        layer_t l = new_layer(i);
+        const size_t size = l.M * l.N;
+        g_autofree real_t *found = g_memdup2(l.W, size * sizeof *found),
+                          *wanted = g_memdup2(l.W, size * sizeof *wanted);
+        layers_linear_gradient(l.x, l.dy, wanted, NULL, l.B, l.M, l.N);
+        grains_add_gradient(l.x, l.dy, found, l.B, l.M, l.N);
+        assert_near(found, wanted, size, 1e-4);
+        for (size_t first = 0; first <= l.B; first++) {
+            g_autofree real_t *parts = g_memdup2(l.W, size * sizeof *parts);
+            grains_add_gradient(l.x, l.dy, parts, first, l.M, l.N);
+            grains_add_gradient(l.x + first * l.M, l.dy + first * l.N, parts, l.B - first, l.M, l.N);
+            g_assert_true(same(parts, found, size));
+        }
+        free_layer(&l);
+    }
+}
+
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     layers_set_threads(1);
     g_test_add_func("/grains/products", test_products);
     g_test_add_func("/grains/gradients", test_gradients);
+    g_test_add_func("/grains/added-gradients", test_added_gradients);
     g_test_add_func("/grains/widths", test_widths);
     return g_test_run();
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/helpers/sequence_pieces.h"
 #include "trainer/model/memory.h"
 
 enum { B = 3, T = 20, MAX_CELLS = 128, MAX_M = 8 };
@@ -69,7 +70,7 @@ static fixture_t *fixture_new(const model_config_t *config) {
     packing_init(&f->packing, T);
     packing_make(&f->packing, lengths, B, 1);
     f->rows = f->packing.rows;
-    g_assert_true(memory_pass_init(&f->pass, f->memory, f->rows, B, NULL));
+    g_assert_true(memory_pass_init(&f->pass, f->memory, f->rows, NULL));
     f->bits = g_malloc0(B * (1 + T) * f->bytes);
     f->frames = g_new(const uint8_t *, f->rows);
     f->heard = g_new(uint8_t, f->rows);
@@ -161,7 +162,9 @@ static void plain_step(const fixture_t *f, size_t k, size_t p, const uint8_t *be
     }
 }
 
-static void run(fixture_t *f) { memory_forward(f->memory, &f->pass, &f->packing, 1, f->frames, f->heard); }
+static void run(fixture_t *f) {
+    memory_forward(f->memory, &f->pass, &(memory_rows_t){&f->packing, 1, f->frames, f->heard});
+}
 
 /* s of track k, frame t of sequence b, pitch p. */
 static const real_t *state(const fixture_t *f, size_t k, size_t t, size_t b, size_t p) {
@@ -201,7 +204,7 @@ static void test_step(void) {
         const sequence_sizes_t *sizes = &f->config.sequence;
         const size_t n = sizes->tied_pitches * sizes->memory;
         real_t *s[4];
-        g_autofree real_t *scratch = g_new(real_t, memory_scratch(f->memory, B));
+        g_autofree real_t *scratch = g_new(real_t, memory_scratch(f->memory));
         memset(f->heard, 1, f->rows);
         run(f);
         for (size_t k = 0; k < f->config.tracks; k++) s[k] = g_new(real_t, B * n);
@@ -284,6 +287,33 @@ static void test_transposition(void) {
         }
 }
 
+/* Sizes that do not go together. */
+static void test_refusals(void) {
+    static const struct {
+        size_t memory, note, first, pitches, frames;
+        const char *message;
+    } cases[] = {
+        {6, 5, 3, 11, 60, "model: pitches 3 to 14 of 13 cannot have a memory"},
+        {6, 0, 0, 0, 60, "model: pitches 0 to 0 of 13 cannot have a memory"},
+        {0, 5, 0, 0, 60, "model: pitches 0 to 0 of 13 cannot have a memory"},
+        {1025, 0, 1, 11, 60, "model: memory is 1025; it must be from 0 to 1024"},
+        {1024, 0, 1, 11, 60000,
+         "model: a pass of 60008 frames with 45056 values each is too large; choose a "
+         "smaller batch, shorter --chunk or more accumulation"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        model_config_t config = memory_config();
+        config.sequence.memory = cases[i].memory;
+        config.sequence.note = cases[i].note;
+        config.sequence.tied_first = cases[i].first;
+        config.sequence.tied_pitches = cases[i].pitches;
+        g_assert_null(model_new(&config, 2, cases[i].frames, &error));
+        g_assert_error(error, MODEL_ERROR, MODEL_ERROR_SIZE);
+        g_assert_cmpstr(error->message, ==, cases[i].message);
+    }
+}
+
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     layers_set_threads(1);
@@ -291,5 +321,6 @@ int main(int argc, char **argv) {
     g_test_add_func("/memory/step", test_step);
     g_test_add_func("/memory/causality", test_causality);
     g_test_add_func("/memory/transposition", test_transposition);
+    g_test_add_func("/memory/refusals", test_refusals);
     return g_test_run();
 }

@@ -39,6 +39,8 @@ typedef struct {
     /* dW [M, columns], its rows N apart, from x [B, M] and a panel of dy [B, panel]. */
     void (*gradient_panel)(const grains_t *grains, const real_t *x, const real_t *panel, real_t *dW, size_t M,
                            size_t N, size_t columns);
+    /* dW [M, N] += x [B, M], turned, times dy [B, N]. */
+    void (*add_gradient)(size_t B, const real_t *x, const real_t *dy, real_t *dW, size_t M, size_t N);
 } kernels_t;
 
 #if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__) && __GNUC__ >= 12
@@ -205,9 +207,34 @@ void grains_make_panels(const real_t *W, size_t K, size_t N, int transposed, rea
             kernels->copy(W + n, N, MIN(kernels->panel, N - n), K, panels);
 }
 
-void grains_multiply(const real_t *x, const real_t *panels, real_t *y, size_t B, size_t K, size_t N) {
+void grains_add_multiply(const real_t *x, const real_t *panels, real_t *y, size_t B, size_t K, size_t N) {
     const kernels_t *kernels = find_kernels();
-    memset(y, 0, B * N * sizeof *y);
     for (size_t n = 0; n < N; n += kernels->panel, panels += K * kernels->panel)
         kernels->multiply_rows(B, x, K, panels, K, y + n, N, MIN(kernels->panel, N - n));
+}
+
+void grains_multiply(const real_t *x, const real_t *panels, real_t *y, size_t B, size_t K, size_t N) {
+    memset(y, 0, B * N * sizeof *y);
+    grains_add_multiply(x, panels, y, B, K, N);
+}
+
+void grains_add_gradient(const real_t *x, const real_t *dy, real_t *dW, size_t B, size_t M, size_t N) {
+    find_kernels()->add_gradient(B, x, dy, dW, M, N);
+}
+
+size_t grains_levels(size_t n) { return (size_t)g_bit_storage(MAX(n, 2) - 1); }
+
+/* As in a binary counter: the ones of i are the subtrees that wait, those at its end are whole with grain
+ * i. */
+void grains_sum_blocks(const grains_t *grains, real_t *block, real_t *levels, size_t n,
+                       grains_add_t add_grain, void *data) {
+    for (size_t i = 0; i < grains->n; i++) {
+        const size_t level = (size_t)__builtin_popcountll(i);
+        real_t *sum = level ? levels + (level - 1) * n : block;
+        memset(sum, 0, n * sizeof *sum);
+        if (grains->begin[i] < grains->begin[i + 1]) add_grain(data, i, sum);
+        size_t at = level;
+        for (int merges = __builtin_ctzll(~(unsigned long long)i); merges > 0; merges--, at--)
+            add(at > 1 ? levels + (at - 2) * n : block, levels + (at - 1) * n, n);
+    }
 }

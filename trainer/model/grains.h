@@ -48,3 +48,15 @@ void grains_sum_rows(const grains_t *grains, const real_t *dy, size_t ld, real_t
 size_t grains_panels(size_t K, size_t N);
 void grains_make_panels(const real_t *W, size_t K, size_t N, int transposed, real_t *panels);
 void grains_multiply(const real_t *x, const real_t *panels, real_t *y, size_t B, size_t K, size_t N);
+/* y += x W. */
+void grains_add_multiply(const real_t *x, const real_t *panels, real_t *y, size_t B, size_t K, size_t N);
+/* Its gradient: dW [M, N] += x [B, M], turned, times dy [B, N], each element in the order of the rows. */
+void grains_add_gradient(const real_t *x, const real_t *dy, real_t *dW, size_t B, size_t M, size_t N);
+
+/* Gradients that are not products: block [n] = the sum by the tree of what add_grain() adds for each grain
+ * that has rows, in their order, to n zeros. levels: grains_levels() blocks of n elements, for subtrees that
+ * wait for their siblings. */
+typedef void (*grains_add_t)(void *data, size_t grain, real_t *to);
+size_t grains_levels(size_t n_grains);
+void grains_sum_blocks(const grains_t *grains, real_t *block, real_t *levels, size_t n,
+                       grains_add_t add_grain, void *data);

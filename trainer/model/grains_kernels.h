@@ -12,48 +12,63 @@ typedef real_t vector_t __attribute__((vector_size(VECTOR)));
 typedef real_t loose_t __attribute__((vector_size(VECTOR), aligned(sizeof(real_t))));
 typedef place_t places_t __attribute__((vector_size(VECTOR)));
 
-/* y [rows, PANEL], its rows ldy apart, += x [rows, K] panel [K, PANEL]. */
-static inline __attribute__((always_inline)) void KERNELS(multiply)(size_t rows, const real_t *restrict x,
-                                                                    size_t ldx, const real_t *restrict panel,
-                                                                    size_t K, real_t *restrict y,
-                                                                    size_t ldy) {
+/* The first `vectors` vectors of y [rows, .], its rows ldy apart, += x [rows, K] panel [K, PANEL]. */
+static inline __attribute__((always_inline)) void KERNELS(multiply)(size_t rows, size_t vectors,
+                                                                    const real_t *restrict x, size_t ldx,
+                                                                    const real_t *restrict panel, size_t K,
+                                                                    real_t *restrict y, size_t ldy) {
     vector_t sum[ROWS][VECTORS];
     for (size_t r = 0; r < rows; r++)
-        for (size_t j = 0; j < VECTORS; j++) sum[r][j] = *(const loose_t *)(y + r * ldy + j * LANES);
+        for (size_t j = 0; j < vectors; j++) sum[r][j] = *(const loose_t *)(y + r * ldy + j * LANES);
     for (size_t k = 0; k < K; k++) {
         const vector_t *w = (const vector_t *)(const void *)(panel + k * PANEL);
 #pragma GCC unroll 8
         for (size_t r = 0; r < rows; r++)
 #pragma GCC unroll 4
-            for (size_t j = 0; j < VECTORS; j++) sum[r][j] += x[r * ldx + k] * w[j];
+            for (size_t j = 0; j < vectors; j++) sum[r][j] += x[r * ldx + k] * w[j];
     }
     for (size_t r = 0; r < rows; r++)
-        for (size_t j = 0; j < VECTORS; j++) *(loose_t *)(y + r * ldy + j * LANES) = sum[r][j];
+        for (size_t j = 0; j < vectors; j++) *(loose_t *)(y + r * ldy + j * LANES) = sum[r][j];
+}
+
+/* The same by one of the loops that are compiled: for each number of vectors. */
+static inline __attribute__((always_inline)) void KERNELS(multiply_some)(size_t rows, size_t vectors,
+                                                                         const real_t *x, size_t ldx,
+                                                                         const real_t *panel, size_t K,
+                                                                         real_t *y, size_t ldy) {
+    if (vectors == VECTORS)
+        KERNELS(multiply)(rows, VECTORS, x, ldx, panel, K, y, ldy);
+    else if (vectors == 2)
+        KERNELS(multiply)(rows, 2, x, ldx, panel, K, y, ldy);
+    else
+        KERNELS(multiply)(rows, 1, x, ldx, panel, K, y, ldy);
 }
 
 /* The same for any number of rows, of which only the first `columns` columns of y are there. */
 TARGET static void KERNELS(multiply_rows)(size_t B, const real_t *x, size_t ldx, const real_t *panel,
                                           size_t K, real_t *y, size_t ldy, size_t columns) {
     real_t tile[ROWS * PANEL] __attribute__((aligned(VECTOR)));
+    const size_t vectors = (columns + LANES - 1) / LANES;
+    const gboolean whole = columns == vectors * LANES;
     for (size_t b = 0; b < B;) {
         const size_t left = B - b, rows = left >= ROWS ? ROWS : left >= 4 ? 4 : left >= 2 ? 2 : 1;
         real_t *to = y + b * ldy;
         size_t ld = ldy;
-        if (columns < PANEL) {
+        if (!whole) {
             memset(tile, 0, sizeof tile);
             for (size_t r = 0; r < rows; r++) memcpy(tile + r * PANEL, to + r * ldy, columns * sizeof *to);
             to = tile;
             ld = PANEL;
         }
         if (rows == ROWS)
-            KERNELS(multiply)(ROWS, x + b * ldx, ldx, panel, K, to, ld);
+            KERNELS(multiply_some)(ROWS, vectors, x + b * ldx, ldx, panel, K, to, ld);
         else if (rows == 4)
-            KERNELS(multiply)(4, x + b * ldx, ldx, panel, K, to, ld);
+            KERNELS(multiply_some)(4, vectors, x + b * ldx, ldx, panel, K, to, ld);
         else if (rows == 2)
-            KERNELS(multiply)(2, x + b * ldx, ldx, panel, K, to, ld);
+            KERNELS(multiply_some)(2, vectors, x + b * ldx, ldx, panel, K, to, ld);
         else
-            KERNELS(multiply)(1, x + b * ldx, ldx, panel, K, to, ld);
-        for (size_t r = 0; columns < PANEL && r < rows; r++)
+            KERNELS(multiply_some)(1, vectors, x + b * ldx, ldx, panel, K, to, ld);
+        for (size_t r = 0; !whole && r < rows; r++)
             memcpy(y + (b + r) * ldy, tile + r * PANEL, columns * sizeof *y);
         b += rows;
     }
@@ -191,12 +206,58 @@ static void KERNELS(gradient_panel)(const grains_t *grains, const real_t *x, con
         KERNELS(gradient_strip)(grains, x + m, M, panel, dW + m * N, strip, MIN(strip, M - m), N, columns);
 }
 
+/* dW [rows, vectors], its rows N apart, += x [B, rows], turned, times dy [B, vectors]; rows of x are M, those
+ * of dy are N apart. */
+static inline __attribute__((always_inline)) void KERNELS(add_tile)(size_t rows, size_t vectors, size_t B,
+                                                                    const real_t *restrict x, size_t M,
+                                                                    const real_t *restrict dy, size_t N,
+                                                                    real_t *restrict dW) {
+    vector_t sum[ROWS][VECTORS];
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < vectors; j++) sum[r][j] = *(const loose_t *)(dW + r * N + j * LANES);
+    for (size_t b = 0; b < B; b++) {
+        const loose_t *w = (const loose_t *)(dy + b * N);
+#pragma GCC unroll 8
+        for (size_t r = 0; r < rows; r++)
+#pragma GCC unroll 4
+            for (size_t j = 0; j < vectors; j++) sum[r][j] += x[b * M + r] * w[j];
+    }
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < vectors; j++) *(loose_t *)(dW + r * N + j * LANES) = sum[r][j];
+}
+
+/* So many columns of dW [M, .], at most a panel's. */
+static inline __attribute__((always_inline)) void KERNELS(add_columns)(size_t vectors, size_t B,
+                                                                       const real_t *x, size_t M,
+                                                                       const real_t *dy, size_t N,
+                                                                       real_t *dW) {
+    size_t m = 0;
+    for (; m + ROWS <= M; m += ROWS) KERNELS(add_tile)(ROWS, vectors, B, x + m, M, dy, N, dW + m * N);
+    for (; m < M; m++) KERNELS(add_tile)(1, vectors, B, x + m, M, dy, N, dW + m * N);
+}
+
+/* dW [M, N] += x [B, M], turned, times dy [B, N]: so many rows at a time that a panel of dy stays in
+ * first-level cache. */
+TARGET static void KERNELS(add_gradient)(size_t B, const real_t *x, const real_t *dy, real_t *dW, size_t M,
+                                         size_t N) {
+    for (size_t n; B > 0; B -= n, x += n * M, dy += n * N) {
+        size_t at = 0;
+        n = MIN(B, SHALLOW);
+        for (; at + PANEL <= N; at += PANEL) KERNELS(add_columns)(VECTORS, n, x, M, dy + at, N, dW + at);
+        for (; at + LANES <= N; at += LANES) KERNELS(add_columns)(1, n, x, M, dy + at, N, dW + at);
+        for (size_t b = 0; b < n; b++)
+            for (size_t m = 0; m < M; m++)
+                for (size_t j = at; j < N; j++) dW[m * N + j] += x[b * M + m] * dy[b * N + j];
+    }
+}
+
 static const kernels_t KERNELS(kernels) = {
     .panel = PANEL,
     .multiply_rows = KERNELS(multiply_rows),
     .copy = KERNELS(copy),
     .turn = KERNELS(turn),
     .gradient_panel = KERNELS(gradient_panel),
+    .add_gradient = KERNELS(add_gradient),
 };
 
 #undef LANES

@@ -1,7 +1,7 @@
 /* gru: owns the recurrence. The product with U has only as many rows as there are active sequences, too few
  * for BLAS, which would repack U at each step. So U and its transpose are laid out once a batch
- * (trainer/model/grains.h). The gradient of U does not depend on the step before, and is one large
- * product. */
+ * (trainer/model/grains.h). The gradient of U does not depend on the step before, and is one large product.
+ * Steps of many rows go by STEP_ROWS of them, whose products stay in first-level cache. */
 #include "trainer/model/gru.h"
 
 #include <glib.h>
@@ -10,6 +10,8 @@
 
 #include "trainer/model/fast_math.h"
 #include "trainer/model/layers.h"
+
+enum { STEP_ROWS = 16 };
 
 int gru_tape_init(gru_tape_t *tape, size_t max_rows, size_t max_B, size_t H) {
     *tape = (gru_tape_t){.max_rows = max_rows, .max_B = max_B, .H = H};
@@ -35,18 +37,21 @@ static size_t longest(const packing_t *groups, size_t n) {
     return T;
 }
 
-/* One row: x [3 H] and s = h U [3 H] to h' and gates [r, g, n, h U_n + c]. before may be h. */
-LAYERS_WIDE static void advance(size_t H, const real_t *restrict x, const real_t *restrict s,
+/* Rows: x [rows, 3 H] and s = h U [rows, 3 H] to h' and gates [r, g, n, h U_n + c]. before may be h. */
+LAYERS_WIDE static void advance(size_t rows, size_t H, const real_t *restrict x, const real_t *restrict s,
                                 const real_t *restrict c, const real_t *before, real_t *h,
                                 real_t *restrict gates) {
-    for (size_t i = 0; i < H; i++) {
-        const real_t r = logistic(x[i] + s[i]), g = logistic(x[H + i] + s[H + i]), m = s[2 * H + i] + c[i];
-        const real_t n = hyperbolic_tangent(x[2 * H + i] + r * m);
-        gates[i] = r;
-        gates[H + i] = g;
-        gates[2 * H + i] = n;
-        gates[3 * H + i] = m;
-        h[i] = (1 - g) * n + g * before[i];
+    for (; rows > 0; rows--, x += 3 * H, s += 3 * H, before += H, h += H, gates += 4 * H) {
+        for (size_t i = 0; i < H; i++) {
+            const real_t r = logistic(x[i] + s[i]), g = logistic(x[H + i] + s[H + i]),
+                         m = s[2 * H + i] + c[i];
+            const real_t n = hyperbolic_tangent(x[2 * H + i] + r * m);
+            gates[i] = r;
+            gates[H + i] = g;
+            gates[2 * H + i] = n;
+            gates[3 * H + i] = m;
+            h[i] = (1 - g) * n + g * before[i];
+        }
     }
 }
 
@@ -70,26 +75,28 @@ void gru_forward(const gru_t *gru, const packing_t *groups, size_t n, const real
         for (const packing_t *group = groups; group < groups + n; group++)
             for (size_t b = 0; b < packing_count(group, t); b++, s += 3 * H) {
                 const size_t row = group->offset[t] + b;
-                advance(H, x + row * 3 * H, s, gru->c, tape->before + row * H, h + row * H,
+                advance(1, H, x + row * 3 * H, s, gru->c, tape->before + row * H, h + row * H,
                         tape->gates + row * 4 * H);
             }
     }
 }
 
-/* Backward step of one row: dh to dx [3 H], ds = d loss / d (h U) [3 H], and through = the part of d loss / d
- * before that comes by gate g alone. */
-LAYERS_WIDE static void retreat(size_t H, const real_t *restrict dh, const real_t *restrict gates,
-                                const real_t *restrict before, real_t *restrict dx, real_t *restrict ds,
-                                real_t *restrict through) {
-    for (size_t i = 0; i < H; i++) {
-        const real_t r = gates[i], g = gates[H + i], n = gates[2 * H + i], m = gates[3 * H + i];
-        const real_t dn = dh[i] * (1 - g) * (1 - n * n), dg = dh[i] * (before[i] - n) * g * (1 - g),
-                     dr = dn * m * r * (1 - r);
-        dx[i] = ds[i] = dr;
-        dx[H + i] = ds[H + i] = dg;
-        dx[2 * H + i] = dn;
-        ds[2 * H + i] = dn * r;
-        through[i] = dh[i] * g;
+/* Backward step of rows: dh to dx [rows, 3 H], ds = d loss / d (h U) [rows, 3 H], and through = the part of
+ * d loss / d before that comes by gate g alone. */
+LAYERS_WIDE static void retreat(size_t rows, size_t H, const real_t *restrict dh,
+                                const real_t *restrict gates, const real_t *restrict before,
+                                real_t *restrict dx, real_t *restrict ds, real_t *restrict through) {
+    for (; rows > 0; rows--, dh += H, gates += 4 * H, before += H, dx += 3 * H, ds += 3 * H, through += H) {
+        for (size_t i = 0; i < H; i++) {
+            const real_t r = gates[i], g = gates[H + i], n = gates[2 * H + i], m = gates[3 * H + i];
+            const real_t dn = dh[i] * (1 - g) * (1 - n * n), dg = dh[i] * (before[i] - n) * g * (1 - g),
+                         dr = dn * m * r * (1 - r);
+            dx[i] = ds[i] = dr;
+            dx[H + i] = ds[H + i] = dg;
+            dx[2 * H + i] = dn;
+            ds[2 * H + i] = dn * r;
+            through[i] = dh[i] * g;
+        }
     }
 }
 
@@ -103,8 +110,8 @@ void gru_backward(const gru_t *gru, const packing_t *groups, size_t n, const row
         for (const packing_t *group = groups; group < groups + n; group++)
             for (size_t b = 0; b < packing_count(group, t); b++, B++) {
                 const size_t row = group->offset[t] + b;
-                retreat(H, dh + row * H, tape->gates + row * 4 * H, tape->before + row * H, dx + row * 3 * H,
-                        tape->dgates + row * 3 * H, through + B * H);
+                retreat(1, H, dh + row * H, tape->gates + row * 4 * H, tape->before + row * H,
+                        dx + row * 3 * H, tape->dgates + row * 3 * H, through + B * H);
                 memcpy(tape->active + B * 3 * H, tape->dgates + row * 3 * H, 3 * H * sizeof *dh);
             }
         grains_multiply(tape->active, tape->panels, by_U, B, 3 * H, H);
@@ -125,5 +132,52 @@ void gru_step(const gru_t *gru, size_t N, const real_t *x, real_t *h, real_t *sc
     const size_t H = gru->H;
     layers_linear(h, gru->U, NULL, scratch, N, H, 3 * H);
     for (size_t n = 0; n < N; n++)
-        advance(H, x + n * 3 * H, scratch + n * 3 * H, gru->c, h + n * H, h + n * H, scratch + N * 3 * H);
+        advance(1, H, x + n * 3 * H, scratch + n * 3 * H, gru->c, h + n * H, h + n * H, scratch + N * 3 * H);
+}
+
+/* ---- many rows, a step at a time ---- */
+
+size_t gru_rows_panels(size_t H) { return grains_panels(H, GATES * H) + grains_panels(GATES * H, H); }
+
+void gru_rows_prepare(const gru_t *gru, real_t *panels) {
+    const size_t H = gru->H;
+    grains_make_panels(gru->U, H, GATES * H, 0, panels);
+    grains_make_panels(gru->U, GATES * H, H, 1, panels + grains_panels(H, GATES * H));
+}
+
+size_t gru_rows_scratch(size_t H) { return STEP_ROWS * (GATES + 1) * H; }
+
+void gru_rows_forward(const gru_t *gru, const real_t *panels, size_t n, const real_t *x, const real_t *before,
+                      real_t *h, real_t *gates, real_t *scratch) {
+    const size_t H = gru->H;
+    real_t *const old = scratch + STEP_ROWS * GATES * H;
+    for (size_t first = 0; first < n; first += STEP_ROWS) {
+        const size_t rows = MIN(STEP_ROWS, n - first);
+        const real_t *from = before + first * H;
+        if (before == h) from = memcpy(old, from, rows * H * sizeof *old); /* apart, loops become vectors */
+        grains_multiply(from, panels, scratch, rows, H, GATES * H);
+        advance(rows, H, x + first * GATES * H, scratch, gru->c, from, h + first * H, gates + first * 4 * H);
+    }
+}
+
+void gru_rows_backward(const gru_t *gru, const real_t *panels, size_t n, const real_t *dh,
+                       const real_t *gates, const real_t *before, real_t *dx, real_t *dhU, real_t *dbefore) {
+    const size_t H = gru->H, wide = GATES * H;
+    for (size_t first = 0; first < n; first += STEP_ROWS) {
+        const size_t rows = MIN(STEP_ROWS, n - first);
+        retreat(rows, H, dh + first * H, gates + first * 4 * H, before + first * H, dx + first * wide,
+                dhU + first * wide, dbefore + first * H);
+        grains_add_multiply(dhU + first * wide, panels + grains_panels(H, wide), dbefore + first * H, rows,
+                            wide, H);
+    }
+}
+
+LAYERS_WIDE static void add_candidates(size_t n, size_t H, const real_t *restrict dhU, real_t *restrict dc) {
+    for (size_t row = 0; row < n; row++)
+        for (size_t i = 0; i < H; i++) dc[i] += dhU[row * GATES * H + 2 * H + i];
+}
+
+void gru_rows_gradient(const gru_t *gru, size_t n, const real_t *before, const real_t *dhU) {
+    grains_add_gradient(before, dhU, gru->dU, n, gru->H, GATES * gru->H);
+    add_candidates(n, gru->H, dhU, gru->dc);
 }

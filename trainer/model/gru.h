@@ -47,3 +47,18 @@ void gru_backward(const gru_t *gru, const packing_t *groups, size_t n, const row
 
 /* One step of N rows outside training: h [N, H] in place from x [N, 3 H]; scratch [N, 7 H]. */
 void gru_step(const gru_t *gru, size_t N, const real_t *x, real_t *h, real_t *scratch);
+
+/* One step of many rows, as GRUs need that run at every pitch of a frame, or along the pitches of several. U
+ * and its transpose are laid out once; no row's bits depend on the rows beside it. */
+size_t gru_rows_panels(size_t H); /* so many elements, aligned as by layers_new_block() */
+void gru_rows_prepare(const gru_t *gru, real_t *panels);
+/* h [n, H] from x [n, 3 H] and the states before [n, H]; h may be before. Keeps gates [n, 4 H]: r, g, n, h
+ * U_n + c. scratch: gru_rows_scratch() elements. */
+size_t gru_rows_scratch(size_t H);
+void gru_rows_forward(const gru_t *gru, const real_t *panels, size_t n, const real_t *x, const real_t *before,
+                      real_t *h, real_t *gates, real_t *scratch);
+/* From the gradient of h to that of x, of h U [n, 3 H] each, and of before, which are written. The gradients
+ * of U and c follow from that of h U: gru_rows_gradient() adds them, of any number of steps together. */
+void gru_rows_backward(const gru_t *gru, const real_t *panels, size_t n, const real_t *dh,
+                       const real_t *gates, const real_t *before, real_t *dx, real_t *dhU, real_t *dbefore);
+void gru_rows_gradient(const gru_t *gru, size_t n, const real_t *before, const real_t *dhU);

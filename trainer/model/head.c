@@ -116,7 +116,7 @@ head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GEr
 
 void head_prepare(head_t *head) {
     walk_make_tables(head);
-    notes_prepare(head);
+    tied_prepare(head);
 }
 
 /* Elements of the gradient of the head's own parameters, which begins at dW. */
@@ -130,8 +130,8 @@ void head_report(const head_t *head, const model_report_t *report) {
 }
 
 gboolean head_allow_grains(head_t *head, size_t n, GError **error) {
-    const size_t waiting = (size_t)g_bit_storage(MAX(n, 2) - 1); /* subtrees that wait for their siblings */
-    head->levels = model_new_block(waiting * gradient_size(head), "the head's gradients of grains", error);
+    head->levels =
+        model_new_block(grains_levels(n) * gradient_size(head), "the head's gradients of grains", error);
     return head->levels != NULL;
 }
 
@@ -201,23 +201,36 @@ void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const u
         nll[r] = run_row(head, frames[r], !past || past[r], pre + r * walk_columns(head), NULL, 1);
 }
 
-/* Adds to the gradients of the head's own parameters, too. */
-static void train_rows(head_t *head, size_t first, size_t end, const uint8_t *const *frames,
-                       const uint8_t *past, const head_memory_t *memory, real_t *pre, double scale,
-                       double *nll) {
+/* What head_train() is called with. */
+typedef struct {
+    head_t *head;
+    const grains_t *grains;
+    const uint8_t *const *frames;
+    const uint8_t *past;
+    const head_memory_t *memory;
+    real_t *pre;
+    double scale, *nll;
+} train_t;
+
+/* Rows first .. end - 1; adds to the gradients of the head's own parameters, too. */
+static void train_rows(const train_t *call, size_t first, size_t end) {
+    head_t *head = call->head;
+    const uint8_t *past = call->past;
     memset(head->tables + head->table_size, 0, head->table_size * sizeof *head->tables);
-    if (head->tied) tied_train(head, first, end, frames, past, memory, pre, scale, nll);
+    if (head->tied)
+        tied_train(head, first, end, call->frames, past, call->memory, call->pre, call->scale, call->nll);
     for (size_t r = first; !head->tied && r < end; r++) {
-        real_t *row = pre + r * walk_columns(head);
-        nll[r] = run_row(head, frames[r], !past || past[r], row, row, scale);
+        real_t *row = call->pre + r * walk_columns(head);
+        call->nll[r] = run_row(head, call->frames[r], !past || past[r], row, row, call->scale);
     }
     walk_add_table_gradients(head);
 }
 
 void head_train(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past,
                 const head_memory_t *memory, real_t *pre, double scale, double *nll) {
+    const train_t call = {head, NULL, frames, past, memory, pre, scale, nll};
     head_prepare(head);
-    train_rows(head, 0, rows, frames, past, memory, pre, scale, nll);
+    train_rows(&call, 0, rows);
 }
 
 /* The gradients go to another block from now on. */
@@ -236,24 +249,18 @@ static void move_gradient(head_t *head, real_t *to) {
     }
 }
 
-/* As in a binary counter: the ones of i are the subtrees that wait, those at its end are whole with grain
- * i. */
+static void train_grain(void *data, size_t grain, real_t *to) {
+    const train_t *call = data;
+    move_gradient(call->head, to);
+    train_rows(call, call->grains->begin[grain], call->grains->begin[grain + 1]);
+}
+
 void head_train_grains(head_t *head, const grains_t *grains, const uint8_t *const *frames,
                        const uint8_t *past, const head_memory_t *memory, real_t *pre, double scale,
                        double *nll) {
+    train_t call = {head, grains, frames, past, memory, pre, scale, nll};
     real_t *const block = head->dW;
-    const size_t n = gradient_size(head);
     head_prepare(head);
-    for (size_t i = 0; i < grains->n; i++) {
-        const size_t level = (size_t)__builtin_popcountll(i);
-        real_t *sum = level ? head->levels + (level - 1) * n : block;
-        memset(sum, 0, n * sizeof *sum);
-        move_gradient(head, sum);
-        if (grains->begin[i] < grains->begin[i + 1])
-            train_rows(head, grains->begin[i], grains->begin[i + 1], frames, past, memory, pre, scale, nll);
-        size_t at = level;
-        for (int merges = __builtin_ctzll(~(unsigned long long)i); merges > 0; merges--, at--)
-            head_add(head->levels + (at - 1) * n, at > 1 ? head->levels + (at - 2) * n : block, n);
-    }
+    grains_sum_blocks(grains, block, head->levels, gradient_size(head), train_grain, &call);
     move_gradient(head, block);
 }

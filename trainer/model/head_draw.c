@@ -12,7 +12,7 @@ static void next_logits(head_t *head, const part_t *part, size_t g, size_t first
     memcpy(head->logits, pre + cell, n * sizeof *pre);
     head_tied(head->u + (first - part->first) * head->Q, head->groups[g].v, head->logits, n, head->Q);
     head_nade(head->V + cell * head->A, head->hidden + head->step * head->A, head->logits, n, head->A);
-    for (size_t i = 0; head->tied && i < n; i++) tied_note(head, part, g, first + i, &head->logits[i]);
+    if (head->tied) tied_add_notes(head, part, g, first, n, head->logits);
 }
 
 /* The lowest of the cells to be set, or P: each is decided in turn by its own probability. */

@@ -1,21 +1,26 @@
-/* head_notes: owns the GRUs along pitches. Pitches are its time, rows its sequences: arrays go by pitch, then
- * by row. */
+/* head_notes: owns the GRUs along pitches. Pitches are their time, rows their sequences: arrays go by pitch,
+ * then by row. All products are those of trainer/model/grains.h: no row's bits depend on the rows beside
+ * it. */
 #include "trainer/model/head_notes.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "trainer/model/gru_rows.h"
+/* A group's weights as products read them: U, its transpose; N, its transpose. */
+typedef struct {
+    real_t *gru, *input, *back; /* NULL: the group has no GRU */
+} panels_t;
 
 struct notes {
     size_t N, pitches, most;
-    real_t *y, *x;       /* [pitches, rows, Q], [pitches, rows, 3 N]: input, and that times its weights */
-    real_t *m, *dm;      /* [1 + pitches, rows, N] from that before the lowest on; [pitches, rows, N] */
-    real_t *gates, *dhU; /* [pitches, rows, 4 N], [pitches, rows, 3 N] */
-    real_t *output;      /* [2, rows, N]: each row's output, with dropout; its gradient */
-    real_t *dbefore;     /* [rows, N] */
-    real_t **panels;     /* [groups] */
+    real_t *y, *x;        /* [pitches, rows, Q], [pitches, rows, 3 N]: input, and that times its weights */
+    real_t *m, *gates;    /* [1 + pitches, rows, N] from that before the lowest on; [pitches, rows, 4 N] */
+    real_t *dhU;          /* [pitches, rows, 3 N] */
+    real_t *output;       /* [2, rows, N]: each row's output, with dropout; its gradient */
+    real_t *dm, *dbefore; /* [rows, N] of a pitch; what goes to the one below */
+    real_t *scratch;
+    panels_t *panels; /* [groups] */
     GPtrArray *blocks;
 };
 
@@ -59,14 +64,19 @@ gboolean notes_new(head_t *head, const model_config_t *config, size_t rows, GErr
     notes->y = model_add_block(blocks, cells, head->Q);
     notes->x = model_add_block(blocks, cells, GATES * N);
     notes->m = model_add_block(blocks, cells + rows, N);
-    notes->dm = model_add_block(blocks, cells, N);
+    notes->dm = model_add_block(blocks, rows, N);
     notes->gates = model_add_block(blocks, cells, 4 * N);
     notes->dhU = model_add_block(blocks, cells, GATES * N);
     notes->output = model_add_block(blocks, 2 * rows, N);
     notes->dbefore = model_add_block(blocks, rows, N);
-    notes->panels = g_new0(real_t *, head->n_groups);
-    for (size_t g = 0; g < head->n_groups; g++)
-        if (notes_has(config, g)) notes->panels[g] = model_add_block(blocks, gru_rows_panels(N), 1);
+    notes->scratch = model_add_block(blocks, gru_rows_scratch(N), 1);
+    notes->panels = g_new0(panels_t, head->n_groups);
+    for (size_t g = 0; g < head->n_groups; g++) {
+        if (!notes_has(config, g)) continue;
+        notes->panels[g] = (panels_t){model_add_block(blocks, gru_rows_panels(N), 1),
+                                      model_add_block(blocks, grains_panels(head->Q, GATES * N), 1),
+                                      model_add_block(blocks, grains_panels(GATES * N, head->Q), 1)};
+    }
     return model_check_blocks(blocks, "the GRUs along pitches", error);
 }
 
@@ -78,8 +88,14 @@ void notes_free(head_t *head) {
 }
 
 void notes_prepare(head_t *head) {
-    for (size_t g = 0; head->notes && g < head->n_groups; g++)
-        if (head->notes->panels[g]) gru_rows_prepare(&head->groups[g].note.gru, head->notes->panels[g]);
+    for (size_t g = 0; head->notes && g < head->n_groups; g++) {
+        const panels_t *panels = &head->notes->panels[g];
+        const note_gru_t *note = &head->groups[g].note;
+        if (!panels->gru) continue;
+        gru_rows_prepare(&note->gru, panels->gru);
+        grains_make_panels(note->input.W, head->Q, GATES * note->gru.H, 0, panels->input);
+        grains_make_panels(note->input.W, GATES * note->gru.H, head->Q, 1, panels->back);
+    }
 }
 
 /* y = max(u, 0), keeping NaN. */
@@ -97,16 +113,28 @@ static void add_products(const real_t *a, const real_t *b, real_t *to, size_t N)
     for (size_t i = 0; i < N; i++) to[i] += a[i] * b[i];
 }
 
+/* Adds up dx [n, N]. */
+LAYERS_WIDE static void add_rows(const real_t *restrict dx, size_t n, size_t N, real_t *restrict dpitch,
+                                 real_t *restrict dbias) {
+    for (size_t r = 0; r < n; r++, dx += N) {
+        for (size_t i = 0; i < N; i++) {
+            dpitch[i] += dx[i];
+            dbias[i] += dx[i];
+        }
+    }
+}
+
 void notes_forward(head_t *head, size_t g, const notes_rows_t *rows) {
     notes_t *notes = head->notes;
     const note_gru_t *note = &head->groups[g].note;
+    const panels_t *panels = &notes->panels[g];
     const size_t N = notes->N, wide = GATES * N, n = rows->n;
     for (size_t i = 0; i < notes->pitches; i++) { /* what a pitch's rows have in common */
         real_t *x = notes->x + i * n * wide;
         head_begin_tied(note->pitch + i * wide, note->input.bias, x, 1, wide);
         for (size_t r = 1; r < n; r++) memcpy(x + r * wide, x, wide * sizeof *x);
     }
-    layers_add_product(notes->y, head->Q, note->input.W, notes->x, notes->pitches * n, head->Q, wide);
+    grains_add_multiply(notes->y, panels->input, notes->x, notes->pitches * n, head->Q, wide);
     memset(notes->output, 0, n * N * sizeof *notes->output);
     for (size_t r = 0; r < n; r++) {
         memcpy(notes->m + r * N, note->start, N * sizeof *notes->m);
@@ -114,7 +142,8 @@ void notes_forward(head_t *head, size_t g, const notes_rows_t *rows) {
     }
     for (size_t i = 0; i < notes->pitches; i++) {
         real_t *x = notes->x + i * n * wide, *before = notes->m + i * n * N, *m = before + n * N;
-        gru_rows_forward(&note->gru, notes->panels[g], n, x, before, m, notes->gates + i * n * 4 * N);
+        gru_rows_forward(&note->gru, panels->gru, n, x, before, m, notes->gates + i * n * 4 * N,
+                         notes->scratch);
         for (size_t r = 0; r < n; r++)
             head_nade(m + r * N, notes->output + r * N, rows->logits + r * rows->logits_step + i, 1, N);
     }
@@ -123,44 +152,48 @@ void notes_forward(head_t *head, size_t g, const notes_rows_t *rows) {
 void notes_backward(head_t *head, size_t g, const notes_rows_t *rows) {
     notes_t *notes = head->notes;
     const note_gru_t *note = &head->groups[g].note;
+    const panels_t *panels = &notes->panels[g];
     const size_t N = notes->N, wide = GATES * N, n = rows->n, cells = notes->pitches * n;
-    real_t *doutput = notes->output + notes->most * N;
-    memset(notes->dm, 0, cells * N * sizeof *notes->dm);
-    memset(notes->dbefore, 0, n * N * sizeof *notes->dbefore);
+    real_t *doutput = notes->output + notes->most * N, *dm = notes->dm, *dbefore = notes->dbefore;
+    memset(dm, 0, n * N * sizeof *dm);
     memset(doutput, 0, n * N * sizeof *doutput);
     for (size_t i = notes->pitches; i-- > 0;) {
-        real_t *dx = notes->x + i * n * wide, *dm = notes->dm + i * n * N;
+        real_t *dx = notes->x + i * n * wide, *const below = dbefore;
         const real_t *before = notes->m + i * n * N, *m = before + n * N;
         for (size_t r = 0; r < n; r++)
             head_nade_backward(rows->logits + r * rows->logits_step + i, m + r * N, notes->output + r * N,
                                dm + r * N, doutput + r * N, 1, N);
-        head_add(notes->dbefore, dm, n * N);
-        gru_rows_backward(&note->gru, notes->panels[g], n, dm, notes->gates + i * n * 4 * N, before, dx,
-                          notes->dhU + i * n * wide, notes->dbefore);
-        for (size_t r = 0; r < n; r++) head_add(dx + r * wide, note->dpitch + i * wide, wide);
+        gru_rows_backward(&note->gru, panels->gru, n, dm, notes->gates + i * n * 4 * N, before, dx,
+                          notes->dhU + i * n * wide, below);
+        add_rows(dx, n, wide, note->dpitch + i * wide, note->input.dbias);
+        dbefore = dm;
+        dm = below;
     }
     for (size_t r = 0; r < n; r++) {
-        head_add(notes->dbefore + r * N, note->dstart, N);
+        head_add(dm + r * N, note->dstart, N);
         add_products(doutput + r * N, rows->mask + r * rows->mask_step, note->doutput, N);
     }
     gru_rows_gradient(&note->gru, cells, notes->m, notes->dhU);
-    layers_linear_gradient(notes->y, notes->x, note->input.dW, note->input.dbias, cells, head->Q, wide);
-    layers_linear_backward(note->input.W, notes->x, notes->y, 0, cells, head->Q, wide);
+    grains_add_gradient(notes->y, notes->x, note->input.dW, cells, head->Q, wide);
+    grains_multiply(notes->x, panels->back, notes->y, cells, wide, head->Q);
 }
 
 const real_t *notes_gradient(const head_t *head, size_t r, size_t n, size_t i) {
     return head->notes->y + (i * n + r) * head->Q;
 }
 
-void notes_draw(head_t *head, size_t g, size_t i, const real_t *u, real_t *logit) {
+void notes_draw(head_t *head, size_t g, size_t i, size_t n, const real_t *u, real_t *logits) {
     notes_t *notes = head->notes;
     const note_gru_t *note = &head->groups[g].note;
-    const size_t N = notes->N;
-    real_t *before = notes->m + i * N, *m = before + N; /* a block of one row */
-    if (i == 0) memcpy(before, note->start, N * sizeof *m);
-    rectify(u, notes->y, head->Q);
-    linear_forward(&note->input, notes->y, notes->x, &(rows_t){.n = 1});
-    head_add(note->pitch + i * GATES * N, notes->x, GATES * N);
-    gru_rows_forward(&note->gru, notes->panels[g], 1, notes->x, before, m, notes->gates);
-    head_nade(m, note->output, logit, 1, N);
+    const panels_t *panels = &notes->panels[g];
+    const size_t N = notes->N, wide = GATES * N;
+    real_t *before = notes->m + i * N; /* a block of one row */
+    if (i == 0) memcpy(before, note->start, N * sizeof *before);
+    rectify(u, notes->y, n * head->Q);
+    head_begin_tied(note->pitch + i * wide, note->input.bias, notes->x, n, wide);
+    grains_add_multiply(notes->y, panels->input, notes->x, n, head->Q, wide);
+    for (const real_t *x = notes->x; n > 0; n--, x += wide, before += N, logits++) {
+        gru_rows_forward(&note->gru, panels->gru, 1, x, before, before + N, notes->gates, notes->scratch);
+        head_nade(before + N, note->output, logits, 1, N);
+    }
 }

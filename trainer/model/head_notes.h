@@ -13,7 +13,7 @@ void notes_find(head_t *head, const model_config_t *config, size_t g, const mode
  * set. */
 gboolean notes_new(head_t *head, const model_config_t *config, size_t rows, GError **error);
 void notes_free(head_t *head);
-/* A part of head_prepare(). */
+/* A part of tied_prepare(). */
 void notes_prepare(head_t *head);
 
 /* A block's rows as the g-th group's GRU takes them: arrays of the first row, and how far rows are apart. */
@@ -33,6 +33,6 @@ void notes_forward(head_t *head, size_t g, const notes_rows_t *rows);
  * of the r-th row and the i-th pitch. */
 void notes_backward(head_t *head, size_t g, const notes_rows_t *rows);
 const real_t *notes_gradient(const head_t *head, size_t r, size_t n, size_t i);
-/* Drawing: takes the GRU on to its i-th pitch, whose pre-activations are u, and adds to its logit. Pitches
- * are taken from the lowest up, and again from any that has been. */
-void notes_draw(head_t *head, size_t g, size_t i, const real_t *u, real_t *logit);
+/* Drawing: takes the GRU through n pitches from its i-th on, whose pre-activations are u, and adds to their
+ * logits. Pitches are taken from the lowest up, and again from any that has been. */
+void notes_draw(head_t *head, size_t g, size_t i, size_t n, const real_t *u, real_t *logits);

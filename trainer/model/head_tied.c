@@ -1,6 +1,7 @@
 /* head_tied: owns the blocks of rows. NADE of all groups comes first, because it needs no more than the
- * frame; then each group in turn, forward and backward, with one set of buffers; last NADE's gradient. The
- * states of cells that have a memory are "held" in a compact array, so that products with R are large. */
+ * frame; then each group in turn, forward and backward, with one set of buffers; last NADE's gradient. A
+ * block is as many rows as products take together (trainer/model/grains_kernels.h), and stays in second-level
+ * cache. */
 #include "trainer/model/head_tied.h"
 
 #include <math.h>
@@ -9,16 +10,19 @@
 
 #include "trainer/model/head_notes.h"
 
-enum { BLOCK = 32 };
+enum { BLOCK = 8 };
 
 struct tied {
     size_t K, M, N, first, pitches;
     /* Of a block: */
-    real_t *u, *logits;  /* [BLOCK, P, Q], [BLOCK, D] */
-    real_t *profiles;    /* [BLOCK, profiles, PITCH_CLASSES] */
-    real_t *masks;       /* [BLOCK, K (M + N)]: what dropout multiplies units by */
-    real_t *held, *by_R; /* [BLOCK pitches, M], [BLOCK pitches, Q]: s with dropout, R s; or their gradient */
-    real_t *dy;          /* [P, Q] of a row */
+    real_t *u, *logits; /* [BLOCK, P, Q], [BLOCK, D] */
+    real_t *profiles;   /* [BLOCK, profiles, PITCH_CLASSES] */
+    real_t *masks;      /* [BLOCK, K (M + N)]: what dropout multiplies units by */
+    /* Of a row: */
+    real_t *held; /* [pitches, M]: s with dropout, or its gradient */
+    real_t *dy;   /* [P, Q] */
+    /* [groups]: R and its transpose, as products read them. */
+    real_t **panels, **back;
     GPtrArray *blocks;
 };
 
@@ -54,20 +58,25 @@ gboolean tied_new(head_t *head, const model_config_t *config, GError **error) {
     const sequence_sizes_t *sizes = &config->sequence;
     if (sizes->memory == 0 && sizes->note == 0) return TRUE;
     tied_t *tied = head->tied = g_new0(tied_t, 1);
-    const size_t Q = head->Q, M = sizes->memory, N = sizes->note, cells = BLOCK * sizes->tied_pitches;
+    const size_t Q = head->Q, M = sizes->memory;
     tied->K = config->tracks;
     tied->M = M;
-    tied->N = N;
+    tied->N = sizes->note;
     tied->first = sizes->tied_first;
     tied->pitches = sizes->tied_pitches;
     tied->blocks = g_ptr_array_new_with_free_func(free);
     tied->u = model_add_block(tied->blocks, BLOCK * head->P, Q);
     tied->logits = model_add_block(tied->blocks, BLOCK, head->D);
     tied->profiles = model_add_block(tied->blocks, BLOCK, head->n_profiles * PITCH_CLASSES);
-    tied->held = model_add_block(tied->blocks, cells, M);
-    tied->by_R = model_add_block(tied->blocks, cells, Q);
     tied->masks = model_add_block(tied->blocks, BLOCK, model_memory_units(config));
+    tied->held = model_add_block(tied->blocks, sizes->tied_pitches, M);
     tied->dy = model_add_block(tied->blocks, head->P, Q);
+    tied->panels = g_new0(real_t *, head->n_groups);
+    tied->back = g_new0(real_t *, head->n_groups);
+    for (size_t g = 0; M > 0 && g < head->n_groups; g++) {
+        tied->panels[g] = model_add_block(tied->blocks, grains_panels(M, Q), 1);
+        tied->back[g] = model_add_block(tied->blocks, grains_panels(Q, M), 1);
+    }
     return model_check_blocks(tied->blocks, "the head's blocks of rows", error) &&
            notes_new(head, config, BLOCK, error);
 }
@@ -76,8 +85,19 @@ void tied_free(head_t *head) {
     tied_t *tied = head->tied;
     if (!tied) return;
     g_ptr_array_unref(tied->blocks);
+    g_free(tied->panels);
+    g_free(tied->back);
     notes_free(head);
     g_clear_pointer(&head->tied, g_free);
+}
+
+void tied_prepare(head_t *head) {
+    const tied_t *tied = head->tied;
+    for (size_t g = 0; tied && tied->M > 0 && g < head->n_groups; g++) {
+        grains_make_panels(head->groups[g].R, tied->M, head->Q, 0, tied->panels[g]);
+        grains_make_panels(head->groups[g].R, head->Q, tied->M, 1, tied->back[g]);
+    }
+    notes_prepare(head);
 }
 
 /* ---- cells with a memory ---- */
@@ -153,21 +173,34 @@ static part_t open_part(head_t *head, const block_t *block, size_t g, size_t r) 
     return part;
 }
 
-/* Fills `held` with the states of the group's cells, row after row, and by_R with R s. */
-static void multiply_memory(head_t *head, const block_t *block, size_t g) {
-    tied_t *tied = head->tied;
-    size_t taken = 0;
-    for (size_t r = 0; r < block->n; r++) {
-        if (!reads_memory(head, block, g, r)) continue;
-        const part_t part = open_part(head, block, g, r);
-        const span_t span = held_cells(tied, &part);
-        const size_t k = head->groups[g].track, n = span.end - span.first;
-        if (n > 0)
-            mask_rows(block->memory->s[k] + state_at(tied, block->first + r, span.first),
-                      memory_mask(tied, r, k), tied->held + taken * tied->M, n, tied->M);
-        taken += n;
-    }
-    if (taken > 0) layers_linear(tied->held, head->groups[g].R, NULL, tied->by_R, taken, tied->M, head->Q);
+/* Fills `held` with the states of n cells of a row from pitch p on; returns them. */
+static const real_t *hold(const tied_t *tied, const block_t *block, size_t k, size_t r, size_t p, size_t n) {
+    mask_rows(block->memory->s[k] + state_at(tied, block->first + r, p), memory_mask(tied, r, k), tied->held,
+              n, tied->M);
+    return tied->held;
+}
+
+/* Adds R s to the pre-activations of a part's cells. */
+static void read_memory(head_t *head, const block_t *block, const part_t *part, size_t g, size_t r) {
+    const tied_t *tied = head->tied;
+    const span_t span = held_cells(tied, part);
+    const size_t n = span.end - span.first;
+    if (!reads_memory(head, block, g, r) || n == 0) return;
+    grains_add_multiply(hold(tied, block, head->groups[g].track, r, span.first, n), tied->panels[g],
+                        head->u + (span.first - part->first) * head->Q, n, tied->M, head->Q);
+}
+
+/* From the gradient of pre-activations to those of R and s. */
+static void read_memory_backward(head_t *head, const block_t *block, const part_t *part, size_t g, size_t r) {
+    const tied_t *tied = head->tied;
+    const span_t span = held_cells(tied, part);
+    const size_t k = head->groups[g].track, n = span.end - span.first;
+    const real_t *du = head->u + (span.first - part->first) * head->Q;
+    if (!reads_memory(head, block, g, r) || n == 0) return;
+    grains_add_gradient(hold(tied, block, k, r, span.first, n), du, head->groups[g].dR, n, tied->M, head->Q);
+    grains_multiply(du, tied->back[g], tied->held, n, head->Q, tied->M);
+    add_masked(tied->held, memory_mask(tied, r, k),
+               block->memory->ds[k] + state_at(tied, block->first + r, span.first), n, tied->M);
 }
 
 /* What a group's GRU along pitches takes. */
@@ -183,26 +216,19 @@ static notes_rows_t note_rows(const head_t *head, const block_t *block, size_t g
 /* ---- groups ---- */
 
 static void forward_group(head_t *head, const block_t *block, size_t g, const real_t *pre) {
-    tied_t *tied = head->tied;
+    const tied_t *tied = head->tied;
     const group_t *group = &head->groups[g];
     const size_t Q = head->Q;
     const gboolean has_note = group->note.gru.H > 0;
-    const real_t *by_R = tied->by_R;
-    if (group->R) multiply_memory(head, block, g);
     for (size_t r = 0; r < block->n; r++) {
         const part_t part = open_part(head, block, g, r);
         if (!part.unsure) continue;
-        const span_t span = held_cells(tied, &part);
-        const size_t n = (span.end - span.first) * Q;
         head_begin_tied(head->p + (group->cell + part.first) * Q,
                         pre + r * walk_columns(head) + walk_tied_column(head, g), head->u, walk_cells(&part),
                         Q);
         walk_add_profile(head, &part, g);
         head_scatter(head->patches, part.n_patches, group->table, head->u);
-        if (reads_memory(head, block, g, r) && n > 0) {
-            head_add(by_R, head->u + (span.first - part.first) * Q, n);
-            by_R += n;
-        }
+        read_memory(head, block, &part, g, r);
         head_tied(head->u, group->v, head->logits, walk_cells(&part), Q);
         if (has_note) notes_read(head, r, block->n, head->u + tied->first * Q);
     }
@@ -211,76 +237,40 @@ static void forward_group(head_t *head, const block_t *block, size_t g, const re
     notes_forward(head, g, &rows);
 }
 
-/* Writes the gradient of the group's columns of pre; that of R s goes to by_R. */
-static void backward_rows(head_t *head, const block_t *block, size_t g, real_t *pre) {
-    tied_t *tied = head->tied;
+/* The gradient of relu() that comes from the group's GRU along pitches, of all of a row's cells. */
+static const real_t *read_gradient(const head_t *head, const block_t *block, size_t r) {
+    const tied_t *tied = head->tied;
+    const size_t Q = head->Q;
+    for (size_t i = 0; i < tied->pitches; i++)
+        memcpy(tied->dy + (tied->first + i) * Q, notes_gradient(head, r, block->n, i), Q * sizeof *tied->dy);
+    return tied->dy;
+}
+
+/* Writes the gradient of the group's columns of pre. */
+static void backward_group(head_t *head, const block_t *block, size_t g, real_t *pre) {
     const group_t *group = &head->groups[g];
     const size_t Q = head->Q;
-    real_t *by_R = tied->by_R;
+    if (group->note.gru.H) {
+        const notes_rows_t rows = note_rows(head, block, g);
+        notes_backward(head, g, &rows);
+    }
     for (size_t r = 0; r < block->n; r++) {
         const part_t part = open_part(head, block, g, r);
-        const span_t span = held_cells(tied, &part);
         const size_t n = walk_cells(&part), cell = group->cell + part.first;
         real_t *dpre = pre + r * walk_columns(head), *dshared = dpre + walk_tied_column(head, g);
         memset(dpre + group->cell, 0, head->P * sizeof *dpre);
         memcpy(dpre + cell, head->logits, n * sizeof *dpre);
         memset(dshared, 0, Q * sizeof *dshared);
-        if (group->note.gru.H) {
-            for (size_t i = 0; i < tied->pitches; i++)
-                memcpy(tied->dy + (tied->first + i) * Q, notes_gradient(head, r, block->n, i),
-                       Q * sizeof *tied->dy);
-            head_tied_backward_with(head->logits, group->v, tied->dy, head->u, group->dv, head->dp + cell * Q,
-                                    dshared, n, Q);
-        } else {
+        if (group->note.gru.H)
+            head_tied_backward_with(head->logits, group->v, read_gradient(head, block, r), head->u, group->dv,
+                                    head->dp + cell * Q, dshared, n, Q);
+        else
             head_tied_backward(head->logits, group->v, head->u, group->dv, head->dp + cell * Q, dshared, n,
                                Q);
-        }
         head_gather(head->patches, part.n_patches, head->u, group->dtable);
         walk_profile_backward(head, &part, g);
-        if (reads_memory(head, block, g, r) && span.end > span.first) {
-            const size_t held = (span.end - span.first) * Q;
-            memcpy(by_R, head->u + (span.first - part.first) * Q, held * sizeof *by_R);
-            by_R += held;
-        }
+        read_memory_backward(head, block, &part, g, r);
     }
-}
-
-/* From the gradient of R s to those of R and s. */
-static void memory_gradient(head_t *head, const block_t *block, size_t g, size_t held) {
-    tied_t *tied = head->tied;
-    const group_t *group = &head->groups[g];
-    const size_t k = group->track, M = tied->M;
-    const real_t *from = tied->held;
-    if (held == 0) return;
-    layers_linear_gradient(tied->held, tied->by_R, group->dR, NULL, held, M, head->Q);
-    layers_linear_backward(group->R, tied->by_R, tied->held, 0, held, M, head->Q);
-    for (size_t r = 0; r < block->n; r++) {
-        if (!reads_memory(head, block, g, r)) continue;
-        const part_t part = open_part(head, block, g, r);
-        const span_t span = held_cells(tied, &part);
-        const size_t n = span.end - span.first;
-        if (n > 0)
-            add_masked(from, memory_mask(tied, r, k),
-                       block->memory->ds[k] + state_at(tied, block->first + r, span.first), n, M);
-        from += n * M;
-    }
-}
-
-static void backward_group(head_t *head, const block_t *block, size_t g, real_t *pre) {
-    tied_t *tied = head->tied;
-    size_t held = 0;
-    if (head->groups[g].note.gru.H) {
-        const notes_rows_t rows = note_rows(head, block, g);
-        notes_backward(head, g, &rows);
-    }
-    backward_rows(head, block, g, pre);
-    for (size_t r = 0; head->groups[g].R && r < block->n; r++) {
-        if (!reads_memory(head, block, g, r)) continue;
-        const part_t part = open_part(head, block, g, r);
-        const span_t span = held_cells(tied, &part);
-        held += span.end - span.first;
-    }
-    memory_gradient(head, block, g, held);
 }
 
 /* ---- blocks ---- */
@@ -323,6 +313,10 @@ static void nade_backward(head_t *head, const block_t *block, real_t *pre) {
 /* dpre: pre, or NULL. */
 static void run_block(head_t *head, const block_t *block, const real_t *pre, real_t *dpre, double scale,
                       double *nll) {
+    const tied_t *tied = head->tied;
+    const size_t row = tied->pitches * tied->M;
+    for (size_t k = 0; dpre && tied->M > 0 && k < tied->K; k++)
+        memset(block->memory->ds[k] + block->first * row, 0, block->n * row * sizeof *dpre);
     read_masks(head->tied, block);
     nade_forward(head, block, pre);
     for (size_t r = 0; r < block->n; r++) nll[r] = 0;
@@ -357,11 +351,7 @@ void tied_score(head_t *head, size_t rows, const uint8_t *const *frames, const u
 
 void tied_train(head_t *head, size_t first, size_t end, const uint8_t *const *frames, const uint8_t *past,
                 const head_memory_t *memory, real_t *pre, double scale, double *nll) {
-    const tied_t *tied = head->tied;
     const block_t block = {.frames = frames, .past = past, .memory = memory};
-    const size_t row = tied->pitches * tied->M;
-    for (size_t k = 0; tied->M && k < tied->K; k++)
-        memset(memory->ds[k] + first * row, 0, (end - first) * row * sizeof(real_t));
     run_blocks(head, first, end, block, pre, pre, scale, nll);
 }
 
@@ -372,14 +362,15 @@ void tied_add_memory(head_t *head, const part_t *part, size_t g, const head_memo
     const tied_t *tied = head->tied;
     if (!tied || !group->R || !part->unsure) return;
     const span_t span = held_cells(tied, part);
-    if (span.end > span.first)
-        layers_add_product(memory->s[group->track] + state_at(tied, row, span.first), tied->M, group->R,
-                           head->u + (span.first - part->first) * head->Q, span.end - span.first, tied->M,
-                           head->Q);
+    grains_add_multiply(memory->s[group->track] + state_at(tied, row, span.first), tied->panels[g],
+                        head->u + (span.first - part->first) * head->Q, span.end - span.first, tied->M,
+                        head->Q);
 }
 
-void tied_note(head_t *head, const part_t *part, size_t g, size_t p, real_t *logit) {
+void tied_add_notes(head_t *head, const part_t *part, size_t g, size_t first, size_t n, real_t *logits) {
     const tied_t *tied = head->tied;
-    if (head->groups[g].note.gru.H && p >= tied->first && p < tied->first + tied->pitches)
-        notes_draw(head, g, p - tied->first, head->u + (p - part->first) * head->Q, logit);
+    const size_t lowest = MAX(first, tied->first), end = MIN(first + n, tied->first + tied->pitches);
+    if (head->groups[g].note.gru.H > 0 && lowest < end)
+        notes_draw(head, g, lowest - tied->first, end - lowest, head->u + (lowest - part->first) * head->Q,
+                   logits + (lowest - first));
 }

@@ -39,33 +39,40 @@ typedef struct {
     size_t K;
     real_t **s, **ds; /* [K][rows, pitches, M]: states; their gradient, from the head */
     real_t **gates;   /* [K][rows, pitches, 4 M] */
-    real_t *x, *dhU;  /* [B, pitches, 3 M] of a frame: what a GRU reads; or gradients */
-    real_t *start,
-        *dbefore; /* [B, pitches, M]: before the first frame; of a frame, what goes to the one before */
+    /* Of a frame: */
+    real_t *x, *dhU;         /* [pitches, 3 M]: what a GRU reads; or gradients */
+    real_t *start, *dbefore; /* [pitches, M]: before the first frame; the gradient that goes a frame back */
+    real_t *scratch;
     GPtrArray *blocks;
 } memory_pass_t;
 
-/* Room for batches of at most max_rows frames and max_B sequences. FALSE with MODEL_ERROR_MEMORY set; clear
- * it in that case too. */
-gboolean memory_pass_init(memory_pass_t *pass, const memory_t *memory, size_t max_rows, size_t max_B,
-                          GError **error);
+/* Room for batches of at most max_rows frames. FALSE with MODEL_ERROR_MEMORY set; clear it in that case
+ * too. */
+gboolean memory_pass_init(memory_pass_t *pass, const memory_t *memory, size_t max_rows, GError **error);
 void memory_pass_clear(memory_pass_t *pass);
-/* Computes all s. frames [rows] points to each row's frame, which the frame before it precedes in memory; it
- * is heard [rows] or not. Rows are packed in groups [n], of sequences whose frames are counted from the
- * first. */
-void memory_forward(memory_t *memory, memory_pass_t *pass, const packing_t *groups, size_t n,
-                    const uint8_t *const *frames, const uint8_t *heard);
+/* Rows of a batch: packed in groups, of sequences whose frames are counted from the first. frames points to
+ * each row's frame, which the frame before it precedes in memory; that one is heard or not. */
+typedef struct {
+    const packing_t *groups;
+    size_t n_groups;
+    const uint8_t *const *frames;
+    const uint8_t *heard;
+} memory_rows_t;
+
+/* Computes all s. */
+void memory_forward(memory_t *memory, memory_pass_t *pass, const memory_rows_t *rows);
 /* Gradient from ds, which is overwritten: adds to the parameters' and reports it. Where there are grains
- * (trainer/model/grains.h), a group for each that has rows, it is summed by their tree, and written. */
-void memory_backward(memory_t *memory, memory_pass_t *pass, const packing_t *groups, const grains_t *grains,
-                     const uint8_t *const *frames, const uint8_t *heard, const model_report_t *report);
+ * (trainer/model/grains.h), a group for each that has rows, it is summed by their tree, and written; else
+ * there is one group. */
+void memory_backward(memory_t *memory, memory_pass_t *pass, const memory_rows_t *rows, const grains_t *grains,
+                     const model_report_t *report);
 /* Makes room for n grains, once. FALSE with MODEL_ERROR_MEMORY set. */
 gboolean memory_allow_grains(memory_t *memory, size_t n, GError **error);
 
 /* Outside training: advances N pieces by frame t. s [K][N, pitches, M] in place; frames [N] as above; scratch
- * of memory_scratch(memory, N) elements. memory_begin() sets s before the first frame; after it the
+ * of memory_scratch() elements. memory_begin() sets s before the first frame; after it the
  * parameters may not change. The first two take NULL for no memory. */
-size_t memory_scratch(const memory_t *memory, size_t N);
+size_t memory_scratch(const memory_t *memory);
 void memory_begin(memory_t *memory, real_t *const *s, size_t N);
 void memory_step(memory_t *memory, size_t N, const uint8_t *const *frames, size_t t, real_t *const *s,
                  real_t *scratch);

@@ -102,8 +102,7 @@ void *sequence_pass_new(const model_config_t *config, const model_blocks_t *bloc
     s->kl_weight = g_new0(double, s->max_segments);
     s->sequence_kl = g_new0(double, max_B);
     const gboolean tapes = add_frames(s) && (!config->latent || add_segments(s));
-    const gboolean memory =
-        !s->net.memory || memory_pass_init(&s->memory, s->net.memory, max_frames, max_B, error);
+    const gboolean memory = !s->net.memory || memory_pass_init(&s->memory, s->net.memory, max_frames, error);
     if (!tapes) g_ptr_array_add(s->blocks, NULL);
     if (memory && model_check_blocks(s->blocks, "the activations of a batch", error)) return s;
     sequence_pass_free(s);

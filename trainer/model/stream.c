@@ -87,7 +87,7 @@ stream_t *stream_new(model_t *model, size_t max_N, GError **error) {
     }
     stream->x = add_block(stream, max_N, GATES * net->H);
     stream->scratch = add_block(stream, max_N, STEP_SCRATCH * net->H);
-    stream->memory_scratch = add_block(stream, memory_scratch(net->memory, max_N), 1);
+    stream->memory_scratch = add_block(stream, memory_scratch(net->memory), 1);
     stream->o = add_block(stream, max_N, net->H + net->U);
     stream->pre = add_block(stream, max_N, stream->columns);
     if (net->Z && !add_encoder(stream)) g_ptr_array_add(stream->blocks, NULL);

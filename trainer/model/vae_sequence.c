@@ -268,6 +268,10 @@ static double sum(const double *values, size_t n) {
     return total;
 }
 
+static memory_rows_t memory_rows(const sequence_pass_t *s) {
+    return (memory_rows_t){s->frames.groups, s->n_groups, s->frame, s->heard};
+}
+
 /* The forward pass, up to the columns that the head reads. */
 static void forward_to_head(sequence_pass_t *s, const batch_t *batch) {
     const sequence_net_t *net = &s->net;
@@ -279,8 +283,10 @@ static void forward_to_head(sequence_pass_t *s, const batch_t *batch) {
         spread_sketch(s, FALSE);
     }
     decode(s);
-    if (net->memory)
-        memory_forward(net->memory, &s->memory, s->frames.groups, s->n_groups, s->frame, s->heard);
+    if (net->memory) {
+        const memory_rows_t rows = memory_rows(s);
+        memory_forward(net->memory, &s->memory, &rows);
+    }
     if (net->Z) {
         predict_prior(s);
         measure_kl(s);
@@ -318,9 +324,10 @@ static void head_backward(sequence_pass_t *s, double scale) {
     else
         head_train(net->head, rows->n, s->frame, s->past, &s->memories, s->pre, scale, s->nll);
     head_report(net->head, net->report);
-    if (net->memory)
-        memory_backward(net->memory, &s->memory, s->frames.groups, &rows->grains, s->frame, s->heard,
-                        net->report);
+    if (net->memory) {
+        const memory_rows_t remembered = memory_rows(s);
+        memory_backward(net->memory, &s->memory, &remembered, &rows->grains, net->report);
+    }
     linear_backward(&net->output, s->o, s->pre, s->dout, 0, rows, net->report);
 }
 

@@ -1,14 +1,14 @@
 /* make_checkpoint PATH [--tracks LIST] [--planes 1|2] [--window T] [--segment S] [--latent Z] [--bias B]
- * [--seed N]: a checkpoint of an untrained model, for tests of what reads checkpoints; of the sequence model
- * where S > 0. Its weights are scaled up and its output bias is B, so that its music is sparse and differs
- * from latent vector to latent vector. */
+ * [--memory M] [--note N] [--seed N]: a checkpoint of an untrained model, for tests of what reads
+ * checkpoints; of the sequence model where S > 0. Its weights are scaled up and its output bias is B, so that
+ * its music is sparse and differs from latent vector to latent vector. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "trainer/checkpoint/checkpoint.h"
 
-static int window = 32, segment = 0, latent = 4, planes = 2;
+static int window = 32, segment = 0, latent = 4, planes = 2, memory = 0, note = 0;
 static double bias = -12;
 static gint64 seed = 1;
 static char *tracks;
@@ -18,6 +18,8 @@ static const GOptionEntry entries[] = {{"tracks", 0, 0, G_OPTION_ARG_STRING, &tr
                                        {"window", 0, 0, G_OPTION_ARG_INT, &window, "", ""},
                                        {"segment", 0, 0, G_OPTION_ARG_INT, &segment, "", ""},
                                        {"latent", 0, 0, G_OPTION_ARG_INT, &latent, "", ""},
+                                       {"memory", 0, 0, G_OPTION_ARG_INT, &memory, "", ""},
+                                       {"note", 0, 0, G_OPTION_ARG_INT, &note, "", ""},
                                        {"bias", 0, 0, G_OPTION_ARG_DOUBLE, &bias, "", ""},
                                        {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "", ""},
                                        {0}};
@@ -72,8 +74,11 @@ static model_config_t sequence_config(const grid_t *grid) {
                                           .prior_hidden = 9,
                                           .sketch_hidden = 11,
                                           .lags = {1, 2, 4},
-                                          .n_lags = 3}};
+                                          .n_lags = 3,
+                                          .memory = (size_t)memory,
+                                          .note = (size_t)note}};
     model_order_tracks(&config, grid);
+    model_tie_range(&config, 12, 70);
     return config;
 }
 

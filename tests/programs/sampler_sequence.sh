@@ -240,6 +240,31 @@ ok "text: more, less, strength" \
     [ "$(text more/song-001.mid more) $(text more/song-001.mid less) $(text more/song-001.mid strength)" = \
     "register density 3" ]
 
+# ---- memories at each pitch and GRUs along pitches ----
+"$make" memory.h5 --segment 8 --bias -5 --memory 6 --note 5
+"$make" plain-memory.h5 --segment 8 --bias -5 --memory 6 --latent 0
+for verb in "prior -n 2 --bars 4" "prior --bars 4 --temperature 0.8" "song --bars 6" "continue $a --bars 2" \
+    "reconstruct $a" "vary $a --bars 4" "interpolate $a $b --bars 3 --steps 2" \
+    "traverse $a --bars 2 --dim 0"; do
+    rm -rf m1 m2
+    # shellcheck disable=SC2086
+    run "$sampler" $verb -c memory.h5 -o m1
+    status_is 0 "with a memory: $verb"
+    ok "all written" all_exist
+    # shellcheck disable=SC2086
+    "$sampler" $verb -c memory.h5 -q -o m2 >out2
+    ok "again: the same bytes" diff -r m1 m2
+done
+"$sampler" prior -c memory.h5 -n 2 --bars 4 -q -o m3 >out2 &&
+    "$sampler" prior -c memory.h5 --first 2 --bars 4 -q -o m4 >out2
+ok "the second alone" cmp m3/prior-002.mid m4/prior-002.mid
+ok "other notes than without a memory" other_notes m3/prior-001.mid p1/prior-001.mid
+for verb in "song --bars 4" "continue $b --bars 2"; do
+    # shellcheck disable=SC2086
+    run "$sampler" $verb -c plain-memory.h5 -o m5
+    status_is 0 "without latents: $verb"
+done
+
 "$make" mute.h5 --segment 8 --bias -1000
 run "$sampler" song -c mute.h5 --bars 2 -q -o mute
 status_is 0 "a silent result is a result"

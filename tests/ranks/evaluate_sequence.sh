@@ -28,6 +28,26 @@ for n in 1 2 4; do
         { cmp -s model1 "model$n"; result $? "the same figures as on 1 rank, to the last digit"; }
 done
 says 'bound of 5 particles' "a table for people"
+ok "one with a memory" "$make" memory.h5 --tracks merged --planes 1 --segment 4 --bias -4 --memory 6 --note 5
+for n in 1 3; do
+    run ranks "$n" "$trainer" --evaluate memory.h5 --data data --particles 5
+    status_is 0 "with a memory, on $n ranks"
+    cp out "memory$n"
+done
+ok "the same figures on 1 and 3 ranks, to the last digit" cmp memory1 memory3
+figures memory1 \
+    'abs(nll_per_frame + kl_per_frame - loss_per_frame) < 1e-9 && bound_per_frame < loss_per_frame' \
+    "which hang together"
+mkdir today before
+"$make" today/older.h5 --tracks merged --planes 1 --segment 4 && cp "$SOURCE/tests/golden/checkpoint-v5.h5" \
+    before/older.h5
+for folder in today before; do
+    run bash -c "cd $folder && '$trainer' --evaluate older.h5 --data ../data --particles 3 --quiet"
+    status_is 0 "$folder"
+    cp out "$folder.json"
+done
+ok "a checkpoint of version 5: the figures of the same weights today, to the last digit" cmp today.json \
+    before.json
 make_corpus single 1 --tracks merged --split 0,0,100
 run "$trainer" --evaluate model.h5 --data single --particles 1
 says '^model\.h5 on test: 1 piece, [0-9]+ frames, ' "one piece is one"

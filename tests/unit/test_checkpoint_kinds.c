@@ -75,7 +75,11 @@ static const model_config_t sequence = {
                  .lags = {1, 3, 18, 19},
                  .n_lags = 4,
                  .profiles = {5, 40},
-                 .n_profiles = 2},
+                 .n_profiles = 2,
+                 .memory = 18,
+                 .note = 19,
+                 .tied_first = 1,
+                 .tied_pitches = 11},
 };
 
 /* Sizes of the sequence model there and back; its order of tracks from the roles. */
@@ -99,6 +103,7 @@ static void test_sequence_head(void) {
         g_assert_true(s->n_lags == 4 && s->lags[0] == 1 && s->lags[1] == 3 && s->lags[2] == 18 &&
                       s->lags[3] == 19);
         g_assert_true(s->n_profiles == 2 && s->profiles[0] == 5 && s->profiles[1] == 40);
+        g_assert_true(s->memory == 18 && s->note == 19 && s->tied_first == 1 && s->tied_pitches == 11);
         g_assert_true(s->order[0] == 1 && s->order[1] == 0); /* melody, bass: the bass first */
     }
     state.checkpoint.model.sequence.tied = 0;
@@ -150,6 +155,8 @@ static void test_sequence(void) {
         {offsetof(sequence_sizes_t, posterior_hidden), "posterior-hidden", 15},
         {offsetof(sequence_sizes_t, prior_hidden), "prior-hidden", 16},
         {offsetof(sequence_sizes_t, sketch_hidden), "sketch-hidden", 17},
+        {offsetof(sequence_sizes_t, memory), "memory", 18},
+        {offsetof(sequence_sizes_t, note), "note", 19},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
         g_autoptr(GError) refusal = NULL;

@@ -1,4 +1,4 @@
-/* 4,000 damaged checkpoints: each is refused by its name, or reads as the one that was written, bit by
+/* 6,000 damaged checkpoints: each is refused by its name, or reads as the one that was written, bit by
  * bit. */
 #include "tests/helpers/checkpoint_digest.h"
 #include "tests/helpers/checkpoint_states.h"
@@ -44,5 +44,6 @@ int main(int argc, char **argv) {
     g_test_add_data_func("/mutated-checkpoints/version-2", "checkpoint-v2.h5", test_old);
     g_test_add_data_func("/mutated-checkpoints/version-3", "checkpoint-v3.h5", test_old);
     g_test_add_data_func("/mutated-checkpoints/version-4", "checkpoint-v4.h5", test_old);
+    g_test_add_data_func("/mutated-checkpoints/version-5", "checkpoint-v5.h5", test_old);
     return g_test_run();
 }

@@ -217,9 +217,22 @@ static void test_models(void) {
                    "--state: has no meaning for --model dense; its layers are --hidden");
     assert_refused("--latent 0", "--latent: 0 makes no sense for --model dense; give 1 or more");
     const char *const dense[] = {"window", "hidden", "loss", "offsets"};
-    const char *const sequence[] = {"segment",       "state", "encoder",   "sketch",           "nade",
-                                    "tied",          "lags",  "profiles",  "posterior-hidden", "prior-hidden",
-                                    "sketch-hidden", "chunk", "auxiliary", "input-dropout",    "lag-dropout"};
+    assert_refused("--memory 8",
+                   "--memory: has no meaning for --model dense; it draws a window's cells at once");
+    assert_refused("--memory-dropout 0.1",
+                   "--memory-dropout: has no meaning for --model dense; leave it out");
+    assert_refused("--model sequence --memory 0 --note 0 --memory-dropout 0.1",
+                   "--memory-dropout: has no meaning without --memory or --note; leave it out");
+    assert_refused("--model sequence --memory 1025", "--memory: '1025' is not a whole number from 0 to 1024");
+    assert_refused("--model sequence --note -1", "--note: '-1' is not a whole number from 0 to 1024");
+    assert_refused("--model sequence --memory 8 --chunk 12",
+                   "--chunk: must be 16 frames or more with this --segment and --memory");
+    g_autoptr(options_t) note = parsed("--model sequence --note 5 --memory-dropout 0.1 --chunk 12");
+    g_assert_true(note->sizes.sequence.note == 5 && note->sizes.sequence.memory == 0);
+    const char *const sequence[] = {
+        "segment", "state",    "encoder",          "sketch",        "nade",          "tied",
+        "lags",    "profiles", "posterior-hidden", "prior-hidden",  "sketch-hidden", "memory",
+        "note",    "chunk",    "auxiliary",        "input-dropout", "lag-dropout"};
     const char *const values[] = {"1", "3", "bce", "grid"};
     for (size_t i = 0; i < G_N_ELEMENTS(dense); i++) {
         g_autofree char *flag = g_strdup_printf("--model sequence --%s %s", dense[i], values[i]);
@@ -227,7 +240,7 @@ static void test_models(void) {
         g_assert_null(refused);
     }
     for (size_t i = 0; i < G_N_ELEMENTS(sequence); i++) {
-        const char *value = i > 11 ? "0.5" : "4"; /* --chunk: whole segments */
+        const char *value = i > 13 ? "0.5" : "4"; /* --chunk: whole segments */
         g_autofree char *flag = g_strdup_printf("--%s %s", sequence[i], value),
                         *meant = g_strdup_printf("--model sequence %s", flag);
         g_autofree char *line = g_strdup_printf("\n%s=%s\n", sequence[i], value);

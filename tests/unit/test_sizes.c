@@ -114,11 +114,50 @@ static void test_context(void) {
     g_assert_cmpuint(model_context(&dense), ==, 0);
 }
 
+/* The pitches that have memories: a margin around those that sound, as far as there are keys. */
+static void test_ties(void) {
+    static const struct {
+        size_t lowest, highest, first, end;
+    } cases[] = {{5, 7, 3, 10}, {1, 12, 0, 13}, {0, 0, 0, 3}, {12, 12, 10, 13}, {2, 10, 0, 13}};
+    model_config_t config = sequence;
+    model_tie_all(&config);
+    g_assert_true(config.sequence.tied_first == 0 && config.sequence.tied_pitches == 0);
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        config.sequence.memory = i % 2 ? 4 : 0;
+        config.sequence.note = i % 2 ? 0 : 4;
+        model_tie_range(&config, cases[i].lowest, cases[i].highest);
+        g_assert_cmpuint(config.sequence.tied_first, ==, cases[i].first);
+        g_assert_cmpuint(config.sequence.tied_first + config.sequence.tied_pitches, ==, cases[i].end);
+    }
+    model_tie_all(&config);
+    g_assert_true(config.sequence.tied_first == 0 && config.sequence.tied_pitches == 13);
+    config.sequence.memory = 4;
+    config.sequence.note = 5;
+    g_assert_cmpuint(model_memory_units(&config), ==, 18);
+    g_assert_cmpuint(model_memory_units(&dense), ==, 0);
+}
+
+/* Where chunks of pieces may begin: at segments and, with a memory, at the start of its count of frames. */
+static void test_alignment(void) {
+    static const size_t segments[] = {1, 4, 8, 12, 16, 24, 48, 7},
+                        wanted[] = {16, 16, 16, 48, 16, 48, 48, 112};
+    model_config_t config = sequence;
+    for (size_t i = 0; i < G_N_ELEMENTS(segments); i++) {
+        config.sequence.segment = segments[i];
+        config.sequence.memory = 0;
+        g_assert_cmpuint(model_alignment(&config), ==, segments[i]);
+        config.sequence.memory = 4;
+        g_assert_cmpuint(model_alignment(&config), ==, wanted[i]);
+    }
+}
+
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/sizes/round-trip", test_round_trip);
     g_test_add_func("/sizes/texts", test_texts);
     g_test_add_func("/sizes/ranges", test_ranges);
     g_test_add_func("/sizes/context", test_context);
+    g_test_add_func("/sizes/ties", test_ties);
+    g_test_add_func("/sizes/alignment", test_alignment);
     return g_test_run();
 }

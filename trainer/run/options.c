@@ -216,6 +216,10 @@ static gboolean check_together(const options_t *options, const option_line_t *li
     if (!dense && options->chunk > 0 && (size_t)options->chunk < model_alignment(&options->sizes))
         return option_fail(error, "--chunk: must be %zu frames or more with this --segment and --memory",
                            model_alignment(&options->sizes));
+    if (!dense && options->sizes.sequence.memory + options->sizes.sequence.note == 0 &&
+        option_given(line, "memory-dropout"))
+        return option_fail(error,
+                           "--memory-dropout: has no meaning without --memory or --note; leave it out");
     if (dense && options->sizes.latent == 0)
         return option_fail(error, "--latent: 0 makes no sense for --model dense; give 1 or more");
     return trains ? check_meaning(options, line, error)

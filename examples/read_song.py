@@ -29,6 +29,16 @@ def read_song(folder, number=0):
     return song, np.unpackbits(packed, axis=-1, count=shard.attrs["pitches"], bitorder="little")
 
 
+def read_played(folder, number=0):
+    """How its onsets were played, in the order of roll[:, :, 1].nonzero(): velocities, 1 to 127, and offsets
+    from the grid in frames. None before version 3 of the format."""
+    shard, song = open_song(folder, number)
+    if shard.attrs["version"] < 3:
+        return None
+    rows = slice(song["first_onset"], song["first_onset"] + song["onsets"])
+    return shard["velocity"][rows], shard["offset"][rows] / 256
+
+
 def read_maps(folder, number=0):
     """Its tempi {frame, bpm} and meters {frame, numerator, denominator}: each holds from its frame of the
     song to the next one's."""
@@ -50,6 +60,7 @@ if __name__ == "__main__":
     folder, number = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0
     song, roll = read_song(folder, number)
     tempi, meters = read_maps(folder, number)
+    played = read_played(folder, number)
     print(
         song["path"].decode(),
         roll.shape,
@@ -59,5 +70,7 @@ if __name__ == "__main__":
         roll[:, :, 0].sum(),
         "cells sounding",
     )
+    if played:
+        print(f"velocity {played[0].mean():.1f}, offset {played[1].mean():+.3f} frames on average")
     print("tempi ", ", ".join(f"{t['bpm']:.4g} bpm from frame {t['frame']}" for t in tempi))
     print("meters", ", ".join(f"{m['numerator']}/{m['denominator']} from frame {m['frame']}" for m in meters))

@@ -162,16 +162,18 @@ typedef struct {
     shard_song_t song; /* read_song() fills in all but first_frame */
     uint8_t *bits;     /* where its bits go */
     timeline_t *timeline;
+    GBytes *played; /* played_t of its onsets */
     GError *error;
 } reading_t;
 
 static void reading_clear(gpointer data) {
     reading_t *reading = data;
     timeline_free(reading->timeline);
+    g_bytes_unref(reading->played);
     g_clear_error(&reading->error);
 }
 
-/* Runs in a thread of a pool: reads a song's row, bits and timeline, or sets the error. */
+/* Runs in a thread of a pool: reads a song's row, bits, timeline and played_t, or sets the error. */
 static void read_song(gpointer data, gpointer user) {
     reading_t *reading = data;
     const corpus_t *corpus = user;
@@ -183,7 +185,9 @@ static void read_song(gpointer data, gpointer user) {
     reading->song =
         song_of(&corpus->files->files[i], &parsed, corpus->rows->row[i].split, reading->song.first_frame);
     reading->timeline = song_file_timeline(&parsed, corpus->options->layout.grid.steps_per_beat, music->data);
-    memcpy(reading->bits, music->data + timeline_bytes, music->len - timeline_bytes);
+    const size_t played_at = song_file_played_at(&parsed, &corpus->options->layout.grid);
+    memcpy(reading->bits, music->data + timeline_bytes, played_at - timeline_bytes);
+    reading->played = g_bytes_new(music->data + played_at, music->len - played_at);
 }
 
 /* Reads the songs from file `first` to before file `end`, on as many threads as there are --jobs. Their bits
@@ -215,14 +219,17 @@ static gboolean write_shard(const corpus_t *corpus, const shard_set_t *set, size
     g_autoptr(GArray) readings = read_songs(corpus, first, end, bits);
     g_autofree shard_song_t *songs = g_new(shard_song_t, readings->len);
     g_autofree timeline_t **timelines = g_new(timeline_t *, readings->len);
+    g_autoptr(GByteArray) played = g_byte_array_new();
     for (guint i = 0; i < readings->len; i++) {
         reading_t *reading = &g_array_index(readings, reading_t, i);
         if (reading->error) return g_propagate_error(error, g_steal_pointer(&reading->error)), FALSE;
         songs[i] = reading->song;
         timelines[i] = reading->timeline;
+        g_byte_array_append(played, g_bytes_get_data(reading->played, NULL),
+                            (guint)g_bytes_get_size(reading->played));
     }
-    return shard_write(options->output, set, shard, songs, timelines, readings->len, bits, frames,
-                       options->jobs, error);
+    return shard_write(options->output, set, shard, songs, timelines, (const played_t *)played->data,
+                       readings->len, bits, frames, options->jobs, error);
 }
 
 static gboolean write_shards(const corpus_t *corpus, const shard_set_t *set, GError **error) {

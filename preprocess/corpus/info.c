@@ -12,6 +12,7 @@ typedef struct {
     int64_t songs, frames;
     int64_t notes[ROLL_MAX_TRACKS];         /* onsets, by track */
     int64_t sounding[ROLL_MAX_TRACKS][128]; /* frames in which a key sounds, by track */
+    played_sums_t played;                   /* over onsets, if the shards have it */
 } split_figures_t;
 
 /* Adds the bits set of a plane, which has at most 128 pitches, to counts. */
@@ -64,6 +65,24 @@ static double mean_polyphony(const split_figures_t *figures) {
     return figures->frames ? (double)sounding / (double)figures->frames : 0;
 }
 
+/* How the onsets of each split were played. */
+static void print_played(const shard_set_t *set, const split_figures_t figures[SPLIT_COUNT]) {
+    if (!set->played) {
+        printf(
+            "\nNo velocities and offsets: the shards are of an older version; preprocess again, into another "
+            "folder, to have them.\n");
+        return;
+    }
+    printf("\nsplit  velocity      sd  offset, frames     sd\n");
+    for (int split = 0; split < SPLIT_COUNT; split++) {
+        const played_sums_t *sums = &figures[split].played;
+        if (sums->n > 0)
+            printf("%-5s  %8.2f  %6.2f  %+14.4f  %5.3f\n", split_name((split_t)split),
+                   sums->velocity / sums->n, played_velocity_sd(sums), sums->offset / sums->n,
+                   played_offset_sd(sums));
+    }
+}
+
 static void print_figures(const shard_set_t *set, const split_figures_t figures[SPLIT_COUNT]) {
     const grid_t *grid = &set->grid;
     g_autofree char *tracks = grid_tracks_string(grid);
@@ -86,6 +105,7 @@ static void print_figures(const shard_set_t *set, const split_figures_t figures[
                split_name((split_t)split), row->songs, row->frames, sum_notes(row), mean_polyphony(row),
                nats);
     }
+    print_played(set, figures);
     if (grid->n_tracks == 1) return;
     printf("\ntrack    notes of train, valid, test\n");
     for (int track = 0; track < grid->n_tracks; track++) {
@@ -94,6 +114,20 @@ static void print_figures(const shard_set_t *set, const split_figures_t figures[
             printf("  %10" G_GINT64_FORMAT, figures[split].notes[track]);
         putchar('\n');
     }
+}
+
+static gboolean add_played(const shard_set_t *set, const uint8_t *bits, split_figures_t figures[SPLIT_COUNT],
+                           GError **error) {
+    g_autofree played_t *played = g_try_new(played_t, set->onsets);
+    if (!played && set->onsets > 0)
+        return program_fail(error, "%s: not enough memory for %" G_GINT64_FORMAT " onsets", set->folder,
+                            set->onsets);
+    if (!shard_set_read_played(set, 0, set->n_songs, bits, played, error)) return FALSE;
+    for (size_t i = 0; i < set->n_songs; i++) {
+        const shard_song_t *song = &set->songs[i];
+        played_add(&figures[song->split].played, played + song->first_onset, (size_t)song->onsets);
+    }
+    return TRUE;
 }
 
 gboolean corpus_info(const char *folder, GError **error) {
@@ -110,6 +144,7 @@ gboolean corpus_info(const char *folder, GError **error) {
     g_autofree split_figures_t *figures = g_new0(split_figures_t, SPLIT_COUNT);
     for (size_t i = 0; i < set->n_songs; i++)
         count_song(&roll, &set->songs[i], &figures[set->songs[i].split]);
+    if (set->played && !add_played(set, bits, figures, error)) return FALSE;
     print_figures(set, figures);
     if (fflush(stdout) == 0 && !ferror(stdout)) return TRUE;
     return program_fail(error, "standard output: cannot write: %s", g_strerror(errno));

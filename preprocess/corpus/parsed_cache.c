@@ -72,7 +72,8 @@ static gboolean read_at(const parsed_cache_t *cache, gint64 offset, void *to, si
 /* What every file of this version begins with. */
 static void make_header(char header[HEADER_BYTES]) {
     memset(header, 0, HEADER_BYTES);
-    g_snprintf(header, HEADER_BYTES, FORMAT MPIANIST_VERSION " %zu\n", sizeof(record_t));
+    g_snprintf(header, HEADER_BYTES, FORMAT MPIANIST_VERSION " %zu %zu\n", sizeof(record_t),
+               sizeof(played_t));
 }
 
 /* Whether the file begins with the first `bytes` bytes of this version's header. */

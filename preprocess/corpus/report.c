@@ -112,6 +112,14 @@ static char *reason_of(const report_row_t *row) {
     return g_strdup(row->twin ? what : "");
 }
 
+/* Mean and deviation of velocities, deviation of offsets, with tabs between. */
+static char *played_of(const song_file_t *parsed) {
+    const played_sums_t *sums = &parsed->played;
+    if (sums->n <= 0) return g_strdup("\t\t");
+    return g_strdup_printf("%.1f\t%.1f\t%.3f", sums->velocity / sums->n, played_velocity_sd(sums),
+                           played_offset_sd(sums));
+}
+
 static void write_row(FILE *out, const report_row_t *row, const grid_t *grid) {
     const song_file_t *parsed = row->parsed;
     g_autofree char *path = cell(row->name);
@@ -123,10 +131,11 @@ static void write_row(FILE *out, const report_row_t *row, const grid_t *grid) {
     g_autofree char *meter =
         parsed->meter.numerator ? g_strdup_printf("%u/%u", parsed->meter.numerator, parsed->meter.denominator)
                                 : g_strdup("");
+    g_autofree char *played = played_of(parsed);
     gint64 counts[COUNTS];
-    fprintf(out, "%s\t%s\t%s\t%zu\t%" G_GINT64_FORMAT "\t%s\t%s\t%s\t%s\t%s", path,
+    fprintf(out, "%s\t%s\t%s\t%zu\t%" G_GINT64_FORMAT "\t%s\t%s\t%s\t%s\t%s\t%s", path,
             parsed->kept ? "kept" : "dropped", reason, notes_of(parsed), parsed->frames, tempo, meter, tracks,
-            twin, parsed->kept ? split_name(row->split) : "");
+            twin, parsed->kept ? split_name(row->split) : "", played);
     counts_of(parsed, counts);
     for (int i = 0; i < COUNTS; i++) fprintf(out, "\t%" G_GINT64_FORMAT, counts[i]);
     fprintf(out, "\t%s\n", parsed->sha256);
@@ -145,7 +154,9 @@ report_t *report_new(const char *folder, const grid_t *grid, GError **error) {
     report->reasons = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     report->file = fopen(report->temporary, "we");
     if (!report->file) return fail(report, error), NULL;
-    fputs("path\tstatus\treason\tnotes\tframes\ttempo_bpm\tmeter\ttracks\tduplicate_of\tsplit", report->file);
+    fputs("path\tstatus\treason\tnotes\tframes\ttempo_bpm\tmeter\ttracks\tduplicate_of\tsplit\t"
+          "velocity\tvelocity_sd\toffset_sd",
+          report->file);
     for (int i = 0; i < COUNTS; i++) fprintf(report->file, "\t%s", COUNT[i].column);
     fputs("\tsha256\n", report->file);
     return g_steal_pointer(&report);

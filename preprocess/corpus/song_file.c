@@ -65,16 +65,21 @@ static void count_notes(const roll_t *roll, size_t *notes) {
             notes[track] += roll_count_bits(roll_plane(roll, frame, track, PLANE_ONSET), roll->stride);
 }
 
-/* A GByteArray can hold the music of the longest song, of all roles, with changes in each frame. */
+/* A GByteArray can hold the music of the longest song, of all roles, with changes in each frame. A note takes
+ * more bytes in a file than its played_t. */
 G_STATIC_ASSERT(ROLL_MAX_FRAMES *(guint64)((ROLE_COUNT - 1) * ROLL_PLANES * 16 + sizeof(tempo_change_t) +
-                                           sizeof(meter_change_t)) <= G_MAXUINT);
+                                           sizeof(meter_change_t)) +
+                    MAX_FILE_BYTES <=
+                G_MAXUINT);
 
-/* The music of a kept file: the rows of its timeline, and the roll's bytes. */
-static void append_music(GByteArray *music, const timeline_t *timeline, const roll_t *roll) {
+/* The music of a kept file: the rows of its timeline, the roll's bytes, and how it was played. */
+static void append_music(GByteArray *music, const timeline_t *timeline, const roll_t *roll,
+                         const GArray *played) {
     const GArray *tempi = timeline->tempi, *meters = timeline->meters;
     g_byte_array_append(music, (const guint8 *)tempi->data, tempi->len * (guint)sizeof(tempo_change_t));
     g_byte_array_append(music, (const guint8 *)meters->data, meters->len * (guint)sizeof(meter_change_t));
     g_byte_array_append(music, roll->bits, (guint)bytes_of(roll));
+    g_byte_array_append(music, (const guint8 *)played->data, played->len * (guint)sizeof(played_t));
 }
 
 /* Lays a file's bytes on the grid: fills in what was parsed and, where it is kept, its music. */
@@ -90,7 +95,8 @@ static void lay_out(const char *bytes, gsize length, const layout_t *layout, son
         g_array_append_val(song->meters, layout->meter);
     }
     parsed->reading = song->reading;
-    g_autoptr(roll_t) roll = roll_from_song(song, grid, &layout->cut, &parsed->counts, &error);
+    g_autoptr(GArray) played = g_array_new(FALSE, FALSE, sizeof(played_t));
+    g_autoptr(roll_t) roll = roll_from_song(song, grid, &layout->cut, &parsed->counts, played, &error);
     parsed->tempo_bpm = song_main_tempo(song);
     parsed->meter = song_main_meter(song);
     if (!roll) return drop(parsed, error->message);
@@ -98,11 +104,12 @@ static void lay_out(const char *bytes, gsize length, const layout_t *layout, son
     parsed->kept = TRUE;
     parsed->frames = (int64_t)roll->frames;
     count_notes(roll, parsed->notes);
+    played_add(&parsed->played, (const played_t *)played->data, played->len);
     hash_roll(roll, roll->bits, parsed->content);
     hash_shape(roll, grid, parsed->shape);
     parsed->tempi = timeline->tempi->len;
     parsed->meters = timeline->meters->len;
-    append_music(music, timeline, roll);
+    append_music(music, timeline, roll, played);
 }
 
 /* Runs in the worker. The result is the song_file_t, then the music. */
@@ -157,6 +164,10 @@ gboolean song_file_take(worker_t *worker, song_file_t *parsed, GByteArray **musi
 
 size_t song_file_timeline_bytes(const song_file_t *parsed) {
     return parsed->tempi * sizeof(tempo_change_t) + parsed->meters * sizeof(meter_change_t);
+}
+
+size_t song_file_played_at(const song_file_t *parsed, const grid_t *grid) {
+    return song_file_timeline_bytes(parsed) + (size_t)parsed->frames * grid_frame_bytes(grid);
 }
 
 timeline_t *song_file_timeline(const song_file_t *parsed, int steps_per_beat, const uint8_t *music) {

@@ -18,6 +18,7 @@ typedef struct {
     int64_t frames;
     roll_counts_t counts;
     size_t notes[ROLL_MAX_TRACKS]; /* onsets in the roll, by track */
+    played_sums_t played;          /* over them */
     double tempo_bpm;
     meter_t meter;
     guint tempi, meters; /* rows of its timeline; 0 where not kept */
@@ -35,8 +36,9 @@ typedef struct {
  * song_file_take(). layout must outlive it. */
 worker_t *song_file_worker_new(const layout_t *layout, const worker_limits_t *limits);
 
-/* What was parsed of the file that the worker was given. *music: where kept, the bytes of its timeline and of
- * its roll, one after the other (owner: caller, g_byte_array_unref()), else NULL. A file that cannot be read,
+/* What was parsed of the file that the worker was given. *music: where kept, the bytes of its timeline, of
+ * its roll and of how that was played (played_t of each onset), one after the other (owner: caller,
+ * g_byte_array_unref()), else NULL. A file that cannot be read,
  * is no MIDI file, crashes, hangs or takes too much memory is not kept. FALSE with error set only where no
  * process could be started (WORKER_ERROR_FORK). */
 gboolean song_file_take(worker_t *worker, song_file_t *parsed, GByteArray **music, GError **error);
@@ -44,6 +46,9 @@ gboolean song_file_take(worker_t *worker, song_file_t *parsed, GByteArray **musi
 /* How many bytes of the music are the timeline, and that timeline. Owner: caller. */
 size_t song_file_timeline_bytes(const song_file_t *parsed);
 timeline_t *song_file_timeline(const song_file_t *parsed, int steps_per_beat, const uint8_t *music);
+
+/* How many bytes of it come before the played_t. */
+size_t song_file_played_at(const song_file_t *parsed, const grid_t *grid);
 
 /* All of that for a single file: returns its roll, cut as by default, and sets what was parsed and its
  * timeline. NULL with error set (path and cause), also where the file is not kept. Owner of roll and

@@ -15,7 +15,7 @@
 
 G_DEFINE_QUARK(roll_error, roll_error)
 
-enum { MAX_STRIDE = 16, VELOCITY = 80, TICKS_A_FRAME = 24, TICKS_A_BEAT = 480 };
+enum { MAX_STRIDE = 16, TICKS_A_FRAME = 24, TICKS_A_BEAT = 480 };
 
 static const struct {
     const char *name, *track_name;
@@ -156,6 +156,14 @@ size_t roll_count_bits(const uint8_t *bytes, size_t n) {
     return sum;
 }
 
+size_t roll_count_onsets(const uint8_t *bits, size_t frames, const grid_t *grid) {
+    const size_t stride = roll_stride((size_t)grid->pitches), planes = frames * (size_t)grid->n_tracks;
+    size_t sum = 0;
+    for (size_t i = 0; i < planes; i++)
+        sum += roll_count_bits(bits + (ROLL_PLANES * i + PLANE_ONSET) * stride, stride);
+    return sum;
+}
+
 gboolean roll_get(const roll_t *roll, size_t frame, size_t track, int plane, size_t p) {
     return roll_plane(roll, frame, track, plane)[p / 8] >> (p % 8) & 1;
 }
@@ -273,8 +281,32 @@ static void draw_note(roll_t *roll, const cell_t *cell, roll_counts_t *counts) {
         *byte |= bit;
 }
 
+/* The order of onsets in a roll; of notes that share one the loudest is first, or the earliest of those. */
+static int compare_cells(gconstpointer a, gconstpointer b, gpointer data) {
+    const cell_t *x = a, *y = b;
+    const song_t *song = data;
+    if (x->first != y->first) return x->first < y->first ? -1 : 1;
+    if (x->track != y->track) return x->track - y->track;
+    if (x->p != y->p) return x->p - y->p;
+    const int louder = g_array_index(song->notes, note_t, y->note).velocity -
+                       g_array_index(song->notes, note_t, x->note).velocity;
+    return louder ? louder : (x->note > y->note) - (x->note < y->note);
+}
+
+static void append_played(const song_t *song, const grid_t *grid, GArray *cells, GArray *played) {
+    g_array_sort_with_data(cells, compare_cells, (gpointer)song);
+    for (guint i = 0; i < cells->len; i++) {
+        const cell_t *cell = &g_array_index(cells, cell_t, i);
+        if (i > 0 && cell[-1].first == cell->first && cell[-1].track == cell->track && cell[-1].p == cell->p)
+            continue;
+        const note_t *note = &g_array_index(song->notes, note_t, cell->note);
+        const played_t how = played_of_note(song, note, grid->steps_per_beat);
+        g_array_append_val(played, how);
+    }
+}
+
 roll_t *roll_from_song(song_t *song, const grid_t *grid, const cut_t *cut, roll_counts_t *counts,
-                       GError **error) {
+                       GArray *played, GError **error) {
     *counts = (roll_counts_t){0};
     g_autoptr(GArray) cells = place_notes(song, grid, cut, counts);
     if (cells->len == 0) {
@@ -291,6 +323,7 @@ roll_t *roll_from_song(song_t *song, const grid_t *grid, const cut_t *cut, roll_
     }
     roll_t *roll = roll_new((size_t)frames, (size_t)grid->n_tracks, (size_t)grid->pitches);
     for (guint i = 0; i < cells->len; i++) draw_note(roll, &g_array_index(cells, cell_t, i), counts);
+    if (played) append_played(song, grid, cells, played);
     return roll;
 }
 
@@ -322,7 +355,7 @@ song_t *roll_to_song(const roll_t *roll, const grid_t *grid, const timeline_t *t
         g_ptr_array_add(song->track_names, g_strdup(ROLES[role].track_name));
         for (size_t p = 0; p < roll->pitches; p++) {
             note_t note = {.pitch = (uint8_t)((size_t)grid->pitch_low + p),
-                           .velocity = VELOCITY,
+                           .velocity = PLAYED_VELOCITY,
                            .channel = role_channel(role),
                            .program = role_program(role),
                            .track = (uint16_t)track};

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "preprocess/roll/cut.h"
+#include "preprocess/roll/played.h"
 #include "preprocess/roll/timeline.h"
 
 enum { PLANE_SOUNDING = 0, PLANE_ONSET = 1, ROLL_PLANES = 2 };
@@ -90,6 +91,8 @@ void roll_write_frame(roll_t *roll, size_t frame, size_t planes, const uint8_t *
 size_t roll_sounding_end(const roll_t *roll);
 /* Bits set in n bytes. */
 size_t roll_count_bits(const uint8_t *bytes, size_t n);
+/* Onsets in so many frames of a grid. */
+size_t roll_count_onsets(const uint8_t *bits, size_t frames, const grid_t *grid);
 /* Read and set one bit; p: pitches above the grid's lowest. */
 gboolean roll_get(const roll_t *roll, size_t frame, size_t track, int plane, size_t p);
 void roll_set(roll_t *roll, size_t frame, size_t track, int plane, size_t p);
@@ -99,9 +102,10 @@ void roll_set(roll_t *roll, size_t frame, size_t track, int plane, size_t p);
  * give the union of their frames, with all their onsets. Which note has which role: roles.c; which track
  * takes it: roll.c. The song is changed: the pedal is applied, notes and silences are as long as cut allows
  * (NULL: as they are; silence is where no note of the roll sounds). Returns NULL with ROLL_ERROR_EMPTY (no
- * note kept) or ROLL_ERROR_TOO_LONG (more than 2^24 frames) set; counts is filled either way. */
+ * note kept) or ROLL_ERROR_TOO_LONG (more than 2^24 frames) set; counts is filled either way. played, unless
+ * NULL: a played_t of each onset is appended, of notes that share one the loudest's. */
 roll_t *roll_from_song(song_t *song, const grid_t *grid, const cut_t *cut, roll_counts_t *counts,
-                       GError **error);
+                       GArray *played, GError **error);
 
 /* Brings a roll into canonical form in place (see above): what sampled bits need before they become notes. An
  * onset makes its frame sound, a sounding bit after silence makes an onset, bits past the last pitch are

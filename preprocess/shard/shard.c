@@ -8,6 +8,7 @@
 #include "preprocess/common/program.h"
 #include "preprocess/shard/deflate.h"
 #include "preprocess/shard/h5.h"
+#include "preprocess/shard/shard_played.h"
 #include "preprocess/shard/shard_tables.h"
 
 enum { CHUNK_BYTES = 128 << 10 };
@@ -76,14 +77,20 @@ static gboolean write_description(h5_file_t *file, const shard_set_t *set, size_
 }
 
 gboolean shard_write(const char *folder, const shard_set_t *set, size_t shard, const shard_song_t *songs,
-                     timeline_t *const *timelines, size_t n_songs, const uint8_t *bits, int64_t frames,
-                     int threads, GError **error) {
+                     timeline_t *const *timelines, const played_t *played, size_t n_songs,
+                     const uint8_t *bits, int64_t frames, int threads, GError **error) {
+    g_autofree shard_song_t *rows = g_memdup2(songs, n_songs * sizeof *songs);
+    g_autofree played_t *typed = NULL;
+    const size_t onsets = shard_played_place(&set->grid, rows, n_songs, bits);
+    if (!played) played = typed = shard_played_typed(onsets);
+    shard_played_checksum(rows, n_songs, played);
     g_autofree char *path = shard_path(folder, shard, set->n_shards);
     h5_file_t *file = h5_file_create(path, error);
     if (!file) return FALSE;
     if (!write_description(file, set, shard, set->n_shards, error) ||
         !write_roll(file, &set->grid, bits, frames, threads, error) ||
-        !shard_tables_write(file, &set->grid, songs, timelines, n_songs, bits, threads, error)) {
+        !shard_played_write(file, played, onsets, error) ||
+        !shard_tables_write(file, &set->grid, rows, timelines, n_songs, bits, threads, error)) {
         h5_file_close(file);
         return FALSE;
     }
@@ -209,11 +216,15 @@ static gboolean add_shard(shard_set_t *set, const char *path, GArray *songs, GEr
     if (strcmp(wanted_path + 1, name) != 0)
         return shard_fail(error, SHARD_ERROR_MIXED, path,
                           "was renamed: its name and its content disagree; preprocess again");
+    const guint before = songs->len;
     int64_t frames = 0;
     if (!read_size(file, &set->grid, &frames, error) ||
-        !shard_tables_read(file, version, frames, set, songs, error))
+        !shard_tables_read(file, version, frames, set, songs, error) ||
+        (version > 2 && !shard_played_check(file, set, &g_array_index(songs, shard_song_t, before),
+                                            songs->len - before, error)))
         return FALSE;
     set->frames += frames;
+    set->played = (first || set->played) && version >= 3;
     set->files[shard] = (shard_file_t){version, songs->len};
     return TRUE;
 }
@@ -294,6 +305,31 @@ gboolean shard_set_read_songs(const shard_set_t *set, size_t first_song, size_t 
             return FALSE;
         if (set->files[i].version > 1 && !verify_songs(set, path, first, end, bits, error)) return FALSE;
         bits += (size_t)frames * frame_bytes;
+    }
+    return TRUE;
+}
+
+/* Onsets of the corpus before a song; of one past the last: all. */
+static int64_t onsets_before(const shard_set_t *set, size_t song) {
+    return song < set->n_songs ? set->songs[song].first_onset : set->onsets;
+}
+
+gboolean shard_set_read_played(const shard_set_t *set, size_t first_song, size_t n, const uint8_t *bits,
+                               played_t *played, GError **error) {
+    const size_t end_song = first_song + n;
+    g_assert(set->played);
+    for (size_t i = 0, first_of_file = 0; i < set->n_shards; first_of_file = set->files[i++].end_song) {
+        const size_t first = MAX(first_song, first_of_file), end = MIN(end_song, set->files[i].end_song);
+        if (first >= end) continue;
+        const int64_t before = onsets_before(set, first), onsets = onsets_before(set, end) - before;
+        g_autofree char *path = shard_path(set->folder, i, set->n_shards);
+        g_autoptr(h5_file_t) file = h5_file_open(path, error);
+        if (!file ||
+            !shard_played_read(file, before - onsets_before(set, first_of_file), onsets, played, error) ||
+            !shard_played_verify(path, &set->grid, set->songs + first, end - first, bits, played, error))
+            return FALSE;
+        bits += (size_t)(frames_before(set, end) - frames_before(set, first)) * grid_frame_bytes(&set->grid);
+        played += onsets;
     }
     return TRUE;
 }

@@ -90,12 +90,16 @@ static hid_t song_type(int64_t version) {
     INSERT(type, shard_song_t, split, H5T_NATIVE_UINT8);
     INSERT(type, shard_song_t, sha256, sha256);
     INSERT(type, shard_song_t, path, path);
-    if (version == 1) return type;
+    if (version < 2) return type;
     INSERT(type, shard_song_t, crc32, H5T_NATIVE_UINT32);
     INSERT(type, shard_song_t, first_tempo, H5T_NATIVE_INT64);
     INSERT(type, shard_song_t, tempi, H5T_NATIVE_INT64);
     INSERT(type, shard_song_t, first_meter, H5T_NATIVE_INT64);
     INSERT(type, shard_song_t, meters, H5T_NATIVE_INT64);
+    if (version < 3) return type;
+    INSERT(type, shard_song_t, first_onset, H5T_NATIVE_INT64);
+    INSERT(type, shard_song_t, onsets, H5T_NATIVE_INT64);
+    INSERT(type, shard_song_t, played_crc32, H5T_NATIVE_UINT32);
     return type;
 }
 
@@ -160,10 +164,9 @@ static void checksum_songs(shard_song_t *songs, size_t n_songs, const uint8_t *b
     g_thread_pool_free(pool, FALSE, TRUE);
 }
 
-gboolean shard_tables_write(h5_file_t *file, const grid_t *grid, const shard_song_t *songs,
+gboolean shard_tables_write(h5_file_t *file, const grid_t *grid, shard_song_t *songs,
                             timeline_t *const *timelines, size_t n_songs, const uint8_t *bits, int threads,
                             GError **error) {
-    g_autofree shard_song_t *rows = g_memdup2(songs, n_songs * sizeof *songs);
     g_autoptr(GArray) tempi = g_array_new(FALSE, FALSE, sizeof(tempo_change_t)),
                       meters = g_array_new(FALSE, FALSE, sizeof(meter_change_t));
     g_auto(h5_id_t) song_row = song_type(SHARD_VERSION);
@@ -171,10 +174,10 @@ gboolean shard_tables_write(h5_file_t *file, const grid_t *grid, const shard_son
     g_auto(h5_id_t) meter_row = meter_type();
     for (size_t i = 0; i < n_songs; i++) {
         g_autoptr(timeline_t) own = timelines ? NULL : main_timeline(&songs[i], grid->steps_per_beat);
-        append_timeline(&rows[i], timelines ? timelines[i] : own, tempi, meters);
+        append_timeline(&songs[i], timelines ? timelines[i] : own, tempi, meters);
     }
-    checksum_songs(rows, n_songs, bits, grid_frame_bytes(grid), threads);
-    return write_rows(file, "/songs", song_row, rows, n_songs, SONGS_CHUNK, error) &&
+    checksum_songs(songs, n_songs, bits, grid_frame_bytes(grid), threads);
+    return write_rows(file, "/songs", song_row, songs, n_songs, SONGS_CHUNK, error) &&
            write_rows(file, "/tempi", tempo_row, tempi->data, tempi->len, CHANGES_CHUNK, error) &&
            write_rows(file, "/meters", meter_row, meters->data, meters->len, CHANGES_CHUNK, error);
 }

@@ -20,9 +20,9 @@ hid_t shard_dataset_make(h5_file_t *file, const char *name, hid_t type, int rank
 /* Opens a dataset of `rank` dimensions, whose sizes go to size. Negative with error set. Owner: caller. */
 hid_t shard_dataset_open(h5_file_t *file, const char *name, int rank, hsize_t *size, GError **error);
 
-/* Writes /songs, /tempi and /meters as shard_write() describes, with checksums of bits, made by so many
- * threads. FALSE with error set. */
-gboolean shard_tables_write(h5_file_t *file, const grid_t *grid, const shard_song_t *songs,
+/* Writes /songs, /tempi and /meters as shard_write() describes, once the rows of songs have all but checksums
+ * of bits, made by so many threads, and rows of maps. FALSE with error set. */
+gboolean shard_tables_write(h5_file_t *file, const grid_t *grid, shard_song_t *songs,
                             timeline_t *const *timelines, size_t n_songs, const uint8_t *bits, int threads,
                             GError **error);
 /* Appends the songs of a file of so many frames to songs (shard_song_t), their tempi and meters to the set's;

@@ -80,7 +80,7 @@ int main(int argc, char **argv) {
         for (size_t i = 0; i < n; i++)
             play(random, bits + (size_t)songs[i].first_frame * frame_bytes, songs[i].frames,
                  frame_bytes / ROLL_PLANES);
-        shard_write(argv[1], &head, shard, songs, NULL, n, bits, here, 2, &error);
+        shard_write(argv[1], &head, shard, songs, NULL, NULL, n, bits, here, 2, &error);
         n_songs += n;
     }
     g_rand_free(random);

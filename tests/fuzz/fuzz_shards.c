@@ -29,7 +29,7 @@ int LLVMFuzzerInitialize(G_GNUC_UNUSED int *argc, G_GNUC_UNUSED char ***argv) {
     g_assert_true(g_file_get_contents(path, &sound, &n_sound, NULL));
     fuzz_seed_file("new", path);
     fuzz_seed_file("old", old);
-    for (uint8_t member = 0; member < 16; member++)
+    for (uint8_t member = 0; member < 19; member++)
         for (uint8_t value = 0; value < 12; value++) {
             g_autofree char *name = g_strdup_printf("lie-%d-%d", member, value);
             fuzz_seed(name, (uint8_t[]){1, 1, member, value, value % 2, value}, 6);
@@ -55,6 +55,9 @@ static void lie_in_table(hid_t file, fuzz_input_t *input) {
                    {"/songs", "tempi", 0},
                    {"/songs", "first_meter", 0},
                    {"/songs", "meters", 0},
+                   {"/songs", "first_onset", 0},
+                   {"/songs", "onsets", 0},
+                   {"/songs", "played_crc32", 0},
                    {"/tempi", "frame", 0},
                    {"/tempi", "bpm", 1},
                    {"/meters", "frame", 0},
@@ -126,6 +129,10 @@ static void assert_corpus(void) {
     g_assert_true(frames == set->frames && frames < 1 << 20);
     g_autofree uint8_t *bits = g_malloc((size_t)frames * grid_frame_bytes(&set->grid));
     g_assert_true(shard_set_read(set, bits, &error) == (error == NULL));
+    if (error || !set->played) return;
+    g_assert_true(set->onsets >= 0 && set->onsets < 1 << 28);
+    g_autofree played_t *played = g_new(played_t, set->onsets);
+    g_assert_true(shard_set_read_played(set, 0, set->n_songs, bits, played, &error) == (error == NULL));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

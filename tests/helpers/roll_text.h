@@ -37,7 +37,7 @@ static inline void add_note(song_t *song, int channel, int pitch, int64_t onset,
 
 static inline roll_t *lay(song_t *song, const grid_t *grid, roll_counts_t *counts) {
     g_autoptr(GError) error = NULL;
-    roll_t *roll = roll_from_song(song, grid, NULL, counts, &error);
+    roll_t *roll = roll_from_song(song, grid, NULL, counts, NULL, &error);
     g_assert_no_error(error);
     return roll;
 }

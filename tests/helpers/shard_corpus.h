@@ -48,6 +48,12 @@ static inline timeline_t *make_timeline(size_t song) {
 /* A byte that depends on its place in the corpus, so that no two parts can be exchanged unseen. */
 static inline uint8_t byte_at(size_t i) { return (uint8_t)(i * 2654435761U >> 13); }
 
+/* Likewise, of the onsets of a shard. */
+static inline played_t played_at(size_t shard, size_t i) {
+    const size_t hash = (i + 1000 * shard) * 2654435761U >> 9;
+    return (played_t){(uint8_t)(1 + hash % 127), (int8_t)(hash >> 8)};
+}
+
 static inline void write_shard(const char *folder, const shard_set_t *head, size_t shard) {
     g_autoptr(GError) error = NULL;
     shard_song_t songs[SONGS_EACH];
@@ -62,8 +68,11 @@ static inline void write_shard(const char *folder, const shard_set_t *head, size
     }
     g_autofree uint8_t *bits = g_malloc((size_t)frames * frame_bytes);
     for (size_t i = 0; i < (size_t)frames * frame_bytes; i++) bits[i] = byte_at(before + i);
-    shard_write(folder, head, shard, songs, (timeline_t *const *)timelines->pdata, SONGS_EACH, bits, frames,
-                1, &error);
+    const size_t onsets = roll_count_onsets(bits, (size_t)frames, &head->grid);
+    g_autofree played_t *played = g_new(played_t, onsets);
+    for (size_t i = 0; i < onsets; i++) played[i] = played_at(shard, i);
+    shard_write(folder, head, shard, songs, (timeline_t *const *)timelines->pdata, played, SONGS_EACH, bits,
+                frames, 1, &error);
     g_assert_no_error(error);
 }
 

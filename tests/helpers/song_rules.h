@@ -107,12 +107,18 @@ static inline void assert_roll(song_t *song) {
     const cut_t cut = cut_default();
     roll_counts_t counts = {0};
     g_autoptr(GError) error = NULL;
-    g_autoptr(roll_t) roll = roll_from_song(song, &grid, &cut, &counts, &error);
+    g_autoptr(GArray) played = g_array_new(FALSE, FALSE, sizeof(played_t));
+    g_autoptr(roll_t) roll = roll_from_song(song, &grid, &cut, &counts, played, &error);
     if (!roll) {
         g_assert_true(error->message[0] != '\0');
         return;
     }
     g_assert_cmpuint(roll->frames, <=, ROLL_MAX_FRAMES);
+    g_assert_cmpuint(played->len, ==, roll_count_onsets(roll->bits, roll->frames, &grid));
+    for (guint i = 0; i < played->len; i++) {
+        const played_t how = g_array_index(played, played_t, i);
+        g_assert_true(how.velocity >= 1 && how.velocity <= 127);
+    }
     g_autofree uint8_t *bits = g_memdup2(roll->bits, roll->frames * roll_frame_bytes(roll));
     roll_make_canonical(roll);
     g_assert_true(memcmp(bits, roll->bits, roll->frames * roll_frame_bytes(roll)) == 0);

@@ -88,7 +88,7 @@ static inline char *spelled_write_corpus(const spelled_song_t *table, size_t n) 
             for (int64_t f = 0; f < songs[i].frames; f++)
                 spelled_write_frame(bits + (size_t)(songs[i].first_frame + f) * frame_bytes, f,
                                     (int)(first + i));
-        g_assert_true(shard_write(folder, &head, shard, songs, NULL, count, bits, frames, 1, &error));
+        g_assert_true(shard_write(folder, &head, shard, songs, NULL, NULL, count, bits, frames, 1, &error));
         g_assert_no_error(error);
         first += count;
     }

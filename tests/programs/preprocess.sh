@@ -232,6 +232,11 @@ prints '^bernoulli: 1 song in 1 shard, ' "of one song"
 # One note, sounding in all 4 frames: p = 4.5 / 5 for it, 0.5 / 5 for the other 87: 88 * -ln 0.9 = 9.272 nats.
 prints '^train +1 +4 +1 +1\.000 +9\.272$' "the Bernoulli baseline is what it is on paper"
 prints '^test +0 +0 +0 +0\.000 +-$' "an empty split has none"
+prints '^split +velocity +sd +offset, frames +sd$' "how notes are played"
+prints '^train +[0-9.]+ +0\.00 +\+0\.0000 +0\.000$' "one note, on the grid"
+row one/report.tsv song-0001.mid offset_sd 0.000 "of music that was typed no offsets"
+row one/report.tsv song-0001.mid velocity_sd "$(column one/report.tsv velocity_sd | awk -F '\t' \
+    '$1 == "song-0001.mid" && $2 > 0 { print $2 }')" "velocities that differ"
 run bash -c "'$preprocess' --info bernoulli >/dev/full"
 status_is 1 "output that cannot be written is an error"
 says 'standard output: cannot write: No space left on device' "by name"

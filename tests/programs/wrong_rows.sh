@@ -60,4 +60,8 @@ prints '^train +2 +384 +290 ' "reads as when it was written"
 run ranks 1 "$BIN/trainer" --quiet --data "$SOURCE/tests/golden/shard-v1" --output old --batch 8 --window 16 \
     --hidden 16 --latent 4 --epochs 1
 status_is 0 "and can be trained on"
+run "$BIN/preprocess" --info "$SOURCE/tests/golden/shard-v2"
+status_is 0 "a shard of version 2"
+prints '^train +2 +384 +290 ' "reads as when it was written"
+prints '^No velocities and offsets: .*preprocess again, into another folder' "and says what it lacks"
 finish

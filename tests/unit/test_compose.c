@@ -90,7 +90,7 @@ static void test_canonical(void) {
             timeline_new(model->checkpoint.grid.steps_per_beat, 90, (meter_t){0, 4, 4});
         g_autoptr(song_t) song = roll_to_song(roll, &model->checkpoint.grid, timeline);
         roll_counts_t counts;
-        g_autoptr(roll_t) back = roll_from_song(song, &model->checkpoint.grid, NULL, &counts, NULL);
+        g_autoptr(roll_t) back = roll_from_song(song, &model->checkpoint.grid, NULL, &counts, NULL, NULL);
         g_assert_nonnull(back);
         g_assert_cmpuint(back->frames, ==, roll->frames);
         g_assert_true(same_frames(roll, back, roll->frames));

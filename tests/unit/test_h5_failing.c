@@ -130,7 +130,7 @@ static void test_shard(void) {
     shard_set_t head = {.grid = grid_default(), .options = (char *)"", .n_shards = 1};
     shard_song_t song = {.frames = 3, .tempo_bpm = 60, .meter_numerator = 4, .meter_denominator = 4};
     g_autofree uint8_t *bits = g_malloc0(3 * grid_frame_bytes(&head.grid));
-    g_assert_true(shard_write(folder, &head, 0, &song, NULL, 1, bits, 3, 1, &error));
+    g_assert_true(shard_write(folder, &head, 0, &song, NULL, NULL, 1, bits, 3, 1, &error));
     sweep_both(path, digest_folder_of, 50);
     remove_folder(folder);
 }

@@ -25,7 +25,7 @@ static void test_attributes(void) {
 }
 
 static void test_datasets(void) {
-    static const char *const names[] = {"/roll", "/songs", "/tempi", "/meters"};
+    static const char *const names[] = {"/roll", "/songs", "/tempi", "/meters", "/velocity", "/offset"};
     g_autofree char *path = make_one();
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) lacking_dataset(path, names[i], read_folder_of);
     remove_folder(g_path_get_dirname(path));

@@ -66,7 +66,7 @@ static spelled_t read_slot(const data_t *data, size_t planes, int64_t epoch, int
                  bytes = (CONTEXT + T) * 2 * planes * STRIDE;
     g_autofree uint8_t *bits = g_malloc(bytes);
     memset(bits, 0xff, bytes);
-    *frames = data_sequence(data, epoch, slot, T, bits);
+    *frames = data_sequence(data, epoch, slot, T, bits, NULL);
     g_assert_cmpuint(*frames + more, ==, T);
     g_assert_cmpuint(*frames, <=, data_sequence_most_frames(data, slot));
     return read_sequence(bits, planes, *frames, T);
@@ -82,7 +82,7 @@ static void test_pieces(void) {
                 if ((int)SONG_TABLE[song].split != split) continue;
                 memset(bits, 0xff, (CONTEXT + T_MOST) * 2 * planes * STRIDE);
                 g_assert_cmpint(data_piece_frames(data, (split_t)split, piece), ==, SONG_TABLE[song].frames);
-                g_assert_cmpint(data_piece(data, (split_t)split, piece, T_MOST, bits), ==,
+                g_assert_cmpint(data_piece(data, (split_t)split, piece, T_MOST, bits, NULL), ==,
                                 SONG_TABLE[song].frames);
                 const spelled_t first = read_sequence(bits, planes, (size_t)SONG_TABLE[song].frames, T_MOST);
                 g_assert_cmpint(first.number, ==, 0);
@@ -195,7 +195,7 @@ static void test_context_clamps(void) {
     songs[1].first_frame = 16;
     for (int i = 0; i < 2; i++) memset(songs[i].sha256, 'a' + i, 64);
     g_autofree char *own = g_dir_make_tmp("test_sequences.XXXXXX", &error);
-    g_assert_true(shard_write(own, &head, 0, songs, NULL, 2, bits, 32, 1, &error));
+    g_assert_true(shard_write(own, &head, 0, songs, NULL, NULL, 2, bits, 32, 1, &error));
     g_assert_no_error(error);
     data_t *data = load_from(own, &(data_config_t){.chunk = 8,
                                                    .align = 8,
@@ -205,7 +205,7 @@ static void test_context_clamps(void) {
                                                    .transpose_high = 5});
     g_assert_cmpint(data_samples(data), ==, 4);
     for (int64_t slot = 0; slot < 4; slot++) {
-        data_sequence(data, 0, slot, 8, chunk);
+        data_sequence(data, 0, slot, 8, chunk, NULL);
         const uint8_t *last = chunk + (CONTEXT + 7) * STRIDE;
         g_assert_true(spelled_bit(last, slot == 0 ? 87 : slot == 3 ? 45 : 40));
     }
@@ -224,7 +224,7 @@ static void test_log_odds(void) {
         g_autofree uint8_t *bits = g_malloc((CONTEXT + T_MOST) * frame_bytes);
         double frames = 0;
         for (int64_t piece = 0; piece < data_pieces(data, SPLIT_TRAIN); piece++) {
-            const size_t n = data_piece(data, SPLIT_TRAIN, piece, T_MOST, bits);
+            const size_t n = data_piece(data, SPLIT_TRAIN, piece, T_MOST, bits, NULL);
             for (size_t t = CONTEXT; t < CONTEXT + n; t++)
                 for (size_t i = 0; i < cells; i++)
                     counts[i] += spelled_bit(bits + t * frame_bytes + i / 88 * STRIDE, (int)(i % 88));

@@ -12,6 +12,42 @@
 #include "preprocess/corpus/corpus.h"
 #include "tests/helpers/shard_corpus.h"
 
+/* How onsets were played is read back, by any run of songs. */
+static void check_played(const shard_set_t *set) {
+    g_autoptr(GError) error = NULL;
+    g_autofree uint8_t *bits = g_malloc((size_t)set->frames * grid_frame_bytes(&set->grid));
+    g_autofree played_t *played = g_new0(played_t, set->onsets + 1);
+    g_assert_true(set->played && shard_set_read(set, bits, &error));
+    int64_t onsets = 0;
+    for (size_t i = 0; i < SONGS; i++) {
+        const shard_song_t *song = &set->songs[i];
+        g_assert_cmpint(song->first_onset, ==, onsets);
+        onsets += (int64_t)roll_count_onsets(bits + (size_t)song->first_frame * grid_frame_bytes(&set->grid),
+                                             (size_t)song->frames, &set->grid);
+        g_assert_cmpint(song->first_onset + song->onsets, ==, onsets);
+    }
+    g_assert_cmpint(set->onsets, ==, onsets);
+    for (size_t from = 0; from < SONGS; from++)
+        for (size_t n = 1; n <= SONGS - from; n++) {
+            const int64_t first = set->songs[from].first_onset,
+                          end = set->songs[from + n - 1].first_onset + set->songs[from + n - 1].onsets;
+            memset(played, 0, (size_t)(set->onsets + 1) * sizeof *played);
+            g_assert_true(shard_set_read_played(
+                set, from, n, bits + (size_t)set->songs[from].first_frame * grid_frame_bytes(&set->grid),
+                played, &error));
+            for (size_t i = from; i < from + n; i++)
+                for (int64_t k = 0; k < set->songs[i].onsets; k++) {
+                    const size_t shard = i / SONGS_EACH;
+                    const int64_t at = set->songs[i].first_onset + k;
+                    const played_t wanted =
+                        played_at(shard, (size_t)(at - set->songs[shard * SONGS_EACH].first_onset));
+                    g_assert_cmpint(played[at - first].velocity, ==, wanted.velocity);
+                    g_assert_cmpint(played[at - first].offset, ==, wanted.offset);
+                }
+            g_assert_cmpint(played[end - first].velocity, ==, 0);
+        }
+}
+
 static void check_round_trip(const char *tracks) {
     g_autoptr(GError) error = NULL;
     char *folder = make_corpus(tracks);
@@ -56,6 +92,7 @@ static void check_round_trip(const char *tracks) {
             for (size_t i = end - at; i < bytes; i++) g_assert_cmpint(bits[i], ==, 0xA5);
         }
     }
+    check_played(set);
     remove_folder(folder);
 }
 
@@ -115,6 +152,23 @@ static void test_version_1(void) {
     g_assert_cmpuint(sounding, ==, 3319);
 }
 
+/* tests/golden/shard-v2 was written by the last program that wrote version 2. */
+static void test_version_2(void) {
+    g_autoptr(GError) error = NULL;
+    g_autofree char *folder = g_build_filename(g_getenv("SOURCE"), "tests/golden/shard-v2", NULL);
+    g_autoptr(shard_set_t) set = shard_set_open(folder, &error);
+    g_assert_no_error(error);
+    g_assert_false(set->played);
+    g_autofree uint8_t *bits = g_malloc0((size_t)set->frames * grid_frame_bytes(&set->grid));
+    g_assert_true(shard_set_read(set, bits, &error));
+    g_assert_cmpuint(set->n_songs, ==, 3);
+    for (size_t i = 0; i < set->n_songs; i++) {
+        g_assert_cmpuint(set->songs[i].crc32, !=, 0);
+        g_assert_cmpint(set->songs[i].onsets, ==, 0);
+    }
+    g_assert_cmpuint(roll_count_onsets(bits, (size_t)set->frames, &set->grid), ==, 497);
+}
+
 static void test_full_disk(void) {
     struct rlimit old, limit;
     g_autoptr(GError) error = NULL;
@@ -131,17 +185,17 @@ static void test_full_disk(void) {
     limit = old;
     limit.rlim_cur = 1000;
     setrlimit(RLIMIT_FSIZE, &limit);
-    gboolean written = shard_write(folder, &head, 0, &song, NULL, 1, bits, 3, 1, &error);
+    gboolean written = shard_write(folder, &head, 0, &song, NULL, NULL, 1, bits, 3, 1, &error);
     setrlimit(RLIMIT_FSIZE, &old);
     g_assert_false(written);
     g_assert_nonnull(strstr(error->message, "shard-00000-of-00003.h5: cannot write: File too large; "));
     g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS) || g_file_test(temporary, G_FILE_TEST_EXISTS));
     g_clear_error(&error);
-    g_assert_true(shard_write(folder, &head, 0, &song, NULL, 1, bits, 3, 1, &error));
+    g_assert_true(shard_write(folder, &head, 0, &song, NULL, NULL, 1, bits, 3, 1, &error));
     g_assert_true(g_file_get_contents(path, &before, &n_before, NULL));
     bits[0] = 1;
     setrlimit(RLIMIT_FSIZE, &limit);
-    written = shard_write(folder, &head, 0, &song, NULL, 1, bits, 3, 1, &error);
+    written = shard_write(folder, &head, 0, &song, NULL, NULL, 1, bits, 3, 1, &error);
     setrlimit(RLIMIT_FSIZE, &old);
     g_assert_false(written);
     g_assert_true(g_file_get_contents(path, &after, &n_after, NULL)); /* what stood there stands */
@@ -168,7 +222,8 @@ static void write_counted(const char *folder) {
     songs[0].frames = 4;
     songs[1].frames = 2;
     songs[1].split = SPLIT_VALID;
-    shard_write(folder, &head, 0, songs, NULL, 2, roll->bits, 6, 1, &error);
+    const played_t played[3] = {{60, 64}, {100, 0}, {90, -32}}; /* of two onsets of train, one of valid */
+    shard_write(folder, &head, 0, songs, NULL, played, 2, roll->bits, 6, 1, &error);
     g_assert_no_error(error);
     roll_free(roll);
 }
@@ -196,6 +251,8 @@ static void test_info(void) {
     g_test_trap_assert_stdout(train);
     g_test_trap_assert_stdout(valid);
     g_test_trap_assert_stdout("*test * 0  *  0  *  0  *  -\n*");
+    g_test_trap_assert_stdout(
+        "*\ntrain *80.00 * 20.00 *+0.1250 * 0.125\nvalid *90.00 * 0.00 *-0.1250 * 0.000\n*");
     g_test_trap_assert_stdout("*melody * 1  *  1  *  0\nbass * 1  *  0  *  0\n");
     remove_folder(folder);
 }
@@ -205,6 +262,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/shard/round-trip", test_round_trip);
     g_test_add_func("/shard/same-bytes", test_same_bytes);
     g_test_add_func("/shard/version-1", test_version_1);
+    g_test_add_func("/shard/version-2", test_version_2);
     g_test_add_func("/shard/full-disk", test_full_disk);
     g_test_add_func("/shard/info", test_info);
     return g_test_run();

@@ -12,7 +12,9 @@ static void assert_refused(char *folder, const char *says) {
     g_autoptr(shard_set_t) set = shard_set_open(folder, &error);
     if (set) {
         g_autofree uint8_t *bits = g_malloc((size_t)set->frames * grid_frame_bytes(&set->grid));
-        g_assert_false(shard_set_read(set, bits, &error));
+        g_autofree played_t *played = g_new(played_t, set->onsets);
+        g_assert_false(shard_set_read(set, bits, &error) &&
+                       shard_set_read_played(set, 0, set->n_songs, bits, played, &error));
     }
     g_assert_nonnull(error);
     if (!g_pattern_match_simple(says, error->message)) g_error("'%s' is not '%s'", error->message, says);
@@ -69,11 +71,11 @@ static void test_foreign(void) {
     int64_t number = SHARD_VERSION + 1;
     char *folder = make_corpus("merged");
     set_attribute(folder, "version", &number, H5T_NATIVE_INT64);
-    assert_refused(folder, "*shard-00000-of-00003.h5: shard version 3, this program reads 1 to 2; *");
+    assert_refused(folder, "*shard-00000-of-00003.h5: shard version 4, this program reads 1 to 3; *");
     number = 0;
     folder = make_corpus("merged");
     set_attribute(folder, "version", &number, H5T_NATIVE_INT64);
-    assert_refused(folder, "*shard-00000-of-00003.h5: shard version 0, this program reads 1 to 2; *");
+    assert_refused(folder, "*shard-00000-of-00003.h5: shard version 0, this program reads 1 to 3; *");
     number = SHARDS + 1; /* of one corpus, but of more files */
     folder = make_corpus("merged");
     set_attribute(folder, "shards", &number, H5T_NATIVE_INT64);
@@ -124,7 +126,9 @@ static void set_member(const char *folder, const char *table, const char *member
 static void test_lying_song(void) {
     static const char songs[] = "*shard-00000-of-00003.h5: /songs does not fit /roll; *",
                       maps[] = "*shard-00000-of-00003.h5: /songs does not fit /tempi and /meters; *",
-                      rows[] = "*shard-00000-of-00003.h5: /tempi or /meters holds what no song has; *";
+                      rows[] = "*shard-00000-of-00003.h5: /tempi or /meters holds what no song has; *",
+                      onsets[] = "*shard-00000-of-00003.h5: /songs does not fit /velocity and /offset; *",
+                      played[] = "*: its velocities and offsets are not those that were written; *";
     /* Of the first four songs, whose frames are 3, 40, 77, 114, tempi 1, 2, 3, 4 and meters 1, 2, 3, 1. */
     static const struct {
         const char *table, *member;
@@ -149,6 +153,10 @@ static void test_lying_song(void) {
         {"/songs", "first_meter", {-1, 1, 3, 6}, maps},
         {"/songs", "meters", {1, 2, 3, 0}, maps},
         {"/songs", "meters", {1, 2, 3, 2}, maps},
+        {"/songs", "first_onset", {1, 200, 300, 400}, onsets},
+        {"/songs", "onsets", {-1, 1, 1, 1}, onsets},
+        {"/songs", "onsets", {INT64_MAX, 1, 1, 1}, onsets},
+        {"/songs", "played_crc32", {1, 2, 3, 4}, played},
         {"/tempi", "frame", {1, 0, 1, 0, 1, 2, 0, 1, 2, 3}, rows},
         {"/tempi", "frame", {0, 0, 0, 0, 1, 2, 0, 1, 2, 3}, rows},
         {"/tempi", "frame", {0, 0, 40, 0, 1, 2, 0, 1, 2, 3}, rows},
@@ -179,6 +187,34 @@ static void test_lying_song(void) {
     folder = make_corpus("merged");
     set_member(folder, "/tempi", "bpm", none, H5T_NATIVE_DOUBLE);
     assert_refused(folder, rows);
+}
+
+/* Velocities that no note has, with the right checksum; and onsets that are not those of /roll. */
+static void test_lying_onsets(void) {
+    g_autoptr(GError) error = NULL;
+    shard_set_t head = make_head("merged", 'a');
+    head.n_shards = 1;
+    shard_song_t song = make_song(0, 0);
+    uint8_t bits[3 * 22] = {[0] = 3, [11] = 3}; /* two keys are struck in the first frame */
+    for (uint8_t velocity = 0; velocity < 129; velocity += 64) {
+        const played_t written[2] = {{1, -128}, {velocity, 127}};
+        played_t played[2];
+        char *folder = g_dir_make_tmp("test_shard.XXXXXX", NULL);
+        g_assert_true(shard_write(folder, &head, 0, &song, NULL, written, 1, bits, 3, 1, &error));
+        g_autoptr(shard_set_t) set = shard_set_open(folder, &error);
+        g_assert_no_error(error);
+        g_assert_cmpint(set->onsets, ==, 2);
+        g_assert_true(shard_set_read_played(set, 0, 1, bits, played, &error) == (velocity == 64));
+        if (velocity == 64) {
+            g_assert_true(memcmp(played, written, sizeof played) == 0);
+            bits[12] = 1; /* one more */
+            g_assert_false(shard_set_read_played(set, 0, 1, bits, played, &error));
+            bits[12] = 0;
+        }
+        g_assert_nonnull(strstr(error->message, "its velocities and offsets are not those"));
+        g_clear_error(&error);
+        remove_folder(folder);
+    }
 }
 
 /* Rows that are not those that were written, in a file that HDF5 finds whole: told with the song, by whoever
@@ -233,7 +269,7 @@ static void test_no_folder(void) {
     g_autoptr(GError) error = NULL;
     shard_song_t song = make_song(0, 0);
     uint8_t bits[3 * 22] = {0};
-    g_assert_false(shard_write("/nonexistent", &head, 0, &song, NULL, 1, bits, 3, 1, &error));
+    g_assert_false(shard_write("/nonexistent", &head, 0, &song, NULL, NULL, 1, bits, 3, 1, &error));
     g_assert_nonnull(strstr(error->message, "/nonexistent/shard-00000-of-00003.h5"));
     char *folder = make_corpus("merged");
     g_autofree char *path = shard_name(folder, 0);
@@ -300,9 +336,12 @@ static void test_any_damage(void) {
     g_array_set_size(timeline->meters, 2);
     uint8_t bits[3 * 44], back[sizeof bits];
     for (size_t i = 0; i < sizeof bits; i++) bits[i] = byte_at(i);
+    played_t played[8 * sizeof bits], played_back[8 * sizeof bits];
+    for (size_t i = 0; i < G_N_ELEMENTS(played); i++) played[i] = played_at(0, i);
+    const size_t onsets = roll_count_onsets(bits, 3, &head.grid);
     char *folder = g_dir_make_tmp("test_shard.XXXXXX", NULL);
     g_autofree char *path = g_build_filename(folder, "shard-00000-of-00001.h5", NULL);
-    g_assert_true(shard_write(folder, &head, 0, &song, &timeline, 1, bits, 3, 1, &error) &&
+    g_assert_true(shard_write(folder, &head, 0, &song, &timeline, played, 1, bits, 3, 1, &error) &&
                   g_file_get_contents(path, &bytes, &n, &error));
     for (gsize i = 0; i < n; i += 3) {
         bytes[i] ^= (char)(1 << i % 8);
@@ -323,6 +362,9 @@ static void test_any_damage(void) {
         g_autoptr(timeline_t) back_timeline = shard_set_timeline(set, 0);
         assert_same_timeline(back_timeline, timeline);
         g_assert_true(memcmp(bits, back, sizeof bits) == 0);
+        g_assert_cmpint(set->onsets, ==, (int64_t)onsets);
+        if (shard_set_read_played(set, 0, 1, back, played_back, NULL))
+            g_assert_true(memcmp(played, played_back, onsets * sizeof *played) == 0);
     }
     remove_folder(folder);
 }
@@ -335,6 +377,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/shard/lying-song", test_lying_song);
     g_test_add_func("/shard/lying-size", test_lying_size);
     g_test_add_func("/shard/no-folder", test_no_folder);
+    g_test_add_func("/shard/lying-onsets", test_lying_onsets);
     g_test_add_func("/shard/checksum", test_checksum);
     g_test_add_func("/shard/damaged", test_damaged);
     g_test_add_func("/shard/any-damage", test_any_damage);

@@ -90,10 +90,10 @@ static void make_index(data_t *data) {
 data_t *data_load(const char *folder, const data_config_t *config, GError **error) {
     data_t *data = g_new0(data_t, 1);
     data->config = *config;
-    data->rolls = rolls_open(folder, error);
-    if (data->rolls) {
+    rolls_t *rolls = data->rolls = rolls_open(folder, error);
+    if (rolls) {
         make_index(data);
-        if (rolls_fill(data->rolls, data->order, config->memory, config->batch, error)) return data;
+        if (rolls_fill(rolls, data->order, config->memory, config->batch, config->played, error)) return data;
     }
     data_free(data);
     return NULL;
@@ -357,13 +357,17 @@ static void copy_sequence(const data_t *data, const uint8_t *song, int64_t start
     memset(to + (data->config.context + n) * data->sample_bytes, 0, (T - n) * data->sample_bytes);
 }
 
-uint32_t data_sequence(const data_t *data, int64_t epoch, int64_t slot, size_t T, uint8_t *bits) {
+uint32_t data_sequence(const data_t *data, int64_t epoch, int64_t slot, size_t T, uint8_t *bits,
+                       const played_t **played) {
     int64_t start = 0;
     size_t frames = 0;
     data_plan(data, epoch);
     const size_t k = find_sequence(data, epoch, slot, &start, &frames);
-    copy_sequence(data, train_frames(data, epoch, k), start, frames, draw_transposition(data, epoch, slot), T,
-                  bits);
+    const uint8_t *song = train_frames(data, epoch, k);
+    copy_sequence(data, song, start, frames, draw_transposition(data, epoch, slot), T, bits);
+    if (played)
+        *played = rolls_played(data->rolls, data->splits[SPLIT_TRAIN].songs[k]) +
+                  roll_count_onsets(song, (size_t)start, &data->set->grid);
     return (uint32_t)frames;
 }
 
@@ -380,9 +384,12 @@ uint32_t data_longest_piece(const data_t *data, split_t split) {
     return longest;
 }
 
-uint32_t data_piece(const data_t *data, split_t split, int64_t piece, size_t T, uint8_t *bits) {
+uint32_t data_piece(const data_t *data, split_t split, int64_t piece, size_t T, uint8_t *bits,
+                    const played_t **played) {
     const uint32_t frames = data_piece_frames(data, split, piece);
-    copy_sequence(data, rolls_songs(data->rolls, data->splits[split].songs[piece], 1), 0, frames, 0, T, bits);
+    const size_t song = data->splits[split].songs[piece];
+    copy_sequence(data, rolls_songs(data->rolls, song, 1), 0, frames, 0, T, bits);
+    if (played) *played = rolls_played(data->rolls, song);
     return frames;
 }
 

@@ -28,6 +28,7 @@ typedef struct {
     size_t planes;  /* L */
     uint64_t seed;
     gboolean random_offsets;
+    gboolean played;    /* also how onsets were played; where nothing is trained, if the shards say it */
     size_t memory;      /* bytes of frames a host may hold, 0: all */
     size_t batch;       /* samples a step of training, 0: nothing is trained */
     size_t group_bytes; /* of the order, 0: ORDER_GROUP_BYTES */
@@ -75,15 +76,18 @@ void data_grid_batch(const data_t *data, split_t split, int64_t first, size_t n,
 uint32_t data_sequence_frames(const data_t *data, int64_t epoch, int64_t slot);
 uint32_t data_sequence_most_frames(const data_t *data, int64_t slot);
 /* Writes a slot's sequence, augmented, to bits [context + T, K, L, stride], with silence after its end; T is
- * at least its frames, which are returned. Allocates nothing. */
-uint32_t data_sequence(const data_t *data, int64_t epoch, int64_t slot, size_t T, uint8_t *bits);
+ * at least its frames, which are returned. *played, unless played is NULL: how its onsets were played, in their
+ * order, which transposition does not change; only where data_config_t.played. Allocates nothing. */
+uint32_t data_sequence(const data_t *data, int64_t epoch, int64_t slot, size_t T, uint8_t *bits,
+                       const played_t **played);
 
 /* Whole songs of a split, in corpus order. data_piece() writes one as data_sequence() does, not augmented,
  * after a silent context. */
 int64_t data_pieces(const data_t *data, split_t split);
 uint32_t data_longest_piece(const data_t *data, split_t split); /* frames; 0 where there is none */
 uint32_t data_piece_frames(const data_t *data, split_t split, int64_t piece);
-uint32_t data_piece(const data_t *data, split_t split, int64_t piece, size_t T, uint8_t *bits);
+uint32_t data_piece(const data_t *data, split_t split, int64_t piece, size_t T, uint8_t *bits,
+                    const played_t **played);
 
 /* Divides n items evenly: this part of so many has [*first, *first + returned count). Counts differ by at
  * most 1. */

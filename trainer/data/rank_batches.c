@@ -181,7 +181,7 @@ static const batch_t *next_sequences(rank_batches_t *batches) {
     for (size_t b = 0; b < batch->B; b++) {
         uint8_t *bits = batches->bits + b * (batches->context + batch->T) * batches->frame_bytes;
         batches->valid[b] =
-            data_sequence(batches->data, batches->epoch, (int64_t)batches->samples[b], batch->T, bits);
+            data_sequence(batches->data, batches->epoch, (int64_t)batches->samples[b], batch->T, bits, NULL);
     }
     noise_draw(batches->noise, batches->config.seed, (uint64_t)batches->epoch, batches->samples, batch);
     return batch;

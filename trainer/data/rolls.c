@@ -16,12 +16,13 @@
 struct rolls {
     shard_set_t set; /* songs and files are shared; tempi and meters stay empty */
     size_t frame_bytes;
-    uint8_t *bits;   /* shared: all frames; NULL where they are streamed */
-    ring_t *ring;    /* NULL unless frames are streamed and trained on */
-    size_t resident; /* bytes of the ring */
-    uint8_t *some;   /* if frames are streamed: those that rolls_songs() read last on this rank */
-    size_t first, n; /* the songs in `some`; n 0: none */
-    GError *failure; /* the first that rolls_songs() met since rolls_agree() */
+    uint8_t *bits;    /* shared: all frames; NULL where they are streamed */
+    played_t *played; /* shared: of all onsets; NULL where it is not asked for */
+    ring_t *ring;     /* NULL unless frames are streamed and trained on */
+    size_t resident;  /* bytes of the ring */
+    uint8_t *some;    /* if frames are streamed: those that rolls_songs() read last on this rank */
+    size_t first, n;  /* the songs in `some`; n 0: none */
+    GError *failure;  /* the first that rolls_songs() met since rolls_agree() */
 };
 
 /* Gives every rank what rank 0 knows of the corpus, but for the songs; it is an error if the leader of a host
@@ -72,6 +73,7 @@ void rolls_free(rolls_t *rolls) {
     if (!rolls) return;
     ring_free(rolls->ring);
     comm_shared_free(rolls->bits);
+    comm_shared_free(rolls->played);
     comm_shared_free(rolls->set.songs);
     g_free(rolls->some);
     g_clear_error(&rolls->failure);
@@ -83,6 +85,8 @@ void rolls_free(rolls_t *rolls) {
 const shard_set_t *rolls_set(const rolls_t *rolls) { return &rolls->set; }
 
 static size_t all_bytes(const rolls_t *rolls) { return (size_t)rolls->set.frames * rolls->frame_bytes; }
+
+static size_t played_bytes(const rolls_t *rolls) { return (size_t)rolls->set.onsets * sizeof(played_t); }
 
 char *rolls_describe(const rolls_t *rolls) {
     if (rolls->bits) return NULL;
@@ -101,15 +105,21 @@ static gboolean read_parts(const rolls_t *rolls, GError **error) {
                                   rolls->bits + (size_t)set->songs[first].first_frame * rolls->frame_bytes,
                                   error))
             return FALSE;
+        if (rolls->played &&
+            !shard_set_read_played(set, first, end - first,
+                                   rolls->bits + (size_t)set->songs[first].first_frame * rolls->frame_bytes,
+                                   rolls->played + set->songs[first].first_onset, error))
+            return FALSE;
         watch_tick();
     }
     return TRUE;
 }
 
-static gboolean read_all(rolls_t *rolls, GError **error) {
+static gboolean read_all(rolls_t *rolls, gboolean played, GError **error) {
     GError *local = NULL;
     rolls->bits = comm_shared_alloc(all_bytes(rolls), error);
     if (!rolls->bits) return FALSE;
+    if (played && !(rolls->played = comm_shared_alloc(MAX(played_bytes(rolls), 1), error))) return FALSE;
     if (comm_node_rank() == 0) read_parts(rolls, &local);
     return comm_agree(local, error);
 }
@@ -131,8 +141,22 @@ static gboolean make_ring(rolls_t *rolls, const order_t *order, size_t memory, s
     return rolls->ring != NULL;
 }
 
-gboolean rolls_fill(rolls_t *rolls, const order_t *order, size_t memory, size_t batch, GError **error) {
-    if (memory == 0 || all_bytes(rolls) <= memory) return read_all(rolls, error);
+gboolean rolls_fill(rolls_t *rolls, const order_t *order, size_t memory, size_t batch, gboolean played,
+                    GError **error) {
+    if (batch == 0) played = played && rolls->set.played;
+    if (played && !rolls->set.played)
+        return program_fail(error,
+                            "%s: does not say how notes were played, as shards before version 3; preprocess "
+                            "again, into another folder, or leave out --performance",
+                            rolls->set.folder);
+    const size_t all = all_bytes(rolls) + (played ? played_bytes(rolls) : 0);
+    if (memory == 0 || all <= memory) return read_all(rolls, played, error);
+    if (played)
+        return program_fail(
+            error,
+            "--data-memory: --performance needs all %.0f MiB of %s in memory; give so many, or "
+            "0, or leave out --performance",
+            ceil((double)all / MIB), rolls->set.folder);
     size_t most = order_block_bytes(order);
     for (size_t i = 0; i < rolls->set.n_songs; i++)
         most = MAX(most, (size_t)rolls->set.songs[i].frames * rolls->frame_bytes);
@@ -176,6 +200,10 @@ const uint8_t *rolls_songs(rolls_t *rolls, size_t first, size_t n) {
     else
         rolls->failure = error;
     return rolls->some;
+}
+
+const played_t *rolls_played(const rolls_t *rolls, size_t song) {
+    return rolls->played + rolls->set.songs[song].first_onset;
 }
 
 gboolean rolls_failed(const rolls_t *rolls) { return rolls->failure != NULL; }

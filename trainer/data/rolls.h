@@ -17,8 +17,10 @@ const shard_set_t *rolls_set(const rolls_t *rolls);
 /* Reads all frames; if they are more than `memory` bytes (0: no limit), makes room for what steps of `batch`
  * samples of the order need instead; batch 0: nothing is trained. The order's blocks must outlive the rolls.
  * Collective. FALSE with the same error on all ranks, also if memory is too little for a step: it tells how
- * much is needed. */
-gboolean rolls_fill(rolls_t *rolls, const order_t *order, size_t memory, size_t batch, GError **error);
+ * much is needed. played: also how onsets were played, of which all is in memory: then all frames must be,
+ * too, and the shards must say it; an error otherwise. Where batch is 0 it is not read if they do not. */
+gboolean rolls_fill(rolls_t *rolls, const order_t *order, size_t memory, size_t batch, gboolean played,
+                    GError **error);
 /* A text for people on how much is in memory; NULL if all is. Owner: caller. */
 char *rolls_describe(const rolls_t *rolls);
 
@@ -32,6 +34,8 @@ const uint8_t *rolls_train_song(const rolls_t *rolls, const order_t *order, int6
 /* The frames of n songs from `first` on (at most a block or one song), valid until the next call. If they
  * cannot be read they are silent, and rolls_agree() reports it. */
 const uint8_t *rolls_songs(rolls_t *rolls, size_t first, size_t n);
+/* How a song's onsets were played; only where rolls_fill() has read it. */
+const played_t *rolls_played(const rolls_t *rolls, size_t song);
 /* Whether a song could not be read, on this rank. */
 gboolean rolls_failed(const rolls_t *rolls);
 /* Collective: FALSE with the same error on all ranks where rolls_failed() on any. */

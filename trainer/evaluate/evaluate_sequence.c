@@ -59,7 +59,7 @@ static gboolean add(evaluator_t *evaluator, size_t batch) {
     uint8_t *bits = p->bits;
     for (size_t i = 0; i < n; i++) {
         const uint32_t piece = p->pieces[begin + i], T = p->frames[begin + i];
-        data_piece(job->data, job->split, piece, T, bits);
+        data_piece(job->data, job->split, piece, T, bits, NULL);
         pieces[i] = (piece_bound_piece_t){
             .bits = bits + p->context * p->frame_bytes, .frames = T, .segment = p->first_segment[piece]};
         bits += (p->context + T) * p->frame_bytes;

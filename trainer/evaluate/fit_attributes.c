@@ -74,7 +74,7 @@ static void add_song(fit_t *fit, size_t song) {
     double values[ATTRIBUTE_COUNT], changes[ATTRIBUTE_COUNT], before[ATTRIBUTE_COUNT] = {0};
     gboolean goes_on = FALSE; /* the segment before has attributes */
     data_piece(fit->base.job.data, fit->base.job.split, (int64_t)song, segments_of(fit, T) * fit->S,
-               fit->bits);
+               fit->bits, NULL);
     if (fit->stream)
         encode_segments(fit, bits, n);
     else

@@ -75,7 +75,7 @@ static gboolean add(evaluator_t *evaluator, size_t batch_number) {
         .B = B, .T = T, .bits = v->bits, .valid = v->valid + first, .eps = v->eps, .keep_rate = 1};
     for (size_t b = 0; b < B; b++) {
         const uint32_t piece = v->pieces[first + b];
-        data_piece(job->data, job->split, piece, T, v->bits + b * (v->context + T) * v->frame_bytes);
+        data_piece(job->data, job->split, piece, T, v->bits + b * (v->context + T) * v->frame_bytes, NULL);
         const rng_t rng = rng_make(job->seed, RNG_EVALUATE, 0, piece);
         if (v->eps) rng_normal(&rng, v->eps + b * W * v->Z, W * v->Z);
     }

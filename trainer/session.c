@@ -41,6 +41,7 @@ static gboolean load_data(session_t *session, GError **error) {
                             .batch = (size_t)options->batch,
                             .group_bytes = (size_t)options->shuffle_kib << 10,
                             .context = options_context(options),
+                            .played = sequence && options->sizes.sequence.performance > 0,
                             .transpose_low = options->transpose.low,
                             .transpose_high = options->transpose.high,
                             .random_offsets = sequence || g_str_equal(options->offsets, "random")};

@@ -185,11 +185,11 @@ cli_t *cli_parse(const verb_t *const *verbs, int argc, char *const *argv, GError
 
 /* Warns of options that are accepted but read by nothing with this model and these values. That is harmless:
  * the piece is the one asked for. */
-static void warn_unread(const cli_t *cli) {
+static void warn_unread(const cli_t *cli, gboolean plays) {
     const gboolean notes = cli->draw && (cli->kind == DENSE || cli->temperature > 0);
     const gboolean fresh = cli->verb->draws && !cli->latents && cli->temperature > 0;
     const gboolean latents = cli->kind != PLAIN && (fresh || cli->amount > 0);
-    if (notes || latents) return;
+    if (notes || latents || plays) return;
     if (option_given(&cli->line, "seed"))
         program_say("warning: --seed changes nothing: nothing is drawn here%s\n",
                     cli->draw ? "" : "; see --sample");
@@ -220,10 +220,15 @@ gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error) {
                                                          : "a sequence model",
                                option->instead ? ": " : "; leave it out",
                                option->instead ? option->instead : "");
+    const gboolean plays = model->kind == MODEL_SEQUENCE && model->sequence.performance > 0;
+    if (option_given(&cli->line, "perform") && !plays)
+        return option_fail(error,
+                           "--perform has no meaning for this model, which has not learned how notes are "
+                           "played; train one with --performance N");
     if (verb->check && !verb->check(cli, model, error)) return FALSE;
     if (kind != DENSE && !cli->greedy && verb->draws) cli->draw = TRUE;
     cli->kind = kind;
-    warn_unread(cli);
+    warn_unread(cli, plays && cli->perform > 0);
     return TRUE;
 }
 

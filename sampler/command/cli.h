@@ -57,6 +57,7 @@ struct cli {
     char *key;           /* as given; NULL: as it comes */
     musical_key_t wanted_key;
     double correlation; /* song: of neighbouring windows */
+    double perform;     /* how far pieces are played as the model plays, where it has learned it */
     double tempo_bpm;   /* 0: the song's, or the checkpoint's */
     char *output;       /* folder */
     picture_format_t picture;

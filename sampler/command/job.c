@@ -112,10 +112,26 @@ static void set_key(const job_t *job, const char *name, roll_t *roll, GPtrArray 
                     folded, g_dngettext(NULL, "note", "notes", folded));
 }
 
-gboolean job_write(const job_t *job, const char *name, const char *title, roll_t *roll,
-                   const timeline_t *timeline, GPtrArray *texts, GError **error) {
+played_t *job_perform(void *data, const roll_t *roll) {
+    const job_t *job = data;
+    const grid_t *grid = &job->model->checkpoint.grid;
+    if (!job->performer || roll->frames == 0) return NULL;
+    played_t *played = g_new(played_t, roll_count_onsets(roll->bits, roll->frames, grid) + 1);
+    performance_piece_t piece = {.drawn = played};
+    performer_play(job->performer, roll->bits, roll->frames, (uint64_t)job->cli->seed, 0, &piece);
+    return played;
+}
+
+void job_add_performance(const job_t *job, GPtrArray *texts) {
+    if (job->performer) job_add_text(texts, "perform: %.10g", job->cli->perform);
+}
+
+gboolean job_write(job_t *job, const char *name, const char *title, roll_t *roll, const timeline_t *timeline,
+                   GPtrArray *texts, GError **error) {
     set_key(job, name, roll, texts);
-    return result_write(&job->writer, name, title, roll, timeline, texts, error);
+    job_add_performance(job, texts);
+    g_autofree played_t *played = job_perform(job, roll);
+    return result_write(&job->writer, name, title, roll, played, timeline, texts, error);
 }
 
 /* ---- texts and names ---- */
@@ -127,7 +143,7 @@ void job_add_text(GPtrArray *texts, const char *format, ...) {
     va_end(arguments);
 }
 
-GPtrArray *job_texts(const job_t *job, size_t index) {
+GPtrArray *job_texts_given(const job_t *job, size_t index) {
     const cli_t *cli = job->cli;
     GPtrArray *texts = g_ptr_array_new_with_free_func(g_free);
     job_add_text(texts, "tool: mpianist-sampler %s", MPIANIST_VERSION);
@@ -135,6 +151,12 @@ GPtrArray *job_texts(const job_t *job, size_t index) {
     job_add_text(texts, "checkpoint: %s", job->model->hash);
     if (index > 0) job_add_text(texts, "result: %zu", index);
     cli_add_texts(cli, texts);
+    return texts;
+}
+
+GPtrArray *job_texts(const job_t *job, size_t index) {
+    const cli_t *cli = job->cli;
+    GPtrArray *texts = job_texts_given(job, index);
     if (cli->draw || !job_is_dense(job))
         job_add_text(texts, "draws: %s", cli->draw ? "bernoulli" : "greedy");
     else if (cli->density)

@@ -8,6 +8,7 @@
 #include "sampler/make/compose.h"
 #include "sampler/make/result.h"
 #include "sampler/make/sample.h"
+#include "trainer/model/performer.h"
 
 /* Part of a song on the model's grid: from --bar on. */
 typedef struct {
@@ -42,10 +43,11 @@ struct job {
     const sample_model_t *model;
     const kind_t *kind;
     result_writer_t writer;
-    const real_t *latents; /* [n, Z]: --latent; NULL: not given */
-    const real_t *shift;   /* [Z]: what --more and --less add to latent vectors; NULL: nothing */
-    gboolean path;         /* of a dense model: windows that follow a path and overlap */
-    compose_t *compose;    /* of a sequence model */
+    const real_t *latents;  /* [n, Z]: --latent; NULL: not given */
+    const real_t *shift;    /* [Z]: what --more and --less add to latent vectors; NULL: nothing */
+    gboolean path;          /* of a dense model: windows that follow a path and overlap */
+    compose_t *compose;     /* of a sequence model */
+    performer_t *performer; /* plays what is made; NULL: it is typed */
     progress_t progress;
     size_t done, total; /* frames */
 };
@@ -71,12 +73,19 @@ roll_t *job_make(job_t *job, const compose_piece_t *piece, GArray *z, GError **e
 gboolean job_write_piece(job_t *job, const compose_piece_t *piece, const char *name, const char *title,
                          const timeline_t *timeline, GPtrArray *texts, GError **error);
 /* Writes a roll as NAME, transposed where --key is given, which is added to texts. FALSE with error set. */
-gboolean job_write(const job_t *job, const char *name, const char *title, roll_t *roll,
-                   const timeline_t *timeline, GPtrArray *texts, GError **error);
+gboolean job_write(job_t *job, const char *name, const char *title, roll_t *roll, const timeline_t *timeline,
+                   GPtrArray *texts, GError **error);
+
+/* How the model plays a roll; NULL where it does not. A result_player_t of a job. */
+played_t *job_perform(void *job, const roll_t *roll);
+/* Says so in texts, if it does. */
+void job_add_performance(const job_t *job, GPtrArray *texts);
 
 /* The text events that tell how a result was made, as "key: value": tool, verb, checkpoint, result (`index`,
- * where > 0), the options (cli_add_texts()), threshold or draws. More may be added. Owner: caller. */
+ * where > 0), the options (cli_add_texts()), threshold or draws. More may be added. job_texts_given(): all but
+ * the last. Owner: caller. */
 GPtrArray *job_texts(const job_t *job, size_t index);
+GPtrArray *job_texts_given(const job_t *job, size_t index);
 /* Adds "key: value". */
 void job_add_text(GPtrArray *texts, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* Adds "latent: ..." or, of n > 1 vectors, "latent 1: ..." and so on. z [first + n Z]: they begin at

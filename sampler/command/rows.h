@@ -96,6 +96,10 @@
 #define MUSIC_ROWS                                                                                           \
     UNSET("tempo", 0, OPTION_REAL, tempo_bpm, ANY | TOLD, "BPM",                                             \
           "quarter notes a minute (default: the song's, or the training songs')", 5, 1000),                  \
+        NUMBER("perform", 0, OPTION_REAL, perform, SEQUENCE, "AMOUNT", "1",                                  \
+               "how far velocities and timing are the model's, where it has learned them; 0: all alike, on " \
+               "the grid",                                                                                   \
+               0, 2),                                                                                        \
         OUTPUT_ROW, PICTURE_ROW(NULL, "also piano rolls, as PNG (default) or SVG"),                          \
         ROW("audio", 0, OPTION_FORMAT, audio, ANY, "wav|flac|ogg", NULL,                                     \
             "also sound, as WAV (default), FLAC or Ogg Vorbis",                                              \

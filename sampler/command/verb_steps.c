@@ -34,8 +34,9 @@ static gboolean write_steps(job_t *job, const char *name, const char *title, con
     g_autoptr(GPtrArray) texts = job_texts(job, 0);
     job_add_text(texts, "%s", about);
     job_add_latents(job, texts, z, 0);
+    job_add_performance(job, texts);
     return result_write_sheet(&job->writer, name, title, (roll_t *const *)rolls->pdata, labels, n, timeline,
-                              texts, error);
+                              texts, job_perform, job, error);
 }
 
 /* ---- interpolate ---- */

@@ -6,11 +6,11 @@
 #include "sampler/make/latent.h"
 
 extern const verb_t verb_prior, verb_song, verb_continue, verb_reconstruct, verb_vary, verb_interpolate,
-    verb_traverse, verb_curves, verb_score;
+    verb_traverse, verb_perform, verb_curves, verb_score;
 
 const verb_t *const verbs[] = {
-    &verb_prior,       &verb_song,     &verb_continue, &verb_reconstruct, &verb_vary,
-    &verb_interpolate, &verb_traverse, &verb_curves,   &verb_score,       NULL};
+    &verb_prior,    &verb_song,    &verb_continue, &verb_reconstruct, &verb_vary, &verb_interpolate,
+    &verb_traverse, &verb_perform, &verb_curves,   &verb_score,       NULL};
 
 /* Adds to shift [Z] `by` times the vector of each attribute named. */
 static gboolean add_attributes(const char *path, const attributes_t *attributes, char *const *wanted,
@@ -63,6 +63,15 @@ static char *explain_silence(const job_t *job) {
                            job->cli->draw ? "another --seed or --temperature" : "--sample");
 }
 
+/* What is made is played where the model has learned it, unless --perform 0 is given. */
+static gboolean open_performer(job_t *job, GError **error) {
+    model_t *model = job->model->model;
+    job->writer.perform = job->cli->perform;
+    if (!performer_fits(model) || job->cli->perform <= 0) return TRUE;
+    job->performer = performer_new(model, error);
+    return job->performer != NULL;
+}
+
 /* Runs a verb that needs the model, which job has; the job's writer is set. */
 static gboolean run(job_t *job, cli_t *cli, GError **error) {
     g_autofree real_t *latents = NULL, *shift = NULL;
@@ -77,8 +86,10 @@ static gboolean run(job_t *job, cli_t *cli, GError **error) {
     job->shift = shift;
     job->kind = job_is_dense(job) ? &kind_dense : &kind_sequence;
     job->progress = progress_start("frames", cli->quiet);
-    const gboolean done = job->kind->open(job, error) && cli->verb->run(job, error);
+    const gboolean done =
+        job->kind->open(job, error) && open_performer(job, error) && cli->verb->run(job, error);
     g_clear_pointer(&job->compose, compose_free);
+    g_clear_pointer(&job->performer, performer_free);
     return done;
 }
 

@@ -102,11 +102,12 @@ static void say_piece(const result_writer_t *writer, const char *midi, size_t no
 
 /* Writes the MIDI file and the sound. */
 static gboolean write_music(const result_writer_t *writer, const char *name, const char *title,
-                            const roll_t *roll, const timeline_t *timeline, const GPtrArray *texts,
-                            GError **error) {
+                            const roll_t *roll, const played_t *played, const timeline_t *timeline,
+                            const GPtrArray *texts, GError **error) {
     g_autofree char *midi = path_of(writer, name, ".mid"),
                     *sound = path_of(writer, name, sound_endings[writer->audio]);
     g_autoptr(song_t) song = roll_to_song(roll, writer->grid, timeline);
+    if (played) played_to_song(played, writer->perform, writer->grid->steps_per_beat, song);
     for (guint i = 0; i < texts->len; i++) g_ptr_array_add(song->texts, g_strdup(texts->pdata[i]));
     if (!spare_songs(writer, midi, error) || !midi_write(song, midi, error) || !print_path(midi, error))
         return FALSE;
@@ -118,9 +119,10 @@ static gboolean write_music(const result_writer_t *writer, const char *name, con
 }
 
 gboolean result_write(const result_writer_t *writer, const char *name, const char *title, const roll_t *roll,
-                      const timeline_t *timeline, const GPtrArray *texts, GError **error) {
+                      const played_t *played, const timeline_t *timeline, const GPtrArray *texts,
+                      GError **error) {
     g_autoptr(timeline_t) own = timeline_slice(timeline, 0, (int64_t)roll->frames);
-    if (!write_music(writer, name, title, roll, own, texts, error)) return FALSE;
+    if (!write_music(writer, name, title, roll, played, own, texts, error)) return FALSE;
     return !writer->picture ||
            result_write_picture(writer, name,
                                 picture_roll(roll, writer->grid, own, title, writer->picture, error), error);
@@ -136,13 +138,14 @@ static roll_t *join_rolls(roll_t *const *rolls, size_t n, size_t frames) {
 
 gboolean result_write_sheet(const result_writer_t *writer, const char *name, const char *title,
                             roll_t *const *rolls, char *const *labels, size_t n, const timeline_t *timeline,
-                            const GPtrArray *texts, GError **error) {
+                            const GPtrArray *texts, result_player_t player, void *data, GError **error) {
     const size_t frames = timeline_frames_of(timeline, timeline_bars_of(timeline, rolls[0]->frames));
     g_autoptr(roll_t) whole = join_rolls(rolls, n, frames);
     g_autoptr(timeline_t) own = timeline_slice(timeline, 0, (int64_t)rolls[0]->frames),
                           all = timeline_slice(own, 0, (int64_t)frames);
     for (size_t i = 1; i < n; i++) timeline_append(all, (int64_t)(i * frames), own);
-    if (!write_music(writer, name, title, whole, all, texts, error)) return FALSE;
+    g_autofree played_t *played = player ? player(data, whole) : NULL;
+    if (!write_music(writer, name, title, whole, played, all, texts, error)) return FALSE;
     return !writer->picture ||
            result_write_picture(
                writer, name,

@@ -15,6 +15,7 @@ typedef struct {
     audio_format_t audio;
     const char *soundfont; /* NULL: no sound */
     const char *silence;   /* what is said of a piece that has no notes */
+    double perform;        /* how far pieces are played as they are said to be: played_to_song() */
     gboolean quiet;
 } result_writer_t;
 
@@ -24,17 +25,22 @@ gboolean result_make_folder(const result_writer_t *writer, GError **error);
 /* "4/4", or the meters in order, each once: "4/4, 3/4, 6/8". Owner: caller. */
 char *result_meters_text(const timeline_t *timeline);
 
-/* Writes one piece, in the tempi and meters of timeline, as far as it goes; texts, which are copied, become
+/* Writes one piece, in the tempi and meters of timeline, as far as it goes, its onsets played so, or typed
+ * where played is NULL; texts, which are copied, become
  * the MIDI file's text events. FALSE with error set: file, cause, way out; OPTION_ERROR_USAGE where one of
  * the songs would be replaced. */
 gboolean result_write(const result_writer_t *writer, const char *name, const char *title, const roll_t *roll,
-                      const timeline_t *timeline, const GPtrArray *texts, GError **error);
+                      const played_t *played, const timeline_t *timeline, const GPtrArray *texts,
+                      GError **error);
 
-/* Writes n pieces of one shape as one: end to end, each filled up to whole bars, and, where pictures are
- * asked for, as a sheet with a label each. */
+/* How a roll's onsets are played; NULL: typed. Owner: caller. */
+typedef played_t *(*result_player_t)(void *data, const roll_t *roll);
+
+/* Writes n pieces of one shape as one: end to end, each filled up to whole bars, played by player unless it is
+ * NULL, and, where pictures are asked for, as a sheet with a label each. */
 gboolean result_write_sheet(const result_writer_t *writer, const char *name, const char *title,
                             roll_t *const *rolls, char *const *labels, size_t n, const timeline_t *timeline,
-                            const GPtrArray *texts, GError **error);
+                            const GPtrArray *texts, result_player_t player, void *data, GError **error);
 
 /* Writes a picture to FOLDER/NAME.png or .svg and returns its path. Takes picture, which may be NULL with
  * error set: returns NULL then. Owner: caller. */

@@ -100,6 +100,7 @@ static inline void golden_check_losses(const model_losses_t *losses, double norm
                  {"kl", losses->kl},
                  {"segments", losses->segments},
                  {"auxiliary", losses->auxiliary},
+                 {"performance", losses->performance},
                  {"norm", norm}};
     for (size_t i = 0; i < G_N_ELEMENTS(parts); i++)
         if (json_object_has_member(

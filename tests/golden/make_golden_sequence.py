@@ -19,6 +19,7 @@ from make_golden import DECODE, INIT, NOISE, float32, normal, train, uniform, wr
 HERE = pathlib.Path(__file__).parent
 INPUT_DROPOUT, DROPOUT, LAG_DROPOUT, MEMORY_DROPOUT = 8, 9, 11, 12  # rng_purpose_t
 REACH, BELOW, CLASSES, PROFILE_SCALE, PHASES = 13, 24, 12, 3, 16
+VELOCITIES, OFFSETS, FEATURES = 32, 33, 35  # of trainer/model/performance.h
 
 
 def context_of(shape):
@@ -105,6 +106,10 @@ def table(shape):
         yield f"memory.{k}.pitch", pitches, 3 * memory, 0, 0
         yield f"memory.{k}.phase", PHASES, 3 * memory, 0, 0
         yield f"memory.{k}.start", 1, memory, 0, 0
+    for k in range(shape["tracks"] if shape["performance"] else 0):
+        yield from linear(f"performance.{k}.hidden", units + FEATURES, shape["performance"])
+        yield from linear(f"performance.{k}.velocity", shape["performance"], VELOCITIES)
+        yield from linear(f"performance.{k}.offset", shape["performance"], OFFSETS)
 
 
 def initial(shape):
@@ -264,7 +269,7 @@ def along_pitches(w, group, hidden, keep):
 
 def frame_nll(w, shape, x, t, keep_past, states, keep_memory, pre):
     """Nats of frame x[t], one cell after the other, given pre [columns] and, where they are kept, the frames
-    before and the memories."""
+    before and the memories; and the units of the sounding cells of each track, [pitches, tied]."""
     P, A, Q, cells = shape["pitches"], shape["nade"], shape["tied"], shape["cells"]
     b, a, shared = pre[:cells], pre[cells : cells + A], pre[cells + A :].reshape(-1, Q)
     M, N, tracks = shape["memory"], shape["note"], shape["tracks"]
@@ -272,7 +277,7 @@ def frame_nll(w, shape, x, t, keep_past, states, keep_memory, pre):
     keep_m = keep_memory[tracks * M :].reshape(tracks, N)
     V, W, own = w["head.nade.output"], w["head.nade.weight"], w["head.tied.pitch"]
     groups = [(track, plane) for track in shape["order"] for plane in range(shape["planes"])]
-    nll, earlier = 0, []
+    nll, earlier, units = 0, [], {}
     for g, (track, plane) in enumerate(groups):
         now = x[t, track, plane]
         features = [window(x[t - lag, track, plane] * keep_past, REACH, REACH) for lag in shape["lags"]] + [
@@ -287,6 +292,8 @@ def frame_nll(w, shape, x, t, keep_past, states, keep_memory, pre):
             from_memory = keep_past * (states[k] * keep_s[k]) @ w[f"head.tied.{g}.memory"]
             u = u + F.pad(from_memory, (0, 0, tied(shape).start, P - tied(shape).stop))
         hidden = torch.relu(u)
+        if plane == 0:
+            units[track] = hidden
         from_tied = (hidden * w[f"head.tied.{g}.output"]).sum(dim=1)
         if has_note(shape, g):
             added = along_pitches(w, g, hidden[tied(shape)], keep_m[k])
@@ -300,11 +307,74 @@ def frame_nll(w, shape, x, t, keep_past, states, keep_memory, pre):
                 )
             a = a + now[p] * W[i]
         earlier.append(now)
-    return nll
+    return nll, units
 
 
-def sequence_loss(w, shape, case, sequence):
-    """Of one sequence: nll, kl, segments, auxiliary loss."""
+class Past:
+    """How a piece was played so far: trainer/model/performance_past.h. Values are (velocity - 64) / 32 and
+    offset / 64."""
+
+    def __init__(self):
+        self.last, self.quick, self.slow, self.at, self.keys = {}, {}, {}, {}, {}
+        self.newest, self.newest_t, self.all = None, None, np.zeros(2)
+
+    def features(self, track, pitch, t, above, below):
+        none = np.zeros(2)
+        newest = self.newest if self.newest is not None and self.newest_t == t else None
+        key = self.keys.get((track, pitch))
+        since = math.log2(1 + t - self.at[track]) / 4 if track in self.at else 0
+        return np.concatenate(
+            [
+                self.last.get(track, none),
+                self.quick.get(track, none),
+                self.slow.get(track, none),
+                [0, 0, 0] if newest is None else [*newest, 1],
+                self.all,
+                [0, 0, 0] if key is None else [*key, 1],
+                [track in self.at, since, above / 4, below / 4, above == 0],
+                np.arange(PHASES) == t % PHASES,
+            ]
+        ).astype(float)
+
+    def take(self, track, pitch, t, velocity, offset):
+        now = np.array([(velocity - 64) / 32, offset / 64])
+        mean = lambda old, rate: now if old is None else old + rate * (now - old)
+        self.quick[track] = mean(self.quick.get(track), 1 / 8)
+        self.slow[track] = mean(self.slow.get(track), 1 / 64)
+        self.all = mean(self.all if self.newest is not None else None, 1 / 16)
+        self.last[track] = self.keys[track, pitch] = self.newest = now
+        self.at[track] = self.newest_t = t
+
+
+def played(number, b, step):
+    """Velocity and offset of an onset of sequence b."""
+    hashed = ((number + 1000 * b + 100000 * step + 1) * 2654435761 % 2**64) >> 9
+    offset = hashed >> 8 & 255
+    return 1 + hashed % 127, offset - 256 * (offset > 127)
+
+
+def performance_nll(w, shape, frame, t, units, past, number, b, step):
+    """Nats of how the onsets of a frame were played; no gradient goes to the units."""
+    nll = 0
+    for track in range(shape["tracks"]):
+        keys = frame[track, 1].nonzero().flatten().tolist()
+        name = f"performance.{shape['order'].index(track)}"
+        for below, pitch in enumerate(keys):
+            velocity, offset = played(number, b, step)
+            features = past.features(track, pitch, t, len(keys) - 1 - below, below)
+            x = torch.cat([units[track][pitch].detach(), torch.from_numpy(features)])
+            layer = lambda part, x: x @ w[f"{name}.{part}.weight"] + w[f"{name}.{part}.bias"][0]
+            hidden = torch.tanh(layer("hidden", x))
+            nll = nll - F.log_softmax(layer("velocity", hidden), 0)[velocity // 4]
+            nll = nll - F.log_softmax(layer("offset", hidden), 0)[(offset + 132) // 8]
+            past.take(track, pitch, t, velocity, offset)
+            number += 1
+    return nll, number
+
+
+def sequence_loss(w, shape, case, sequence, b, step):
+    """Of sequence b: nll, kl, segments, auxiliary loss, that of how it was played."""
+    past, number, performance = Past(), 0, torch.zeros((), dtype=sequence[0].dtype)
     x, eps, keep_input, keep_past, keep_state, keep_memory = sequence
     context, S, latent = context_of(shape), shape["segment"], shape["latent"]
     valid, frames = len(x) - context, x.reshape(len(x), -1)
@@ -333,7 +403,7 @@ def sequence_loss(w, shape, case, sequence):
         )
         states = remember(w, shape, x[context + t - 1] * keep_input[t], t, states)
         o = torch.cat([h[0] * keep_state[t] / case["keep_state"], features])
-        nll = nll + frame_nll(
+        frame, units = frame_nll(
             w,
             shape,
             x,
@@ -343,26 +413,30 @@ def sequence_loss(w, shape, case, sequence):
             keep_memory[t] / case["keep_memory"],
             o @ w["head.output.weight"] + w["head.output.bias"][0],
         )
+        nll = nll + frame
+        if shape["performance"]:
+            added, number = performance_nll(w, shape, x[context + t], t, units, past, number, b, step)
+            performance = performance + added
         if latent:
             logits = features @ w["auxiliary.weight"] + w["auxiliary.bias"][0]
             auxiliary = auxiliary + F.binary_cross_entropy_with_logits(
                 logits, frames[context + t], reduction="sum"
             )
-    return nll, kl, -(-valid // S) if latent else 0, auxiliary * (case["auxiliary"] > 0)
+    return nll, kl, -(-valid // S) if latent else 0, auxiliary * (case["auxiliary"] > 0), performance
 
 
 def loss_of(w, shape, case, step):
-    loss, totals, held_back = 0, [0, 0, 0, 0], 0
-    for sequence in draw(shape, case, step):
-        parts = nll, kl, segments, auxiliary = sequence_loss(w, shape, case, sequence)
-        loss = loss + nll + case["auxiliary"] * auxiliary
+    loss, totals, held_back = 0, [0, 0, 0, 0, 0], 0
+    for b, sequence in enumerate(draw(shape, case, step)):
+        parts = nll, kl, segments, auxiliary, performance = sequence_loss(w, shape, case, sequence, b, step)
+        loss = loss + nll + case["auxiliary"] * auxiliary + performance
         if segments:
             loss = loss + case["beta"] * segments * torch.clamp(kl / segments, min=case["free_bits"])
             held_back += int(kl.item() / segments < case["free_bits"])
         totals = [total + float(torch.as_tensor(part).detach()) for total, part in zip(totals, parts)]
     if step == 0:
         assert held_back == case["held_back"], (case["case"], held_back)
-    return loss / sum(shape["valid"]), dict(zip(("nll", "kl", "segments", "auxiliary"), totals))
+    return loss / sum(shape["valid"]), dict(zip(("nll", "kl", "segments", "auxiliary", "performance"), totals))
 
 
 def run(shape, case, sampled):
@@ -386,6 +460,7 @@ def shape_of(
     valid,
     frames,
     memories=(0, 0, 0, 0),
+    performance=0,
 ):
     """sizes: segment, state, encoder, sketch, nade, tied; hidden units of posterior, prior, sketch. frames:
     of the arrays, at least the longest. memories: memory, note, tied_first, tied_pitches."""
@@ -412,6 +487,7 @@ def shape_of(
         "density": density,
         "valid": valid,
         "frames": frames,
+        "performance": performance,
     }
     tied_names = ("memory", "note", "tied_first", "tied_pitches")
     return shape | dict(zip(names, sizes)) | dict(zip(tied_names, memories))
@@ -491,6 +567,13 @@ if __name__ == "__main__":
         [
             case_of("memory and notes", keep_memory=0.6, weight_decay=0.05, **everything),
         ],
+        60,
+        run,
+    )
+    write(
+        HERE / "sequence_performance.json",
+        shape_of(2, 2, 13, 3, small, [1, 2], [], 1, [1, 0], 0.4, [18, 4, 1], 18, (4, 3, 2, 10), 5),
+        [case_of("everything", 0.6, keep_memory=0.7, weight_decay=0.05, **everything)],
         60,
         run,
     )

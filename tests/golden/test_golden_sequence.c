@@ -45,6 +45,7 @@ static void read_sizes(model_config_t *config, JsonObject *shape) {
                  {"drums", &sizes->drums},
                  {"memory", &sizes->memory},
                  {"note", &sizes->note},
+                 {"performance", &sizes->performance},
                  {"tied_first", &sizes->tied_first},
                  {"tied_pitches", &sizes->tied_pitches},
                  {"posterior_hidden", &sizes->posterior_hidden},
@@ -88,6 +89,7 @@ static void test_tracks(void) { check_file("sequence_tracks.json", 2); }
 static void test_no_latent(void) { check_file("sequence_no_latent.json", 1); }
 static void test_memory(void) { check_file("sequence_memory.json", 1); }
 static void test_memory_tracks(void) { check_file("sequence_memory_tracks.json", 1); }
+static void test_performance(void) { check_file("sequence_performance.json", 1); }
 static void test_real(void) { check_file("sequence_real.json", 1); }
 
 int main(int argc, char **argv) {
@@ -98,6 +100,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/golden-sequence/no-latent", test_no_latent);
     g_test_add_func("/golden-sequence/memory", test_memory);
     g_test_add_func("/golden-sequence/memory-tracks", test_memory_tracks);
+    g_test_add_func("/golden-sequence/performance", test_performance);
     g_test_add_func("/golden-sequence/real", test_real);
     return g_test_run();
 }

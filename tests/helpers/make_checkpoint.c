@@ -1,14 +1,14 @@
 /* make_checkpoint PATH [--tracks LIST] [--planes 1|2] [--window T] [--segment S] [--latent Z] [--bias B]
- * [--memory M] [--note N] [--seed N]: a checkpoint of an untrained model, for tests of what reads
- * checkpoints; of the sequence model where S > 0. Its weights are scaled up and its output bias is B, so that
- * its music is sparse and differs from latent vector to latent vector. */
+ * [--memory M] [--note N] [--performance N] [--seed N]: a checkpoint of an untrained model, for tests of what
+ * reads checkpoints; of the sequence model where S > 0. Its weights are scaled up and its output bias is B, so
+ * that its music is sparse and differs from latent vector to latent vector. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "trainer/checkpoint/checkpoint.h"
 
-static int window = 32, segment = 0, latent = 4, planes = 2, memory = 0, note = 0;
+static int window = 32, segment = 0, latent = 4, planes = 2, memory = 0, note = 0, performance = 0;
 static double bias = -12;
 static gint64 seed = 1;
 static char *tracks;
@@ -20,6 +20,7 @@ static const GOptionEntry entries[] = {{"tracks", 0, 0, G_OPTION_ARG_STRING, &tr
                                        {"latent", 0, 0, G_OPTION_ARG_INT, &latent, "", ""},
                                        {"memory", 0, 0, G_OPTION_ARG_INT, &memory, "", ""},
                                        {"note", 0, 0, G_OPTION_ARG_INT, &note, "", ""},
+                                       {"performance", 0, 0, G_OPTION_ARG_INT, &performance, "", ""},
                                        {"bias", 0, 0, G_OPTION_ARG_DOUBLE, &bias, "", ""},
                                        {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "", ""},
                                        {0}};
@@ -73,6 +74,7 @@ static model_config_t sequence_config(const grid_t *grid) {
                                           .posterior_hidden = 12,
                                           .prior_hidden = 9,
                                           .sketch_hidden = 11,
+                                          .performance = (size_t)performance,
                                           .lags = {1, 2, 4},
                                           .n_lags = 3,
                                           .memory = (size_t)memory,

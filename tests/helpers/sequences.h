@@ -14,6 +14,9 @@ typedef struct {
     uint8_t *bits, *keep_input, *keep_past, *keep_state, *keep_memory;
     uint32_t *valid;
     real_t *eps;
+    played_t *onsets;        /* [B, room]: where the model learns how onsets are played */
+    const played_t **played; /* [B] */
+    size_t room;
 } sequences_t;
 
 /* Probabilities that a cell sounds, before the frame is made canonical, and that an input frame, the past of
@@ -36,13 +39,16 @@ static inline sequences_t *sequences_new(const model_config_t *config, const uin
     s->keep_past = g_new0(uint8_t, B * s->segments);
     s->keep_state = g_new0(uint8_t, B * T * config->sequence.state);
     s->keep_memory = g_new0(uint8_t, B * T * model_memory_units(config));
+    s->room = config->sequence.performance ? T * config->tracks * config->pitches : 0;
+    s->onsets = g_new0(played_t, B * s->room);
+    s->played = g_new0(const played_t *, B);
     s->batch = (batch_t){.B = B, .T = T, .bits = s->bits, .valid = s->valid, .eps = s->eps};
     return s;
 }
 
 static inline void sequences_free(sequences_t *s) {
-    void *const arrays[] = {s->bits,      s->valid,      s->eps,         s->keep_input,
-                            s->keep_past, s->keep_state, s->keep_memory, s};
+    void *const arrays[] = {s->bits,       s->valid,       s->eps,    s->keep_input, s->keep_past,
+                            s->keep_state, s->keep_memory, s->onsets, s->played,     s};
     for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) g_free(arrays[i]);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(sequences_t, sequences_free)
@@ -67,6 +73,31 @@ static inline void sequences_make_canonical(const sequences_t *s, size_t b, int 
         if (i / stride % 2 == PLANE_ONSET)
             frame[i] = (uint8_t)(frame[i - stride] &
                                  (frame[i] | (uint8_t) ~(t == -(int)s->context ? 0 : before[i - stride])));
+}
+
+/* Onsets of a sequence. */
+static inline size_t sequences_count_onsets(const sequences_t *s, size_t b) {
+    const size_t stride = roll_stride(s->config.pitches);
+    size_t n = 0;
+    for (uint32_t t = 0; t < s->valid[b]; t++)
+        for (size_t k = 0; k < s->config.tracks; k++)
+            for (size_t i = 0; i < stride; i++)
+                n += (size_t)__builtin_popcount(
+                    sequences_frame(s, b, (int)t)[(2 * k + PLANE_ONSET) * stride + i]);
+    return n;
+}
+
+/* How the onsets are played, by their numbers. */
+static inline void sequences_draw_played(sequences_t *s, uint64_t step) {
+    for (size_t b = 0; b < s->batch.B; b++) {
+        played_t *onsets = s->onsets + b * s->room;
+        for (size_t i = 0; i < sequences_count_onsets(s, b); i++) {
+            const uint64_t hash = (i + 1000 * b + 100000 * step + 1) * 2654435761U >> 9;
+            onsets[i] = (played_t){(uint8_t)(1 + hash % 127), (int8_t)(hash >> 8 & 255)};
+        }
+        s->played[b] = onsets;
+    }
+    s->batch.played = s->played;
 }
 
 /* Draws the sequences anew. Every second one begins its song, with silence before; all end in silence. */
@@ -103,4 +134,5 @@ static inline void sequences_draw(sequences_t *s, const sequences_chances_t *cha
     s->batch.keep_rate = chances->keep_state;
     s->batch.keep_memory = M && chances->keep_memory > 0 && chances->keep_memory < 1 ? s->keep_memory : NULL;
     s->batch.memory_rate = chances->keep_memory;
+    if (s->room) sequences_draw_played(s, step);
 }

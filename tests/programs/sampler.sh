@@ -26,7 +26,7 @@ one_line() { [ "$(wc -l <"$WORK/err")" -eq 1 ]; }
 # ---- help and usage ----
 run "$sampler" --help
 status_is 0 "--help"
-for verb in prior song continue reconstruct vary interpolate traverse curves score; do
+for verb in prior song continue reconstruct vary interpolate traverse perform curves score; do
     prints "^  $verb " "--help lists $verb"
 done
 run "$sampler" --version

@@ -9,6 +9,7 @@ make=$BUILD/tests/helpers/make_checkpoint
 "$make" dense.h5 || { echo "Bail out! no checkpoint"; exit 1; }
 "$make" sequence.h5 --segment 8 --bias -5 || { echo "Bail out! no checkpoint"; exit 1; }
 "$make" plain.h5 --segment 8 --bias -5 --latent 0 || { echo "Bail out! no checkpoint"; exit 1; }
+"$make" player.h5 --segment 8 --bias -5 --performance 5 || { echo "Bail out! no checkpoint"; exit 1; }
 "$BUILD/tests/helpers/make_songs" songs 3 || { echo "Bail out! no songs"; exit 1; }
 "$BIN/preprocess" --tracks melody,chords,bass,drums --split 100,0,0 --quiet --output corpus songs ||
     { echo "Bail out! no shards"; exit 1; }
@@ -100,5 +101,9 @@ again sequence continue -c sequence.h5 $a --keep 2 --bars 2 --only-new --first 3
 again sequence continue -c sequence.h5 $b --bars 1 --temperature 0
 again plain song -c plain.h5 --bars 3 --temperature 0.9
 again plain continue -c plain.h5 $a --bars 1
+again player song -c player.h5 --bars 3 --seed 5
+again player vary -c player.h5 $a --perform 0.5 -n 2
+again player interpolate -c player.h5 $a $b --bars 2 --steps 2 --seed 2
+again player perform -c player.h5 $a --seed 7 --key G
 
 finish

@@ -33,6 +33,7 @@ static batch_t part(const sequences_t *s, size_t first, size_t n, uint32_t *from
     if (batch.keep_past) batch.keep_past += b * W;
     if (batch.keep_state) batch.keep_state += b * T * s->config.sequence.state;
     if (batch.keep_memory) batch.keep_memory += b * T * model_memory_units(&s->config);
+    if (batch.played) batch.played += b;
     batch.grains = (grains_t){.begin = from, .n = n};
     return batch;
 }
@@ -89,6 +90,8 @@ static void check_plain(const fixture_t *f) {
         g_assert_cmpfloat_with_epsilon(losses.nll, found[i].nll, 1e-9 + 1e-5 * losses.nll);
         g_assert_cmpfloat_with_epsilon(losses.kl, found[i].kl, 1e-9 + 1e-5 * losses.kl);
         g_assert_cmpfloat_with_epsilon(losses.auxiliary, found[i].auxiliary, 1e-9 + 1e-5 * losses.auxiliary);
+        g_assert_cmpfloat_with_epsilon(losses.performance, found[i].performance,
+                                       1e-9 + 1e-5 * losses.performance);
         g_assert_cmpfloat(losses.segments, ==, found[i].segments);
     }
     size_t n;
@@ -128,8 +131,11 @@ static void test_grains(void) {
     check(&with_profiles, 0.5);
     check(&tracks_config, 0);
     check(&without, 0);
-    const model_config_t memory = memory_config();
+    model_config_t memory = memory_config();
     check(&memory, 0.5);
+    memory.sequence.performance = without.sequence.performance = 7;
+    check(&memory, 0.5);
+    check(&without, 0);
 }
 
 int main(int argc, char **argv) {

@@ -35,6 +35,8 @@ gboolean evaluate_open(evaluation_job_t *job, const options_t *options, const ch
     const data_config_t data_config = {.window = config->window,
                                        .context = MAX(1, model_context(config)),
                                        .planes = config->planes,
+                                       .played =
+                                           config->kind == MODEL_SEQUENCE && config->sequence.performance > 0,
                                        .seed = (uint64_t)options->seed,
                                        .memory = (size_t)options->data_memory << 20};
     GError *local = NULL;

@@ -3,11 +3,15 @@
 #include "trainer/evaluate/evaluate_sequence.h"
 
 #include "trainer/evaluate/figures.h"
+#include "trainer/evaluate/performance_figures.h"
 #include "trainer/evaluate/piece_bound.h"
 #include "trainer/parallel/comm.h"
 #include "trainer/parallel/stop.h"
 
-enum { RESULT_SUMS = sizeof(piece_bound_result_t) / sizeof(double) };
+enum {
+    RESULT_SUMS = sizeof(piece_bound_result_t) / sizeof(double),
+    PLAYED_SUMS = sizeof(performance_figures_t) / sizeof(double)
+};
 
 typedef struct {
     evaluator_t base;
@@ -18,6 +22,8 @@ typedef struct {
     uint64_t *first_segment;   /* [n + 1], by piece: segments of the pieces before it */
     piece_bound_t *bound;
     piece_bound_result_t *results; /* [n], by piece: begins base.sums */
+    performer_t *performer;        /* NULL where model or shards do not say how pieces are played */
+    performance_figures_t *played; /* [n], by piece: after results, where there is a performer */
     uint8_t *bits;                 /* of a group's pieces, with the context before each */
 } pieces_t;
 
@@ -59,9 +65,14 @@ static gboolean add(evaluator_t *evaluator, size_t batch) {
     uint8_t *bits = p->bits;
     for (size_t i = 0; i < n; i++) {
         const uint32_t piece = p->pieces[begin + i], T = p->frames[begin + i];
-        data_piece(job->data, job->split, piece, T, bits, NULL);
+        const played_t *played = NULL;
+        data_piece(job->data, job->split, piece, T, bits, p->performer ? &played : NULL);
         pieces[i] = (piece_bound_piece_t){
             .bits = bits + p->context * p->frame_bytes, .frames = T, .segment = p->first_segment[piece]};
+        if (p->performer)
+            performance_measure(p->performer, model_config(job->model), pieces[i].bits, T, played,
+                                roll_count_onsets(pieces[i].bits, T, &data_shards(job->data)->grid),
+                                job->seed, piece, &p->played[piece]);
         bits += (p->context + T) * p->frame_bytes;
     }
     if (!piece_bound_run(p->bound, pieces, n, results, p->base.moments, tick, p)) return FALSE;
@@ -78,6 +89,14 @@ static piece_bound_result_t add_up(const pieces_t *p) {
     piece_bound_result_t sum = {0};
     for (size_t i = 0; i < p->n * RESULT_SUMS; i++) ((double *)&sum)[i % RESULT_SUMS] += p->base.sums[i];
     return sum;
+}
+
+static void tell_performance(const pieces_t *p, json_t *members, GString *text) {
+    performance_figures_t sum = {0};
+    if (!p->performer) return;
+    for (size_t i = 0; i < p->n * PLAYED_SUMS; i++)
+        ((double *)&sum)[i % PLAYED_SUMS] += ((const double *)p->played)[i];
+    performance_tell(&sum, members, text);
 }
 
 static void tell(const evaluator_t *evaluator, json_t *members, evaluation_t *found) {
@@ -115,6 +134,7 @@ static void tell(const evaluator_t *evaluator, json_t *members, evaluation_t *fo
             "bound of %d %s", particles, g_dngettext(NULL, "particle", "particles", (gulong)particles));
         evaluator_tell_row(text, name, bound * per_segment, bound);
     }
+    tell_performance(p, members, text);
     if (p->Z == 0) return;
     g_string_append_printf(text, "%-28s %12d of %zu\n", "active latent units", active, p->Z);
     g_string_append_printf(text, "%-28s %12s %12s %12s\n", "pieces from latents alone", "precision", "recall",
@@ -123,7 +143,11 @@ static void tell(const evaluator_t *evaluator, json_t *members, evaluation_t *fo
     tell_notes_row("latents of the prior (floor)", &sum.floor, text);
 }
 
-static void clear(evaluator_t *evaluator) { piece_bound_free(((pieces_t *)evaluator)->bound); }
+static void clear(evaluator_t *evaluator) {
+    pieces_t *p = (pieces_t *)evaluator;
+    piece_bound_free(p->bound);
+    performer_free(p->performer);
+}
 
 evaluator_t *evaluate_sequence_new(const evaluation_job_t *job, GError **error) {
     pieces_t *p = evaluator_new(sizeof *p, job);
@@ -135,17 +159,20 @@ evaluator_t *evaluate_sequence_new(const evaluation_job_t *job, GError **error) 
     p->frame_bytes = model_frame_bytes(config);
     p->context = model_context(config);
     p->n = (size_t)data_pieces(job->data, job->split);
-    evaluator_sums(base, p->n * RESULT_SUMS);
+    const gboolean plays = performer_fits(job->model) && data_shards(job->data)->played;
+    evaluator_sums(base, p->n * RESULT_SUMS + (plays ? p->n * PLAYED_SUMS : 0));
     base->add = add;
     base->tell = tell;
     base->clear = clear;
     p->results = (piece_bound_result_t *)base->sums;
+    p->played = (performance_figures_t *)(void *)(base->sums + p->n * RESULT_SUMS);
     uint32_t **const numbers[] = {&p->pieces, &p->frames, &p->groups};
     for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++)
         *numbers[i] = evaluator_alloc(base, p->n, sizeof(uint32_t));
     p->first_segment = evaluator_alloc(base, p->n + 1, sizeof *p->first_segment);
     deal(p);
     p->bound = piece_bound_new(job->model, job->draws, job->seed, &local);
+    if (p->bound && plays) p->performer = performer_new(job->model, &local);
     if (comm_agree(local, error)) return base;
     evaluator_free(base);
     return NULL;

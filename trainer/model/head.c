@@ -174,9 +174,12 @@ static void backward_part(head_t *head, const part_t *part, size_t g, real_t *dp
     walk_nade_backward(head, part, g, head->logits);
 }
 
-/* Returns the loss of a row, in nats; computes the gradient too if dpre, which may be pre, is not NULL. */
-static double run_row(head_t *head, const uint8_t *frame, gboolean past, const real_t *pre, real_t *dpre,
-                      double scale) {
+void head_record(head_t *head, const head_record_t *record) { head->record = *record; }
+
+/* Returns the loss of the r-th row, in nats; computes the gradient too if dpre, which may be pre, is not
+ * NULL. */
+static double run_row(head_t *head, size_t r, const uint8_t *frame, gboolean past, const real_t *pre,
+                      real_t *dpre, double scale) {
     double nll = 0;
     walk_begin_row(head, frame, pre);
     for (size_t g = 0; g < head->n_groups; g++) {
@@ -184,6 +187,7 @@ static double run_row(head_t *head, const uint8_t *frame, gboolean past, const r
         head->now[g] = part.now = walk_read(head, g, frame);
         walk_part(head, &part, g);
         forward_part(head, &part, g, pre);
+        walk_record(head, r, g, frame);
         nll += walk_losses(head, &part, scale);
         if (dpre) backward_part(head, &part, g, dpre);
     }
@@ -198,7 +202,7 @@ void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const u
         return;
     }
     for (size_t r = 0; r < rows; r++)
-        nll[r] = run_row(head, frames[r], !past || past[r], pre + r * walk_columns(head), NULL, 1);
+        nll[r] = run_row(head, r, frames[r], !past || past[r], pre + r * walk_columns(head), NULL, 1);
 }
 
 /* What head_train() is called with. */
@@ -221,7 +225,7 @@ static void train_rows(const train_t *call, size_t first, size_t end) {
         tied_train(head, first, end, call->frames, past, call->memory, call->pre, call->scale, call->nll);
     for (size_t r = first; !head->tied && r < end; r++) {
         real_t *row = call->pre + r * walk_columns(head);
-        call->nll[r] = run_row(head, call->frames[r], !past || past[r], row, row, call->scale);
+        call->nll[r] = run_row(head, r, call->frames[r], !past || past[r], row, row, call->scale);
     }
     walk_add_table_gradients(head);
 }

@@ -67,6 +67,17 @@ typedef struct {
     real_t kept;                /* what kept units are multiplied by, where there is keep */
 } head_memory_t;
 
+/* Where head_score() and head_train() write units of the tied network: relu() of the sounding cells of pitches
+ * that are struck, from the lowest. Those of track k, in drawing order, of row r begin at units + first[r K +
+ * k] step. */
+typedef struct {
+    real_t *units; /* NULL: nowhere */
+    size_t step;
+    const uint32_t *first;
+} head_record_t;
+/* From now on; only of a model that learns onsets. */
+void head_record(head_t *head, const head_record_t *record);
+
 /* Scores rows. frames [rows] points to each row's packed frame [K, L, ceil(P / 8)], which the model_context()
  * frames before it precede in memory. past [rows]: 0 if a row does not see those at its lags (their features
  * are silent, and so is s; profiles stay); NULL: all do. nll [rows]: nats. */

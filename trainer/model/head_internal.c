@@ -215,6 +215,19 @@ void walk_nade_backward(head_t *head, const part_t *part, size_t g, const real_t
     }
 }
 
+void walk_record(const head_t *head, size_t row, size_t g, const uint8_t *frame) {
+    const head_record_t *record = &head->record;
+    const size_t Q = head->Q;
+    if (!record->units || head->groups[g].onset) return;
+    const size_t tracks = head->groups[head->n_groups - 1].track + 1;
+    pitch_set_t struck = walk_read(head, g + 1, frame); /* the onsets of the same track */
+    real_t *to = record->units + record->first[row * tracks + head->groups[g].track] * record->step;
+    for (; struck; to += record->step) {
+        const real_t *u = head->u + pitch_set_take(&struck) * Q;
+        for (size_t i = 0; i < Q; i++) to[i] = u[i] < 0 ? 0 : u[i];
+    }
+}
+
 /* A set cell's loss is that of a silent one at the negated logit. */
 static void negate_set(head_t *head, const part_t *part) {
     for (pitch_set_t left = part->now & part->unsure; left;) {

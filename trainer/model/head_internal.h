@@ -57,9 +57,10 @@ struct head {
     const real_t *W, *V, *p;
     real_t *dW, *dV, *dp;
     group_t *groups; /* in drawing order */
-    tied_t *tied;    /* NULL where the model has neither */
-    notes_t *notes;  /* NULL where it has no GRUs along pitches */
-    real_t *tables;  /* [2, table_size]: of all groups, then their gradients */
+    head_record_t record;
+    tied_t *tied;   /* NULL where the model has neither */
+    notes_t *notes; /* NULL where it has no GRUs along pitches */
+    real_t *tables; /* [2, table_size]: of all groups, then their gradients */
     size_t table_size;
     real_t *levels; /* gradients of grains that wait for their siblings; NULL: none are allowed */
     /* Of the current row: */
@@ -124,5 +125,7 @@ void walk_part(head_t *head, part_t *part, size_t g);
 void walk_nade(head_t *head, const part_t *part, size_t g);
 void walk_nade_backward(head_t *head, const part_t *part, size_t g, const real_t *dlogits);
 void walk_steps_backward(head_t *head, real_t *da);
+/* Writes the units of a row's onsets where head->record says; pre-activations are up to date. */
+void walk_record(const head_t *head, size_t row, size_t g, const uint8_t *frame);
 /* Returns a part's loss, in nats; turns its logits into their gradient. */
 double walk_losses(head_t *head, const part_t *part, double scale);

@@ -230,6 +230,7 @@ static void forward_group(head_t *head, const block_t *block, size_t g, const re
         head_scatter(head->patches, part.n_patches, group->table, head->u);
         read_memory(head, block, &part, g, r);
         head_tied(head->u, group->v, head->logits, walk_cells(&part), Q);
+        walk_record(head, block->first + r, g, block->frames[block->first + r]);
         if (has_note) notes_read(head, r, block->n, head->u + tied->first * Q);
     }
     if (!has_note) return;

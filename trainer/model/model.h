@@ -6,6 +6,7 @@
  * W = ceil(T / S) segments a sequence. */
 #pragma once
 
+#include "preprocess/roll/played.h"
 #include "trainer/model/grains.h"
 #include "trainer/model/real.h"
 #include "trainer/model/rng.h"
@@ -37,6 +38,9 @@ typedef struct {
     /* [B] frames that count, 1..T; the cells after them are silence and add neither loss nor gradient.
      * Sequence: descending, in each grain. */
     const uint32_t *valid;
+    /* Sequence [B]: how the onsets of each sequence's valid frames were played, for a model that learns it.
+     * NULL: not known. */
+    const played_t *const *played;
     /* Noise of the latents: dense [B, Z], sequence [B, W, Z]. NULL: z = mu. */
     const real_t *eps;
     /* Dropout, NULL: none. Each has 0 where
@@ -71,6 +75,9 @@ typedef struct {
     double kl;
     double segments;  /* latents drawn: dense: windows */
     double auxiliary; /* sequence: BCE of the frames from the sketch alone */
+    double
+        performance; /* sequence: -log-likelihood of how onsets were played; whether it is known or not, the
+                           gradient of nothing else depends on it */
 } model_losses_t;
 
 typedef struct model model_t;

@@ -27,6 +27,12 @@ gboolean sequence_net_check(const model_config_t *config, size_t max_B, size_t m
                     sizes->tied_first + sizes->tied_pitches, config->pitches);
         return FALSE;
     }
+    if (sizes->performance > 0 && config->planes < ROLL_PLANES) {
+        g_set_error(error, MODEL_ERROR, MODEL_ERROR_SIZE,
+                    "model: --performance plays onsets, which --planes sounding does not learn; use --planes "
+                    "both");
+        return FALSE;
+    }
     const size_t rows = max_frames + max_B * sizes->segment;
     const size_t widest = MAX(MAX(head_columns(config), 4 * sizes->memory * sizes->tied_pitches),
                               MAX(4 * sizes->state, sizes->segment * sizes->sketch));
@@ -65,6 +71,7 @@ void sequence_net_lay_out(const model_config_t *config, GArray *table) {
     model_add_linear(table, "head.output", H + U, head_columns(config));
     head_lay_out(config, table);
     memory_lay_out(config, table);
+    performance_lay_out(config, table);
 }
 
 void sequence_net_find(sequence_net_t *net, const model_blocks_t *blocks) {
@@ -89,6 +96,7 @@ void sequence_net_find(sequence_net_t *net, const model_blocks_t *blocks) {
     net->output = model_find_linear(blocks, "head.output");
     head_find(net->head, &net->config, blocks);
     if (net->memory) memory_find(net->memory, blocks);
+    if (net->performance) performance_find(net->performance, blocks);
 }
 
 gboolean sequence_net_init(sequence_net_t *net, const model_config_t *config, const model_blocks_t *blocks,
@@ -104,6 +112,7 @@ gboolean sequence_net_init(sequence_net_t *net, const model_config_t *config, co
                             .head = head_new(config, blocks, error)};
     if (!net->head) return FALSE;
     if (sizes->memory && !(net->memory = memory_new(config, blocks, error))) return FALSE;
+    if (sizes->performance) net->performance = performance_new(config, blocks);
     sequence_net_find(net, blocks);
     return TRUE;
 }
@@ -111,6 +120,7 @@ gboolean sequence_net_init(sequence_net_t *net, const model_config_t *config, co
 void sequence_net_clear(sequence_net_t *net) {
     g_clear_pointer(&net->head, head_free);
     g_clear_pointer(&net->memory, memory_free);
+    g_clear_pointer(&net->performance, performance_free);
 }
 
 /* Layers point to const parameters; these initial values, before training, are the one exception. */

@@ -11,6 +11,7 @@
  *     memory     if the sizes ask for it, GRUs over the whole piece at each pitch (trainer/model/memory.h)
  *     head       o = dropout(h_t), u_t; the frame's cells given o, each other, the frames before and the
  *                memories (trainer/model/head.h), both hidden in whole segments by lag dropout
+ *     performance  if the sizes ask for it, how onsets are played (trainer/model/performance.h)
  *     auxiliary  binary cross-entropy of u_t W + b against x_t, in training only: it keeps the latent useful
  *
  * GRU as in trainer/model/gru.h; z ~ N(prior); KL between two diagonal normals (Kingma & Welling 2014,
@@ -21,6 +22,7 @@
 #include "trainer/model/gru.h"
 #include "trainer/model/head.h"
 #include "trainer/model/memory.h"
+#include "trainer/model/performance.h"
 
 #define SEQUENCE_LOGVAR_MIN (-8)
 #define SEQUENCE_LOGVAR_MAX 4
@@ -40,10 +42,11 @@ typedef struct {
     linear_t phase;        /* [S, 3 H], no bias: a row for each t mod S */
     linear_t from_sketch;  /* [U, 3 H], no bias */
     gru_t decoder;
-    real_t *h0, *dh0; /* [H] */
-    linear_t output;  /* [H + U, head_columns()] */
-    head_t *head;     /* owned */
-    memory_t *memory; /* owned; NULL: none */
+    real_t *h0, *dh0;           /* [H] */
+    linear_t output;            /* [H + U, head_columns()] */
+    head_t *head;               /* owned */
+    memory_t *memory;           /* owned; NULL: none */
+    performance_t *performance; /* likewise */
 } sequence_net_t;
 
 /* As model_kind_ops_t's check() and lay_out(). */

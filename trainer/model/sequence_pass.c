@@ -103,6 +103,7 @@ void *sequence_pass_new(const model_config_t *config, const model_blocks_t *bloc
     s->sequence_kl = g_new0(double, max_B);
     const gboolean tapes = add_frames(s) && (!config->latent || add_segments(s));
     const gboolean memory = !s->net.memory || memory_pass_init(&s->memory, s->net.memory, max_frames, error);
+    if (s->net.performance) performance_pass_init(&s->performance, s->net.performance, max_frames, max_B);
     if (!tapes) g_ptr_array_add(s->blocks, NULL);
     if (memory && model_check_blocks(s->blocks, "the activations of a batch", error)) return s;
     sequence_pass_free(s);
@@ -141,6 +142,7 @@ void sequence_pass_free(void *pass) {
     g_ptr_array_unref(s->blocks);
     gru_tape_clear(&s->tape);
     memory_pass_clear(&s->memory);
+    performance_pass_clear(&s->performance);
     for (size_t i = 0; i < DIRECTIONS; i++) gru_tape_clear(&s->encoder_tape[i]);
     for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) g_free(arrays[i]);
     sequence_net_clear(&s->net);
@@ -150,6 +152,7 @@ void sequence_pass_free(void *pass) {
 gboolean sequence_pass_allow_grains(void *pass, size_t n, GError **error) {
     sequence_pass_t *s = pass;
     s->scratch = model_add_block(s->blocks, 1, grains_scratch(MAX(s->max_rows, s->max_segments * s->net.S)));
+    s->performance.grains = TRUE;
     return model_check_blocks(s->blocks, "the products of grains", error) &&
            head_allow_grains(s->net.head, n, error) &&
            (!s->net.memory || memory_allow_grains(s->net.memory, n, error));
@@ -296,10 +299,25 @@ static void lay_segments(sequence_pass_t *s, const batch_t *batch) {
     layers_list_active(&clean, s->clean_start, s->clean_active);
 }
 
+static void lay_onsets(sequence_pass_t *s, const batch_t *batch) {
+    const performance_t *performance = s->net.performance;
+    head_record_t record = {0};
+    s->plays = performance && batch->played;
+    if (s->plays) {
+        performance_pass_begin(&s->performance, performance, batch, s->frame, s->frames.begin);
+        for (size_t row = 0; row < s->frames.rows.n; row++)
+            performance_pass_read(&s->performance, performance, row, s->frame[row],
+                                  s->frame_place[row].sequence, s->frame_place[row].t);
+        record = performance_pass_record(&s->performance, performance);
+    }
+    head_record(s->net.head, &record);
+}
+
 void sequence_pass_lay(sequence_pass_t *s, const batch_t *batch) {
     lay_groups(s, batch);
     place_frames(s);
     list_phases(s);
     lay_rows(s, batch);
+    lay_onsets(s, batch);
     if (s->net.Z) lay_segments(s, batch);
 }

@@ -52,6 +52,8 @@ typedef struct {
     gru_tape_t tape;
     memory_pass_t memory;
     head_memory_t memories; /* as the head sees them */
+    performance_pass_t performance;
+    gboolean plays; /* the batch tells how it was played */
 
     real_t *encoder_x[DIRECTIONS], *encoder_h[DIRECTIONS]; /* [S segments, 3 E], [S segments, E] */
     real_t *encoder_zero, *encoder_dzero;                  /* [segments, E] */

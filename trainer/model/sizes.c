@@ -35,6 +35,7 @@ const size_row_t MODEL_SIZES[] = {
      .count = AT(sequence.n_profiles), .most = MODEL_MAX_PROFILES, .rising = TRUE, .since = 4, .before = "0"},
     {"memory", SEQUENCE, AT(sequence.memory), 1, 1024, .none = SEQUENCE, .since = 6, .before = "0"},
     {"note", SEQUENCE, AT(sequence.note), 1, 1024, .none = SEQUENCE, .since = 6, .before = "0"},
+    {"performance", SEQUENCE, AT(sequence.performance), 1, 1024, .none = SEQUENCE, .since = 6, .before = "0"},
     {"tied-first", SEQUENCE, AT(sequence.tied_first), 1, 127, .none = SEQUENCE, .of_data = TRUE, .since = 6,
      .before = "0"},
     {"tied-pitches", SEQUENCE, AT(sequence.tied_pitches), 1, 128, .none = SEQUENCE, .of_data = TRUE,

@@ -43,6 +43,7 @@ typedef struct {
     size_t profiles[MODEL_MAX_PROFILES], n_profiles;
     size_t memory; /* M, units of the GRU over time that each pitch has (trainer/model/memory.h); 0: none */
     size_t note;   /* N, units of the GRU along the pitches of a frame (trainer/model/head.h); 0: none */
+    size_t performance; /* units of the networks that play (trainer/model/performance.h); 0: none */
     /* The pitches that have these two: so many, from the first. */
     size_t tied_first, tied_pitches;
 } sequence_sizes_t;

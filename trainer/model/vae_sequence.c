@@ -324,6 +324,10 @@ static void head_backward(sequence_pass_t *s, double scale) {
     else
         head_train(net->head, rows->n, s->frame, s->past, &s->memories, s->pre, scale, s->nll);
     head_report(net->head, net->report);
+    if (s->plays)
+        performance_train(net->performance, &s->performance, rows->grains.n, scale, net->report);
+    else if (net->performance)
+        performance_skip(net->performance, rows->grains.n > 0, net->report);
     if (net->memory) {
         const memory_rows_t remembered = memory_rows(s);
         memory_backward(net->memory, &s->memory, &remembered, &rows->grains, net->report);
@@ -338,10 +342,12 @@ static void add_up(const sequence_pass_t *s, model_losses_t *losses) {
     for (size_t i = 0; i < n; i++) {
         const size_t row = s->frames.begin[i], rows = s->frames.begin[i + 1] - row,
                      segment = s->segments.begin[i], segments = s->segments.begin[i + 1] - segment;
-        losses[i] = (model_losses_t){.nll = sum(s->nll + row, rows),
-                                     .kl = latent ? sum(s->kl + segment, segments) : 0,
-                                     .segments = (double)segments,
-                                     .auxiliary = latent ? sum(s->auxiliary_nll + row, rows) : 0};
+        losses[i] = (model_losses_t){
+            .nll = sum(s->nll + row, rows),
+            .kl = latent ? sum(s->kl + segment, segments) : 0,
+            .segments = (double)segments,
+            .auxiliary = latent ? sum(s->auxiliary_nll + row, rows) : 0,
+            .performance = s->plays ? performance_pass_loss(&s->performance, s->net.config.tracks, i) : 0};
     }
 }
 

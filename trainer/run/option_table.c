@@ -184,6 +184,8 @@ static option_t rows[] = {
               ALL_AT_ONCE),
     SIZE("memory", "0", "N", "units of a GRU over time that every pitch has, 0: none", ALL_AT_ONCE),
     SIZE("note", "0", "N", "units of a GRU along a frame's pitches, from the lowest, 0: none", ALL_AT_ONCE),
+    SIZE("performance", "0", "N", "units that learn velocities and timing, of shards that have them, 0: none",
+         "it draws a window's cells at once"),
     SIZE("posterior-hidden", "256", "N", "units between encoder and latent", IN_HIDDEN),
     SIZE("prior-hidden", "128", "N", "units between state and prior", "its prior is normal, not learned"),
     SIZE("sketch-hidden", "256", "N", "units between latent and sketch", IN_HIDDEN),

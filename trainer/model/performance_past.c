@@ -1,0 +1,101 @@
+/* performance_past: owns the running means and the last onsets of each track and key. Refuses nothing. */
+#include "trainer/model/performance_past.h"
+
+#include <math.h>
+#include <string.h>
+
+#define QUICK_RATE 0.125
+#define SLOW_RATE  0.015625
+#define ALL_RATE   0.0625
+
+enum { KINDS = 2 }; /* velocity, offset */
+
+typedef struct {
+    double now[KINDS];
+    gboolean any;
+} last_t;
+
+typedef struct {
+    last_t last;
+    double quick[KINDS], slow[KINDS];
+    size_t t; /* of the last onset */
+} track_t;
+
+struct performance_past {
+    size_t n_tracks, pitches;
+    track_t *tracks; /* [n_tracks] */
+    last_t *keys;    /* [n_tracks, pitches] */
+    last_t newest;   /* onset of any track */
+    size_t newest_t;
+    double all[KINDS];
+};
+
+performance_past_t *performance_past_new(size_t tracks, size_t pitches) {
+    performance_past_t *past = g_new0(performance_past_t, 1);
+    past->n_tracks = tracks;
+    past->pitches = pitches;
+    past->tracks = g_new0(track_t, tracks);
+    past->keys = g_new0(last_t, tracks * pitches);
+    return past;
+}
+
+void performance_past_free(performance_past_t *past) {
+    if (!past) return;
+    g_free(past->tracks);
+    g_free(past->keys);
+    g_free(past);
+}
+
+void performance_past_begin(performance_past_t *past) {
+    memset(past->tracks, 0, past->n_tracks * sizeof *past->tracks);
+    memset(past->keys, 0, past->n_tracks * past->pitches * sizeof *past->keys);
+    past->newest = (last_t){0};
+    past->all[0] = past->all[1] = 0;
+}
+
+static real_t *put(real_t *to, const double values[KINDS]) {
+    for (int kind = 0; kind < KINDS; kind++) *to++ = (real_t)values[kind];
+    return to;
+}
+
+static real_t *put_last(real_t *to, const last_t *last, gboolean counts) {
+    static const double none[KINDS];
+    to = put(to, counts ? last->now : none);
+    *to++ = counts ? 1 : 0;
+    return to;
+}
+
+void performance_past_read(const performance_past_t *past, const performance_place_t *place,
+                           real_t features[PERFORMANCE_FEATURES]) {
+    const track_t *track = &past->tracks[place->track];
+    const last_t *key = &past->keys[place->track * past->pitches + place->pitch];
+    real_t *to = put(features, track->last.now);
+    to = put(to, track->quick);
+    to = put(to, track->slow);
+    to = put_last(to, &past->newest, past->newest.any && past->newest_t == place->t);
+    to = put(to, past->all);
+    to = put_last(to, key, key->any);
+    *to++ = track->last.any ? 1 : 0;
+    *to++ = track->last.any ? (real_t)(log2((double)(1 + place->t - track->t)) / 4) : 0;
+    *to++ = (real_t)place->above / 4;
+    *to++ = (real_t)place->below / 4;
+    *to++ = place->above == 0 ? 1 : 0;
+    memset(to, 0, PERFORMANCE_PHASES * sizeof *to);
+    to[place->t % PERFORMANCE_PHASES] = 1;
+}
+
+/* The first value is the mean; later ones move it. */
+static void move_mean(double mean[KINDS], const double now[KINDS], gboolean any, double rate) {
+    for (int kind = 0; kind < KINDS; kind++)
+        mean[kind] = any ? mean[kind] + rate * (now[kind] - mean[kind]) : now[kind];
+}
+
+void performance_past_take(performance_past_t *past, const performance_place_t *place, played_t played) {
+    track_t *track = &past->tracks[place->track];
+    const last_t last = {{(played.velocity - 64) / 32.0, played.offset / 64.0}, TRUE};
+    move_mean(track->quick, last.now, track->last.any, QUICK_RATE);
+    move_mean(track->slow, last.now, track->last.any, SLOW_RATE);
+    move_mean(past->all, last.now, past->newest.any, ALL_RATE);
+    track->last = past->newest = past->keys[place->track * past->pitches + place->pitch] = last;
+    track->t = past->newest_t = place->t;
+}

@@ -19,10 +19,10 @@ played_t played_of_note(const song_t *song, const note_t *note, int steps_per_be
 /* On the grid, with PLAYED_VELOCITY. */
 static inline played_t played_typed(void) { return (played_t){PLAYED_VELOCITY, 0}; }
 
-/* Plays the notes of roll_to_song(), which are the onsets of the roll in their order. amount: 0 leaves the song
- * as it is, 1 plays as played says, more exaggerates. A note stays within half a frame of its own, and none
- * begins before the song; it ends where it did, or earlier where its key is struck again: laid on the grid,
- * the song gives the same roll. */
+/* Plays the notes of roll_to_song(), which are the onsets of the roll in their order. amount: 0 leaves the
+ * song as it is, 1 plays as played says, more exaggerates. A note stays within half a frame of its own, and
+ * none begins before the song; it ends where it did, or earlier where its key is struck again: laid on the
+ * grid, the song gives the same roll. */
 void played_to_song(const played_t *played, double amount, int steps_per_beat, song_t *song);
 
 /* Sums over onsets: they add up. */

@@ -82,8 +82,8 @@ played_t *job_perform(void *job, const roll_t *roll);
 void job_add_performance(const job_t *job, GPtrArray *texts);
 
 /* The text events that tell how a result was made, as "key: value": tool, verb, checkpoint, result (`index`,
- * where > 0), the options (cli_add_texts()), threshold or draws. More may be added. job_texts_given(): all but
- * the last. Owner: caller. */
+ * where > 0), the options (cli_add_texts()), threshold or draws. More may be added. job_texts_given(): all
+ * but the last. Owner: caller. */
 GPtrArray *job_texts(const job_t *job, size_t index);
 GPtrArray *job_texts_given(const job_t *job, size_t index);
 /* Adds "key: value". */

@@ -36,8 +36,8 @@ gboolean result_write(const result_writer_t *writer, const char *name, const cha
 /* How a roll's onsets are played; NULL: typed. Owner: caller. */
 typedef played_t *(*result_player_t)(void *data, const roll_t *roll);
 
-/* Writes n pieces of one shape as one: end to end, each filled up to whole bars, played by player unless it is
- * NULL, and, where pictures are asked for, as a sheet with a label each. */
+/* Writes n pieces of one shape as one: end to end, each filled up to whole bars, played by player unless it
+ * is NULL, and, where pictures are asked for, as a sheet with a label each. */
 gboolean result_write_sheet(const result_writer_t *writer, const char *name, const char *title,
                             roll_t *const *rolls, char *const *labels, size_t n, const timeline_t *timeline,
                             const GPtrArray *texts, result_player_t player, void *data, GError **error);

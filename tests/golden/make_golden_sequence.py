@@ -436,7 +436,8 @@ def loss_of(w, shape, case, step):
         totals = [total + float(torch.as_tensor(part).detach()) for total, part in zip(totals, parts)]
     if step == 0:
         assert held_back == case["held_back"], (case["case"], held_back)
-    return loss / sum(shape["valid"]), dict(zip(("nll", "kl", "segments", "auxiliary", "performance"), totals))
+    names = "nll", "kl", "segments", "auxiliary", "performance"
+    return loss / sum(shape["valid"]), dict(zip(names, totals))
 
 
 def run(shape, case, sampled):

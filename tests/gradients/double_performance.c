@@ -1,5 +1,6 @@
 /* How onsets are played, in a double build: central differences of its loss, of models with and without
- * memories; nothing else has a gradient from it; and a performer says the same of a piece as training does. */
+ * memories; nothing else has a gradient from it; and a performer says the same of a piece as training
+ * does. */
 #include <string.h>
 
 #include "tests/helpers/differences.h"

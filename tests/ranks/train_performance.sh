@@ -48,7 +48,8 @@ old=$SOURCE/tests/golden/shard-v2
 common=("${tiny_sequence_model[@]}" --planes both --chunk 32 --quiet --batch 2 --max-steps 2)
 run ranks 2 "$trainer" --output old "${common[@]}" --data "$old" --performance 6
 status_is 1 "shards that do not say how notes were played"
-says 'shard-v2: does not say how notes were played.*preprocess again.*leave out --performance' "are refused by name"
+says 'shard-v2: does not say how notes were played.*preprocess again.*leave out --performance' \
+    "are refused by name"
 run ranks 1 "$trainer" --output old "${common[@]}" --data "$old"
 status_is 0 "the notes of such shards are learned as before"
 run "$trainer" --output planes "${tiny_sequence[@]}" --data data --performance 6

@@ -67,9 +67,9 @@ typedef struct {
     real_t kept;                /* what kept units are multiplied by, where there is keep */
 } head_memory_t;
 
-/* Where head_score() and head_train() write units of the tied network: relu() of the sounding cells of pitches
- * that are struck, from the lowest. Those of track k, in drawing order, of row r begin at units + first[r K +
- * k] step. */
+/* Where head_score() and head_train() write units of the tied network: relu() of the sounding cells of
+ * pitches that are struck, from the lowest. Those of track k, in drawing order, of row r begin at units +
+ * first[r K + k] step. */
 typedef struct {
     real_t *units; /* NULL: nowhere */
     size_t step;

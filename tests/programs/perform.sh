@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2317 # `ok` calls the helpers
 # Music that is played: by models that have learned how, and no others; the notes stay the same on the grid.
 . "$SOURCE/tests/helpers/lib.sh"
 sampler=$BIN/sampler

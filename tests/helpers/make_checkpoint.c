@@ -1,7 +1,7 @@
 /* make_checkpoint PATH [--tracks LIST] [--planes 1|2] [--window T] [--segment S] [--latent Z] [--bias B]
  * [--memory M] [--note N] [--performance N] [--seed N]: a checkpoint of an untrained model, for tests of what
- * reads checkpoints; of the sequence model where S > 0. Its weights are scaled up and its output bias is B, so
- * that its music is sparse and differs from latent vector to latent vector. */
+ * reads checkpoints; of the sequence model where S > 0. Its weights are scaled up and its output bias is B,
+ * so that its music is sparse and differs from latent vector to latent vector. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

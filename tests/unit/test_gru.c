@@ -252,6 +252,9 @@ static void test_rows(void) {
         g_autofree real_t *gates = g_new(real_t, N * 4 * H), *dhU = g_new(real_t, N * 3 * H);
         gru_rows_prepare(&gru, panels);
         gru_rows_forward(&gru, panels, N, r->x, r->h0, r->h, gates, scratch);
+        g_autofree real_t *in_place = g_memdup2(r->h0, N * H * sizeof *in_place);
+        gru_rows_forward(&gru, panels, N, r->x, in_place, in_place, gates, scratch);
+        g_assert_cmpint(memcmp(in_place, r->h, N * H * sizeof *in_place), ==, 0);
         gru_rows_backward(&gru, panels, N, r->weight, gates, r->h0, r->dx, dhU, r->dh0);
         gru_rows_gradient(&gru, N, r->h0, dhU);
         plain_forward(r);

@@ -257,7 +257,7 @@ static void test_masks(gconstpointer data) {
         memset(dirty->keep_past + b * dirty->segments + (valid[b] + 3) / 4, 1,
                dirty->segments - (valid[b] + 3) / 4);
         memset(dirty->keep_state + (b * LONGER + valid[b]) * H, 1, (LONGER - valid[b]) * H);
-        memset(dirty->keep_memory + (b * LONGER + valid[b]) * M, 1, (LONGER - valid[b]) * M);
+        if (M > 0) memset(dirty->keep_memory + (b * LONGER + valid[b]) * M, 1, (LONGER - valid[b]) * M);
     }
     check_same(model, &clean->batch, other, &dirty->batch);
 }

@@ -117,7 +117,7 @@ played_t *job_perform(void *data, const roll_t *roll) {
     const grid_t *grid = &job->model->checkpoint.grid;
     if (!job->performer || roll->frames == 0) return NULL;
     played_t *played = g_new(played_t, roll_count_onsets(roll->bits, roll->frames, grid) + 1);
-    performance_piece_t piece = {.drawn = played};
+    performance_piece_t piece = {.drawn = played, .on_grid = TRUE};
     performer_play(job->performer, roll->bits, roll->frames, (uint64_t)job->cli->seed, 0, &piece);
     return played;
 }

@@ -19,7 +19,7 @@ from make_golden import DECODE, INIT, NOISE, float32, normal, train, uniform, wr
 HERE = pathlib.Path(__file__).parent
 INPUT_DROPOUT, DROPOUT, LAG_DROPOUT, MEMORY_DROPOUT = 8, 9, 11, 12  # rng_purpose_t
 REACH, BELOW, CLASSES, PROFILE_SCALE, PHASES = 13, 24, 12, 3, 16
-VELOCITIES, OFFSETS, FEATURES = 32, 33, 35  # of trainer/model/performance.h
+PLAYED_CLASSES, FEATURES = 37, 36  # of trainer/model/performance.h
 
 
 def context_of(shape):
@@ -108,8 +108,8 @@ def table(shape):
         yield f"memory.{k}.start", 1, memory, 0, 0
     for k in range(shape["tracks"] if shape["performance"] else 0):
         yield from linear(f"performance.{k}.hidden", units + FEATURES, shape["performance"])
-        yield from linear(f"performance.{k}.velocity", shape["performance"], VELOCITIES)
-        yield from linear(f"performance.{k}.offset", shape["performance"], OFFSETS)
+        yield from linear(f"performance.{k}.velocity", shape["performance"], PLAYED_CLASSES)
+        yield from linear(f"performance.{k}.offset", shape["performance"], PLAYED_CLASSES)
 
 
 def initial(shape):
@@ -311,12 +311,18 @@ def frame_nll(w, shape, x, t, keep_past, states, keep_memory, pre):
 
 
 class Past:
-    """How a piece was played so far: trainer/model/performance_past.h. Values are (velocity - 64) / 32 and
-    offset / 64."""
+    """How a piece was played so far: trainer/model/performance_past.h."""
 
     def __init__(self):
         self.last, self.quick, self.slow, self.at, self.keys = {}, {}, {}, {}, {}
         self.newest, self.newest_t, self.all = None, None, np.zeros(2)
+        self.level, self.heard, self.lag = {}, {}, 0j
+
+    def distances(self, track, velocity, offset):
+        """From the onset's reference."""
+        level = math.floor(self.level[track] + 0.500001) if track in self.level else 80
+        lag = math.floor(math.atan2(self.lag.imag, self.lag.real) * 128 / math.pi + 0.500001)
+        return velocity - level, (offset - lag + 128) % 256 - 128
 
     def features(self, track, pitch, t, above, below):
         none = np.zeros(2)
@@ -331,19 +337,32 @@ class Past:
                 [0, 0, 0] if newest is None else [*newest, 1],
                 self.all,
                 [0, 0, 0] if key is None else [*key, 1],
+                [(self.level[track] - 64) / 32 if track in self.level else 0],
                 [track in self.at, since, above / 4, below / 4, above == 0],
                 np.arange(PHASES) == t % PHASES,
             ]
         ).astype(float)
 
     def take(self, track, pitch, t, velocity, offset):
-        now = np.array([(velocity - 64) / 32, offset / 64])
+        now = np.array(self.distances(track, velocity, offset)) / 16
         mean = lambda old, rate: now if old is None else old + rate * (now - old)
         self.quick[track] = mean(self.quick.get(track), 1 / 8)
         self.slow[track] = mean(self.slow.get(track), 1 / 64)
         self.all = mean(self.all if self.newest is not None else None, 1 / 16)
         self.last[track] = self.keys[track, pitch] = self.newest = now
         self.at[track] = self.newest_t = t
+        self.heard[track] = self.heard.get(track, 0) + 1
+        total, level = sum(self.heard.values()), self.level.get(track, 0)
+        self.level[track] = level + max(1 / 16, 1 / self.heard[track]) * (velocity - level)
+        turn = complex(math.cos(offset * math.pi / 128), math.sin(offset * math.pi / 128))
+        self.lag = self.lag + max(1 / 32, 1 / total) * (turn - self.lag)
+
+
+def played_class(distance):
+    """The nearer to the reference, the finer."""
+    far = abs(distance)
+    number = (far + 2) // 4 if far < 42 else 11 + (far - 42) // 8 if far < 82 else 16 + (far - 82) // 16
+    return PLAYED_CLASSES // 2 + (number if distance >= 0 else -number)
 
 
 def played(number, b, step):
@@ -365,8 +384,8 @@ def performance_nll(w, shape, frame, t, units, past, number, b, step):
             x = torch.cat([units[track][pitch].detach(), torch.from_numpy(features)])
             layer = lambda part, x: x @ w[f"{name}.{part}.weight"] + w[f"{name}.{part}.bias"][0]
             hidden = torch.tanh(layer("hidden", x))
-            nll = nll - F.log_softmax(layer("velocity", hidden), 0)[velocity // 4]
-            nll = nll - F.log_softmax(layer("offset", hidden), 0)[(offset + 132) // 8]
+            for part, distance in zip(("velocity", "offset"), past.distances(track, velocity, offset)):
+                nll = nll - F.log_softmax(layer(part, hidden), 0)[played_class(distance)]
             past.take(track, pitch, t, velocity, offset)
             number += 1
     return nll, number

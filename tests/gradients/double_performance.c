@@ -120,9 +120,9 @@ static void test_performer(gconstpointer data) {
     const uint8_t *bits = sequences_frame(w.sequences, 0, 0);
     performer_play(performer, bits, one.valid[0], 1, 2, &piece);
     g_assert_cmpfloat_with_epsilon(piece.nll, losses.performance, 1e-9 * losses.performance);
-    performance_piece_t repeat = {.drawn = free_one};
+    performance_piece_t repeat = {.drawn = free_one, .on_grid = TRUE};
     performer_play(performer, bits, one.valid[0], 1, 2, &repeat); /* hears what it has drawn itself */
-    performance_piece_t same = {.given = free_one, .drawn = again};
+    performance_piece_t same = {.given = free_one, .drawn = again, .on_grid = TRUE};
     performer_play(performer, bits, one.valid[0], 1, 2, &same);
     g_assert_true(memcmp(free_one, again, n * sizeof *again) == 0);
     close_whole(&w);

@@ -30,12 +30,28 @@ static void measure_means(const uint8_t *tracks, const played_t *played, size_t 
     }
 }
 
+/* Adds a piece to the counts. */
+static void count(const played_t *played, size_t n, double *velocities, double *offsets) {
+    double lag[2] = {0};
+    for (size_t i = 0; i < n; i++) {
+        lag[0] += cos(2 * G_PI * played[i].offset / PLAYED_UNITS);
+        lag[1] += sin(2 * G_PI * played[i].offset / PLAYED_UNITS);
+    }
+    const int mean = (int)lround(atan2(lag[1], lag[0]) * PLAYED_UNITS / (2 * G_PI));
+    for (size_t i = 0; i < n; i++) {
+        const int from_mean = performance_past_turn(played[i].offset, mean) + PLAYED_UNITS / 2;
+        velocities[played[i].velocity * PERFORMANCE_BINS / 128]++;
+        offsets[from_mean * PERFORMANCE_BINS / PLAYED_UNITS]++;
+    }
+}
+
 void performance_measure(performer_t *performer, const model_config_t *config, const uint8_t *bits, size_t T,
                          const played_t *played, size_t n, uint64_t seed, uint64_t index,
                          performance_figures_t *figures) {
     g_autofree played_t *medians = g_new(played_t, n + 1), *drawn = g_new(played_t, n + 1);
     g_autofree uint8_t *tracks = g_malloc(n + 1);
-    performance_piece_t told = {.given = played, .medians = medians}, freely = {.drawn = drawn};
+    performance_piece_t told = {.given = played, .medians = medians},
+                        freely = {.drawn = drawn, .on_grid = TRUE};
     memset(figures, 0, sizeof *figures);
     performer_play(performer, bits, T, seed, index, &told);
     performer_play(performer, bits, T, seed, index, &freely);
@@ -46,11 +62,9 @@ void performance_measure(performer_t *performer, const model_config_t *config, c
     for (size_t i = 0; i < n; i++) {
         figures->velocity_error += abs(played[i].velocity - medians[i].velocity);
         figures->offset_error += (double)abs(played[i].offset - medians[i].offset) / PLAYED_UNITS;
-        figures->velocities[performance_velocity_class(played[i])]++;
-        figures->drawn_velocities[performance_velocity_class(drawn[i])]++;
-        figures->offsets[performance_offset_class(played[i])]++;
-        figures->drawn_offsets[performance_offset_class(drawn[i])]++;
     }
+    count(played, n, figures->velocities, figures->offsets);
+    count(drawn, n, figures->drawn_velocities, figures->drawn_offsets);
 }
 
 double performance_overlap(const double *a, const double *b, size_t n) {
@@ -66,9 +80,8 @@ double performance_overlap(const double *a, const double *b, size_t n) {
 void performance_tell(const performance_figures_t *sum, json_t *members, GString *text) {
     const double n = sum->onsets;
     if (n <= 0) return;
-    const double velocity =
-                     performance_overlap(sum->velocities, sum->drawn_velocities, PERFORMANCE_VELOCITIES),
-                 offset = performance_overlap(sum->offsets, sum->drawn_offsets, PERFORMANCE_OFFSETS);
+    const double velocity = performance_overlap(sum->velocities, sum->drawn_velocities, PERFORMANCE_BINS),
+                 offset = performance_overlap(sum->offsets, sum->drawn_offsets, PERFORMANCE_BINS);
     json_count(members, "onsets", (size_t)n);
     json_number(members, "performance_nll_per_onset", sum->nll / n);
     json_number(members, "velocity_error", sum->velocity_error / n);

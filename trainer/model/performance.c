@@ -9,7 +9,11 @@
 #include "trainer/model/fast_math.h"
 #include "trainer/model/pitch_set.h"
 
-enum { VELOCITY_WIDTH = 4, OFFSET_WIDTH = 8, OFFSET_MIDDLE = 16 };
+enum { MIDDLE = PERFORMANCE_CLASSES / 2 };
+
+/* Classes on one side of the middle, from number `first` on: the least distance of the first, and how many
+ * distances each holds. */
+static const struct { int first, least, width; } steps[] = {{16, 82, 16}, {11, 42, 8}, {1, 2, 4}};
 
 typedef struct {
     linear_t hidden, velocity, offset;
@@ -23,10 +27,31 @@ struct performance {
     real_t *hidden, *logits;            /* of one onset */
 };
 
-size_t performance_velocity_class(played_t played) { return played.velocity / VELOCITY_WIDTH; }
+static size_t class_of(int distance) {
+    const int far = ABS(distance);
+    size_t i = 0;
+    while (i < G_N_ELEMENTS(steps) && far < steps[i].least) i++;
+    const int number = i < G_N_ELEMENTS(steps) ? steps[i].first + (far - steps[i].least) / steps[i].width : 0;
+    return (size_t)(distance < 0 ? MIDDLE - number : MIDDLE + number);
+}
 
-size_t performance_offset_class(played_t played) {
-    return (size_t)(played.offset + OFFSET_WIDTH * OFFSET_MIDDLE + OFFSET_WIDTH / 2) / OFFSET_WIDTH;
+/* The distance at a share [0, 1) of the way through a class, upwards. */
+static int distance_in(int class, double share) {
+    const int number = ABS(class - MIDDLE);
+    size_t i = 0;
+    if (number == 0) return 0;
+    while (number < steps[i].first) i++;
+    const int least = steps[i].least + (number - steps[i].first) * steps[i].width,
+              more = (int)(share * steps[i].width);
+    return class < MIDDLE ? more + 1 - least - steps[i].width : least + more;
+}
+
+size_t performance_velocity_class(played_t played, played_t reference) {
+    return class_of(played.velocity - reference.velocity);
+}
+
+size_t performance_offset_class(played_t played, played_t reference) {
+    return class_of(performance_past_turn(played.offset, reference.offset));
 }
 
 /* ---- layers ---- */
@@ -42,9 +67,9 @@ void performance_lay_out(const model_config_t *config, GArray *table) {
         layer_name(name, k, "hidden");
         model_add_linear(table, name, inputs, R);
         layer_name(name, k, "velocity");
-        model_add_linear(table, name, R, PERFORMANCE_VELOCITIES);
+        model_add_linear(table, name, R, PERFORMANCE_CLASSES);
         layer_name(name, k, "offset");
-        model_add_linear(table, name, R, PERFORMANCE_OFFSETS);
+        model_add_linear(table, name, R, PERFORMANCE_CLASSES);
     }
 }
 
@@ -73,7 +98,7 @@ performance_t *performance_new(const model_config_t *config, const model_blocks_
     memcpy(performance->order, config->sequence.order, sizeof performance->order);
     for (size_t k = 0; k < config->tracks; k++) performance->place[performance->order[k]] = (uint8_t)k;
     performance->hidden = g_new0(real_t, performance->units);
-    performance->logits = g_new0(real_t, PERFORMANCE_OFFSETS);
+    performance->logits = g_new0(real_t, PERFORMANCE_CLASSES);
     performance_find(performance, blocks);
     return performance;
 }
@@ -111,7 +136,7 @@ static void reserve(performance_pass_t *pass, size_t n) {
     pass->x = model_add_block(pass->blocks, pass->room, pass->inputs);
     pass->hidden = model_add_block(pass->blocks, pass->room, pass->units);
     pass->dhidden = model_add_block(pass->blocks, pass->room, pass->units);
-    pass->logits = model_add_block(pass->blocks, pass->room, PERFORMANCE_OFFSETS);
+    pass->logits = model_add_block(pass->blocks, pass->room, PERFORMANCE_CLASSES);
     if (pass->grains) pass->scratch = model_add_block(pass->blocks, 1, grains_scratch(pass->room));
     if (!model_check_blocks(pass->blocks, "the onsets of a batch", &error)) g_error("%s", error->message);
     pass->velocity = g_realloc(pass->velocity, pass->room);
@@ -165,7 +190,7 @@ void performance_pass_begin(performance_pass_t *pass, const performance_t *perfo
     g_assert(batch->B <= pass->max_B);
     place_onsets(pass, performance, MAX(batch->grains.n, 1), frames, row_begin);
     for (size_t b = 0; b < batch->B; b++) {
-        performance_past_begin(pass->past[b]);
+        performance_past_begin(pass->past[b], FALSE);
         pass->played[b] = batch->played[b];
     }
 }
@@ -183,8 +208,9 @@ void performance_pass_read(performance_pass_t *pass, const performance_t *perfor
             place.above--;
             place.pitch = pitch_set_take(&keys);
             performance_past_read(past, &place, pass->x + to * performance->inputs + performance->tied);
-            pass->velocity[to] = (uint8_t)performance_velocity_class(played);
-            pass->offset[to] = (uint8_t)performance_offset_class(played);
+            const played_t reference = performance_past_reference(past, track);
+            pass->velocity[to] = (uint8_t)performance_velocity_class(played, reference);
+            pass->offset[to] = (uint8_t)performance_offset_class(played, reference);
             performance_past_take(past, &place, played);
         }
     }
@@ -235,10 +261,6 @@ static void skip_player(const player_t *player, gboolean written, const model_re
     skip_layer(&player->hidden, written, report);
 }
 
-void performance_skip(performance_t *performance, gboolean written, const model_report_t *report) {
-    for (size_t k = 0; k < performance->K; k++) skip_player(&performance->players[k], written, report);
-}
-
 static void train_player(const player_t *player, performance_pass_t *pass, size_t first, const rows_t *rows,
                          size_t inputs, size_t units, double scale, const model_report_t *report) {
     const real_t *x = pass->x + first * inputs;
@@ -254,7 +276,9 @@ static void train_player(const player_t *player, performance_pass_t *pass, size_
 
 void performance_train(performance_t *performance, performance_pass_t *pass, size_t grains, double scale,
                        const model_report_t *report) {
-    for (size_t k = 0, first = 0; k < performance->K; first += pass->n[k++]) {
+    for (size_t k = 0; !pass && k < performance->K; k++)
+        skip_player(&performance->players[k], grains > 0, report);
+    for (size_t k = 0, first = 0; pass && k < performance->K; first += pass->n[k++]) {
         const rows_t rows = {.n = pass->n[k],
                              .grains = {.begin = pass->begin + k * (GRAINS_MAX + 1), .n = grains},
                              .scratch = pass->scratch};
@@ -306,9 +330,11 @@ static double find_class(const double *odds, size_t n, double uniform) {
     return (double)i + (odds[i] > 0 ? CLAMP(uniform / odds[i], 0, 0.999999) : 0);
 }
 
-played_t performance_at(const performance_odds_t *odds, double velocity, double offset) {
-    const double loud = VELOCITY_WIDTH * find_class(odds->velocity, PERFORMANCE_VELOCITIES, velocity),
-                 late = OFFSET_WIDTH *
-                        (floor(find_class(odds->offset, PERFORMANCE_OFFSETS, offset)) - OFFSET_MIDDLE);
-    return (played_t){(uint8_t)CLAMP(loud, 1, 127), (int8_t)CLAMP(late, INT8_MIN, INT8_MAX)};
+played_t performance_at(const performance_odds_t *odds, played_t reference, double velocity, double offset) {
+    const double loud = find_class(odds->velocity, PERFORMANCE_CLASSES, velocity),
+                 late = find_class(odds->offset, PERFORMANCE_CLASSES, offset);
+    const int louder = distance_in((int)loud, loud - floor(loud)),
+              later = distance_in((int)late, late - floor(late));
+    return (played_t){(uint8_t)CLAMP(reference.velocity + louder, 1, 127),
+                      (int8_t)performance_past_turn(reference.offset + later, 0)};
 }

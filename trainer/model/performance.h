@@ -1,4 +1,4 @@
-/* performance: how onsets are played, given the notes: a class of velocity and a class of offset for each, in
+/* performance: how onsets are played, given the notes: a class of velocity and one of offset for each, in
  * turn, given how those before it were played. Each track k has a network of its own,
  *
  *     hidden = tanh([y; f] A + a),  velocity ~ softmax(hidden V + v),  offset ~ softmax(hidden O + o),
@@ -7,19 +7,20 @@
  * the notes below in the frame and all before it, and f what trainer/model/performance_past.h says. It is no
  * part of the notes' likelihood, and no gradient goes from it to y: the notes are learned as without it.
  *
- * A class of velocities has 4 of them. A class of offsets has 8 units around a multiple of 8, so that music
- * that was typed, whose offsets are 0, is played on the grid. */
+ * A class holds some distances from the onset's reference (trainer/model/performance_past.h), the nearer the
+ * finer: -1 to 1, then 4 each as far as 41, 8 each as far as 81, and 16 each. So music that was typed, whose
+ * velocities and offsets do not differ, is played as it was. */
 #pragma once
 
 #include "trainer/model/head.h"
 #include "trainer/model/performance_past.h"
 
-enum { PERFORMANCE_VELOCITIES = 32, PERFORMANCE_OFFSETS = 33 };
+enum { PERFORMANCE_CLASSES = 37 };
 
 typedef struct performance performance_t;
 
-size_t performance_velocity_class(played_t played);
-size_t performance_offset_class(played_t played);
+size_t performance_velocity_class(played_t played, played_t reference);
+size_t performance_offset_class(played_t played, played_t reference);
 
 /* Appends, for each track in drawing order, the layers "performance.K.hidden" [tied + features, units],
  * "performance.K.velocity" and "performance.K.offset"; nothing where the config has no performance. */
@@ -61,21 +62,18 @@ void performance_pass_read(performance_pass_t *pass, const performance_t *perfor
                            const uint8_t *frame, size_t sequence, size_t t);
 head_record_t performance_pass_record(const performance_pass_t *pass, const performance_t *performance);
 /* Adds the gradient of scale times the loss, in nats, to the parameters', and reports it; with grains, n of
- * them, it is written. */
+ * them, it is written. pass NULL: nothing is known of the batch, and the gradient is 0. */
 void performance_train(performance_t *performance, performance_pass_t *pass, size_t grains, double scale,
                        const model_report_t *report);
 /* The loss of a grain, or of all, after that. */
 double performance_pass_loss(const performance_pass_t *pass, size_t K, size_t grain);
-/* The gradient of a batch of which nothing is known: 0. */
-void performance_skip(performance_t *performance, gboolean written, const model_report_t *report);
-
 /* Outside training: the probabilities of an onset's classes, from its input [tied + features]. */
 typedef struct {
-    double velocity[PERFORMANCE_VELOCITIES], offset[PERFORMANCE_OFFSETS];
+    double velocity[PERFORMANCE_CLASSES], offset[PERFORMANCE_CLASSES];
 } performance_odds_t;
 size_t performance_inputs(const performance_t *performance);
 void performance_odds(performance_t *performance, size_t track, const real_t *input,
                       performance_odds_t *odds);
-/* The onset at which a uniform number finds them; 0.5: the medians. Velocities within a class are equally
- * likely; an offset is its class' middle. */
-played_t performance_at(const performance_odds_t *odds, double velocity, double offset);
+/* The onset at which uniform numbers find them; 0.5: the medians. Distances within a class are equally
+ * likely, but in the middle one 0 is certain. */
+played_t performance_at(const performance_odds_t *odds, played_t reference, double velocity, double offset);

@@ -7,6 +7,11 @@
 #define QUICK_RATE 0.125
 #define SLOW_RATE  0.015625
 #define ALL_RATE   0.0625
+#define LEVEL_RATE 0.0625
+#define LAG_RATE   0.03125
+#define SCALE      16.0
+#define CIRCLE     (PLAYED_UNITS / (2 * G_PI))
+#define HALF       0.500001 /* rounds halves up, which the mean of two angles often is, but for an error */
 
 enum { KINDS = 2 }; /* velocity, offset */
 
@@ -19,6 +24,8 @@ typedef struct {
     last_t last;
     double quick[KINDS], slow[KINDS];
     size_t t; /* of the last onset */
+    double level;
+    size_t n;
 } track_t;
 
 struct performance_past {
@@ -28,6 +35,9 @@ struct performance_past {
     last_t newest;   /* onset of any track */
     size_t newest_t;
     double all[KINDS];
+    gboolean on_grid;
+    double lag[2]; /* cosine and sine, of length 1 at most */
+    size_t n;
 };
 
 performance_past_t *performance_past_new(size_t tracks, size_t pitches) {
@@ -46,11 +56,25 @@ void performance_past_free(performance_past_t *past) {
     g_free(past);
 }
 
-void performance_past_begin(performance_past_t *past) {
+void performance_past_begin(performance_past_t *past, gboolean on_grid) {
     memset(past->tracks, 0, past->n_tracks * sizeof *past->tracks);
     memset(past->keys, 0, past->n_tracks * past->pitches * sizeof *past->keys);
     past->newest = (last_t){0};
-    past->all[0] = past->all[1] = 0;
+    past->all[0] = past->all[1] = past->lag[0] = past->lag[1] = 0;
+    past->on_grid = on_grid;
+    past->n = 0;
+}
+
+int performance_past_turn(int offset, int from) {
+    const int half = PLAYED_UNITS / 2;
+    return ((offset - from + half) % PLAYED_UNITS + PLAYED_UNITS) % PLAYED_UNITS - half;
+}
+
+played_t performance_past_reference(const performance_past_t *past, size_t track) {
+    const track_t *own = &past->tracks[track];
+    const double level = own->n ? floor(own->level + HALF) : PLAYED_VELOCITY,
+                 lag = past->on_grid ? 0 : floor(CIRCLE * atan2(past->lag[1], past->lag[0]) + HALF);
+    return (played_t){(uint8_t)level, (int8_t)performance_past_turn((int)lag, 0)};
 }
 
 static real_t *put(real_t *to, const double values[KINDS]) {
@@ -75,6 +99,7 @@ void performance_past_read(const performance_past_t *past, const performance_pla
     to = put_last(to, &past->newest, past->newest.any && past->newest_t == place->t);
     to = put(to, past->all);
     to = put_last(to, key, key->any);
+    *to++ = track->n ? (real_t)((track->level - 64) / 32) : 0;
     *to++ = track->last.any ? 1 : 0;
     *to++ = track->last.any ? (real_t)(log2((double)(1 + place->t - track->t)) / 4) : 0;
     *to++ = (real_t)place->above / 4;
@@ -92,10 +117,18 @@ static void move_mean(double mean[KINDS], const double now[KINDS], gboolean any,
 
 void performance_past_take(performance_past_t *past, const performance_place_t *place, played_t played) {
     track_t *track = &past->tracks[place->track];
-    const last_t last = {{(played.velocity - 64) / 32.0, played.offset / 64.0}, TRUE};
+    const played_t reference = performance_past_reference(past, place->track);
+    const double angle = played.offset / CIRCLE;
+    const last_t last = {{(played.velocity - reference.velocity) / SCALE,
+                          performance_past_turn(played.offset, reference.offset) / SCALE},
+                         TRUE};
     move_mean(track->quick, last.now, track->last.any, QUICK_RATE);
     move_mean(track->slow, last.now, track->last.any, SLOW_RATE);
     move_mean(past->all, last.now, past->newest.any, ALL_RATE);
     track->last = past->newest = past->keys[place->track * past->pitches + place->pitch] = last;
     track->t = past->newest_t = place->t;
+    track->level += fmax(LEVEL_RATE, 1 / (double)++track->n) * (played.velocity - track->level);
+    const double rate = fmax(LAG_RATE, 1 / (double)++past->n);
+    past->lag[0] += rate * (cos(angle) - past->lag[0]);
+    past->lag[1] += rate * (sin(angle) - past->lag[1]);
 }

@@ -50,9 +50,9 @@ void performer_free(performer_t *performer) {
     g_free(performer);
 }
 
-static double loss_of(const performance_odds_t *odds, played_t played) {
-    return -log(odds->velocity[performance_velocity_class(played)]) -
-           log(odds->offset[performance_offset_class(played)]);
+static double loss_of(const performance_odds_t *odds, played_t played, played_t reference) {
+    return -log(odds->velocity[performance_velocity_class(played, reference)]) -
+           log(odds->offset[performance_offset_class(played, reference)]);
 }
 
 /* Plays onset `i` of the piece, the n-th of its track and frame. */
@@ -64,10 +64,12 @@ static void play_onset(performer_t *performer, const performance_place_t *place,
     performance_odds_t odds;
     performance_past_read(performer->past, place, input + net->config.sequence.tied);
     performance_odds(net->performance, place->track, input, &odds);
-    const played_t drawn = performance_at(&odds, rng_uniform(rng, 2 * i), rng_uniform(rng, 2 * i + 1));
+    const played_t reference = performance_past_reference(performer->past, place->track);
+    played_t drawn = performance_at(&odds, reference, rng_uniform(rng, 2 * i), rng_uniform(rng, 2 * i + 1));
+    if (piece->on_grid && i == 0) drawn.offset = 0; /* else it would say how far beside the grid */
     if (piece->drawn) piece->drawn[i] = drawn;
-    if (piece->medians) piece->medians[i] = performance_at(&odds, 0.5, 0.5);
-    if (piece->given) piece->nll += loss_of(&odds, piece->given[i]);
+    if (piece->medians) piece->medians[i] = performance_at(&odds, reference, 0.5, 0.5);
+    if (piece->given) piece->nll += loss_of(&odds, piece->given[i], reference);
     performance_past_take(performer->past, place, piece->given ? piece->given[i] : drawn);
 }
 
@@ -103,7 +105,7 @@ void performer_play(performer_t *performer, const uint8_t *bits, size_t T, uint6
     piece->nll = 0;
     if (Z) stream_encode(performer->stream, bits, T, moments, moments + W * Z);
     stream_start(performer->stream, 1);
-    performance_past_begin(performer->past);
+    performance_past_begin(performer->past, piece->on_grid);
     head_record(net->head, &record);
     for (size_t t = 0; t < T; t++) {
         if (Z && t % S == 0) stream_set_latent(performer->stream, moments + t / S * Z);

@@ -17,6 +17,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(performer_t, performer_free)
  * [onsets], or NULL. */
 typedef struct {
     const played_t *given; /* how they were played; NULL: as they are drawn */
+    gboolean on_grid;      /* as a whole the piece lies on the grid, not beside it: so it begins there */
     played_t *drawn;
     played_t *medians;
     double nll; /* of `given`: the sum of -log probabilities of its classes, in nats */

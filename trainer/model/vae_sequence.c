@@ -324,10 +324,9 @@ static void head_backward(sequence_pass_t *s, double scale) {
     else
         head_train(net->head, rows->n, s->frame, s->past, &s->memories, s->pre, scale, s->nll);
     head_report(net->head, net->report);
-    if (s->plays)
-        performance_train(net->performance, &s->performance, rows->grains.n, scale, net->report);
-    else if (net->performance)
-        performance_skip(net->performance, rows->grains.n > 0, net->report);
+    if (net->performance)
+        performance_train(net->performance, s->plays ? &s->performance : NULL, rows->grains.n, scale,
+                          net->report);
     if (net->memory) {
         const memory_rows_t remembered = memory_rows(s);
         memory_backward(net->memory, &s->memory, &remembered, &rows->grains, net->report);

@@ -158,18 +158,27 @@ static double items_per_second(const metrics_t *metrics, gint64 now) {
     return metrics->items * G_USEC_PER_SEC / (double)MAX(1, now - metrics->start);
 }
 
-static void show_progress(metrics_t *metrics, double loss, gint64 now) {
+/* The rate of the latent and its weight where --latent-rate holds it, else "". */
+static void describe_rate(const metrics_t *metrics, const training_sums_t *sums, char *text, size_t bytes) {
+    *text = '\0';
+    if (options_hold_rate(metrics->options) && sums->segments > 0)
+        g_snprintf(text, bytes, ", KL %.2f a segment at weight %.3g", sums->kl / sums->segments,
+                   metrics->checkpoint->multiplier);
+}
+
+static void show_progress(metrics_t *metrics, const training_sums_t *sums, double loss, gint64 now) {
     const int64_t step = metrics->checkpoint->step, total = metrics->total_steps;
     if (!progress_due(&metrics->progress)) return;
-    char bar[BAR_CELLS + 1];
+    char bar[BAR_CELLS + 1], rate[128];
+    describe_rate(metrics, sums, rate, sizeof rate);
     progress_bar(bar, BAR_CELLS, total > 0 ? MIN(1.0, (double)step / (double)total) : 0);
     const double elapsed = (double)(now - metrics->start) / G_USEC_PER_SEC;
     const int64_t left = (int64_t)(elapsed / (double)(step - metrics->first_step) * (double)(total - step));
     progress_line(&metrics->progress,
                   "epoch %" G_GINT64_FORMAT "/%d [%s] step %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT
-                  ", loss %.4g nats a %s, %.0f %ss/s, ETA %" G_GINT64_FORMAT ":%02d:%02d",
+                  ", loss %.4g nats a %s%s, %.0f %ss/s, ETA %" G_GINT64_FORMAT ":%02d:%02d",
                   metrics->checkpoint->epoch + 1, metrics->options->epochs, bar, step, total, loss,
-                  item(metrics), items_per_second(metrics, now), item(metrics), left / 3600,
+                  item(metrics), rate, items_per_second(metrics, now), item(metrics), left / 3600,
                   (int)(left / 60 % 60), (int)(left % 60));
 }
 
@@ -184,6 +193,8 @@ static void write_sequence(metrics_t *metrics, const training_sums_t *sums) {
     if (is_dense(metrics)) return;
     json_number(&metrics->json, "kl_per_segment", sums->kl / sums->segments);
     json_number(&metrics->json, "auxiliary_per_frame", sums->auxiliary / sums->frames);
+    if (options_hold_rate(metrics->options))
+        json_number(&metrics->json, "multiplier", metrics->checkpoint->multiplier);
 }
 
 void metrics_step(metrics_t *metrics, const metrics_step_t *step) {
@@ -213,7 +224,7 @@ void metrics_step(metrics_t *metrics, const metrics_step_t *step) {
         metrics->last_flushed = now;
         metrics_flush(metrics, NULL);
     }
-    show_progress(metrics, loss, now);
+    show_progress(metrics, sums, loss, now);
 }
 
 /* A model without a latent shows the reconstruction alone. */
@@ -227,7 +238,11 @@ static void show_losses(const metrics_t *metrics, const training_sums_t *sums) {
     fprintf(stderr, "train %.3f", sums->nll / sums->frames);
     if (latent) fprintf(stderr, " + %.3f", sums->kl / sums->frames);
     fputs(" nats a frame", stderr);
-    if (latent) fprintf(stderr, " (KL %.2f a segment)", sums->kl / sums->segments);
+    if (!latent) return;
+    fprintf(stderr, " (KL %.2f a segment", sums->kl / sums->segments);
+    if (options_hold_rate(metrics->options))
+        fprintf(stderr, " at weight %.3g", metrics->checkpoint->multiplier);
+    fputs(")", stderr);
 }
 
 static void write_shares(metrics_t *metrics, const time_shares_t *shares) {

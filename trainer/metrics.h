@@ -7,10 +7,11 @@
  *   step:        epoch, step, windows (sequence: sequences, frames), loss (nll + beta kl), nll, kl,
  *                nll_per_frame, kl_per_frame, beta, free_bits, learning_rate, gradient_norm, step_ms,
  *                sum_ms (of step_ms, in averaging gradients), windows_per_second (sequence:
- *                frames_per_second); and, of the sequence model, kl_per_segment, auxiliary_per_frame
+ *                frames_per_second); and, of the sequence model, kl_per_segment, auxiliary_per_frame; with
+ *                --latent-rate beta is what the step took, multiplier what it left
  *   epoch:       epoch (ended, from 1), step, windows (sequence: sequences, frames), nll, kl, seconds, best;
- *                sequence: kl_per_segment, auxiliary_per_frame; and, where validated, valid_windows
- *                (sequence: valid_pieces), valid_loss (nll + beta max(kl, free bits)), valid_nll, valid_kl,
+ *                sequence: kl_per_segment, auxiliary_per_frame, multiplier; and, where validated,
+ *                valid_windows (sequence: valid_pieces), valid_loss (schedule_judge()), valid_nll, valid_kl,
  *                valid_nll_per_frame, valid_kl_per_frame, active_units; dense: precision, recall, f1;
  *                sequence: valid_kl_per_segment
  *                and where the time went, as shares of the wall time that together are 1 (time_shares.h):

@@ -173,12 +173,14 @@ static gboolean make_model(session_t *session, GError **error) {
     if (!comm_agree(local, error)) return FALSE;
     size_t first_share, own_shares;
     exchange_grains(session->exchange, &first_share, &own_shares);
+    const schedule_judge_t judge = schedule_judge(options);
     const evaluation_job_t validation = {.data = data,
                                          .split = SPLIT_VALID,
                                          .model = session->state.model,
                                          .seed = (uint64_t)options->seed,
-                                         .beta = options->beta,
-                                         .free_bits = options->free_bits,
+                                         .beta = judge.beta,
+                                         .free_bits = judge.free_bits,
+                                         .free_share = judge.free_share,
                                          .max_B = valid_B,
                                          .max_frames = max_frames,
                                          .shares = apart ? shares : 0,
@@ -203,7 +205,8 @@ static gboolean begin_state(session_t *session, GError **error) {
                                  .meter = data_main_meter(session->data),
                                  .seed = (uint64_t)session->options->seed,
                                  .batch = session->options->batch,
-                                 .best = INFINITY};
+                                 .best = INFINITY,
+                                 .multiplier = options_hold_rate(session->options) ? MULTIPLIER_START : 0};
     g_strlcpy(checkpoint->corpus_id, set->corpus_id, sizeof checkpoint->corpus_id);
     if (!read_log_odds(session, error)) return FALSE;
     if (session->state.fills) {

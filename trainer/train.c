@@ -148,10 +148,10 @@ static gboolean step(session_t *session, GError **error) {
         return TRUE;
     }
     GError *local = NULL;
-    metrics_step_t told = {.objective =
-                               schedule_objective(&session->schedule, checkpoint->step,
-                                                  sync_scale(&session->sync, session->batches, &global)),
-                           .learning_rate = schedule_rate(&session->schedule, checkpoint->step)};
+    metrics_step_t told = {
+        .objective = schedule_objective(&session->schedule, checkpoint->step, checkpoint->multiplier,
+                                        sync_scale(&session->sync, session->batches, &global)),
+        .learning_rate = schedule_rate(&session->schedule, checkpoint->step)};
     step_sums_t *sums = session->sums;
     const size_t n_sums = sizeof *sums + session->slots * sizeof *sums->done;
     memset(sums, 0, n_sums);
@@ -183,6 +183,8 @@ static gboolean step(session_t *session, GError **error) {
     const gboolean meets = left == 1 || sums->hurry > 0;
     if (meets && !meet_hosts(session, error)) return FALSE;
     told.sum_ms += watch_seconds_since(before_meeting) * 1e3;
+    checkpoint->multiplier =
+        schedule_multiplier(&session->schedule, checkpoint->step, checkpoint->multiplier, &told.done);
     checkpoint->step++;
     checkpoint->epoch_step++;
     checkpoint->seconds = session->earlier_seconds + watch_seconds_since(session->start);
@@ -251,7 +253,8 @@ static gboolean end_epoch(session_t *session, GError **error) {
         g_propagate_error(error, failure);
         return fail_to_read(session, error);
     }
-    const double loss = valid ? valid->objective : (sums->nll + options->beta * sums->kl) / sums->windows;
+    const double beta = schedule_judge(options).beta,
+                 loss = valid ? valid->objective : (sums->nll + beta * sums->kl) / sums->windows;
     const gboolean best = due && loss < checkpoint->best;
     if (best) {
         checkpoint->best = loss;

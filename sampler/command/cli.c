@@ -226,7 +226,8 @@ gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error) {
                            "--perform has no meaning for this model, which has not learned how notes are "
                            "played; train one with --performance N");
     if (verb->check && !verb->check(cli, model, error)) return FALSE;
-    if (kind != DENSE && !cli->greedy && verb->draws) cli->draw = TRUE;
+    if (kind != VAE || cli->draw || cli->greedy) cli->best_of = 0;
+    if (kind != DENSE && !cli->greedy && (verb->draws || cli->best_of > 0)) cli->draw = TRUE;
     cli->kind = kind;
     warn_unread(cli, plays && cli->perform > 0);
     return TRUE;

@@ -44,6 +44,7 @@ struct cli {
     gboolean density;    /* as many cells as the model expects instead */
     gboolean draw;       /* --sample: Bernoulli draws instead; cli_fit() sets it where it is the default */
     gboolean greedy;     /* --greedy */
+    int best_of;         /* draws of a segment of which one is kept; 0: one draw, as cli_fit() sets it */
     int steps;           /* interpolate, traverse */
     int dim;             /* traverse: feature, from 0 */
     int bar;             /* where in the song its part starts, from 1 */

@@ -65,6 +65,7 @@ compose_piece_t job_plan(job_t *job, size_t index, size_t frames) {
                              .index = index,
                              .draw = cli->draw,
                              .temperature = cli->temperature,
+                             .best_of = (size_t)cli->best_of,
                              .latents = {.keep = 1, .shift = job->shift, .feature = SIZE_MAX},
                              .tick = show_frame,
                              .tick_data = job};
@@ -157,7 +158,9 @@ GPtrArray *job_texts_given(const job_t *job, size_t index) {
 GPtrArray *job_texts(const job_t *job, size_t index) {
     const cli_t *cli = job->cli;
     GPtrArray *texts = job_texts_given(job, index);
-    if (cli->draw || !job_is_dense(job))
+    if (cli->best_of > 0)
+        job_add_text(texts, "draws: best");
+    else if (cli->draw || !job_is_dense(job))
         job_add_text(texts, "draws: %s", cli->draw ? "bernoulli" : "greedy");
     else if (cli->density)
         job_add_text(texts, "threshold: density");

@@ -3,7 +3,7 @@
 #include "sampler/command/job.h"
 #include "trainer/model/layers.h"
 
-/* The model's products have one row: more threads would only wait for each other. */
+/* The model's products have few rows: more threads would only wait for each other. */
 static gboolean open(job_t *job, GError **error) {
     layers_set_threads(1);
     job->compose = compose_new(job->model->model, error);

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "sampler/command/cli.h"
+#include "trainer/model/rebuild.h"
 
 /* Name, letter, member, for which kinds of model (and whether files tell it), the value's name in --help, the
  * default as text, help, and the range of a number. */
@@ -54,8 +55,8 @@
 
 /* For the verbs that start from a song's latents: reconstruct, vary, interpolate, traverse. */
 #define TEMPERATURE_OF_NOTES_ROW                                                                             \
-    NUMBER("temperature", 't', OPTION_REAL, temperature, SEQUENCE | TOLD, "X", "1",                          \
-           "spread of the notes' draws", 0, 10, .needs = "sample")
+    NUMBER("temperature", 't', OPTION_REAL, temperature, SEQUENCE | TOLD, "X",                               \
+           G_STRINGIFY(REBUILD_TEMPERATURE), "spread of the notes' draws", 0, 10, .excludes = "greedy")
 #define PART_ROWS                                                                                            \
     UNSET("bars", 'b', OPTION_INT, bars, SEQUENCE | TOLD, "N", "how many bars of the song (default: all)",   \
           1, 4096, .instead = "a part is one window"),                                                       \
@@ -86,7 +87,10 @@
     SAMPLE_ROWS("draw each key by its probability (a sequence model does anyway)",                           \
                 "the likelier instead, key by key")
 #define SONG_SAMPLE_ROWS                                                                                     \
-    SAMPLE_ROWS("draw each key by its probability", "the likelier, key by key: the default")
+    NUMBER("best-of", 0, OPTION_INT, best_of, VAE | TOLD, "K", G_STRINGIFY(REBUILD_DRAWS),                   \
+           "of so many draws of each segment keep the one that tells its latent best", 1, REBUILD_MOST,      \
+           .excludes = "sample,greedy"),                                                                     \
+        SAMPLE_ROWS("draw each key by its probability, once", "the likelier, key by key")
 
 #define OUTPUT_ROW                                                                                           \
     TEXT("output", 'o', output, ANY, "DIR", ".", "folder for the results, created where missing")

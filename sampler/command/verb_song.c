@@ -37,7 +37,7 @@ static gboolean run_reconstruct(job_t *job, GError **error) {
 static const option_t reconstruct_rows[] = {
     CHECKPOINT_ROW,
     NUMBER("first", 0, OPTION_INT, first, ANY, "N", "1", "number of the first song: its draws depend on it",
-           1, 1000000, .needs = "sample"),
+           1, 1000000, .excludes = "greedy"),
     SEED_OF_DRAWS_ROW,
     TEMPERATURE_OF_NOTES_ROW,
     ATTRIBUTE_ROWS,
@@ -45,6 +45,11 @@ static const option_t reconstruct_rows[] = {
     SONG_SAMPLE_ROWS,
     MUSIC_ROWS,
 };
+
+static gboolean check_reconstruct(cli_t *cli, const model_config_t *model, GError **error) {
+    if (!model || model->kind != MODEL_DENSE || cli->draw || !option_given(&cli->line, "first")) return TRUE;
+    return option_fail(error, "--first needs --sample, or nothing reads it; give both or leave it out");
+}
 
 const verb_t verb_reconstruct = {
     .name = "reconstruct",
@@ -55,6 +60,7 @@ const verb_t verb_reconstruct = {
     .max_files = G_MAXUINT,
     .kinds = DENSE | VAE,
     .rows = reconstruct_rows,
+    .check = check_reconstruct,
     .run = run_reconstruct,
 };
 

@@ -11,6 +11,10 @@
 
 #define TRAVERSE_END 3 /* standard deviations of the prior */
 
+/* Steps are drawn by the same random numbers, those of reconstruct's first song, so that they differ by their
+ * latents alone. */
+enum { SAME_DRAWS = 1 };
+
 /* Writes pieces [n] that belong together, one by one as NAME-001 ..., and as one sheet NAME. */
 static gboolean write_steps(job_t *job, const char *name, const char *title, const char *about,
                             const compose_piece_t *pieces, char *const *labels, size_t n,
@@ -76,7 +80,7 @@ static gboolean run_interpolate(job_t *job, GError **error) {
             const double t = cli->morph ? (double)w / (double)MAX(W - 1, 1) : step;
             latent_slerp(a.mu + w * Z, b.mu + w * Z, t, z + (i * W + w) * Z, Z);
         }
-        pieces[i] = job_plan(job, i + 1, MIN(a.frames, b.frames));
+        pieces[i] = job_plan(job, SAME_DRAWS, MIN(a.frames, b.frames));
         pieces[i].latents.centres = z + i * W * Z;
         pieces[i].latents.segments = W;
         labels[i] = g_strdup_printf("%zu: %.0f %%", i + 1, step * 100);
@@ -173,7 +177,7 @@ static gboolean run_traverse(job_t *job, GError **error) {
     g_auto(GStrv) labels = g_new0(char *, n + 1);
     for (size_t i = 0; i < n; i++) {
         const double by = TRAVERSE_END * (2.0 * (double)i / (double)(n - 1) - 1);
-        pieces[i] = job_plan_part(job, i + 1, &part);
+        pieces[i] = job_plan_part(job, SAME_DRAWS, &part);
         pieces[i].latents.feature = dim;
         pieces[i].latents.by = by;
         labels[i] = job_is_dense(job) ? g_strdup_printf("z%zu = %+.2f", dim, (double)(real_t)by)

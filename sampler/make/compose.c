@@ -8,14 +8,16 @@
 #include <math.h>
 #include <string.h>
 
-#include "trainer/model/stream.h"
+#include "trainer/model/rebuild.h"
 
 enum { CANDIDATES = 64 }; /* latents of a segment that is given in part */
+G_STATIC_ASSERT(CANDIDATES >= REBUILD_MOST);
 
 struct compose {
     const model_config_t *config;
     stream_t *stream;
     size_t S, Z, D, frame_bytes;
+    rebuild_t *rebuild;      /* NULL without a latent */
     real_t *mu, *logvar, *z; /* [CANDIDATES, Z] */
     double *nll;             /* [CANDIDATES] */
     uint32_t *parents;       /* [CANDIDATES] */
@@ -38,11 +40,14 @@ compose_t *compose_new(model_t *model, GError **error) {
     compose->uniforms = g_new(double, compose->D);
     compose->frame = g_malloc(compose->frame_bytes);
     compose->stream = stream_new(model, CANDIDATES, error);
-    return !compose->stream ? NULL : g_steal_pointer(&compose);
+    if (!compose->stream) return NULL;
+    if (compose->Z > 0) compose->rebuild = rebuild_new(model, compose->stream, CANDIDATES);
+    return g_steal_pointer(&compose);
 }
 
 void compose_free(compose_t *compose) {
     if (!compose) return;
+    g_clear_pointer(&compose->rebuild, rebuild_free);
     g_clear_pointer(&compose->stream, stream_free);
     g_free(compose->mu);
     g_free(compose->logvar);
@@ -69,8 +74,8 @@ real_t *compose_encode(compose_t *compose, const roll_t *roll, size_t first, siz
     return mu;
 }
 
-/* Sets the latents of the segment that begins now. */
-static void choose_latent(compose_t *compose, const compose_piece_t *piece) {
+/* Sets the latent of the segment that begins now, the same for all of so many rows. */
+static void choose_latent(compose_t *compose, const compose_piece_t *piece, size_t rows) {
     const compose_latents_t *latents = &piece->latents;
     const size_t Z = compose->Z, w = stream_frames(compose->stream) / compose->S;
     const rng_t rng = rng_make(piece->seed, RNG_PRIOR, 1 + piece->index, w);
@@ -85,6 +90,7 @@ static void choose_latent(compose_t *compose, const compose_piece_t *piece) {
             (latents->shift ? latents->shift[i] : 0) + (i == latents->feature ? latents->by : 0);
         compose->z[i] = (real_t)(middle + sd * (latents->noise * compose->z[i] + shift));
     }
+    for (size_t row = 1; row < rows; row++) memcpy(compose->z + row * Z, compose->z, Z * sizeof *compose->z);
     stream_set_latent(compose->stream, compose->z);
 }
 
@@ -156,15 +162,41 @@ static void draw_frame(compose_t *compose, const compose_piece_t *piece) {
     if (piece->tick) piece->tick(piece->tick_data);
 }
 
+/* Draws the piece to roll, of each segment the best of several draws. */
+static void rebuild_roll(compose_t *compose, const compose_piece_t *piece, roll_t *roll) {
+    const size_t K = piece->best_of, bytes = compose->frame_bytes;
+    g_assert(compose->Z > 0 && K <= CANDIDATES && piece->given_frames == 0);
+    stream_start(compose->stream, K);
+    for (size_t first = 0; first < piece->frames; first += compose->S) {
+        const uint32_t valid = (uint32_t)MIN(compose->S, piece->frames - first);
+        choose_latent(compose, piece, K);
+        for (size_t t = first; t < first + valid; t++) {
+            const rebuild_numbers_t numbers = {
+                .seed = piece->seed, .stride = 1, .sample = piece->index, .element = t * compose->D};
+            rebuild_draw(compose->rebuild, 1, K, &numbers, piece->temperature);
+            if (piece->tick) piece->tick(piece->tick_data);
+        }
+        rebuild_keep(compose->rebuild, 1, K, compose->z, &valid);
+        for (size_t t = 0; t < valid; t++)
+            roll_write_frame(roll, first + t, compose->config->planes,
+                             rebuild_frames(compose->rebuild, 0) + t * bytes);
+    }
+}
+
 roll_t *compose_piece(compose_t *compose, const compose_piece_t *piece) {
     roll_t *roll = roll_new(piece->frames, compose->config->tracks, compose->config->pitches);
+    if (piece->best_of > 0 && piece->draw && piece->temperature > 0) {
+        rebuild_roll(compose, piece, roll);
+        roll_make_canonical(roll);
+        return roll;
+    }
     stream_start(compose->stream, 1);
     if (piece->given_frames > 0) {
         force_given(compose, piece);
         roll_copy(piece->given, 0, piece->given_frames, roll, 0);
     }
     for (size_t t = piece->given_frames; t < piece->frames; t++) {
-        if (compose->Z > 0 && t % compose->S == 0) choose_latent(compose, piece);
+        if (compose->Z > 0 && t % compose->S == 0) choose_latent(compose, piece, 1);
         draw_frame(compose, piece);
         roll_write_frame(roll, t, compose->config->planes, compose->frame);
     }

@@ -35,13 +35,15 @@ typedef struct {
 } compose_latents_t;
 
 /* A piece. Its random numbers depend on (seed, index) alone: the latents of segment w on RNG_PRIOR, epoch 1 +
- * index, sample w; cell i of frame t on RNG_DECODE, sample index, element t D + i. So a longer piece begins
- * with the shorter one. */
+ * index, sample w; cell i of frame t on RNG_DECODE, sample index, element t D + i, epoch 0 or, where a
+ * segment has several draws, that of the draw. So a longer piece begins with the shorter one, but for the
+ * segment in which that ends, where there are several. */
 typedef struct {
     size_t frames; /* >= 1 */
     uint64_t seed, index;
     gboolean draw;      /* each cell by its probability; else the likelier */
     double temperature; /* of draws: head_rule_t; 0: as where nothing is drawn */
+    size_t best_of; /* draws of each segment of which one is kept (trainer/model/rebuild.h); 0: one draw */
     compose_latents_t latents;
     const roll_t *given;      /* NULL: none */
     size_t given_frames;      /* the piece's first frames are given's, bit by bit: <= frames */

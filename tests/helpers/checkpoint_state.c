@@ -29,6 +29,7 @@ int main(int argc, char **argv) {
            checkpoint.epoch, checkpoint.step, checkpoint.epoch_step, checkpoint.so_far.windows);
     printf("sums %a %a %a %a %a\n", checkpoint.so_far.nll, checkpoint.so_far.kl, checkpoint.so_far.frames,
            checkpoint.so_far.segments, checkpoint.so_far.auxiliary);
+    printf("multiplier %a\n", checkpoint.multiplier);
     print_hash("weights", model_params(model), model_size(model));
     print_hash("m", optimizer->m, optimizer->n);
     print_hash("v", optimizer->v, optimizer->n);

@@ -65,6 +65,7 @@ static inline void state_init(state_t *state, const model_config_t *config, uint
             {.windows = 320, .frames = 5120, .segments = 1280, .nll = 1.0 / 3, .kl = 0.1, .auxiliary = 0.7},
         .best = INFINITY,
         .best_epoch = 2,
+        .multiplier = 0.37,
         .seconds = 12.5,
     };
     memset(state->checkpoint.corpus_id, 'c', 64);
@@ -171,7 +172,7 @@ static inline gboolean equals(const char *path, const state_t *state, GError **e
     g_assert_true(checkpoint.meter.numerator == there->meter.numerator &&
                   checkpoint.meter.denominator == there->meter.denominator);
     g_assert_true(checkpoint.tempo_bpm == there->tempo_bpm && checkpoint.best == there->best &&
-                  checkpoint.seconds == there->seconds);
+                  checkpoint.seconds == there->seconds && checkpoint.multiplier == there->multiplier);
     g_assert_cmpint(memcmp(&checkpoint.so_far, &there->so_far, sizeof checkpoint.so_far), ==, 0);
     g_assert_true(checkpoint.seed == there->seed);
     g_assert_cmpint(checkpoint.epoch, ==, there->epoch);

@@ -35,7 +35,7 @@ static inline void assert_refused(const char *more, const char *message) {
 }
 
 /* Writes a temporary file with this text and returns its path. Owner: caller. */
-static char *write_file(const char *name, const char *text) {
+static inline char *write_file(const char *name, const char *text) {
     char *path = g_build_filename(g_get_tmp_dir(), name, NULL);
     g_autofree char *own = g_strdup_printf("%s.%d", path, (int)getpid());
     g_free(path);

@@ -40,7 +40,8 @@ read_texts() {
             draws)
                 [ "$value" = greedy ] && command+=(--greedy)
                 [ "$value" = bernoulli ] && command+=(--sample)
-                [ "$value $verb" = "bernoulli reconstruct" ] && command+=(--first "$first")
+                [[ "$value $verb" = "bernoulli reconstruct" || "$value $verb" = "best reconstruct" ]] &&
+                    command+=(--first "$first")
                 ;;
             threshold) if [ "$value" = density ]; then command+=(--density); else \
                 command+=(--threshold "$value"); fi ;;
@@ -95,6 +96,8 @@ again dense song -c dense.h5 --bars 6 --correlation 0.35 --density --temperature
 again sequence prior -c sequence.h5 --bars 3 --greedy
 again sequence song -c sequence.h5 --bars 3 --more density --less register
 again sequence vary -c sequence.h5 $a --bar 2 --bars 3 --sample --temperature 0.8
+again sequence vary -c sequence.h5 $a --bars 3 --best-of 3 --temperature 0.8
+again sequence reconstruct -c sequence.h5 $b --greedy
 again sequence interpolate -c sequence.h5 $a $b --bars 3 --steps 2
 again sequence interpolate -c sequence.h5 $a $b --morph --bars 4 --bar 2
 again sequence continue -c sequence.h5 $a --keep 2 --bars 2 --only-new --first 3

@@ -163,14 +163,24 @@ status_is 0 "reconstruct"
 ok "two songs of one name stay two" lines_are 4
 ok "all written" all_exist
 ok "the song's meter" grep -q 'bars of 3/4' "$WORK/err"
-ok "text: greedy" [ "$(text r/reconstruct-song-0000.mid draws)" = greedy ]
+ok "text: the best of 16" [ "$(text r/reconstruct-song-0000.mid draws)$(text r/reconstruct-song-0000.mid \
+    best-of)$(text r/reconstruct-song-0000.mid temperature)" = best160.5 ]
 "$sampler" reconstruct -c model.h5 $a --seed 9 -q -o r2 >out2
-ok "nothing is drawn" same_notes r/reconstruct-song-0000.mid r2/reconstruct-song-0000.mid
+ok "another seed, other draws" other_notes r/reconstruct-song-0000.mid r2/reconstruct-song-0000.mid
+"$sampler" reconstruct -c model.h5 $a --best-of 3 -q -o rb >out2
+ok "and of fewer another one" other_notes r/reconstruct-song-0000.mid rb/reconstruct-song-0000.mid
+"$sampler" reconstruct -c model.h5 $a --greedy -q -o g2 >out2 &&
+    "$sampler" reconstruct -c model.h5 $a --best-of 1 --seed 9 -q -o g3 >out2
+ok "the first draw is --greedy" same_notes g2/reconstruct-song-0000.mid g3/reconstruct-song-0000.mid
+ok "which is another piece" other_notes g2/reconstruct-song-0000.mid r/reconstruct-song-0000.mid
+ok "text: greedy" [ "$(text g2/reconstruct-song-0000.mid draws)" = greedy ]
 "$sampler" reconstruct -c model.h5 $a --sample -q -o r3 >out2
-ok "unless --sample" other_notes r/reconstruct-song-0000.mid r3/reconstruct-song-0000.mid
+ok "so is --sample" other_notes r/reconstruct-song-0000.mid r3/reconstruct-song-0000.mid
+refused 'sample and --best-of exclude each other' vary -c model.h5 $a --sample --best-of 3
+refused 'greedy and --temperature exclude each other' vary -c model.h5 $a --greedy --temperature 0.5
 ok "text: draws, temperature" \
     [ "$(text r3/reconstruct-song-0000.mid draws)$(text r3/reconstruct-song-0000.mid temperature)" = \
-    bernoulli1 ]
+    bernoulli0.5 ]
 
 run "$sampler" vary -c model.h5 $a --amount 0.3 -n 3 -o v
 status_is 0 "vary"
@@ -271,7 +281,7 @@ status_is 0 "a silent result is a result"
 says 'mute/song-001.mid has no notes: the model has written silence; try another --seed or --temperature' \
     "and a word"
 # shellcheck disable=SC2086 # $a: a file, or more words
-run "$sampler" reconstruct -c mute.h5 $a -q -o mute
+run "$sampler" reconstruct -c mute.h5 $a --greedy -q -o mute
 says 'has no notes: the model has written silence; try --sample$' "and another where nothing is drawn"
 run "$sampler" song -c mute.h5 --bars 2 --key C -q -o mute
 says 'song-001 has no pitches' "no key for silence"

@@ -28,6 +28,7 @@ for n in 1 2 4; do
         { cmp -s model1 "model$n"; result $? "the same figures as on 1 rank, to the last digit"; }
 done
 says 'bound of 5 particles' "a table for people"
+says 'pieces from latents alone, of each segment the best of 16 draws' "how pieces are rebuilt"
 ok "one with a memory" "$make" memory.h5 --tracks merged --planes 1 --segment 4 --bias -4 --memory 6 --note 5
 for n in 1 3; do
     run ranks "$n" "$trainer" --evaluate memory.h5 --data data --particles 5
@@ -61,6 +62,22 @@ figures model1 'abs(kl_per_segment * segments - kl_per_frame * frames) < 1e-6 * 
 figures model1 \
     'active_units >= 1 && active_units <= 4 && f1 > 0 && f1 < 1 && floor_f1 > 0 && f1 != floor_f1' \
     "units and notes"
+figures model1 'onset_f1 > 0 && onset_f1 < 1 && density_error > 0' "onsets and density"
+figures model1 'floor_onset_f1 > 0 && floor_density_error > 0' "of the floor, too"
+figures model1 'rebuild == 16' "of the best of 16 draws"
+for draws in 1 5; do
+    run "$trainer" --evaluate model.h5 --data data --rebuild $draws
+    status_is 0 "--rebuild $draws"
+    cp out "draws$draws"
+    cp err "table$draws"
+done
+ok "a table of each" bash -c 'grep "the best of 5 draws" table5 && grep "the likelier of each cell" table1'
+figures draws1 'rebuild == 1 && f1 > 0' "1: greedy"
+# value FILE NAME: of a member.
+value() { sed "s/.*\"$2\":\([^,}]*\).*/\1/" "$1"; }
+ok "each has its own pieces" \
+    test "$(for file in draws1 draws5 model1; do value $file f1; done | sort -u | wc -l)" -eq 3
+ok "and all the same likelihood" test "$(value draws5 nll_per_frame)" = "$(value model1 nll_per_frame)"
 run "$trainer" --evaluate model.h5 --data data --split test --particles 5 --quiet --seed 1
 cmp -s out model1
 result $? "and again, one process"
@@ -91,6 +108,8 @@ status_is 2 "--iwae is refused"
 says_once 'a sequence model.*take --particles K' "and --particles named"
 run "$trainer" --evaluate dense.h5 --data data --particles 4
 status_is 2 "--particles of a dense model is refused"
+run "$trainer" --evaluate dense.h5 --data data --rebuild 4
+status_is 2 "--rebuild of a dense model is refused"
 run ranks 2 "$trainer" --evaluate two.h5 --data data
 status_is 1 "another grid is refused"
 says_once 'trained on another grid' "with one message"

@@ -42,6 +42,8 @@ static void forget(evaluation_t *found) {
     g_string_free(found->text, TRUE);
 }
 
+static double latent_rate; /* of such a run */
+
 /* A step and an epoch of a run in a new folder; returns the lines of metrics.jsonl as objects. Owner: caller.
  */
 static JsonArray *lines_of(model_kind_t kind, gboolean quiet, const training_sums_t *done,
@@ -49,8 +51,9 @@ static JsonArray *lines_of(model_kind_t kind, gboolean quiet, const training_sum
     g_autoptr(GError) error = NULL;
     g_autofree char *folder = g_dir_make_tmp("mpianist-metrics-XXXXXX", &error),
                     *path = g_build_filename(folder, "metrics.jsonl", NULL), *text = NULL;
-    const options_t options = {.output = folder, .epochs = 3, .quiet = quiet};
-    checkpoint_t checkpoint = {.model.kind = kind};
+    const options_t options = {
+        .output = folder, .epochs = 3, .quiet = quiet, .latent_rate.nats = latent_rate};
+    checkpoint_t checkpoint = {.model.kind = kind, .multiplier = 0.25};
     g_autoptr(metrics_t) metrics = metrics_open(&options, NULL, &checkpoint, 9, &error);
     g_assert_no_error(error);
     checkpoint.step = 1;
@@ -143,6 +146,13 @@ static void test_sequence(void) {
     assert_number(lines, 1, "active_units", 5);
     assert_none(lines, 0, "windows");
     assert_none(lines, 1, "f1");
+    assert_none(lines, 0, "multiplier");
+    latent_rate = 8;
+    g_autoptr(JsonArray) held = lines_of(MODEL_SEQUENCE, TRUE, &sums, &valid);
+    latent_rate = 0;
+    assert_number(held, 0, "multiplier", 0.25);
+    assert_number(held, 0, "beta", 0.5);
+    assert_number(held, 1, "multiplier", 0.25);
     forget(&valid);
     /* No latent: no segments to divide by. */
     g_autoptr(JsonArray) none = lines_of(MODEL_SEQUENCE, TRUE, &plain, NULL);
@@ -161,6 +171,8 @@ static void test_shown(void) {
         json_array_unref(lines_of(MODEL_DENSE, FALSE, &sums, &window));
         json_array_unref(lines_of(MODEL_SEQUENCE, FALSE, &sums, &piece));
         json_array_unref(lines_of(MODEL_SEQUENCE, FALSE, &plain, &exact));
+        latent_rate = 8;
+        json_array_unref(lines_of(MODEL_SEQUENCE, FALSE, &sums, NULL));
         forget(&window);
         forget(&piece);
         forget(&exact);
@@ -179,6 +191,8 @@ static void test_shown(void) {
                               "5 active units, best; * frames/s, 2.0 s\n*");
     g_test_trap_assert_stderr(
         "*epoch 1/3: train 6.000 nats a frame; valid 6.500, best; * frames/s, 2.0 s\n*");
+    g_test_trap_assert_stderr(
+        "*epoch 1/3: train 6.000 + 0.500 nats a frame (KL 2.00 a segment at weight 0.25), best; *");
 }
 
 int main(int argc, char **argv) {

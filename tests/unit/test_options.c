@@ -89,6 +89,16 @@ static void test_bad_values(void) {
                    "--split: 'test,test' is not one or more of train, valid, test, with commas between");
     assert_refused("--split test, --evaluate y",
                    "--split: 'test,' is not one or more of train, valid, test, with commas between");
+    const char *const rates[] = {"", "x", "-1", "nan", "100001", "0 %", "96 %", "45%%", "%", "12 nats"};
+    for (size_t i = 0; i < G_N_ELEMENTS(rates); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autofree char *flag = g_strdup_printf("--latent-rate=%s", rates[i]);
+        char *words[] = {"trainer", "--data", "d", "--output", "o", "--model", "sequence", flag};
+        gboolean help;
+        g_assert_null(options_parse(G_N_ELEMENTS(words), words, FALSE, &help, &error));
+        g_assert_error(error, OPTION_ERROR, OPTION_ERROR_USAGE);
+        g_assert_nonnull(strstr(error->message, "is not a number of nats such as 12, a share from 1 to 95"));
+    }
     assert_refused("--resume=", "--resume: '' is not a name");
     const char *const lags[] = {
         "", "0", "1,2,", "4,2", "2,2", "1025", "-1", "a", "1,2,3,4,5,6,7,8,9,10,11,12,13"};
@@ -213,6 +223,17 @@ static void test_models(void) {
                    "--chunk: has no meaning for --model dense; its batches are windows of --window FRAMES");
     assert_refused("--input-dropout 0.1",
                    "--input-dropout: has no meaning for --model dense; its decoder sees no frames");
+    assert_refused(
+        "--latent-rate 5",
+        "--latent-rate: has no meaning for --model dense; the weight of its KL divergence is --beta");
+    assert_refused("--model sequence --latent 0 --latent-rate 5",
+                   "--latent-rate: there is no latent to hold (--latent 0); leave it out");
+    assert_refused("--preset folk --latent-rate 5 --beta-steps 3",
+                   "--beta-steps: has no meaning beside --latent-rate, which learns the weight of the KL "
+                   "divergence; leave it out, or give --latent-rate 0");
+    g_autoptr(options_t) held = parsed("--preset folk --latent-rate 5"),
+                         let_go = parsed("--preset folk --latent-rate 0 --free-bits 3");
+    g_assert_true(held->latent_rate.nats == 5 && let_go->free_bits == 3);
     assert_refused("--preset chorales --model dense --state 9",
                    "--state: has no meaning for --model dense; its layers are --hidden");
     assert_refused("--latent 0", "--latent: 0 makes no sense for --model dense; give 1 or more");

@@ -88,6 +88,7 @@ static const field_t fields[] = {
     {"epoch_segments", REAL, AT(so_far.segments), .since = 2},
     {"epoch_auxiliary", REAL, AT(so_far.auxiliary), .since = 2},
     {"outer_steps", INT64, offsetof(record_t, counts.outer_steps), COUNT, .since = 5},
+    {"multiplier", REAL, AT(multiplier), .since = 6},
 };
 
 /* The name of the attribute that holds a size. */
@@ -223,6 +224,7 @@ static const char *complete(record_t *record, int64_t version) {
         sizeof checkpoint->corpus_id)
         return "corpus_id";
     if (!isfinite(checkpoint->tempo_bpm) || checkpoint->tempo_bpm <= 0) return "tempo_bpm";
+    if (!isfinite(checkpoint->multiplier) || checkpoint->multiplier < 0) return "multiplier";
     if (sscanf(record->meter, "%3u/%3u", &numerator, &denominator) != 2 || numerator < 1 || numerator > 255 ||
         denominator < 1 || denominator > 255)
         return "meter";

@@ -48,7 +48,8 @@ typedef struct {
     training_sums_t so_far; /* of the epoch under way */
     double best; /* best validation loss, nats a window (sequence: a piece); INFINITY before the first */
     int64_t best_epoch;
-    double seconds; /* training time so far, over all sessions */
+    double multiplier; /* of --latent-rate (trainer/run/schedule.h); 0: there is none */
+    double seconds;    /* training time so far, over all sessions */
 } checkpoint_t;
 
 void checkpoint_clear(checkpoint_t *checkpoint); /* frees members */

@@ -9,6 +9,7 @@
 #include "preprocess/common/program.h"
 #include "trainer/evaluate/evaluate_dense.h"
 #include "trainer/evaluate/evaluate_sequence.h"
+#include "trainer/model/rebuild.h"
 #include "trainer/parallel/comm.h"
 #include "trainer/run/run.h"
 
@@ -22,6 +23,8 @@ static gboolean check_bounds(const options_t *options, const model_config_t *con
                   "--particles K";
     else if (config->kind == MODEL_DENSE && options->particles > 0)
         problem = "--particles: %s is a dense model, whose windows have one latent each; take --iwae K";
+    else if (config->kind == MODEL_DENSE && options->rebuild != REBUILD_DRAWS)
+        problem = "--rebuild: %s is a dense model, which decodes a window at once; leave --rebuild out";
     else if (options->iwae > 0 && config->loss != LOSS_BCE)
         problem = "--iwae: %s was trained with --loss mse, which gives no likelihood; leave --iwae out";
     if (!problem) return TRUE;
@@ -97,7 +100,7 @@ int evaluate_run(const options_t *options, GError **error) {
     g_auto(checkpoint_t) checkpoint = {0};
     if (!run_read_checkpoint(options->evaluate, &checkpoint, error)) return EXIT_ERROR;
     if (!check_bounds(options, &checkpoint.model, error)) return EXIT_USAGE;
-    evaluation_job_t job = {.draws = MAX(options->iwae, options->particles)};
+    evaluation_job_t job = {.draws = MAX(options->iwae, options->particles), .rebuild = options->rebuild};
     gboolean done = evaluate_open(&job, options, options->evaluate, &checkpoint, &options->split, error);
     for (size_t i = 0; done && i < options->split.n; i++) {
         job.split = options->split.splits[i];

@@ -80,9 +80,21 @@ static gboolean add(evaluator_t *evaluator, size_t batch) {
     return TRUE;
 }
 
-static void tell_notes_row(const char *label, const cells_t *cells, GString *text) {
-    g_string_append_printf(text, "%-28s %12.4f %12.4f %12.4f\n", label, cells_precision(cells),
-                           cells_recall(cells), cells_f1(cells));
+/* What pieces from latents alone have of the true ones, beside those from the prior's latents. */
+static void tell_rebuilt(const rebuilt_t *rebuilt, const rebuilt_t *floor, int draws, GString *text) {
+    const cells_t *cells = &rebuilt->cells, *least = &floor->cells;
+    g_string_append(text, "pieces from latents alone, ");
+    if (draws > 1)
+        g_string_append_printf(text, "of each segment the best of %d draws\n", draws);
+    else
+        g_string_append(text, "the likelier of each cell\n");
+    g_string_append_printf(text, "%-28s %12s %12s\n", "", "their own", "the prior's");
+    evaluator_tell_row(text, "cells that sound: precision", cells_precision(cells), cells_precision(least));
+    evaluator_tell_row(text, "cells that sound: recall", cells_recall(cells), cells_recall(least));
+    evaluator_tell_row(text, "cells that sound: F1", cells_f1(cells), cells_f1(least));
+    evaluator_tell_row(text, "onsets: F1", cells_f1(&rebuilt->onsets), cells_f1(&floor->onsets));
+    evaluator_tell_row(text, "notes at once: error", rebuilt_density_error(rebuilt),
+                       rebuilt_density_error(floor));
 }
 
 static piece_bound_result_t add_up(const pieces_t *p) {
@@ -117,8 +129,9 @@ static void tell(const evaluator_t *evaluator, json_t *members, evaluation_t *fo
     json_number(members, "loss_per_frame", nll + kl);
     json_number(members, "kl_per_segment", kl * frames / segments);
     if (particles > 0) json_number(members, "bound_per_frame", bound);
-    cells_tell(&sum.rebuilt, "", p->Z > 0, members);
-    cells_tell(&sum.floor, "floor_", p->Z > 0, members);
+    json_count(members, "rebuild", (size_t)evaluator->job.rebuild);
+    rebuilt_tell(&sum.rebuilt, "", p->Z > 0, members);
+    rebuilt_tell(&sum.floor, "floor_", p->Z > 0, members);
     evaluator_tell_count(text, (double)p->n, "piece", "pieces", ", ");
     evaluator_tell_count(text, frames, "frame", "frames", ", ");
     evaluator_tell_count(text, segments, "segment", "segments", "\n");
@@ -137,10 +150,7 @@ static void tell(const evaluator_t *evaluator, json_t *members, evaluation_t *fo
     tell_performance(p, members, text);
     if (p->Z == 0) return;
     g_string_append_printf(text, "%-28s %12d of %zu\n", "active latent units", active, p->Z);
-    g_string_append_printf(text, "%-28s %12s %12s %12s\n", "pieces from latents alone", "precision", "recall",
-                           "F1");
-    tell_notes_row("latents of the piece", &sum.rebuilt, text);
-    tell_notes_row("latents of the prior (floor)", &sum.floor, text);
+    tell_rebuilt(&sum.rebuilt, &sum.floor, evaluator->job.rebuild, text);
 }
 
 static void clear(evaluator_t *evaluator) {
@@ -171,7 +181,7 @@ evaluator_t *evaluate_sequence_new(const evaluation_job_t *job, GError **error) 
         *numbers[i] = evaluator_alloc(base, p->n, sizeof(uint32_t));
     p->first_segment = evaluator_alloc(base, p->n + 1, sizeof *p->first_segment);
     deal(p);
-    p->bound = piece_bound_new(job->model, job->draws, job->seed, &local);
+    p->bound = piece_bound_new(job->model, job->draws, job->rebuild, job->seed, &local);
     if (p->bound && plays) p->performer = performer_new(job->model, &local);
     if (comm_agree(local, error)) return base;
     evaluator_free(base);

@@ -17,12 +17,14 @@ typedef struct {
     split_t split; /* of at least one song */
     model_t *model;
     uint64_t seed;
-    double beta, free_bits;   /* of the objective */
+    double beta, free_bits;   /* of the objective, as schedule_judge() has it */
+    double free_share;        /* the same, sequence only */
     size_t max_B, max_frames; /* of a batch: what the model holds */
     /* A split is divided into so many shares, of which this rank has some; each is added up apart, so that
      * results do not depend on the rank count at all. 0: one a rank, added up together. */
     size_t shares, first_share, own_shares;
     int draws;         /* --evaluate: K latents (particles) for a tighter bound, 0: none */
+    int rebuild;       /* --evaluate, sequence: draws of each segment of pieces from latents alone */
     gboolean training; /* report for metrics.jsonl, else for --evaluate */
     gboolean quiet;    /* no progress on a terminal */
 } evaluation_job_t;

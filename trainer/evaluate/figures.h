@@ -1,4 +1,5 @@
-/* figures: measures that several evaluations share: active latent units, notes found. Sums are doubles.
+/* figures: measures that several evaluations share: active latent units, notes found, what a piece that was
+ * rebuilt has of the true one. Sums are doubles.
  * Local. */
 #pragma once
 
@@ -26,3 +27,22 @@ double cells_recall(const cells_t *cells);
 double cells_f1(const cells_t *cells);
 /* Adds JSON members "<prefix>precision", "<prefix>recall" and "<prefix>f1"; null if not known. */
 void cells_tell(const cells_t *cells, const char *prefix, gboolean known, json_t *members);
+
+/* What a rebuilt piece has of the true one. All members are doubles, which ranks add up. */
+typedef struct {
+    cells_t cells; /* that sound */
+    cells_t
+        onsets; /* of the onset plane or, where there is none, cells that sound after one frame of silence */
+    double off; /* over segments: by how many sounding cells the rebuilt one has more or fewer */
+} rebuilt_t;
+
+/* Adds a segment of so many frames [frames, frame bytes] each. before: the frames before them; NULL: silence.
+ */
+void rebuilt_add(rebuilt_t *rebuilt, const model_config_t *config, const uint8_t *truth,
+                 const uint8_t *truth_before, const uint8_t *found, const uint8_t *found_before,
+                 size_t frames);
+/* By how much the density of segments (notes at once) is off, as a share of the true one. */
+double rebuilt_density_error(const rebuilt_t *rebuilt);
+/* Adds JSON members: those of cells_tell() for cells and, with "onset_", for onsets; "density_error"; all
+ * with prefix, null if not known. */
+void rebuilt_tell(const rebuilt_t *rebuilt, const char *prefix, gboolean known, json_t *members);

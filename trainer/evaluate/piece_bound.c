@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "trainer/model/stream.h"
+#include "trainer/model/rebuild.h"
 #include "trainer/model/vae_sequence.h"
 
 enum { PARTICLE_ROWS = 256 };   /* pieces go side by side up to so many particles */
@@ -15,6 +15,7 @@ enum { REBUILT, FLOOR, PATHS }; /* drawn from a piece's own latents, from the pr
 struct piece_bound {
     const model_config_t *config;
     size_t Z, S, K, frame_bytes;
+    size_t draws;     /* of a segment of a piece that is rebuilt */
     gboolean bounded; /* there are particles */
     uint64_t seed;
     stream_t *stream;
@@ -24,7 +25,8 @@ struct piece_bound {
     double *nll, *log_w; /* [rows]: of a frame; of the particle since it was last resampled */
     uint8_t *frames;     /* [rows, frame bytes] */
     uint32_t *parents;   /* [rows] */
-    head_rule_t greedy[PATHS * PIECE_BOUND_PIECES];
+    rebuild_t *rebuild;
+    uint8_t *last; /* [paths of all pieces, frame bytes]: before the segment under way */
 };
 
 /* A pass over pieces side by side; piece i has rows [i rows, (i + 1) rows) of the stream. */
@@ -39,7 +41,7 @@ typedef struct {
     gboolean stopped;
 } walk_t;
 
-piece_bound_t *piece_bound_new(model_t *model, int particles, uint64_t seed, GError **error) {
+piece_bound_t *piece_bound_new(model_t *model, int particles, int draws, uint64_t seed, GError **error) {
     g_autoptr(piece_bound_t) bound = g_new0(piece_bound_t, 1);
     bound->config = model_config(model);
     bound->bounded = particles > 0;
@@ -47,7 +49,9 @@ piece_bound_t *piece_bound_new(model_t *model, int particles, uint64_t seed, GEr
     bound->S = bound->config->sequence.segment;
     bound->frame_bytes = model_frame_bytes(bound->config);
     const size_t Z = bound->Z = bound->config->latent, K = bound->K = Z ? (size_t)particles : 0;
-    const size_t rows = MAX(PATHS * PIECE_BOUND_PIECES, MAX(K, MIN(PARTICLE_ROWS, PIECE_BOUND_PIECES * K)));
+    bound->draws = (size_t)draws;
+    const size_t rebuilt = PIECE_BOUND_PIECES * PATHS * bound->draws,
+                 rows = MAX(rebuilt, MAX(K, MIN(PARTICLE_ROWS, PIECE_BOUND_PIECES * K)));
     if (!(bound->stream = stream_new(model, rows, error))) return NULL;
     real_t **const latents[] = {&bound->prior_mu, &bound->prior_logvar, &bound->eps, &bound->z};
     for (size_t i = 0; i < G_N_ELEMENTS(latents); i++) *latents[i] = g_new0(real_t, rows * Z);
@@ -55,20 +59,25 @@ piece_bound_t *piece_bound_new(model_t *model, int particles, uint64_t seed, GEr
     bound->log_w = g_new0(double, rows);
     bound->frames = g_malloc0(rows * bound->frame_bytes);
     bound->parents = g_new0(uint32_t, rows);
-    for (size_t i = 0; i < G_N_ELEMENTS(bound->greedy); i++) bound->greedy[i].temperature = 1;
+    bound->rebuild = Z ? rebuild_new(model, bound->stream, rebuilt) : NULL;
+    bound->last = g_malloc0(PIECE_BOUND_PIECES * PATHS * bound->frame_bytes);
     return g_steal_pointer(&bound);
 }
 
 void piece_bound_free(piece_bound_t *bound) {
     if (!bound) return;
+    rebuild_free(bound->rebuild);
     stream_free(bound->stream);
-    void *const buffers[] = {bound->mu, bound->logvar, bound->prior_mu, bound->prior_logvar, bound->eps,
-                             bound->z,  bound->nll,    bound->log_w,    bound->frames,       bound->parents};
+    void *const buffers[] = {bound->mu,     bound->logvar,  bound->prior_mu, bound->prior_logvar,
+                             bound->eps,    bound->z,       bound->nll,      bound->log_w,
+                             bound->frames, bound->parents, bound->last};
     for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
     g_free(bound);
 }
 
-size_t piece_bound_rows_a_frame(const piece_bound_t *bound) { return bound->Z ? 1 + PATHS + bound->K : 1; }
+size_t piece_bound_rows_a_frame(const piece_bound_t *bound) {
+    return bound->Z ? 1 + PATHS * bound->draws + bound->K : 1;
+}
 
 static size_t segments_of(const piece_bound_t *bound, const piece_bound_piece_t *piece) {
     return (piece->frames + bound->S - 1) / bound->S;
@@ -250,35 +259,61 @@ static void add_bound(walk_t *walk) {
     }
 }
 
-static void count_cells(const model_config_t *config, const uint8_t *truth, const uint8_t *drawn,
-                        cells_t *cells) {
-    const size_t stride = roll_stride(config->pitches);
-    for (size_t k = 0; k < config->tracks; k++) {
-        const size_t plane = (k * config->planes + PLANE_SOUNDING) * stride;
-        cells_add(cells, truth + plane, drawn + plane, config->pitches);
+/* ---- pieces from latents alone ---- */
+
+/* Sets the latents of a segment that begins, and in z [pieces, PATHS, Z] one of each path: the posterior's
+ * mean, or the mean of the prior that the path itself has led to. */
+static void set_path_latents(walk_t *walk) {
+    piece_bound_t *bound = walk->bound;
+    const size_t Z = bound->Z, K = bound->draws;
+    stream_prior(bound->stream, bound->prior_mu, bound->prior_logvar);
+    for (size_t path = 0; path < walk->n * PATHS; path++) {
+        const real_t *mu = path % PATHS == REBUILT ? bound->mu + posterior_at(walk, path / PATHS)
+                                                   : bound->prior_mu + path * K * Z;
+        memcpy(bound->z + path * Z, mu, Z * sizeof *mu);
+        for (size_t k = 0; k < K; k++) memcpy(bound->eps + (path * K + k) * Z, mu, Z * sizeof *mu);
+    }
+    stream_set_latent(bound->stream, bound->eps);
+}
+
+/* Compares the segment of each path with the true one. */
+static void compare_segments(walk_t *walk, const uint32_t *valid) {
+    piece_bound_t *bound = walk->bound;
+    const size_t bytes = bound->frame_bytes;
+    for (size_t path = 0; path < walk->n * PATHS; path++) {
+        piece_bound_result_t *result = &walk->results[path / PATHS];
+        const uint8_t *truth = walk->pieces[path / PATHS].bits + walk->t * bytes,
+                      *found = rebuild_frames(bound->rebuild, path);
+        uint8_t *last = bound->last + path * bytes;
+        rebuilt_add(path % PATHS == REBUILT ? &result->rebuilt : &result->floor, bound->config, truth,
+                    walk->t > 0 ? truth - bytes : NULL, found, walk->t > 0 ? last : NULL, valid[path]);
+        memcpy(last, found + (valid[path] - 1) * bytes, bytes);
     }
 }
 
-/* Two greedy paths a piece, which never see its true frames: one with latents at the posterior's means, one
- * at the means of the prior that the path itself leads to. */
+/* Two paths a piece, which never see its true frames, segment by segment. */
 static void add_rebuilt(walk_t *walk) {
     piece_bound_t *bound = walk->bound;
-    const size_t Z = bound->Z, bytes = bound->frame_bytes;
-    for (walk_start(walk); walk_on(walk); walk->t++) {
-        if (begins_segment(walk)) {
-            stream_prior(bound->stream, bound->z, bound->prior_logvar);
-            for (size_t i = 0; i < walk->n; i++)
-                memcpy(bound->z + (i * PATHS + REBUILT) * Z, bound->mu + posterior_at(walk, i),
-                       Z * sizeof *bound->z);
-            stream_set_latent(bound->stream, bound->z);
+    const size_t D = model_cells(bound->config);
+    for (walk_start(walk); walk_on(walk); walk->t += bound->S) {
+        rebuild_numbers_t numbers[PIECE_BOUND_PIECES * PATHS];
+        uint32_t valid[PIECE_BOUND_PIECES * PATHS];
+        for (size_t path = 0; path < walk->n * PATHS; path++) {
+            const piece_bound_piece_t *piece = &walk->pieces[path / PATHS];
+            valid[path] = (uint32_t)MIN(bound->S, piece->frames - walk->t);
+            numbers[path] = (rebuild_numbers_t){.seed = bound->seed,
+                                                .epoch = path % PATHS,
+                                                .stride = PATHS,
+                                                .sample = piece->segment + walk->t / bound->S};
         }
-        stream_draw(bound->stream, bound->greedy, bound->frames);
-        for (size_t i = 0; i < walk->n; i++) {
-            const uint8_t *truth = walk->pieces[i].bits + walk->t * bytes,
-                          *drawn = bound->frames + i * PATHS * bytes;
-            count_cells(bound->config, truth, drawn + REBUILT * bytes, &walk->results[i].rebuilt);
-            count_cells(bound->config, truth, drawn + FLOOR * bytes, &walk->results[i].floor);
+        set_path_latents(walk);
+        const size_t longest = MIN(bound->S, walk->pieces[0].frames - walk->t);
+        for (size_t t = 0; t < longest; t++) {
+            rebuild_draw(bound->rebuild, walk->n * PATHS, bound->draws, numbers, REBUILD_TEMPERATURE);
+            for (size_t path = 0; path < walk->n * PATHS; path++) numbers[path].element += D;
         }
+        rebuild_keep(bound->rebuild, walk->n * PATHS, bound->draws, bound->z, valid);
+        compare_segments(walk, valid);
     }
 }
 
@@ -300,7 +335,7 @@ gboolean piece_bound_run(piece_bound_t *bound, const piece_bound_piece_t *pieces
     add_likelihood(&walk);
     if (bound->Z && !walk.stopped) {
         walk = all;
-        walk.rows = PATHS;
+        walk.rows = PATHS * bound->draws;
         add_rebuilt(&walk);
     }
     const size_t together = bound->K ? CLAMP(PARTICLE_ROWS / bound->K, 1, PIECE_BOUND_PIECES) : 0;

@@ -20,11 +20,12 @@ typedef struct {
 
 /* The figures of a piece, in nats. All members are doubles, which ranks add up. */
 typedef struct {
-    double nll, kl;  /* one draw of each segment's latent: nll + kl estimates -ELBO; without a latent nll is
+    double nll, kl;    /* one draw of each segment's latent: nll + kl estimates -ELBO; without a latent nll is
                        exact and kl 0 */
-    double bound;    /* -log of the particle bound; without a latent nll; 0 where there are no particles */
-    cells_t rebuilt; /* greedily from the posterior means, never shown the true past; without a latent none */
-    cells_t floor;   /* the same from the prior's means along the generated past */
+    double bound;      /* -log of the particle bound; without a latent nll; 0 where there are no particles */
+    rebuilt_t rebuilt; /* by trainer/model/rebuild.h from the posterior means, never shown the true past;
+                          without a latent none */
+    rebuilt_t floor;   /* the same from the prior's means along the generated past */
 } piece_bound_result_t;
 
 typedef struct piece_bound piece_bound_t;
@@ -33,9 +34,10 @@ typedef struct piece_bound piece_bound_t;
  * stops the run. */
 typedef gboolean (*piece_bound_tick_t)(size_t rows, void *context);
 
-/* particles: K, or 0 for no particle bound. NULL with MODEL_ERROR_MEMORY set. Owner: caller; the model must
+/* particles: K, or 0 for no particle bound. draws: of each segment of pieces that are rebuilt, 1 or more; 1:
+ * greedily. NULL with MODEL_ERROR_MEMORY set. Owner: caller; the model must
  * outlive it. */
-piece_bound_t *piece_bound_new(model_t *model, int particles, uint64_t seed, GError **error);
+piece_bound_t *piece_bound_new(model_t *model, int particles, int draws, uint64_t seed, GError **error);
 void piece_bound_free(piece_bound_t *bound);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(piece_bound_t, piece_bound_free)
 

@@ -91,7 +91,8 @@ static gboolean add(evaluator_t *evaluator, size_t batch_number) {
         sums->segments += segments;
         sums->nll += v->nll[b];
         sums->kl += v->kl[b];
-        sums->objective += v->nll[b] + job->beta * MAX(v->kl[b], segments * job->free_bits);
+        sums->objective += MAX(v->nll[b] + job->beta * MAX(v->kl[b], segments * job->free_bits),
+                               v->nll[b] / (1 - (segments > 0 ? job->free_share : 0)));
     }
     return TRUE;
 }

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "trainer/model/rebuild.h"
 #include "trainer/model/sizes.h"
 
 #define SEMITONES_MAX 24
@@ -59,6 +60,18 @@ static gboolean read_span(G_GNUC_UNUSED const option_t *option, const char *text
     g_autofree char *number = g_strchomp(g_strndup(text, strlen(text) - 1));
     if (!option_parse_real(number, 0, 100, &span->share)) return FALSE;
     span->share /= 100;
+    return TRUE;
+}
+
+/* "12", "45 %". */
+static gboolean read_rate(G_GNUC_UNUSED const option_t *option, const char *text, void *member) {
+    option_rate_t *rate = member;
+    rate->share = 0;
+    rate->nats = 0;
+    if (!g_str_has_suffix(text, "%")) return option_parse_real(text, 0, 1e5, &rate->nats);
+    g_autofree char *number = g_strchomp(g_strndup(text, strlen(text) - 1));
+    if (!option_parse_real(number, 1, 95, &rate->share)) return FALSE;
+    rate->share /= 100;
     return TRUE;
 }
 
@@ -156,6 +169,10 @@ static option_t rows[] = {
         100000),
     INT("particles", GROUP_EVALUATION, particles, "0", "K", "sequence: particles of the bound, 0: none", 0,
         10000),
+    INT("rebuild", GROUP_EVALUATION, rebuild, G_STRINGIFY(REBUILD_DRAWS), "K",
+        "sequence: draws of each segment of pieces from their latents alone, of which the one is kept that "
+        "tells its latent best, 1: the likelier of each cell",
+        1, REBUILD_MOST),
     TEXT("attributes", GROUP_EVALUATION, attributes, NULL, "FILE",
          "add to this checkpoint what sampling with --more and --less needs, instead of training"),
 
@@ -226,6 +243,12 @@ static option_t rows[] = {
             "steps, or share of all, in which --free-bits is reached, 0: at once", read_span, SPAN_WANTED),
     REAL("free-bits-start", GROUP_TRAINING, free_bits_start, "0", "NATS", "where that line starts", 0,
          100000),
+    GRAMMAR(
+        "latent-rate", GROUP_TRAINING, latent_rate, "0", "NATS|'N %'",
+        "KL divergence of a segment, or its share of what a segment costs, that is held by a weight that is "
+        "learned, in place of --beta and --free-bits, 0: none",
+        read_rate, "a number of nats such as 12, a share from 1 to 95 such as '45 %', or 0",
+        SEQUENCE_ONLY("the weight of its KL divergence is --beta")),
     REAL("auxiliary", GROUP_TRAINING, auxiliary, "0.5", "WEIGHT", "of the loss that keeps the latent useful",
          0, 100000, SEQUENCE_ONLY(NULL)),
     REAL("dropout", GROUP_TRAINING, dropout, "0", "RATE",

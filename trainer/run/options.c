@@ -185,9 +185,26 @@ static gboolean check_scoring(const char *task, const option_line_t *line, GErro
     return TRUE;
 }
 
+/* Refuses what --latent-rate takes the place of, and the rate of a latent that is not there, on the command
+ * line: a preset has such options of its own. */
+static gboolean check_rate(const options_t *options, const option_line_t *line, GError **error) {
+    static const char *const replaced[] = {"beta",      "beta-steps",      "beta-start",
+                                           "free-bits", "free-bits-steps", "free-bits-start"};
+    if (!options_hold_rate(options)) return TRUE;
+    for (size_t i = 0; i < G_N_ELEMENTS(replaced); i++)
+        if (option_given(line, replaced[i]))
+            return option_fail(error,
+                               "--%s: has no meaning beside --latent-rate, which learns the weight of the KL "
+                               "divergence; leave it out, or give --latent-rate 0",
+                               replaced[i]);
+    if (options->sizes.latent == 0 && option_given(line, "latent-rate"))
+        return option_fail(error, "--latent-rate: there is no latent to hold (--latent 0); leave it out");
+    return TRUE;
+}
+
 /* Checks options that depend on each other. */
 static gboolean check_together(const options_t *options, const option_line_t *line, GError **error) {
-    static const char *const of_evaluation[] = {"split", "iwae", "particles"};
+    static const char *const of_evaluation[] = {"split", "iwae", "particles", "rebuild"};
     const gboolean trains = !options->evaluate && !options->attributes,
                    dense = options_model_kind(options) == MODEL_DENSE;
     if (!options->data)
@@ -222,6 +239,7 @@ static gboolean check_together(const options_t *options, const option_line_t *li
                            "--memory-dropout: has no meaning without --memory or --note; leave it out");
     if (dense && options->sizes.latent == 0)
         return option_fail(error, "--latent: 0 makes no sense for --model dense; give 1 or more");
+    if (!dense && !check_rate(options, line, error)) return FALSE;
     return trains ? check_meaning(options, line, error)
                   : check_scoring(options->evaluate ? "evaluate" : "attributes", line, error);
 }
@@ -331,6 +349,10 @@ optimizer_config_t options_optimizer_config(const options_t *options) {
                                 .clip_norm = options->clip,
                                 .average = options->average,
                                 .outer = options->sync_every > 0};
+}
+
+gboolean options_hold_rate(const options_t *options) {
+    return options->latent_rate.nats > 0 || options->latent_rate.share > 0;
 }
 
 int64_t options_span_steps(const option_span_t *span, int64_t total_steps) {

@@ -24,12 +24,17 @@ typedef struct {
     double share, minutes; /* share of a run's steps; if either is above 0, steps is 0 */
 } option_span_t;
 
+typedef struct {
+    char *text;         /* "12", "45 %" */
+    double nats, share; /* of a segment; of what it costs; 0: not held by this */
+} option_rate_t;
+
 /* What each option means, its values and its range are in its row of option_table.c, which --help prints. */
 typedef struct {
     /* what to do (not in run.ini) */
     char *data, *output, *config, *preset, *resume, *evaluate, *attributes;
     option_splits_t split;
-    int iwae, particles;
+    int iwae, particles, rebuild;
     int64_t data_memory; /* MiB */
     int stall_seconds;
     gboolean check, quiet, version, help;
@@ -46,6 +51,7 @@ typedef struct {
     double beta, beta_start, free_bits, free_bits_start, auxiliary;
     double dropout, input_dropout, lag_dropout, memory_dropout, average;
     option_span_t beta_steps, free_bits_steps;
+    option_rate_t latent_rate;
     option_semitones_t transpose;
     char *decay, *offsets, *wire;
 
@@ -77,5 +83,7 @@ model_config_t options_model_config(const options_t *options, const grid_t *grid
 size_t options_context(const options_t *options);
 /* The configuration of the optimizer that the options ask for. */
 optimizer_config_t options_optimizer_config(const options_t *options);
+/* Whether --latent-rate asks for anything. */
+gboolean options_hold_rate(const options_t *options);
 /* The number of steps that a span is, in a run of total_steps. */
 int64_t options_span_steps(const option_span_t *span, int64_t total_steps);

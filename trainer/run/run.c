@@ -223,5 +223,6 @@ gboolean run_resume(const options_t *options, const char *path, run_state_t *sta
     here->epoch_step = there.epoch_step;
     here->so_far = there.so_far;
     here->seconds = there.seconds;
+    if (here->multiplier > 0 && there.multiplier > 0) here->multiplier = there.multiplier;
     return TRUE;
 }

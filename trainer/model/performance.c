@@ -224,11 +224,11 @@ head_record_t performance_pass_record(const performance_pass_t *pass, const perf
 
 /* -log softmax(logits)[target]; turns logits into scale times its gradient. */
 static double softmax_loss(real_t *logits, size_t n, size_t target, double scale) {
-    double sum = 0;
     real_t highest = logits[0];
     for (size_t i = 1; i < n; i++) highest = MAX(highest, logits[i]);
     const double at = (double)logits[target] - (double)highest;
-    for (size_t i = 0; i < n; i++) sum += (double)(logits[i] = exp_negative(logits[i] - highest));
+    double sum = (double)(logits[0] = exp_negative(logits[0] - highest));
+    for (size_t i = 1; i < n; i++) sum += (double)(logits[i] = exp_negative(logits[i] - highest));
     for (size_t i = 0; i < n; i++) logits[i] = (real_t)(scale / sum * (double)logits[i]);
     logits[target] -= (real_t)scale;
     return log(sum) - at;

@@ -135,7 +135,7 @@ $(BUILD)/tests/unit/test_libsmf: $(BUILD)/tests/unit/test_libsmf.o $(KEEP_MODULE
 # The model's code in double precision, for central differences.
 ifeq ($(CONFIG),double)
 LIBDOUBLE := $(BUILD)/libdouble.a
-$(LIBDOUBLE): $(call objects,trainer/model)
+$(LIBDOUBLE): $(call objects,trainer/model) $(BUILD)/preprocess/roll/meters.o
 $(DOUBLE_TESTS): build/double/%: build/double/%.o $(LIBDOUBLE)
 	$(call quiet,LD) $(LINK) -o $@ $^ $(BLAS_LIBS) $(GLIB_LIBS) -lm
 .PHONY: double-tests

@@ -154,31 +154,18 @@ void timeline_to_song(const timeline_t *timeline, song_t *song) {
 
 /* ---- bars ---- */
 
-/* The bars of one meter, from its change to the next. */
-typedef struct {
-    double first, frames; /* where the first bar begins; of a whole bar */
-    double next;          /* frame at which the next meter begins; INFINITY after the last */
-    double bars;          /* how many begin before that */
-} stretch_t;
+meters_t timeline_meters(const timeline_t *timeline) {
+    return (meters_t){timeline->steps_per_beat, meter_at(timeline, 0), timeline->meters->len};
+}
 
-/* Changes lie on frames, but bars of some meters begin between them: both ends of a stretch may be off by
- * half a frame. So a length that is less than a frame off a whole number of bars counts as that number. */
-static stretch_t stretch_at(const timeline_t *timeline, guint i) {
-    const meter_change_t *meter = meter_at(timeline, i);
-    const double frames = fmax(4.0 * timeline->steps_per_beat * meter->numerator / meter->denominator, 1);
-    stretch_t stretch = {.first = (double)meter->frame, .frames = frames, .next = INFINITY, .bars = INFINITY};
-    if (i + 1 == timeline->meters->len) return stretch;
-    stretch.next = (double)meter_at(timeline, i + 1)->frame;
-    const double all = stretch.next - stretch.first, nearest = round(all / frames);
-    const double off = frames == floor(frames) ? 1e-6 : 1 - 1e-6;
-    stretch.bars = fmax(1, fabs(all - nearest * frames) < off ? nearest : ceil(all / frames));
-    return stretch;
+static meter_stretch_t stretch_at(const timeline_t *timeline, guint i) {
+    return meters_stretch(timeline_meters(timeline), i);
 }
 
 GArray *timeline_bars(const timeline_t *timeline, int64_t frames) {
     GArray *bars = g_array_new(FALSE, FALSE, sizeof(bar_t));
     for (guint i = 0; i < timeline->meters->len; i++) {
-        const stretch_t stretch = stretch_at(timeline, i);
+        const meter_stretch_t stretch = stretch_at(timeline, i);
         for (double b = 0; b < stretch.bars; b++) {
             const bar_t bar = {.frame = stretch.first + b * stretch.frames,
                                .frames = stretch.frames,
@@ -193,7 +180,7 @@ GArray *timeline_bars(const timeline_t *timeline, int64_t frames) {
 double timeline_bar_frame(const timeline_t *timeline, size_t bar) {
     double left = (double)bar;
     for (guint i = 0; i < timeline->meters->len; i++) {
-        const stretch_t stretch = stretch_at(timeline, i);
+        const meter_stretch_t stretch = stretch_at(timeline, i);
         if (left < stretch.bars) return stretch.first + left * stretch.frames;
         left -= stretch.bars;
     }
@@ -203,7 +190,7 @@ double timeline_bar_frame(const timeline_t *timeline, size_t bar) {
 double timeline_bar_at(const timeline_t *timeline, double frame) {
     double before = 0;
     for (guint i = 0; i < timeline->meters->len; i++) {
-        const stretch_t stretch = stretch_at(timeline, i);
+        const meter_stretch_t stretch = stretch_at(timeline, i);
         if (frame < stretch.next) {
             const double bar = fmin(floor((frame - stretch.first) / stretch.frames + 1e-9), stretch.bars - 1);
             const double begins = stretch.first + bar * stretch.frames;

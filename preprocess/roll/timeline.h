@@ -6,17 +6,13 @@
 #pragma once
 
 #include "preprocess/midi/midi.h"
+#include "preprocess/roll/meters.h"
 
-/* A tempo, in force from this frame on; meters likewise. */
+/* A tempo, in force from this frame on; meters, meter_change_t, likewise. */
 typedef struct {
     int64_t frame;
     double bpm; /* quarter notes a minute, > 0 */
 } tempo_change_t;
-
-typedef struct {
-    int64_t frame;
-    uint8_t numerator, denominator; /* as in meter_t */
-} meter_change_t;
 
 /* Both lists: ascending frames, the first 0, each unlike the one before; never empty. */
 typedef struct {
@@ -68,6 +64,9 @@ size_t timeline_frames_of(const timeline_t *timeline, size_t bars);
 size_t timeline_bars_of(const timeline_t *timeline, size_t frames);
 /* Seconds that so many frames last. */
 double timeline_seconds(const timeline_t *timeline, int64_t frames);
+
+/* The timeline's meters alone; its own. */
+meters_t timeline_meters(const timeline_t *timeline);
 
 /* Whether rows that were read from a file are as above, for a song of so many frames. */
 gboolean timeline_rows_valid(const tempo_change_t *tempi, size_t n_tempi, const meter_change_t *meters,

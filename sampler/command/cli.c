@@ -237,6 +237,11 @@ static void add_text(GPtrArray *texts, const option_t *option, const char *value
     g_ptr_array_add(texts, g_strdup_printf("%s: %s", option->name, value));
 }
 
+gboolean cli_check_meter(cli_t *cli, G_GNUC_UNUSED const model_config_t *model, GError **error) {
+    return !cli->meter || meter_from_text(cli->meter, &cli->bar_meter) ||
+           option_fail(error, "--meter %s: not a meter; give one like 4/4 or 6/8", cli->meter);
+}
+
 void cli_add_texts(const cli_t *cli, GPtrArray *texts) {
     for (const option_t *option = cli->verb->rows; option->name; option++) {
         const GPtrArray *given = g_hash_table_lookup(cli->line.given, option->name);

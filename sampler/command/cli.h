@@ -67,8 +67,8 @@ struct cli {
     gboolean quiet, version;
     char *corpus, *originality; /* score: folders of shards; NULL: not given */
     char *split;                /* score: a split_name(), "test" where NULL */
-    char *meter;                /* score: as given; NULL: not given */
-    meter_t bar_meter;          /* score: takes the place of the pieces' meters; numerator 0: not given */
+    char *meter;                /* as given; NULL: not given */
+    meter_t bar_meter;          /* of new pieces; score: in place of the files'; numerator 0: not given */
     char *tracks;               /* score, without shards: as grid_set_tracks() reads them; NULL: all roles */
     int steps_per_beat;         /* the same; 0: not given */
     int seam;                   /* score: frames from border to border; 0: not asked for */
@@ -82,6 +82,8 @@ cli_t *cli_parse(const verb_t *const *verbs, int argc, char *const *argv, GError
  * and sets the defaults that depend on it. FALSE with OPTION_ERROR_USAGE set: says why not, and what there is
  * instead. */
 gboolean cli_fit(cli_t *cli, const model_config_t *model, GError **error);
+/* Reads --meter: a verb_t's check(). */
+gboolean cli_check_meter(cli_t *cli, const model_config_t *model, GError **error);
 /* Adds "option: value" to texts for each option that decides what is made, defaults too; call it after
  * cli_fit(). With the draws and the songs this is all it takes to make a file again. */
 void cli_add_texts(const cli_t *cli, GPtrArray *texts);

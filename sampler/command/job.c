@@ -14,7 +14,8 @@ gboolean job_is_dense(const job_t *job) { return job->model->checkpoint.model.ki
 timeline_t *job_own_timeline(const job_t *job) {
     const checkpoint_t *checkpoint = &job->model->checkpoint;
     const double tempo_bpm = job->cli->tempo_bpm > 0 ? job->cli->tempo_bpm : checkpoint->tempo_bpm;
-    return timeline_new(checkpoint->grid.steps_per_beat, tempo_bpm, checkpoint->meter);
+    const meter_t meter = job->cli->bar_meter.numerator > 0 ? job->cli->bar_meter : checkpoint->meter;
+    return timeline_new(checkpoint->grid.steps_per_beat, tempo_bpm, meter);
 }
 
 /* ---- parts of songs ---- */
@@ -58,9 +59,10 @@ static void show_frame(void *data) {
     progress_show(&job->progress, ++job->done, job->total);
 }
 
-compose_piece_t job_plan(job_t *job, size_t index, size_t frames) {
+compose_piece_t job_plan(job_t *job, size_t index, size_t frames, const timeline_t *timeline) {
     const cli_t *cli = job->cli;
     return (compose_piece_t){.frames = frames,
+                             .timeline = timeline,
                              .seed = (uint64_t)cli->seed,
                              .index = index,
                              .draw = cli->draw,
@@ -72,7 +74,7 @@ compose_piece_t job_plan(job_t *job, size_t index, size_t frames) {
 }
 
 compose_piece_t job_plan_part(job_t *job, size_t index, const part_t *part) {
-    compose_piece_t piece = job_plan(job, index, part->frames);
+    compose_piece_t piece = job_plan(job, index, part->frames, part->timeline);
     piece.latents.centres = part->mu;
     piece.latents.segments = part->n;
     return piece;
@@ -113,12 +115,12 @@ static void set_key(const job_t *job, const char *name, roll_t *roll, GPtrArray 
                     folded, g_dngettext(NULL, "note", "notes", folded));
 }
 
-played_t *job_perform(void *data, const roll_t *roll) {
+played_t *job_perform(void *data, const roll_t *roll, meters_t meters) {
     const job_t *job = data;
     const grid_t *grid = &job->model->checkpoint.grid;
     if (!job->performer || roll->frames == 0) return NULL;
     played_t *played = g_new(played_t, roll_count_onsets(roll->bits, roll->frames, grid) + 1);
-    performance_piece_t piece = {.drawn = played, .on_grid = TRUE};
+    performance_piece_t piece = {.meters = meters, .drawn = played, .on_grid = TRUE};
     performer_play(job->performer, roll->bits, roll->frames, (uint64_t)job->cli->seed, 0, &piece);
     return played;
 }
@@ -131,7 +133,7 @@ gboolean job_write(job_t *job, const char *name, const char *title, roll_t *roll
                    GPtrArray *texts, GError **error) {
     set_key(job, name, roll, texts);
     job_add_performance(job, texts);
-    g_autofree played_t *played = job_perform(job, roll);
+    g_autofree played_t *played = job_perform(job, roll, timeline_meters(timeline));
     return result_write(&job->writer, name, title, roll, played, timeline, texts, error);
 }
 

@@ -53,8 +53,8 @@ struct job {
 };
 
 gboolean job_is_dense(const job_t *job);
-/* The timeline of pieces that come from no song: tempo (or --tempo) and meter of the training songs. Owner:
- * caller. */
+/* The timeline of pieces that come from no song: tempo and meter of the training songs, or --tempo and
+ * --meter. Owner: caller. */
 timeline_t *job_own_timeline(const job_t *job);
 
 /* Opens the part of a song that the command line asks for, not yet encoded; free it by part_clear(). FALSE
@@ -63,9 +63,9 @@ gboolean job_open_part(const job_t *job, const char *path, part_t *part, GError 
 /* The same, encoded. */
 gboolean job_read_part(const job_t *job, const char *path, part_t *part, GError **error);
 
-/* Plans a piece as the command line has it: job_plan() without latents of its own, job_plan_part() with those
- * of a part, which must outlive it. */
-compose_piece_t job_plan(job_t *job, size_t index, size_t frames);
+/* Plans a piece as the command line has it, with the meters of timeline, which must outlive it: job_plan()
+ * without latents of its own, job_plan_part() with the latents and the timeline of a part. */
+compose_piece_t job_plan(job_t *job, size_t index, size_t frames, const timeline_t *timeline);
 compose_piece_t job_plan_part(job_t *job, size_t index, const part_t *part);
 /* Makes a piece, as kind_t's make(). */
 roll_t *job_make(job_t *job, const compose_piece_t *piece, GArray *z, GError **error);
@@ -77,7 +77,7 @@ gboolean job_write(job_t *job, const char *name, const char *title, roll_t *roll
                    GPtrArray *texts, GError **error);
 
 /* How the model plays a roll; NULL where it does not. A result_player_t of a job. */
-played_t *job_perform(void *job, const roll_t *roll);
+played_t *job_perform(void *job, const roll_t *roll, meters_t meters);
 /* Says so in texts, if it does. */
 void job_add_performance(const job_t *job, GPtrArray *texts);
 

@@ -50,6 +50,7 @@
            10, ##__VA_ARGS__)
 #define BARS_ROW(whom, fallback, help, ...)                                                                  \
     NUMBER("bars", 'b', OPTION_INT, bars, whom, "N", fallback, help, 1, 4096, ##__VA_ARGS__)
+#define METER_ROW(whom, help) TEXT("meter", 0, meter, whom, "N/D", NULL, help)
 #define KEY_ROW                                                                                              \
     TEXT("key", 0, key, ANY, "KEY", NULL, "transpose to this key, or its relative: C, Am, F#m, Bb")
 

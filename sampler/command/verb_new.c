@@ -19,7 +19,7 @@ static gboolean write_new(job_t *job, const timeline_t *timeline, size_t frames,
     job->total = count * frames;
     for (size_t i = 0; i < count; i++) {
         const size_t index = (size_t)cli->first + i;
-        compose_piece_t piece = job_plan(job, index, frames);
+        compose_piece_t piece = job_plan(job, index, frames, timeline);
         g_autoptr(GPtrArray) texts = job_texts(job, index);
         g_autofree char *name = g_strdup_printf("%s-%03zu", cli->verb->name, index), *title = NULL;
         if (job->latents) {
@@ -63,6 +63,7 @@ static const option_t prior_rows[] = {
          .instead = "--seed and --first make a piece again"),
     BARS_ROW(SEQUENCE | TOLD, "8", "length of each piece",
              .instead = "a piece is one window; see the verb song"),
+    METER_ROW(SEQUENCE | TOLD, "meter of the piece (default: the training songs')"),
     KEY_ROW,
     ATTRIBUTE_ROWS,
     WINDOW_ROWS,
@@ -78,6 +79,7 @@ const verb_t verb_prior = {
     .kinds = ANY,
     .draws = TRUE,
     .rows = prior_rows,
+    .check = cli_check_meter,
     .run = run_prior,
 };
 
@@ -93,6 +95,7 @@ static const option_t song_rows[] = {
     SEED_OF_DRAWS_ROW,
     TEMPERATURE_ROW(),
     BARS_ROW(ANY | TOLD, "64", "length of the piece"),
+    METER_ROW(SEQUENCE | TOLD, "meter of the piece (default: the training songs')"),
     KEY_ROW,
     NUMBER("correlation", 0, OPTION_REAL, correlation, DENSE | TOLD, "X", "0.8",
            "of neighbouring windows: 0 jumps, 1 stays where it began", 0, 1,
@@ -111,6 +114,7 @@ const verb_t verb_song = {
     .kinds = ANY,
     .draws = TRUE,
     .rows = song_rows,
+    .check = cli_check_meter,
     .run = run_song,
 };
 
@@ -150,7 +154,7 @@ static gboolean run_continue(job_t *job, GError **error) {
     job->total = (size_t)cli->count * frames;
     for (size_t i = 0; i < (size_t)cli->count; i++) {
         const size_t index = (size_t)cli->first + i;
-        compose_piece_t piece = job_plan(job, index, frames);
+        compose_piece_t piece = job_plan(job, index, frames, timeline);
         piece.latents.noise = cli->temperature;
         piece.given = song.roll;
         piece.given_frames = kept;

@@ -49,7 +49,7 @@ static const option_t score_rows[] = {
          "folder of shards: the grid, and the real songs to compare with"),
     TEXT("split", 0, split, ANY, "NAME", NULL, "which real songs: train, valid or test (default test)",
          .needs = SHARDS),
-    TEXT("meter", 0, meter, ANY, "N/D", NULL, "bars of this meter, whatever the files say"),
+    METER_ROW(ANY, "bars of this meter, whatever the files say"),
     UNSET("seam", 0, OPTION_INT, seam, ANY, "FRAMES", "do segments of so many frames show where they meet?",
           2, 4096, .needs = "corpus"),
     TEXT("originality", 0, originality, ANY, "SHARDS", NULL,
@@ -65,7 +65,7 @@ static const option_t score_rows[] = {
     END_ROWS,
 };
 
-static gboolean check_score(cli_t *cli, G_GNUC_UNUSED const model_config_t *model, GError **error) {
+static gboolean check_score(cli_t *cli, const model_config_t *model, GError **error) {
     split_t split;
     grid_t grid;
     g_autoptr(GError) cause = NULL;
@@ -74,9 +74,7 @@ static gboolean check_score(cli_t *cli, G_GNUC_UNUSED const model_config_t *mode
                            cli->split);
     if (cli->tracks && !grid_set_tracks(&grid, cli->tracks, &cause))
         return option_fail(error, "--tracks: %s", cause->message);
-    if (cli->meter && !meter_from_text(cli->meter, &cli->bar_meter))
-        return option_fail(error, "--meter %s: not a meter; give one like 4/4 or 6/8", cli->meter);
-    return TRUE;
+    return cli_check_meter(cli, model, error);
 }
 
 const verb_t verb_score = {

@@ -80,7 +80,7 @@ static gboolean run_interpolate(job_t *job, GError **error) {
             const double t = cli->morph ? (double)w / (double)MAX(W - 1, 1) : step;
             latent_slerp(a.mu + w * Z, b.mu + w * Z, t, z + (i * W + w) * Z, Z);
         }
-        pieces[i] = job_plan(job, SAME_DRAWS, MIN(a.frames, b.frames));
+        pieces[i] = job_plan(job, SAME_DRAWS, MIN(a.frames, b.frames), a.timeline);
         pieces[i].latents.centres = z + i * W * Z;
         pieces[i].latents.segments = W;
         labels[i] = g_strdup_printf("%zu: %.0f %%", i + 1, step * 100);

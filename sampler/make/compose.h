@@ -45,6 +45,8 @@ typedef struct {
     double temperature; /* of draws: head_rule_t; 0: as where nothing is drawn */
     size_t best_of; /* draws of each segment of which one is kept (trainer/model/rebuild.h); 0: one draw */
     compose_latents_t latents;
+    const timeline_t
+        *timeline;            /* its meters, from its first frame on: where the model knows them, not NULL */
     const roll_t *given;      /* NULL: none */
     size_t given_frames;      /* the piece's first frames are given's, bit by bit: <= frames */
     void (*tick)(void *data); /* called after each frame where not NULL */

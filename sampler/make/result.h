@@ -33,8 +33,8 @@ gboolean result_write(const result_writer_t *writer, const char *name, const cha
                       const played_t *played, const timeline_t *timeline, const GPtrArray *texts,
                       GError **error);
 
-/* How a roll's onsets are played; NULL: typed. Owner: caller. */
-typedef played_t *(*result_player_t)(void *data, const roll_t *roll);
+/* How the onsets of a roll with these meters are played; NULL: typed. Owner: caller. */
+typedef played_t *(*result_player_t)(void *data, const roll_t *roll, meters_t meters);
 
 /* Writes n pieces of one shape as one: end to end, each filled up to whole bars, played by player unless it
  * is NULL, and, where pictures are asked for, as a sheet with a label each. */

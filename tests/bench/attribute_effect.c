@@ -43,12 +43,14 @@ static roll_t *song_roll(const bench_t *bench, const shard_song_t *song) {
 }
 
 /* Moved by shift [Z]. */
-static roll_t *decode(const bench_t *bench, const roll_t *song, const real_t *shift, size_t index) {
+static roll_t *decode(const bench_t *bench, const roll_t *song, const timeline_t *timeline,
+                      const real_t *shift, size_t index) {
     const size_t Z = bench->attributes.Z, n = (song->frames + bench->S - 1) / bench->S;
     g_autofree real_t *z = bench->compose ? compose_encode(bench->compose, song, 0, song->frames)
                                           : sample_encode(bench->model, song, 0, n);
     if (bench->compose) {
         const compose_piece_t piece = {.frames = song->frames,
+                                       .timeline = timeline,
                                        .seed = 1,
                                        .index = index,
                                        .draw = TRUE,
@@ -61,8 +63,9 @@ static roll_t *decode(const bench_t *bench, const roll_t *song, const real_t *sh
                           &(sample_rule_t){.draw = TRUE, .seed = 1, .index = index});
 }
 
-static roll_t *draw_new(const bench_t *bench, const real_t *shift, size_t index) {
+static roll_t *draw_new(const bench_t *bench, const timeline_t *timeline, const real_t *shift, size_t index) {
     const compose_piece_t piece = {.frames = NEW_FRAMES,
+                                   .timeline = timeline,
                                    .seed = 1,
                                    .index = index,
                                    .draw = TRUE,
@@ -100,10 +103,12 @@ static void measure(const bench_t *bench, source_t source, const real_t *vector,
     for (size_t i = 0; i < bench->set->n_songs && done < bench->songs; i++) {
         if (bench->set->songs[i].split != (uint8_t)bench->split) continue;
         g_autoptr(roll_t) song = song_roll(bench, &bench->set->songs[i]);
+        g_autoptr(timeline_t) timeline = shard_set_timeline(bench->set, i);
         g_autoptr(roll_t) result = NULL;
         done++;
         if (source != SONGS)
-            result = source == NEW ? draw_new(bench, shift, done) : decode(bench, song, shift, done);
+            result = source == NEW ? draw_new(bench, timeline, shift, done)
+                                   : decode(bench, song, timeline, shift, done);
         segments += add_segments(bench, result ? result : song, means);
     }
     for (size_t a = 0; a < ATTRIBUTE_COUNT; a++) means[a] /= segments;

@@ -22,8 +22,34 @@ REACH, BELOW, CLASSES, PROFILE_SCALE, PHASES = 13, 24, 12, 3, 16
 PLAYED_CLASSES, FEATURES = 37, 36  # of trainer/model/performance.h
 
 
+METERS = [(0, 3), (6, 2)]  # frame, frames a bar: as in tests/helpers/sequences.h
+
+
 def context_of(shape):
-    return max(shape["lags"] + shape["profiles"])
+    return max(shape["lags"] + shape["profiles"] + [lag * shape["bar"] for lag in shape["bar_lags"]])
+
+
+def bar_lines(end):
+    """Frames at which bars begin, one after `end` included."""
+    lines, frame = [], 0
+    while not lines or lines[-1] <= end:
+        lines.append(frame)
+        frame += [length for first, length in METERS if first <= frame][-1]
+    return lines
+
+
+def place(shape, frame):
+    """Rows of the table of places, and frames back at each lag in bars, None where there is none."""
+    lines = bar_lines(frame)
+    bar = max(i for i, line in enumerate(lines) if line <= frame)
+    since, left = frame - lines[bar], lines[bar + 1] - frame
+    rows = [min(since, shape["bar"] - 1), shape["bar"] + min(left, shape["bar"]) - 1]
+    back = []
+    for lag in shape["bar_lags"]:
+        there = bar >= lag and lines[bar - lag] + since < lines[bar - lag + 1]
+        distance = frame - lines[bar - lag] - since if there else 0
+        back.append(distance if 0 < distance <= context_of(shape) else None)
+    return rows, back
 
 
 def has_profile(shape, group):
@@ -81,13 +107,16 @@ def table(shape):
         yield "decoder.sketch.weight", sketch, 3 * state, *uniform_in(state)
     yield from gru("decoder.input", "decoder", cells, state)
     yield "decoder.phase.weight", shape["segment"], 3 * state, *uniform_in(state)
+    if shape["bar"]:
+        yield "decoder.bar.weight", 2 * shape["bar"], 3 * state, 0, 0
     yield "decoder.start.state", 1, state, 0, 0
     yield from linear("head.output", state + (sketch if latent else 0), columns(shape))
     yield "head.nade.weight", cells, shape["nade"], 0, 0.05
     yield "head.nade.output", cells, shape["nade"], 0, 0.05
     yield "head.tied.pitch", cells, units, 0, 0.05
     for group in range(shape["tracks"] * shape["planes"]):
-        features = len(shape["lags"]) * (2 * REACH + 1) + BELOW + group * (2 * REACH + 1)
+        lags = len(shape["lags"]) + len(shape["bar_lags"])
+        features = lags * (2 * REACH + 1) + BELOW + group * (2 * REACH + 1)
         yield f"head.tied.{group}.weight", features, units, *uniform_in(features)
         if has_profile(shape, group):
             classes = len(shape["profiles"]) * CLASSES
@@ -105,6 +134,8 @@ def table(shape):
         yield from gru(f"memory.{k}.input", f"memory.{k}", memory_inputs(shape, k), memory)
         yield f"memory.{k}.pitch", pitches, 3 * memory, 0, 0
         yield f"memory.{k}.phase", PHASES, 3 * memory, 0, 0
+        if shape["bar"]:
+            yield f"memory.{k}.bar", 2 * shape["bar"], 3 * memory, 0, 0
         yield f"memory.{k}.start", 1, memory, 0, 0
     for k in range(shape["tracks"] if shape["performance"] else 0):
         yield from linear(f"performance.{k}.hidden", units + FEATURES, shape["performance"])
@@ -242,7 +273,7 @@ def memory_features(shape, k, before):
     return torch.cat(windows + [classes], dim=1)
 
 
-def remember(w, shape, before, t, states):
+def remember(w, shape, before, t, rows, states):
     """The memories' next states."""
     return [
         plain_gru(
@@ -250,7 +281,8 @@ def remember(w, shape, before, t, states):
             f"memory.{k}",
             memory_features(shape, k, before) @ w[f"memory.{k}.input.weight"]
             + w[f"memory.{k}.pitch"]
-            + w[f"memory.{k}.phase"][t % PHASES],
+            + w[f"memory.{k}.phase"][t % PHASES]
+            + (w[f"memory.{k}.bar"][rows].sum(dim=0) if shape["bar"] else 0),
             s,
         )
         for k, s in enumerate(states)
@@ -267,7 +299,7 @@ def along_pitches(w, group, hidden, keep):
     return torch.stack(logits)
 
 
-def frame_nll(w, shape, x, t, keep_past, states, keep_memory, pre):
+def frame_nll(w, shape, x, t, back, keep_past, states, keep_memory, pre):
     """Nats of frame x[t], one cell after the other, given pre [columns] and, where they are kept, the frames
     before and the memories; and the units of the sounding cells of each track, [pitches, tied]."""
     P, A, Q, cells = shape["pitches"], shape["nade"], shape["tied"], shape["cells"]
@@ -280,9 +312,9 @@ def frame_nll(w, shape, x, t, keep_past, states, keep_memory, pre):
     nll, earlier, units = 0, [], {}
     for g, (track, plane) in enumerate(groups):
         now = x[t, track, plane]
-        features = [window(x[t - lag, track, plane] * keep_past, REACH, REACH) for lag in shape["lags"]] + [
-            window(now, BELOW, 0)[:, :BELOW]
-        ]
+        past = [x[t - lag, track, plane] if lag else torch.zeros_like(now) for lag in shape["lags"] + back]
+        features = [window(row * keep_past, REACH, REACH) for row in past]
+        features.append(window(now, BELOW, 0)[:, :BELOW])
         features = torch.cat(features + [window(row, REACH, REACH) for row in earlier], dim=1)
         first = (track * shape["planes"] + plane) * P
         from_past = profiles(shape, x, t) @ w[f"head.tied.{g}.profile"] if has_profile(shape, g) else 0
@@ -404,7 +436,10 @@ def sequence_loss(w, shape, case, sequence, b, step):
     ]
     nll = kl = auxiliary = torch.zeros((), dtype=x.dtype)
     inputs = ["decoder.input", "decoder.phase"] + (["decoder.sketch"] if latent else [])
+    if shape["bar"]:
+        inputs.append("decoder.bar")
     for t in range(valid):
+        rows, back = place(shape, t + (0 if b % 2 else context)) if shape["bar"] else ([], [])
         if latent and t % S == 0:
             mu_q, lv_q = encode(w, shape, frames[context + t : context + min(t + S, valid)])
             mu_p, lv_p = moments(w, "prior", h)
@@ -413,20 +448,23 @@ def sequence_loss(w, shape, case, sequence, b, step):
             u = torch.tanh(mlp(w, "sketch", z)).reshape(S, -1)
         phase = F.one_hot(torch.tensor(t % S), S).to(x.dtype)
         features = u[t % S] if latent else torch.zeros(0, dtype=x.dtype)
+        in_bar = torch.zeros(2 * shape["bar"], dtype=x.dtype)
+        in_bar[rows] = 1
         h = gru_step(
             w,
             inputs,
             "decoder",
-            torch.cat([frames[context + t - 1] * keep_input[t], phase, features])[None],
+            torch.cat([frames[context + t - 1] * keep_input[t], phase, features, in_bar])[None],
             h,
         )
-        states = remember(w, shape, x[context + t - 1] * keep_input[t], t, states)
+        states = remember(w, shape, x[context + t - 1] * keep_input[t], t, rows, states)
         o = torch.cat([h[0] * keep_state[t] / case["keep_state"], features])
         frame, units = frame_nll(
             w,
             shape,
             x,
             context + t,
+            back,
             keep_past[t // S],
             states,
             keep_memory[t] / case["keep_memory"],
@@ -481,6 +519,8 @@ def shape_of(
     frames,
     memories=(0, 0, 0, 0),
     performance=0,
+    bar=0,
+    bar_lags=(),
 ):
     """sizes: segment, state, encoder, sketch, nade, tied; hidden units of posterior, prior, sketch. frames:
     of the arrays, at least the longest. memories: memory, note, tied_first, tied_pitches."""
@@ -508,6 +548,8 @@ def shape_of(
         "valid": valid,
         "frames": frames,
         "performance": performance,
+        "bar": bar,
+        "bar_lags": list(bar_lags),
     }
     tied_names = ("memory", "note", "tied_first", "tied_pitches")
     return shape | dict(zip(names, sizes)) | dict(zip(tied_names, memories))
@@ -594,6 +636,13 @@ if __name__ == "__main__":
         HERE / "sequence_performance.json",
         shape_of(2, 2, 13, 3, small, [1, 2], [], 1, [1, 0], 0.4, [18, 4, 1], 18, (4, 3, 2, 10), 5),
         [case_of("everything", 0.6, keep_memory=0.7, weight_decay=0.05, **everything)],
+        60,
+        run,
+    )
+    write(
+        HERE / "sequence_bar.json",
+        shape_of(2, 2, 14, 2, small, [1, 3], [], 0, [1, 0], 0.3, [9, 7, 4, 1], 10, (3, 2, 1, 12), 0, 4, [1, 2]),
+        [case_of("everything", 0.6, 2.09, 2, keep_memory=0.7, **everything)],
         60,
         run,
     )

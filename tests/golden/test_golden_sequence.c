@@ -50,8 +50,10 @@ static void read_sizes(model_config_t *config, JsonObject *shape) {
                  {"tied_pitches", &sizes->tied_pitches},
                  {"posterior_hidden", &sizes->posterior_hidden},
                  {"prior_hidden", &sizes->prior_hidden},
-                 {"sketch_hidden", &sizes->sketch_hidden}};
+                 {"sketch_hidden", &sizes->sketch_hidden},
+                 {"bar", &sizes->bar}};
     for (size_t i = 0; i < G_N_ELEMENTS(table); i++) *table[i].size = golden_count(shape, table[i].member);
+    sizes->n_bar_lags = read_frames(shape, "bar_lags", sizes->bar_lags);
     sizes->n_lags = read_frames(shape, "lags", sizes->lags);
     sizes->n_profiles = read_frames(shape, "profiles", sizes->profiles);
     JsonArray *order = json_object_get_array_member(shape, "order");
@@ -87,6 +89,7 @@ static void check_file(const char *file, guint cases_wanted) {
 static void test_small(void) { check_file("sequence.json", 1); }
 static void test_tracks(void) { check_file("sequence_tracks.json", 2); }
 static void test_no_latent(void) { check_file("sequence_no_latent.json", 1); }
+static void test_bar(void) { check_file("sequence_bar.json", 1); }
 static void test_memory(void) { check_file("sequence_memory.json", 1); }
 static void test_memory_tracks(void) { check_file("sequence_memory_tracks.json", 1); }
 static void test_performance(void) { check_file("sequence_performance.json", 1); }
@@ -98,6 +101,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/golden-sequence/small", test_small);
     g_test_add_func("/golden-sequence/tracks", test_tracks);
     g_test_add_func("/golden-sequence/no-latent", test_no_latent);
+    g_test_add_func("/golden-sequence/bar", test_bar);
     g_test_add_func("/golden-sequence/memory", test_memory);
     g_test_add_func("/golden-sequence/memory-tracks", test_memory_tracks);
     g_test_add_func("/golden-sequence/performance", test_performance);

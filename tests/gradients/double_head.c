@@ -64,6 +64,8 @@ static const case_t cases[] = {
     {"profiles of two tracks after drums", HEAD_SHAPE(3, 2, 30, 4, 3, AFTER_DRUMS, 2, 0, 1), 0.3},
     {"fewer pitches than pitch classes", HEAD_SHAPE(2, 2, 5, 3, 2, PROFILES, 1, 0), 0.4},
     {"memory and notes", HEAD_SHAPE(1, 1, 20, 5, 4, TIED(FEW_LAGS, 3, 2, 2, 15), 0), 0.2},
+    {"lags in bars", HEAD_SHAPE(2, 1, 13, 4, 3, BAR_LAGS, 1, 0), 0.3},
+    {"lags in bars and memory", HEAD_SHAPE(1, 2, 13, 4, 3, TIED(BAR_LAGS, 3, 2, 1, 11), 0), 0.3},
     {"memory and notes of tracks", HEAD_SHAPE(3, 2, 13, 4, 3, TIED(AFTER_DRUMS, 3, 2, 1, 11), 2, 0, 1), 0.4},
     {"all pitches", HEAD_SHAPE(1, 1, 128, 2, 2, FEW_LAGS, 0), 0.1},
 };

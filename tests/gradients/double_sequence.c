@@ -203,7 +203,23 @@ static void test_model(gconstpointer data) {
     .config.sequence.memory = M, .config.sequence.note = N, .config.sequence.tied_first = FIRST,             \
     .config.sequence.tied_pitches = PITCHES
 
+#define BAR(FRAMES, ...)                                                                                     \
+    .config.sequence.bar = FRAMES, .config.sequence.bar_lags = {__VA_ARGS__}, .config.sequence.n_bar_lags = 2
+
 static const case_t cases[] = {
+    {"places in the bar",
+     SHAPE(1, 1, 11, 2, 3, 5, 7, 4, 5, 3, 6, 4, 5, 0),
+     {18, 5, 3, 1},
+     DROPOUT,
+     OBJECTIVE(0.7, 0, 0, 0.3),
+     BAR(3, 1, 2)},
+    {"places, memories and lags in bars",
+     SHAPE(2, 2, 13, 0, 2, 3, 5, 3, 4, 2, 4, 3, 5, 1, 0),
+     {12, 3, 1},
+     DROPOUT,
+     OBJECTIVE(0.5, 0, 0.5, 0.3),
+     MEMORY(3, 2, 1, 12),
+     BAR(2, 1, 3)},
     {"memory",
      SHAPE(1, 1, 11, 0, 3, 5, 7, 4, 5, 3, 6, 4, 5, 0),
      {7, 5, 3, 1},

@@ -16,6 +16,8 @@ enum { ROWS = 8 };
 /* Few lags and profiles; of these the first track drawn may be drums. */
 #define PROFILES    FEW_LAGS, .profiles = {5, 14}, .n_profiles = 2
 #define AFTER_DRUMS PROFILES, .drums = 1
+/* And lags in bars, which are not there in every row. */
+#define BAR_LAGS FEW_LAGS, .bar = 6, .bar_lags = {1, 2}, .n_bar_lags = 2
 /* Others with memories of M units and GRUs of N units along pitches. */
 #define TIED(LAGS, M, N, FIRST, PITCHES)                                                                     \
     LAGS, .memory = M, .note = N, .tied_first = FIRST, .tied_pitches = PITCHES
@@ -42,6 +44,8 @@ typedef struct {
     head_memory_t memory;
     real_t **s, **ds; /* [tracks][ROWS, tied pitches, memory] */
     const uint8_t *keep[ROWS];
+    place_t place[ROWS];
+    const place_t *places[ROWS];
 } fixture_t;
 
 static inline void fixture_fill(uint64_t stream, real_t *out, size_t n, double sigma) {
@@ -73,6 +77,12 @@ static inline void fixture_fill_memory(fixture_t *f) {
         fixture_fill(2 + k, f->s[k], units, 1);
     }
     f->memory = (head_memory_t){.s = f->s, .ds = f->ds, .kept = 1};
+    if (f->config.sequence.n_bar_lags == 0) return;
+    f->memory.places = f->places;
+    for (size_t r = 0; r < ROWS; r++) {
+        f->place[r] = (place_t){.back = {(uint16_t)(r % 4 ? 5 : 0), (uint16_t)(r % 3 ? 12 : 4)}};
+        f->places[r] = &f->place[r];
+    }
 }
 
 static inline fixture_t *fixture_new(const model_config_t *config, double density) {
@@ -148,6 +158,8 @@ static const struct {
     {HEAD_SHAPE(3, 2, 21, 24, 8, TIED(FEW_LAGS, 6, 0, 2, 19), 2, 0, 1), 0.3},
     {HEAD_SHAPE(2, 1, 12, 5, 3, TIED(FEW_LAGS, 0, 4, 0, 1), 1, 0), 0.3},
     {HEAD_SHAPE(4, 2, 40, 9, 5, TIED(AFTER_DRUMS, 4, 3, 12, 20), 3, 1, 0, 2), 0.1},
+    {HEAD_SHAPE(1, 1, 88, 64, 32, BAR_LAGS, 0), 0.05},
+    {HEAD_SHAPE(3, 2, 21, 24, 8, TIED(BAR_LAGS, 6, 3, 2, 19), 2, 0, 1), 0.3},
 };
 
 static inline const uint8_t *const *rows_of(const fixture_t *f) { return (const uint8_t *const *)f->frames; }

@@ -80,7 +80,8 @@ static inline double tied_unit(const head_t *head, size_t g, ptrdiff_t p, size_t
         (double)pre[walk_tied_column(head, g) + q] + (double)head->p[(group->cell + (size_t)p) * head->Q + q];
     for (size_t i = 0; i < head->n_lags; i++)
         for (ptrdiff_t d = -REACH; d <= REACH; d++, row += head->Q)
-            u += feature(head, g, frame - head->lags[i] * head->frame_bytes, p + d) * (double)*row;
+            if (head->lags[i] > 0)
+                u += feature(head, g, frame - head->lags[i] * head->frame_bytes, p + d) * (double)*row;
     for (ptrdiff_t d = -BELOW; d < 0; d++, row += head->Q) u += feature(head, g, frame, p + d) * (double)*row;
     for (size_t h = 0; h < g; h++)
         for (ptrdiff_t d = -REACH; d <= REACH; d++, row += head->Q)
@@ -129,6 +130,8 @@ static inline double plain_logit(const head_t *head, const model_config_t *confi
 /* The logits [D] of one row given all of its frame; -INFINITY or INFINITY for certain cells. */
 static inline void head_logits(head_t *head, const model_config_t *config, const uint8_t *frame,
                                const head_memory_t *memory, size_t row, const real_t *pre, real_t *logits) {
+    for (size_t i = head->first_bar_lag; i < head->n_lags; i++)
+        head->lags[i] = memory->places[row]->back[i - head->first_bar_lag];
     for (size_t g = 0; g < head->n_groups; g++) {
         double m[64] = {0};
         for (size_t i = 0; i < head->groups[g].note.gru.H; i++) m[i] = (double)head->groups[g].note.start[i];

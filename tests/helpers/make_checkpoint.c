@@ -1,14 +1,14 @@
 /* make_checkpoint PATH [--tracks LIST] [--planes 1|2] [--window T] [--segment S] [--latent Z] [--bias B]
- * [--memory M] [--note N] [--performance N] [--seed N]: a checkpoint of an untrained model, for tests of what
- * reads checkpoints; of the sequence model where S > 0. Its weights are scaled up and its output bias is B,
- * so that its music is sparse and differs from latent vector to latent vector. */
+ * [--memory M] [--note N] [--performance N] [--bar N] [--seed N]: a checkpoint of an untrained model, for
+ * tests of what reads checkpoints; of the sequence model where S > 0. Its weights are scaled up and its
+ * output bias is B, so that its music is sparse and differs from latent vector to latent vector. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "trainer/checkpoint/checkpoint.h"
 
-static int window = 32, segment = 0, latent = 4, planes = 2, memory = 0, note = 0, performance = 0;
+static int window = 32, segment = 0, latent = 4, planes = 2, memory = 0, note = 0, performance = 0, bar = 0;
 static double bias = -12;
 static gint64 seed = 1;
 static char *tracks;
@@ -21,6 +21,7 @@ static const GOptionEntry entries[] = {{"tracks", 0, 0, G_OPTION_ARG_STRING, &tr
                                        {"memory", 0, 0, G_OPTION_ARG_INT, &memory, "", ""},
                                        {"note", 0, 0, G_OPTION_ARG_INT, &note, "", ""},
                                        {"performance", 0, 0, G_OPTION_ARG_INT, &performance, "", ""},
+                                       {"bar", 0, 0, G_OPTION_ARG_INT, &bar, "", ""},
                                        {"bias", 0, 0, G_OPTION_ARG_DOUBLE, &bias, "", ""},
                                        {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "", ""},
                                        {0}};
@@ -52,6 +53,8 @@ static void shape_sequence(model_t *model) {
     for (size_t i = 0; i < n; i++) {
         real_t *values = model_params(model) + table[i].offset;
         for (size_t j = 0; table[i].rows > 1 && j < table[i].rows * table[i].cols; j++) values[j] *= 4;
+        const rng_t rng = rng_make(1, RNG_NOISE, 0, i);
+        if (strstr(table[i].name, ".bar")) rng_normal(&rng, values, table[i].rows * table[i].cols);
         if (g_str_equal(table[i].name, "head.output.bias"))
             for (size_t j = 0; j < cells; j++) values[j] = (real_t)bias;
     }
@@ -78,7 +81,10 @@ static model_config_t sequence_config(const grid_t *grid) {
                                           .lags = {1, 2, 4},
                                           .n_lags = 3,
                                           .memory = (size_t)memory,
-                                          .note = (size_t)note}};
+                                          .note = (size_t)note,
+                                          .bar = (size_t)bar,
+                                          .bar_lags = {bar > 0 ? 1 : 0, bar > 0 ? 2 : 0},
+                                          .n_bar_lags = bar > 0 ? 2 : 0}};
     model_order_tracks(&config, grid);
     model_tie_range(&config, 12, 70);
     return config;

@@ -42,6 +42,23 @@ static inline model_config_t memory_config(void) {
     return config;
 }
 
+/* That with places in the bar, and lags in bars. */
+static inline model_config_t bar_config(void) {
+    model_config_t config = memory_config();
+    config.sequence.bar = 5;
+    config.sequence.bar_lags[0] = 1;
+    config.sequence.bar_lags[1] = 3;
+    config.sequence.n_bar_lags = 2;
+    return config;
+}
+
+/* The meters of piece b: bars of 4 frames, then of 3; or of 6 to its end, longer than the model tells apart.
+ */
+static const meter_change_t pieces_meters[] = {{0, 2, 4}, {12, 3, 8}, {0, 3, 4}};
+static inline meters_t piece_meters(size_t b) {
+    return (meters_t){2, pieces_meters + (b % 2 ? 2 : 0), b % 2 ? 1 : 2};
+}
+
 static inline model_config_t one_track_config(size_t pitches, size_t segment, size_t latent) {
     model_config_t config = tracks_config;
     config.tracks = config.planes = 1;
@@ -63,6 +80,10 @@ static inline model_t *new_sequence_model(const model_config_t *config, size_t m
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; table[i].rows > 1 && j < table[i].rows * table[i].cols; j++)
             model_params(model)[table[i].offset + j] *= (real_t)factor;
+    const rng_t rng = rng_make(5, RNG_NOISE, 0, 0);
+    for (size_t i = 0; i < n; i++) /* places in the bar start at 0 */
+        if (strstr(table[i].name, ".bar"))
+            rng_normal(&rng, model_params(model) + table[i].offset, table[i].rows * table[i].cols);
     return model;
 }
 
@@ -89,6 +110,7 @@ typedef struct {
     size_t B, T, frame_bytes, context;
     uint8_t *bits; /* [B, context + T, frame bytes] */
     uint32_t valid[PIECES_MAX];
+    place_t *places; /* [B, T], NULL where the model knows none */
 } pieces_t;
 
 static inline const uint8_t *piece_bits(const pieces_t *pieces, size_t b) {
@@ -107,6 +129,7 @@ static inline pieces_t *new_pieces(const model_config_t *config, size_t B, const
     pieces->frame_bytes = model_frame_bytes(config);
     pieces->context = model_context(config);
     pieces->bits = g_malloc0(B * (pieces->context + pieces->T) * pieces->frame_bytes);
+    if (config->sequence.bar > 0) pieces->places = g_new0(place_t, B * pieces->T);
     for (size_t b = 0; b < B; b++) {
         g_autoptr(roll_t) roll = roll_new(frames[b], config->tracks, config->pitches);
         pieces->valid[b] = frames[b];
@@ -120,6 +143,8 @@ static inline pieces_t *new_pieces(const model_config_t *config, size_t B, const
                     if (rng_uniform(&rng, element++) < 0.05) roll_set(roll, t, k, PLANE_ONSET, p);
                 }
         roll_make_canonical(roll);
+        for (size_t t = 0; pieces->places && t < frames[b]; t++)
+            place_find(piece_meters(b), t, config, &pieces->places[b * pieces->T + t]);
         uint8_t *to =
             pieces->bits + (b * (pieces->context + pieces->T) + pieces->context) * pieces->frame_bytes;
         for (size_t row = 0; row < frames[b] * config->tracks; row++)
@@ -131,11 +156,16 @@ static inline pieces_t *new_pieces(const model_config_t *config, size_t B, const
 
 static inline void free_pieces(pieces_t *pieces) {
     g_free(pieces->bits);
+    g_free(pieces->places);
     g_free(pieces);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(pieces_t, free_pieces)
 
 static inline batch_t whole_batch(const pieces_t *pieces, const real_t *eps) {
-    return (batch_t){
-        .B = pieces->B, .T = pieces->T, .bits = pieces->bits, .valid = pieces->valid, .eps = eps};
+    return (batch_t){.B = pieces->B,
+                     .T = pieces->T,
+                     .bits = pieces->bits,
+                     .valid = pieces->valid,
+                     .eps = eps,
+                     .places = pieces->places};
 }

@@ -17,7 +17,12 @@ typedef struct {
     played_t *onsets;        /* [B, room]: where the model learns how onsets are played */
     const played_t **played; /* [B] */
     size_t room;
+    place_t *places;
 } sequences_t;
+
+/* Two bars of three frames, then bars of two. Every second sequence begins there; the others begin after the
+ * frames that come before them. */
+static const meter_change_t sequences_meters[] = {{0, 3, 4}, {6, 2, 4}};
 
 /* Probabilities that a cell sounds, before the frame is made canonical, and that an input frame, the past of
  * a segment and a unit of the state are kept; 1: no dropout. Units of memories: 0 is none, too. */
@@ -43,12 +48,18 @@ static inline sequences_t *sequences_new(const model_config_t *config, const uin
     s->onsets = g_new0(played_t, B * s->room);
     s->played = g_new0(const played_t *, B);
     s->batch = (batch_t){.B = B, .T = T, .bits = s->bits, .valid = s->valid, .eps = s->eps};
+    if (config->sequence.bar == 0) return s;
+    s->batch.places = s->places = g_new0(place_t, B * T);
+    for (size_t i = 0; i < B * T; i++)
+        place_find((meters_t){1, sequences_meters, 2}, (i / T % 2 ? 0 : s->context) + i % T, config,
+                   &s->places[i]);
     return s;
 }
 
 static inline void sequences_free(sequences_t *s) {
-    void *const arrays[] = {s->bits,       s->valid,       s->eps,    s->keep_input, s->keep_past,
-                            s->keep_state, s->keep_memory, s->onsets, s->played,     s};
+    void *const arrays[] = {
+        s->bits,   s->valid,  s->eps, s->keep_input, s->keep_past, s->keep_state, s->keep_memory, s->onsets,
+        s->played, s->places, s};
     for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) g_free(arrays[i]);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(sequences_t, sequences_free)

@@ -73,6 +73,23 @@ ok "temperature 0: whatever the seed" same_notes t0/prior-001.mid t5/prior-001.m
 "$sampler" prior -c model.h5 --greedy --bars 4 -n 2 -q -o g1 >out2
 ok "--greedy: the latents are still drawn" other_notes g1/prior-001.mid g1/prior-002.mid
 ok "and the notes are not" other_notes g1/prior-001.mid p1/prior-001.mid
+# 48 frames as bars of two meters: only a model that knows places in the bar hears the difference.
+"$make" bar.h5 --segment 8 --bias -5 --bar 16 || { echo "Bail out! no checkpoint"; exit 1; }
+for model in model bar; do
+    "$sampler" song -c $model.h5 --bars 3 -q -o "$model-four" >out2
+    run "$sampler" song -c $model.h5 --bars 4 --meter 3/4 -o "$model-three"
+    status_is 0 "--meter 3/4"
+    says 'song-001.mid: [0-9]+ notes, 4 bars of 3/4, 96 bpm' "is the file's meter"
+    ok "text: meter" [ "$(text "$model-three/song-001.mid" meter)" = 3/4 ]
+done
+ok "the same notes where the model knows no bars" same_notes model-four/song-001.mid model-three/song-001.mid
+ok "others where it does" other_notes bar-four/song-001.mid bar-three/song-001.mid
+for verb in "continue $a --bars 4" "vary $a" "interpolate $a $b" "reconstruct $a"; do
+    # shellcheck disable=SC2086
+    run "$sampler" $verb -c bar.h5 -q -o bars
+    status_is 0 "${verb%% *}: by the song's meters"
+done
+refused '\-\-meter 3/5: not a meter; give one like 4/4 or 6/8' prior -c model.h5 --meter 3/5
 for pair in verb=prior seed=1 result=3 draws=bernoulli temperature=1 bars=4 \
     checkpoint="$(sha256sum model.h5 | cut -c 1-16)"; do
     ok "text: $pair" [ "$(text p1/prior-003.mid "${pair%%=*}")" = "${pair#*=}" ]

@@ -79,6 +79,18 @@ status_is 0 "--evaluate, which goes another way"
 perl -MJSON::PP -e 'print decode_json(<>)->{nll_per_frame}' out >nll
 holds "finds the likelihood that training found" \
     "($(cat nll) / $(member plain/metrics.jsonl epoch valid_nll | tail -n 1) - 1)^2 < 1e-10"
+bars=(--config pieces1/run.ini --data data --quiet --latent 0 --memory 4 --bar 16 --bar-lags "1,2" --chunk 32)
+run ranks 2 "$trainer" --output bars2 "${bars[@]}"
+status_is 0 "--bar, --bar-lags"
+run "$trainer" --output bars "${bars[@]}"
+same_steps bars/metrics.jsonl bars2/metrics.jsonl 1e-5 40 "the same losses on 1 and 2 ranks"
+run "$trainer" --evaluate bars/latest.h5 --data data --split valid --quiet
+perl -MJSON::PP -e 'print decode_json(<>)->{nll_per_frame}' out >nll
+holds "--evaluate finds the likelihood that training found" \
+    "($(cat nll) / $(member bars/metrics.jsonl validation valid_nll | tail -n 1) - 1)^2 < 1e-10"
+run "$trainer" --output bars.no --data data "${tiny_sequence[@]}" --bar-lags 1 --max-steps 1
+status_is 1 "--bar-lags without --bar"
+says 'lags in bars need the place in the bar; give --bar FRAMES, too' "says what is missing"
 make_corpus untested 6 --split 100,0,0
 run "$trainer" --output untested.run --config pieces1/run.ini --data untested --quiet --max-steps 5
 status_is 0 "without valid songs"

@@ -79,7 +79,10 @@ static const model_config_t sequence = {
                  .memory = 18,
                  .note = 19,
                  .tied_first = 1,
-                 .tied_pitches = 11},
+                 .tied_pitches = 11,
+                 .bar = 24,
+                 .bar_lags = {1, 4},
+                 .n_bar_lags = 2},
 };
 
 /* Sizes of the sequence model there and back; its order of tracks from the roles. */
@@ -104,6 +107,7 @@ static void test_sequence_head(void) {
                       s->lags[3] == 19);
         g_assert_true(s->n_profiles == 2 && s->profiles[0] == 5 && s->profiles[1] == 40);
         g_assert_true(s->memory == 18 && s->note == 19 && s->tied_first == 1 && s->tied_pitches == 11);
+        g_assert_true(s->bar == 24 && s->n_bar_lags == 2 && s->bar_lags[0] == 1 && s->bar_lags[1] == 4);
         g_assert_true(s->order[0] == 1 && s->order[1] == 0); /* melody, bass: the bass first */
     }
     state.checkpoint.model.sequence.tied = 0;
@@ -201,7 +205,8 @@ static void check_older(const char *name) {
     g_assert_true(checkpoint_read(path, &checkpoint, &error));
     const sequence_sizes_t *s = &checkpoint.model.sequence;
     g_assert_true(s->n_lags == 3 && s->lags[0] == 1 && s->lags[1] == 2 && s->lags[2] == 4 &&
-                  s->n_profiles == 0 && s->memory == 0 && s->note == 0 && s->tied_pitches == 0);
+                  s->n_profiles == 0 && s->memory == 0 && s->note == 0 && s->tied_pitches == 0 &&
+                  s->bar == 0 && s->n_bar_lags == 0);
     g_autoptr(model_t) model = model_new(&checkpoint.model, 1, 1, &error);
     g_assert_true(checkpoint_read_weights(path, model, &error));
     g_assert_no_error(error);

@@ -38,7 +38,8 @@ static gboolean is_tied_weight(const param_t *param) {
  * learns nothing about them. */
 static void test_hidden_past(void) {
     for (size_t k = 0; k < G_N_ELEMENTS(HEAD_CASES); k++) {
-        const size_t rows = 27 * HEAD_CASES[k].config.sequence.n_lags;
+        const sequence_sizes_t *sizes = &HEAD_CASES[k].config.sequence;
+        const size_t rows = 27 * (sizes->n_lags + sizes->n_bar_lags);
         const uint8_t past[ROWS] = {0};
         g_autoptr(fixture_t) hidden = fixture_new(&HEAD_CASES[k].config, HEAD_CASES[k].density),
                              zeroed = fixture_new(&HEAD_CASES[k].config, HEAD_CASES[k].density);

@@ -163,7 +163,7 @@ static void plain_step(const fixture_t *f, size_t k, size_t p, const uint8_t *be
 }
 
 static void run(fixture_t *f) {
-    memory_forward(f->memory, &f->pass, &(memory_rows_t){&f->packing, 1, f->frames, f->heard});
+    memory_forward(f->memory, &f->pass, &(memory_rows_t){&f->packing, 1, f->frames, f->heard, NULL});
 }
 
 /* s of track k, frame t of sequence b, pitch p. */
@@ -211,7 +211,7 @@ static void test_step(void) {
         memory_begin(f->memory, s, B);
         for (size_t t = 0; t < T; t++) {
             const size_t N = packing_count(&f->packing, t);
-            memory_step(f->memory, N, f->frames + f->packing.offset[t], t, s, scratch);
+            memory_step(f->memory, N, f->frames + f->packing.offset[t], NULL, t, s, scratch);
             for (size_t k = 0; k < f->config.tracks; k++)
                 for (size_t j = 0; j < N * n; j++)
                     g_assert_cmpfloat_with_epsilon((double)s[k][j],

@@ -15,8 +15,10 @@ static void assert_near(double a, double b, double tolerance) {
 static void describe(const model_config_t *config, const pieces_t *pieces, piece_bound_piece_t *described) {
     uint64_t segment = 0;
     for (size_t b = 0; b < pieces->B; b++) {
-        described[b] = (piece_bound_piece_t){
-            .bits = piece_bits(pieces, b), .frames = pieces->valid[b], .segment = segment};
+        described[b] = (piece_bound_piece_t){.bits = piece_bits(pieces, b),
+                                             .frames = pieces->valid[b],
+                                             .meters = piece_meters(b),
+                                             .segment = segment};
         segment += (pieces->valid[b] + config->sequence.segment - 1) / config->sequence.segment;
     }
 }
@@ -54,7 +56,8 @@ static real_t *new_noise(const model_config_t *config, const pieces_t *pieces,
 }
 
 static void test_likelihood(void) {
-    const model_config_t configs[] = {tracks_config, one_track_config(12, 5, 3), one_track_config(9, 4, 0)};
+    const model_config_t configs[] = {tracks_config, one_track_config(12, 5, 3), one_track_config(9, 4, 0),
+                                      bar_config()};
     for (size_t c = 0; c < G_N_ELEMENTS(configs); c++) {
         const model_config_t *config = &configs[c];
         g_autoptr(model_t) model = new_sequence_model(config, N, 2);

@@ -29,6 +29,7 @@ static batch_t part(const sequences_t *s, size_t first, size_t n, uint32_t *from
     batch.bits += b * (s->context + T) * s->frame_bytes;
     batch.valid += b;
     batch.eps += b * W * s->config.latent;
+    if (batch.places) batch.places += b * T;
     if (batch.keep_input) batch.keep_input += b * T;
     if (batch.keep_past) batch.keep_past += b * W;
     if (batch.keep_state) batch.keep_state += b * T * s->config.sequence.state;
@@ -132,6 +133,8 @@ static void test_grains(void) {
     check(&tracks_config, 0);
     check(&without, 0);
     model_config_t memory = memory_config();
+    const model_config_t bar = bar_config();
+    check(&bar, 0.5);
     check(&memory, 0.5);
     memory.sequence.performance = without.sequence.performance = 7;
     check(&memory, 0.5);

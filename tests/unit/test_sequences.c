@@ -178,8 +178,9 @@ static void test_grid(void) {
     data_free(data);
 }
 
-/* Two songs of 16 frames, pitch 40 but for the highest, 87, in the first frames: 8 of the first song, 4 of
- * the second. Their second chunks see the 4 frames before. */
+/* Also where sequences lie in their songs, and whose meters these have. Two songs of 16 frames, pitch 40
+ * but for the highest, 87, in the first frames: 8 of the first song, 4 of the second. Their second chunks
+ * see the 4 frames before. */
 static void test_context_clamps(void) {
     GError *error = NULL;
     shard_set_t head = {.n_shards = 1, .options = (char *)"", .grid = grid_default()};
@@ -195,7 +196,12 @@ static void test_context_clamps(void) {
     songs[1].first_frame = 16;
     for (int i = 0; i < 2; i++) memset(songs[i].sha256, 'a' + i, 64);
     g_autofree char *own = g_dir_make_tmp("test_sequences.XXXXXX", &error);
-    g_assert_true(shard_write(own, &head, 0, songs, NULL, NULL, 2, bits, 32, 1, &error));
+    static const meter_change_t meters[] = {{0, 3, 4}, {6, 2, 4}};
+    static const tempo_change_t tempo = {0, 120};
+    timeline_t *timelines[] = {timeline_new(4, 120, (meter_t){0, 6, 8}),
+                               timeline_from_rows(4, &tempo, 1, meters, 2)};
+    g_assert_true(shard_write(own, &head, 0, songs, timelines, NULL, 2, bits, 32, 1, &error));
+    for (int i = 0; i < 2; i++) timeline_free(timelines[i]);
     g_assert_no_error(error);
     data_t *data = load_from(own, &(data_config_t){.chunk = 8,
                                                    .align = 8,
@@ -204,7 +210,15 @@ static void test_context_clamps(void) {
                                                    .transpose_low = 5,
                                                    .transpose_high = 5});
     g_assert_cmpint(data_samples(data), ==, 4);
+    const meters_t first = data_piece_meters(data, SPLIT_TRAIN, 0),
+                   second = data_piece_meters(data, SPLIT_TRAIN, 1);
+    g_assert_true(first.steps_per_beat == 4 && first.n == 1 && first.rows[0].numerator == 6);
+    g_assert_true(second.n == 2 && second.rows[1].frame == 6 && second.rows[1].numerator == 2);
     for (int64_t slot = 0; slot < 4; slot++) {
+        int64_t start;
+        size_t frames;
+        g_assert_cmpuint(data_find_sequence(data, 0, slot, &start, &frames), ==, (size_t)slot / 2);
+        g_assert_true(start == slot % 2 * 8 && frames == 8);
         data_sequence(data, 0, slot, 8, chunk, NULL);
         const uint8_t *last = chunk + (CONTEXT + 7) * STRIDE;
         g_assert_true(spelled_bit(last, slot == 0 ? 87 : slot == 3 ? 45 : 40));

@@ -69,6 +69,7 @@ static void test_texts(void) {
          {"1", "2,1024", "1,2,3,4,5,6,7,8,9,10,11,12"},
          {"", "0", "2,2", "4,2", "0,1", "1025", "1;2", "1,2,3,4,5,6,7,8,9,10,11,12,13"}},
         {"profiles", {"0", "16", "1,2,3,4"}, {"", "0,1", "4,2", "1,2,3,4,5", "1025"}},
+        {"bar-lags", {"0", "8", "1,2,4"}, {"", "0,1", "4,2", "1,2,3,4,5,6,7", "9"}},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         model_config_t config = sequence;
@@ -111,6 +112,10 @@ static void test_context(void) {
     g_assert_cmpuint(model_context(&config), ==, 18);
     config.sequence.n_lags = 0;
     g_assert_cmpuint(model_context(&config), ==, 0);
+    config.sequence.bar = 24;
+    config.sequence.bar_lags[0] = 2;
+    config.sequence.n_bar_lags = 1;
+    g_assert_cmpuint(model_context(&config), ==, 48);
     g_assert_cmpuint(model_context(&dense), ==, 0);
 }
 

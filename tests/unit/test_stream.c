@@ -24,7 +24,7 @@ static real_t *new_normal(size_t n, uint64_t sample) {
 
 /* One piece alone, forced with z = mu. */
 static void force_piece(stream_t *stream, const model_config_t *config, const uint8_t *bits, size_t T,
-                        double *nll, double *kl) {
+                        meters_t meters, double *nll, double *kl) {
     const size_t Z = config->latent, S = config->sequence.segment, W = (T + S - 1) / S,
                  bytes = model_frame_bytes(config);
     g_autofree real_t *mu = g_new(real_t, W * Z), *logvar = g_new(real_t, W * Z),
@@ -32,6 +32,7 @@ static void force_piece(stream_t *stream, const model_config_t *config, const ui
     *nll = *kl = 0;
     if (Z) stream_encode(stream, bits, T, mu, logvar);
     stream_start(stream, 1);
+    stream_set_meters(stream, 0, meters);
     for (size_t t = 0; t < T; t++) {
         double frame = 0;
         g_assert_cmpuint(stream_frames(stream), ==, t);
@@ -57,17 +58,25 @@ static void check_forward(const model_config_t *config) {
     double nll[B], kl[B], mine, divergence;
     model_forward(model, &batch, nll, kl);
     for (size_t b = 0; b < B; b++) {
-        force_piece(stream, config, piece_bits(pieces, b), frames[b], &mine, &divergence);
+        force_piece(stream, config, piece_bits(pieces, b), frames[b], piece_meters(b), &mine, &divergence);
         g_assert_cmpfloat(nll[b], >, 0);
         assert_near(mine, nll[b], 1e-5);
         assert_near(divergence, kl[b], 1e-5);
         g_assert_true((kl[b] > 0) == (config->latent > 0));
+        if (config->sequence.bar == 0) continue;
+        force_piece(stream, config, piece_bits(pieces, b), frames[b], piece_meters(b + 1), &mine,
+                    &divergence);
+        g_assert_cmpfloat(fabs(mine - nll[b]), >, 1e-3); /* other meters, other bars */
     }
 }
 
 static void test_forward(void) {
-    const model_config_t configs[] = {tracks_config, one_track_config(12, 1, 3), one_track_config(16, 7, 2),
-                                      one_track_config(9, 4, 0), memory_config()};
+    const model_config_t configs[] = {tracks_config,
+                                      one_track_config(12, 1, 3),
+                                      one_track_config(16, 7, 2),
+                                      one_track_config(9, 4, 0),
+                                      memory_config(),
+                                      bar_config()};
     for (size_t i = 0; i < G_N_ELEMENTS(configs); i++) check_forward(&configs[i]);
 }
 
@@ -107,6 +116,10 @@ static void check_select(const model_config_t *config) {
     g_autofree uint8_t *frame = g_malloc(COPIES * pieces->frame_bytes);
     stream_start(whole, N);
     stream_start(copied, N);
+    for (size_t n = 0; n < N; n++) {
+        stream_set_meters(whole, n, piece_meters(n));
+        stream_set_meters(copied, n, piece_meters(n));
+    }
     for (size_t t = 0; t < frames[0]; t++) {
         const gboolean apart = t >= 6;
         double nll[N], copies[COPIES];
@@ -132,9 +145,10 @@ static void check_select(const model_config_t *config) {
 }
 
 static void test_select(void) {
-    const model_config_t memory = memory_config();
+    const model_config_t memory = memory_config(), bar = bar_config();
     check_select(&tracks_config);
     check_select(&memory);
+    check_select(&bar);
 }
 
 /* The first ones stay when the last leave; one frame for all is the same frame for each. */
@@ -173,6 +187,10 @@ static void check_draw(const model_config_t *config) {
     size_t set = 0;
     stream_start(drawn, N);
     stream_start(forced, N);
+    for (size_t n = 0; n < N; n++) {
+        stream_set_meters(drawn, n, piece_meters(n));
+        stream_set_meters(forced, n, piece_meters(n));
+    }
     for (size_t t = 0; t < T; t++) {
         g_autofree real_t *z = new_normal(N * Z, t);
         const rng_t rng = rng_make(3, RNG_DECODE, 0, t);
@@ -198,9 +216,10 @@ static void check_draw(const model_config_t *config) {
 }
 
 static void test_draw(void) {
-    const model_config_t memory = memory_config();
+    const model_config_t memory = memory_config(), bar = bar_config();
     check_draw(&tracks_config);
     check_draw(&memory);
+    check_draw(&bar);
 }
 
 /* The output layer's tables are made where pieces start and at no frame: weights that only the tables hold

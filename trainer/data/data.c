@@ -318,8 +318,7 @@ void data_grid_batch(const data_t *data, split_t split, int64_t first, size_t n,
     }
 }
 
-/* Finds the train song of a slot's sequence and its frames [*start, *start + *frames). */
-static size_t find_sequence(const data_t *data, int64_t epoch, int64_t slot, int64_t *start, size_t *frames) {
+size_t data_find_sequence(const data_t *data, int64_t epoch, int64_t slot, int64_t *start, size_t *frames) {
     const data_config_t *config = &data->config;
     const int64_t align = (int64_t)config->align, chunk = (int64_t)config->chunk;
     int64_t number = 0;
@@ -338,7 +337,7 @@ static size_t find_sequence(const data_t *data, int64_t epoch, int64_t slot, int
 uint32_t data_sequence_frames(const data_t *data, int64_t epoch, int64_t slot) {
     int64_t start = 0;
     size_t frames = 0;
-    find_sequence(data, epoch, slot, &start, &frames);
+    data_find_sequence(data, epoch, slot, &start, &frames);
     return (uint32_t)frames;
 }
 
@@ -362,7 +361,7 @@ uint32_t data_sequence(const data_t *data, int64_t epoch, int64_t slot, size_t T
     int64_t start = 0;
     size_t frames = 0;
     data_plan(data, epoch);
-    const size_t k = find_sequence(data, epoch, slot, &start, &frames);
+    const size_t k = data_find_sequence(data, epoch, slot, &start, &frames);
     const uint8_t *song = train_frames(data, epoch, k);
     copy_sequence(data, song, start, frames, draw_transposition(data, epoch, slot), T, bits);
     if (played)
@@ -391,6 +390,10 @@ uint32_t data_piece(const data_t *data, split_t split, int64_t piece, size_t T, 
     copy_sequence(data, rolls_songs(data->rolls, song, 1), 0, frames, 0, T, bits);
     if (played) *played = rolls_played(data->rolls, song);
     return frames;
+}
+
+meters_t data_piece_meters(const data_t *data, split_t split, int64_t piece) {
+    return rolls_meters(data->rolls, data->splits[split].songs[piece]);
 }
 
 size_t data_part(int64_t n, int part, int parts, int64_t *first) {

@@ -81,6 +81,10 @@ uint32_t data_sequence_most_frames(const data_t *data, int64_t slot);
 uint32_t data_sequence(const data_t *data, int64_t epoch, int64_t slot, size_t T, uint8_t *bits,
                        const played_t **played);
 
+/* The train song of a slot's sequence, as a piece of its split, and the sequence's frames in it: [*start,
+ * *start + *frames). */
+size_t data_find_sequence(const data_t *data, int64_t epoch, int64_t slot, int64_t *start, size_t *frames);
+
 /* Whole songs of a split, in corpus order. data_piece() writes one as data_sequence() does, not augmented,
  * after a silent context. */
 int64_t data_pieces(const data_t *data, split_t split);
@@ -88,6 +92,7 @@ uint32_t data_longest_piece(const data_t *data, split_t split); /* frames; 0 whe
 uint32_t data_piece_frames(const data_t *data, split_t split, int64_t piece);
 uint32_t data_piece(const data_t *data, split_t split, int64_t piece, size_t T, uint8_t *bits,
                     const played_t **played);
+meters_t data_piece_meters(const data_t *data, split_t split, int64_t piece);
 
 /* Divides n items evenly: this part of so many has [*first, *first + returned count). Counts differ by at
  * most 1. */

@@ -17,6 +17,8 @@ struct rank_batches {
     batch_t batch;
     uint8_t *bits;   /* [max_B, window bytes], or [max_B, context + max_T, frame bytes] */
     uint32_t *valid; /* [max_B] */
+    place_t *places; /* [max_B, max_T]; NULL where the model knows none */
+    model_config_t model;
 
     noise_t *noise;
     uint64_t *samples; /* [max_B] of the batch: places in the epoch's order */
@@ -87,6 +89,7 @@ static void create_sequences(rank_batches_t *batches, const model_config_t *mode
         noise_new(model, &batches->config.rates, batches->max_B, batches->max_B * batches->max_T);
     batches->context = model_context(model);
     batches->bits = g_malloc(batches->max_B * (batches->context + batches->max_T) * batches->frame_bytes);
+    if (model->sequence.bar > 0) batches->places = g_new(place_t, batches->max_B * batches->max_T);
     batches->mine = g_new(uint32_t, batch);
     batches->lengths = g_new(uint32_t, batch);
     batches->part = g_new(uint32_t, batch);
@@ -100,6 +103,7 @@ rank_batches_t *rank_batches_new(const data_t *data, const model_config_t *model
     rank_batches_t *batches = g_new0(rank_batches_t, 1);
     batches->data = data;
     batches->config = *config;
+    batches->model = *model;
     batches->sequences = model->kind == MODEL_SEQUENCE;
     batches->epoch = -1;
     batches->max_B = rank_batches_sizes(data, model->kind, config).B;
@@ -111,7 +115,7 @@ rank_batches_t *rank_batches_new(const data_t *data, const model_config_t *model
         create_windows(batches, model);
     batches->valid = g_new(uint32_t, batches->max_B);
     batches->samples = g_new(uint64_t, batches->max_B);
-    batches->batch = (batch_t){.bits = batches->bits, .valid = batches->valid};
+    batches->batch = (batch_t){.bits = batches->bits, .valid = batches->valid, .places = batches->places};
     return batches;
 }
 
@@ -119,7 +123,7 @@ void rank_batches_free(rank_batches_t *batches) {
     if (!batches) return;
     void *const buffers[] = {batches->grains,   batches->bits,    batches->valid,   batches->frames,
                              batches->mine,     batches->part,    batches->lengths, batches->load,
-                             batches->batch_of, batches->samples, batches->played};
+                             batches->batch_of, batches->samples, batches->played,  batches->places};
     for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
     batch_order_free(batches->order);
     noise_free(batches->noise);
@@ -171,6 +175,17 @@ static gboolean begin_sequences(rank_batches_t *batches, int64_t step, rank_batc
                      &global->stopped, error);
 }
 
+/* Finds where the frames of the batch's b-th sequence are in their bars. */
+static void find_places(rank_batches_t *batches, size_t b) {
+    int64_t start;
+    size_t frames;
+    const size_t song =
+        data_find_sequence(batches->data, batches->epoch, (int64_t)batches->samples[b], &start, &frames);
+    const meters_t meters = data_piece_meters(batches->data, SPLIT_TRAIN, (int64_t)song);
+    for (size_t t = 0; t < frames; t++)
+        place_find(meters, (size_t)start + t, &batches->model, &batches->places[b * batches->batch.T + t]);
+}
+
 static const batch_t *next_sequences(rank_batches_t *batches) {
     batch_t *batch = &batches->batch;
     for (batch->B = 0; batch->B == 0; batches->next_batch++) {
@@ -184,6 +199,7 @@ static const batch_t *next_sequences(rank_batches_t *batches) {
         uint8_t *bits = batches->bits + b * (batches->context + batch->T) * batches->frame_bytes;
         batches->valid[b] = data_sequence(batches->data, batches->epoch, (int64_t)batches->samples[b],
                                           batch->T, bits, batches->played ? &batches->played[b] : NULL);
+        if (batches->places) find_places(batches, b);
     }
     batch->played = batches->played;
     noise_draw(batches->noise, batches->config.seed, (uint64_t)batches->epoch, batches->samples, batch);

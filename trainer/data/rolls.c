@@ -14,7 +14,8 @@
 #define PART_BYTES ((size_t)64 << 20)
 
 struct rolls {
-    shard_set_t set; /* songs and files are shared; tempi and meters stay empty */
+    shard_set_t set;        /* songs and files are shared; tempi and meters stay empty */
+    meter_change_t *meters; /* shared: of all songs, in order */
     size_t frame_bytes;
     uint8_t *bits;    /* shared: all frames; NULL where they are streamed */
     played_t *played; /* shared: of all onsets; NULL where it is not asked for */
@@ -51,14 +52,19 @@ rolls_t *rolls_open(const char *folder, GError **error) {
     if (!comm_agree(local, error)) return NULL;
     rolls_t *rolls = g_new0(rolls_t, 1);
     if (share_set(rolls, folder, set, error)) {
+        size_t meters_bytes = set ? set->meters->len * sizeof(meter_change_t) : 0;
+        comm_broadcast(&meters_bytes, sizeof meters_bytes);
         const size_t songs_bytes = rolls->set.n_songs * sizeof(shard_song_t),
                      files_bytes = rolls->set.n_shards * sizeof(shard_file_t);
         rolls->frame_bytes = grid_frame_bytes(&rolls->set.grid);
-        rolls->set.songs = comm_shared_alloc(songs_bytes + files_bytes, error);
+        rolls->set.songs = comm_shared_alloc(songs_bytes + files_bytes + meters_bytes, error);
         rolls->set.files = (shard_file_t *)(rolls->set.songs ? rolls->set.songs + rolls->set.n_songs : NULL);
+        rolls->meters =
+            (meter_change_t *)(rolls->set.songs ? (void *)(rolls->set.files + rolls->set.n_shards) : NULL);
         if (set && rolls->set.songs) {
             memcpy(rolls->set.songs, set->songs, songs_bytes);
             memcpy(rolls->set.files, set->files, files_bytes);
+            memcpy(rolls->meters, set->meters->data, meters_bytes);
         }
     }
     if (rolls->set.songs) {
@@ -83,6 +89,11 @@ void rolls_free(rolls_t *rolls) {
 }
 
 const shard_set_t *rolls_set(const rolls_t *rolls) { return &rolls->set; }
+
+meters_t rolls_meters(const rolls_t *rolls, size_t song) {
+    const shard_song_t *row = &rolls->set.songs[song];
+    return (meters_t){rolls->set.grid.steps_per_beat, rolls->meters + row->first_meter, (size_t)row->meters};
+}
 
 static size_t all_bytes(const rolls_t *rolls) { return (size_t)rolls->set.frames * rolls->frame_bytes; }
 

@@ -12,6 +12,8 @@ typedef struct rolls rolls_t;
  * leader of each host reads. NULL with the same error set on all ranks. Owner: caller. */
 rolls_t *rolls_open(const char *folder, GError **error);
 void rolls_free(rolls_t *rolls); /* collective */
+/* The meters of a song. */
+meters_t rolls_meters(const rolls_t *rolls, size_t song);
 const shard_set_t *rolls_set(const rolls_t *rolls);
 
 /* Reads all frames; if they are more than `memory` bytes (0: no limit), makes room for what steps of `batch`

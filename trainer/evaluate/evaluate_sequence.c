@@ -67,11 +67,13 @@ static gboolean add(evaluator_t *evaluator, size_t batch) {
         const uint32_t piece = p->pieces[begin + i], T = p->frames[begin + i];
         const played_t *played = NULL;
         data_piece(job->data, job->split, piece, T, bits, p->performer ? &played : NULL);
-        pieces[i] = (piece_bound_piece_t){
-            .bits = bits + p->context * p->frame_bytes, .frames = T, .segment = p->first_segment[piece]};
+        pieces[i] = (piece_bound_piece_t){.bits = bits + p->context * p->frame_bytes,
+                                          .frames = T,
+                                          .segment = p->first_segment[piece],
+                                          .meters = data_piece_meters(job->data, job->split, piece)};
         if (p->performer)
-            performance_measure(p->performer, model_config(job->model), pieces[i].bits, T, played,
-                                roll_count_onsets(pieces[i].bits, T, &data_shards(job->data)->grid),
+            performance_measure(p->performer, model_config(job->model), pieces[i].bits, T, pieces[i].meters,
+                                played, roll_count_onsets(pieces[i].bits, T, &data_shards(job->data)->grid),
                                 job->seed, piece, &p->played[piece]);
         bits += (p->context + T) * p->frame_bytes;
     }

@@ -51,10 +51,11 @@ static void encode_windows(fit_t *fit, const uint8_t *bits, size_t n) {
 
 /* Encodes the segments of a song. Posteriors are measured from the prior's mean in its sd; the decoder
  * follows the song, and its state before each segment gives the prior. */
-static void encode_segments(fit_t *fit, const uint8_t *bits, size_t n) {
+static void encode_segments(fit_t *fit, const uint8_t *bits, size_t n, meters_t meters) {
     const size_t Z = fit->Z, S = fit->S;
     stream_encode(fit->stream, bits, n * S, fit->mu, fit->logvar);
     stream_start(fit->stream, 1);
+    stream_set_meters(fit->stream, 0, meters);
     for (size_t w = 0; w < n; w++) {
         real_t *mu = fit->mu + w * Z, *logvar = fit->logvar + w * Z;
         stream_prior(fit->stream, fit->prior_mu, fit->prior_logvar);
@@ -76,7 +77,8 @@ static void add_song(fit_t *fit, size_t song) {
     data_piece(fit->base.job.data, fit->base.job.split, (int64_t)song, segments_of(fit, T) * fit->S,
                fit->bits, NULL);
     if (fit->stream)
-        encode_segments(fit, bits, n);
+        encode_segments(fit, bits, n,
+                        data_piece_meters(fit->base.job.data, fit->base.job.split, (int64_t)song));
     else
         encode_windows(fit, bits, n);
     for (size_t w = 0; w < n; w++) {

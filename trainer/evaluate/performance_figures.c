@@ -46,12 +46,12 @@ static void count(const played_t *played, size_t n, double *velocities, double *
 }
 
 void performance_measure(performer_t *performer, const model_config_t *config, const uint8_t *bits, size_t T,
-                         const played_t *played, size_t n, uint64_t seed, uint64_t index,
+                         meters_t meters, const played_t *played, size_t n, uint64_t seed, uint64_t index,
                          performance_figures_t *figures) {
     g_autofree played_t *medians = g_new(played_t, n + 1), *drawn = g_new(played_t, n + 1);
     g_autofree uint8_t *tracks = g_malloc(n + 1);
-    performance_piece_t told = {.given = played, .medians = medians},
-                        freely = {.drawn = drawn, .on_grid = TRUE};
+    performance_piece_t told = {.meters = meters, .given = played, .medians = medians},
+                        freely = {.meters = meters, .drawn = drawn, .on_grid = TRUE};
     memset(figures, 0, sizeof *figures);
     performer_play(performer, bits, T, seed, index, &told);
     performer_play(performer, bits, T, seed, index, &freely);

@@ -22,7 +22,7 @@ typedef struct {
 
 /* The figures of a piece of T frames, bits [T, frame bytes], whose onsets, n of them, were played so. */
 void performance_measure(performer_t *performer, const model_config_t *config, const uint8_t *bits, size_t T,
-                         const played_t *played, size_t n, uint64_t seed, uint64_t index,
+                         meters_t meters, const played_t *played, size_t n, uint64_t seed, uint64_t index,
                          performance_figures_t *figures);
 /* The shared area of two distributions, given as counts [n], 0 to 1; 0 where one is empty. */
 double performance_overlap(const double *a, const double *b, size_t n);

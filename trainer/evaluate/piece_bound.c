@@ -109,6 +109,8 @@ static void keep_rows(walk_t *walk) {
 static void walk_start(walk_t *walk) {
     walk->t = 0;
     stream_start(walk->bound->stream, walk->n * walk->rows);
+    for (size_t row = 0; row < walk->n * walk->rows; row++)
+        stream_set_meters(walk->bound->stream, row, walk->pieces[row / walk->rows].meters);
 }
 
 /* Moves on to the next frame, without finished pieces. FALSE at the end, or if tick said to stop. */

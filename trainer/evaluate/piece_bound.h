@@ -15,6 +15,7 @@
 typedef struct {
     const uint8_t *bits; /* [frames, frame bytes] */
     size_t frames;       /* >= 1 */
+    meters_t meters;     /* stream_set_meters() */
     uint64_t segment;    /* number of its first segment in the split, for the noise */
 } piece_bound_piece_t;
 

@@ -11,6 +11,7 @@ typedef struct {
     uint32_t *pieces, *valid; /* [n] this rank's, longest first; their frames */
     size_t *first;            /* [batches + 1]: batch i has pieces [first[i], first[i + 1]) */
     uint8_t *bits;            /* of a batch: [B, context + T, frame bytes] */
+    place_t *places;          /* [B, T], NULL where the model knows none */
     real_t *eps;              /* [B, W, Z], NULL where Z is 0 */
     double *nll, *kl;         /* [B] */
 } validation_t;
@@ -61,6 +62,8 @@ static void allocate_batch(validation_t *v) {
         segments = MAX(segments, count * segments_of(v, T));
     }
     v->bits = evaluator_alloc(&v->base, frames, v->frame_bytes);
+    if (model_config(v->base.job.model)->sequence.bar > 0)
+        v->places = evaluator_alloc(&v->base, frames, sizeof *v->places);
     v->eps = v->Z ? evaluator_alloc(&v->base, segments * v->Z, sizeof *v->eps) : NULL;
     v->nll = evaluator_alloc(&v->base, B, sizeof *v->nll);
     v->kl = evaluator_alloc(&v->base, B, sizeof *v->kl);
@@ -71,11 +74,19 @@ static gboolean add(evaluator_t *evaluator, size_t batch_number) {
     const evaluation_job_t *job = &evaluator->job;
     const size_t first = v->first[batch_number], B = v->first[batch_number + 1] - first, T = v->valid[first],
                  W = segments_of(v, T);
-    const batch_t batch = {
-        .B = B, .T = T, .bits = v->bits, .valid = v->valid + first, .eps = v->eps, .keep_rate = 1};
+    const batch_t batch = {.B = B,
+                           .T = T,
+                           .bits = v->bits,
+                           .places = v->places,
+                           .valid = v->valid + first,
+                           .eps = v->eps,
+                           .keep_rate = 1};
     for (size_t b = 0; b < B; b++) {
         const uint32_t piece = v->pieces[first + b];
         data_piece(job->data, job->split, piece, T, v->bits + b * (v->context + T) * v->frame_bytes, NULL);
+        const meters_t meters = data_piece_meters(job->data, job->split, piece);
+        for (size_t t = 0; v->places && t < batch.valid[b]; t++)
+            place_find(meters, t, model_config(job->model), &v->places[b * T + t]);
         const rng_t rng = rng_make(job->seed, RNG_EVALUATE, 0, piece);
         if (v->eps) rng_normal(&rng, v->eps + b * W * v->Z, W * v->Z);
     }

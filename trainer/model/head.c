@@ -24,7 +24,7 @@ void head_lay_out(const model_config_t *config, GArray *table) {
     model_add_param(table, "head.nade", "output", D, A, normal);
     model_add_param(table, "head.tied", "pitch", D, Q, normal);
     for (size_t g = 0; g < count_groups(config); g++) {
-        const size_t features = walk_features(config->sequence.n_lags, g);
+        const size_t features = walk_features(walk_lags(config), g);
         g_snprintf(name, sizeof name, "head.tied.%zu", g);
         model_add_param(table, name, "weight", features, Q,
                         (param_init_t){.bound = 1 / sqrt((double)features)});
@@ -94,8 +94,9 @@ head_t *head_new(const model_config_t *config, const model_blocks_t *blocks, GEr
     head->P = config->pitches;
     head->n_groups = count_groups(config);
     head->frame_bytes = model_frame_bytes(config);
-    head->n_lags = config->sequence.n_lags;
-    memcpy(head->lags, config->sequence.lags, sizeof head->lags);
+    head->n_lags = walk_lags(config);
+    head->first_bar_lag = config->sequence.n_lags;
+    memcpy(head->lags, config->sequence.lags, sizeof config->sequence.lags);
     head->n_profiles = config->sequence.n_profiles;
     memcpy(head->profiles, config->sequence.profiles, sizeof head->profiles);
     head->groups = g_new0(group_t, head->n_groups);
@@ -178,9 +179,10 @@ void head_record(head_t *head, const head_record_t *record) { head->record = *re
 
 /* Returns the loss of the r-th row, in nats; computes the gradient too if dpre, which may be pre, is not
  * NULL. */
-static double run_row(head_t *head, size_t r, const uint8_t *frame, gboolean past, const real_t *pre,
-                      real_t *dpre, double scale) {
+static double run_row(head_t *head, size_t r, const uint8_t *frame, gboolean past, const place_t *place,
+                      const real_t *pre, real_t *dpre, double scale) {
     double nll = 0;
+    walk_set_place(head, place);
     walk_begin_row(head, frame, pre);
     for (size_t g = 0; g < head->n_groups; g++) {
         part_t part = walk_begin_part(head, g, frame, past);
@@ -202,7 +204,8 @@ void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const u
         return;
     }
     for (size_t r = 0; r < rows; r++)
-        nll[r] = run_row(head, r, frames[r], !past || past[r], pre + r * walk_columns(head), NULL, 1);
+        nll[r] = run_row(head, r, frames[r], !past || past[r], walk_place(memory, r),
+                         pre + r * walk_columns(head), NULL, 1);
 }
 
 /* What head_train() is called with. */
@@ -225,7 +228,8 @@ static void train_rows(const train_t *call, size_t first, size_t end) {
         tied_train(head, first, end, call->frames, past, call->memory, call->pre, call->scale, call->nll);
     for (size_t r = first; !head->tied && r < end; r++) {
         real_t *row = call->pre + r * walk_columns(head);
-        call->nll[r] = run_row(head, r, call->frames[r], !past || past[r], row, row, call->scale);
+        call->nll[r] = run_row(head, r, call->frames[r], !past || past[r], walk_place(call->memory, r), row,
+                               row, call->scale);
     }
     walk_add_table_gradients(head);
 }

@@ -10,6 +10,7 @@
  * and p [D, Q units]; each group has Q, q, v. Features of cell (k, l, p), in this order of rows of Q; silence
  * past the edges:
  *     own group:   pitches p - 13 .. p + 13 of the frame at each lag before, config.sequence.lags in turn;
+ *                  the same of the frames at lags in bars (trainer/model/place.h);
  *                  pitches p - 24 .. p - 1 of this frame
  *     each group before it in the order, in turn: pitches p - 13 .. p + 13 of this frame
  * The sounding groups of pitched tracks also have profiles, which tell the key of a piece, with rows of their
@@ -32,6 +33,7 @@
 #pragma once
 
 #include "trainer/model/model_kind.h"
+#include "trainer/model/place.h"
 
 typedef struct head head_t;
 
@@ -58,13 +60,14 @@ void head_free(head_t *head);
 /* Builds the tables that head_score() and head_draw() read from the parameters: call it after these have
  * changed. head_train() does so itself. */
 void head_prepare(head_t *head);
-/* What rows see of the memory; NULL for all of it where the model has neither memories nor GRUs along
- * pitches. */
+/* What rows see besides frames; NULL for all of it where the model has neither memories nor GRUs along
+ * pitches nor lags in bars. */
 typedef struct {
-    real_t *const *s;           /* [K, in drawing order][rows, pitches, M] */
-    real_t *const *ds;          /* head_train() writes d loss / d s */
-    const uint8_t *const *keep; /* [rows]: units that dropout keeps, as batch_t.keep_memory; NULL: all */
-    real_t kept;                /* what kept units are multiplied by, where there is keep */
+    const place_t *const *places; /* [rows]: where each is in its bar; NULL where there are no lags in bars */
+    real_t *const *s;             /* [K, in drawing order][rows, pitches, M] */
+    real_t *const *ds;            /* head_train() writes d loss / d s */
+    const uint8_t *const *keep;   /* [rows]: units that dropout keeps, as batch_t.keep_memory; NULL: all */
+    real_t kept;                  /* what kept units are multiplied by, where there is keep */
 } head_memory_t;
 
 /* Where head_score() and head_train() write units of the tied network: relu() of the sounding cells of

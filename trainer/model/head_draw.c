@@ -94,6 +94,7 @@ static pitch_set_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t
 
 void head_draw(head_t *head, uint8_t *frame, const head_memory_t *memory, size_t row, const real_t *pre,
                const head_rule_t *rule) {
+    walk_set_place(head, walk_place(memory, row));
     walk_begin_row(head, frame, pre);
     for (size_t g = 0; g < head->n_groups; g++) {
         part_t part = walk_begin_part(head, g, frame, TRUE);

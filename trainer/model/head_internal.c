@@ -147,14 +147,21 @@ static void add_patch(head_t *head, part_t *part, size_t row, size_t rows, ptrdi
 
 static void add_bank(head_t *head, part_t *part, size_t g, size_t bank, const uint8_t *frame) {
     pitch_set_t before[BANK] = {0}, any = 0;
-    for (size_t i = 0; i < BANK && bank * BANK + i < head->n_lags; i++)
-        any |= before[i] = walk_read(head, g, frame - head->lags[bank * BANK + i] * head->frame_bytes);
+    for (size_t i = 0; i < BANK && bank * BANK + i < head->n_lags; i++) {
+        const size_t lag = head->lags[bank * BANK + i];
+        if (lag > 0) any |= before[i] = walk_read(head, g, frame - lag * head->frame_bytes);
+    }
     while (any) {
         const size_t p = pitch_set_take(&any);
         size_t set = 0;
         for (size_t i = 0; i < BANK; i++) set |= (size_t)pitch_set_has(before[i], p) << i;
         add_patch(head, part, lag_set_row(bank, set), WINDOW, (ptrdiff_t)p - REACH);
     }
+}
+
+void walk_set_place(head_t *head, const place_t *place) {
+    for (size_t i = head->first_bar_lag; i < head->n_lags; i++)
+        head->lags[i] = place ? place->back[i - head->first_bar_lag] : 0;
 }
 
 part_t walk_begin_part(head_t *head, size_t g, const uint8_t *frame, gboolean past) {

@@ -52,7 +52,8 @@ typedef struct {
 
 struct head {
     size_t D, A, Q, P, n_groups, frame_bytes;
-    size_t lags[MODEL_MAX_LAGS], n_lags;
+    size_t lags[MODEL_MAX_LAGS + MODEL_MAX_BAR_LAGS], n_lags; /* of the current row, 0: not there */
+    size_t first_bar_lag;                                     /* the lags from this one on are in bars */
     size_t profiles[MODEL_MAX_PROFILES], n_profiles;
     const real_t *W, *V, *p;
     real_t *dW, *dV, *dp;
@@ -76,6 +77,14 @@ struct head {
     stretch_t *stretches;
 };
 
+/* Lags in frames and in bars. */
+static inline size_t walk_lags(const model_config_t *config) {
+    return config->sequence.n_lags + config->sequence.n_bar_lags;
+}
+/* The place of a row, or NULL. */
+static inline const place_t *walk_place(const head_memory_t *memory, size_t row) {
+    return memory && memory->places ? memory->places[row] : NULL;
+}
 /* Features of the g-th group drawn: its rows of Q. */
 static inline size_t walk_features(size_t n_lags, size_t g) { return (n_lags + g) * WINDOW + BELOW; }
 /* Cells of a part that are computed. */
@@ -108,6 +117,8 @@ void walk_add_table_gradients(head_t *head);
  * been. */
 void walk_begin_row(head_t *head, const uint8_t *frame, const real_t *pre);
 void walk_begin_steps(head_t *head, const real_t *pre);
+/* Sets the lags in bars of the rows that come next. */
+void walk_set_place(head_t *head, const place_t *place);
 /* Begins a group: adds up all that is known before its own cells. head->now holds the groups before it. past:
  * whether the frames at the lags are seen. */
 part_t walk_begin_part(head_t *head, size_t g, const uint8_t *frame, gboolean past);

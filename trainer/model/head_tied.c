@@ -164,6 +164,7 @@ static part_t open_part(head_t *head, const block_t *block, size_t g, size_t r) 
     const uint8_t *frame = block->frames[block->first + r];
     const size_t classes = head->n_profiles * PITCH_CLASSES;
     for (size_t h = 0; h <= g; h++) head->now[h] = walk_read(head, h, frame);
+    walk_set_place(head, walk_place(block->memory, block->first + r));
     part_t part = walk_begin_part(head, g, frame, sees_past(block, r));
     part.now = head->now[g];
     for (pitch_set_t left = part.now; left;) walk_patch(head, &part, g, pitch_set_take(&left));

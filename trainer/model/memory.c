@@ -18,7 +18,7 @@ typedef struct {
 } track_t;
 
 struct memory {
-    size_t M, K, pitches, frame_bytes;
+    size_t M, K, pitches, frame_bytes, bar;
     track_t *tracks; /* [K], in drawing order */
     real_t *levels;  /* gradients of grains that wait for their siblings; NULL: none are allowed */
 };
@@ -32,6 +32,8 @@ void memory_lay_out(const model_config_t *config, GArray *table) {
         model_add_gru(table, input, name, memory_input_rows(config, k), M);
         model_add_param(table, name, "pitch", config->sequence.tied_pitches, GATES * M, (param_init_t){0});
         model_add_param(table, name, "phase", PHASES, GATES * M, (param_init_t){0});
+        if (config->sequence.bar > 0)
+            model_add_param(table, name, "bar", 2 * config->sequence.bar, GATES * M, (param_init_t){0});
         model_add_param(table, name, "start", 1, M, (param_init_t){0});
     }
 }
@@ -46,6 +48,7 @@ void memory_find(memory_t *memory, const model_blocks_t *blocks) {
         track->gru = model_find_gru(blocks, name);
         track->input.pitch = model_find_param(blocks, name, "pitch", &track->input.dpitch);
         track->input.phase = model_find_param(blocks, name, "phase", &track->input.dphase);
+        if (memory->bar > 0) track->input.bar = model_find_param(blocks, name, "bar", &track->input.dbar);
         track->start = model_find_param(blocks, name, "start", &track->dstart);
     }
 }
@@ -56,6 +59,7 @@ memory_t *memory_new(const model_config_t *config, const model_blocks_t *blocks,
     memory->K = config->tracks;
     memory->pitches = config->sequence.tied_pitches;
     memory->frame_bytes = model_frame_bytes(config);
+    memory->bar = config->sequence.bar;
     memory->tracks = g_new0(track_t, memory->K);
     for (size_t k = 0; k < memory->K; k++) memory_input_init(&memory->tracks[k].input, config, k);
     memory_find(memory, blocks);
@@ -119,6 +123,11 @@ static void fill(const real_t *row, real_t *rows, size_t n, size_t M) {
     for (size_t i = 0; i < n; i++) memcpy(rows + i * M, row, M * sizeof *rows);
 }
 
+/* The place of a row, or NULL. */
+static const place_t *place_of(const place_t *const *places, size_t row) {
+    return places ? places[row] : NULL;
+}
+
 /* A pass through one track. */
 typedef struct {
     memory_t *memory;
@@ -137,7 +146,7 @@ static void forward_sequence(const walk_t *walk, const packing_t *group, size_t 
         const size_t row = group->offset[t] + b;
         real_t *s = walk->pass->s[k] + row * P * M, *gates = walk->pass->gates[k] + row * P * 4 * M;
         memory_input_read(&track->input, walk->rows->frames[row] - memory->frame_bytes,
-                          walk->rows->heard[row], t, walk->pass->x);
+                          walk->rows->heard[row], t, place_of(walk->rows->places, row), walk->pass->x);
         gru_rows_forward(&track->gru, track->panels, P, walk->pass->x, before, s, gates, walk->pass->scratch);
         before = s;
     }
@@ -170,7 +179,7 @@ static void backward_sequence(const walk_t *walk, const packing_t *group, size_t
                           pass->x, pass->dhU, pass->dbefore);
         gru_rows_gradient(&track->gru, P, before, pass->dhU);
         memory_input_backward(&track->input, walk->rows->frames[row] - memory->frame_bytes,
-                              walk->rows->heard[row], t, pass->x);
+                              walk->rows->heard[row], t, place_of(walk->rows->places, row), pass->x);
     }
     for (size_t i = 0; i < P; i++) head_add(pass->dbefore + i * M, track->dstart, M);
 }
@@ -196,8 +205,9 @@ static void move_gradient(track_t *track, real_t *to) {
     memory_input_t *input = &track->input;
     const real_t *from = input->linear.dW;
     real_t **const own[] = {&input->linear.dW, &input->linear.dbias, &track->gru.dU, &track->gru.dc,
-                            &input->dpitch,    &input->dphase,       &track->dstart};
-    for (size_t i = 0; i < G_N_ELEMENTS(own); i++) *own[i] = to + (*own[i] - from);
+                            &input->dpitch,    &input->dphase,       &input->dbar,   &track->dstart};
+    for (size_t i = 0; i < G_N_ELEMENTS(own); i++)
+        if (*own[i]) *own[i] = to + (*own[i] - from);
 }
 
 static void backward_grain(void *data, size_t grain, real_t *to) {
@@ -237,15 +247,16 @@ void memory_begin(memory_t *memory, real_t *const *s, size_t N) {
     }
 }
 
-void memory_step(memory_t *memory, size_t N, const uint8_t *const *frames, size_t t, real_t *const *s,
-                 real_t *scratch) {
+void memory_step(memory_t *memory, size_t N, const uint8_t *const *frames, const place_t *const *places,
+                 size_t t, real_t *const *s, real_t *scratch) {
     const size_t P = memory->pitches, M = memory->M;
     real_t *const gates = scratch + P * GATES * M, *const rest = gates + P * 4 * M;
     for (size_t k = 0; k < memory->K; k++) {
         track_t *track = &memory->tracks[k];
         for (size_t n = 0; n < N; n++) {
             real_t *of_piece = s[k] + n * P * M;
-            memory_input_read(&track->input, frames[n] - memory->frame_bytes, TRUE, t, scratch);
+            memory_input_read(&track->input, frames[n] - memory->frame_bytes, TRUE, t, place_of(places, n),
+                              scratch);
             gru_rows_forward(&track->gru, track->panels, P, scratch, of_piece, of_piece, gates, rest);
         }
     }

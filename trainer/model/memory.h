@@ -3,7 +3,8 @@
  * Polyphonic Music Using Tied Parallel Networks"). One for each track k. At pitch i of frame t it reads, of
  * the frame before, which input dropout hides whole,
  *
- *     x = b + e_i + d_(t mod 16) + sum of the rows of W that the set cells choose,
+ *     x = b + e_i + d_(t mod 16) + the rows of the place in the bar (trainer/model/place.h), if any,
+ *         + sum of the rows of W that the set cells choose,
  *
  * with a row of W for each of these, in this order, silence past the edges:
  *     pitched tracks:  pitches i + 13 down to i - 13 of each plane of the track;
@@ -19,12 +20,13 @@
 #pragma once
 
 #include "trainer/model/model_kind.h"
+#include "trainer/model/place.h"
 
 typedef struct memory memory_t;
 
 /* Appends, for each track in drawing order, a GRU "memory.K" with the layer "memory.K.input" (W, b), and
- * "memory.K.pitch" e [pitches, 3 M], "memory.K.phase" d [16, 3 M], "memory.K.start" [1, M], all three zero;
- * nothing where the config has no memory. */
+ * "memory.K.pitch" e [pitches, 3 M], "memory.K.phase" d [16, 3 M], where the config has places in the bar
+ * "memory.K.bar" [2 B, 3 M], "memory.K.start" [1, M], all zero; nothing where the config has no memory. */
 void memory_lay_out(const model_config_t *config, GArray *table);
 /* Only for a config that has one. NULL with MODEL_ERROR_MEMORY set. Owner: caller. */
 memory_t *memory_new(const model_config_t *config, const model_blocks_t *blocks, GError **error);
@@ -50,13 +52,15 @@ typedef struct {
  * too. */
 gboolean memory_pass_init(memory_pass_t *pass, const memory_t *memory, size_t max_rows, GError **error);
 void memory_pass_clear(memory_pass_t *pass);
-/* Rows of a batch: packed in groups, of sequences whose frames are counted from the first. frames points to
- * each row's frame, which the frame before it precedes in memory; that one is heard or not. */
+/* Rows of a batch: packed in groups, of sequences whose frames are counted from the first. frames points
+ * to each row's frame, which the frame before it precedes in memory; that one is heard or not. places is
+ * not read where the config has none. */
 typedef struct {
     const packing_t *groups;
     size_t n_groups;
     const uint8_t *const *frames;
     const uint8_t *heard;
+    const place_t *const *places;
 } memory_rows_t;
 
 /* Computes all s. */
@@ -69,10 +73,10 @@ void memory_backward(memory_t *memory, memory_pass_t *pass, const memory_rows_t 
 /* Makes room for n grains, once. FALSE with MODEL_ERROR_MEMORY set. */
 gboolean memory_allow_grains(memory_t *memory, size_t n, GError **error);
 
-/* Outside training: advances N pieces by frame t. s [K][N, pitches, M] in place; frames [N] as above; scratch
- * of memory_scratch() elements. memory_begin() sets s before the first frame; after it the
+/* Outside training: advances N pieces by frame t. s [K][N, pitches, M] in place; frames and places [N] as
+ * above; scratch of memory_scratch() elements. memory_begin() sets s before the first frame; after it the
  * parameters may not change. The first two take NULL for no memory. */
 size_t memory_scratch(const memory_t *memory);
 void memory_begin(memory_t *memory, real_t *const *s, size_t N);
-void memory_step(memory_t *memory, size_t N, const uint8_t *const *frames, size_t t, real_t *const *s,
-                 real_t *scratch);
+void memory_step(memory_t *memory, size_t N, const uint8_t *const *frames, const place_t *const *places,
+                 size_t t, real_t *const *s, real_t *scratch);

@@ -125,11 +125,14 @@ LAYERS_WIDE static void begin_backward(const real_t *restrict dx, real_t *restri
     }
 }
 
-void memory_input_read(memory_input_t *input, const uint8_t *before, gboolean heard, size_t t, real_t *x) {
+void memory_input_read(memory_input_t *input, const uint8_t *before, gboolean heard, size_t t,
+                       const place_t *place, real_t *x) {
     const size_t width = input->width;
     hear(input, before, heard);
     memcpy(input->base, input->linear.bias, width * sizeof *x);
     head_add(input->phase + t % PHASES * width, input->base, width);
+    for (size_t i = 0; input->bar && i < 2; i++)
+        head_add(input->bar + place->rows[i] * width, input->base, width);
     for (size_t i = 0; i < input->n_any; i++)
         head_add(input->linear.W + input->any[i] * width, input->base, width);
     for (size_t c = 0; c < PITCH_CLASSES; c++)
@@ -141,7 +144,7 @@ void memory_input_read(memory_input_t *input, const uint8_t *before, gboolean he
 }
 
 void memory_input_backward(memory_input_t *input, const uint8_t *before, gboolean heard, size_t t,
-                           const real_t *dx) {
+                           const place_t *place, const real_t *dx) {
     const size_t width = input->width;
     hear(input, before, heard);
     head_gather(input->patches, input->n_patches, dx, input->linear.dW);
@@ -155,5 +158,7 @@ void memory_input_backward(memory_input_t *input, const uint8_t *before, gboolea
     for (size_t i = 0; i < input->n_any; i++)
         head_add(input->base, input->linear.dW + input->any[i] * width, width);
     head_add(input->base, input->dphase + t % PHASES * width, width);
+    for (size_t i = 0; input->bar && i < 2; i++)
+        head_add(input->base, input->dbar + place->rows[i] * width, width);
     head_add(input->base, input->linear.dbias, width);
 }

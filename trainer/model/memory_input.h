@@ -4,6 +4,7 @@
 
 #include "trainer/model/head_kernels.h"
 #include "trainer/model/model_kind.h"
+#include "trainer/model/place.h"
 
 /* A part of a frame that a track reads, and where its rows of W begin. */
 typedef struct {
@@ -13,7 +14,8 @@ typedef struct {
 typedef struct {
     linear_t linear;             /* W, b */
     const real_t *pitch, *phase; /* e, d */
-    real_t *dpitch, *dphase;
+    const real_t *bar;           /* the rows of places; NULL where there are none */
+    real_t *dpitch, *dphase, *dbar;
     size_t width, P, first, pitches; /* 3 M; pitches of a frame; those that have a memory */
     gboolean drums;
     memory_source_t *sources;
@@ -32,8 +34,10 @@ size_t memory_input_rows(const model_config_t *config, size_t k);
 /* Lays out what the k-th track drawn reads. Owner: caller, memory_input_clear(). */
 void memory_input_init(memory_input_t *input, const model_config_t *config, size_t k);
 void memory_input_clear(memory_input_t *input);
-/* Writes x [pitches, 3 M] of frame t; the frame before it is heard or not. */
-void memory_input_read(memory_input_t *input, const uint8_t *before, gboolean heard, size_t t, real_t *x);
+/* Writes x [pitches, 3 M] of frame t; the frame before it is heard or not. place: not read where there is no
+ * bar. */
+void memory_input_read(memory_input_t *input, const uint8_t *before, gboolean heard, size_t t,
+                       const place_t *place, real_t *x);
 /* Adds to the parameters' gradients, from dx. */
 void memory_input_backward(memory_input_t *input, const uint8_t *before, gboolean heard, size_t t,
-                           const real_t *dx);
+                           const place_t *place, const real_t *dx);

@@ -8,6 +8,7 @@
 
 #include "preprocess/roll/played.h"
 #include "trainer/model/grains.h"
+#include "trainer/model/place.h"
 #include "trainer/model/real.h"
 #include "trainer/model/rng.h"
 #include "trainer/model/sizes.h"
@@ -35,6 +36,8 @@ typedef struct {
     /* Dense: [B, T, K, L, ceil(P / 8)], packed as in preprocess/roll/roll.h; sequence: [B, model_context() +
      * T, ...], the frames before each sequence first (silence where it begins its song). */
     const uint8_t *bits;
+    /* Sequence: [B, T], where each frame is in its bar; NULL where config.sequence.bar is 0. */
+    const place_t *places;
     /* [B] frames that count, 1..T; the cells after them are silence and add neither loss nor gradient.
      * Sequence: descending, in each grain. */
     const uint32_t *valid;

@@ -105,6 +105,7 @@ void performer_play(performer_t *performer, const uint8_t *bits, size_t T, uint6
     piece->nll = 0;
     if (Z) stream_encode(performer->stream, bits, T, moments, moments + W * Z);
     stream_start(performer->stream, 1);
+    stream_set_meters(performer->stream, 0, piece->meters);
     performance_past_begin(performer->past, piece->on_grid);
     head_record(net->head, &record);
     for (size_t t = 0; t < T; t++) {

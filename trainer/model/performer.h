@@ -13,9 +13,10 @@ performer_t *performer_new(model_t *model, GError **error);
 void performer_free(performer_t *performer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(performer_t, performer_free)
 
-/* How a piece's onsets were played, and what the model says to each, given those before it. Each but `nll` is
- * [onsets], or NULL. */
+/* How a piece's onsets were played, and what the model says to each, given those before it. given, drawn and
+ * medians are [onsets], or NULL. */
 typedef struct {
+    meters_t meters;       /* the piece's: stream_set_meters() */
     const played_t *given; /* how they were played; NULL: as they are drawn */
     gboolean on_grid;      /* as a whole the piece lies on the grid, not beside it: so it begins there */
     played_t *drawn;

@@ -33,6 +33,11 @@ gboolean sequence_net_check(const model_config_t *config, size_t max_B, size_t m
                     "both");
         return FALSE;
     }
+    if (sizes->n_bar_lags > 0 && sizes->bar == 0) {
+        g_set_error(error, MODEL_ERROR, MODEL_ERROR_SIZE,
+                    "model: lags in bars need the place in the bar; give --bar FRAMES, too");
+        return FALSE;
+    }
     const size_t rows = max_frames + max_B * sizes->segment;
     const size_t widest = MAX(MAX(head_columns(config), 4 * sizes->memory * sizes->tied_pitches),
                               MAX(4 * sizes->state, sizes->segment * sizes->sketch));
@@ -67,6 +72,8 @@ void sequence_net_lay_out(const model_config_t *config, GArray *table) {
     model_add_gru(table, "decoder.input", "decoder", model_cells(config), H);
     model_add_param(table, "decoder.phase", "weight", sizes->segment, GATES * H,
                     (param_init_t){.bound = 1.0 / sqrt((double)H)});
+    if (sizes->bar > 0)
+        model_add_param(table, "decoder.bar", "weight", 2 * sizes->bar, GATES * H, (param_init_t){0});
     model_add_param(table, "decoder.start", "state", 1, H, (param_init_t){0});
     model_add_linear(table, "head.output", H + U, head_columns(config));
     head_lay_out(config, table);
@@ -91,6 +98,7 @@ void sequence_net_find(sequence_net_t *net, const model_blocks_t *blocks) {
     }
     net->input = model_find_linear(blocks, "decoder.input");
     net->phase = model_find_linear(blocks, "decoder.phase");
+    if (net->config.sequence.bar > 0) net->bar = model_find_linear(blocks, "decoder.bar");
     net->decoder = model_find_gru(blocks, "decoder");
     net->h0 = model_find_param(blocks, "decoder.start", "state", &net->dh0);
     net->output = model_find_linear(blocks, "head.output");
@@ -162,6 +170,12 @@ void sequence_mlp_backward(const linear_t layers[2], const real_t *x, real_t *hi
     linear_backward(&layers[1], hidden, dy, dhidden, 0, rows, report);
     for (size_t i = 0; i < n; i++) dhidden[i] *= 1 - hidden[i] * hidden[i];
     linear_backward(&layers[0], x, dhidden, dx, 0, rows, report);
+}
+
+void sequence_add_place(const sequence_net_t *net, const place_t *place, real_t *x) {
+    const size_t X = GATES * net->H;
+    for (size_t row = 0; net->config.sequence.bar > 0 && row < 2; row++)
+        for (size_t i = 0; i < X; i++) x[i] += net->bar.W[place->rows[row] * X + i];
 }
 
 void sequence_sketch_forward(const sequence_net_t *net, const real_t *z, real_t *hidden, real_t *u,

@@ -7,7 +7,7 @@
  *                decoder can continue a piece by itself
  *     sketch     u_1 .. u_S = tanh(tanh(z A + a) B + b), features of the segment's frames
  *     decoder    a GRU over the whole piece from a learned state: input x_(t-1) (hidden whole by input
- *                dropout), t mod S, u_t
+ *                dropout), t mod S, if the sizes ask for it the place in the bar (trainer/model/place.h), u_t
  *     memory     if the sizes ask for it, GRUs over the whole piece at each pitch (trainer/model/memory.h)
  *     head       o = dropout(h_t), u_t; the frame's cells given o, each other, the frames before and the
  *                memories (trainer/model/head.h), both hidden in whole segments by lag dropout
@@ -40,6 +40,7 @@ typedef struct {
     linear_t auxiliary;    /* [U, D] */
     linear_t input;        /* [D, 3 H], with the decoder's bias */
     linear_t phase;        /* [S, 3 H], no bias: a row for each t mod S */
+    linear_t bar;          /* [2 B, 3 H], no bias: the rows of a place; B may be 0 */
     linear_t from_sketch;  /* [U, 3 H], no bias */
     gru_t decoder;
     real_t *h0, *dh0;           /* [H] */
@@ -72,6 +73,9 @@ void sequence_mlp_backward(const linear_t layers[2], const real_t *x, real_t *hi
  * biases at the log-odds [D]. */
 void sequence_net_start(const sequence_net_t *net);
 void sequence_net_start_log_odds(const sequence_net_t *net, const double *log_odds);
+
+/* Adds what the decoder reads of a frame's place, if it does, to x [3 H]. */
+void sequence_add_place(const sequence_net_t *net, const place_t *place, real_t *x);
 
 /* Sketches: z [B, Z] to u [B, S, U]. */
 void sequence_sketch_forward(const sequence_net_t *net, const real_t *z, real_t *hidden, real_t *u,

@@ -80,6 +80,9 @@ static gboolean add_frames(sequence_pass_t *s) {
     s->frame_place = g_new0(frame_place_t, R);
     s->phase_start = g_new0(uint32_t, net->S + 1);
     s->phase_row = g_new0(uint32_t, R);
+    s->bar_start = g_new0(uint32_t, 2 * net->config.sequence.bar + 1);
+    s->bar_row = g_new0(uint32_t, net->config.sequence.bar > 0 ? 2 * R : 0);
+    s->places = g_new0(const place_t *, R);
     init_packed(&s->frames, s->max_B, R + s->max_B);
     return gru_tape_init(&s->tape, R, s->max_B, H);
 }
@@ -132,6 +135,9 @@ void sequence_pass_free(void *pass) {
                             s->frame_place,
                             s->phase_start,
                             s->phase_row,
+                            s->bar_start,
+                            s->bar_row,
+                            s->places,
                             s->segment_place,
                             s->frames.groups,
                             s->frames.offsets,
@@ -246,12 +252,23 @@ static void list_phases(sequence_pass_t *s) {
     for (size_t row = R; row-- > 0;) s->phase_row[--start[s->frame_place[row].t % S]] = (uint32_t)row;
 }
 
+/* Needs the rows' places. */
+static void list_bars(sequence_pass_t *s) {
+    const size_t cells = 2 * s->net.config.sequence.bar, R = s->frames.rows.n;
+    uint32_t *start = s->bar_start;
+    memset(start, 0, (cells + 1) * sizeof *start);
+    for (size_t i = 0; i < 2 * R; i++) start[s->places[i / 2]->rows[i % 2]]++;
+    for (size_t cell = 1; cell <= cells; cell++) start[cell] += start[cell - 1];
+    for (size_t i = 2 * R; i-- > 0;) s->bar_row[--start[s->places[i / 2]->rows[i % 2]]] = (uint32_t)(i / 2);
+}
+
 static void lay_rows(sequence_pass_t *s, const batch_t *batch) {
     const size_t R = s->frames.rows.n, bytes = s->frame_bytes, W = (batch->T + s->net.S - 1) / s->net.S,
                  units = model_memory_units(&s->net.config);
     for (size_t row = 0; row < R; row++) {
         const size_t b = s->frame_place[row].sequence, t = s->frame_place[row].t;
         s->frame[row] = frame_of(s, batch, b, t);
+        s->places[row] = batch->places ? batch->places + b * batch->T + t : NULL;
         s->past[row] = !batch->keep_past || batch->keep_past[b * W + t / s->net.S];
         s->valid[row] = s->heard[row] = !batch->keep_input || batch->keep_input[b * batch->T + t];
         s->keep[row] = batch->keep_memory ? batch->keep_memory + (b * batch->T + t) * units : NULL;
@@ -261,7 +278,9 @@ static void lay_rows(sequence_pass_t *s, const batch_t *batch) {
     const layers_bits_t before = sequence_pass_rows(s, s->before, R);
     layers_list_active(&before, s->start, s->active);
     for (size_t i = 0; i < R; i++) s->valid[i] = 1;
-    s->memories = (head_memory_t){.s = s->memory.s,
+    if (s->net.config.sequence.bar > 0) list_bars(s);
+    s->memories = (head_memory_t){.places = s->places,
+                                  .s = s->memory.s,
                                   .ds = s->memory.ds,
                                   .keep = batch->keep_memory ? s->keep : NULL,
                                   .kept = batch->keep_memory ? (real_t)(1 / batch->memory_rate) : 1};

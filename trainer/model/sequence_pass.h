@@ -37,6 +37,8 @@ typedef struct {
     frame_place_t *frame_place;        /* [rows] */
     segment_place_t *segment_place;    /* [segments] */
     uint32_t *phase_start, *phase_row; /* [S + 1], [rows]: the rows of each t mod S */
+    uint32_t *bar_start, *bar_row;     /* [2 B + 1], [2 rows]: the rows of each row of the bar's table */
+    const place_t **places;            /* [rows] */
     uint32_t *valid;                   /* [max(rows, S segments)] ones */
     const uint8_t **frame;             /* [rows] where each row's frame lies in the batch */
     uint8_t *past;                     /* [rows] whether the head sees the frames at its lags */

@@ -36,6 +36,9 @@ const size_row_t MODEL_SIZES[] = {
     {"memory", SEQUENCE, AT(sequence.memory), 1, 1024, .none = SEQUENCE, .since = 6, .before = "0"},
     {"note", SEQUENCE, AT(sequence.note), 1, 1024, .none = SEQUENCE, .since = 6, .before = "0"},
     {"performance", SEQUENCE, AT(sequence.performance), 1, 1024, .none = SEQUENCE, .since = 6, .before = "0"},
+    {"bar", SEQUENCE, AT(sequence.bar), 1, 128, .none = SEQUENCE, .since = 6, .before = "0"},
+    {"bar-lags", SEQUENCE, AT(sequence.bar_lags), 1, 8, .none = SEQUENCE, .count = AT(sequence.n_bar_lags),
+     .most = MODEL_MAX_BAR_LAGS, .rising = TRUE, .since = 6, .before = "0"},
     {"tied-first", SEQUENCE, AT(sequence.tied_first), 1, 127, .none = SEQUENCE, .of_data = TRUE, .since = 6,
      .before = "0"},
     {"tied-pitches", SEQUENCE, AT(sequence.tied_pitches), 1, 128, .none = SEQUENCE, .of_data = TRUE,
@@ -177,8 +180,9 @@ size_t model_dropout_units(const model_config_t *config) {
 size_t model_context(const model_config_t *config) {
     const sequence_sizes_t *sizes = &config->sequence;
     const size_t lag = sizes->n_lags ? sizes->lags[sizes->n_lags - 1] : 0,
-                 profile = sizes->n_profiles ? sizes->profiles[sizes->n_profiles - 1] : 0;
-    return config->kind == MODEL_DENSE ? 0 : MAX(lag, profile);
+                 profile = sizes->n_profiles ? sizes->profiles[sizes->n_profiles - 1] : 0,
+                 bars = sizes->n_bar_lags ? sizes->bar_lags[sizes->n_bar_lags - 1] * sizes->bar : 0;
+    return config->kind == MODEL_DENSE ? 0 : MAX(MAX(lag, profile), bars);
 }
 
 size_t model_memory_units(const model_config_t *config) {

@@ -13,6 +13,7 @@
 #define MODEL_MAX_LAGS      12
 #define MODEL_MAX_LAG       1024
 #define MODEL_MAX_PROFILES  4
+#define MODEL_MAX_BAR_LAGS  6
 #define MODEL_MEMORY_PHASES 16 /* frames after which the memory's count of frames begins anew */
 #define MODEL_TIED_MARGIN   2
 
@@ -35,6 +36,9 @@ typedef struct {
     size_t sketch_hidden;    /* units of the layer between latent and sketch */
     /* How many frames back the head looks: at each of these. */
     size_t lags[MODEL_MAX_LAGS], n_lags;
+    /* Frames of a bar that are told apart (trainer/model/place.h), 0: none; and how many bars back the head
+     * looks, after its lags. */
+    size_t bar, bar_lags[MODEL_MAX_BAR_LAGS], n_bar_lags;
     /* The order in which the tracks of a frame are drawn. The first `drums` of them are drums, whose keys are
      * no pitches. */
     uint8_t order[MODEL_MAX_TRACKS];
@@ -108,7 +112,8 @@ size_t model_window_bytes(const model_config_t *config);
 size_t model_dropout_units(const model_config_t *config);
 /* Units of memories and of GRUs along pitches that dropout may silence, a frame: K (M + N). */
 size_t model_memory_units(const model_config_t *config);
-/* Frames before a sequence that the model looks at: its largest lag or profile; dense: 0. */
+/* Frames before a sequence that the model looks at: its largest lag, in frames or
+ * in bars of so many frames as are told apart, or profile; dense: 0. */
 size_t model_context(const model_config_t *config);
 /* Sequence: chunks of pieces begin at multiples of so many frames. */
 size_t model_alignment(const model_config_t *config);

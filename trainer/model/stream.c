@@ -14,10 +14,11 @@ enum { ENCODE_SEGMENTS = 64, STEP_SCRATCH = 7 };
 
 /* What pieces carry. There are two, so that stream_select() can copy from one to the other. */
 typedef struct {
-    real_t *h;       /* [max_N, H] */
-    real_t *u;       /* [max_N, S, U] */
-    uint8_t *frames; /* [max_N, slots, frame bytes]: the frames before, then room for the current one */
-    real_t **s;      /* [K][max_N, pitches, M]: memories; K is 0 without one */
+    real_t *h;        /* [max_N, H] */
+    real_t *u;        /* [max_N, S, U] */
+    uint8_t *frames;  /* [max_N, slots, frame bytes]: the frames before, then room for the current one */
+    meters_t *meters; /* [max_N] */
+    real_t **s;       /* [K][max_N, pitches, M]: memories; K is 0 without one */
 } carried_t;
 
 struct stream {
@@ -32,6 +33,8 @@ struct stream {
     real_t *hidden;         /* [max_N, units of the wider of the prior's and sketch's hidden layers] */
     real_t *moments;        /* [max_N, 2 Z] */
     real_t *memory_scratch; /* [memory_scratch()] */
+    place_t *place;         /* [max_N]: of the current frame */
+    const place_t **places; /* [max_N]: where each row's is */
     const uint8_t **frames; /* [max_N]: where the head finds each row's frame */
     GPtrArray *blocks;      /* all real_t but base */
 
@@ -75,11 +78,15 @@ stream_t *stream_new(model_t *model, size_t max_N, GError **error) {
     stream->K = net->memory ? net->config.tracks : 0;
     stream->memory = net->config.sequence.tied_pitches * net->config.sequence.memory;
     stream->frames = g_new(const uint8_t *, max_N);
+    stream->place = g_new0(place_t, max_N);
+    stream->places = g_new(const place_t *, max_N);
+    for (size_t n = 0; n < max_N; n++) stream->places[n] = &stream->place[n];
     stream->base = g_new(real_t, GATES * net->H);
     stream->blocks = g_ptr_array_new_with_free_func(free);
     for (int i = 0; i < 2; i++) {
         carried_t *carried = i ? &stream->other : &stream->now;
         carried->frames = g_malloc0(max_N * stream->slots * stream->frame_bytes);
+        carried->meters = g_new0(meters_t, max_N);
         carried->h = add_block(stream, max_N, net->H);
         carried->u = add_block(stream, max_N, net->S * net->U);
         carried->s = g_new0(real_t *, stream->K);
@@ -103,6 +110,10 @@ void stream_free(stream_t *stream) {
     g_free(stream->other.frames);
     g_free(stream->now.s);
     g_free(stream->other.s);
+    g_free(stream->now.meters);
+    g_free(stream->other.meters);
+    g_free(stream->place);
+    g_free(stream->places);
     g_free(stream->base);
     g_free(stream->frames);
     g_free(stream->lengths);
@@ -123,6 +134,8 @@ void stream_start(stream_t *stream, size_t N) {
     memset(stream->now.frames, 0, N * stream->slots * stream->frame_bytes);
 }
 
+void stream_set_meters(stream_t *stream, size_t n, meters_t meters) { stream->now.meters[n] = meters; }
+
 size_t stream_frames(const stream_t *stream) { return stream->t; }
 
 void stream_select(stream_t *stream, const uint32_t *parents, size_t N) {
@@ -137,6 +150,7 @@ void stream_select(stream_t *stream, const uint32_t *parents, size_t N) {
     for (size_t n = 0; n < N; n++) {
         memcpy(to.h + n * H, from.h + parents[n] * H, H * sizeof *to.h);
         if (sketch) memcpy(to.u + n * sketch, from.u + parents[n] * sketch, sketch * sizeof *to.u);
+        to.meters[n] = from.meters[parents[n]];
         memcpy(to.frames + n * piece, from.frames + parents[n] * piece, piece);
         for (size_t k = 0; k < stream->K; k++)
             memcpy(to.s[k] + n * stream->memory, from.s[k] + parents[n] * stream->memory,
@@ -183,14 +197,24 @@ static uint8_t *slot(const stream_t *stream, size_t n, size_t i) {
 
 static uint8_t *current(const stream_t *stream, size_t n) { return slot(stream, n, stream->slots - 1); }
 
+/* Finds where the current frame of each piece is in its bar. */
+static void find_places(stream_t *stream) {
+    for (size_t n = 0; stream->net->config.sequence.bar > 0 && n < stream->N; n++) {
+        g_assert(stream->now.meters[n].n > 0);
+        place_find(stream->now.meters[n], stream->t, &stream->net->config, &stream->place[n]);
+    }
+}
+
 /* Computes the states h_t and, if output, o_t and the head's columns. */
 static void advance(stream_t *stream, gboolean output) {
     const sequence_net_t *net = stream->net;
     const size_t N = stream->N, H = net->H, U = net->U, phase = stream->t % net->S, wide = GATES * H;
     g_assert(net->Z == 0 || stream->has_latent);
+    find_places(stream);
     for (size_t i = 0; i < wide; i++) stream->base[i] = net->input.bias[i] + net->phase.W[phase * wide + i];
     for (size_t n = 0; n < N; n++) {
         memcpy(stream->x + n * wide, stream->base, wide * sizeof *stream->x);
+        sequence_add_place(net, stream->places[n], stream->x + n * wide);
         stream->frames[n] = current(stream, n);
         add_cells(&net->config, current(stream, n) - stream->frame_bytes, net->input.W, stream->x + n * wide,
                   wide);
@@ -201,7 +225,8 @@ static void advance(stream_t *stream, gboolean output) {
     if (U) layers_add_product(stream->o + H, H + U, net->from_sketch.W, stream->x, N, U, wide);
     gru_step(&net->decoder, N, stream->x, stream->now.h, stream->scratch);
     if (net->memory)
-        memory_step(net->memory, N, stream->frames, stream->t, stream->now.s, stream->memory_scratch);
+        memory_step(net->memory, N, stream->frames, stream->places, stream->t, stream->now.s,
+                    stream->memory_scratch);
     if (!output) return;
     for (size_t n = 0; n < N; n++)
         memcpy(stream->o + n * (H + U), stream->now.h + n * H, H * sizeof *stream->o);
@@ -219,7 +244,7 @@ static void pass_on(stream_t *stream) {
 void stream_force(stream_t *stream, const uint8_t *frames, gboolean shared, double *nll) {
     const size_t bytes = stream->frame_bytes;
     advance(stream, nll != NULL);
-    const head_memory_t memory = {.s = stream->now.s};
+    const head_memory_t memory = {.places = stream->places, .s = stream->now.s};
     for (size_t n = 0; n < stream->N; n++)
         memcpy(current(stream, n), shared ? frames : frames + n * bytes, bytes);
     if (nll) head_score(stream->net->head, stream->N, stream->frames, NULL, &memory, stream->pre, nll);
@@ -228,7 +253,7 @@ void stream_force(stream_t *stream, const uint8_t *frames, gboolean shared, doub
 
 void stream_draw(stream_t *stream, const head_rule_t *rules, uint8_t *frames) {
     const size_t bytes = stream->frame_bytes;
-    const head_memory_t memory = {.s = stream->now.s};
+    const head_memory_t memory = {.places = stream->places, .s = stream->now.s};
     advance(stream, TRUE);
     for (size_t n = 0; n < stream->N; n++) {
         head_draw(stream->net->head, current(stream, n), &memory, n, stream->pre + n * stream->columns,

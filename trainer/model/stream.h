@@ -2,7 +2,8 @@
  * pieces side by side, frame by frame, each with its own state and last frames. No MPI, no files. Only models
  * of kind MODEL_SEQUENCE.
  *
- * Order of calls: stream_start(), then for each frame t = 0, 1, ...: if t mod S = 0 and there is a latent,
+ * Order of calls: stream_start(), where the model knows places in the bar stream_set_meters() for each piece,
+ * then for each frame t = 0, 1, ...: if t mod S = 0 and there is a latent,
  * stream_prior() if wanted and stream_set_latent(); then one of stream_force(), stream_draw(). */
 #pragma once
 
@@ -19,9 +20,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(stream_t, stream_free)
 
 /* Starts N new pieces, 1..max_N, at t = 0: the learned first state, with silence before. */
 void stream_start(stream_t *stream, size_t N);
+/* Sets piece n's meters, whose rows must outlive the piece and its copies: its frames are counted from the
+ * first bar line. Read by models with places in the bar alone. */
+void stream_set_meters(stream_t *stream, size_t n, meters_t meters);
 /* Number of frames done, t. */
 size_t stream_frames(const stream_t *stream);
-/* Makes piece n a copy of piece parents[n], for n < N: state, latent, last frames. N may change. */
+/* Makes piece n a copy of piece parents[n], for n < N: state, latent, last frames, meters. N may
+ * change. */
 void stream_select(stream_t *stream, const uint32_t *parents, size_t N);
 
 /* The learned prior of the segment that begins now, to mu, logvar [N, Z]. */

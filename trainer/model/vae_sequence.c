@@ -114,6 +114,7 @@ static void decode(sequence_pass_t *s) {
     for (size_t row = 0; row < R; row++) {
         const real_t *phase = net->phase.W + s->frame_place[row].t % net->S * X;
         for (size_t i = 0; i < X; i++) s->x[row * X + i] += phase[i];
+        sequence_add_place(net, s->places[row], s->x + row * X);
     }
     if (net->U) rows_add_product(&s->frames.rows, s->u_rows, net->from_sketch.W, s->x, net->U, X);
     for (size_t b = 0; b < s->sequences.n; b++) memcpy(s->h0 + b * H, net->h0, H * sizeof *s->h0);
@@ -165,6 +166,10 @@ static void decode_backward(sequence_pass_t *s) {
     linear_report(net->report, &net->input);
     rows_bits_gradient(rows, s->phase_start, s->phase_row, s->x, net->phase.dW, NULL, net->S, X);
     linear_report(net->report, &net->phase);
+    if (net->config.sequence.bar > 0) {
+        rows_bits_gradient(rows, s->bar_start, s->bar_row, s->x, net->bar.dW, NULL, net->bar.inputs, X);
+        linear_report(net->report, &net->bar);
+    }
     if (net->U) linear_backward(&net->from_sketch, s->u_rows, s->x, s->du_rows, 1, rows, net->report);
 }
 
@@ -269,7 +274,7 @@ static double sum(const double *values, size_t n) {
 }
 
 static memory_rows_t memory_rows(const sequence_pass_t *s) {
-    return (memory_rows_t){s->frames.groups, s->n_groups, s->frame, s->heard};
+    return (memory_rows_t){s->frames.groups, s->n_groups, s->frame, s->heard, s->places};
 }
 
 /* The forward pass, up to the columns that the head reads. */

@@ -641,7 +641,11 @@ if __name__ == "__main__":
     )
     write(
         HERE / "sequence_bar.json",
-        shape_of(2, 2, 14, 2, small, [1, 3], [], 0, [1, 0], 0.3, [9, 7, 4, 1], 10, (3, 2, 1, 12), 0, 4, [1, 2]),
+        shape_of(
+            *(2, 2, 14, 2, small, [1, 3], [], 0, [1, 0], 0.3, [9, 7, 4, 1], 10, (3, 2, 1, 12)),
+            bar=4,
+            bar_lags=[1, 2],
+        ),
         [case_of("everything", 0.6, 2.09, 2, keep_memory=0.7, **everything)],
         60,
         run,

@@ -395,9 +395,3 @@ uint32_t data_piece(const data_t *data, split_t split, int64_t piece, size_t T, 
 meters_t data_piece_meters(const data_t *data, split_t split, int64_t piece) {
     return rolls_meters(data->rolls, data->splits[split].songs[piece]);
 }
-
-size_t data_part(int64_t n, int part, int parts, int64_t *first) {
-    int64_t share = n / parts, rest = n % parts;
-    *first = part * share + MIN(part, rest);
-    return (size_t)(share + (part < rest));
-}

@@ -96,4 +96,8 @@ meters_t data_piece_meters(const data_t *data, split_t split, int64_t piece);
 
 /* Divides n items evenly: this part of so many has [*first, *first + returned count). Counts differ by at
  * most 1. */
-size_t data_part(int64_t n, int part, int parts, int64_t *first);
+static inline size_t data_part(int64_t n, int part, int parts, int64_t *first) {
+    int64_t share = n / parts, rest = n % parts;
+    *first = part * share + MIN(part, rest);
+    return (size_t)(share + (part < rest));
+}

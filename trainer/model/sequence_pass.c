@@ -340,3 +340,14 @@ void sequence_pass_lay(sequence_pass_t *s, const batch_t *batch) {
     lay_onsets(s, batch);
     if (s->net.Z) lay_segments(s, batch);
 }
+
+void sequence_pass_phases_backward(const sequence_pass_t *s) {
+    const sequence_net_t *net = &s->net;
+    const rows_t *rows = &s->frames.rows;
+    const size_t X = GATES * net->H;
+    rows_bits_gradient(rows, s->phase_start, s->phase_row, s->x, net->phase.dW, NULL, net->S, X);
+    linear_report(net->report, &net->phase);
+    if (net->config.sequence.bar == 0) return;
+    rows_bits_gradient(rows, s->bar_start, s->bar_row, s->x, net->bar.dW, NULL, net->bar.inputs, X);
+    linear_report(net->report, &net->bar);
+}

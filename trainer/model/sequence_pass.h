@@ -83,3 +83,6 @@ gboolean sequence_pass_allow_grains(void *pass, size_t n, GError **error);
 void sequence_pass_lay(sequence_pass_t *s, const batch_t *batch);
 /* Describes packed frames, one a row, to the functions of layers.h. */
 layers_bits_t sequence_pass_rows(const sequence_pass_t *s, const uint8_t *bits, size_t rows);
+/* Takes x, which holds the gradient of what the decoder's GRU reads, to the rows of phases and of places
+ * in the bar, and reports theirs. */
+void sequence_pass_phases_backward(const sequence_pass_t *s);

@@ -164,12 +164,7 @@ static void decode_backward(sequence_pass_t *s) {
     model_report(net->report, net->dh0, H);
     rows_bits_gradient(rows, s->start, s->active, s->x, net->input.dW, net->input.dbias, net->D, X);
     linear_report(net->report, &net->input);
-    rows_bits_gradient(rows, s->phase_start, s->phase_row, s->x, net->phase.dW, NULL, net->S, X);
-    linear_report(net->report, &net->phase);
-    if (net->config.sequence.bar > 0) {
-        rows_bits_gradient(rows, s->bar_start, s->bar_row, s->x, net->bar.dW, NULL, net->bar.inputs, X);
-        linear_report(net->report, &net->bar);
-    }
+    sequence_pass_phases_backward(s);
     if (net->U) linear_backward(&net->from_sketch, s->u_rows, s->x, s->du_rows, 1, rows, net->report);
 }
 

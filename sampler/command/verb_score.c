@@ -6,19 +6,29 @@
 #include "sampler/score/score_report.h"
 #include "sampler/show/picture_distributions.h"
 
+/* Figures, then histograms. rows: for all of them; names: those of figures, kept for the rows. */
+static void list_rows(const score_result_t *result, char *const *names, picture_row_t *rows) {
+    const size_t figures = result->of_pieces.figures;
+    for (size_t f = 0; f < figures; f++)
+        rows[f] = (picture_row_t){names[f], score_group(f), &result->values[f], &result->distances[f]};
+    for (notes_histogram_t h = 0; h < NOTES_HISTOGRAMS; h++)
+        rows[figures + h] = (picture_row_t){
+            .name = notes_histogram_name(h), .group = "histograms", .distances = &result->histograms[h]};
+}
+
 /* Standard output has the line of figures alone: the picture's path is said beside it. */
 static gboolean draw(const job_t *job, const score_result_t *result, GError **error) {
-    const size_t n = result->of_pieces.figures;
-    g_auto(GStrv) names = g_new0(char *, n + 1);
-    for (size_t f = 0; f < n; f++) names[f] = score_name(&result->pieces->grid, f);
+    const size_t figures = result->of_pieces.figures, n = figures + NOTES_HISTOGRAMS;
+    g_auto(GStrv) names = g_new0(char *, figures + 1);
+    g_autofree picture_row_t *rows = g_new(picture_row_t, n);
+    for (size_t f = 0; f < figures; f++) names[f] = score_name(&result->pieces->grid, f);
+    list_rows(result, names, rows);
     g_autofree char *title = g_strdup_printf(
         "%zu %s beside %zu %s of %s (%s)", result->pieces->n, result->pieces->n == 1 ? "piece" : "pieces",
         result->real->n, result->real->n == 1 ? "song" : "songs", result->corpus, result->split);
     if (!result_make_folder(&job->writer, error)) return FALSE;
     g_autofree char *path = result_save_picture(
-        &job->writer, "score",
-        picture_distributions(result->values, result->distances, names, n, title, job->writer.picture, error),
-        error);
+        &job->writer, "score", picture_distributions(rows, n, title, job->writer.picture, error), error);
     if (path && !job->writer.quiet) program_say("picture: %s\n", path);
     return path != NULL;
 }

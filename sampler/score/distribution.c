@@ -74,33 +74,49 @@ static void compare(const double *real, size_t n_real, const double *other, size
     }
 }
 
-/* The numbers that are any, at most `most`, evenly chosen. Owner: caller. */
-static double *gather(numbers_t numbers, size_t most, size_t *n) {
-    double *values = g_new(double, numbers.n + 1);
+/* The pieces that have numbers, at most `most`, evenly chosen: to the numbers of each. Owner: caller. */
+static const double **gather(numbers_t numbers, size_t most, size_t *n) {
+    const double **of = g_new(const double *, numbers.n + 1);
     size_t found = 0;
-    for (size_t i = 0; i < numbers.n; i++)
-        if (!isnan(numbers.values[i * numbers.stride])) values[found++] = numbers.values[i * numbers.stride];
+    for (size_t i = 0; i < numbers.n; i++) {
+        const double *values = numbers.values + i * numbers.stride;
+        if (!isnan(values[0])) of[found++] = values;
+    }
     *n = MIN(found, most);
-    for (size_t i = 0; i < *n; i++) values[i] = values[i * found / *n];
+    for (size_t i = 0; i < *n; i++) of[i] = of[i * found / *n];
+    return of;
+}
+
+/* Owner: caller. */
+static double *gather_values(numbers_t numbers, size_t *n) {
+    g_autofree const double **of = gather(numbers, SIZE_MAX, n);
+    double *values = g_new(double, *n + 1);
+    for (size_t i = 0; i < *n; i++) values[i] = *of[i];
     return values;
 }
 
 void distribution_of_values(numbers_t real, numbers_t other, distribution_t *distribution) {
     size_t n_real, n_other;
-    g_autofree double *of_real = gather(real, SIZE_MAX, &n_real),
-                      *of_other = gather(other, SIZE_MAX, &n_other);
+    g_autofree double *of_real = gather_values(real, &n_real), *of_other = gather_values(other, &n_other);
     compare(of_real, n_real, of_other, n_other, distribution);
+}
+
+static double distance(const double *x, const double *y, size_t size) {
+    double sum = 0;
+    for (size_t i = 0; i < size; i++) sum += (x[i] - y[i]) * (x[i] - y[i]);
+    return sqrt(sum);
 }
 
 void distribution_of_distances(numbers_t real, numbers_t other, distribution_t *distribution) {
     size_t n_real, n_other, within = 0, between = 0;
-    g_autofree double *of_real = gather(real, DISTRIBUTION_MOST, &n_real),
-                      *of_other = gather(other, DISTRIBUTION_MOST, &n_other);
-    g_autofree double *intra = g_new(double, n_real *n_real / 2 + 1),
-                      *inter = g_new(double, n_real *n_other + 1);
+    g_autofree const double **of_real = gather(real, DISTRIBUTION_MOST, &n_real),
+                            **of_other = gather(other, DISTRIBUTION_MOST, &n_other);
+    if (n_real < 3) n_real = 0; /* two songs have one distance */
+    g_autofree double *intra = g_new(double, n_real *n_real + 1), *inter = g_new(double, n_real *n_other + 1);
     for (size_t i = 0; i < n_real; i++) {
-        for (size_t j = i + 1; j < n_real; j++) intra[within++] = fabs(of_real[i] - of_real[j]);
-        for (size_t j = 0; j < n_other; j++) inter[between++] = fabs(of_real[i] - of_other[j]);
+        for (size_t j = 0; j < n_real; j++)
+            if (j != i) intra[within++] = distance(of_real[i], of_real[j], real.size);
+        for (size_t j = 0; j < n_other; j++) inter[between++] = distance(of_real[i], of_other[j], real.size);
     }
     compare(intra, within, inter, between, distribution);
 }

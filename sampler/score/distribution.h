@@ -1,4 +1,5 @@
-/* distribution: how alike two sets of pieces are in one number of each piece: real songs' and others'.
+/* distribution: how alike two sets of pieces are, real songs and others, in one number of each piece, or in
+ * several that belong together, such as a histogram.
  *
  * Of n numbers x_1 .. x_n the density is estimated by Gaussian kernels of Scott's width,
  *
@@ -10,11 +11,12 @@
  *     overlap = integral of min(f(x), g(x))         1: the same; 0: apart
  *     KL(f || g) = integral of f(x) log(f(x) / g(x)), nats       0: the same
  *
- * This is done twice. Of the numbers themselves: do pieces have the values that songs have? And of
- * distances |x - y|: f of those within the real songs, of all pairs, g of those between each song and each
- * piece. Yang & Lerch 2020, "On the evaluation of generative models in music", section 3: their intra-set
- * and inter-set distances. Pieces that are all alike in the middle of the songs have an overlap of
- * distances, but none to speak of in their values.
+ * This is done twice. Of the distances: f of those from each real song to each other real song, g of those
+ * from each real song to each piece, Euclidean where there are several numbers, |x - y| of one. That is the
+ * comparison of Yang & Lerch 2020, "On the evaluation of generative models in music", section 3: their
+ * intra-set and inter-set distances. And of the numbers themselves, where a piece has one: do pieces have the
+ * values that songs have? Pieces that are all alike in the middle of the songs have an overlap of distances,
+ * but none to speak of in their values.
  *
  * Differences from the authors' mgeval: it integrates the overlap between the outermost distances only, so
  * that equal sets have less than 1; it takes the logarithm at different x for f and g; and it fails where
@@ -27,21 +29,23 @@
 
 /* Where densities are computed. */
 enum { DISTRIBUTION_POINTS = 1024 };
-/* Of larger sets so many numbers, evenly chosen, make the distances. */
+/* Of larger sets so many pieces, evenly chosen, make the distances, which take 16 MB at most. */
 enum { DISTRIBUTION_MOST = 1000 };
 
 typedef struct {
-    double overlap, kl; /* NaN where one of both has fewer than two numbers */
-    double low, step;   /* point i is low + i step; step 0: no densities */
+    double overlap,
+        kl;           /* NaN where one of both has fewer than two numbers, or, of distances, no three songs */
+    double low, step; /* point i is low + i step; step 0: no densities */
     double real[DISTRIBUTION_POINTS], other[DISTRIBUTION_POINTS]; /* f, g */
 } distribution_t;
 
-/* Numbers of pieces, `stride` apart. NaN counts as no number. */
+/* Numbers of n pieces, `size` of each, those of the next `stride` further on. NaN, as the first of a piece,
+ * counts as no number. */
 typedef struct {
     const double *values;
-    size_t n, stride;
+    size_t n, stride, size;
 } numbers_t;
 
-/* Compares the numbers, or their distances, to distribution. */
+/* Compares the numbers (of size 1), or their distances, to distribution. */
 void distribution_of_values(numbers_t real, numbers_t other, distribution_t *distribution);
 void distribution_of_distances(numbers_t real, numbers_t other, distribution_t *distribution);

@@ -18,21 +18,28 @@ typedef struct {
     double n_bars;      /* with the share of the last one that there is */
 } piece_t;
 
-static const char *const names[SCORE_FIGURES] = {
-    [SCORE_PITCH_CLASS_ENTROPY] = "pitch_class_entropy",
-    [SCORE_SCALE_CONSISTENCY] = "scale_consistency",
-    [SCORE_GROOVE] = "groove",
-    [SCORE_STRUCTURE_SHORT] = "structure_short",
-    [SCORE_STRUCTURE_MID] = "structure_mid",
-    [SCORE_STRUCTURE_LONG] = "structure_long",
-    [SCORE_POLYPHONY] = "polyphony",
-    [SCORE_POLYPHONIC_RATE] = "polyphonic_rate",
-    [SCORE_EMPTY_BARS] = "empty_bars",
-    [SCORE_SILENT_TRACKS] = "silent_tracks",
-    [SCORE_NOTES_A_BAR] = "notes_a_bar",
-    [SCORE_PITCH_RANGE] = "pitch_range",
-    [SCORE_TONAL_DISTANCE] = "tonal_distance",
-    [SCORE_SHARED_ONSETS] = "shared_onsets",
+static const struct {
+    const char *name, *group; /* group: of the first in it */
+} figures[SCORE_FIGURES] = {
+    [SCORE_PITCH_CLASS_ENTROPY] = {"pitch_class_entropy", "pitch"},
+    [SCORE_SCALE_CONSISTENCY] = {"scale_consistency"},
+    [SCORE_PITCH_COUNT] = {"pitch_count"},
+    [SCORE_PITCHES_A_BAR] = {"pitches_a_bar"},
+    [SCORE_PITCH_RANGE] = {"pitch_range"},
+    [SCORE_PITCH_INTERVAL] = {"pitch_interval"},
+    [SCORE_POLYPHONY] = {"polyphony"},
+    [SCORE_POLYPHONIC_RATE] = {"polyphonic_rate"},
+    [SCORE_GROOVE] = {"groove", "rhythm"},
+    [SCORE_NOTE_COUNT] = {"note_count"},
+    [SCORE_INTER_ONSET_INTERVAL] = {"inter_onset_interval"},
+    [SCORE_NOTES_A_BAR] = {"notes_a_bar"},
+    [SCORE_EMPTY_BARS] = {"empty_bars"},
+    [SCORE_STRUCTURE_SHORT] = {"structure_short", "form"},
+    [SCORE_STRUCTURE_MID] = {"structure_mid"},
+    [SCORE_STRUCTURE_LONG] = {"structure_long"},
+    [SCORE_SILENT_TRACKS] = {"silent_tracks", "tracks"},
+    [SCORE_TONAL_DISTANCE] = {"tonal_distance"},
+    [SCORE_SHARED_ONSETS] = {"shared_onsets"},
 };
 
 /* ---- reading a roll ---- */
@@ -134,6 +141,16 @@ static void measure_keys(const piece_t *piece, double *values) {
     values[SCORE_PITCH_RANGE] = any ? (double)(highest - lowest) : NAN;
 }
 
+/* Different keys begun in a bar by pitched tracks. */
+static size_t bar_pitches(const piece_t *piece, size_t b) {
+    uint8_t keys[TONAL_MAX_STRIDE] = {0};
+    for (size_t t = bar_first(piece, b); t < bar_first(piece, b + 1); t++)
+        for (size_t k = 0; k < piece->roll->tracks; k++)
+            for (size_t i = 0; i < piece->roll->stride && is_pitched(piece->grid, k); i++)
+                keys[i] |= roll_plane(piece->roll, t, k, PLANE_ONSET)[i];
+    return roll_count_bits(keys, sizeof keys);
+}
+
 /* ---- time ---- */
 
 static double groove(const piece_t *piece) {
@@ -161,9 +178,10 @@ static double groove(const piece_t *piece) {
 
 static void measure_bars(const piece_t *piece, double *values) {
     const roll_t *roll = piece->roll;
-    size_t empty = 0, silent = 0, notes = 0;
+    size_t empty = 0, silent = 0, notes = 0, pitches = 0;
     for (size_t b = 0; b < piece->bars->len; b++) {
         size_t tracks = 0;
+        pitches += bar_pitches(piece, b);
         for (size_t k = 0; k < roll->tracks; k++)
             tracks += track_sounds(roll, k, bar_first(piece, b), bar_first(piece, b + 1));
         empty += tracks == 0;
@@ -172,6 +190,7 @@ static void measure_bars(const piece_t *piece, double *values) {
     for (size_t t = 0; t < roll->frames; t++)
         for (size_t k = 0; k < roll->tracks; k++)
             notes += roll_count_bits(roll_plane(roll, t, k, PLANE_ONSET), roll->stride);
+    values[SCORE_PITCHES_A_BAR] = (double)pitches / (double)piece->bars->len;
     values[SCORE_EMPTY_BARS] = (double)empty / (double)piece->bars->len;
     values[SCORE_SILENT_TRACKS] =
         roll->tracks > 1 ? (double)silent / (double)(piece->bars->len * roll->tracks) : NAN;
@@ -264,12 +283,29 @@ size_t score_count(const grid_t *grid) {
 
 char *score_name(const grid_t *grid, size_t i) {
     pair_t list[MOST_PAIRS];
-    if (i < SCORE_FIGURES) return g_strdup(names[i]);
+    if (i < SCORE_FIGURES) return g_strdup(figures[i].name);
     if (i >= score_count(grid)) return NULL;
     list_pairs(grid, list);
     const pair_t *pair = &list[i - SCORE_FIGURES];
-    return g_strdup_printf("%s_%s_%s", names[pairs[pair->p].figure], role_name(grid->roles[pair->a]),
+    return g_strdup_printf("%s_%s_%s", figures[pairs[pair->p].figure].name, role_name(grid->roles[pair->a]),
                            role_name(grid->roles[pair->b]));
+}
+
+const char *score_group(size_t i) {
+    for (i = MIN(i, SCORE_FIGURES - 1); !figures[i].group;) i--; /* pairs: of tracks */
+    return figures[i].group;
+}
+
+size_t score_numbers(const grid_t *grid) { return score_count(grid) + NOTES_NUMBERS; }
+
+static void measure_notes(const piece_t *piece, const timeline_t *timeline, double *values) {
+    notes_t notes;
+    notes_measure(piece->roll, piece->grid, timeline, &notes);
+    values[SCORE_PITCH_COUNT] = notes.pitches;
+    values[SCORE_PITCH_INTERVAL] = notes.interval;
+    values[SCORE_NOTE_COUNT] = notes.notes;
+    values[SCORE_INTER_ONSET_INTERVAL] = notes.inter_onset_interval;
+    memcpy(values + score_count(piece->grid), notes.histograms, sizeof notes.histograms);
 }
 
 void score_measure(const roll_t *roll, const grid_t *grid, const timeline_t *timeline, double *values) {
@@ -279,6 +315,7 @@ void score_measure(const roll_t *roll, const grid_t *grid, const timeline_t *tim
     values[SCORE_SCALE_CONSISTENCY] = scale_consistency(&piece);
     values[SCORE_GROOVE] = groove(&piece);
     structure_measure(roll, grid, &values[SCORE_STRUCTURE_SHORT]);
+    measure_notes(&piece, timeline, values);
     measure_keys(&piece, values);
     measure_bars(&piece, values);
     measure_pairs(&piece, values);

@@ -11,28 +11,39 @@
 /* ---- figures ---- */
 
 static score_table_t table_new(const grid_t *grid, size_t n) {
-    const size_t figures = score_count(grid);
-    return (score_table_t){.n = n, .figures = figures, .values = g_new(double, n *figures)};
+    const size_t numbers = score_numbers(grid);
+    return (score_table_t){
+        .n = n, .figures = score_count(grid), .numbers = numbers, .values = g_new(double, n *numbers)};
 }
 
 static score_table_t measure_set(const score_set_t *set) {
     score_table_t table = table_new(&set->grid, set->n);
     for (size_t i = 0; i < set->n; i++)
         score_measure(set->pieces[i].roll, &set->grid, set->pieces[i].timeline,
-                      table.values + i * table.figures);
+                      table.values + i * table.numbers);
     return table;
 }
 
-/* The figures of the pieces beside those of the real songs. */
+static numbers_t table_numbers(const score_table_t *table, size_t first, size_t size) {
+    return (numbers_t){table->values + first, table->n, table->numbers, size};
+}
+
+/* The figures and histograms of the pieces beside those of the real songs. */
 static void compare_figures(score_result_t *result) {
     const score_table_t *real = &result->of_real, *pieces = &result->of_pieces;
-    result->values = g_new(distribution_t, pieces->figures);
-    result->distances = g_new(distribution_t, pieces->figures);
-    for (size_t f = 0; f < pieces->figures; f++) {
-        const numbers_t of_real = {real->values + f, real->n, real->figures},
-                        of_pieces = {pieces->values + f, pieces->n, pieces->figures};
+    const size_t figures = pieces->figures;
+    result->values = g_new(distribution_t, figures);
+    result->distances = g_new(distribution_t, figures);
+    result->histograms = g_new(distribution_t, NOTES_HISTOGRAMS);
+    for (size_t f = 0; f < figures; f++) {
+        const numbers_t of_real = table_numbers(real, f, 1), of_pieces = table_numbers(pieces, f, 1);
         distribution_of_values(of_real, of_pieces, &result->values[f]);
         distribution_of_distances(of_real, of_pieces, &result->distances[f]);
+    }
+    for (notes_histogram_t h = 0; h < NOTES_HISTOGRAMS; h++) {
+        const size_t first = figures + notes_histogram_first(h), size = notes_histogram_size(h);
+        distribution_of_distances(table_numbers(real, first, size), table_numbers(pieces, first, size),
+                                  &result->histograms[h]);
     }
 }
 
@@ -49,7 +60,7 @@ static score_table_t measure_shuffled(const score_set_t *set, uint64_t seed) {
     for (size_t i = 0; i < set->n; i++) {
         g_autoptr(roll_t) roll = score_shuffle(rolls, set->n, i, seed);
         score_measure(roll, &set->grid, set->pieces[score_shuffle_source(set->n, i, 0, seed)].timeline,
-                      table.values + i * table.figures);
+                      table.values + i * table.numbers);
     }
     return table;
 }

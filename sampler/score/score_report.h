@@ -22,6 +22,7 @@ typedef struct {
  *   {"pieces": n, "skipped": n, "grid": {...}, "corpus": DIR, "split": NAME, "songs": n,
  *    "figures": {NAME: {"mean", "sd", "n", "real": {"mean", "sd", "n"}, "shuffled": {the same},
  *                       "place", "nearer", "values": {"overlap", "kl"}, "distances": {the same}}, ...},
+ *    "histograms": {NAME: {"distances": {the same}}, ...},
  *    "seam": {"frames", "mean", "sd", "n", "real": {"mean", "sd", "n"}, "border", "inside",
  *             "features": {NAME: {"border", "inside"}, ...}},
  *    "originality": {"corpus": DIR, "songs": n, "split": NAME, "held_out": n,
@@ -31,6 +32,7 @@ typedef struct {
  *               "passages": {"all" or TRACK: {"events", "notes", "frames", "beats", "share", "first",
  *                                             "song", "song_first", "semitones"}, ...}}, ...]}
  * Figures and place: score.h; "nearer" is "real", "shuffled" or null. "values", "distances": distribution.h.
+ * Histograms: notes.h.
  * Seam: seam.h; "border" and "inside" are means over pieces, those of features with their signs. Passages:
  * originality.h; "share" is of the piece's events. What was not asked for is left out; what is not defined is
  * null. What was found out is in result, which the caller clears, whatever is returned. FALSE with error set:

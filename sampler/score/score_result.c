@@ -18,6 +18,7 @@ void score_result_clear(score_result_t *result) {
     }
     g_free(result->values);
     g_free(result->distances);
+    g_free(result->histograms);
     g_free(result->seams);
     g_free(result->real_seams);
     score_set_free(result->pieces);
@@ -71,7 +72,7 @@ typedef struct {
 } figure_t;
 
 static score_summary_t table_summary(const score_table_t *table, size_t f) {
-    return score_summarise(table->values + f, table->n, table->figures);
+    return score_summarise(table->values + f, table->n, table->numbers);
 }
 
 static figure_t figure_of(const score_result_t *result, size_t f) {
@@ -120,6 +121,16 @@ static void add_figures(json_t *json, const score_result_t *result) {
             add_distribution(json, "values", &result->values[f]);
             add_distribution(json, "distances", &result->distances[f]);
         }
+        json_close(json, '{');
+    }
+    json_close(json, '{');
+}
+
+static void add_histograms(json_t *json, const score_result_t *result) {
+    json_open(json, "histograms", '{');
+    for (notes_histogram_t h = 0; h < NOTES_HISTOGRAMS; h++) {
+        json_open(json, notes_histogram_name(h), '{');
+        add_distribution(json, "distances", &result->histograms[h]);
         json_close(json, '{');
     }
     json_close(json, '{');
@@ -208,7 +219,7 @@ static void add_file(json_t *json, const score_result_t *result, size_t i) {
     json_open(json, "figures", '{');
     for (size_t f = 0; f < result->of_pieces.figures; f++) {
         g_autofree char *name = score_name(&result->pieces->grid, f);
-        json_number(json, name, result->of_pieces.values[i * result->of_pieces.figures + f]);
+        json_number(json, name, result->of_pieces.values[i * result->of_pieces.numbers + f]);
     }
     json_close(json, '{');
     if (result->seam_frames > 0) json_number(json, "seam", result->seams[i].seam);
@@ -243,6 +254,7 @@ char *score_result_json(const score_result_t *result) {
         json_count(json, "songs", result->real->n);
     }
     add_figures(json, result);
+    if (result->real) add_histograms(json, result);
     if (result->seam_frames > 0) add_seams(json, result);
     if (result->n_voices > 0) add_originality(json, result);
     json_open(json, "files", '[');
@@ -274,14 +286,22 @@ static void show_heading(const char *what, gboolean real, const char *shuffled) 
     fputc('\n', stderr);
 }
 
+/* Begins a row of the table, and before it its group, where that is another than *group. */
+static void show_name(char *name, const char *of, const char **group) {
+    if (*group != of) fprintf(stderr, "%s\n", of);
+    *group = of;
+    fprintf(stderr, "  %-30s", g_strdelimit(name, "_", ' '));
+}
+
 static void show_figures(const score_result_t *result) {
     const gboolean real = result->real != NULL;
+    const char *group = NULL;
     show_heading("mean (standard deviation)", real, "shuffled tracks     nearer to");
     for (size_t f = 0; f < result->of_pieces.figures; f++) {
         const figure_t figure = figure_of(result, f);
         g_autofree char *name = score_name(&result->pieces->grid, f);
         if (figure.pieces.n == 0) continue;
-        fprintf(stderr, "%-32s", g_strdelimit(name, "_", ' '));
+        show_name(name, score_group(f), &group);
         show_summary(figure.pieces, !real);
         if (real) {
             show_summary(figure.real, FALSE);
@@ -292,16 +312,29 @@ static void show_figures(const score_result_t *result) {
     }
 }
 
+static void show_distribution(const distribution_t *distribution, gboolean last) {
+    show_cell("%.3f (%.3f)", distribution->overlap, distribution->kl, last);
+}
+
 /* Figures that have a density on neither side are left out. */
 static void show_distributions(const score_result_t *result) {
+    const char *group = NULL;
     fprintf(stderr, "\n%-32s  %-18s  %s\n", "overlap (KL) with real songs", "of values", "of distances");
     for (size_t f = 0; f < result->of_pieces.figures; f++) {
         const distribution_t *values = &result->values[f], *distances = &result->distances[f];
         g_autofree char *name = score_name(&result->pieces->grid, f);
         if (isnan(values->overlap) && isnan(distances->overlap)) continue;
-        fprintf(stderr, "%-32s", g_strdelimit(name, "_", ' '));
-        show_cell("%.3f (%.3f)", values->overlap, values->kl, FALSE);
-        show_cell("%.3f (%.3f)", distances->overlap, distances->kl, TRUE);
+        show_name(name, score_group(f), &group);
+        show_distribution(values, FALSE);
+        show_distribution(distances, TRUE);
+        fputc('\n', stderr);
+    }
+    for (notes_histogram_t h = 0; h < NOTES_HISTOGRAMS; h++) {
+        g_autofree char *name = g_strdup(notes_histogram_name(h));
+        if (isnan(result->histograms[h].overlap)) continue;
+        show_name(name, "histograms", &group);
+        show_cell("%.3f (%.3f)", NAN, NAN, FALSE);
+        show_distribution(&result->histograms[h], TRUE);
         fputc('\n', stderr);
     }
 }

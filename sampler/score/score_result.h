@@ -7,9 +7,9 @@
 #include "sampler/score/score_set.h"
 #include "sampler/score/seam.h"
 
-/* Figures of n pieces: values [n][figures]. */
+/* Figures and histograms of n pieces: values [n][numbers], as score_measure() has them. */
 typedef struct {
-    size_t n, figures;
+    size_t n, figures, numbers;
     double *values;
 } score_table_t;
 
@@ -27,7 +27,8 @@ typedef struct {
     score_set_t *pieces; /* what is scored */
     score_set_t *real;   /* the split's songs in corpus; NULL without */
     score_table_t of_pieces, of_real, of_shuffled;
-    distribution_t *values, *distances; /* [figures], of the pieces beside the real songs; NULL without */
+    /* Of the pieces beside the real songs, [figures]; distances of [NOTES_HISTOGRAMS]; NULL without. */
+    distribution_t *values, *distances, *histograms;
 
     seam_t *seams, *real_seams; /* [pieces->n], [real->n] */
 

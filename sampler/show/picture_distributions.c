@@ -96,28 +96,42 @@ static void draw_heads(canvas_t *canvas, const double *left, double y) {
     }
 }
 
-GBytes *picture_distributions(const distribution_t *values, const distribution_t *distances,
-                              char *const *names, size_t n, const char *title, picture_format_t format,
+static void draw_row(canvas_t *canvas, const picture_row_t *row, const double *panels, double width,
+                     double top) {
+    const distribution_t *const both[] = {row->values, row->distances};
+    g_autofree char *name = g_strdelimit(g_strdup(row->name), "_", ' ');
+    canvas_text(canvas, panels[0] - 12, top + PANEL_HEIGHT / 2.0 + 4, RIGHT, 12, FALSE, canvas_ink,
+                NAME_WIDTH - 12, name);
+    for (size_t p = 0; p < 2; p++)
+        if (both[p])
+            draw_panel(canvas, both[p], &(box_t){panels[p], top, panels[p] + width, top + PANEL_HEIGHT});
+}
+
+static gboolean is_shown(const picture_row_t *row) {
+    return (row->values && has_density(row->values)) || has_density(row->distances);
+}
+
+GBytes *picture_distributions(const picture_row_t *rows, size_t n, const char *title, picture_format_t format,
                               GError **error) {
     const double left = PAGE_MARGIN + NAME_WIDTH, width = (PAGE_WIDTH - PAGE_MARGIN - left - GAP) / 2,
                  panels[] = {left, left + width + GAP};
-    size_t rows = 0, row = 0;
-    for (size_t i = 0; i < n; i++) rows += has_density(&values[i]) || has_density(&distances[i]);
-    canvas_t *canvas = canvas_new(PAGE_WIDTH, PAGE_HEAD + HEADS + (double)MAX(rows, 1) * ROW_HEIGHT, format);
+    size_t shown = 0, drawn = 0;
+    const char *group = NULL;
+    for (size_t i = 0; i < n; i++)
+        if (is_shown(&rows[i])) shown++;
+    canvas_t *canvas = canvas_new(PAGE_WIDTH, PAGE_HEAD + HEADS + (double)MAX(shown, 1) * ROW_HEIGHT, format);
     canvas_text(canvas, PAGE_MARGIN, 27, LEFT, 14, TRUE, canvas_ink, PAGE_WIDTH - 2 * PAGE_MARGIN, title);
     draw_heads(canvas, panels, PAGE_HEAD + 16);
-    if (rows == 0)
+    if (shown == 0)
         canvas_text(canvas, left, PAGE_HEAD + HEADS + 20, LEFT, 12, FALSE, canvas_grey, 600,
                     "too few pieces or songs for densities: give two of each or more");
     for (size_t i = 0; i < n; i++) {
-        if (!has_density(&values[i]) && !has_density(&distances[i])) continue;
-        const double top = PAGE_HEAD + HEADS - 10 + (double)row++ * ROW_HEIGHT;
-        g_autofree char *name = g_strdelimit(g_strdup(names[i]), "_", ' ');
-        canvas_text(canvas, left - 12, top + PANEL_HEIGHT / 2.0 + 4, RIGHT, 12, FALSE, canvas_ink,
-                    NAME_WIDTH - 12, name);
-        const distribution_t *const both[] = {&values[i], &distances[i]};
-        for (size_t p = 0; p < 2; p++)
-            draw_panel(canvas, both[p], &(box_t){panels[p], top, panels[p] + width, top + PANEL_HEIGHT});
+        if (!is_shown(&rows[i])) continue;
+        const double top = PAGE_HEAD + HEADS - 10 + (double)drawn++ * ROW_HEIGHT;
+        if (group == NULL || !g_str_equal(group, rows[i].group))
+            canvas_text(canvas, PAGE_MARGIN, top + 10, LEFT, 12, TRUE, canvas_ink, NAME_WIDTH, rows[i].group);
+        group = rows[i].group;
+        draw_row(canvas, &rows[i], panels, width, top);
     }
     return canvas_finish(canvas, error);
 }

@@ -38,8 +38,10 @@ ok "mean and deviation of the files'" \
         abs(x["files"][0]["figures"][n] - x["files"][1]["figures"][n])
         / 2 ** .5, rel_tol=1e-3, abs_tol=1e-5)
         for n in x["figures"])'
-ok "nothing to compare with" holds '"corpus" not in x and "real" not in x["figures"]["groove"]'
-says '^tonal distance melody bass +[0-9.]+ \([0-9.]+\)$' "a table"
+ok "nothing to compare with" \
+    holds '"corpus" not in x and "histograms" not in x and "real" not in x["figures"]["groove"]'
+says '^  tonal distance melody bass +[0-9.]+ \([0-9.]+\)$' "a table"
+says '^rhythm$' "in groups"
 run "$sampler" score new -q --tracks merged --steps-per-beat 12
 status_is 0 "a folder"
 ok "--quiet is quiet" [ ! -s "$WORK/err" ]
@@ -52,7 +54,7 @@ ok "one track has no pairs" holds 'x["figures"]["tonal_distance"] == {"mean": No
 run "$sampler" score new --corpus shards
 status_is 0 "beside a corpus"
 says '^sampler: 12 pieces, beside [0-9]+ songs of shards \(test\)$' "says beside what"
-says '^tonal distance +.*real$' "new songs of the same kind: tracks fit"
+says '^  tonal distance +.*real$' "new songs of the same kind: tracks fit"
 cp "$WORK/out" first
 ok "real songs fit better than shuffled ones" \
     holds 'x["figures"]["tonal_distance"]["real"]["mean"] <
@@ -65,7 +67,13 @@ ok "two comparisons of each figure, by the area shared and by KL" \
         for f in x["figures"].values() for of in ("values", "distances"))
         and all(0 < x["figures"][n][of]["overlap"] < 1.001 and -1e-3 < x["figures"][n][of]["kl"] < 30
         for n in ("groove", "notes_a_bar", "structure_mid") for of in ("values", "distances"))'
-says '^groove +[0-9.]+ \([0-9.]+\) +[0-9.]+ \([0-9.]+\)$' "a table of them"
+says '^  groove +[0-9.]+ \([0-9.]+\) +[0-9.]+ \([0-9.]+\)$' "a table of them"
+ok "histograms, by their distances alone" \
+    holds 'list(x["histograms"]) == ["pitch_class_histogram", "pitch_class_transitions",
+        "note_length_histogram", "note_length_transitions"]
+        and all(list(h) == ["distances"] and 0.1 < h["distances"]["overlap"] < 1.001
+        and -1e-3 < h["distances"]["kl"] < 30 for h in x["histograms"].values())'
+says '^  note length transitions +- +[0-9.]+ \([0-9.]+\)$' "in the table, too"
 run "$sampler" score new --corpus shards -q
 ok "the same again" cmp first "$WORK/out"
 run "$sampler" score new --corpus shards --picture=svg --output drawn
@@ -92,6 +100,8 @@ ok "files as shards" \
 ok "and of the same distribution" \
     holds 'all(abs(f["values"]["overlap"] - 1) < 1e-4 and abs(f["values"]["kl"]) < 1e-4
         for f in x["figures"].values() if f["values"]["overlap"] is not None)'
+ok "and near in distances, though a song is no distance from itself" \
+    holds 'all(0.8 < h["distances"]["overlap"] < 1 for h in x["histograms"].values())'
 
 # ---- bars ----
 run "$sampler" score new/song-0000.mid -q --meter 2/4

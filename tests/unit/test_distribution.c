@@ -8,7 +8,7 @@ static void assert_near(double value, double expected, double tolerance) {
     if (!(fabs(value - expected) < tolerance)) g_error("%.12g is not %.12g", value, expected);
 }
 
-static numbers_t numbers(const double *values, size_t n) { return (numbers_t){values, n, 1}; }
+static numbers_t numbers(const double *values, size_t n) { return (numbers_t){values, n, 1, 1}; }
 
 /* Share of a normal distribution that is above x. */
 static double above(double x) { return erfc(x / sqrt(2)) / 2; }
@@ -60,12 +60,12 @@ static void test_apart(void) {
     g_assert_true(d.kl > 15 && d.kl < 30);
 }
 
-/* Songs at 0, 1, 3: distances 1, 2, 3. A piece at 1: distances 1, 0, 2. */
+/* Songs at 0, 1, 3: distances 1, 2, 3, each from either end. A piece at 1: distances 1, 0, 2. */
 static void test_distances(void) {
-    const double real[] = {0, NAN, 1, 3}, piece[] = {1}, within[] = {1, 2, 3}, between[] = {1, 0, 2};
+    const double real[] = {0, NAN, 1, 3}, piece[] = {1}, within[] = {1, 2, 3, 1, 2, 3}, between[] = {1, 0, 2};
     distribution_t d, expected;
     distribution_of_distances(numbers(real, 4), numbers(piece, 1), &d);
-    distribution_of_values(numbers(within, 3), numbers(between, 3), &expected);
+    distribution_of_values(numbers(within, 6), numbers(between, 3), &expected);
     assert_near(d.overlap, expected.overlap, 1e-12);
     assert_near(d.kl, expected.kl, 1e-12);
     /* All pieces alike in the middle of the songs: near in distances, far in values. */
@@ -77,10 +77,24 @@ static void test_distances(void) {
     g_assert_cmpfloat(values.overlap, <, 0.3);
 }
 
+/* Songs at (0, 0), (3, 4), (0, 8), a piece at (3, 0), one that is nowhere. */
+static void test_several(void) {
+    const double songs[] = {0, 0, 9, 3, 4, 9, 0, 8, 9}, pieces[] = {3, 0, 9, NAN, NAN, 9},
+                 within[] = {5, 8, 5, 5, 8, 5}, between[] = {3, 4, sqrt(9 + 64)};
+    distribution_t d, expected;
+    distribution_of_distances((numbers_t){songs, 3, 3, 2}, (numbers_t){pieces, 2, 3, 2}, &d);
+    distribution_of_values(numbers(within, 6), numbers(between, 3), &expected);
+    assert_near(d.overlap, expected.overlap, 1e-12);
+    assert_near(d.kl, expected.kl, 1e-12);
+    g_assert_true(d.overlap > 0.1 && d.overlap < 0.9);
+    distribution_of_distances((numbers_t){songs, 2, 3, 2}, (numbers_t){songs, 3, 3, 2}, &d);
+    g_assert_true(isnan(d.overlap) && d.step == 0); /* two songs have one distance */
+}
+
 static void test_stride(void) {
     const double table[] = {1, 50, 2, 60, 4, 70}, real[] = {1, 2, 4}, other[] = {50, 60, 70};
     distribution_t d, expected;
-    distribution_of_values((numbers_t){table, 3, 2}, (numbers_t){table + 1, 3, 2}, &d);
+    distribution_of_values((numbers_t){table, 3, 2, 1}, (numbers_t){table + 1, 3, 2, 1}, &d);
     distribution_of_values(numbers(real, 3), numbers(other, 3), &expected);
     assert_near(d.kl, expected.kl, 1e-12);
 }
@@ -118,6 +132,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/distribution/moved", test_moved);
     g_test_add_func("/distribution/apart", test_apart);
     g_test_add_func("/distribution/distances", test_distances);
+    g_test_add_func("/distribution/several", test_several);
     g_test_add_func("/distribution/stride", test_stride);
     g_test_add_func("/distribution/none", test_none);
     g_test_add_func("/distribution/many", test_many);

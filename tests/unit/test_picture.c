@@ -234,27 +234,29 @@ static void test_curve_styles(void) {
 static void test_distributions(void) {
     static const char AREA[] = "fill-opacity(:|=\")0\\.15"; /* only pieces' densities are filled so */
     const double real[] = {1, 2, 3, 4}, pieces[] = {2, 3, 3, 5}, same[] = {7, 7};
-    const numbers_t of_real = {real, 4, 1}, of_pieces = {pieces, 4, 1}, one = {pieces, 1, 1},
-                    none = {same, 2, 1};
+    const numbers_t of_real = {real, 4, 1, 1}, of_pieces = {pieces, 4, 1, 1}, one = {pieces, 1, 1, 1},
+                    none = {same, 2, 1, 1};
     distribution_t values[4], distances[4];
-    char *names[] = {"groove", "pitch_range", "empty_bars", "polyphony"};
+    static const char *const names[] = {"groove", "pitch_range", "empty_bars", "polyphony"};
+    picture_row_t rows[5];
     const numbers_t others[] = {of_pieces, one, none, of_pieces};
     for (size_t i = 0; i < 4; i++) {
         const numbers_t songs = i == 2 ? none : of_real;
         distribution_of_values(songs, others[i], &values[i]);
         distribution_of_distances(songs, others[i], &distances[i]);
+        rows[i] = (picture_row_t){names[i], i < 2 ? "pitch" : "rhythm", &values[i], &distances[i]};
     }
-    g_autoptr(GBytes) svg = picture_distributions(values, distances, names, 4, "title", PICTURE_SVG, NULL);
-    g_assert_cmpuint(count_in(svg, AREA), ==, 2 + 1 + 0 + 2);
-    g_autoptr(GBytes) few =
-        picture_distributions(values + 2, distances + 2, names + 2, 1, "", PICTURE_SVG, NULL);
+    rows[4] = (picture_row_t){"histogram", "histograms", NULL, &distances[0]};
+    g_autoptr(GBytes) svg = picture_distributions(rows, 5, "title", PICTURE_SVG, NULL);
+    g_assert_cmpuint(count_in(svg, AREA), ==, 2 + 1 + 0 + 2 + 1);
+    g_autoptr(GBytes) few = picture_distributions(rows + 2, 1, "", PICTURE_SVG, NULL);
     g_assert_cmpuint(count_in(few, AREA), ==, 0);
-    g_autoptr(GBytes) png = picture_distributions(values, distances, names, 4, "title", PICTURE_PNG, NULL);
-    guint32 width, rows, height;
-    png_size(png, &width, &rows);
-    g_autoptr(GBytes) one_row = picture_distributions(values, distances, names, 1, "", PICTURE_PNG, NULL);
+    g_autoptr(GBytes) png = picture_distributions(rows, 5, "title", PICTURE_PNG, NULL);
+    guint32 width, all, height;
+    png_size(png, &width, &all);
+    g_autoptr(GBytes) one_row = picture_distributions(rows, 1, "", PICTURE_PNG, NULL);
     png_size(one_row, &width, &height);
-    g_assert_cmpuint(rows, ==, height + 2 * 138); /* rows of 92 and half as many dots again */
+    g_assert_cmpuint(all, ==, height + 3 * 138); /* rows of 92 and half as many dots again */
 }
 
 int main(int argc, char **argv) {

@@ -30,7 +30,7 @@ static void assert_near(double value, double expected) {
 
 /* One figure; bars of `bar` frames. */
 static double figure(const roll_t *roll, const grid_t *grid, double bar, size_t which) {
-    g_autofree double *values = g_new(double, score_count(grid));
+    g_autofree double *values = g_new(double, score_numbers(grid));
     g_autoptr(timeline_t) timeline = timeline_new(1, 120, (meter_t){0, (uint8_t)(2 * bar), 8});
     score_measure(roll, grid, timeline, values);
     return values[which];
@@ -129,6 +129,13 @@ static void test_polyphony(void) {
     assert_near(figure(roll, &grid, 4, SCORE_POLYPHONY), 4.0 / 3);
     assert_near(figure(roll, &grid, 4, SCORE_POLYPHONIC_RATE), 1.0 / 3);
     assert_near(figure(roll, &grid, 4, SCORE_NOTES_A_BAR), 2.5);
+    assert_near(figure(roll, &grid, 4, SCORE_PITCHES_A_BAR), (2 + 1) / 2.0);
+    assert_near(figure(roll, &grid, 4, SCORE_PITCH_COUNT), 2);
+    assert_near(figure(roll, &grid, 4, SCORE_NOTE_COUNT), 4); /* drums are no pitched notes */
+    assert_near(figure(roll, &grid, 4, SCORE_PITCH_INTERVAL), (0 + 4) / 2.0);
+    assert_near(figure(roll, &grid, 4, SCORE_INTER_ONSET_INTERVAL), 1.25);
+    /* The first histogram: two of five frames of sound are C's on one track, one on the other. */
+    assert_near(figure(roll, &grid, 4, score_count(&grid)), 3 / 5.0);
 }
 
 static void test_bars(void) {
@@ -139,6 +146,7 @@ static void test_bars(void) {
     assert_near(figure(roll, &grid, 4, SCORE_EMPTY_BARS), 2.0 / 5);
     assert_near(figure(roll, &grid, 4, SCORE_SILENT_TRACKS), 7.0 / 10);
     assert_near(figure(roll, &grid, 4, SCORE_NOTES_A_BAR), 2 * 4 / 18.0);
+    assert_near(figure(roll, &grid, 4, SCORE_PITCHES_A_BAR), 2.0 / 5); /* of keys begun */
 }
 
 /* A bar of 1/4, two of 4/4 of which the second is cut to three beats, two of 3/4, half a bar of 6/8: each
@@ -150,7 +158,7 @@ static void test_meters(void) {
     const tempo_change_t tempo = {0, 120};
     const meter_change_t meters[] = {{0, 1, 4}, {4, 4, 4}, {32, 3, 4}, {56, 6, 8}};
     g_autoptr(timeline_t) timeline = timeline_from_rows(4, &tempo, 1, meters, G_N_ELEMENTS(meters));
-    g_autofree double *values = g_new(double, score_count(&grid));
+    g_autofree double *values = g_new(double, score_numbers(&grid));
     for (size_t i = 0; i < G_N_ELEMENTS(bars); i++) put(roll, 0, bars[i], 1, C4);
     for (size_t i = 0; i < G_N_ELEMENTS(second); i++) put(roll, 1, second[i], 1, 40);
     score_measure(roll, &grid, timeline, values);
@@ -188,6 +196,10 @@ static void test_three_tracks(void) {
     g_assert_cmpstr(tonal, ==, "tonal_distance_melody_bass");
     g_assert_cmpstr(last, ==, "shared_onsets_bass_drums");
     g_assert_null(score_name(&grid, SCORE_FIGURES + 4));
+    g_assert_cmpstr(score_group(SCORE_PITCH_RANGE), ==, "pitch");
+    g_assert_cmpstr(score_group(SCORE_GROOVE), ==, "rhythm");
+    g_assert_cmpstr(score_group(SCORE_FIGURES + 3), ==, "tracks");
+    g_assert_cmpuint(score_numbers(&grid), ==, score_count(&grid) + NOTES_NUMBERS);
     g_autoptr(roll_t) roll = roll_of(&grid, 16);
     put(roll, 0, 0, 4, C4);
     put(roll, 1, 0, 4, 36);
@@ -208,11 +220,12 @@ static void test_silence(void) {
     g_assert_cmpuint(score_count(&all), ==, SCORE_FIGURES + 3 + 6);
     g_assert_cmpuint(score_count(&merged), ==, SCORE_FIGURES);
     g_autoptr(roll_t) roll = roll_of(&all, 1);
-    g_autofree double *values = g_new(double, score_count(&all));
+    g_autofree double *values = g_new(double, score_numbers(&all));
     g_autoptr(timeline_t) timeline = timeline_new(4, 120, (meter_t){0, 3, 4});
     score_measure(roll, &all, timeline, values);
     for (size_t i = 0; i < score_count(&all); i++) {
-        const gboolean counts = i == SCORE_EMPTY_BARS || i == SCORE_SILENT_TRACKS || i == SCORE_NOTES_A_BAR;
+        const gboolean counts = i == SCORE_EMPTY_BARS || i == SCORE_SILENT_TRACKS || i == SCORE_NOTES_A_BAR ||
+                                i == SCORE_PITCHES_A_BAR || i == SCORE_PITCH_COUNT || i == SCORE_NOTE_COUNT;
         g_assert_true(counts ? isfinite(values[i]) : isnan(values[i]));
     }
     assert_near(values[SCORE_EMPTY_BARS], 1);

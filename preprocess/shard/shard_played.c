@@ -43,22 +43,31 @@ void shard_played_checksum(shard_song_t *songs, size_t n_songs, const played_t *
         songs[i].played_crc32 = checksum(&songs[i], played + songs[i].first_onset);
 }
 
-/* Every other byte of n played_t. */
-static hid_t bytes_in_memory(int kind, hsize_t n) {
-    const hsize_t bytes = n * KINDS, start = (hsize_t)kind, stride = KINDS;
-    g_auto(h5_id_t) space = H5Screate_simple(1, &bytes, NULL);
-    if (space < 0 || H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, &stride, &n, NULL) < 0)
-        return H5I_INVALID_HID;
-    return h5_keep(&space);
+/* Writes or reads n bytes of a kind, from `first` of the dataset on. They go by a chunk's length through memory
+ * in which they are side by side: HDF5 would list each of those that are not. */
+static gboolean transfer(h5_file_t *file, gboolean write, hid_t dataset, int kind, hsize_t first, hsize_t n,
+                         played_t *played, GError **error) {
+    g_autofree uint8_t *bytes = g_malloc(ONSETS_CHUNK);
+    g_auto(h5_id_t) there = H5Dget_space(dataset);
+    for (hsize_t part, end = first + n; first < end; first += part, played += part) {
+        part = MIN(end - first, ONSETS_CHUNK);
+        g_auto(h5_id_t) here = H5Screate_simple(1, &part, NULL);
+        for (hsize_t i = 0; write && i < part; i++) bytes[i] = ((const uint8_t *)&played[i])[kind];
+        if (there < 0 || here < 0 ||
+            H5Sselect_hyperslab(there, H5S_SELECT_SET, &first, NULL, &part, NULL) < 0 ||
+            (write ? H5Dwrite(dataset, native_type(kind), here, there, H5P_DEFAULT, bytes)
+                   : H5Dread(dataset, native_type(kind), here, there, H5P_DEFAULT, bytes)) < 0)
+            return h5_fail(error, write ? H5_ERROR_WRITE : H5_ERROR_READ, file, "%s %s",
+                           write ? "write" : "read", names[kind]);
+        for (hsize_t i = 0; !write && i < part; i++) ((uint8_t *)&played[i])[kind] = bytes[i];
+    }
+    return TRUE;
 }
 
 static gboolean write_kind(h5_file_t *file, int kind, const played_t *played, hsize_t n, GError **error) {
     const hsize_t chunk = MIN(n, ONSETS_CHUNK);
-    g_auto(h5_id_t) memory = bytes_in_memory(kind, n);
     g_auto(h5_id_t) dataset = shard_dataset_make(file, names[kind], stored_type(kind), 1, &n, &chunk, error);
-    if (dataset < 0) return FALSE;
-    return (memory >= 0 && H5Dwrite(dataset, native_type(kind), memory, H5S_ALL, H5P_DEFAULT, played) >= 0) ||
-           h5_fail(error, H5_ERROR_WRITE, file, "write %s", names[kind]);
+    return dataset >= 0 && transfer(file, TRUE, dataset, kind, 0, n, (played_t *)played, error);
 }
 
 gboolean shard_played_write(h5_file_t *file, const played_t *played, size_t n, GError **error) {
@@ -95,11 +104,7 @@ static gboolean read_kind(h5_file_t *file, int kind, hsize_t first, hsize_t n, p
     if (dataset < 0) return FALSE;
     if (first > there || n > there - first)
         return shard_fail_damaged(error, file, "%s is shorter than its songs", names[kind]);
-    g_auto(h5_id_t) from = H5Dget_space(dataset);
-    g_auto(h5_id_t) to = bytes_in_memory(kind, n);
-    return (from >= 0 && to >= 0 && H5Sselect_hyperslab(from, H5S_SELECT_SET, &first, NULL, &n, NULL) >= 0 &&
-            H5Dread(dataset, native_type(kind), to, from, H5P_DEFAULT, played) >= 0) ||
-           h5_fail(error, H5_ERROR_READ, file, "read %s", names[kind]);
+    return transfer(file, FALSE, dataset, kind, first, n, played, error);
 }
 
 gboolean shard_played_read(h5_file_t *file, int64_t first, int64_t n, played_t *played, GError **error) {

@@ -41,6 +41,15 @@ run ranks 2 "$trainer" --output little --data data "${tiny[@]}" --shuffle-kib 10
 status_is 1 "a limit that no step could be made under"
 says_once '^trainer: --data-memory: 1 MiB are too little .*; give [23] or more, or 0 for all 3 MiB of data' \
     "with the least that works"
+player=("${tiny_sequence[@]}" --planes both --performance 4 --max-steps 1 --quiet)
+run ranks 2 "$trainer" --output player --data data "${player[@]}" --data-memory 1
+status_is 1 "how notes are played is not streamed"
+says_once '--data-memory: how notes are played takes all 3 MiB of data in memory; give so many, or 0, or leave' \
+    "is said with the ways out"
+run "$trainer" --output player --data data "${player[@]}"
+run "$trainer" --evaluate player/latest.h5 --data data --data-memory 1
+status_is 1 "nor where it is scored"
+says_once 'takes all 3 MiB of data in memory; give so many, or 0$' "which has no such option"
 
 # Going on in the middle of an epoch, under another limit and on other ranks.
 run "$trainer" --output parts "${common[@]}" "${dense[@]}" --max-steps 7 --data-memory 1

@@ -163,11 +163,11 @@ gboolean rolls_fill(rolls_t *rolls, const order_t *order, size_t memory, size_t 
     const size_t all = all_bytes(rolls) + (played ? played_bytes(rolls) : 0);
     if (memory == 0 || all <= memory) return read_all(rolls, played, error);
     if (played)
-        return program_fail(
-            error,
-            "--data-memory: --performance needs all %.0f MiB of %s in memory; give so many, or "
-            "0, or leave out --performance",
-            ceil((double)all / MIB), rolls->set.folder);
+        return program_fail(error,
+                            "--data-memory: how notes are played takes all %.0f MiB of %s in memory; give so "
+                            "many, or 0%s",
+                            ceil((double)all / MIB), rolls->set.folder,
+                            batch > 0 ? ", or leave out --performance" : "");
     size_t most = order_block_bytes(order);
     for (size_t i = 0; i < rolls->set.n_songs; i++)
         most = MAX(most, (size_t)rolls->set.songs[i].frames * rolls->frame_bytes);

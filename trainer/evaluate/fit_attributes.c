@@ -210,8 +210,8 @@ static gboolean finish(const options_t *options, const fit_t *fit, owner_t *owne
     if (attributes.n == 0)
         return program_fail(
             error,
-            "%s: its latents tell none of the attributes of these songs; train longer, or with "
-            "more --free-bits",
+            "%s: its latents tell none of the attributes of these songs; train longer, or with a "
+            "higher --latent-rate or more --free-bits",
             options->attributes);
     if (was_stopped(stop_signal() != 0, error))
         return FALSE; /* fitting takes as long as the songs where latents are many */

@@ -339,6 +339,21 @@ static GOptionContext *context_new(const option_command_t *command, const void *
     return context;
 }
 
+/* Hands cause on; of an unknown option it then says which one is near. Returns FALSE. */
+static gboolean explain(const option_t *rows, GError *cause, GError **error) {
+    const char *start = strstr(cause->message, " --");
+    if (g_error_matches(cause, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION) && start) {
+        start += strlen(" --");
+        g_autofree char *name = g_strndup(start, strcspn(start, "=")); /* without its value */
+        const char *nearest = option_nearest_name(rows, name, 0);
+        g_autofree char *meant = nearest ? g_strdup_printf("; did you mean --%s?", nearest) : g_strdup("");
+        g_free(cause->message);
+        cause->message = g_strdup_printf("--%s: unknown option%s", name, meant);
+    }
+    g_propagate_error(error, cause);
+    return FALSE;
+}
+
 gboolean option_read_line(const option_command_t *command, const void *options, int argc, char *const *argv,
                           option_line_t *line, GError **error) {
     g_auto(GStrv) words = prepare_words(command->rows, argc, argv);
@@ -347,7 +362,8 @@ gboolean option_read_line(const option_command_t *command, const void *options, 
         .given = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)g_ptr_array_unref)};
     reader_t reader = {.rows = command->rows, .given = line->given};
     g_autoptr(GOptionContext) context = context_new(command, options, &reader, line, texts);
-    if (!g_option_context_parse_strv(context, &words, error)) return FALSE;
+    GError *cause = NULL;
+    if (!g_option_context_parse_strv(context, &words, &cause)) return explain(command->rows, cause, error);
     if (option_given(line, "help")) line->help = g_option_context_get_help(context, FALSE, NULL);
     return TRUE;
 }

@@ -72,7 +72,7 @@ typedef struct {
 
 /* Reads argv, which stays as it is, into line (option_line_clear() frees it). options holds the defaults that
  * --help shows. FALSE with error set: OPTION_ERROR_USAGE for an option that takes one value and is there
- * twice; G_OPTION_ERROR for an unknown one or a value that is missing. */
+ * twice; G_OPTION_ERROR for an unknown one, with the nearest name, or a value that is missing. */
 gboolean option_read_line(const option_command_t *command, const void *options, int argc, char *const *argv,
                           option_line_t *line, GError **error);
 void option_line_clear(option_line_t *line);

@@ -148,7 +148,8 @@ static gboolean cli_read(cli_t *cli, int argc, char *const *argv, GError **error
         g_propagate_error(error, g_steal_pointer(&cause));
         return FALSE;
     }
-    return option_fail(error, "%s; see %s %s --help", cause->message, program_name(), verb->name);
+    return option_fail(error, "%s (%s %s --help lists all options)", cause->message, program_name(),
+                       verb->name);
 }
 
 cli_t *cli_parse(const verb_t *const *verbs, int argc, char *const *argv, GError **error) {

@@ -178,6 +178,7 @@ refuses() {
 }
 refuses 'input' --output refused
 refuses '--output is missing' songs
+refuses '--trakcs: unknown option; did you mean --tracks\?' --output refused --trakcs=merged songs
 refuses 'name .* is empty' --output '' songs
 refuses 'name .* is empty' --output refused songs ''
 refuses 'name .* is empty' --info ''

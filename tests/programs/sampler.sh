@@ -52,7 +52,8 @@ refused 'no verb'
 refused "did you mean 'prior'" priro
 refused "unknown verb 'xylophone'; the verbs are" xylophone
 refused 'verb comes first' --checkpoint model.h5 prior
-refused 'Unknown option --nonsense; see sampler prior --help' prior --nonsense
+refused '\-\-nonsense: unknown option \(sampler prior --help lists all options\)' prior --nonsense
+refused '\-\-temprature: unknown option; did you mean --temperature\?' prior --temprature 2
 refused 'Give --checkpoint RUN/best.h5' prior
 refused "seed: is there twice, with '1' and '2'; give it once" prior -c model.h5 --seed 1 --latent 1 \
     --latent 2 --seed 2
@@ -66,7 +67,7 @@ refused '\-\-dim -4 is out of range; give at least 0' traverse -c model.h5 --dim
 refused "cannot parse|Cannot parse" prior -c model.h5 --seed x
 refused 'there is png and svg; give one, as in --picture=svg' prior -c model.h5 --picture=gif
 refused 'audio=mp3: there is wav, flac and ogg; give one, as in --audio=ogg' prior -c model.h5 --audio=mp3
-refused 'Unknown option --audio' curves --audio=ogg run
+refused '\-\-audio: unknown option' curves --audio=ogg run
 refused 'takes no files' prior -c model.h5 $a
 refused 'interpolate wants A.mid B.mid, but 1 file was given' interpolate -c model.h5 $a
 refused 'reconstruct wants SONG.mid' reconstruct -c model.h5
@@ -76,7 +77,7 @@ refused 'latent and --count exclude each other: one result a vector; give one' p
 refused 'exclude each other' prior -c model.h5 --density --sample
 refused 'soundfont needs --audio, or nothing reads it; give both or leave it out' prior -c model.h5 \
     --soundfont x.sf2
-refused 'Unknown option --bars' curves --bars 4 run
+refused '\-\-bars: unknown option' curves --bars 4 run
 refused '\-\-key H: not a key; give one like C, Am' song -c model.h5 --key H
 refused '\-\-amount 1.5 is out of range; give 0 to 1' vary -c model.h5 $a --amount 1.5
 refused 'continue: has no meaning for a dense model.*--model sequence' continue -c model.h5 $a

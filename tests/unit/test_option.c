@@ -166,7 +166,8 @@ static void test_refusals(void) {
         {"p --name=", "--name is empty; give NAME"},
         {"p --more a --more=", "--more is empty"},
         {"p --pair 3", "--pair: '3' is no pair"},
-        {"p --pear 3", "Unknown option --pear"},
+        {"p --pear 3", "--pear: unknown option"},
+        {"p --conut=3", "--conut: unknown option; did you mean --count?"},
         {"p --name", "Missing argument for --name"},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {

@@ -265,18 +265,6 @@ static gboolean apply_all(options_t *options, const option_line_t *line, GError 
            option_set_given(option_rows(), line, options, error) && check_together(options, line, error);
 }
 
-/* Rewords an error of GOption, adding the nearest name for an unknown option. */
-static gboolean explain(const GError *cause, GError **error) {
-    const char *start = strstr(cause->message, " --");
-    if (!g_error_matches(cause, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION) || !start)
-        return option_fail(error, "%s (--help lists all options)", cause->message);
-    start += strlen(" --");
-    g_autofree char *name = g_strndup(start, strcspn(start, "=")); /* without its value */
-    const char *nearest = option_nearest_name(option_rows(), name, GROUP_RUN);
-    g_autofree char *meant = nearest ? g_strdup_printf("; did you mean --%s?", nearest) : g_strdup("");
-    return option_fail(error, "--%s: unknown option%s (--help lists all)", name, meant);
-}
-
 static gboolean read_line(const options_t *defaults, int argc, char *const *argv, option_line_t *line,
                           GError **error) {
     static const char *const titles[] = {"Run:", "Evaluation:", "Model:", "Training:", "Keeping:", NULL};
@@ -297,7 +285,8 @@ static gboolean read_line(const options_t *defaults, int argc, char *const *argv
             "75 stopped early with a checkpoint written.\n"};
     g_autoptr(GError) cause = NULL;
     if (option_read_line(&command, defaults, argc, argv, line, &cause)) return TRUE;
-    if (cause->domain == G_OPTION_ERROR) return explain(cause, error);
+    if (cause->domain == G_OPTION_ERROR)
+        return option_fail(error, "%s (--help lists all options)", cause->message);
     g_propagate_error(error, g_steal_pointer(&cause));
     return FALSE;
 }

@@ -43,8 +43,8 @@ void shard_played_checksum(shard_song_t *songs, size_t n_songs, const played_t *
         songs[i].played_crc32 = checksum(&songs[i], played + songs[i].first_onset);
 }
 
-/* Writes or reads n bytes of a kind, from `first` of the dataset on. They go by a chunk's length through memory
- * in which they are side by side: HDF5 would list each of those that are not. */
+/* Writes or reads n bytes of a kind, from `first` of the dataset on. They go by a chunk's length through
+ * memory in which they are side by side: HDF5 would list each of those that are not. */
 static gboolean transfer(h5_file_t *file, gboolean write, hid_t dataset, int kind, hsize_t first, hsize_t n,
                          played_t *played, GError **error) {
     g_autofree uint8_t *bytes = g_malloc(ONSETS_CHUNK);

@@ -11,13 +11,14 @@ if [ ! -e "$corpus" ]; then
     echo "demo: $corpus: no such folder; give one with MIDI files: make demo CORPUS=folder" >&2
     exit 1
 fi
-files=("$corpus") from=()
+files=("$corpus") from=() batch=()
 # Of openmsx' 31 songs, 11 in 4/4 and near the scales of F, B flat and C major, with the melody above the
 # bass: roles and keys that mean the same in all can be learned in two minutes.
 if [ $# -lt 2 ]; then
     files=("$corpus"/{keep_on_rolling,be_sharp_bw_redfarn,careless_perc_redfarn,harp_harmony,linns_basket}.mid
         "$corpus"/{modern_motion,no_work_song_redfarn,relax_song,ttsong_iii_imuh3,tttheme2,wood_whistles}.mid)
     from=(--bar 9) # where the first two have all their tracks
+    batch=(--batch 8)
 fi
 # Open MPI wants to be told that root is meant; a container's user often is root.
 if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
@@ -49,7 +50,8 @@ show "$programs/preprocess" --info "$output/shards"
 
 say "Training a sequence VAE on two ranks"
 show "${launch[@]}" "$programs/trainer" --data "$output/shards" --output "$output/run" \
-    --preset band --transpose 0,0 --profiles 0 --dropout 0.7 --epochs 45 --max-minutes "${MINUTES:-2}"
+    --preset band --transpose 0,0 --profiles 0 --dropout 0.7 "${batch[@]}" --epochs 45 \
+    --max-minutes "${MINUTES:-2}"
 show "$programs/trainer" --evaluate "$output/run/best.h5" --data "$output/shards" --split train >/dev/null
 
 say "Music"

@@ -162,6 +162,7 @@ static gboolean check(session_t *session, const hosts_t *hosts, GError **error) 
     g_autofree char *deadline = comm_rank() == 0 ? stop_find_deadline() : NULL;
     tell_hosts(hosts);
     if (deadline) tell("deadline", "%s", deadline);
+    if (session->chosen) tell("auto", "%s", session->chosen);
     if (!check_folder(session, error)) return FALSE;
     time_exchange(session, &sync_s);
     if (!time_steps(session, sync_s, &step_s, error) || !check_deadline(step_s, error)) return FALSE;
@@ -180,7 +181,7 @@ static GPtrArray *list_missing(const char *path) {
     return missing;
 }
 
-int check_run(const options_t *options, const hosts_t *hosts, GError **error) {
+int check_run(options_t *options, const hosts_t *hosts, GError **error) {
     session_t session;
     g_autoptr(GPtrArray) missing = comm_rank() == 0 ? list_missing(options->output) : NULL;
     const gboolean done = session_open(&session, options, error) && check(&session, hosts, error);

@@ -8,4 +8,4 @@
 /* Prints the findings on standard output, on rank 0, problems with their way out. hosts: as found before the
  * run's data were read. Collective. Returns an exit status; errors, which are what would keep the run from
  * starting, are agreed and set on every rank (rank 0 prints). */
-int check_run(const options_t *options, const hosts_t *hosts, GError **error);
+int check_run(options_t *options, const hosts_t *hosts, GError **error);

@@ -9,6 +9,7 @@
 #include "trainer/evaluate/validate_sequence.h"
 #include "trainer/parallel/comm.h"
 #include "trainer/parallel/stop.h"
+#include "trainer/run/budget.h"
 
 #define VALIDATION_BATCH 16 /* windows or pieces a pass, at least */
 
@@ -29,9 +30,27 @@ static char *describe_samples(const session_t *session) {
                            options->chunk);
 }
 
-static gboolean load_data(session_t *session, GError **error) {
-    const options_t *options = session->options;
+/* Sets what is `auto`, the same on all ranks. */
+static void choose_numbers(session_t *session, options_t *options, const shard_set_t *set) {
+    g_autofree int64_t *frames = g_new(int64_t, set->n_songs);
+    size_t n = 0;
+    int64_t all = 0;
+    for (size_t i = 0; i < set->n_songs; i++) {
+        if (set->songs[i].split != SPLIT_TRAIN) continue;
+        frames[n++] = set->songs[i].frames;
+        all += set->songs[i].frames;
+    }
+    g_autofree char *chosen = budget_choose(options, frames, n);
+    if (chosen)
+        session->chosen = g_strdup_printf("%s, by %zu train %s of %" G_GINT64_FORMAT " frames", chosen, n,
+                                          g_dngettext(NULL, "song", "songs", (gulong)n), all);
+}
+
+static gboolean load_data(session_t *session, options_t *options, GError **error) {
     const gboolean sequence = is_sequence(options);
+    rolls_t *rolls = rolls_open(options->data, error);
+    if (!rolls) return FALSE;
+    choose_numbers(session, options, rolls_set(rolls));
     data_config_t config = {.window = sequence ? 0 : options->sizes.window,
                             .chunk = (size_t)options->chunk,
                             .align = model_alignment(&options->sizes),
@@ -45,7 +64,7 @@ static gboolean load_data(session_t *session, GError **error) {
                             .transpose_low = options->transpose.low,
                             .transpose_high = options->transpose.high,
                             .random_offsets = sequence || g_str_equal(options->offsets, "random")};
-    session->data = data_load(options->data, &config, error);
+    session->data = data_load(rolls, &config, error);
     return session->data != NULL;
 }
 
@@ -223,6 +242,7 @@ static void announce(const session_t *session, const char *resumed) {
     metrics_t *metrics = session->metrics;
     g_autofree char *samples = describe_samples(session);
     g_autofree char *memory = rolls_describe(data_rolls(session->data)), *deadline = stop_find_deadline();
+    if (session->chosen) metrics_say(metrics, "%s: auto is %s", options->data, session->chosen);
     metrics_say(metrics, "%s: %s, %" G_GINT64_FORMAT " %s of %d an epoch, %zu weights, %d %s", options->data,
                 samples, session->steps_per_epoch,
                 g_dngettext(NULL, "step", "steps", (gulong)session->steps_per_epoch), options->batch,
@@ -254,11 +274,11 @@ static gboolean start_keeper(session_t *session, GError **error) {
                        session->metrics, error);
 }
 
-gboolean session_open(session_t *session, const options_t *options, GError **error) {
+gboolean session_open(session_t *session, options_t *options, GError **error) {
     const checkpoint_t *checkpoint = &session->state.checkpoint;
     g_autofree char *resumed = NULL;
     *session = (session_t){.options = options, .start = g_get_monotonic_time()};
-    if (!load_data(session, error) || !plan_steps(session, error) || !make_model(session, error) ||
+    if (!load_data(session, options, error) || !plan_steps(session, error) || !make_model(session, error) ||
         !run_open(options, &session->owner, &resumed, error) || !begin_state(session, error) ||
         (*resumed && !run_resume(options, resumed, &session->state, error)) ||
         (!options->check &&
@@ -285,5 +305,6 @@ void session_close(session_t *session) {
     model_free(session->state.model);
     exchange_free(session->exchange);
     data_free(session->data);
+    g_free(session->chosen);
     checkpoint_clear(&session->state.checkpoint);
 }

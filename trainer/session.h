@@ -26,6 +26,7 @@ typedef struct {
 
 typedef struct {
     const options_t *options; /* not owned */
+    char *chosen; /* what of them was `auto`, and for which songs, for people; NULL: nothing was */
     data_t *data;
     exchange_t *exchange; /* of gradients; owns the blocks of the state */
     run_state_t state;    /* replicas on all hosts, at sync points */
@@ -54,6 +55,7 @@ typedef struct {
 /* Loads the data, makes or resumes the model, opens the run folder, and says what will be trained. Refuses
  * data with too few samples for a step, and more ranks than a batch has samples. Collective. FALSE with the
  * same error set on all ranks. Call session_close() in both cases.
+ * Options that are `auto` are set to what budget_choose() says of the training songs.
  * With --check no file is written but the owner's mark, which session_close() removes; metrics is NULL. */
-gboolean session_open(session_t *session, const options_t *options, GError **error);
+gboolean session_open(session_t *session, options_t *options, GError **error);
 void session_close(session_t *session); /* collective */

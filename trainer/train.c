@@ -340,7 +340,7 @@ gboolean train_step(session_t *session, GError **error) {
     return step(session, error);
 }
 
-int train_run(const options_t *options, GError **error) {
+int train_run(options_t *options, GError **error) {
     session_t session;
     watch_phase(PHASE_START, 0);
     const gboolean done = session_open(&session, options, error) && loop(&session, error);

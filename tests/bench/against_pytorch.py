@@ -180,7 +180,7 @@ class Mpianist:
 def compare(program, flags, pieces, models, arguments):
     """A line of each contestant; False where they do not compute the same. models: {name: class}."""
     with tempfile.TemporaryDirectory() as folder:
-        mpianist = Mpianist(program, folder, flags)
+        mpianist = Mpianist(program, folder, flags + ["--batch", str(len(pieces))])
         trainings = {
             name: Training(model(mpianist.weights, mpianist.options), mpianist.options)
             for name, model in models.items()

@@ -38,10 +38,10 @@ SKIPPED = 10  # steps at the start of a run
 PRESETS = {
     "seed-64": ("seed", 64, []),
     "seed-512": ("seed", 512, []),
-    "chorales-8": ("chorales", 8, []),
-    "folk-24": ("folk", 24, []),
-    "band-8": ("band", 8, []),
-    "band-32": ("band", 32, []),
+    "chorales-8": ("chorales", 8, ["--chunk", 0]),
+    "folk-24": ("folk", 24, ["--chunk", 128]),
+    "band-8": ("band", 8, ["--chunk", 128]),
+    "band-32": ("band", 32, ["--chunk", 128]),
 }
 RATES = {"10gbit": "10gbit", "1gbit": "1gbit", "10gbit-sync": "10gbit", "1gbit-sync": "1gbit", "bare": None}
 

@@ -24,6 +24,7 @@ import benches
 ENVIRONMENT = os.environ | benches.AS_ROOT | {"OPENBLAS_NUM_THREADS": "1"}
 SKIPPED = 3  # steps at the start, in which caches fill
 CASES = "seed:64,seed:512,chorales:8,folk:24,band:8,band:32"
+CHUNKS = {"chorales": 0, "folk": 128, "band": 128}
 TRACKS = {"seed": "merged", "chorales": "merged", "folk": "merged", "band": "melody,chords,bass,drums"}
 
 
@@ -59,6 +60,7 @@ def train(own, folder, preset, ranks, batch, grains, steps):
         command += ["--data", folder / preset, "--output", run, "--batch", str(batch * ranks)]
         command += ["--max-steps", str(steps), "--epochs", "1000", "--validate-every", "1000"]
         command += ["--reproducible", str(grains)]
+        command += ["--chunk", str(CHUNKS[preset])] if preset in CHUNKS else []
         before = processor_seconds()
         done = subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, text=True)
         took = processor_seconds() - before

@@ -36,7 +36,7 @@ static gboolean poison(const char *path, const char *folder, int rank, int ranks
                             .planes = checkpoint.model.planes,
                             .seed = checkpoint.seed,
                             .random_offsets = g_str_equal(options->offsets, "random")};
-    data_t *data = data_load(folder, &config, error);
+    data_t *data = data_load(rolls_open(folder, error), &config, error);
     if (!data) return FALSE;
 
     int64_t batch = checkpoint.batch, begin = checkpoint.epoch_step * batch, part = 0;

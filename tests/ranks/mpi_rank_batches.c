@@ -90,7 +90,7 @@ static void run(const char *folder, const rank_batches_config_t *config, size_t 
                                      .group_bytes = group_bytes,
                                      .transpose_low = -5,
                                      .transpose_high = 6};
-    data_t *data = data_load(folder, &sequences, &error);
+    data_t *data = data_load(rolls_open(folder, &error), &sequences, &error);
     if (!data) g_error("%s", error->message);
     const grid_t *grid = &data_shards(data)->grid;
     const model_config_t model = {

@@ -19,7 +19,7 @@ static data_t *load(size_t planes, gboolean random_offsets, int low, int high, u
                             .random_offsets = random_offsets,
                             .transpose_low = low,
                             .transpose_high = high};
-    data_t *data = data_load(folder, &config, &error);
+    data_t *data = data_load(rolls_open(folder, &error), &config, &error);
     g_assert_no_error(error);
     g_assert_nonnull(data);
     return data;
@@ -188,14 +188,14 @@ static void test_parts(void) {
 static void test_refusals(void) {
     g_autoptr(GError) error = NULL;
     data_config_t config = {.window = T, .planes = 1};
-    g_assert_null(data_load("/nowhere/at/all", &config, &error));
+    g_assert_null(data_load(rolls_open("/nowhere/at/all", &error), &config, &error));
     g_assert_nonnull(error);
     g_assert_nonnull(strstr(error->message, "/nowhere/at/all"));
     g_clear_error(&error);
     g_autofree char *path = g_build_filename(folder, "shard-00001-of-00002.h5", NULL);
     g_autofree char *aside = g_strconcat(path, ".aside", NULL);
     g_assert_cmpint(g_rename(path, aside), ==, 0);
-    g_assert_null(data_load(folder, &config, &error));
+    g_assert_null(data_load(rolls_open(folder, &error), &config, &error));
     g_assert_nonnull(error);
     g_assert_cmpint(g_rename(aside, path), ==, 0);
 }

@@ -61,14 +61,17 @@ static void test_resumed(void) {
 
 static void test_bad_values(void) {
     assert_refused("--batch 8 --batch=4", "--batch: is there twice, with '8' and '4'; give it once");
-    assert_refused("--batch abc", "--batch: 'abc' is not a whole number from 1 to 1048576");
-    assert_refused("--batch 0", "--batch: '0' is not a whole number from 1 to 1048576");
-    assert_refused("--batch 1048577", "--batch: '1048577' is not a whole number from 1 to 1048576");
-    assert_refused("--batch 6.5", "--batch: '6.5' is not a whole number from 1 to 1048576");
+    assert_refused("--batch abc", "--batch: 'abc' is not a whole number from 1 to 1048576, or auto");
+    assert_refused("--batch 0", "--batch: '0' is not a whole number from 1 to 1048576, or auto");
+    assert_refused("--batch 1048577", "--batch: '1048577' is not a whole number from 1 to 1048576, or auto");
+    assert_refused("--batch 6.5", "--batch: '6.5' is not a whole number from 1 to 1048576, or auto");
     assert_refused("--batch 99999999999999999999",
-                   "--batch: '99999999999999999999' is not a whole number from 1 to 1048576");
-    assert_refused("--batch=", "--batch: '' is not a whole number from 1 to 1048576");
-    assert_refused("--batch --epochs", "--batch: '--epochs' is not a whole number from 1 to 1048576");
+                   "--batch: '99999999999999999999' is not a whole number from 1 to 1048576, or auto");
+    assert_refused("--batch=", "--batch: '' is not a whole number from 1 to 1048576, or auto");
+    assert_refused("--epochs autos", "--epochs: 'autos' is not a whole number from 1 to 100000, or auto");
+    assert_refused("--epochs -1", "--epochs: '-1' is not a whole number from 1 to 100000, or auto");
+    assert_refused("--batch --epochs",
+                   "--batch: '--epochs' is not a whole number from 1 to 1048576, or auto");
     assert_refused("--seed -1", "--seed: '-1' is not a whole number of at least 0");
     assert_refused("--seed 9223372036854775808",
                    "--seed: '9223372036854775808' is not a whole number of at least 0");
@@ -237,6 +240,8 @@ static void test_models(void) {
     g_assert_true(held->latent_rate.nats == 5 && let_go->free_bits == 3);
     assert_refused("--preset chorales --model dense --state 9",
                    "--state: has no meaning for --model dense; its layers are --hidden");
+    assert_refused("--preset chorales --model dense --batch 4",
+                   "--batch, --epochs: auto is for --model sequence; give numbers");
     assert_refused("--latent 0", "--latent: 0 makes no sense for --model dense; give 1 or more");
     const char *const dense[] = {"window", "hidden", "loss", "offsets"};
     assert_refused("--memory 8",
@@ -296,7 +301,7 @@ static void test_help(void) {
     g_test_trap_subprocess(NULL, 0, 0);
     g_test_trap_assert_passed();
     g_test_trap_assert_stdout("*Run:*--data=DIR*Evaluation:*--iwae=K*Model:*Training:*(default 64, "
-                              "1..1048576)*Keeping:*(default 3, *");
+                              "1..1048576 or auto)*Keeping:*(default 3, *");
     g_test_trap_assert_stdout("*--learning-rate=RATE*(default 0.001, 0..10)*");
     g_test_trap_assert_stdout("*mpianist-trainer " MPIANIST_VERSION "\nLicense MIT*");
     /* The man page has every option that --help has, and its default. */

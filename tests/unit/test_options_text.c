@@ -193,10 +193,10 @@ static void test_sequence(void) {
     g_autoptr(options_t) chorales = parsed("--preset chorales"), folk = parsed("--preset folk --latent 0");
     config = options_model_config(chorales, &grid);
     g_assert_true(config.kind == MODEL_SEQUENCE && config.latent == 32 && config.sequence.segment == 4);
-    g_assert_true(chorales->batch == 8 && chorales->chunk == 0 && chorales->average == 0.995 &&
-                  chorales->dropout == 0.4);
+    g_assert_true(chorales->batch == OPTIONS_AUTO && chorales->chunk == OPTIONS_AUTO &&
+                  chorales->average == 0.995 && chorales->dropout == 0.4);
     config = options_model_config(folk, &grid);
-    g_assert_true(config.latent == 0 && folk->chunk == 128 && folk->batch == 24 && folk->dropout == 0.3);
+    g_assert_true(config.latent == 0 && folk->epochs == OPTIONS_AUTO && folk->dropout == 0.3);
     g_assert_true(config.sequence.n_lags == 10 && config.sequence.lags[4] == 16 &&
                   model_context(&config) == 96);
     g_autoptr(options_t) band = parsed("--preset band");

@@ -17,7 +17,7 @@ static char *folder;
 
 static data_t *load_from(const char *from, const data_config_t *config) {
     GError *error = NULL;
-    data_t *data = data_load(from, config, &error);
+    data_t *data = data_load(rolls_open(from, &error), config, &error);
     g_assert_no_error(error);
     g_assert_nonnull(data);
     return data;

@@ -87,14 +87,13 @@ static void make_index(data_t *data) {
         order_new((order_block_t *)(void *)data->blocks->data, data->blocks->len, group_bytes, config->seed);
 }
 
-data_t *data_load(const char *folder, const data_config_t *config, GError **error) {
+data_t *data_load(rolls_t *rolls, const data_config_t *config, GError **error) {
+    if (!rolls) return NULL;
     data_t *data = g_new0(data_t, 1);
     data->config = *config;
-    rolls_t *rolls = data->rolls = rolls_open(folder, error);
-    if (rolls) {
-        make_index(data);
-        if (rolls_fill(rolls, data->order, config->memory, config->batch, config->played, error)) return data;
-    }
+    data->rolls = rolls;
+    make_index(data);
+    if (rolls_fill(rolls, data->order, config->memory, config->batch, config->played, error)) return data;
     data_free(data);
     return NULL;
 }

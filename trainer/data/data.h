@@ -39,9 +39,10 @@ typedef struct {
 
 typedef struct data data_t;
 
-/* Opens the shards and indexes their songs. Collective: the leader of each host reads. NULL with the same
- * error set on all ranks. Owner: caller. */
-data_t *data_load(const char *folder, const data_config_t *config, GError **error);
+/* Indexes the songs and reads the frames of rolls_open()'s rolls, which it owns from now on. NULL where these
+ * are NULL. Collective: the leader of each host reads. NULL with the same error set on all ranks. Owner:
+ * caller. */
+data_t *data_load(rolls_t *rolls, const data_config_t *config, GError **error);
 void data_free(data_t *data); /* collective */
 const shard_set_t *data_shards(const data_t *data);
 /* The frames behind the samples. Ask rolls_agree() whether reading a piece or a grid window has failed. */

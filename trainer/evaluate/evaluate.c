@@ -46,7 +46,7 @@ gboolean evaluate_open(evaluation_job_t *job, const options_t *options, const ch
     job->seed = data_config.seed;
     job->max_B = config->kind == MODEL_DENSE ? WINDOWS : 1;
     job->quiet = options->quiet;
-    job->data = data_load(options->data, &data_config, error);
+    job->data = data_load(rolls_open(options->data, error), &data_config, error);
     if (!job->data || !run_check_grid(path, checkpoint, &data_shards(job->data)->grid, error)) return FALSE;
     for (size_t i = 0; i < splits->n; i++)
         if (data_pieces(job->data, splits->splits[i]) == 0)

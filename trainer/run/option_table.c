@@ -75,6 +75,21 @@ static gboolean read_rate(G_GNUC_UNUSED const option_t *option, const char *text
     return TRUE;
 }
 
+/* "8", "auto". */
+static gboolean read_auto(const option_t *option, const char *text, void *member) {
+    gint64 number = OPTIONS_AUTO;
+    if (!g_str_equal(text, "auto") &&
+        !option_parse_integer(text, (gint64)option->low, (gint64)option->high, &number))
+        return FALSE;
+    *(int *)member = (int)number;
+    return TRUE;
+}
+
+static char *write_auto(G_GNUC_UNUSED const option_t *option, const void *member) {
+    const int number = *(const int *)member;
+    return number == OPTIONS_AUTO ? g_strdup("auto") : g_strdup_printf("%d", number);
+}
+
 /* Finds the size of an option in a model_config_t that has those of both kinds, and sets config->kind to one
  * that has it. */
 static const size_row_t *size_of(const option_t *option, model_config_t *config) {
@@ -126,7 +141,12 @@ static char *write_size(const option_t *option, const void *member) {
         NOT("a " what " {from}"), .low = row_low, .high = row_high, ##__VA_ARGS__)
 #define INT(name, group, member, ...)   NUMBER(name, group, OPTION_INT, member, "whole number", __VA_ARGS__)
 #define INT64(name, group, member, ...) NUMBER(name, group, OPTION_INT64, member, "whole number", __VA_ARGS__)
-#define REAL(name, group, member, ...)  NUMBER(name, group, OPTION_REAL, member, "number", __VA_ARGS__)
+/* An int, or `auto`. */
+#define AUTO(name, group, member, fallback, argument, help, row_low, row_high, ...)                          \
+    ROW(name, group, OPTION_READ, member, fallback, argument "|auto",                                        \
+        help " (default {default}, {range} or auto)", NOT("a whole number {from}, or auto"), .low = row_low, \
+        .high = row_high, .read = read_auto, .write = write_auto, ##__VA_ARGS__)
+#define REAL(name, group, member, ...) NUMBER(name, group, OPTION_REAL, member, "number", __VA_ARGS__)
 /* A row for a size of a model: default, argument, help. Range and models come from MODEL_SIZES. */
 #define SIZE_OF(name, refused, fallback, argument, help, ...)                                                \
     ROW(name, GROUP_MODEL, OPTION_READ, sizes, fallback, argument, help, NOT(refused), .read = read_size,    \
@@ -214,12 +234,12 @@ static option_t rows[] = {
     SIZE("sketch-hidden", "256", "N", "units between latent and sketch", IN_HIDDEN),
 
     INT64("seed", GROUP_TRAINING, seed, "1", "N", "of every random number", 0, INFINITY),
-    INT("batch", GROUP_TRAINING, batch, "64", "N", "windows, or pieces, a step over all ranks", 1, 1048576),
-    INT("chunk", GROUP_TRAINING, chunk, "0", "FRAMES", "frames of a piece that are learned together, 0: all",
-        0, 65536, SEQUENCE_ONLY("its batches are windows of --window FRAMES")),
+    AUTO("batch", GROUP_TRAINING, batch, "64", "N", "windows, or pieces, a step over all ranks", 1, 1048576),
+    AUTO("chunk", GROUP_TRAINING, chunk, "0", "FRAMES", "frames of a piece that are learned together, 0: all",
+         0, 65536, SEQUENCE_ONLY("its batches are windows of --window FRAMES")),
     INT("accumulate", GROUP_TRAINING, accumulate, "1", "N",
         "passes that a step's batch is split into, to save memory", 1, 1048576),
-    INT("epochs", GROUP_TRAINING, epochs, "50", "N", "passes over the training songs", 1, 100000),
+    AUTO("epochs", GROUP_TRAINING, epochs, "50", "N", "passes over the training songs", 1, 100000),
     INT64("max-steps", GROUP_TRAINING, max_steps, "0", "N", "stop after so many steps, 0: no limit", 0,
           INFINITY),
     REAL("max-minutes", GROUP_TRAINING, max_minutes, "0", "MINUTES", "stop after this time, 0: no limit", 0,
@@ -299,8 +319,8 @@ static option_t rows[] = {
             read_checkpoint_every,
             "a time between checkpoints such as '500 steps' (or just 500), '10 minutes' or 0"),
     INT("keep", GROUP_KEEPING, keep, "3", "N", "numbered checkpoints that stay", 1, 100000),
-    INT("validate-every", GROUP_KEEPING, validate_every, "1", "EPOCHS", "epochs between validations", 1,
-        100000),
+    AUTO("validate-every", GROUP_KEEPING, validate_every, "1", "EPOCHS", "epochs between validations", 1,
+         100000),
     {.name = NULL},
 };
 

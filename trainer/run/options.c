@@ -13,11 +13,13 @@
 
 enum { MAX_TEXT = 64 << 10 /* bytes of a file of options */ };
 
-/* The hyperparameters of the sequence model that its presets share. */
+/* The options of the sequence model that its presets share. */
 #define SEQUENCE_PRESET                                                                                      \
+    "[keeping]\nvalidate-every=auto\n"                                                                       \
     "[model]\nmodel=sequence\nlatent=32\nstate=256\nencoder=128\nsketch=64\nnade=64\ntied=32\n"              \
     "posterior-hidden=256\nprior-hidden=128\nsketch-hidden=256\n"                                            \
-    "[training]\nlearning-rate=0.002\ndecay=cosine\nwarmup-steps=100\nfinal-rate=0.02\n"                     \
+    "[training]\nbatch=auto\nchunk=auto\nepochs=auto\n"                                                      \
+    "learning-rate=0.002\ndecay=cosine\nwarmup-steps=100\nfinal-rate=0.02\n"                                 \
     "adam-beta1=0.9\nadam-beta2=0.999\nadam-epsilon=1e-08\nweight-decay=0\nclip=1\n"                         \
     "beta=1\nbeta-steps=60 %\nbeta-start=0.1\nfree-bits-steps=0\nauxiliary=0.5\n"                            \
     "input-dropout=0.1\naverage=0.995\ntranspose=-5,6\n"
@@ -32,15 +34,13 @@ static const struct {
      "[training]\nbatch=64\nepochs=50\nlearning-rate=0.001\ndecay=constant\nwarmup-steps=0\n"
      "adam-beta1=0.9\nadam-beta2=0.999\nadam-epsilon=1e-08\nweight-decay=0\nclip=0\n"
      "beta=1\nbeta-steps=0\nfree-bits=0\nfree-bits-steps=0\naverage=0\ntranspose=0,0\noffsets=grid\n"},
-    {"chorales", SEQUENCE_PRESET
-     "batch=8\nchunk=0\nepochs=200\ndropout=0.4\nlag-dropout=0\nfree-bits=2\n[keeping]\nvalidate-every=10\n"
-     "[model]\nplanes=sounding\nsegment=4\nlags=1,2,4\nprofiles=0\n"},
-    {"folk", SEQUENCE_PRESET
-     "batch=24\nchunk=128\nepochs=30\ndropout=0.3\nlag-dropout=0\nfree-bits=4\n[keeping]\nvalidate-every=5\n"
-     "[model]\nplanes=sounding\nsegment=4\nlags=1,2,4,8,16,24,32,48,64,96\nprofiles=0\n"},
-    {"band", SEQUENCE_PRESET
-     "batch=8\nchunk=128\nepochs=30\ndropout=0.4\nlag-dropout=0.7\nfree-bits=4\n[keeping]\nvalidate-every=5\n"
-     "[model]\nplanes=both\nsegment=16\nlags=1,2,4,8,16,32\nprofiles=16,128\n"},
+    {"chorales", SEQUENCE_PRESET "dropout=0.4\nlag-dropout=0\nfree-bits=2\n"
+                                 "[model]\nplanes=sounding\nsegment=4\nlags=1,2,4\nprofiles=0\n"},
+    {"folk",
+     SEQUENCE_PRESET "dropout=0.3\nlag-dropout=0\nfree-bits=4\n"
+                     "[model]\nplanes=sounding\nsegment=4\nlags=1,2,4,8,16,24,32,48,64,96\nprofiles=0\n"},
+    {"band", SEQUENCE_PRESET "dropout=0.4\nlag-dropout=0.7\nfree-bits=4\n"
+                             "[model]\nplanes=both\nsegment=16\nlags=1,2,4,8,16,32\nprofiles=16,128\n"},
 };
 
 /* Sets one option of a key file; source names it in errors. */
@@ -168,6 +168,8 @@ static gboolean check_meaning(const options_t *options, const option_line_t *lin
         if (option->whom && !(option->whom >> kind & 1U) && option_given(line, option->name))
             return option_fail(error, "--%s: has no meaning for --model %s; %s", option->name, options->model,
                                option->instead ? option->instead : "leave it out");
+    if (kind == MODEL_DENSE && (options->batch == OPTIONS_AUTO || options->epochs == OPTIONS_AUTO))
+        return option_fail(error, "--batch, --epochs: auto is for --model sequence; give numbers");
     return TRUE;
 }
 
@@ -225,10 +227,10 @@ static gboolean check_together(const options_t *options, const option_line_t *li
     for (size_t i = 0; i < G_N_ELEMENTS(of_evaluation) && !options->evaluate; i++)
         if (option_given(line, of_evaluation[i]))
             return option_fail(error, "--%s: has no meaning without --evaluate CHECKPOINT", of_evaluation[i]);
-    if (options->accumulate > options->batch)
+    if (options->batch != OPTIONS_AUTO && options->accumulate > options->batch)
         return option_fail(error,
                            "--accumulate: more passes than a batch has samples; lower it or raise --batch");
-    if (!dense && (size_t)options->chunk % options->sizes.sequence.segment != 0)
+    if (!dense && options->chunk > 0 && (size_t)options->chunk % options->sizes.sequence.segment != 0)
         return option_fail(error, "--chunk: must be whole segments; give a multiple of --segment");
     if (!dense && options->chunk > 0 && (size_t)options->chunk < model_alignment(&options->sizes))
         return option_fail(error, "--chunk: must be %zu frames or more with this --segment and --memory",
@@ -258,11 +260,18 @@ static gboolean apply_all(options_t *options, const option_line_t *line, GError 
     const char *preset = option_given(line, "preset"), *config = option_given(line, "config");
     g_autofree char *resumed = resumed_file(line);
     if (resumed && !apply_file(options, resumed, error)) return FALSE;
+    int *const numbers[] = {&options->batch, &options->chunk, &options->epochs, &options->validate_every};
+    int run[G_N_ELEMENTS(numbers)];
+    for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) run[i] = *numbers[i];
     for (size_t i = 0; preset && i < G_N_ELEMENTS(PRESETS); i++)
         if (g_str_equal(PRESETS[i].name, preset) && !apply_text(options, PRESETS[i].text, preset, error))
             return FALSE;
-    return (!config || apply_file(options, config, error)) &&
-           option_set_given(option_rows(), line, options, error) && check_together(options, line, error);
+    if ((config && !apply_file(options, config, error)) ||
+        !option_set_given(option_rows(), line, options, error))
+        return FALSE;
+    for (size_t i = 0; resumed && i < G_N_ELEMENTS(numbers); i++)
+        if (*numbers[i] == OPTIONS_AUTO) *numbers[i] = run[i];
+    return check_together(options, line, error);
 }
 
 static gboolean read_line(const options_t *defaults, int argc, char *const *argv, option_line_t *line,

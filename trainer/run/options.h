@@ -29,6 +29,9 @@ typedef struct {
     double nats, share; /* of a segment; of what it costs; 0: not held by this */
 } option_rate_t;
 
+/* Of batch, chunk, epochs and validate_every: not chosen yet, budget_choose() will. */
+#define OPTIONS_AUTO (-1)
+
 /* What each option means, its values and its range are in its row of option_table.c, which --help prints. */
 typedef struct {
     /* what to do (not in run.ini) */
@@ -64,7 +67,8 @@ typedef struct {
  * or a value out of range, from a flag or a file; OPTION_ERROR_FILE for a file that cannot be read. --help or
  * --version is printed to standard output (only if print is TRUE: rank 0), sets *help, and the options are
  * returned unchecked. With --resume, the run.ini of that run (in RUN, or beside the named checkpoint) counts
- * after the defaults and before --preset, so that a run resumes with its own options. Owner: caller. Local
+ * after the defaults and before --preset, so that a run resumes with its own options; where these, or flags,
+ * then say `auto`, the numbers of the run stay. Owner: caller. Local
  * and the same on all ranks, but for reading files: agree afterwards. */
 options_t *options_parse(int argc, char *const *argv, gboolean print, gboolean *help, GError **error);
 void options_free(options_t *options);

@@ -44,7 +44,7 @@ says_once '^trainer: --data-memory: 1 MiB are too little .*; give [23] or more, 
 player=("${tiny_sequence[@]}" --planes both --performance 4 --max-steps 1 --quiet)
 run ranks 2 "$trainer" --output player --data data "${player[@]}" --data-memory 1
 status_is 1 "how notes are played is not streamed"
-says_once '--data-memory: how notes are played takes all 3 MiB of data in memory; give so many, or 0, or leave' \
+says_once 'how notes are played takes all 3 MiB of data in memory; give so many, or 0, or leave' \
     "is said with the ways out"
 run "$trainer" --output player --data data "${player[@]}"
 run "$trainer" --evaluate player/latest.h5 --data data --data-memory 1

@@ -85,7 +85,7 @@ static void test_bad_values(void) {
     assert_refused("--clip 1e999", "--clip: '1e999' is not a number of at least 0");
     assert_refused("--loss BCE", "--loss: 'BCE' is not one of bce, mse");
     assert_refused("--planes b", "--planes: 'b' is not one of sounding, both");
-    assert_refused("--preset sed", "--preset: 'sed' is not one of seed, chorales, folk, band");
+    assert_refused("--preset sed", "--preset: 'sed' is not one of seed, chorales, folk, piano, band");
     assert_refused("--split x --evaluate y",
                    "--split: 'x' is not one or more of train, valid, test, with commas between");
     assert_refused("--split test,test --evaluate y",

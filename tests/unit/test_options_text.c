@@ -194,7 +194,7 @@ static void test_sequence(void) {
     config = options_model_config(chorales, &grid);
     g_assert_true(config.kind == MODEL_SEQUENCE && config.latent == 32 && config.sequence.segment == 4);
     g_assert_true(chorales->batch == OPTIONS_AUTO && chorales->chunk == OPTIONS_AUTO &&
-                  chorales->average == 0.995 && chorales->dropout == 0.4);
+                  chorales->average == 0.995 && chorales->dropout == 0.5);
     config = options_model_config(folk, &grid);
     g_assert_true(config.latent == 0 && folk->epochs == OPTIONS_AUTO && folk->dropout == 0.3);
     g_assert_true(config.sequence.n_lags == 10 && config.sequence.lags[4] == 16 &&

@@ -167,7 +167,7 @@ static option_t rows[] = {
          "run folder: run.ini, metrics.jsonl, checkpoints (required to train)", .letter = 'o'),
     TEXT("config", GROUP_RUN, config, NULL, "FILE",
          "take options from a key file, such as another run's run.ini"),
-    ROW("preset", GROUP_RUN, OPTION_CHOICE, preset, NULL, "seed|chorales|folk|band",
+    ROW("preset", GROUP_RUN, OPTION_CHOICE, preset, NULL, "seed|chorales|folk|piano|band",
         "start from a known set of options", NOT("one of {choices}")),
     TEXT("resume", GROUP_RUN, resume, "no", "no|auto|FILE",
          "go on from RUN's newest checkpoint, if any, or from FILE" DEFAULT),

@@ -13,7 +13,7 @@
  *                sequence: kl_per_segment, auxiliary_per_frame, multiplier; and, where validated,
  *                valid_windows (sequence: valid_pieces), valid_loss (schedule_judge()), valid_nll, valid_kl,
  *                valid_nll_per_frame, valid_kl_per_frame, active_units; dense: precision, recall, f1;
- *                sequence: valid_kl_per_segment
+ *                sequence: valid_kl_per_segment, with --performance valid_performance_per_onset
  *                and where the time went, as shares of the wall time that together are 1 (time_shares.h):
  *                compute_share, exchange_share, waiting_share, data_share, validation_share,
  *                checkpoint_share; on several ranks also exchange_hidden, the part of compute_share behind

@@ -116,13 +116,12 @@ static void print_figures(const shard_set_t *set, const split_figures_t figures[
     }
 }
 
-static gboolean add_played(const shard_set_t *set, const uint8_t *bits, split_figures_t figures[SPLIT_COUNT],
-                           GError **error) {
+static gboolean add_played(const shard_set_t *set, split_figures_t figures[SPLIT_COUNT], GError **error) {
     g_autofree played_t *played = g_try_new(played_t, set->onsets);
     if (!played && set->onsets > 0)
         return program_fail(error, "%s: not enough memory for %" G_GINT64_FORMAT " onsets", set->folder,
                             set->onsets);
-    if (!shard_set_read_played(set, 0, set->n_songs, bits, played, error)) return FALSE;
+    if (!shard_set_read_played(set, 0, set->n_songs, played, error)) return FALSE;
     for (size_t i = 0; i < set->n_songs; i++) {
         const shard_song_t *song = &set->songs[i];
         played_add(&figures[song->split].played, played + song->first_onset, (size_t)song->onsets);
@@ -144,7 +143,7 @@ gboolean corpus_info(const char *folder, GError **error) {
     g_autofree split_figures_t *figures = g_new0(split_figures_t, SPLIT_COUNT);
     for (size_t i = 0; i < set->n_songs; i++)
         count_song(&roll, &set->songs[i], &figures[set->songs[i].split]);
-    if (set->played && !add_played(set, bits, figures, error)) return FALSE;
+    if (set->played && !add_played(set, figures, error)) return FALSE;
     print_figures(set, figures);
     if (fflush(stdout) == 0 && !ferror(stdout)) return TRUE;
     return program_fail(error, "standard output: cannot write: %s", g_strerror(errno));

@@ -16,6 +16,14 @@ typedef struct {
 
 /* How a note of the song was played, to the nearest unit of an offset. */
 played_t played_of_note(const song_t *song, const note_t *note, int steps_per_beat);
+/* A song of T frames [T, tracks, ROLL_PLANES, stride] and how all its onsets were played, of which a part
+ * begins at frame `start`. */
+typedef struct {
+    const uint8_t *frames;
+    size_t T, start;
+    const played_t *played;
+} played_song_t;
+
 /* On the grid, with PLAYED_VELOCITY. */
 static inline played_t played_typed(void) { return (played_t){PLAYED_VELOCITY, 0}; }
 

@@ -276,16 +276,21 @@ static gboolean read_frames(h5_file_t *file, const grid_t *grid, int64_t first, 
     return TRUE;
 }
 
-/* Whether songs first to end - 1, whose frames are in bits, are what was written. */
-static gboolean verify_songs(const shard_set_t *set, const char *path, size_t first, size_t end,
+/* Whether songs first to end - 1 of a file, whose frames are in bits, are what was written. */
+static gboolean verify_songs(const shard_set_t *set, size_t file, const char *path, size_t first, size_t end,
                              const uint8_t *bits, GError **error) {
     const size_t frame_bytes = grid_frame_bytes(&set->grid);
+    const int64_t version = set->files[file].version;
     for (size_t i = first; i < end; i++) {
         const shard_song_t *song = &set->songs[i];
         const size_t bytes = (size_t)song->frames * frame_bytes;
         if (deflate_crc32(0, bits, bytes) != song->crc32)
             return shard_fail(error, SHARD_ERROR_FORMAT, path,
                               "song %s: its rows do not match their checksum; preprocess again", song->path);
+        if (version > 2 && roll_count_onsets(bits, (size_t)song->frames, &set->grid) != (size_t)song->onsets)
+            return shard_fail(error, SHARD_ERROR_FORMAT, path,
+                              "song %s: /songs does not tell how many onsets its rows have; preprocess again",
+                              song->path);
         bits += bytes;
     }
     return TRUE;
@@ -303,7 +308,7 @@ gboolean shard_set_read_songs(const shard_set_t *set, size_t first_song, size_t 
         if (!file ||
             !read_frames(file, &set->grid, before - frames_before(set, first_of_file), frames, bits, error))
             return FALSE;
-        if (set->files[i].version > 1 && !verify_songs(set, path, first, end, bits, error)) return FALSE;
+        if (set->files[i].version > 1 && !verify_songs(set, i, path, first, end, bits, error)) return FALSE;
         bits += (size_t)frames * frame_bytes;
     }
     return TRUE;
@@ -314,8 +319,8 @@ static int64_t onsets_before(const shard_set_t *set, size_t song) {
     return song < set->n_songs ? set->songs[song].first_onset : set->onsets;
 }
 
-gboolean shard_set_read_played(const shard_set_t *set, size_t first_song, size_t n, const uint8_t *bits,
-                               played_t *played, GError **error) {
+gboolean shard_set_read_played(const shard_set_t *set, size_t first_song, size_t n, played_t *played,
+                               GError **error) {
     const size_t end_song = first_song + n;
     g_assert(set->played);
     for (size_t i = 0, first_of_file = 0; i < set->n_shards; first_of_file = set->files[i++].end_song) {
@@ -326,9 +331,8 @@ gboolean shard_set_read_played(const shard_set_t *set, size_t first_song, size_t
         g_autoptr(h5_file_t) file = h5_file_open(path, error);
         if (!file ||
             !shard_played_read(file, before - onsets_before(set, first_of_file), onsets, played, error) ||
-            !shard_played_verify(path, &set->grid, set->songs + first, end - first, bits, played, error))
+            !shard_played_verify(path, set->songs + first, end - first, played, error))
             return FALSE;
-        bits += (size_t)(frames_before(set, end) - frames_before(set, first)) * grid_frame_bytes(&set->grid);
         played += onsets;
     }
     return TRUE;

@@ -97,16 +97,16 @@ char *shard_corpus_id(const char *path);
  * the way out. Owner: caller. */
 shard_set_t *shard_set_open(const char *folder, GError **error);
 /* Reads the frames of songs first_song to first_song + n - 1, in the order of set->songs, to bits, and
- * verifies each song's checksum. FALSE with error set: the file, the cause and, where rows are not what was
- * written, the song. */
+ * verifies each song's checksum and onsets. FALSE with error set: the file, the cause and, where rows are not
+ * what was written, the song. */
 gboolean shard_set_read_songs(const shard_set_t *set, size_t first_song, size_t n, uint8_t *bits,
                               GError **error);
 /* The same for all songs: set->frames * grid_frame_bytes() bytes. */
 gboolean shard_set_read(const shard_set_t *set, uint8_t *bits, GError **error);
-/* How the onsets of these songs were played, whose frames are in bits: `onsets` of them all. Only of a set
- * with `played`. FALSE with error set, as above. */
-gboolean shard_set_read_played(const shard_set_t *set, size_t first_song, size_t n, const uint8_t *bits,
-                               played_t *played, GError **error);
+/* How the onsets of these songs were played: `onsets` of them all, which shard_set_read_songs() finds to be
+ * those of the frames. Only of a set with `played`. FALSE with error set, as above. */
+gboolean shard_set_read_played(const shard_set_t *set, size_t first_song, size_t n, played_t *played,
+                               GError **error);
 /* The tempi and meters of a song. Owner: caller. */
 timeline_t *shard_set_timeline(const shard_set_t *set, size_t song);
 void shard_set_free(shard_set_t *set);

@@ -18,7 +18,6 @@ gboolean shard_played_check(h5_file_t *file, shard_set_t *set, shard_song_t *son
                             GError **error);
 /* Reads a file's onsets from `first` on. FALSE with error set. */
 gboolean shard_played_read(h5_file_t *file, int64_t first, int64_t n, played_t *played, GError **error);
-/* Whether so many songs, whose frames are in bits, are played as was written. FALSE with error set, naming
- * the file and the song. */
-gboolean shard_played_verify(const char *path, const grid_t *grid, const shard_song_t *songs, size_t n_songs,
-                             const uint8_t *bits, const played_t *played, GError **error);
+/* Whether so many songs are played as was written. FALSE with error set, naming the file and the song. */
+gboolean shard_played_verify(const char *path, const shard_song_t *songs, size_t n_songs,
+                             const played_t *played, GError **error);

@@ -132,7 +132,7 @@ static void assert_corpus(void) {
     if (error || !set->played) return;
     g_assert_true(set->onsets >= 0 && set->onsets < 1 << 28);
     g_autofree played_t *played = g_new(played_t, set->onsets);
-    g_assert_true(shard_set_read_played(set, 0, set->n_songs, bits, played, &error) == (error == NULL));
+    g_assert_true(shard_set_read_played(set, 0, set->n_songs, played, &error) == (error == NULL));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -19,9 +19,11 @@ from make_golden import DECODE, INIT, NOISE, float32, normal, train, uniform, wr
 HERE = pathlib.Path(__file__).parent
 INPUT_DROPOUT, DROPOUT, LAG_DROPOUT, MEMORY_DROPOUT = 8, 9, 11, 12  # rng_purpose_t
 REACH, BELOW, CLASSES, PROFILE_SCALE, PHASES = 13, 24, 12, 3, 16
-PLAYED_CLASSES, FEATURES = 37, 36  # of trainer/model/performance.h
+PLAYED_CLASSES, FEATURES = 37, 56  # of trainer/model/performance.h
+WINDOWS = [(0, 0), (2, 2), (8, 8), (32, 0), (0, 32), (32, 32)]  # of trainer/model/recall.c
 
 
+REPEAT = 3  # as in tests/helpers/sequences.h
 METERS = [(0, 3), (6, 2)]  # frame, frames a bar: as in tests/helpers/sequences.h
 
 
@@ -177,6 +179,10 @@ def draw(shape, case, step):
         x = (uniform(DECODE, step, b, math.prod(size)) < shape["density"]).reshape(size)
         if b % 2 == 0:  # begins its song
             x[:context] = False
+        before = context if b % 2 else 0
+        for t in range(context - before + REPEAT, context + valid if shape["performance"] else 0):
+            if (t - context) % REPEAT:  # players recall what comes back
+                x[t] = x[t - REPEAT]
         for t in range(context + valid):
             if shape["planes"] == 2:  # an onset needs its sound, sound after silence begins with one
                 x[t, :, 1] = x[t, :, 0] & (x[t, :, 1] | ~x[t - 1, :, 0] if t else True)
@@ -345,7 +351,8 @@ def frame_nll(w, shape, x, t, back, keep_past, states, keep_memory, pre):
 class Past:
     """How a piece was played so far: trainer/model/performance_past.h."""
 
-    def __init__(self):
+    def __init__(self, song):
+        self.song, self.played, self.size = song, {}, {}
         self.last, self.quick, self.slow, self.at, self.keys = {}, {}, {}, {}, {}
         self.newest, self.newest_t, self.all = None, None, np.zeros(2)
         self.level, self.heard, self.lag = {}, {}, 0j
@@ -355,6 +362,18 @@ class Past:
         level = math.floor(self.level[track] + 0.500001) if track in self.level else 80
         lag = math.floor(math.atan2(self.lag.imag, self.lag.real) * 128 / math.pi + 0.500001)
         return velocity - level, (offset - lag + 128) % 256 - 128
+
+    def recalled(self, track, t, below):
+        """The onset's distances at the places where the track's music was the same, and 1."""
+        keys = [tuple(frame[track, 1].nonzero().flatten().tolist()) for frame in self.song]
+        for before, after in WINDOWS:
+            for s in range(t - 1, -1, -1):
+                within = [i for i in range(-before, after + 1) if s + i >= 0 and t + i < len(keys)]
+                if all(keys[s + i] == keys[t + i] for i in within):
+                    yield [*np.array(self.distances(track, *self.played[track, s, below])) / 16, 1]
+                    break
+            else:
+                yield [0, 0, 0]
 
     def features(self, track, pitch, t, above, below):
         none = np.zeros(2)
@@ -369,15 +388,20 @@ class Past:
                 [0, 0, 0] if newest is None else [*newest, 1],
                 self.all,
                 [0, 0, 0] if key is None else [*key, 1],
+                *self.recalled(track, t, below),
+                self.size.get(track, none),
                 [(self.level[track] - 64) / 32 if track in self.level else 0],
                 [track in self.at, since, above / 4, below / 4, above == 0],
                 np.arange(PHASES) == t % PHASES,
             ]
         ).astype(float)
 
-    def take(self, track, pitch, t, velocity, offset):
+    def take(self, track, pitch, t, below, velocity, offset):
         now = np.array(self.distances(track, velocity, offset)) / 16
         mean = lambda old, rate: now if old is None else old + rate * (now - old)
+        size = self.size.get(track)
+        self.size[track] = abs(now) if size is None else size + 1 / 32 * (abs(now) - size)
+        self.played[track, t, below] = velocity, offset
         self.quick[track] = mean(self.quick.get(track), 1 / 8)
         self.slow[track] = mean(self.slow.get(track), 1 / 64)
         self.all = mean(self.all if self.newest is not None else None, 1 / 16)
@@ -385,7 +409,7 @@ class Past:
         self.at[track] = self.newest_t = t
         self.heard[track] = self.heard.get(track, 0) + 1
         total, level = sum(self.heard.values()), self.level.get(track, 0)
-        self.level[track] = level + max(1 / 16, 1 / self.heard[track]) * (velocity - level)
+        self.level[track] = level + max(1 / 256, 1 / self.heard[track]) * (velocity - level)
         turn = complex(math.cos(offset * math.pi / 128), math.sin(offset * math.pi / 128))
         self.lag = self.lag + max(1 / 32, 1 / total) * (turn - self.lag)
 
@@ -404,6 +428,17 @@ def played(number, b, step):
     return 1 + hashed % 127, offset - 256 * (offset > 127)
 
 
+def hear(shape, past, b, step):
+    """How a song was played before sequence b, which begins in it; returns how many onsets that were."""
+    number = 0
+    for t, frame in enumerate(past.song[: context_of(shape)] if b % 2 else []):
+        for track in range(shape["tracks"]):
+            for below, pitch in enumerate(frame[track, 1].nonzero().flatten().tolist()):
+                past.take(track, pitch, t, below, *played(number, b, step))
+                number += 1
+    return number
+
+
 def performance_nll(w, shape, frame, t, units, past, number, b, step):
     """Nats of how the onsets of a frame were played; no gradient goes to the units."""
     nll = 0
@@ -418,17 +453,20 @@ def performance_nll(w, shape, frame, t, units, past, number, b, step):
             hidden = torch.tanh(layer("hidden", x))
             for part, distance in zip(("velocity", "offset"), past.distances(track, velocity, offset)):
                 nll = nll - F.log_softmax(layer(part, hidden), 0)[played_class(distance)]
-            past.take(track, pitch, t, velocity, offset)
+            past.take(track, pitch, t, below, velocity, offset)
             number += 1
     return nll, number
 
 
 def sequence_loss(w, shape, case, sequence, b, step):
     """Of sequence b: nll, kl, segments, auxiliary loss, that of how it was played."""
-    past, number, performance = Past(), 0, torch.zeros((), dtype=sequence[0].dtype)
+    performance = torch.zeros((), dtype=sequence[0].dtype)
     x, eps, keep_input, keep_past, keep_state, keep_memory = sequence
     context, S, latent = context_of(shape), shape["segment"], shape["latent"]
     valid, frames = len(x) - context, x.reshape(len(x), -1)
+    before = context if b % 2 else 0  # frames of its song
+    past = Past(x[context - before :])
+    number = hear(shape, past, b, step) if shape["performance"] else 0
     h = w["decoder.start.state"]
     states = [
         w[f"memory.{k}.start"].expand(shape["tied_pitches"], -1)
@@ -472,7 +510,9 @@ def sequence_loss(w, shape, case, sequence, b, step):
         )
         nll = nll + frame
         if shape["performance"]:
-            added, number = performance_nll(w, shape, x[context + t], t, units, past, number, b, step)
+            added, number = performance_nll(
+                w, shape, x[context + t], before + t, units, past, number, b, step
+            )
             performance = performance + added
         if latent:
             logits = features @ w["auxiliary.weight"] + w["auxiliary.bias"][0]
@@ -634,7 +674,7 @@ if __name__ == "__main__":
     )
     write(
         HERE / "sequence_performance.json",
-        shape_of(2, 2, 13, 3, small, [1, 2], [], 1, [1, 0], 0.4, [18, 4, 1], 18, (4, 3, 2, 10), 5),
+        shape_of(2, 2, 13, 3, small, [1, 2], [], 1, [1, 0], 0.3, [18, 6, 1], 18, (4, 3, 2, 10), 5),
         [case_of("everything", 0.6, keep_memory=0.7, weight_decay=0.05, **everything)],
         60,
         run,

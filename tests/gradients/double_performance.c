@@ -78,9 +78,9 @@ static void test_gradient(gconstpointer data) {
     model_losses_t losses, without;
     open_whole(&w, data);
     g_autofree real_t *gradient = train(&w, &losses);
-    w.sequences->batch.played = NULL;
+    w.sequences->batch.songs = NULL;
     g_autofree real_t *notes = train(&w, &without);
-    w.sequences->batch.played = w.sequences->played;
+    w.sequences->batch.songs = w.sequences->songs;
     g_assert_cmpfloat(losses.performance, >, (double)w.onsets);
     g_assert_cmpfloat(without.performance, ==, 0);
     g_assert_cmpfloat(losses.nll, ==, without.nll);
@@ -116,7 +116,7 @@ static void test_performer(gconstpointer data) {
     const size_t n = w.onsets;
     g_autofree played_t *drawn = g_new(played_t, n), *again = g_new(played_t, n),
                         *free_one = g_new(played_t, n);
-    performance_piece_t piece = {.given = w.sequences->played[0], .drawn = drawn};
+    performance_piece_t piece = {.given = w.sequences->songs[0].played, .drawn = drawn};
     const uint8_t *bits = sequences_frame(w.sequences, 0, 0);
     performer_play(performer, bits, one.valid[0], 1, 2, &piece);
     g_assert_cmpfloat_with_epsilon(piece.nll, losses.performance, 1e-9 * losses.performance);

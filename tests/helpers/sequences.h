@@ -14,11 +14,15 @@ typedef struct {
     uint8_t *bits, *keep_input, *keep_past, *keep_state, *keep_memory;
     uint32_t *valid;
     real_t *eps;
-    played_t *onsets;        /* [B, room]: where the model learns how onsets are played */
-    const played_t **played; /* [B] */
+    played_t *onsets;     /* [B, room]: where the model learns how onsets are played */
+    played_song_t *songs; /* [B]: the sequence and what comes before it in its song */
     size_t room;
     place_t *places;
 } sequences_t;
+
+/* Where the model learns how onsets are played, all frames but every so many are those of so many before:
+ * players recall how they played what comes back. */
+enum { SEQUENCES_REPEAT = 3 };
 
 /* Two bars of three frames, then bars of two. Every second sequence begins there; the others begin after the
  * frames that come before them. */
@@ -44,9 +48,9 @@ static inline sequences_t *sequences_new(const model_config_t *config, const uin
     s->keep_past = g_new0(uint8_t, B * s->segments);
     s->keep_state = g_new0(uint8_t, B * T * config->sequence.state);
     s->keep_memory = g_new0(uint8_t, B * T * model_memory_units(config));
-    s->room = config->sequence.performance ? T * config->tracks * config->pitches : 0;
+    s->room = config->sequence.performance ? (s->context + T) * config->tracks * config->pitches : 0;
     s->onsets = g_new0(played_t, B * s->room);
-    s->played = g_new0(const played_t *, B);
+    s->songs = g_new0(played_song_t, B);
     s->batch = (batch_t){.B = B, .T = T, .bits = s->bits, .valid = s->valid, .eps = s->eps};
     if (config->sequence.bar == 0) return s;
     s->batch.places = s->places = g_new0(place_t, B * T);
@@ -58,8 +62,8 @@ static inline sequences_t *sequences_new(const model_config_t *config, const uin
 
 static inline void sequences_free(sequences_t *s) {
     void *const arrays[] = {
-        s->bits,   s->valid,  s->eps, s->keep_input, s->keep_past, s->keep_state, s->keep_memory, s->onsets,
-        s->played, s->places, s};
+        s->bits,  s->valid,  s->eps, s->keep_input, s->keep_past, s->keep_state, s->keep_memory, s->onsets,
+        s->songs, s->places, s};
     for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) g_free(arrays[i]);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(sequences_t, sequences_free)
@@ -86,19 +90,21 @@ static inline void sequences_make_canonical(const sequences_t *s, size_t b, int 
                                  (frame[i] | (uint8_t) ~(t == -(int)s->context ? 0 : before[i - stride])));
 }
 
-/* Onsets of a sequence. */
+/* Frames of its song before a sequence. */
+static inline size_t sequences_before(const sequences_t *s, size_t b) { return b % 2 ? s->context : 0; }
+
+/* Onsets of a sequence and of its song before it. */
 static inline size_t sequences_count_onsets(const sequences_t *s, size_t b) {
     const size_t stride = roll_stride(s->config.pitches);
     size_t n = 0;
-    for (uint32_t t = 0; t < s->valid[b]; t++)
+    for (int t = -(int)sequences_before(s, b); t < (int)s->valid[b]; t++)
         for (size_t k = 0; k < s->config.tracks; k++)
             for (size_t i = 0; i < stride; i++)
-                n += (size_t)__builtin_popcount(
-                    sequences_frame(s, b, (int)t)[(2 * k + PLANE_ONSET) * stride + i]);
+                n += (size_t)__builtin_popcount(sequences_frame(s, b, t)[(2 * k + PLANE_ONSET) * stride + i]);
     return n;
 }
 
-/* How the onsets are played, by their numbers. */
+/* The songs, and how their onsets are played, by their numbers. */
 static inline void sequences_draw_played(sequences_t *s, uint64_t step) {
     for (size_t b = 0; b < s->batch.B; b++) {
         played_t *onsets = s->onsets + b * s->room;
@@ -106,9 +112,11 @@ static inline void sequences_draw_played(sequences_t *s, uint64_t step) {
             const uint64_t hash = (i + 1000 * b + 100000 * step + 1) * 2654435761U >> 9;
             onsets[i] = (played_t){(uint8_t)(1 + hash % 127), (int8_t)(hash >> 8 & 255)};
         }
-        s->played[b] = onsets;
+        const size_t before = sequences_before(s, b);
+        s->songs[b] =
+            (played_song_t){sequences_frame(s, b, -(int)before), before + s->valid[b], before, onsets};
     }
-    s->batch.played = s->played;
+    s->batch.songs = s->songs;
 }
 
 /* Draws the sequences anew. Every second one begins its song, with silence before; all end in silence. */
@@ -128,6 +136,9 @@ static inline void sequences_draw(sequences_t *s, const sequences_chances_t *cha
                 sequences_frame(s, b,
                                 (int)(i / D) - (int)s->context)[i % D / P * ((P + 7) / 8) + i % P / 8] |=
                     (uint8_t)(1 << i % P % 8);
+        for (int t = SEQUENCES_REPEAT - (int)sequences_before(s, b); s->room > 0 && t < (int)s->valid[b]; t++)
+            if (t % SEQUENCES_REPEAT)
+                memcpy(sequences_frame(s, b, t), sequences_frame(s, b, t - SEQUENCES_REPEAT), s->frame_bytes);
         for (int t = -(int)s->context; t < (int)s->valid[b]; t++) sequences_make_canonical(s, b, t);
         rng_normal(&noise, s->eps + b * s->segments * Z, s->segments * Z);
         for (size_t i = 0; i < s->valid[b]; i++)

@@ -11,7 +11,7 @@ static inline char *shard_digest(const char *folder, GError **error) {
     g_autofree uint8_t *bits = g_malloc(bytes);
     if (!shard_set_read(set, bits, error)) return NULL;
     g_autofree played_t *played = set->played ? g_new(played_t, set->onsets) : NULL;
-    if (set->played && !shard_set_read_played(set, 0, set->n_songs, bits, played, error)) return NULL;
+    if (set->played && !shard_set_read_played(set, 0, set->n_songs, played, error)) return NULL;
     g_autofree char *tracks = grid_tracks_string(&set->grid);
     g_autoptr(GString) text = g_string_new(NULL);
     g_string_append_printf(text, "%s %d %d %d %d %d %s %s %zu %zu\n", tracks, set->grid.steps_per_beat,

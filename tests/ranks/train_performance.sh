@@ -55,6 +55,7 @@ status_is 0 "the notes of such shards are learned as before"
 run "$trainer" --output planes "${tiny_sequence[@]}" --data data --performance 6
 status_is 1 "a model without onsets"
 says '--performance plays onsets.*--planes both' "is refused with the way out"
-run "$trainer" --output memory "${common[@]}" --data data --performance 6 --data-memory 1
-status_is 0 "--data-memory that is enough"
+run ranks 1 "$trainer" --output told "${common[@]}" --data data --performance 6
+ok "each validation tells how well onsets are played" \
+    grep -q '"valid_performance_per_onset": *[0-9]' told/metrics.jsonl
 finish

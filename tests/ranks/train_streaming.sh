@@ -7,6 +7,7 @@ common=(--data data --shuffle-kib 96 --quiet --keep 100)
 dense=("${tiny[@]}" --transpose "-3,3" --epochs 2)
 chunks=("${tiny_sequence[@]}" --chunk 64 --max-steps 30)
 pieces=("${tiny_sequence[@]}" --max-steps 20)
+played=("${tiny_sequence[@]}" --planes both --performance 6 --chunk 64 --max-steps 30)
 
 # The same as in memory, on any number of ranks, and whatever kind of samples.
 # same NAME RANKS STEPS OPTION...
@@ -26,6 +27,7 @@ for n in 1 2 4; do same dense "$n" 300 "${dense[@]}"; done
 for n in 1 2; do
     same chunks "$n" 30 "${chunks[@]}"
     same pieces "$n" 20 "${pieces[@]}"
+    same played "$n" 30 "${played[@]}"
 done
 same_steps streamed-dense-1/metrics.jsonl streamed-dense-4/metrics.jsonl 1e-5 20 \
     "1 and 4 ranks: the same losses to 1e-5"
@@ -41,15 +43,6 @@ run ranks 2 "$trainer" --output little --data data "${tiny[@]}" --shuffle-kib 10
 status_is 1 "a limit that no step could be made under"
 says_once '^trainer: --data-memory: 1 MiB are too little .*; give [23] or more, or 0 for all 3 MiB of data' \
     "with the least that works"
-player=("${tiny_sequence[@]}" --planes both --performance 4 --max-steps 1 --quiet)
-run ranks 2 "$trainer" --output player --data data "${player[@]}" --data-memory 1
-status_is 1 "how notes are played is not streamed"
-says_once 'how notes are played takes all 3 MiB of data in memory; give so many, or 0, or leave' \
-    "is said with the ways out"
-run "$trainer" --output player --data data "${player[@]}"
-run "$trainer" --evaluate player/latest.h5 --data data --data-memory 1
-status_is 1 "nor where it is scored"
-says_once 'takes all 3 MiB of data in memory; give so many, or 0$' "which has no such option"
 
 # Going on in the middle of an epoch, under another limit and on other ranks.
 run "$trainer" --output parts "${common[@]}" "${dense[@]}" --max-steps 7 --data-memory 1
@@ -66,7 +59,7 @@ status_is 1 "another --shuffle-kib is another run"
 says 'shuffle-kib 96 there, 97 here' "and named"
 
 # Without training.
-for model in dense pieces; do
+for model in dense pieces played; do
     for n in 1 2; do
         run ranks "$n" "$trainer" --evaluate "memory-$model-1/latest.h5" --data data --split train,valid \
             --quiet

@@ -34,7 +34,7 @@ static batch_t part(const sequences_t *s, size_t first, size_t n, uint32_t *from
     if (batch.keep_past) batch.keep_past += b * W;
     if (batch.keep_state) batch.keep_state += b * T * s->config.sequence.state;
     if (batch.keep_memory) batch.keep_memory += b * T * model_memory_units(&s->config);
-    if (batch.played) batch.played += b;
+    if (batch.songs) batch.songs += b;
     batch.grains = (grains_t){.begin = from, .n = n};
     return batch;
 }

@@ -32,9 +32,7 @@ static void check_played(const shard_set_t *set) {
             const int64_t first = set->songs[from].first_onset,
                           end = set->songs[from + n - 1].first_onset + set->songs[from + n - 1].onsets;
             memset(played, 0, (size_t)(set->onsets + 1) * sizeof *played);
-            g_assert_true(shard_set_read_played(
-                set, from, n, bits + (size_t)set->songs[from].first_frame * grid_frame_bytes(&set->grid),
-                played, &error));
+            g_assert_true(shard_set_read_played(set, from, n, played, &error));
             for (size_t i = from; i < from + n; i++)
                 for (int64_t k = 0; k < set->songs[i].onsets; k++) {
                     const size_t shard = i / SONGS_EACH;

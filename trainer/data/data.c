@@ -356,16 +356,16 @@ static void copy_sequence(const data_t *data, const uint8_t *song, int64_t start
 }
 
 uint32_t data_sequence(const data_t *data, int64_t epoch, int64_t slot, size_t T, uint8_t *bits,
-                       const played_t **played) {
+                       played_song_t *whole) {
     int64_t start = 0;
     size_t frames = 0;
     data_plan(data, epoch);
     const size_t k = data_find_sequence(data, epoch, slot, &start, &frames);
     const uint8_t *song = train_frames(data, epoch, k);
     copy_sequence(data, song, start, frames, draw_transposition(data, epoch, slot), T, bits);
-    if (played)
-        *played = rolls_played(data->rolls, data->splits[SPLIT_TRAIN].songs[k]) +
-                  roll_count_onsets(song, (size_t)start, &data->set->grid);
+    if (whole)
+        *whole = (played_song_t){song, (size_t)song_of(data, SPLIT_TRAIN, k)->frames, (size_t)start,
+                                 rolls_played(data->rolls, data->splits[SPLIT_TRAIN].songs[k])};
     return (uint32_t)frames;
 }
 

@@ -77,10 +77,10 @@ void data_grid_batch(const data_t *data, split_t split, int64_t first, size_t n,
 uint32_t data_sequence_frames(const data_t *data, int64_t epoch, int64_t slot);
 uint32_t data_sequence_most_frames(const data_t *data, int64_t slot);
 /* Writes a slot's sequence, augmented, to bits [context + T, K, L, stride], with silence after its end; T is
- * at least its frames, which are returned. *played, unless played is NULL: how its onsets were played, in
- * their order, which transposition does not change; only where data_config_t.played. Allocates nothing. */
+ * at least its frames, which are returned. *whole, unless whole is NULL: its song, not transposed, whose
+ * onsets keep their order; only where data_config_t.played; valid as data_turn() says. Allocates nothing. */
 uint32_t data_sequence(const data_t *data, int64_t epoch, int64_t slot, size_t T, uint8_t *bits,
-                       const played_t **played);
+                       played_song_t *whole);
 
 /* The train song of a slot's sequence, as a piece of its split, and the sequence's frames in it: [*start,
  * *start + *frames). */

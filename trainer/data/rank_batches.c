@@ -30,14 +30,14 @@ struct rank_batches {
 
     /* sequences */
     batch_order_t *order;
-    uint32_t *frames;        /* [samples] of the epoch's sequences */
-    const uint32_t *slots;   /* [n_slots] of the step, longest first */
-    uint32_t *part;          /* [batch]: which share each is in */
-    uint32_t *mine;          /* [batch]: the shares' slots, one after the other, each longest first */
-    const played_t **played; /* [max_B]: of the batch's sequences; NULL: not learned */
-    uint32_t *batch_of;      /* [batch]: which of the share's batches each of mine is in */
-    uint32_t *lengths;       /* [batch] scratch of sharing */
-    uint64_t *load;          /* [shares, accumulate at least] scratch of sharing */
+    uint32_t *frames;      /* [samples] of the epoch's sequences */
+    const uint32_t *slots; /* [n_slots] of the step, longest first */
+    uint32_t *part;        /* [batch]: which share each is in */
+    uint32_t *mine;        /* [batch]: the shares' slots, one after the other, each longest first */
+    played_song_t *songs;  /* [max_B]: of the batch's sequences; NULL: how they are played is not learned */
+    uint32_t *batch_of;    /* [batch]: which of the share's batches each of mine is in */
+    uint32_t *lengths;     /* [batch] scratch of sharing */
+    uint64_t *load;        /* [shares, accumulate at least] scratch of sharing */
     size_t n_slots, n_mine, next_batch;
 };
 
@@ -94,7 +94,7 @@ static void create_sequences(rank_batches_t *batches, const model_config_t *mode
     batches->lengths = g_new(uint32_t, batch);
     batches->part = g_new(uint32_t, batch);
     batches->batch_of = g_new(uint32_t, batch);
-    if (model->sequence.performance) batches->played = g_new0(const played_t *, batches->max_B);
+    if (model->sequence.performance) batches->songs = g_new0(played_song_t, batches->max_B);
     batches->load = g_new(uint64_t, MAX(batches->config.shares, batches->config.accumulate));
 }
 
@@ -123,7 +123,7 @@ void rank_batches_free(rank_batches_t *batches) {
     if (!batches) return;
     void *const buffers[] = {batches->grains,   batches->bits,    batches->valid,   batches->frames,
                              batches->mine,     batches->part,    batches->lengths, batches->load,
-                             batches->batch_of, batches->samples, batches->played,  batches->places};
+                             batches->batch_of, batches->samples, batches->songs,   batches->places};
     for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
     batch_order_free(batches->order);
     noise_free(batches->noise);
@@ -198,10 +198,10 @@ static const batch_t *next_sequences(rank_batches_t *batches) {
     for (size_t b = 0; b < batch->B; b++) {
         uint8_t *bits = batches->bits + b * (batches->context + batch->T) * batches->frame_bytes;
         batches->valid[b] = data_sequence(batches->data, batches->epoch, (int64_t)batches->samples[b],
-                                          batch->T, bits, batches->played ? &batches->played[b] : NULL);
+                                          batch->T, bits, batches->songs ? &batches->songs[b] : NULL);
         if (batches->places) find_places(batches, b);
     }
-    batch->played = batches->played;
+    batch->songs = batches->songs;
     noise_draw(batches->noise, batches->config.seed, (uint64_t)batches->epoch, batches->samples, batch);
     return batch;
 }

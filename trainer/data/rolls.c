@@ -102,7 +102,8 @@ static size_t played_bytes(const rolls_t *rolls) { return (size_t)rolls->set.ons
 char *rolls_describe(const rolls_t *rolls) {
     if (rolls->bits) return NULL;
     return g_strdup_printf("%.0f of %.0f MiB in memory, what comes next is read ahead",
-                           (double)rolls->resident / MIB, (double)all_bytes(rolls) / MIB);
+                           (double)rolls->resident / MIB,
+                           (double)(all_bytes(rolls) + (rolls->played ? played_bytes(rolls) : 0)) / MIB);
 }
 
 /* Reads all frames, in parts, so that others see that it gets on. */
@@ -116,38 +117,49 @@ static gboolean read_parts(const rolls_t *rolls, GError **error) {
                                   rolls->bits + (size_t)set->songs[first].first_frame * rolls->frame_bytes,
                                   error))
             return FALSE;
-        if (rolls->played &&
-            !shard_set_read_played(set, first, end - first,
-                                   rolls->bits + (size_t)set->songs[first].first_frame * rolls->frame_bytes,
-                                   rolls->played + set->songs[first].first_onset, error))
-            return FALSE;
         watch_tick();
     }
     return TRUE;
 }
 
-static gboolean read_all(rolls_t *rolls, gboolean played, GError **error) {
+/* Reads how all onsets were played, which is little beside their frames. */
+static gboolean read_played(rolls_t *rolls, GError **error) {
+    GError *local = NULL;
+    const shard_set_t *set = &rolls->set;
+    rolls->played = comm_shared_alloc(MAX(played_bytes(rolls), 1), error);
+    if (!rolls->played) return FALSE;
+    for (size_t i = 0; comm_node_rank() == 0 && !local && i < set->n_shards; i++) {
+        const size_t first = i ? set->files[i - 1].end_song : 0, n = set->files[i].end_song - first;
+        if (n > 0)
+            shard_set_read_played(set, first, n, rolls->played + set->songs[first].first_onset, &local);
+        watch_tick();
+    }
+    return comm_agree(local, error);
+}
+
+static gboolean read_all(rolls_t *rolls, GError **error) {
     GError *local = NULL;
     rolls->bits = comm_shared_alloc(all_bytes(rolls), error);
     if (!rolls->bits) return FALSE;
-    if (played && !(rolls->played = comm_shared_alloc(MAX(played_bytes(rolls), 1), error))) return FALSE;
     if (comm_node_rank() == 0) read_parts(rolls, &local);
     return comm_agree(local, error);
 }
 
-/* The ring takes all the memory it may have: the further ahead it reads, the longer a disk may stall. */
-static gboolean make_ring(rolls_t *rolls, const order_t *order, size_t memory, size_t batch, GError **error) {
-    const size_t all = all_bytes(rolls), group_bytes = order_group_bytes(order),
+/* The ring takes all the memory it may have, but for what is kept: the further ahead it reads, the longer a
+ * disk may stall. */
+static gboolean make_ring(rolls_t *rolls, const order_t *order, size_t memory, size_t kept, size_t batch,
+                          GError **error) {
+    const size_t all = all_bytes(rolls) + kept, group_bytes = order_group_bytes(order),
                  needed = MAX(2, order_most_groups(order, batch));
-    const size_t slots = MIN(memory / group_bytes, MAX(needed, order_groups(order)));
+    const size_t slots = MIN((memory - MIN(memory, kept)) / group_bytes, MAX(needed, order_groups(order)));
     if (slots < needed)
         return program_fail(
             error,
             "--data-memory: %.0f MiB are too little for a step's songs and the next ones; give %.0f "
             "or more, or 0 for all %.0f MiB of %s",
-            (double)memory / MIB, ceil((double)MIN(needed * group_bytes, all) / MIB), ceil((double)all / MIB),
-            rolls->set.folder);
-    rolls->resident = slots * group_bytes;
+            (double)memory / MIB, ceil((double)MIN(kept + needed * group_bytes, all) / MIB),
+            ceil((double)all / MIB), rolls->set.folder);
+    rolls->resident = kept + slots * group_bytes;
     rolls->ring = ring_new(&rolls->set, order_copy(order), slots, error);
     return rolls->ring != NULL;
 }
@@ -160,19 +172,14 @@ gboolean rolls_fill(rolls_t *rolls, const order_t *order, size_t memory, size_t 
                             "%s: does not say how notes were played, as shards before version 3; preprocess "
                             "again, into another folder, or leave out --performance",
                             rolls->set.folder);
-    const size_t all = all_bytes(rolls) + (played ? played_bytes(rolls) : 0);
-    if (memory == 0 || all <= memory) return read_all(rolls, played, error);
-    if (played)
-        return program_fail(error,
-                            "--data-memory: how notes are played takes all %.0f MiB of %s in memory; give so "
-                            "many, or 0%s",
-                            ceil((double)all / MIB), rolls->set.folder,
-                            batch > 0 ? ", or leave out --performance" : "");
+    if (played && !read_played(rolls, error)) return FALSE;
+    const size_t kept = rolls->played ? played_bytes(rolls) : 0;
+    if (memory == 0 || kept + all_bytes(rolls) <= memory) return read_all(rolls, error);
     size_t most = order_block_bytes(order);
     for (size_t i = 0; i < rolls->set.n_songs; i++)
         most = MAX(most, (size_t)rolls->set.songs[i].frames * rolls->frame_bytes);
     rolls->some = g_malloc(most);
-    return batch == 0 || order_samples(order) == 0 || make_ring(rolls, order, memory, batch, error);
+    return batch == 0 || order_samples(order) == 0 || make_ring(rolls, order, memory, kept, batch, error);
 }
 
 gboolean rolls_turn(rolls_t *rolls, int64_t epoch, size_t first, size_t last, gboolean *stopped,

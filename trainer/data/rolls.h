@@ -19,8 +19,8 @@ const shard_set_t *rolls_set(const rolls_t *rolls);
 /* Reads all frames; if they are more than `memory` bytes (0: no limit), makes room for what steps of `batch`
  * samples of the order need instead; batch 0: nothing is trained. The order's blocks must outlive the rolls.
  * Collective. FALSE with the same error on all ranks, also if memory is too little for a step: it tells how
- * much is needed. played: also how onsets were played, of which all is in memory: then all frames must be,
- * too, and the shards must say it; an error otherwise. Where batch is 0 it is not read if they do not. */
+ * much is needed. played: also how onsets were played, of which all is in memory, whatever frames are; the
+ * shards must say it, an error otherwise. Where batch is 0 it is not read if they do not. */
 gboolean rolls_fill(rolls_t *rolls, const order_t *order, size_t memory, size_t batch, gboolean played,
                     GError **error);
 /* A text for people on how much is in memory; NULL if all is. Owner: caller. */

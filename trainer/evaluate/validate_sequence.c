@@ -12,6 +12,7 @@ typedef struct {
     size_t *first;            /* [batches + 1]: batch i has pieces [first[i], first[i + 1]) */
     uint8_t *bits;            /* of a batch: [B, context + T, frame bytes] */
     place_t *places;          /* [B, T], NULL where the model knows none */
+    played_song_t *songs;     /* [B], NULL where the model does not learn how they are played */
     real_t *eps;              /* [B, W, Z], NULL where Z is 0 */
     double *nll, *kl;         /* [B] */
 } validation_t;
@@ -64,6 +65,8 @@ static void allocate_batch(validation_t *v) {
     v->bits = evaluator_alloc(&v->base, frames, v->frame_bytes);
     if (model_config(v->base.job.model)->sequence.bar > 0)
         v->places = evaluator_alloc(&v->base, frames, sizeof *v->places);
+    if (model_config(v->base.job.model)->sequence.performance > 0)
+        v->songs = evaluator_alloc(&v->base, B, sizeof *v->songs);
     v->eps = v->Z ? evaluator_alloc(&v->base, segments * v->Z, sizeof *v->eps) : NULL;
     v->nll = evaluator_alloc(&v->base, B, sizeof *v->nll);
     v->kl = evaluator_alloc(&v->base, B, sizeof *v->kl);
@@ -79,11 +82,16 @@ static gboolean add(evaluator_t *evaluator, size_t batch_number) {
                            .bits = v->bits,
                            .places = v->places,
                            .valid = v->valid + first,
+                           .songs = v->songs,
                            .eps = v->eps,
                            .keep_rate = 1};
     for (size_t b = 0; b < B; b++) {
         const uint32_t piece = v->pieces[first + b];
-        data_piece(job->data, job->split, piece, T, v->bits + b * (v->context + T) * v->frame_bytes, NULL);
+        uint8_t *bits = v->bits + b * (v->context + T) * v->frame_bytes;
+        const played_t *played = NULL;
+        data_piece(job->data, job->split, piece, T, bits, v->songs ? &played : NULL);
+        if (v->songs)
+            v->songs[b] = (played_song_t){bits + v->context * v->frame_bytes, batch.valid[b], 0, played};
         const meters_t meters = data_piece_meters(job->data, job->split, piece);
         for (size_t t = 0; v->places && t < batch.valid[b]; t++)
             place_find(meters, t, model_config(job->model), &v->places[b * T + t]);
@@ -95,7 +103,11 @@ static gboolean add(evaluator_t *evaluator, size_t batch_number) {
     size_t means = 0;
     const real_t *mu = model_segment_means(job->model, &means);
     active_units_add(v->base.moments, mu, means, v->Z);
+    if (v->songs) sums->performance += model_performance_loss(job->model);
     for (size_t b = 0; b < B; b++) {
+        if (v->songs)
+            sums->onsets +=
+                (double)roll_count_onsets(v->songs[b].frames, v->songs[b].T, &data_shards(job->data)->grid);
         const double segments = v->eps ? (double)segments_of(v, batch.valid[b]) : 0;
         sums->pieces++;
         sums->frames += batch.valid[b];
@@ -121,10 +133,14 @@ void validate_sequence_tell(const sequence_sums_t *sums, int active, json_t *mem
     json_number(members, "valid_kl_per_frame", kl / frames);
     json_number(members, "valid_kl_per_segment", kl_per_segment);
     json_number(members, "active_units", active);
+    if (sums->onsets > 0)
+        json_number(members, "valid_performance_per_onset", sums->performance / sums->onsets);
     g_string_append_printf(found->text, "%.3f", nll / frames);
     if (sums->segments > 0)
         g_string_append_printf(found->text, " + %.3f (KL %.2f a segment), %d active %s", kl / frames,
                                kl_per_segment, active, g_dngettext(NULL, "unit", "units", (gulong)active));
+    if (sums->onsets > 0)
+        g_string_append_printf(found->text, ", played %.3f an onset", sums->performance / sums->onsets);
 }
 
 static void tell(const evaluator_t *evaluator, json_t *members, evaluation_t *found) {

@@ -9,7 +9,8 @@ typedef struct {
     double pieces, frames;
     double segments; /* latents drawn: 0 of a model without a latent */
     double nll, kl;
-    double objective; /* max(nll + beta * max(kl, segments * free_bits), nll / (1 - free_share)) */
+    double objective;           /* max(nll + beta * max(kl, segments * free_bits), nll / (1 - free_share)) */
+    double onsets, performance; /* of a model that learns how onsets are played */
 } sequence_sums_t;
 
 /* Batches hold at most job->max_B pieces and job->max_frames frames, at least data_longest_piece(). Local;

@@ -41,9 +41,9 @@ typedef struct {
     /* [B] frames that count, 1..T; the cells after them are silence and add neither loss nor gradient.
      * Sequence: descending, in each grain. */
     const uint32_t *valid;
-    /* Sequence [B]: how the onsets of each sequence's valid frames were played, for a model that learns it.
-     * NULL: not known. */
-    const played_t *const *played;
+    /* Sequence [B]: the songs whose parts the sequences are, and how they were played, for a model that
+     * learns it; they may be transposed otherwise. NULL: not known. */
+    const played_song_t *songs;
     /* Noise of the latents: dense [B, Z], sequence [B, W, Z]. NULL: z = mu. */
     const real_t *eps;
     /* Dropout, NULL: none. Each has 0 where

@@ -9,6 +9,8 @@
 #include "trainer/model/fast_math.h"
 #include "trainer/model/pitch_set.h"
 
+#define OFFSET_TEMPERATURE 0.9
+
 enum { MIDDLE = PERFORMANCE_CLASSES / 2 };
 
 /* Classes on one side of the middle, from number `first` on: the least distance of the first, and how many
@@ -120,7 +122,7 @@ void performance_pass_init(performance_pass_t *pass, const performance_t *perfor
     pass->units = performance->units;
     pass->past = g_new0(performance_past_t *, max_B);
     for (size_t b = 0; b < max_B; b++) pass->past[b] = performance_past_new(K, performance->P);
-    pass->played = g_new0(const played_t *, max_B);
+    pass->songs = g_new0(played_song_t, max_B);
     pass->first = g_new0(uint32_t, max_rows * K);
     pass->begin = g_new0(uint32_t, K * (GRAINS_MAX + 1));
     pass->n = g_new0(size_t, K);
@@ -146,7 +148,7 @@ static void reserve(performance_pass_t *pass, size_t n) {
 
 void performance_pass_clear(performance_pass_t *pass) {
     for (size_t b = 0; b < pass->max_B; b++) performance_past_free(pass->past[b]);
-    void *const arrays[] = {pass->past, pass->played,   pass->first,  pass->begin,
+    void *const arrays[] = {pass->past, pass->songs,    pass->first,  pass->begin,
                             pass->n,    pass->velocity, pass->offset, pass->nll};
     for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++) g_free(arrays[i]);
     if (pass->blocks) g_ptr_array_unref(pass->blocks);
@@ -185,25 +187,48 @@ static void place_onsets(performance_pass_t *pass, const performance_t *performa
     reserve(pass, at);
 }
 
+/* The frame of a song. */
+static const uint8_t *frame_of_song(const performance_t *performance, const played_song_t *song, size_t t) {
+    return song->frames + t * performance->K * performance->L * performance->stride;
+}
+
+/* Hears how frame t of a sequence's song was played, which comes before its part. */
+static void hear_frame(performance_pass_t *pass, const performance_t *performance, size_t sequence,
+                       size_t t) {
+    played_song_t *song = &pass->songs[sequence];
+    for (size_t track = 0; track < performance->K; track++) {
+        pitch_set_t keys = struck(performance, frame_of_song(performance, song, t), track);
+        performance_place_t place = {.track = track, .t = t};
+        while (keys) {
+            place.pitch = pitch_set_take(&keys);
+            performance_past_take(pass->past[sequence], &place, *song->played++);
+        }
+    }
+}
+
 void performance_pass_begin(performance_pass_t *pass, const performance_t *performance, const batch_t *batch,
                             const uint8_t *const *frames, const uint32_t *row_begin) {
     g_assert(batch->B <= pass->max_B);
     place_onsets(pass, performance, MAX(batch->grains.n, 1), frames, row_begin);
     for (size_t b = 0; b < batch->B; b++) {
-        performance_past_begin(pass->past[b], FALSE);
-        pass->played[b] = batch->played[b];
+        const played_song_t *song = &batch->songs[b];
+        performance_past_begin(pass->past[b], song->frames, song->T, FALSE);
+        pass->songs[b] = *song;
+        for (size_t t = 0; t < song->start; t++) hear_frame(pass, performance, b, t);
     }
 }
 
 void performance_pass_read(performance_pass_t *pass, const performance_t *performance, size_t row,
-                           const uint8_t *frame, size_t sequence, size_t t) {
+                           size_t sequence, size_t t) {
     performance_past_t *past = pass->past[sequence];
+    played_song_t *song = &pass->songs[sequence];
+    t += song->start;
     for (size_t track = 0; track < performance->K; track++) {
         const size_t at = pass->first[row * performance->K + performance->place[track]];
-        pitch_set_t keys = struck(performance, frame, track);
+        pitch_set_t keys = struck(performance, frame_of_song(performance, song, t), track);
         performance_place_t place = {.track = track, .t = t, .above = count_keys(keys)};
         for (; keys; place.below++) {
-            const played_t played = *pass->played[sequence]++;
+            const played_t played = *song->played++;
             const size_t to = at + place.below;
             place.above--;
             place.pitch = pitch_set_take(&keys);
@@ -234,16 +259,21 @@ static double softmax_loss(real_t *logits, size_t n, size_t target, double scale
     return log(sum) - at;
 }
 
-/* The loss of one kind of classes of a track's onsets, from `first` on, and its gradient. */
+/* The loss of one kind of classes of a track's onsets, from `first` on; their logits become its gradient. */
+static void score_classes(performance_pass_t *pass, const linear_t *layer, const uint8_t *classes,
+                          size_t first, const rows_t *rows, size_t units, double scale) {
+    const size_t n = layer->outputs;
+    linear_forward(layer, pass->hidden + first * units, pass->logits, rows);
+    for (size_t i = 0; i < rows->n; i++)
+        pass->nll[first + i] += softmax_loss(pass->logits + i * n, n, classes[first + i], scale);
+}
+
 static void train_classes(performance_pass_t *pass, const linear_t *layer, const uint8_t *classes,
                           size_t first, const rows_t *rows, size_t units, double scale, int add,
                           const model_report_t *report) {
-    const size_t n = layer->outputs;
-    const real_t *hidden = pass->hidden + first * units;
-    linear_forward(layer, hidden, pass->logits, rows);
-    for (size_t i = 0; i < rows->n; i++)
-        pass->nll[first + i] += softmax_loss(pass->logits + i * n, n, classes[first + i], scale);
-    linear_backward(layer, hidden, pass->logits, pass->dhidden + first * units, add, rows, report);
+    score_classes(pass, layer, classes, first, rows, units, scale);
+    linear_backward(layer, pass->hidden + first * units, pass->logits, pass->dhidden + first * units, add,
+                    rows, report);
 }
 
 /* What was not computed: 0, which is there already unless gradients are written. */
@@ -261,12 +291,20 @@ static void skip_player(const player_t *player, gboolean written, const model_re
     skip_layer(&player->hidden, written, report);
 }
 
+/* The hidden units of a track's onsets, from `first` on, whose losses begin at 0. */
+static void hide(const player_t *player, performance_pass_t *pass, size_t first, const rows_t *rows,
+                 size_t inputs, size_t units) {
+    real_t *hidden = pass->hidden + first * units;
+    linear_forward(&player->hidden, pass->x + first * inputs, hidden, rows);
+    for (size_t i = 0; i < rows->n * units; i++) hidden[i] = hyperbolic_tangent(hidden[i]);
+    memset(pass->nll + first, 0, rows->n * sizeof *pass->nll);
+}
+
 static void train_player(const player_t *player, performance_pass_t *pass, size_t first, const rows_t *rows,
                          size_t inputs, size_t units, double scale, const model_report_t *report) {
-    const real_t *x = pass->x + first * inputs;
-    real_t *hidden = pass->hidden + first * units, *dhidden = pass->dhidden + first * units;
-    linear_forward(&player->hidden, x, hidden, rows);
-    for (size_t i = 0; i < rows->n * units; i++) hidden[i] = hyperbolic_tangent(hidden[i]);
+    const real_t *x = pass->x + first * inputs, *hidden = pass->hidden + first * units;
+    real_t *dhidden = pass->dhidden + first * units;
+    hide(player, pass, first, rows, inputs, units);
     train_classes(pass, &player->velocity, pass->velocity, first, rows, units, scale, 0, report);
     train_classes(pass, &player->offset, pass->offset, first, rows, units, scale, 1, report);
     for (size_t i = 0; i < rows->n * units; i++) dhidden[i] *= 1 - hidden[i] * hidden[i];
@@ -282,12 +320,23 @@ void performance_train(performance_t *performance, performance_pass_t *pass, siz
         const rows_t rows = {.n = pass->n[k],
                              .grains = {.begin = pass->begin + k * (GRAINS_MAX + 1), .n = grains},
                              .scratch = pass->scratch};
-        memset(pass->nll + first, 0, rows.n * sizeof *pass->nll);
         if (rows.n > 0)
             train_player(&performance->players[k], pass, first, &rows, performance->inputs,
                          performance->units, scale, report);
         else
             skip_player(&performance->players[k], grains > 0, report);
+    }
+}
+
+void performance_score(performance_t *performance, performance_pass_t *pass) {
+    const size_t units = performance->units;
+    for (size_t k = 0, first = 0; k < performance->K; first += pass->n[k++]) {
+        const player_t *player = &performance->players[k];
+        const rows_t rows = {.n = pass->n[k]};
+        if (rows.n == 0) continue;
+        hide(player, pass, first, &rows, performance->inputs, units);
+        score_classes(pass, &player->velocity, pass->velocity, first, &rows, units, 1);
+        score_classes(pass, &player->offset, pass->offset, first, &rows, units, 1);
     }
 }
 
@@ -321,6 +370,13 @@ void performance_odds(performance_t *performance, size_t track, const real_t *in
         performance->hidden[i] = hyperbolic_tangent(performance->hidden[i]);
     find_odds(&player->velocity, performance->hidden, performance->logits, odds->velocity);
     find_odds(&player->offset, performance->hidden, performance->logits, odds->offset);
+}
+
+void performance_calm(performance_odds_t *odds) {
+    double sum = 0;
+    for (size_t i = 0; i < PERFORMANCE_CLASSES; i++)
+        sum += odds->offset[i] = pow(odds->offset[i], 1 / OFFSET_TEMPERATURE);
+    for (size_t i = 0; i < PERFORMANCE_CLASSES; i++) odds->offset[i] /= sum;
 }
 
 /* Where a uniform number falls: the class, and how far in it. */

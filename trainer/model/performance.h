@@ -40,7 +40,7 @@ typedef struct {
     uint32_t *begin; /* [K, GRAINS_MAX + 1]: where the onsets of each grain begin, in those of the track */
     size_t *n;       /* [K] */
     performance_past_t **past;             /* [max_B] of each sequence */
-    const played_t **played;               /* [max_B]: how its next onsets were played */
+    played_song_t *songs;                  /* [max_B]: its song; `played` goes on to its next onsets */
     real_t *x, *hidden, *dhidden, *logits; /* [room, inputs], [room, units], .., [room, classes] */
     uint8_t *velocity, *offset;            /* [room]: classes */
     real_t *scratch;                       /* of grains.h, where there may be grains */
@@ -53,18 +53,20 @@ typedef struct {
 void performance_pass_init(performance_pass_t *pass, const performance_t *performance, size_t max_rows,
                            size_t max_B);
 void performance_pass_clear(performance_pass_t *pass);
-/* Begins a batch whose rows are frames; of each grain, or of all, begin at row_begin [grains + 1]. The head
- * then writes y where performance_pass_record() says. */
+/* Begins a batch whose rows are frames; of each grain, or of all, begin at row_begin [grains + 1]. What was
+ * played of a song before its part is heard. The head then writes y where performance_pass_record() says. */
 void performance_pass_begin(performance_pass_t *pass, const performance_t *performance, const batch_t *batch,
                             const uint8_t *const *frames, const uint32_t *row_begin);
 /* Reads how the onsets of a row were played, which is frame t of a sequence; frame by frame. */
 void performance_pass_read(performance_pass_t *pass, const performance_t *performance, size_t row,
-                           const uint8_t *frame, size_t sequence, size_t t);
+                           size_t sequence, size_t t);
 head_record_t performance_pass_record(const performance_pass_t *pass, const performance_t *performance);
 /* Adds the gradient of scale times the loss, in nats, to the parameters', and reports it; with grains, n of
  * them, it is written. pass NULL: nothing is known of the batch, and the gradient is 0. */
 void performance_train(performance_t *performance, performance_pass_t *pass, size_t grains, double scale,
                        const model_report_t *report);
+/* The loss alone; without grains. */
+void performance_score(performance_t *performance, performance_pass_t *pass);
 /* The loss of a grain, or of all, after that. */
 double performance_pass_loss(const performance_pass_t *pass, size_t K, size_t grain);
 /* Outside training: the probabilities of an onset's classes, from its input [tied + features]. */
@@ -74,6 +76,8 @@ typedef struct {
 size_t performance_inputs(const performance_t *performance);
 void performance_odds(performance_t *performance, size_t track, const real_t *input,
                       performance_odds_t *odds);
+/* For draws that are heard again, on which chance builds: offsets at a temperature of 0.9. */
+void performance_calm(performance_odds_t *odds);
 /* The onset at which uniform numbers find them; 0.5: the medians. Distances within a class are equally
  * likely, but in the middle one 0 is certain. */
 played_t performance_at(const performance_odds_t *odds, played_t reference, double velocity, double offset);

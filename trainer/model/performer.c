@@ -65,11 +65,12 @@ static void play_onset(performer_t *performer, const performance_place_t *place,
     performance_past_read(performer->past, place, input + net->config.sequence.tied);
     performance_odds(net->performance, place->track, input, &odds);
     const played_t reference = performance_past_reference(performer->past, place->track);
+    if (piece->medians) piece->medians[i] = performance_at(&odds, reference, 0.5, 0.5);
+    if (piece->given) piece->nll += loss_of(&odds, piece->given[i], reference);
+    performance_calm(&odds);
     played_t drawn = performance_at(&odds, reference, rng_uniform(rng, 2 * i), rng_uniform(rng, 2 * i + 1));
     if (piece->on_grid && i == 0) drawn.offset = 0; /* else it would say how far beside the grid */
     if (piece->drawn) piece->drawn[i] = drawn;
-    if (piece->medians) piece->medians[i] = performance_at(&odds, reference, 0.5, 0.5);
-    if (piece->given) piece->nll += loss_of(&odds, piece->given[i], reference);
     performance_past_take(performer->past, place, piece->given ? piece->given[i] : drawn);
 }
 
@@ -106,7 +107,7 @@ void performer_play(performer_t *performer, const uint8_t *bits, size_t T, uint6
     if (Z) stream_encode(performer->stream, bits, T, moments, moments + W * Z);
     stream_start(performer->stream, 1);
     stream_set_meters(performer->stream, 0, piece->meters);
-    performance_past_begin(performer->past, piece->on_grid);
+    performance_past_begin(performer->past, bits, T, piece->on_grid);
     head_record(net->head, &record);
     for (size_t t = 0; t < T; t++) {
         if (Z && t % S == 0) stream_set_latent(performer->stream, moments + t / S * Z);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "trainer/model/vae_sequence.h"
+
 /* A list of members that are allocated as zeros [rows, cols] each. */
 typedef struct {
     size_t rows, cols;
@@ -321,12 +323,12 @@ static void lay_segments(sequence_pass_t *s, const batch_t *batch) {
 static void lay_onsets(sequence_pass_t *s, const batch_t *batch) {
     const performance_t *performance = s->net.performance;
     head_record_t record = {0};
-    s->plays = performance && batch->played;
+    s->plays = performance && batch->songs;
     if (s->plays) {
         performance_pass_begin(&s->performance, performance, batch, s->frame, s->frames.begin);
         for (size_t row = 0; row < s->frames.rows.n; row++)
-            performance_pass_read(&s->performance, performance, row, s->frame[row],
-                                  s->frame_place[row].sequence, s->frame_place[row].t);
+            performance_pass_read(&s->performance, performance, row, s->frame_place[row].sequence,
+                                  s->frame_place[row].t);
         record = performance_pass_record(&s->performance, performance);
     }
     head_record(s->net.head, &record);
@@ -350,4 +352,17 @@ void sequence_pass_phases_backward(const sequence_pass_t *s) {
     if (net->config.sequence.bar == 0) return;
     rows_bits_gradient(rows, s->bar_start, s->bar_row, s->x, net->bar.dW, NULL, net->bar.inputs, X);
     linear_report(net->report, &net->bar);
+}
+
+/* ---- what the last batch left (trainer/model/vae_sequence.h) ---- */
+
+double model_performance_loss(const model_t *model) {
+    const sequence_pass_t *s = model->state;
+    return s->plays ? performance_pass_loss(&s->performance, s->net.config.tracks, 0) : 0;
+}
+
+const real_t *model_segment_means(const model_t *model, size_t *n) {
+    const sequence_pass_t *s = model->state;
+    *n = s->net.Z ? s->segments.rows.n : 0;
+    return s->mu_q;
 }

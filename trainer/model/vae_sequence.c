@@ -21,12 +21,6 @@ const sequence_net_t *model_sequence_net(const model_t *model) {
     return &((const sequence_pass_t *)model->state)->net;
 }
 
-const real_t *model_segment_means(const model_t *model, size_t *n) {
-    const sequence_pass_t *s = model->state;
-    *n = s->net.Z ? s->segments.rows.n : 0;
-    return s->mu_q;
-}
-
 /* ---- encoder ---- */
 
 /* Reverses the order of n blocks of `size` elements each. */
@@ -382,6 +376,7 @@ static void forward(void *state, const batch_t *batch, double *nll, double *kl) 
         head_score(s->net.head, s->frames.rows.n, s->frame, s->past, &s->memories, s->pre, s->nll);
         for (size_t b = 0; b < batch->B; b++) nll[b] = 0;
         for (size_t row = 0; row < s->frames.rows.n; row++) nll[s->frame_place[row].sequence] += s->nll[row];
+        if (s->plays) performance_score(s->net.performance, &s->performance);
     }
     for (size_t b = 0; kl && b < batch->B; b++) kl[b] = s->net.Z ? s->sequence_kl[b] : 0;
 }

@@ -38,7 +38,11 @@ import sequence_pytorch
 from seed_pytorch import BATCH, LATENT, WINDOW, SeedVAE
 
 WARM_UP, TOLERANCE = 3, 1e-5
-MEMORY = ["--latent", "0", "--memory", "48", "--note", "32", "--memory-dropout", "0.2"]
+CHORALES = ["--preset", "chorales", "--dropout", "0.4"]
+PLAIN = [*CHORALES, "--memory", "0", "--note", "0"]
+WITH_LATENT = [*PLAIN, "--latent-rate", "0", "--free-bits", "2"]
+NO_LATENT = [*PLAIN, "--latent", "0"]
+MEMORY = [*CHORALES, "--latent", "0", "--memory", "48", "--note", "32", "--memory-dropout", "0.2"]
 
 
 class Dense(SeedVAE):
@@ -234,9 +238,9 @@ def main():
     heads = {f"{name}, head by pitch": PlainSequence, f"{name}, head by note": SparseSequence}
     same = [
         compare(arguments.program, ["--preset", "seed"], windows, {name: Dense}, arguments),
-        compare(arguments.program, ["--preset", "chorales"], pieces, heads, arguments),
-        compare(arguments.program, ["--preset", "chorales", "--latent", "0"], pieces, heads, arguments),
-        compare(arguments.program, ["--preset", "chorales"] + MEMORY, pieces, heads, arguments),
+        compare(arguments.program, WITH_LATENT, pieces, heads, arguments),
+        compare(arguments.program, NO_LATENT, pieces, heads, arguments),
+        compare(arguments.program, MEMORY, pieces, heads, arguments),
     ]
     return 0 if all(same) else 1
 

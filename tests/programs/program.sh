@@ -52,6 +52,6 @@ done
 run installed/mpianist-sampler prior --checkpoint model.h5 --more density
 says 'compute them: mpianist-trainer --attributes model\.h5 ' "hint of mpianist-sampler"
 run installed/mpianist-sampler prior --nonsense
-says 'see mpianist-sampler prior --help$' "and to its own help"
+says '\(mpianist-sampler prior --help lists all options\)$' "and to its own help"
 
 finish

@@ -2,7 +2,7 @@
 # trainer --evaluate of a sequence model: its figures hang together, do not depend on the rank count, can be
 # repeated and left.
 . "$SOURCE/tests/helpers/train_lib.sh"
-make_corpus data 24 --tracks merged --split 60,10,30
+make_corpus data 10 --tracks merged --split 60,10,30
 make_corpus tracks 8 --tracks melody,bass --split 0,0,100
 make="$BUILD/tests/helpers/make_checkpoint"
 ok "a checkpoint" "$make" model.h5 --tracks merged --planes 1 --segment 4 --bias -4
@@ -31,7 +31,7 @@ says 'bound of 5 particles' "a table for people"
 says 'pieces from latents alone, of each segment the best of 16 draws' "how pieces are rebuilt"
 ok "one with a memory" "$make" memory.h5 --tracks merged --planes 1 --segment 4 --bias -4 --memory 6 --note 5
 for n in 1 3; do
-    run ranks "$n" "$trainer" --evaluate memory.h5 --data data --particles 5
+    run ranks "$n" "$trainer" --evaluate memory.h5 --data data --particles 5 --rebuild 2
     status_is 0 "with a memory, on $n ranks"
     cp out "memory$n"
 done
@@ -43,7 +43,8 @@ mkdir today before
 "$make" today/older.h5 --tracks merged --planes 1 --segment 4 && cp "$SOURCE/tests/golden/checkpoint-v5.h5" \
     before/older.h5
 for folder in today before; do
-    run bash -c "cd $folder && '$trainer' --evaluate older.h5 --data ../data --particles 3 --quiet"
+    run bash -c "cd $folder &&
+        '$trainer' --evaluate older.h5 --data ../data --particles 3 --rebuild 2 --quiet"
     status_is 0 "$folder"
     cp out "$folder.json"
 done

@@ -5,7 +5,8 @@
 make_corpus data 120 --tracks melody,chords,bass,drums --shard-frames 8000
 sizes=("${tiny_sequence_model[@]:2}") # without --model
 common=(--data data --shuffle-kib 96 --preset folk "${sizes[@]}" --lags "1,2" --transpose "0,0"
-    --latent-rate 0 --decay constant --beta-steps 0) # whatever --max-steps is, a step is the same
+    --memory 0 --note 0 --latent-rate 0
+    --decay constant --beta-steps 0) # whatever --max-steps is, a step is the same
 read -r songs frames < <("$BIN/preprocess" --info data | awk '$1 == "train" { print $2, $3 }')
 numbers='--chunk ([0-9]+) --batch ([0-9]+) --epochs ([0-9]+) --validate-every ([0-9]+)'
 line="$numbers, by $songs train songs of $frames frames\$"

@@ -60,12 +60,12 @@ says 'shuffle-kib 96 there, 97 here' "and named"
 
 # Without training.
 for model in dense pieces played; do
+    evaluate=("$trainer" --evaluate "memory-$model-1/latest.h5" --data data --split "train,valid" --quiet)
+    [ "$model" = dense ] || evaluate+=(--rebuild 1)
     for n in 1 2; do
-        run ranks "$n" "$trainer" --evaluate "memory-$model-1/latest.h5" --data data --split train,valid \
-            --quiet
+        run ranks "$n" "${evaluate[@]}"
         cp out wanted
-        run ranks "$n" "$trainer" --evaluate "memory-$model-1/latest.h5" --data data --split train,valid \
-            --quiet --data-memory 1
+        run ranks "$n" "${evaluate[@]}" --data-memory 1
         status_is 0 "--evaluate of $model on $n ranks"
         ok "the same figures" cmp wanted out
     done

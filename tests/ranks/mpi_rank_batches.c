@@ -76,6 +76,49 @@ static void run_step(rank_batches_t *passes, const rank_batches_sizes_t *sizes, 
         printf("%.0f samples, %.0f frames, checksum %.0f\n", part.samples, part.frames, part.checksums);
 }
 
+static void begin_share(rank_batches_t *passes, int64_t step) {
+    GError *error = NULL;
+    rank_batches_step_t global;
+    if (!rank_batches_begin(passes, 0, step, &global, &error)) g_error("%s", error->message);
+    rank_batches_share(passes, (size_t)comm_rank(), 1);
+}
+
+/* Adds to counts: sequences with notes before them, and those of them that are hidden. */
+static void compare_context(const batch_t *whole, const batch_t *hidden, size_t frame_bytes,
+                            double counts[2]) {
+    const size_t context = CONTEXT * frame_bytes, bytes = context + whole->T * frame_bytes;
+    g_autofree uint8_t *silence = g_malloc0(context);
+    for (size_t b = 0; b < whole->B; b++) {
+        const uint8_t *here = whole->bits + b * bytes, *there = hidden->bits + b * bytes;
+        const gboolean silent = memcmp(there, silence, context) == 0;
+        CHECK(silent || memcmp(there, here, context) == 0);
+        CHECK(memcmp(there + context, here + context, whole->valid[b] * frame_bytes) == 0);
+        if (memcmp(here, silence, context) == 0) continue;
+        counts[0]++;
+        counts[1] += silent;
+    }
+}
+
+/* With --context-dropout the same sequences have silence before them or what is there without it. */
+static void check_context(data_t *data, const model_config_t *model, const rank_batches_config_t *config,
+                          int64_t steps) {
+    rank_batches_config_t none = *config, most = *config;
+    none.rates.context_dropout = 0;
+    most.rates.context_dropout = 0.9;
+    g_autoptr(rank_batches_t) whole = rank_batches_new(data, model, &none);
+    g_autoptr(rank_batches_t) hidden = rank_batches_new(data, model, &most);
+    double counts[] = {0, 0};
+    for (int64_t step = 0; step < steps; step++) {
+        begin_share(whole, step);
+        begin_share(hidden, step);
+        for (const batch_t *batch; (batch = rank_batches_next(whole));)
+            compare_context(batch, rank_batches_next(hidden), model_frame_bytes(model), counts);
+    }
+    comm_sum_doubles(counts, G_N_ELEMENTS(counts));
+    CHECK(counts[1] >= 0.75 * counts[0] && (counts[0] < 30 || counts[1] < counts[0]));
+    if (comm_rank() == 0) printf("%.0f of %.0f sequences begin in silence\n", counts[1], counts[0]);
+}
+
 static void run(const char *folder, const rank_batches_config_t *config, size_t chunk, size_t group_bytes,
                 size_t memory) {
     GError *error = NULL;
@@ -107,6 +150,7 @@ static void run(const char *folder, const rank_batches_config_t *config, size_t 
         for (int64_t step = epoch ? steps / 2 : 0; step < steps; step++)
             run_step(passes, &sizes, config->accumulate, epoch, step, model_frame_bytes(&model));
     }
+    if (group_bytes == 0) check_context(data, &model, config, steps);
     data_free(data);
 }
 
@@ -118,7 +162,7 @@ int main(int argc, char **argv) {
         .shares = (size_t)comm_size(),
         .accumulate = strtoul(argv[4], NULL, 10),
         .seed = 3,
-        .rates = {.input_dropout = 0.2, .lag_dropout = 0.3, .dropout = 0.4}};
+        .rates = {.input_dropout = 0.2, .lag_dropout = 0.3, .dropout = 0.4, .context_dropout = 0.5}};
     const size_t group_bytes = argc > 5 ? strtoul(argv[5], NULL, 10) : 0,
                  memory = argc > 6 ? strtoul(argv[6], NULL, 10) : 0;
     run(argv[1], &config, strtoul(argv[2], NULL, 10), group_bytes, memory);

@@ -259,7 +259,7 @@ static void test_models(void) {
     const char *const sequence[] = {
         "segment", "state",    "encoder",          "sketch",        "nade",          "tied",
         "lags",    "profiles", "posterior-hidden", "prior-hidden",  "sketch-hidden", "memory",
-        "note",    "chunk",    "auxiliary",        "input-dropout", "lag-dropout"};
+        "note",    "chunk",    "auxiliary",        "input-dropout", "lag-dropout",   "context-dropout"};
     const char *const values[] = {"1", "3", "bce", "grid"};
     for (size_t i = 0; i < G_N_ELEMENTS(dense); i++) {
         g_autofree char *flag = g_strdup_printf("--model sequence --%s %s", dense[i], values[i]);

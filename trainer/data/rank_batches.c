@@ -186,6 +186,14 @@ static void find_places(rank_batches_t *batches, size_t b) {
         place_find(meters, (size_t)start + t, &batches->model, &batches->places[b * batches->batch.T + t]);
 }
 
+/* Puts silence before the batch's b-th sequence in a share of the sequences. */
+static void hide_context(const rank_batches_t *batches, size_t b, uint8_t *bits) {
+    const rng_t rng =
+        rng_make(batches->config.seed, RNG_CONTEXT_DROPOUT, (uint64_t)batches->epoch, batches->samples[b]);
+    if (rng_uniform(&rng, 0) < batches->config.rates.context_dropout)
+        memset(bits, 0, batches->context * batches->frame_bytes);
+}
+
 static const batch_t *next_sequences(rank_batches_t *batches) {
     batch_t *batch = &batches->batch;
     for (batch->B = 0; batch->B == 0; batches->next_batch++) {
@@ -199,6 +207,7 @@ static const batch_t *next_sequences(rank_batches_t *batches) {
         uint8_t *bits = batches->bits + b * (batches->context + batch->T) * batches->frame_bytes;
         batches->valid[b] = data_sequence(batches->data, batches->epoch, (int64_t)batches->samples[b],
                                           batch->T, bits, batches->songs ? &batches->songs[b] : NULL);
+        hide_context(batches, b, bits);
         if (batches->places) find_places(batches, b);
     }
     batch->songs = batches->songs;

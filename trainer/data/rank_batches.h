@@ -5,8 +5,8 @@
  *
  * Windows (dense): data_part() divides the samples; noise depends on a sample's place in the epoch.
  * Sequences: batch_order.h plans an epoch at its first step in this session, and divides frames about equally
- * among shares and the batches of a share; noise and dropout depend on the slot. A share may have no
- * batch. */
+ * among shares and the batches of a share; noise and dropout depend on the slot, and so does which chunks
+ * have silence before them (context_dropout). A share may have no batch. */
 #pragma once
 
 #include "trainer/data/data.h"

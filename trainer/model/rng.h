@@ -23,7 +23,8 @@ typedef enum {
     RNG_RESAMPLE,       /* particles in evaluation: sample = segment */
     RNG_LAG_DROPOUT,    /* element = segment */
     RNG_MEMORY_DROPOUT, /* as RNG_DROPOUT */
-    RNG_PERFORMANCE     /* element / 2 = onset: its velocity, its offset */
+    RNG_PERFORMANCE,    /* element / 2 = onset: its velocity, its offset */
+    RNG_CONTEXT_DROPOUT /* of a chunk */
 } rng_purpose_t;
 
 typedef struct {

@@ -287,6 +287,8 @@ static option_t rows[] = {
          SEQUENCE_ONLY(NULL)),
     REAL("memory-dropout", GROUP_TRAINING, memory_dropout, "0", "RATE",
          "share of the units of --memory and --note silenced in training", 0, 0.99, SEQUENCE_ONLY(NULL)),
+    REAL("context-dropout", GROUP_TRAINING, context_dropout, "0", "RATE",
+         "share of chunks that begin after silence, as songs do", 0, 0.99, SEQUENCE_ONLY(NULL)),
     REAL("average", GROUP_TRAINING, average, "0", "DECAY",
          "of an average of the weights that is evaluated and sampled, 0: none", 0, 0.9999999),
     GRAMMAR("transpose", GROUP_TRAINING, transpose, "0,0", "LOW,HIGH",

@@ -52,7 +52,7 @@ typedef struct {
         threads;
     double max_minutes, learning_rate, final_rate, adam_beta1, adam_beta2, adam_epsilon, weight_decay, clip;
     double beta, beta_start, free_bits, free_bits_start, auxiliary;
-    double dropout, input_dropout, lag_dropout, memory_dropout, average;
+    double dropout, input_dropout, lag_dropout, memory_dropout, context_dropout, average;
     option_span_t beta_steps, free_bits_steps;
     option_rate_t latent_rate;
     option_semitones_t transpose;

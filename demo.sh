@@ -50,7 +50,8 @@ show "$programs/preprocess" --info "$output/shards"
 
 say "Training a sequence VAE on two ranks"
 show "${launch[@]}" "$programs/trainer" --data "$output/shards" --output "$output/run" \
-    --preset band --transpose 0,0 --profiles 0 --dropout 0.7 "${batch[@]}" --epochs 45 \
+    --preset band --lags 1,2,4,8,16,32 --bar-lags 0 --bar 0 --lag-dropout 0.7 --context-dropout 0 \
+    --transpose 0,0 --profiles 0 --dropout 0.7 "${batch[@]}" --epochs 45 \
     --max-minutes "${MINUTES:-2}"
 show "$programs/trainer" --evaluate "$output/run/best.h5" --data "$output/shards" --split train >/dev/null
 

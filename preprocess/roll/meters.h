@@ -16,6 +16,7 @@ typedef struct {
     int steps_per_beat;
     const meter_change_t *rows;
     size_t n;
+    int64_t frames; /* that the song has; 0: not known */
 } meters_t;
 
 /* The bars of one meter, from its change to the next. */

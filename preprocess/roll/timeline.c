@@ -154,12 +154,13 @@ void timeline_to_song(const timeline_t *timeline, song_t *song) {
 
 /* ---- bars ---- */
 
-meters_t timeline_meters(const timeline_t *timeline) {
-    return (meters_t){timeline->steps_per_beat, meter_at(timeline, 0), timeline->meters->len};
+meters_t timeline_meters(const timeline_t *timeline, size_t frames) {
+    return (meters_t){timeline->steps_per_beat, meter_at(timeline, 0), timeline->meters->len,
+                      (int64_t)frames};
 }
 
 static meter_stretch_t stretch_at(const timeline_t *timeline, guint i) {
-    return meters_stretch(timeline_meters(timeline), i);
+    return meters_stretch(timeline_meters(timeline, 0), i);
 }
 
 GArray *timeline_bars(const timeline_t *timeline, int64_t frames) {

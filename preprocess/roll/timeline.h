@@ -65,8 +65,8 @@ size_t timeline_bars_of(const timeline_t *timeline, size_t frames);
 /* Seconds that so many frames last. */
 double timeline_seconds(const timeline_t *timeline, int64_t frames);
 
-/* The timeline's meters alone; its own. */
-meters_t timeline_meters(const timeline_t *timeline);
+/* The timeline's meters alone, its own, of a song of so many frames (0: not known). */
+meters_t timeline_meters(const timeline_t *timeline, size_t frames);
 
 /* Whether rows that were read from a file are as above, for a song of so many frames. */
 gboolean timeline_rows_valid(const tempo_change_t *tempi, size_t n_tempi, const meter_change_t *meters,

@@ -133,7 +133,7 @@ gboolean job_write(job_t *job, const char *name, const char *title, roll_t *roll
                    GPtrArray *texts, GError **error) {
     set_key(job, name, roll, texts);
     job_add_performance(job, texts);
-    g_autofree played_t *played = job_perform(job, roll, timeline_meters(timeline));
+    g_autofree played_t *played = job_perform(job, roll, timeline_meters(timeline, roll->frames));
     return result_write(&job->writer, name, title, roll, played, timeline, texts, error);
 }
 

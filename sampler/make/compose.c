@@ -168,7 +168,7 @@ static void rebuild_roll(compose_t *compose, const compose_piece_t *piece, roll_
     g_assert(compose->Z > 0 && K <= CANDIDATES && piece->given_frames == 0);
     stream_start(compose->stream, K);
     for (size_t n = 0; piece->timeline && n < K; n++)
-        stream_set_meters(compose->stream, n, timeline_meters(piece->timeline));
+        stream_set_meters(compose->stream, n, timeline_meters(piece->timeline, piece->frames));
     for (size_t first = 0; first < piece->frames; first += compose->S) {
         const uint32_t valid = (uint32_t)MIN(compose->S, piece->frames - first);
         choose_latent(compose, piece, K);
@@ -193,7 +193,8 @@ roll_t *compose_piece(compose_t *compose, const compose_piece_t *piece) {
         return roll;
     }
     stream_start(compose->stream, 1);
-    if (piece->timeline) stream_set_meters(compose->stream, 0, timeline_meters(piece->timeline));
+    if (piece->timeline)
+        stream_set_meters(compose->stream, 0, timeline_meters(piece->timeline, piece->frames));
     if (piece->given_frames > 0) {
         force_given(compose, piece);
         roll_copy(piece->given, 0, piece->given_frames, roll, 0);

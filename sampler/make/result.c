@@ -144,7 +144,7 @@ gboolean result_write_sheet(const result_writer_t *writer, const char *name, con
     g_autoptr(timeline_t) own = timeline_slice(timeline, 0, (int64_t)rolls[0]->frames),
                           all = timeline_slice(own, 0, (int64_t)frames);
     for (size_t i = 1; i < n; i++) timeline_append(all, (int64_t)(i * frames), own);
-    g_autofree played_t *played = player ? player(data, whole, timeline_meters(all)) : NULL;
+    g_autofree played_t *played = player ? player(data, whole, timeline_meters(all, whole->frames)) : NULL;
     if (!write_music(writer, name, title, whole, played, all, texts, error)) return FALSE;
     return !writer->picture ||
            result_write_picture(

@@ -25,6 +25,8 @@ WINDOWS = [(0, 0), (2, 2), (8, 8), (32, 0), (0, 32), (32, 32)]  # of trainer/mod
 
 REPEAT = 3  # as in tests/helpers/sequences.h
 METERS = [(0, 3), (6, 2)]  # frame, frames a bar: as in tests/helpers/sequences.h
+SONG = 19  # frames, likewise
+BARS = 16  # of a song that are told apart: PLACE_BARS in trainer/model/place.h
 
 
 def context_of(shape):
@@ -45,7 +47,14 @@ def place(shape, frame):
     lines = bar_lines(frame)
     bar = max(i for i, line in enumerate(lines) if line <= frame)
     since, left = frame - lines[bar], lines[bar + 1] - frame
-    rows = [min(since, shape["bar"] - 1), shape["bar"] + min(left, shape["bar"]) - 1]
+    length = lines[bar + 1] - lines[bar]
+    before, after = math.ceil(lines[bar] / length), math.ceil(max(SONG - lines[bar + 1], 0) / length)
+    rows = [
+        min(since, shape["bar"] - 1),
+        shape["bar"] + min(left, shape["bar"]) - 1,
+        2 * shape["bar"] + min(before, BARS - 1),
+        2 * shape["bar"] + BARS + min(after, BARS - 1),
+    ]
     back = []
     for lag in shape["bar_lags"]:
         there = bar >= lag and lines[bar - lag] + since < lines[bar - lag + 1]
@@ -110,7 +119,7 @@ def table(shape):
     yield from gru("decoder.input", "decoder", cells, state)
     yield "decoder.phase.weight", shape["segment"], 3 * state, *uniform_in(state)
     if shape["bar"]:
-        yield "decoder.bar.weight", 2 * shape["bar"], 3 * state, 0, 0
+        yield "decoder.bar.weight", 2 * (shape["bar"] + BARS), 3 * state, 0, 0
     yield "decoder.start.state", 1, state, 0, 0
     yield from linear("head.output", state + (sketch if latent else 0), columns(shape))
     yield "head.nade.weight", cells, shape["nade"], 0, 0.05
@@ -137,7 +146,7 @@ def table(shape):
         yield f"memory.{k}.pitch", pitches, 3 * memory, 0, 0
         yield f"memory.{k}.phase", PHASES, 3 * memory, 0, 0
         if shape["bar"]:
-            yield f"memory.{k}.bar", 2 * shape["bar"], 3 * memory, 0, 0
+            yield f"memory.{k}.bar", 2 * (shape["bar"] + BARS), 3 * memory, 0, 0
         yield f"memory.{k}.start", 1, memory, 0, 0
     for k in range(shape["tracks"] if shape["performance"] else 0):
         yield from linear(f"performance.{k}.hidden", units + FEATURES, shape["performance"])
@@ -486,7 +495,7 @@ def sequence_loss(w, shape, case, sequence, b, step):
             u = torch.tanh(mlp(w, "sketch", z)).reshape(S, -1)
         phase = F.one_hot(torch.tensor(t % S), S).to(x.dtype)
         features = u[t % S] if latent else torch.zeros(0, dtype=x.dtype)
-        in_bar = torch.zeros(2 * shape["bar"], dtype=x.dtype)
+        in_bar = torch.zeros(2 * (shape["bar"] + BARS) if shape["bar"] else 0, dtype=x.dtype)
         in_bar[rows] = 1
         h = gru_step(
             w,

@@ -56,7 +56,7 @@ static inline model_config_t bar_config(void) {
  */
 static const meter_change_t pieces_meters[] = {{0, 2, 4}, {12, 3, 8}, {0, 3, 4}};
 static inline meters_t piece_meters(size_t b) {
-    return (meters_t){2, pieces_meters + (b % 2 ? 2 : 0), b % 2 ? 1 : 2};
+    return (meters_t){2, pieces_meters + (b % 2 ? 2 : 0), b % 2 ? 1 : 2, 8};
 }
 
 static inline model_config_t one_track_config(size_t pitches, size_t segment, size_t latent) {

@@ -27,6 +27,7 @@ enum { SEQUENCES_REPEAT = 3 };
 /* Two bars of three frames, then bars of two. Every second sequence begins there; the others begin after the
  * frames that come before them. */
 static const meter_change_t sequences_meters[] = {{0, 3, 4}, {6, 2, 4}};
+enum { SEQUENCES_SONG = 19 /* frames */ };
 
 /* Probabilities that a cell sounds, before the frame is made canonical, and that an input frame, the past of
  * a segment and a unit of the state are kept; 1: no dropout. Units of memories: 0 is none, too. */
@@ -55,8 +56,8 @@ static inline sequences_t *sequences_new(const model_config_t *config, const uin
     if (config->sequence.bar == 0) return s;
     s->batch.places = s->places = g_new0(place_t, B * T);
     for (size_t i = 0; i < B * T; i++)
-        place_find((meters_t){1, sequences_meters, 2}, (i / T % 2 ? 0 : s->context) + i % T, config,
-                   &s->places[i]);
+        place_find((meters_t){1, sequences_meters, 2, SEQUENCES_SONG}, (i / T % 2 ? 0 : s->context) + i % T,
+                   config, &s->places[i]);
     return s;
 }
 

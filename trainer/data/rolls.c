@@ -92,7 +92,8 @@ const shard_set_t *rolls_set(const rolls_t *rolls) { return &rolls->set; }
 
 meters_t rolls_meters(const rolls_t *rolls, size_t song) {
     const shard_song_t *row = &rolls->set.songs[song];
-    return (meters_t){rolls->set.grid.steps_per_beat, rolls->meters + row->first_meter, (size_t)row->meters};
+    return (meters_t){rolls->set.grid.steps_per_beat, rolls->meters + row->first_meter, (size_t)row->meters,
+                      row->frames};
 }
 
 static size_t all_bytes(const rolls_t *rolls) { return (size_t)rolls->set.frames * rolls->frame_bytes; }

@@ -33,7 +33,7 @@ void memory_lay_out(const model_config_t *config, GArray *table) {
         model_add_param(table, name, "pitch", config->sequence.tied_pitches, GATES * M, (param_init_t){0});
         model_add_param(table, name, "phase", PHASES, GATES * M, (param_init_t){0});
         if (config->sequence.bar > 0)
-            model_add_param(table, name, "bar", 2 * config->sequence.bar, GATES * M, (param_init_t){0});
+            model_add_param(table, name, "bar", place_table_rows(config), GATES * M, (param_init_t){0});
         model_add_param(table, name, "start", 1, M, (param_init_t){0});
     }
 }

@@ -26,7 +26,8 @@ typedef struct memory memory_t;
 
 /* Appends, for each track in drawing order, a GRU "memory.K" with the layer "memory.K.input" (W, b), and
  * "memory.K.pitch" e [pitches, 3 M], "memory.K.phase" d [16, 3 M], where the config has places in the bar
- * "memory.K.bar" [2 B, 3 M], "memory.K.start" [1, M], all zero; nothing where the config has no memory. */
+ * "memory.K.bar" [place_table_rows(), 3 M], "memory.K.start" [1, M], all zero; nothing where the config
+ * has no memory. */
 void memory_lay_out(const model_config_t *config, GArray *table);
 /* Only for a config that has one. NULL with MODEL_ERROR_MEMORY set. Owner: caller. */
 memory_t *memory_new(const model_config_t *config, const model_blocks_t *blocks, GError **error);

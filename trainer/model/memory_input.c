@@ -131,7 +131,7 @@ void memory_input_read(memory_input_t *input, const uint8_t *before, gboolean he
     hear(input, before, heard);
     memcpy(input->base, input->linear.bias, width * sizeof *x);
     head_add(input->phase + t % PHASES * width, input->base, width);
-    for (size_t i = 0; input->bar && i < 2; i++)
+    for (size_t i = 0; input->bar && i < PLACE_ROWS; i++)
         head_add(input->bar + place->rows[i] * width, input->base, width);
     for (size_t i = 0; i < input->n_any; i++)
         head_add(input->linear.W + input->any[i] * width, input->base, width);
@@ -158,7 +158,7 @@ void memory_input_backward(memory_input_t *input, const uint8_t *before, gboolea
     for (size_t i = 0; i < input->n_any; i++)
         head_add(input->base, input->linear.dW + input->any[i] * width, width);
     head_add(input->base, input->dphase + t % PHASES * width, width);
-    for (size_t i = 0; input->bar && i < 2; i++)
+    for (size_t i = 0; input->bar && i < PLACE_ROWS; i++)
         head_add(input->base, input->dbar + place->rows[i] * width, width);
     head_add(input->base, input->linear.dbias, width);
 }

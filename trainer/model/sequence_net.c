@@ -73,7 +73,8 @@ void sequence_net_lay_out(const model_config_t *config, GArray *table) {
     model_add_param(table, "decoder.phase", "weight", sizes->segment, GATES * H,
                     (param_init_t){.bound = 1.0 / sqrt((double)H)});
     if (sizes->bar > 0)
-        model_add_param(table, "decoder.bar", "weight", 2 * sizes->bar, GATES * H, (param_init_t){0});
+        model_add_param(table, "decoder.bar", "weight", place_table_rows(config), GATES * H,
+                        (param_init_t){0});
     model_add_param(table, "decoder.start", "state", 1, H, (param_init_t){0});
     model_add_linear(table, "head.output", H + U, head_columns(config));
     head_lay_out(config, table);
@@ -174,7 +175,7 @@ void sequence_mlp_backward(const linear_t layers[2], const real_t *x, real_t *hi
 
 void sequence_add_place(const sequence_net_t *net, const place_t *place, real_t *x) {
     const size_t X = GATES * net->H;
-    for (size_t row = 0; net->config.sequence.bar > 0 && row < 2; row++)
+    for (size_t row = 0; net->config.sequence.bar > 0 && row < PLACE_ROWS; row++)
         for (size_t i = 0; i < X; i++) x[i] += net->bar.W[place->rows[row] * X + i];
 }
 

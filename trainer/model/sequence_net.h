@@ -40,7 +40,7 @@ typedef struct {
     linear_t auxiliary;    /* [U, D] */
     linear_t input;        /* [D, 3 H], with the decoder's bias */
     linear_t phase;        /* [S, 3 H], no bias: a row for each t mod S */
-    linear_t bar;          /* [2 B, 3 H], no bias: the rows of a place; B may be 0 */
+    linear_t bar;          /* [place_table_rows(), 3 H], no bias: the rows of a place; may have none */
     linear_t from_sketch;  /* [U, 3 H], no bias */
     gru_t decoder;
     real_t *h0, *dh0;           /* [H] */

@@ -82,8 +82,8 @@ static gboolean add_frames(sequence_pass_t *s) {
     s->frame_place = g_new0(frame_place_t, R);
     s->phase_start = g_new0(uint32_t, net->S + 1);
     s->phase_row = g_new0(uint32_t, R);
-    s->bar_start = g_new0(uint32_t, 2 * net->config.sequence.bar + 1);
-    s->bar_row = g_new0(uint32_t, net->config.sequence.bar > 0 ? 2 * R : 0);
+    s->bar_start = g_new0(uint32_t, place_table_rows(&net->config) + 1);
+    s->bar_row = g_new0(uint32_t, net->config.sequence.bar > 0 ? PLACE_ROWS * R : 0);
     s->places = g_new0(const place_t *, R);
     init_packed(&s->frames, s->max_B, R + s->max_B);
     return gru_tape_init(&s->tape, R, s->max_B, H);
@@ -256,12 +256,13 @@ static void list_phases(sequence_pass_t *s) {
 
 /* Needs the rows' places. */
 static void list_bars(sequence_pass_t *s) {
-    const size_t cells = 2 * s->net.config.sequence.bar, R = s->frames.rows.n;
+    const size_t cells = place_table_rows(&s->net.config), n = PLACE_ROWS * s->frames.rows.n;
     uint32_t *start = s->bar_start;
     memset(start, 0, (cells + 1) * sizeof *start);
-    for (size_t i = 0; i < 2 * R; i++) start[s->places[i / 2]->rows[i % 2]]++;
+    for (size_t i = 0; i < n; i++) start[s->places[i / PLACE_ROWS]->rows[i % PLACE_ROWS]]++;
     for (size_t cell = 1; cell <= cells; cell++) start[cell] += start[cell - 1];
-    for (size_t i = 2 * R; i-- > 0;) s->bar_row[--start[s->places[i / 2]->rows[i % 2]]] = (uint32_t)(i / 2);
+    for (size_t i = n; i-- > 0;)
+        s->bar_row[--start[s->places[i / PLACE_ROWS]->rows[i % PLACE_ROWS]]] = (uint32_t)(i / PLACE_ROWS);
 }
 
 static void lay_rows(sequence_pass_t *s, const batch_t *batch) {

@@ -37,14 +37,15 @@ typedef struct {
     frame_place_t *frame_place;        /* [rows] */
     segment_place_t *segment_place;    /* [segments] */
     uint32_t *phase_start, *phase_row; /* [S + 1], [rows]: the rows of each t mod S */
-    uint32_t *bar_start, *bar_row;     /* [2 B + 1], [2 rows]: the rows of each row of the bar's table */
-    const place_t **places;            /* [rows] */
-    uint32_t *valid;                   /* [max(rows, S segments)] ones */
-    const uint8_t **frame;             /* [rows] where each row's frame lies in the batch */
-    uint8_t *past;                     /* [rows] whether the head sees the frames at its lags */
-    uint8_t *heard;                    /* [rows] whether the decoder sees the frame before */
-    const uint8_t **keep;              /* [rows] dropout of the memory, as batch_t.keep_memory */
-    uint8_t *before, *targets;         /* [rows, frame bytes]: x_(t-1) as the decoder's GRU sees it; x_t */
+    uint32_t *bar_start,
+        *bar_row; /* [place_table_rows() + 1], [PLACE_ROWS rows]: the rows of each row of the bar's table */
+    const place_t **places;    /* [rows] */
+    uint32_t *valid;           /* [max(rows, S segments)] ones */
+    const uint8_t **frame;     /* [rows] where each row's frame lies in the batch */
+    uint8_t *past;             /* [rows] whether the head sees the frames at its lags */
+    uint8_t *heard;            /* [rows] whether the decoder sees the frame before */
+    const uint8_t **keep;      /* [rows] dropout of the memory, as batch_t.keep_memory */
+    uint8_t *before, *targets; /* [rows, frame bytes]: x_(t-1) as the decoder's GRU sees it; x_t */
     uint8_t *clean; /* [S segments, frame bytes]: the encoder's frames, by time within the segment */
     uint32_t *start, *active;             /* layers_list_active() of before */
     uint32_t *clean_start, *clean_active; /* that of clean */

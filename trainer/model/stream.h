@@ -21,7 +21,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(stream_t, stream_free)
 /* Starts N new pieces, 1..max_N, at t = 0: the learned first state, with silence before. */
 void stream_start(stream_t *stream, size_t N);
 /* Sets piece n's meters, whose rows must outlive the piece and its copies: its frames are counted from the
- * first bar line. Read by models with places in the bar alone. */
+ * first bar line, and so many as the meters say are to come in all. Read by models with places in the bar
+ * alone. */
 void stream_set_meters(stream_t *stream, size_t n, meters_t meters);
 /* Number of frames done, t. */
 size_t stream_frames(const stream_t *stream);

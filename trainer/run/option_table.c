@@ -223,7 +223,9 @@ static option_t rows[] = {
     SIZE("note", "0", "N", "units of a GRU along a frame's pitches, from the lowest, 0: none", ALL_AT_ONCE),
     SIZE("performance", "0", "N", "units that learn velocities and timing, of shards that have them, 0: none",
          "it draws a window's cells at once"),
-    SIZE("bar", "0", "FRAMES", "frames of a bar told apart, bars being those of the song's meters, 0: none",
+    SIZE("bar", "0", "FRAMES",
+         "frames of a bar told apart, bars being those of the song's meters; with it the place in the song; "
+         "0: none",
          ALL_AT_ONCE),
     SIZE_LIST("bar-lags",
               "0, or 1 to " G_STRINGIFY(MODEL_MAX_BAR_LAGS) " rising numbers of bars {from} with "

@@ -17,12 +17,12 @@ enum { MAX_TEXT = 64 << 10 /* bytes of a file of options */ };
 #define SEQUENCE_PRESET                                                                                      \
     "[keeping]\nvalidate-every=auto\n"                                                                       \
     "[model]\nmodel=sequence\nlatent=32\nstate=256\nencoder=128\nsketch=64\nnade=64\ntied=32\n"              \
-    "posterior-hidden=256\nprior-hidden=128\nsketch-hidden=256\n"                                            \
+    "posterior-hidden=256\nprior-hidden=128\nsketch-hidden=256\nperformance=0\n"                             \
     "[training]\nbatch=auto\nchunk=auto\nepochs=auto\n"                                                      \
     "learning-rate=0.002\ndecay=cosine\nwarmup-steps=100\nfinal-rate=0.02\n"                                 \
     "adam-beta1=0.9\nadam-beta2=0.999\nadam-epsilon=1e-08\nweight-decay=0\nclip=1\n"                         \
     "beta=1\nbeta-steps=60 %\nbeta-start=0.1\nfree-bits-steps=0\nauxiliary=0.5\n"                            \
-    "input-dropout=0.1\naverage=0.995\ntranspose=-5,6\n"
+    "input-dropout=0.1\nlag-dropout=0\naverage=0.995\ntranspose=-5,6\n"
 
 /* Presets as run.ini text: the settings of the seed project, then ones that suit four-part chorales (JSB),
  * folk tunes with chords (Nottingham), piano music, and songs of several tracks. */
@@ -34,19 +34,21 @@ static const struct {
      "[training]\nbatch=64\nepochs=50\nlearning-rate=0.001\ndecay=constant\nwarmup-steps=0\n"
      "adam-beta1=0.9\nadam-beta2=0.999\nadam-epsilon=1e-08\nweight-decay=0\nclip=0\n"
      "beta=1\nbeta-steps=0\nfree-bits=0\nfree-bits-steps=0\naverage=0\ntranspose=0,0\noffsets=grid\n"},
-    {"chorales",
-     SEQUENCE_PRESET "dropout=0.5\nmemory-dropout=0.5\nlag-dropout=0\nlatent-rate=46 %\nfree-bits=0\n"
-                     "[model]\nplanes=sounding\nsegment=4\nlags=1,2,4\nprofiles=0\nmemory=64\nnote=48\n"},
-    {"folk",
-     SEQUENCE_PRESET "dropout=0.3\nmemory-dropout=0.2\nlag-dropout=0\nlatent-rate=50 %\nfree-bits=0\n"
-                     "[model]\nplanes=sounding\nsegment=4\nlags=1,2,4,8,16,24,32,48,64,96\nprofiles=0\n"
-                     "memory=48\nnote=32\n"},
-    {"piano", SEQUENCE_PRESET
-     "dropout=0.3\nmemory-dropout=0.1\nlag-dropout=0\nlatent-rate=45 %\nfree-bits=0\n"
-     "[model]\nplanes=sounding\nsegment=4\nlags=1,2,4,8,16\nprofiles=0\nmemory=64\nnote=48\n"},
+    {"chorales", SEQUENCE_PRESET
+     "dropout=0.5\nmemory-dropout=0.5\ncontext-dropout=0.3\nlatent-rate=46 %\nfree-bits=0\n"
+     "[model]\nplanes=sounding\nsegment=4\nlags=1,2,4\nbar=0\nbar-lags=0\nprofiles=0\nmemory=64\nnote=48\n"},
+    {"folk", SEQUENCE_PRESET
+     "dropout=0.3\nmemory-dropout=0.2\ncontext-dropout=0.3\nlatent-rate=50 %\nfree-bits=0\n"
+     "[model]\nplanes=sounding\nsegment=4\nlags=1,2,4,8,16,24,32,48,64,96\nbar=0\nbar-lags=0\nprofiles=0\n"
+     "memory=48\nnote=32\n"},
+    {"piano",
+     SEQUENCE_PRESET "dropout=0.3\nmemory-dropout=0.1\ncontext-dropout=0.3\nlatent-rate=45 %\nfree-bits=0\n"
+                     "[model]\nplanes=sounding\nsegment=4\nlags=1,2,4,8,16\nbar=0\nbar-lags=0\nprofiles=0\n"
+                     "memory=64\nnote=48\n"},
     {"band", SEQUENCE_PRESET
-     "dropout=0.4\nmemory-dropout=0\nlag-dropout=0.7\nlatent-rate=0\nfree-bits=4\n"
-     "[model]\nmemory=0\nnote=0\nplanes=both\nsegment=16\nlags=1,2,4,8,16,32\nprofiles=16,128\n"},
+     "dropout=0.4\nmemory-dropout=0\ncontext-dropout=0.5\nlatent-rate=0\nfree-bits=4\n"
+     "[model]\nmemory=0\nnote=0\nplanes=both\nsegment=16\nlags=1,2,4,8\nbar=16\nbar-lags=1,2,4,8\n"
+     "profiles=16,128\n"},
 };
 
 /* Sets one option of a key file; source names it in errors. */

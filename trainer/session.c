@@ -173,8 +173,8 @@ static gboolean make_model(session_t *session, GError **error) {
                                      .rates = {.input_dropout = options->input_dropout,
                                                .lag_dropout = options->lag_dropout,
                                                .memory_dropout = options->memory_dropout,
-                                               .context_dropout = options->context_dropout,
-                                               .dropout = options->dropout}};
+                                               .dropout = options->dropout},
+                                     .context_dropout = options->context_dropout};
     /* Batches of a share alone bound those of the validation, which then do not depend on the ranks. */
     const rank_batches_sizes_t sizes = rank_batches_sizes(data, config.kind, &batches);
     const size_t valid_B = MAX(sizes.B, VALIDATION_BATCH),

@@ -5,22 +5,14 @@
 #include <string.h>
 
 #include "sampler/make/compose.h"
-#include "sampler/make/sample.h"
+#include "tests/helpers/made_model.h"
 
 enum { S = 8 };
 
-/* A model of tests/helpers/make_checkpoint.c in the working folder, segments of S frames. */
+/* made_model() with segments of S frames. */
 static inline sample_model_t *make_model(const char *arguments) {
-    g_autofree char *line =
-        g_strdup_printf("%s/tests/helpers/make_checkpoint model.h5 --segment %d --bias -4 %s",
-                        g_getenv("BUILD"), S, arguments);
-    g_autoptr(GError) error = NULL;
-    int status = -1;
-    g_assert_true(g_spawn_command_line_sync(line, NULL, NULL, &status, &error));
-    g_assert_cmpint(status, ==, 0);
-    sample_model_t *model = sample_model_open("model.h5", &error);
-    g_assert_no_error(error);
-    return model;
+    g_autofree char *all = g_strdup_printf("--segment %d --bias -4 %s", S, arguments);
+    return made_model(all);
 }
 
 static inline compose_t *make_compose(const sample_model_t *model) {

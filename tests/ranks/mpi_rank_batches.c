@@ -103,8 +103,8 @@ static void compare_context(const batch_t *whole, const batch_t *hidden, size_t 
 static void check_context(data_t *data, const model_config_t *model, const rank_batches_config_t *config,
                           int64_t steps) {
     rank_batches_config_t none = *config, most = *config;
-    none.rates.context_dropout = 0;
-    most.rates.context_dropout = 0.9;
+    none.context_dropout = 0;
+    most.context_dropout = 0.9;
     g_autoptr(rank_batches_t) whole = rank_batches_new(data, model, &none);
     g_autoptr(rank_batches_t) hidden = rank_batches_new(data, model, &most);
     double counts[] = {0, 0};
@@ -157,12 +157,12 @@ static void run(const char *folder, const rank_batches_config_t *config, size_t 
 int main(int argc, char **argv) {
     GError *error = NULL;
     if (!comm_init(&argc, &argv, &error)) g_error("%s", error->message);
-    const rank_batches_config_t config = {
-        .batch = strtoul(argv[3], NULL, 10),
-        .shares = (size_t)comm_size(),
-        .accumulate = strtoul(argv[4], NULL, 10),
-        .seed = 3,
-        .rates = {.input_dropout = 0.2, .lag_dropout = 0.3, .dropout = 0.4, .context_dropout = 0.5}};
+    const rank_batches_config_t config = {.batch = strtoul(argv[3], NULL, 10),
+                                          .shares = (size_t)comm_size(),
+                                          .accumulate = strtoul(argv[4], NULL, 10),
+                                          .seed = 3,
+                                          .rates = {.input_dropout = 0.2, .lag_dropout = 0.3, .dropout = 0.4},
+                                          .context_dropout = 0.5};
     const size_t group_bytes = argc > 5 ? strtoul(argv[5], NULL, 10) : 0,
                  memory = argc > 6 ? strtoul(argv[6], NULL, 10) : 0;
     run(argv[1], &config, strtoul(argv[2], NULL, 10), group_bytes, memory);

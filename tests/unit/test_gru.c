@@ -175,6 +175,18 @@ static void check_near(const real_t *x, const double *truth, size_t n, const cha
         g_test_fail_printf("%s differs from its plain twin by %g of its norm", name, sqrt(wrong / norm));
 }
 
+/* Results for B sequences, and gradients, beside those of the plain twin. */
+static void check_against_plain(recurrence_t *r, size_t B) {
+    const size_t H = r->H, rows = r->packing.rows;
+    plain_forward(r);
+    plain_backward(r);
+    check_near(r->h, r->plain_h, rows * H, "h");
+    check_near(r->dx, r->plain_dx, rows * 3 * H, "dx");
+    check_near(r->dh0, r->plain_dh0, B * H, "dh0");
+    check_near(r->dU, r->plain_dU, 3 * H * H, "dU");
+    check_near(r->dc, r->plain_dc, H, "dc");
+}
+
 static const uint32_t lengths[MAX_B] = {6, 6, 5, 5, 5, 3, 2, 1, 1};
 
 static void test_twin(void) {
@@ -185,16 +197,9 @@ static void test_twin(void) {
             const size_t B = n / 2;
             g_autoptr(recurrence_t) r = recurrence_new(sizes[k], n % 2 ? lengths : lengths + MAX_B - B, B);
             gru_tape_t tape;
-            const size_t H = r->H, rows = r->packing.rows;
-            g_assert_true(gru_tape_init(&tape, rows, B, H));
+            g_assert_true(gru_tape_init(&tape, r->packing.rows, B, r->H));
             run_kernels(r, &tape);
-            plain_forward(r);
-            plain_backward(r);
-            check_near(r->h, r->plain_h, rows * H, "h");
-            check_near(r->dx, r->plain_dx, rows * 3 * H, "dx");
-            check_near(r->dh0, r->plain_dh0, B * H, "dh0");
-            check_near(r->dU, r->plain_dU, 3 * H * H, "dU");
-            check_near(r->dc, r->plain_dc, H, "dc");
+            check_against_plain(r, B);
             gru_tape_clear(&tape);
         }
 }
@@ -257,13 +262,7 @@ static void test_rows(void) {
         g_assert_cmpint(memcmp(in_place, r->h, N * H * sizeof *in_place), ==, 0);
         gru_rows_backward(&gru, panels, N, r->weight, gates, r->h0, r->dx, dhU, r->dh0);
         gru_rows_gradient(&gru, N, r->h0, dhU);
-        plain_forward(r);
-        plain_backward(r);
-        check_near(r->h, r->plain_h, N * H, "h");
-        check_near(r->dx, r->plain_dx, N * 3 * H, "dx");
-        check_near(r->dh0, r->plain_dh0, N * H, "dh0");
-        check_near(r->dU, r->plain_dU, 3 * H * H, "dU");
-        check_near(r->dc, r->plain_dc, H, "dc");
+        check_against_plain(r, N);
         for (size_t b = 0; b < N; b++) {
             g_autofree real_t *h = g_memdup2(r->h0 + b * H, H * sizeof *h), *dx = g_new(real_t, 3 * H),
                               *dh0 = g_new(real_t, H);

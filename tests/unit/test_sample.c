@@ -7,7 +7,7 @@
 #include "preprocess/common/option.h"
 #include "preprocess/corpus/song_file.h"
 #include "sampler/make/latent.h"
-#include "sampler/make/sample.h"
+#include "tests/helpers/made_model.h"
 #include "trainer/model/vae_dense.h"
 
 static double dot(const real_t *a, const real_t *b, size_t Z) {
@@ -124,23 +124,10 @@ static void test_text(void) {
 
 /* ---- sample ---- */
 
-/* A model of tests/helpers/make_checkpoint.c in the working folder. */
-static sample_model_t *make_model(const char *arguments) {
-    g_autofree char *line =
-        g_strdup_printf("%s/tests/helpers/make_checkpoint model.h5 %s", g_getenv("BUILD"), arguments);
-    g_autoptr(GError) error = NULL;
-    int status = -1;
-    g_assert_true(g_spawn_command_line_sync(line, NULL, NULL, &status, &error));
-    g_assert_cmpint(status, ==, 0);
-    sample_model_t *model = sample_model_open("model.h5", &error);
-    g_assert_no_error(error);
-    return model;
-}
-
 static void test_bits(void) {
     for (int planes = 1; planes <= 2; planes++) {
         g_autofree char *arguments = g_strdup_printf("--planes %d --tracks melody,bass --window 20", planes);
-        g_autoptr(sample_model_t) model = make_model(arguments);
+        g_autoptr(sample_model_t) model = made_model(arguments);
         enum { T = 20, K = 2, P = 88, Z = 4 };
         const size_t L = (size_t)planes;
         real_t z[Z];
@@ -169,7 +156,7 @@ static void test_bits(void) {
 /* Every cell by its probability: the count of ones within five deviations, and no onset drawn without its
  * sound where it is the less likely. */
 static void test_draws(void) {
-    g_autoptr(sample_model_t) model = make_model("--planes 1 --tracks merged --window 16 --bias -3");
+    g_autoptr(sample_model_t) model = made_model("--planes 1 --tracks merged --window 16 --bias -3");
     enum { T = 16, P = 88, Z = 4, N = 200 };
     real_t z[Z];
     latent_prior(1, 1, 0.3, z, Z);
@@ -199,7 +186,7 @@ static void test_draws(void) {
 
 /* As many cells as are expected, and none left out that is likelier than one taken. */
 static void test_density(void) {
-    g_autoptr(sample_model_t) model = make_model("--planes 1 --tracks melody,bass --window 16 --bias -3");
+    g_autoptr(sample_model_t) model = made_model("--planes 1 --tracks melody,bass --window 16 --bias -3");
     enum { T = 16, K = 2, P = 88, Z = 4 };
     real_t z[Z];
     latent_prior(1, 1, 0.1, z, Z);
@@ -232,7 +219,7 @@ static void test_density(void) {
 static void test_encode(void) {
     for (size_t L = 1; L <= 2; L++) {
         g_autofree char *arguments = g_strdup_printf("--planes %zu --tracks melody,drums --window 16", L);
-        g_autoptr(sample_model_t) model = make_model(arguments);
+        g_autoptr(sample_model_t) model = made_model(arguments);
         enum { T = 16, K = 2, Z = 4, FRAMES = 300, WINDOWS = 19 };
         const size_t stride = 11;
         g_autoptr(roll_t) roll = roll_new(FRAMES, K, 88);
@@ -280,7 +267,7 @@ static void test_hop(void) {
 }
 
 static void test_overlapped(void) {
-    g_autoptr(sample_model_t) model = make_model("--planes 1 --tracks merged --window 16");
+    g_autoptr(sample_model_t) model = made_model("--planes 1 --tracks merged --window 16");
     enum { T = 16, P = 88, Z = 4, HOP = 8, FRAMES = 40, N = 4 };
     const sample_rule_t rule = {.threshold = 0.5};
     real_t z[N * Z];
@@ -322,7 +309,7 @@ static void test_round_trip(void) {
                                   "--tracks bass,drums --planes 2 --window 50"};
     for (size_t m = 0; m < G_N_ELEMENTS(models); m++)
         for (int draw = 0; draw <= 1; draw++) {
-            g_autoptr(sample_model_t) model = make_model(models[m]);
+            g_autoptr(sample_model_t) model = made_model(models[m]);
             const grid_t *grid = &model->checkpoint.grid;
             const size_t Z = model->checkpoint.model.latent, frames = 3 * model->checkpoint.model.window - 5;
             g_autofree real_t *z = g_new(real_t, 3 * Z);

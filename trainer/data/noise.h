@@ -8,8 +8,6 @@ typedef struct {
     double input_dropout; /* sequence: probability that the decoder does not see the frame before, [0, 1) */
     double lag_dropout; /* sequence: probability that the head does not see the frames at its lags in all of a
                            segment, [0, 1) */
-    double context_dropout; /* sequence: probability that a chunk begins after silence, as a song does,
-                               [0, 1); drawn by rank_batches */
     double dropout; /* probability that a unit of the state is silenced on its way to the head (dense: a unit
                        of a hidden layer), [0, 1), in steps of 1 / 65536 */
     double memory_dropout; /* sequence: the same of units of memories and of GRUs along pitches */

@@ -190,7 +190,7 @@ static void find_places(rank_batches_t *batches, size_t b) {
 static void hide_context(const rank_batches_t *batches, size_t b, uint8_t *bits) {
     const rng_t rng =
         rng_make(batches->config.seed, RNG_CONTEXT_DROPOUT, (uint64_t)batches->epoch, batches->samples[b]);
-    if (rng_uniform(&rng, 0) < batches->config.rates.context_dropout)
+    if (rng_uniform(&rng, 0) < batches->config.context_dropout)
         memset(bits, 0, batches->context * batches->frame_bytes);
 }
 

@@ -19,6 +19,7 @@ typedef struct {
     size_t accumulate; /* least number of batches that a share is cut into; 1 where there are grains */
     uint64_t seed;     /* of noise and dropout */
     noise_rates_t rates;
+    double context_dropout; /* sequence: probability that a chunk has silence before it, [0, 1) */
 } rank_batches_config_t;
 
 typedef struct rank_batches rank_batches_t;

@@ -85,7 +85,6 @@ static void hear_keys(memory_input_t *input, const memory_source_t *source, pitc
 }
 
 static void count_notes(memory_input_t *input, const uint8_t *before) {
-    memset(input->counts, 0, PITCH_CLASSES * sizeof *input->counts);
     for (size_t j = 0; j < input->n_pitched; j++)
         for (pitch_set_t notes = pitch_set_read(before + input->pitched[j], input->P); notes;)
             input->counts[pitch_set_take(&notes) % PITCH_CLASSES] += 1;

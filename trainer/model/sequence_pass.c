@@ -245,24 +245,23 @@ static void place_frames(sequence_pass_t *s) {
     }
 }
 
-static void list_phases(sequence_pass_t *s) {
-    const size_t S = s->net.S, R = s->frames.rows.n;
-    uint32_t *start = s->phase_start;
-    memset(start, 0, (S + 1) * sizeof *start);
-    for (size_t row = 0; row < R; row++) start[s->frame_place[row].t % S]++;
-    for (size_t phase = 1; phase <= S; phase++) start[phase] += start[phase - 1];
-    for (size_t row = R; row-- > 0;) s->phase_row[--start[s->frame_place[row].t % S]] = (uint32_t)row;
+static size_t phase_of(const sequence_pass_t *s, size_t row, size_t i) {
+    (void)i;
+    return s->frame_place[row].t % s->net.S;
 }
 
-/* Needs the rows' places. */
-static void list_bars(sequence_pass_t *s) {
-    const size_t cells = place_table_rows(&s->net.config), n = PLACE_ROWS * s->frames.rows.n;
-    uint32_t *start = s->bar_start;
+static size_t bar_row_of(const sequence_pass_t *s, size_t row, size_t i) { return s->places[row]->rows[i]; }
+
+/* Lists the rows that have each of so many cells, those of a cell from listed[start[cell]] on; a row has
+ * `each` cells. A counting sort. */
+static void list_by_cell(const sequence_pass_t *s, size_t cells, size_t each,
+                         size_t (*cell_of)(const sequence_pass_t *s, size_t row, size_t i), uint32_t *start,
+                         uint32_t *listed) {
+    const size_t n = each * s->frames.rows.n;
     memset(start, 0, (cells + 1) * sizeof *start);
-    for (size_t i = 0; i < n; i++) start[s->places[i / PLACE_ROWS]->rows[i % PLACE_ROWS]]++;
+    for (size_t i = 0; i < n; i++) start[cell_of(s, i / each, i % each)]++;
     for (size_t cell = 1; cell <= cells; cell++) start[cell] += start[cell - 1];
-    for (size_t i = n; i-- > 0;)
-        s->bar_row[--start[s->places[i / PLACE_ROWS]->rows[i % PLACE_ROWS]]] = (uint32_t)(i / PLACE_ROWS);
+    for (size_t i = n; i-- > 0;) listed[--start[cell_of(s, i / each, i % each)]] = (uint32_t)(i / each);
 }
 
 static void lay_rows(sequence_pass_t *s, const batch_t *batch) {
@@ -281,7 +280,8 @@ static void lay_rows(sequence_pass_t *s, const batch_t *batch) {
     const layers_bits_t before = sequence_pass_rows(s, s->before, R);
     layers_list_active(&before, s->start, s->active);
     for (size_t i = 0; i < R; i++) s->valid[i] = 1;
-    if (s->net.config.sequence.bar > 0) list_bars(s);
+    if (s->net.config.sequence.bar > 0)
+        list_by_cell(s, place_table_rows(&s->net.config), PLACE_ROWS, bar_row_of, s->bar_start, s->bar_row);
     s->memories = (head_memory_t){.places = s->places,
                                   .s = s->memory.s,
                                   .ds = s->memory.ds,
@@ -338,7 +338,7 @@ static void lay_onsets(sequence_pass_t *s, const batch_t *batch) {
 void sequence_pass_lay(sequence_pass_t *s, const batch_t *batch) {
     lay_groups(s, batch);
     place_frames(s);
-    list_phases(s);
+    list_by_cell(s, s->net.S, 1, phase_of, s->phase_start, s->phase_row);
     lay_rows(s, batch);
     lay_onsets(s, batch);
     if (s->net.Z) lay_segments(s, batch);

@@ -161,12 +161,6 @@ static pitch_set_t struck(const performance_t *performance, const uint8_t *frame
                           performance->P);
 }
 
-static size_t count_keys(pitch_set_t keys) {
-    size_t n = 0;
-    for (; keys; n++) pitch_set_take(&keys);
-    return n;
-}
-
 /* Gives the onsets their places: those of a track lie together. */
 static void place_onsets(performance_pass_t *pass, const performance_t *performance, size_t grains,
                          const uint8_t *const *frames, const uint32_t *row_begin) {
@@ -176,7 +170,7 @@ static void place_onsets(performance_pass_t *pass, const performance_t *performa
         const uint32_t start = at;
         for (size_t i = 0; i < grains; i++) {
             for (size_t row = row_begin[i]; row < row_begin[i + 1]; row++) {
-                const size_t n = count_keys(struck(performance, frames[row], performance->order[k]));
+                const size_t n = pitch_set_count(struck(performance, frames[row], performance->order[k]));
                 pass->first[row * performance->K + k] = at;
                 at += (uint32_t)n;
             }
@@ -226,7 +220,7 @@ void performance_pass_read(performance_pass_t *pass, const performance_t *perfor
     for (size_t track = 0; track < performance->K; track++) {
         const size_t at = pass->first[row * performance->K + performance->place[track]];
         pitch_set_t keys = struck(performance, frame_of_song(performance, song, t), track);
-        performance_place_t place = {.track = track, .t = t, .above = count_keys(keys)};
+        performance_place_t place = {.track = track, .t = t, .above = pitch_set_count(keys)};
         for (; keys; place.below++) {
             const played_t played = *song->played++;
             const size_t to = at + place.below;

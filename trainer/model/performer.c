@@ -82,8 +82,7 @@ static size_t play_frame(performer_t *performer, const uint8_t *frame, size_t t,
     for (size_t track = 0; track < config->tracks; track++) {
         pitch_set_t keys =
             pitch_set_read(frame + (track * config->planes + PLANE_ONSET) * stride, config->pitches);
-        performance_place_t place = {.track = track, .t = t};
-        for (pitch_set_t left = keys; left; place.above++) pitch_set_take(&left);
+        performance_place_t place = {.track = track, .t = t, .above = pitch_set_count(keys)};
         for (; keys; place.below++, i++) {
             place.above--;
             place.pitch = pitch_set_take(&keys);

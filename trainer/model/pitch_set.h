@@ -14,6 +14,10 @@ static inline pitch_set_t pitch_set_below(size_t n) {
 static inline pitch_set_t pitch_set_one(size_t p) { return (pitch_set_t)1 << p; }
 static inline int pitch_set_has(pitch_set_t set, size_t p) { return (int)(set >> p & 1); }
 
+static inline size_t pitch_set_count(pitch_set_t set) {
+    return (size_t)(__builtin_popcountll((uint64_t)set) + __builtin_popcountll((uint64_t)(set >> 64)));
+}
+
 /* The lowest and the highest pitch of a set that is not empty. */
 static inline size_t pitch_set_lowest(pitch_set_t set) {
     const uint64_t low = (uint64_t)set;

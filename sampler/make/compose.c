@@ -158,7 +158,7 @@ static void draw_frame(compose_t *compose, const compose_piece_t *piece) {
     const rng_t rng = rng_make(piece->seed, RNG_DECODE, 0, piece->index);
     const size_t first = stream_frames(compose->stream) * compose->D;
     for (size_t i = 0; i < compose->D && draw; i++) compose->uniforms[i] = rng_uniform(&rng, first + i);
-    stream_draw(compose->stream, &rule, compose->frame);
+    stream_draw(compose->stream, &rule, compose->frame, NULL);
     if (piece->tick) piece->tick(piece->tick_data);
 }
 

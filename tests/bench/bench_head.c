@@ -56,7 +56,7 @@ static void score(bench_t *b) {
     head_score(b->head, ROWS, b->frames, NULL, &b->memory, b->pre, b->nll);
 }
 static void draw(bench_t *b) {
-    const head_rule_t greedy = {NULL, 1};
+    const head_rule_t greedy = {.temperature = 1};
     for (size_t i = 0; i < 100; i++)
         head_draw(b->head, b->drawn, &b->memory, 0, b->pre + i * b->columns, &greedy);
 }

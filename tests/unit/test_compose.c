@@ -165,7 +165,7 @@ static candidate_t try_candidate(stream_t *stream, const roll_t *song, const rea
         stream_force(stream, frame, TRUE, &nll);
         if (t >= WHOLE * S) candidate.nll += nll;
     }
-    for (size_t t = 0; t < REST; t++) stream_draw(stream, &greedy, candidate.rest[t]);
+    for (size_t t = 0; t < REST; t++) stream_draw(stream, &greedy, candidate.rest[t], NULL);
     return candidate;
 }
 
@@ -241,7 +241,7 @@ static void test_numbers(void) {
             stream_set_latent(stream, z);
         }
         for (size_t i = 0; i < D; i++) uniforms[i] = rng_uniform(&cells, t * D + i);
-        stream_draw(stream, &rule, drawn);
+        stream_draw(stream, &rule, drawn, NULL);
         pack(roll, t, frame);
         g_assert_true(memcmp(frame, drawn, roll->stride) == 0);
     }

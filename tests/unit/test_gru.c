@@ -231,16 +231,6 @@ static void test_tape(void) {
     gru_tape_clear(&clean);
 }
 
-static void test_step(void) {
-    enum { H = 21 };
-    static const uint32_t ones[MAX_B] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
-    g_autoptr(recurrence_t) r = recurrence_new(H, ones, MAX_B);
-    g_autofree real_t *h = g_memdup2(r->h0, MAX_B * H * sizeof *h), *scratch = g_new(real_t, MAX_B * 7 * H);
-    gru_step(&(gru_t){.U = r->U, .c = r->c, .H = H}, MAX_B, r->x, h, scratch);
-    plain_forward(r);
-    check_near(h, r->plain_h, MAX_B * H, "a step's h");
-}
-
 /* A step of many rows, forward and backward, beside the plain twin's single frame. Rows do not know each
  * other: each is the same, to the bit, alone. */
 static void test_rows(void) {
@@ -283,7 +273,6 @@ int main(int argc, char **argv) {
     g_test_add_func("/gru/packing", test_packing);
     g_test_add_func("/gru/twin", test_twin);
     g_test_add_func("/gru/tape", test_tape);
-    g_test_add_func("/gru/step", test_step);
     g_test_add_func("/gru/rows", test_rows);
     return g_test_run();
 }

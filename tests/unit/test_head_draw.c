@@ -13,7 +13,7 @@ static void check_draws(fixture_t *f, gboolean greedy) {
     size_t set = 0, unset = 0;
     for (size_t r = 0; r < ROWS; r++) {
         for (size_t i = 0; i < f->D; i++) uniforms[i] = rng_uniform(&rng, r * f->D + i);
-        const head_rule_t rule = {greedy ? NULL : uniforms, 1};
+        const head_rule_t rule = {.uniforms = greedy ? NULL : uniforms, .temperature = 1};
         memset(f->frames[r], 0xFF, f->bytes);
         head_draw(f->head, f->frames[r], &f->memory, r, f->pre + r * f->columns, &rule);
         head_logits(f->head, &f->config, f->frames[r], &f->memory, r, f->pre + r * f->columns, logits);
@@ -81,35 +81,58 @@ static void test_sum_of_probabilities(void) {
     }
 }
 
+/* A case of frames that are drawn with some cells known: their mask and values, as codes. */
+typedef struct {
+    size_t known, values;
+    const real_t *wish;
+    double temperature;
+} draw_case_t;
+
+static void write_code(const fixture_t *f, size_t code, uint8_t *frame) {
+    memset(frame, 0, f->bytes);
+    for (size_t i = 0; i < f->D; i++)
+        if (code >> i & 1) flip(f, frame, i);
+}
+
 /* Pearson's chi-square of drawn frames, those expected fewer than 5 times taken together, against its 99.99 %
- * bound (Wilson & Hilferty 1931). */
-static void check_frequencies(fixture_t *f, size_t row, double temperature, const double *probability) {
+ * bound (Wilson & Hilferty 1931). weight: of each frame in what is to be drawn from; its share of the draws is
+ * that, divided by the weight that its draw returns. */
+static void check_frequencies(fixture_t *f, size_t row, const draw_case_t *c, const double *weight) {
     enum { DRAWS = 20000 };
     g_autofree double *uniforms = g_new(double, f->D);
     g_autofree size_t *count = g_new0(size_t, (size_t)1 << f->D);
+    g_autofree double *returned = g_new0(double, (size_t)1 << f->D);
+    g_autofree uint8_t *known = g_malloc0(f->bytes);
     const rng_t rng = rng_make(21, RNG_DECODE, 0, 0);
+    write_code(f, c->known, known);
     for (size_t n = 0; n < DRAWS; n++) {
         for (size_t i = 0; i < f->D; i++) uniforms[i] = rng_uniform(&rng, n * f->D + i);
-        head_draw(f->head, f->frames[row], &f->memory, row, f->pre + row * f->columns,
-                  &(head_rule_t){uniforms, temperature});
+        const head_rule_t rule = {uniforms, c->temperature, c->known ? known : NULL, c->wish};
+        write_code(f, c->values, f->frames[row]);
+        const double log_weight =
+            head_draw(f->head, f->frames[row], &f->memory, row, f->pre + row * f->columns, &rule);
+        if (log_weight == -INFINITY) continue; /* what is known cannot follow: its weight is 0 */
         size_t code = 0;
         for (size_t i = 0; i < f->D; i++) code |= (size_t)get(f, f->frames[row], i) << i;
+        g_assert_cmpuint(code & c->known, ==, c->values & c->known);
+        returned[code] = log_weight;
         count[code]++;
     }
-    double chi = 0, rare = 0, expected_rare = 0, n = 0;
+    double chi = 0, rare = 0, common = 0, n = 0, seen = 0;
+    for (size_t code = 0; code < (size_t)1 << f->D; code++) seen += (double)count[code];
     for (size_t code = 0; code < (size_t)1 << f->D; code++) {
-        const double expected = DRAWS * probability[code], seen = (double)count[code];
-        if (expected == 0) g_assert_cmpfloat(seen, ==, 0);
-        if (expected < 5) {
-            rare += seen;
-            expected_rare += expected;
+        const double expected = DRAWS * weight[code] / exp(returned[code]), drawn = (double)count[code];
+        if (weight[code] == 0) g_assert_cmpfloat(drawn, ==, 0);
+        if (drawn == 0 || expected < 5) {
+            rare += drawn;
         } else {
-            chi += (seen - expected) * (seen - expected) / expected;
+            common += expected;
+            chi += (drawn - expected) * (drawn - expected) / expected;
             n++;
         }
     }
-    if (expected_rare > 0) chi += (rare - expected_rare) * (rare - expected_rare) / expected_rare;
-    g_assert_cmpfloat(n, >, 5);
+    if (seen == DRAWS && DRAWS - common >= 5) chi += pow(rare - (DRAWS - common), 2) / (DRAWS - common);
+    g_assert_cmpfloat(n, >, c->known ? 1 : 5);
     g_assert_cmpfloat(chi, <, n * pow(1 - 2 / (9 * n) + 3.719 * sqrt(2 / (9 * n)), 3));
 }
 
@@ -118,8 +141,35 @@ static void test_frequencies(void) {
     for (size_t k = 0; k < G_N_ELEMENTS(tiny); k++) {
         g_autoptr(fixture_t) f = fixture_new(&tiny[k], 0.5);
         g_autofree double *probability = new_probabilities(f, ROW);
-        check_frequencies(f, ROW, 1, probability);
-        check_frequencies(f, ROW, 1 + 1e-9, probability); /* the other way to draw */
+        check_frequencies(f, ROW, &(draw_case_t){.temperature = 1}, probability);
+        check_frequencies(f, ROW, &(draw_case_t){.temperature = 1 + 1e-9}, probability); /* the other way */
+    }
+}
+
+/* The likeliest frame of all is known in every third cell, or in all but one track, or a wish is added. */
+static void test_known_and_wished(void) {
+    enum { ROW = 5 };
+    for (size_t k = 0; k < G_N_ELEMENTS(tiny); k++) {
+        g_autoptr(fixture_t) f = fixture_new(&tiny[k], 0.5);
+        const size_t cells = (size_t)1 << f->D, track = f->config.planes * f->config.pitches;
+        g_autofree double *probability = new_probabilities(f, ROW), *weight = g_new(double, cells);
+        g_autofree real_t *wish = g_new(real_t, f->D);
+        size_t values = 0;
+        for (size_t code = 1; code < cells; code++)
+            if (probability[code] > probability[values]) values = code;
+        for (size_t i = 0; i < f->D; i++) wish[i] = (real_t)i / 5 - 1;
+        const size_t thirds = 0x9249249249249249 & (cells - 1), last = (cells - 1) >> track << track;
+        const draw_case_t cases[] = {
+            {thirds, values, NULL, 1}, {last, values, NULL, 1}, {0, 0, wish, 1}, {thirds, values, wish, 1}};
+        for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+            for (size_t code = 0; code < cells; code++) {
+                double sum = 0;
+                for (size_t d = 0; cases[i].wish && d < f->D; d++)
+                    if ((code & ~cases[i].known) >> d & 1) sum += (double)wish[d];
+                weight[code] = (code ^ cases[i].values) & cases[i].known ? 0 : probability[code] * exp(sum);
+            }
+            check_frequencies(f, ROW, &cases[i], weight);
+        }
     }
 }
 
@@ -191,7 +241,7 @@ static void test_temperature(void) {
                 sum += probability[code];
             }
             g_assert_cmpfloat_with_epsilon(sum, 1, 1e-6);
-            check_frequencies(f, ROW, temperatures[t], probability);
+            check_frequencies(f, ROW, &(draw_case_t){.temperature = temperatures[t]}, probability);
         }
     }
 }
@@ -201,6 +251,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/head-draw/draw", test_draw);
     g_test_add_func("/head-draw/sum_of_probabilities", test_sum_of_probabilities);
     g_test_add_func("/head-draw/frequencies", test_frequencies);
+    g_test_add_func("/head-draw/known_and_wished", test_known_and_wished);
     g_test_add_func("/head-draw/temperature", test_temperature);
     return g_test_run();
 }

@@ -208,10 +208,11 @@ static void test_step(void) {
         memset(f->heard, 1, f->rows);
         run(f);
         for (size_t k = 0; k < f->config.tracks; k++) s[k] = g_new(real_t, B * n);
+        memory_prepare(f->memory);
         memory_begin(f->memory, s, B);
         for (size_t t = 0; t < T; t++) {
             const size_t N = packing_count(&f->packing, t);
-            memory_step(f->memory, N, f->frames + f->packing.offset[t], NULL, t, s, scratch);
+            memory_step(f->memory, 0, N, f->frames + f->packing.offset[t], NULL, t, s, scratch);
             for (size_t k = 0; k < f->config.tracks; k++)
                 for (size_t j = 0; j < N * n; j++)
                     g_assert_cmpfloat_with_epsilon((double)s[k][j],

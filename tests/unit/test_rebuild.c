@@ -85,7 +85,7 @@ static double try_particle(const fixture_t *f, stream_t *stream, size_t n, size_
     for (size_t t = 0; t < f->S; t++) {
         for (size_t i = 0; i < f->D; i++) uniforms[i] = rng_uniform(&rng, t * f->D + i);
         const head_rule_t rule = {.uniforms = k > 0 ? uniforms : NULL, .temperature = temperature};
-        stream_draw(stream, &rule, segment + t * f->bytes);
+        stream_draw(stream, &rule, segment + t * f->bytes, NULL);
     }
     stream_encode(stream, segment, f->S, mu, logvar);
     for (size_t j = 0; j < f->Z; j++)

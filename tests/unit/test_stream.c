@@ -206,7 +206,7 @@ static void check_draw(const model_config_t *config) {
             stream_set_latent(drawn, z);
             stream_set_latent(forced, z);
         }
-        stream_draw(drawn, rules, frames);
+        stream_draw(drawn, rules, frames, NULL);
         stream_force(forced, frames, FALSE, t % 3 ? NULL : nll);
         if (t % 3 == 0) g_assert_cmpfloat(nll[0], <=, (double)D * log(2)); /* no cell is below 1/2 */
         for (size_t i = 0; i < N * bytes; i++) set += (size_t)__builtin_popcount(frames[i]);
@@ -222,8 +222,7 @@ static void test_draw(void) {
     check_draw(&bar);
 }
 
-/* The output layer's tables are made where pieces start and at no frame: weights that only the tables hold
- * count from then on. */
+/* The tables are made by stream_prepare() and at no frame or start: weights count from then on. */
 static void test_tables(void) {
     const model_config_t config = one_track_config(12, 5, 0);
     const uint32_t frames[] = {8};
@@ -234,6 +233,7 @@ static void test_tables(void) {
     size_t n;
     real_t *weights = find_values(model, "head.tied.0.weight", &n);
     for (size_t pass = 0; pass < 3; pass++) {
+        if (pass == 2) stream_prepare(stream);
         stream_start(stream, 1);
         for (size_t i = 0; pass == 1 && i < n; i++) weights[i] += 0.5f;
         for (size_t t = 0; t < frames[0]; t++) {

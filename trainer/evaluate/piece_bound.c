@@ -332,6 +332,7 @@ gboolean piece_bound_run(piece_bound_t *bound, const piece_bound_piece_t *pieces
                         .tick = tick,
                         .context = context};
     memset(results, 0, n * sizeof *results);
+    stream_prepare(bound->stream);
     if (bound->Z) encode(bound, pieces, n, moments);
     walk_t walk = all;
     add_likelihood(&walk);

@@ -128,13 +128,6 @@ void gru_backward(const gru_t *gru, const packing_t *groups, size_t n, const row
     rows_sum(rows, tape->dgates + 2 * H, 3 * H, gru->dc, H);
 }
 
-void gru_step(const gru_t *gru, size_t N, const real_t *x, real_t *h, real_t *scratch) {
-    const size_t H = gru->H;
-    layers_linear(h, gru->U, NULL, scratch, N, H, 3 * H);
-    for (size_t n = 0; n < N; n++)
-        advance(1, H, x + n * 3 * H, scratch + n * 3 * H, gru->c, h + n * H, h + n * H, scratch + N * 3 * H);
-}
-
 /* ---- many rows, a step at a time ---- */
 
 size_t gru_rows_panels(size_t H) { return grains_panels(H, GATES * H) + grains_panels(GATES * H, H); }

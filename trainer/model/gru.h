@@ -45,11 +45,8 @@ void gru_forward(const gru_t *gru, const packing_t *groups, size_t n, const real
 void gru_backward(const gru_t *gru, const packing_t *groups, size_t n, const rows_t *rows, real_t *dh,
                   real_t *dx, real_t *dh0, gru_tape_t *tape);
 
-/* One step of N rows outside training: h [N, H] in place from x [N, 3 H]; scratch [N, 7 H]. */
-void gru_step(const gru_t *gru, size_t N, const real_t *x, real_t *h, real_t *scratch);
-
-/* One step of many rows, as GRUs need that run at every pitch of a frame, or along the pitches of several. U
- * and its transpose are laid out once; no row's bits depend on the rows beside it. */
+/* One step of many rows, as GRUs need that run at every pitch of a frame, along the pitches of several, or
+ * outside training. U and its transpose are laid out once; no row's bits depend on the rows beside it. */
 size_t gru_rows_panels(size_t H); /* so many elements, aligned as by layers_new_block() */
 void gru_rows_prepare(const gru_t *gru, real_t *panels);
 /* h [n, H] from x [n, 3 H] and the states before [n, H]; h may be before. Keeps gates [n, 4 H]: r, g, n, h

@@ -102,13 +102,24 @@ gboolean head_allow_grains(head_t *head, size_t n, GError **error);
  * lowest, is none, one that sounded in the frame before, or another one, with the model's probabilities of
  * these three cases; which one it is within its case, by the model's probabilities to the power of 1 /
  * temperature. Dividing logits by a temperature below 1 would silence the music: often some note is likely to
- * begin although no single one is. */
+ * begin although no single one is.
+ *
+ * Cells that are known have the values that the frame holds when it comes to be drawn; a wish w multiplies the
+ * weight of each frame by exp(w_i) for each set cell i that is not known. Each next cell is drawn among those
+ * that what is known allows, by its probability times what is wished, so that head_draw() draws from
+ *
+ *     q(x) = p(x) exp(sum of w_i) / exp(returned)     for frames x that agree with what is known
+ *
+ * and what it returns is the particle's weight in importance sampling (Doucet & Johansen 2009). */
 typedef struct {
-    const double *uniforms; /* [D] in [0, 1); NULL: greedy, set where logit > 0 */
+    const double *uniforms; /* [D] in [0, 1); NULL: greedy, set where logit > 0; then nothing is known */
     double temperature;     /* > 0; not used if greedy */
+    const uint8_t *known;   /* [frame bytes]: a set bit for each known cell; NULL: none */
+    const real_t *wish;     /* [D] nats; NULL: none */
 } head_rule_t;
 
 /* Draws a frame, cell by cell, from its row of pre, its `row` of the memory, and the model_context() frames
- * before it in memory. */
-void head_draw(head_t *head, uint8_t *frame, const head_memory_t *memory, size_t row, const real_t *pre,
-               const head_rule_t *rule);
+ * before it in memory. Returns the logarithm of its weight: 0 where nothing is known or wished, -INFINITY
+ * where what is known breaks the rules of a roll beside what was drawn. */
+double head_draw(head_t *head, uint8_t *frame, const head_memory_t *memory, size_t row, const real_t *pre,
+                 const head_rule_t *rule);

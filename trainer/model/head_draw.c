@@ -28,47 +28,102 @@ static size_t next_set(head_t *head, const part_t *part, size_t g, pitch_set_t c
     return head->P;
 }
 
-/* The same at a temperature: see head_rule_t. before: pitches that sounded in the frame before. */
-static size_t next_tempered(head_t *head, const part_t *part, size_t g, pitch_set_t cells, pitch_set_t before,
-                            const real_t *pre, const head_rule_t *rule) {
-    const size_t first = pitch_set_lowest(cells);
-    double silence = 0, share[2] = {0}, highest[2] = {-INFINITY, -INFINITY}, sum[2] = {0},
-           weights[LAYERS_MAX_PITCHES]; /* silence, weights: logarithms at first */
-    next_logits(head, part, g, first, pitch_set_highest(cells), pre);
-    for (pitch_set_t left = cells; left;) {
+/* How a group's next cell is decided where there is a temperature, a wish, or cells that are known. */
+typedef struct {
+    pitch_set_t cells, before; /* those still to be decided; pitches that sounded in the frame before */
+    pitch_set_t known, set;    /* cells whose values are known; those of them that are set */
+    const real_t *wish;        /* [P]; NULL: none */
+    double temperature, uniform;
+} choice_t;
+
+/* Writes to weights [P] the logarithm of the probability that each of the choice's cells is the next to be
+ * set: by the model, at the temperature, times what is wished. Returns that of none. */
+static double weigh_cells(const choice_t *choice, const real_t *logits, double *weights) {
+    const size_t first = pitch_set_lowest(choice->cells);
+    const gboolean tempered = choice->temperature < 1 || choice->temperature > 1;
+    double silence = 0, share[2] = {0}, highest[2] = {-INFINITY, -INFINITY}, sum[2] = {0};
+    for (pitch_set_t left = choice->cells; left;) {
         const size_t p = pitch_set_take(&left);
-        const int held = pitch_set_has(before, p);
-        const double logit = (double)head->logits[p - first], on = MIN(logit, 0) - log1p(exp(-fabs(logit)));
+        const int held = pitch_set_has(choice->before, p);
+        const double logit = (double)logits[p - first], on = MIN(logit, 0) - log1p(exp(-fabs(logit)));
         weights[p] = silence + on;
-        share[held] += exp(weights[p]);
+        if (tempered) share[held] += exp(weights[p]);
         highest[held] = MAX(highest[held], weights[p]);
         silence += on - logit;
     }
-    for (pitch_set_t left = cells; left;) {
+    for (pitch_set_t left = tempered ? choice->cells : 0; left;) {
         const size_t p = pitch_set_take(&left);
-        const int held = pitch_set_has(before, p);
-        weights[p] = exp((weights[p] - highest[held]) / rule->temperature);
-        sum[held] += weights[p];
+        const int held = pitch_set_has(choice->before, p);
+        weights[p] = (weights[p] - highest[held]) / choice->temperature;
+        sum[held] += exp(weights[p]);
     }
-    double left_over = rule->uniforms[head->groups[g].cell + first] - exp(silence);
-    size_t next = head->P;
-    for (pitch_set_t left = cells; left && left_over >= 0;) {
+    for (pitch_set_t left = tempered ? choice->cells : 0; left;) {
         const size_t p = pitch_set_take(&left);
-        const int held = pitch_set_has(before, p);
-        if (weights[p] > 0) next = p;
-        left_over -= share[held] * weights[p] / sum[held];
+        const int held = pitch_set_has(choice->before, p);
+        weights[p] += log(share[held] / sum[held]);
     }
+    for (pitch_set_t left = choice->wish ? choice->cells & ~choice->known : 0; left;) {
+        const size_t p = pitch_set_take(&left);
+        weights[p] += (double)choice->wish[p];
+    }
+    return silence;
+}
+
+/* The next cell that is set, or P, of those that what is known allows; adds the logarithm of their whole
+ * weight to *log_p. */
+static size_t next_chosen(head_t *head, const part_t *part, size_t g, const choice_t *choice,
+                          const real_t *pre, double *log_p) {
+    double weights[LAYERS_MAX_PITCHES];
+    const size_t P = head->P;
+    const pitch_set_t must = choice->cells & choice->set;
+    const size_t stop = must ? pitch_set_lowest(must) : P;
+    const pitch_set_t allowed =
+        choice->cells & ((pitch_set_below(stop) & ~choice->known) | (must ? pitch_set_one(stop) : 0));
+    next_logits(head, part, g, pitch_set_lowest(choice->cells), pitch_set_highest(choice->cells), pre);
+    const double silence = weigh_cells(choice, head->logits, weights);
+    double most = must ? -INFINITY : silence;
+    for (pitch_set_t left = allowed; left;) {
+        const double weight = weights[pitch_set_take(&left)];
+        most = MAX(most, weight);
+    }
+    if (!(most > -INFINITY)) {
+        *log_p = -INFINITY;
+        return stop;
+    }
+    double total = must ? 0 : exp(silence - most), left_over = -total;
+    for (pitch_set_t left = allowed; left;) total += exp(weights[pitch_set_take(&left)] - most);
+    left_over += choice->uniform * total;
+    size_t next = stop;
+    for (pitch_set_t left = allowed; left && left_over >= 0;) {
+        const size_t p = pitch_set_take(&left);
+        if (weights[p] > -INFINITY) next = p;
+        left_over -= exp(weights[p] - most);
+    }
+    if (choice->known || choice->wish) *log_p += most + log(total);
     return next;
+}
+
+/* What a rule knows and wishes of a group. */
+static choice_t begin_choice(const head_t *head, size_t g, const uint8_t *frame, const head_rule_t *rule) {
+    const group_t *group = &head->groups[g];
+    const pitch_set_t known = rule->known ? walk_read(head, g, rule->known) : 0;
+    return (choice_t){.before = group->onset ? 0 : walk_read(head, g, frame - head->frame_bytes),
+                      .known = known,
+                      .set = walk_read(head, g, frame) & known,
+                      .wish = rule->wish ? rule->wish + group->cell : NULL,
+                      .temperature = rule->temperature};
 }
 
 static pitch_set_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t *frame,
                              const head_memory_t *memory, size_t row, const real_t *pre,
-                             const head_rule_t *rule) {
+                             const head_rule_t *rule, double *log_p) {
     const group_t *group = &head->groups[g];
     const pitch_set_t certain = group->onset ? head->now[g - 1] & ~part->unsure : 0;
-    const pitch_set_t before = group->onset ? 0 : walk_read(head, g, frame - head->frame_bytes);
     const gboolean tempered = rule->uniforms && (rule->temperature < 1 || rule->temperature > 1);
+    choice_t choice = begin_choice(head, g, frame, rule);
     pitch_set_t now = 0;
+    if ((certain & choice.known & ~choice.set) | (choice.set & ~(part->unsure | certain)))
+        *log_p = -INFINITY; /* what is known breaks the rules of a roll beside what was drawn */
     head_begin_tied(head->p + (group->cell + part->first) * head->Q, pre + walk_tied_column(head, g), head->u,
                     walk_cells(part), head->Q);
     walk_add_profile(head, part, g);
@@ -76,11 +131,16 @@ static pitch_set_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t
     tied_add_memory(head, part, g, memory, row);
     for (pitch_set_t left = part->unsure | certain; left;) {
         const size_t stop = left & certain ? pitch_set_lowest(left & certain) : head->P;
-        const pitch_set_t cells = left & pitch_set_below(stop);
         size_t p = head->P;
-        if (cells)
-            p = tempered ? next_tempered(head, part, g, cells, before, pre, rule)
-                         : next_set(head, part, g, cells, pre, rule);
+        choice.cells = left & pitch_set_below(stop);
+        if (choice.cells && (tempered || choice.known || choice.wish)) {
+            choice.uniform = rule->uniforms[group->cell + pitch_set_lowest(choice.cells)];
+            p = next_chosen(head, part, g, &choice, pre, log_p);
+        } else if (choice.cells) {
+            p = next_set(head, part, g, choice.cells, pre, rule);
+        }
+        if (p >= stop && stop < head->P && choice.wish && !pitch_set_has(choice.known, stop))
+            *log_p += (double)choice.wish[stop];
         p = MIN(p, stop);
         if (p == head->P) break;
         left &= ~pitch_set_below(p + 1);
@@ -92,13 +152,16 @@ static pitch_set_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t
     return now;
 }
 
-void head_draw(head_t *head, uint8_t *frame, const head_memory_t *memory, size_t row, const real_t *pre,
-               const head_rule_t *rule) {
+double head_draw(head_t *head, uint8_t *frame, const head_memory_t *memory, size_t row, const real_t *pre,
+                 const head_rule_t *rule) {
+    double log_p = 0;
+    g_assert(rule->uniforms || (!rule->known && !rule->wish));
     walk_set_place(head, walk_place(memory, row));
     walk_begin_row(head, frame, pre);
     for (size_t g = 0; g < head->n_groups; g++) {
         part_t part = walk_begin_part(head, g, frame, TRUE);
-        head->now[g] = draw_part(head, &part, g, frame, memory, row, pre, rule);
+        head->now[g] = draw_part(head, &part, g, frame, memory, row, pre, rule, &log_p);
         pitch_set_write(head->now[g], frame + head->groups[g].byte, head->P);
     }
+    return log_p;
 }

@@ -240,20 +240,23 @@ size_t memory_scratch(const memory_t *memory) {
     return memory ? memory->pitches * (GATES + 4) * memory->M + gru_rows_scratch(memory->M) : 0;
 }
 
-void memory_begin(memory_t *memory, real_t *const *s, size_t N) {
-    for (size_t k = 0; memory && k < memory->K; k++) {
+void memory_prepare(memory_t *memory) {
+    for (size_t k = 0; memory && k < memory->K; k++)
         gru_rows_prepare(&memory->tracks[k].gru, memory->tracks[k].panels);
-        fill(memory->tracks[k].start, s[k], N * memory->pitches, memory->M);
-    }
 }
 
-void memory_step(memory_t *memory, size_t N, const uint8_t *const *frames, const place_t *const *places,
-                 size_t t, real_t *const *s, real_t *scratch) {
+void memory_begin(const memory_t *memory, real_t *const *s, size_t N) {
+    for (size_t k = 0; memory && k < memory->K; k++)
+        fill(memory->tracks[k].start, s[k], N * memory->pitches, memory->M);
+}
+
+void memory_step(memory_t *memory, size_t first, size_t end, const uint8_t *const *frames,
+                 const place_t *const *places, size_t t, real_t *const *s, real_t *scratch) {
     const size_t P = memory->pitches, M = memory->M;
     real_t *const gates = scratch + P * GATES * M, *const rest = gates + P * 4 * M;
     for (size_t k = 0; k < memory->K; k++) {
         track_t *track = &memory->tracks[k];
-        for (size_t n = 0; n < N; n++) {
+        for (size_t n = first; n < end; n++) {
             real_t *of_piece = s[k] + n * P * M;
             memory_input_read(&track->input, frames[n] - memory->frame_bytes, TRUE, t, place_of(places, n),
                               scratch);

@@ -67,7 +67,7 @@ void rebuild_draw(rebuild_t *rebuild, size_t N, size_t K, const rebuild_numbers_
     g_assert(N * K <= rebuild->max_rows && rebuild->drawn < rebuild->S);
     for (size_t row = 0; row < N * K; row++)
         rebuild->rules[row] = make_rule(rebuild, row, row % K, &numbers[row / K], temperature);
-    stream_draw(rebuild->stream, rebuild->rules, rebuild->frames);
+    stream_draw(rebuild->stream, rebuild->rules, rebuild->frames, NULL);
     for (size_t row = 0; row < N * K; row++)
         memcpy(segment_of(rebuild, row) + rebuild->drawn * bytes, rebuild->frames + row * bytes, bytes);
     rebuild->drawn++;

@@ -12,9 +12,14 @@
 
 typedef struct stream stream_t;
 
-/* Room for max_N pieces. The model's parameters may change only before stream_start(). NULL with
- * MODEL_ERROR_MEMORY set. Owner: caller; the model must outlive it. */
+/* Room for max_N pieces. No piece's bits depend on the pieces beside it or on the number of threads (see
+ * stream_encode() for the one exception). NULL with MODEL_ERROR_MEMORY set. Owner: caller; the model must
+ * outlive it. */
 stream_t *stream_new(model_t *model, size_t max_N, GError **error);
+/* Uses n threads from now on, 1 or more. FALSE with MODEL_ERROR_MEMORY set. */
+gboolean stream_use_threads(stream_t *stream, size_t n, GError **error);
+/* Reads the model's parameters anew: call it after they have changed. */
+void stream_prepare(stream_t *stream);
 void stream_free(stream_t *stream);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(stream_t, stream_free)
 
@@ -38,8 +43,10 @@ void stream_set_latent(stream_t *stream, const real_t *z);
 /* Advances by one given frame: frames [N, frame bytes], or one for all if shared. Writes each piece's loss to
  * nll [N], in nats, unless NULL. */
 void stream_force(stream_t *stream, const uint8_t *frames, gboolean shared, double *nll);
-/* Advances by one drawn frame, by rules [N]; writes it to frames [N, frame bytes] unless NULL. */
-void stream_draw(stream_t *stream, const head_rule_t *rules, uint8_t *frames);
+/* Advances by one drawn frame, by rules [N]; writes it to frames [N, frame bytes] unless NULL. Where a rule
+ * knows cells, their values are those that frames has before. Writes what head_draw() returns to log_p [N]
+ * unless NULL. */
+void stream_draw(stream_t *stream, const head_rule_t *rules, uint8_t *frames, double *log_p);
 
 /* Posteriors of all segments of one piece: bits [T, frame bytes], T >= 1, to mu, logvar [W, Z], W = ceil(T /
  * S); silence fills up the last segment. */

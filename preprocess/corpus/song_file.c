@@ -177,7 +177,7 @@ timeline_t *song_file_timeline(const song_file_t *parsed, int steps_per_beat, co
 }
 
 roll_t *song_file_read_roll(const char *path, const grid_t *grid, song_file_t *parsed, timeline_t **timeline,
-                            GError **error) {
+                            played_t **played, GError **error) {
     g_autoptr(GByteArray) music = NULL;
     const layout_t layout = {.grid = *grid, .cut = cut_default()};
     g_autoptr(worker_t) worker = song_file_worker_new(&layout, &single_limits);
@@ -193,5 +193,7 @@ roll_t *song_file_read_roll(const char *path, const grid_t *grid, song_file_t *p
     *timeline = song_file_timeline(parsed, grid->steps_per_beat, music->data);
     roll_t *roll = roll_new((size_t)parsed->frames, (size_t)grid->n_tracks, (size_t)grid->pitches);
     memcpy(roll->bits, music->data + song_file_timeline_bytes(parsed), roll->frames * grid_frame_bytes(grid));
+    const size_t at = song_file_played_at(parsed, grid);
+    if (played) *played = g_memdup2(music->data + at, music->len - at);
     return roll;
 }

@@ -50,8 +50,8 @@ timeline_t *song_file_timeline(const song_file_t *parsed, int steps_per_beat, co
 /* How many bytes of it come before the played_t. */
 size_t song_file_played_at(const song_file_t *parsed, const grid_t *grid);
 
-/* All of that for a single file: returns its roll, cut as by default, and sets what was parsed and its
- * timeline. NULL with error set (path and cause), also where the file is not kept. Owner of roll and
- * timeline: caller. */
+/* All of that for a single file: returns its roll, cut as by default, and sets what was parsed, its timeline
+ * and, unless NULL, how each of its onsets was played. NULL with error set (path and cause), also where the
+ * file is not kept. Owner of roll, timeline and played (g_free()): caller. */
 roll_t *song_file_read_roll(const char *path, const grid_t *grid, song_file_t *parsed, timeline_t **timeline,
-                            GError **error);
+                            played_t **played, GError **error);

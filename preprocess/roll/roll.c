@@ -305,10 +305,23 @@ static void append_played(const song_t *song, const grid_t *grid, GArray *cells,
     }
 }
 
+static void find_programs(const song_t *song, const grid_t *grid, const GArray *cells, uint8_t *programs) {
+    enum { PROGRAMS = 128 };
+    guint counts[ROLL_MAX_TRACKS][PROGRAMS] = {0};
+    for (int track = 0; track < grid->n_tracks; track++) programs[track] = role_program(grid->roles[track]);
+    for (guint i = 0; i < cells->len; i++) {
+        const cell_t *cell = &g_array_index(cells, cell_t, i);
+        const uint8_t program = g_array_index(song->notes, note_t, cell->note).program % PROGRAMS;
+        guint *of_track = counts[cell->track];
+        if (++of_track[program] > of_track[programs[cell->track]]) programs[cell->track] = program;
+    }
+}
+
 roll_t *roll_from_song(song_t *song, const grid_t *grid, const cut_t *cut, roll_counts_t *counts,
                        GArray *played, GError **error) {
     *counts = (roll_counts_t){0};
     g_autoptr(GArray) cells = place_notes(song, grid, cut, counts);
+    find_programs(song, grid, cells, counts->programs);
     if (cells->len == 0) {
         g_set_error(error, ROLL_ERROR, ROLL_ERROR_EMPTY,
                     "no notes left of %u (out of range %zu, drums %zu, other roles %zu)", song->notes->len,

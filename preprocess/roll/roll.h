@@ -44,8 +44,9 @@ typedef struct {
 typedef struct {
     /* Notes. Those folded are also kept; role_left_out: pitched notes where the grid has drums alone. */
     size_t kept, out_of_range, folded, drums_left_out, role_left_out;
-    size_t merged, notes_cut; /* kept, but sharing an earlier one's onset; cut to cut_t's max_note */
-    int64_t silence_cut;      /* bars taken out */
+    size_t merged, notes_cut;          /* kept, but sharing an earlier one's onset; cut to cut_t's max_note */
+    int64_t silence_cut;               /* bars taken out */
+    uint8_t programs[ROLL_MAX_TRACKS]; /* of most notes of each track; the role's where it has none */
 } roll_counts_t;
 
 #define ROLL_ERROR roll_error_quark()

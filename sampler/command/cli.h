@@ -49,6 +49,12 @@ struct cli {
     int dim;             /* traverse: feature, from 0 */
     int bar;             /* where in the song its part starts, from 1 */
     int bars;            /* of the piece, to add, or of the song's part; 0: all */
+    char *where;         /* fill: ranges of bars, as given; NULL: all */
+    char *keys;          /* fill: a range of keys, as given; NULL: all */
+    char *given;         /* accompany: the track that the file is; NULL: as it looks */
+    char *until;         /* continue: the song that it comes to; NULL: none */
+    int particles;       /* guesses side by side at what is not known */
+    double look_ahead;   /* bars after a gap by which they are weighed */
     int keep;            /* continue: bars of the song; 0: all */
     gboolean only_new;   /* continue: without the song */
     gboolean morph;      /* interpolate: one piece */
@@ -64,14 +70,16 @@ struct cli {
     picture_format_t picture;
     audio_format_t audio;
     char *soundfont; /* NULL: search */
+    int threads;     /* of a sequence model; 0: the cores of the machine */
     gboolean quiet, version;
     char *corpus, *originality; /* score: folders of shards; NULL: not given */
     char *split;                /* score: a split_name(), "test" where NULL */
     char *meter;                /* as given; NULL: not given */
     meter_t bar_meter;          /* of new pieces; score: in place of the files'; numerator 0: not given */
-    char *tracks;               /* score, without shards: as grid_set_tracks() reads them; NULL: all roles */
-    int steps_per_beat;         /* the same; 0: not given */
-    int seam;                   /* score: frames from border to border; 0: not asked for */
+    char *
+        tracks; /* score, without shards: as grid_set_tracks() reads them; NULL: all roles; fill, accompany: those to write */
+    int steps_per_beat; /* the same; 0: not given */
+    int seam;           /* score: frames from border to border; 0: not asked for */
 };
 
 /* Reads the command line, which stays as it is; verbs, ended by NULL, are those that there are. NULL with

@@ -9,6 +9,10 @@
 #include "preprocess/corpus/song_file.h"
 #include "sampler/make/latent.h"
 
+size_t job_threads(const job_t *job) {
+    return job->cli->threads > 0 ? (size_t)job->cli->threads : g_get_num_processors();
+}
+
 gboolean job_is_dense(const job_t *job) { return job->model->checkpoint.model.kind == MODEL_DENSE; }
 
 timeline_t *job_own_timeline(const job_t *job) {
@@ -23,6 +27,7 @@ timeline_t *job_own_timeline(const job_t *job) {
 void part_clear(part_t *part) {
     g_clear_pointer(&part->roll, roll_free);
     g_clear_pointer(&part->timeline, timeline_free);
+    g_clear_pointer(&part->played, g_free);
     g_clear_pointer(&part->mu, g_free);
 }
 
@@ -30,8 +35,10 @@ gboolean job_open_part(const job_t *job, const char *path, part_t *part, GError 
     const cli_t *cli = job->cli;
     song_file_t song;
     g_autoptr(timeline_t) timeline = NULL;
-    part->roll = song_file_read_roll(path, &job->model->checkpoint.grid, &song, &timeline, error);
+    part->roll =
+        song_file_read_roll(path, &job->model->checkpoint.grid, &song, &timeline, &part->played, error);
     if (!part->roll) return FALSE;
+    memcpy(part->programs, song.counts.programs, sizeof part->programs);
     part->tempo_bpm = cli->tempo_bpm > 0 ? cli->tempo_bpm : song.tempo_bpm;
     part->meter = song.meter;
     if (cli->tempo_bpm > 0) timeline_set_tempo(timeline, cli->tempo_bpm);
@@ -80,19 +87,30 @@ compose_piece_t job_plan_part(job_t *job, size_t index, const part_t *part) {
     return piece;
 }
 
-roll_t *job_make(job_t *job, const compose_piece_t *piece, GArray *z, GError **error) {
-    roll_t *roll = job->kind->make(job, piece, z, error);
+static void clear_made(void *data) {
+    made_t *made = data;
+    g_clear_pointer(&made->roll, roll_free);
+    g_clear_pointer(&made->z, g_array_unref);
+}
+
+GArray *job_make(job_t *job, const compose_piece_t *pieces, size_t n, GError **error) {
+    g_autoptr(GArray) made = g_array_new(FALSE, TRUE, sizeof(made_t));
+    g_array_set_clear_func(made, clear_made);
+    g_array_set_size(made, (guint)n);
+    for (guint i = 0; i < n; i++)
+        g_array_index(made, made_t, i).z = g_array_new(FALSE, FALSE, sizeof(real_t));
+    const gboolean done = job->kind->make(job, pieces, n, &g_array_index(made, made_t, 0), error);
     progress_end(&job->progress);
-    return roll;
+    return done ? g_steal_pointer(&made) : NULL;
 }
 
 gboolean job_write_piece(job_t *job, const compose_piece_t *piece, const char *name, const char *title,
                          const timeline_t *timeline, GPtrArray *texts, GError **error) {
-    g_autoptr(GArray) z = g_array_new(FALSE, FALSE, sizeof(real_t));
-    g_autoptr(roll_t) roll = job_make(job, piece, z, error);
-    if (!roll) return FALSE;
-    job_add_latents(job, texts, z, 0);
-    return job_write(job, name, title, roll, timeline, texts, error);
+    g_autoptr(GArray) all = job_make(job, piece, 1, error);
+    if (!all) return FALSE;
+    const made_t *made = &g_array_index(all, made_t, 0);
+    job_add_latents(job, texts, made->z);
+    return job_write(job, name, title, made->roll, timeline, texts, error);
 }
 
 /* Transposes roll to --key and says so in texts. Does nothing where it is not given. */
@@ -171,10 +189,10 @@ GPtrArray *job_texts(const job_t *job, size_t index) {
     return texts;
 }
 
-void job_add_latents(const job_t *job, GPtrArray *texts, const GArray *z, guint first) {
-    const size_t Z = job->model->checkpoint.model.latent, n = Z > 0 ? (z->len - first) / Z : 0;
+void job_add_latents(const job_t *job, GPtrArray *texts, const GArray *z) {
+    const size_t Z = job->model->checkpoint.model.latent, n = Z > 0 ? z->len / Z : 0;
     for (size_t i = 0; i < n; i++) {
-        g_autofree char *text = latent_to_text(&g_array_index(z, real_t, first + i * Z), Z);
+        g_autofree char *text = latent_to_text(&g_array_index(z, real_t, i * Z), Z);
         if (n == 1)
             job_add_text(texts, "latent: %s", text);
         else

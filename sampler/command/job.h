@@ -12,18 +12,26 @@
 
 /* Part of a song on the model's grid: from --bar on. */
 typedef struct {
-    roll_t *roll;         /* the whole song */
-    double tempo_bpm;     /* the song's main one, or --tempo */
-    meter_t meter;        /* its main one */
-    size_t first, frames; /* of the roll */
-    timeline_t *timeline; /* from `first` on, by which the part's bars are counted */
-    gboolean whole;       /* of a dense model: all windows of the song, not the first one */
-    gboolean whole_bars;  /* of a sequence model: to be filled up to its last bar's end */
-    size_t n;             /* latent vectors: of windows (dense) or of segments (sequence) */
-    real_t *mu;           /* [n, Z]: their posterior means */
+    roll_t *roll;                      /* the whole song */
+    played_t *played;                  /* how its onsets are played */
+    uint8_t programs[ROLL_MAX_TRACKS]; /* of its tracks */
+    double tempo_bpm;                  /* the song's main one, or --tempo */
+    meter_t meter;                     /* its main one */
+    size_t first, frames;              /* of the roll */
+    timeline_t *timeline;              /* from `first` on, by which the part's bars are counted */
+    gboolean whole;                    /* of a dense model: all windows of the song, not the first one */
+    gboolean whole_bars;               /* of a sequence model: to be filled up to its last bar's end */
+    size_t n;                          /* latent vectors: of windows (dense) or of segments (sequence) */
+    real_t *mu;                        /* [n, Z]: their posterior means */
 } part_t;
 void part_clear(part_t *part);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(part_t, part_clear)
+
+/* A piece that is made. */
+typedef struct {
+    roll_t *roll;
+    GArray *z; /* real_t: the latent vectors that were decided on before it was made; may be empty */
+} made_t;
 
 /* How a kind of model does what the verbs ask for. */
 typedef struct {
@@ -32,9 +40,9 @@ typedef struct {
     size_t (*measure)(const job_t *job, const char *path, const part_t *part);
     /* Sets n and mu of a part, and its frames where --bars are asked for. May free part->roll. */
     void (*encode)(const job_t *job, const char *path, part_t *part);
-    /* The piece, canonical; the latent vectors decided on before it was made are added to z (real_t). NULL
-     * with error set. Owner: caller. */
-    roll_t *(*make)(job_t *job, const compose_piece_t *piece, GArray *z, GError **error);
+    /* Makes n pieces of the same length, canonical, at most COMPOSE_TOGETHER; made [n] is empty before. FALSE
+     * with error set. */
+    gboolean (*make)(job_t *job, const compose_piece_t *pieces, size_t n, made_t *made, GError **error);
 } kind_t;
 extern const kind_t kind_dense, kind_sequence;
 
@@ -53,6 +61,8 @@ struct job {
 };
 
 gboolean job_is_dense(const job_t *job);
+/* Threads that a sequence model may use: --threads, or the cores of the machine. */
+size_t job_threads(const job_t *job);
 /* The timeline of pieces that come from no song: tempo and meter of the training songs, or --tempo and
  * --meter. Owner: caller. */
 timeline_t *job_own_timeline(const job_t *job);
@@ -67,8 +77,8 @@ gboolean job_read_part(const job_t *job, const char *path, part_t *part, GError 
  * without latents of its own, job_plan_part() with the latents and the timeline of a part. */
 compose_piece_t job_plan(job_t *job, size_t index, size_t frames, const timeline_t *timeline);
 compose_piece_t job_plan_part(job_t *job, size_t index, const part_t *part);
-/* Makes a piece, as kind_t's make(). */
-roll_t *job_make(job_t *job, const compose_piece_t *piece, GArray *z, GError **error);
+/* Makes pieces, as kind_t's make(): an array of made_t. NULL with error set. Owner: caller. */
+GArray *job_make(job_t *job, const compose_piece_t *pieces, size_t n, GError **error);
 /* Makes a piece and writes it as NAME; adds its latents to texts. FALSE with error set. */
 gboolean job_write_piece(job_t *job, const compose_piece_t *piece, const char *name, const char *title,
                          const timeline_t *timeline, GPtrArray *texts, GError **error);
@@ -88,9 +98,8 @@ GPtrArray *job_texts(const job_t *job, size_t index);
 GPtrArray *job_texts_given(const job_t *job, size_t index);
 /* Adds "key: value". */
 void job_add_text(GPtrArray *texts, const char *format, ...) G_GNUC_PRINTF(2, 3);
-/* Adds "latent: ..." or, of n > 1 vectors, "latent 1: ..." and so on. z [first + n Z]: they begin at
- * first. */
-void job_add_latents(const job_t *job, GPtrArray *texts, const GArray *z, guint first);
+/* Adds "latent: ..." or, of n > 1 vectors, "latent 1: ..." and so on. z [n Z]. */
+void job_add_latents(const job_t *job, GPtrArray *texts, const GArray *z);
 
 /* File name without folder and ending. Owner: caller. */
 char *job_stem(const char *path);

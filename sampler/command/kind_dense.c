@@ -42,7 +42,7 @@ static void choose_latents(const compose_piece_t *piece, real_t *z, size_t n, si
     if (latents->feature < Z) z[latents->feature] = (real_t)latents->by;
 }
 
-static roll_t *make(job_t *job, const compose_piece_t *piece, GArray *all, GError **error) {
+static roll_t *make_one(const job_t *job, const compose_piece_t *piece, GArray *all, GError **error) {
     const cli_t *cli = job->cli;
     const sample_model_t *model = job->model;
     const size_t Z = model->checkpoint.model.latent, hop = sample_hop(model, model->checkpoint.meter),
@@ -62,6 +62,12 @@ static roll_t *make(job_t *job, const compose_piece_t *piece, GArray *all, GErro
     for (size_t i = 0; i < n * Z && job->shift; i++) z[i] += job->shift[i % Z];
     return job->path ? sample_overlapped(model, z, n, hop, piece->frames, &rule, error)
                      : sample_windows(model, z, n, piece->frames, &rule);
+}
+
+static gboolean make(job_t *job, const compose_piece_t *pieces, size_t n, made_t *made, GError **error) {
+    for (size_t i = 0; i < n; i++)
+        if (!(made[i].roll = make_one(job, &pieces[i], made[i].z, error))) return FALSE;
+    return TRUE;
 }
 
 const kind_t kind_dense = {open, measure, encode, make};

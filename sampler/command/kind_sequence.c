@@ -1,12 +1,9 @@
 /* kind_sequence: owns how verbs are done by the sequence model: pieces of any length, frame by frame. */
 #include "preprocess/common/program.h"
 #include "sampler/command/job.h"
-#include "trainer/model/layers.h"
 
-/* The model's products have few rows: more threads would only wait for each other. */
 static gboolean open(job_t *job, GError **error) {
-    layers_set_threads(1);
-    job->compose = compose_new(job->model->model, error);
+    job->compose = compose_new(job->model->model, job_threads(job), error);
     return job->compose != NULL;
 }
 
@@ -42,9 +39,12 @@ static void encode(const job_t *job, const char *path, part_t *part) {
     part->mu = compose_encode(job->compose, filled, part->first, part->frames);
 }
 
-static roll_t *make(job_t *job, const compose_piece_t *piece, GArray *z, GError **error) {
-    (void)z, (void)error;
-    return compose_piece(job->compose, piece);
+static gboolean make(job_t *job, const compose_piece_t *pieces, size_t n, made_t *made, GError **error) {
+    roll_t *rolls[COMPOSE_TOGETHER];
+    (void)error;
+    compose_pieces(job->compose, pieces, n, rolls);
+    for (size_t i = 0; i < n; i++) made[i].roll = rolls[i];
+    return TRUE;
 }
 
 const kind_t kind_sequence = {open, measure, encode, make};

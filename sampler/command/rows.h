@@ -67,6 +67,17 @@
     NUMBER("steps", 's', OPTION_INT, steps, ANY | TOLD, "N", fallback,                                       \
            "how many results, both ends included", 2, 999, ##__VA_ARGS__)
 
+/* For the verbs that write around what is known: fill, accompany, harmonise, continue. */
+#define TEMPERATURE_OF_REST_ROW                                                                              \
+    NUMBER("temperature", 't', OPTION_REAL, temperature, SEQUENCE | TOLD, "X", "1",                          \
+           "spread of the draws; below 1 tamer, above 1 stranger", 0.05, 10)
+#define PARTICLES_ROWS                                                                                       \
+    NUMBER("particles", 0, OPTION_INT, particles, SEQUENCE | TOLD, "K", "200",                               \
+           "guesses side by side at what is not known: more fit better and take longer", 1, 100000),         \
+        NUMBER("look-ahead", 0, OPTION_REAL, look_ahead, SEQUENCE | TOLD, "BARS", "2",                       \
+               "bars after a gap by which the guesses are weighed", 0, 64)
+#define REST_ROWS PARTICLES_ROWS
+
 #define ATTRIBUTE_ROWS                                                                                       \
     LIST("more", more, DENSE | VAE | TOLD, "ATTRIBUTE",                                                      \
          "of an attribute, such as density (may be given several times)"),                                   \
@@ -105,6 +116,9 @@
                "how far velocities and timing are the model's, where it has learned them; 0: all alike, on " \
                "the grid",                                                                                   \
                0, 2),                                                                                        \
+        NUMBER("threads", 0, OPTION_INT, threads, SEQUENCE, "N", "0",                                        \
+               "how many cores compute, 0: all; no bit of the music depends on it", 0, 1024,                 \
+               .instead = "it makes its windows at once"),                                                   \
         OUTPUT_ROW, PICTURE_ROW(NULL, "also piano rolls, as PNG (default) or SVG"),                          \
         ROW("audio", 0, OPTION_FORMAT, audio, ANY, "wav|flac|ogg", NULL,                                     \
             "also sound, as WAV (default), FLAC or Ogg Vorbis",                                              \

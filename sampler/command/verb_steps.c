@@ -19,25 +19,28 @@ enum { SAME_DRAWS = 1 };
 static gboolean write_steps(job_t *job, const char *name, const char *title, const char *about,
                             const compose_piece_t *pieces, char *const *labels, size_t n,
                             const timeline_t *timeline, GError **error) {
-    g_autoptr(GPtrArray) rolls = g_ptr_array_new_with_free_func((GDestroyNotify)roll_free);
+    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func((GDestroyNotify)g_array_unref),
+                         rolls = g_ptr_array_new();
     g_autoptr(GArray) z = g_array_new(FALSE, FALSE, sizeof(real_t));
     job->total = n * pieces[0].frames;
     for (size_t i = 0; i < n; i++) {
-        const guint before = z->len;
-        roll_t *roll = job_make(job, &pieces[i], z, error);
-        if (!roll) return FALSE;
-        g_ptr_array_add(rolls, roll);
+        GArray *one = job_make(job, &pieces[i], 1, error);
+        if (!one) return FALSE;
+        g_ptr_array_add(all, one);
+        const made_t *made = &g_array_index(one, made_t, 0);
+        g_ptr_array_add(rolls, made->roll);
+        g_array_append_vals(z, made->z->data, made->z->len);
         g_autofree char *step = g_strdup_printf("%s-%03zu", name, i + 1),
                         *heading = g_strdup_printf("%s · %s", title, labels[i]);
         g_autoptr(GPtrArray) texts = job_texts(job, i + 1);
         job_add_text(texts, "%s", about);
         if (!job_is_dense(job)) job_add_text(texts, "step: %s", labels[i]);
-        job_add_latents(job, texts, z, before);
-        if (!job_write(job, step, heading, roll, timeline, texts, error)) return FALSE;
+        job_add_latents(job, texts, made->z);
+        if (!job_write(job, step, heading, made->roll, timeline, texts, error)) return FALSE;
     }
     g_autoptr(GPtrArray) texts = job_texts(job, 0);
     job_add_text(texts, "%s", about);
-    job_add_latents(job, texts, z, 0);
+    job_add_latents(job, texts, z);
     job_add_performance(job, texts);
     return result_write_sheet(&job->writer, name, title, (roll_t *const *)rolls->pdata, labels, n, timeline,
                               texts, job_perform, job, error);

@@ -6,11 +6,15 @@
 #include "sampler/make/latent.h"
 
 extern const verb_t verb_prior, verb_song, verb_continue, verb_reconstruct, verb_vary, verb_interpolate,
-    verb_traverse, verb_perform, verb_curves, verb_score;
+    verb_traverse, verb_perform, verb_curves, verb_score, verb_fill, verb_accompany, verb_harmonise;
 
-const verb_t *const verbs[] = {
-    &verb_prior,    &verb_song,    &verb_continue, &verb_reconstruct, &verb_vary, &verb_interpolate,
-    &verb_traverse, &verb_perform, &verb_curves,   &verb_score,       NULL};
+const verb_t *const verbs[] = {&verb_fill,        &verb_accompany,
+                               &verb_harmonise,   &verb_prior,
+                               &verb_song,        &verb_continue,
+                               &verb_reconstruct, &verb_vary,
+                               &verb_interpolate, &verb_traverse,
+                               &verb_perform,     &verb_curves,
+                               &verb_score,       NULL};
 
 /* Adds to shift [Z] `by` times the vector of each attribute named. */
 static gboolean add_attributes(const char *path, const attributes_t *attributes, char *const *wanted,

@@ -1,5 +1,5 @@
-/* compose: the sequence model as a maker of music: pieces of any length, frame by frame, state carried from
- * start to end. Rolls and latents; no options, no files.
+/* compose: the sequence model as a maker of new music: pieces of any length, frame by frame, state carried
+ * from start to end; of music that is given in part: sampler/make/particles.h. Rolls and latents; no options, no files.
  *
  * Letters as in trainer/model/model.h: S frames a segment, W segments, Z latent, D cells a frame. */
 #pragma once
@@ -9,8 +9,8 @@
 
 typedef struct compose compose_t;
 
-/* model: of kind MODEL_SEQUENCE; must outlive it. NULL with error set (memory). Owner: caller. */
-compose_t *compose_new(model_t *model, GError **error);
+/* model: of kind MODEL_SEQUENCE; must outlive it. threads: 1 or more. NULL with error set (memory). Owner: caller. */
+compose_t *compose_new(model_t *model, size_t threads, GError **error);
 void compose_free(compose_t *compose);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(compose_t, compose_free)
 
@@ -45,16 +45,16 @@ typedef struct {
     double temperature; /* of draws: head_rule_t; 0: as where nothing is drawn */
     size_t best_of; /* draws of each segment of which one is kept (trainer/model/rebuild.h); 0: one draw */
     compose_latents_t latents;
-    const timeline_t
-        *timeline;            /* its meters, from its first frame on: where the model knows them, not NULL */
-    const roll_t *given;      /* NULL: none */
-    size_t given_frames;      /* the piece's first frames are given's, bit by bit: <= frames */
+    /* Its meters, from its first frame on: where the model knows them, not NULL. */
+    const timeline_t *timeline;
     void (*tick)(void *data); /* called after each frame where not NULL */
     void *tick_data;
 } compose_piece_t;
 
-/* The piece, canonical. Whole segments that are given have their posterior means as latents. Of one given in
- * part the posterior is not known: 64 latents drawn from the prior (the same for every seed) are weighed by
- * how probable they make the frames given, and one is drawn by its weight, or the best where temperature is 0
- * (sampling and importance resampling; Rubin 1988). Owner: caller. */
+/* How many pieces go side by side. */
+#define COMPOSE_TOGETHER 64
+/* Writes 1 .. COMPOSE_TOGETHER pieces, canonical, to rolls [n]; all have the same frames, and all or none
+ * best_of. No piece depends on those beside it. Owner of the rolls: caller. */
+void compose_pieces(compose_t *compose, const compose_piece_t *pieces, size_t n, roll_t **rolls);
+/* One piece. Owner: caller. */
 roll_t *compose_piece(compose_t *compose, const compose_piece_t *piece);

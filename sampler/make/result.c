@@ -107,6 +107,10 @@ static gboolean write_music(const result_writer_t *writer, const char *name, con
     g_autofree char *midi = path_of(writer, name, ".mid"),
                     *sound = path_of(writer, name, sound_endings[writer->audio]);
     g_autoptr(song_t) song = roll_to_song(roll, writer->grid, timeline);
+    for (guint i = 0; writer->programs && i < song->notes->len; i++) {
+        note_t *note = &g_array_index(song->notes, note_t, i);
+        if (note->channel != MIDI_DRUM_CHANNEL) note->program = writer->programs[note->track];
+    }
     if (played) played_to_song(played, writer->perform, writer->grid->steps_per_beat, song);
     for (guint i = 0; i < texts->len; i++) g_ptr_array_add(song->texts, g_strdup(texts->pdata[i]));
     if (!spare_songs(writer, midi, error) || !midi_write(song, midi, error) || !print_path(midi, error))

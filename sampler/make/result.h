@@ -13,9 +13,10 @@ typedef struct {
     const grid_t *grid; /* of the rolls */
     picture_format_t picture;
     audio_format_t audio;
-    const char *soundfont; /* NULL: no sound */
-    const char *silence;   /* what is said of a piece that has no notes */
-    double perform;        /* how far pieces are played as they are said to be: played_to_song() */
+    const char *soundfont;   /* NULL: no sound */
+    const char *silence;     /* what is said of a piece that has no notes */
+    const uint8_t *programs; /* General MIDI, of each track but drums; NULL: the roles' */
+    double perform;          /* how far pieces are played as they are said to be: played_to_song() */
     gboolean quiet;
 } result_writer_t;
 

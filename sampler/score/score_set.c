@@ -20,7 +20,7 @@ score_set_t *score_set_read(char *const *inputs, const grid_t *grid, GError **er
         g_autoptr(GError) cause = NULL;
         score_piece_t *piece = &set->pieces[set->n];
         song_file_t entry;
-        piece->roll = song_file_read_roll(file->path, grid, &entry, &piece->timeline, &cause);
+        piece->roll = song_file_read_roll(file->path, grid, &entry, &piece->timeline, NULL, &cause);
         if (!piece->roll) {
             program_say("warning: %s; left out\n", cause->message);
             set->skipped++;

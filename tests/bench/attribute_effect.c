@@ -152,7 +152,7 @@ int main(int argc, char **argv) {
     if (!shard_set_read(bench.set, bench.bits, &error)) die(error);
     const model_config_t *config = &bench.model->checkpoint.model;
     bench.S = config->kind == MODEL_DENSE ? config->window : config->sequence.segment;
-    if (config->kind == MODEL_SEQUENCE && !(bench.compose = compose_new(bench.model->model, &error)))
+    if (config->kind == MODEL_SEQUENCE && !(bench.compose = compose_new(bench.model->model, 1, &error)))
         die(error);
     for (attribute_t a = 0; a < ATTRIBUTE_COUNT; a++) {
         const size_t i = attributes_find(&bench.attributes, attribute_name(a));

@@ -16,7 +16,7 @@ static inline sample_model_t *make_model(const char *arguments) {
 }
 
 static inline compose_t *make_compose(const sample_model_t *model) {
-    compose_t *compose = compose_new(model->model, NULL);
+    compose_t *compose = compose_new(model->model, 1, NULL);
     g_assert_nonnull(compose);
     return compose;
 }

@@ -87,132 +87,37 @@ static void test_temperature(void) {
     }
 }
 
-/* ---- frames that are given ---- */
+/* ---- side by side ---- */
 
-static void test_given(void) {
-    enum { MOST = 37, FRAMES = 70 };
+/* Each of several pieces is the piece that it is alone. */
+static void test_together(void) {
+    enum { FRAMES = 29, N = 11 };
     for (size_t m = 0; m < G_N_ELEMENTS(models); m++) {
         g_autoptr(sample_model_t) model = make_model(models[m]);
-        g_autoptr(compose_t) compose = make_compose(model);
-        const compose_piece_t first = draw_of(5, 1, MOST);
-        g_autoptr(roll_t) song = compose_piece(compose, &first);
-        g_autoptr(roll_t) before = NULL;
-        for (size_t given = 0; given <= MOST; given++) {
-            compose_piece_t piece = draw_of(6, 2, FRAMES);
-            piece.given = song;
-            piece.given_frames = given;
-            g_autoptr(roll_t) roll = compose_piece(compose, &piece);
-            g_assert_cmpuint(roll->frames, ==, FRAMES);
-            g_assert_true(same_frames(roll, song, given));
-            g_assert_false(same_frames(roll, song, MOST) && given < S);
-            g_assert_true(before == NULL || !same_frames(roll, before, FRAMES));
-            roll_free(g_steal_pointer(&before));
-            before = g_steal_pointer(&roll);
+        g_autoptr(compose_t) compose = make_compose(model), threaded = compose_new(model->model, 3, NULL);
+        compose_piece_t pieces[N];
+        roll_t *rolls[N];
+        for (size_t i = 0; i < N; i++) {
+            pieces[i] = draw_of(5, 1 + i, FRAMES);
+            pieces[i].temperature = i % 3 ? 0.9 : 1;
         }
-        compose_piece_t all = draw_of(6, 2, MOST);
-        all.given = song;
-        all.given_frames = MOST;
-        g_autoptr(roll_t) whole = compose_piece(compose, &all); /* nothing to add */
-        g_assert_true(same_frames(whole, song, MOST));
+        compose_pieces(threaded, pieces, N, rolls);
+        for (size_t i = 0; i < N; i++) {
+            g_autoptr(roll_t) alone = compose_piece(compose, &pieces[i]);
+            g_assert_true(same_frames(alone, rolls[i], FRAMES));
+            g_assert_true(i == 0 || !same_frames(rolls[i], rolls[i - 1], FRAMES));
+        }
+        for (size_t i = 0; i < N; i++) roll_free(rolls[i]);
     }
 }
 
-/* Without a latent the state is all there is: a piece whose beginning is given goes on as it did. */
-static void test_state(void) {
-    enum { FRAMES = 60 };
-    g_autoptr(sample_model_t) model = make_model("--tracks melody,bass --planes 2 --latent 0");
-    g_autoptr(compose_t) compose = make_compose(model);
-    compose_piece_t piece = draw_of(5, 1, FRAMES);
-    g_autoptr(roll_t) song = compose_piece(compose, &piece);
-    for (size_t given = 1; given < FRAMES; given += 7) {
-        piece.given = song;
-        piece.given_frames = given;
-        g_autoptr(roll_t) roll = compose_piece(compose, &piece);
-        g_assert_true(same_frames(roll, song, FRAMES));
-    }
-}
+/* ---- all of a piece by hand; one track, one plane ---- */
+
+enum { MAX_Z = 8, MAX_BYTES = 16 };
 
 static void pack(const roll_t *roll, size_t t, uint8_t *frame) {
     memcpy(frame, roll->bits + t * ROLL_PLANES * roll->stride, roll->stride);
 }
-
-/* ---- a segment that is given in part; one track, one plane ---- */
-
-enum { WHOLE = 2, GIVEN = WHOLE * S + 5, REST = S - 5, CANDIDATES = 64, MAX_Z = 8, MAX_BYTES = 16 };
-
-typedef struct {
-    double nll;                    /* of the frames given of the segment */
-    uint8_t rest[REST][MAX_BYTES]; /* what it goes on with, the likelier of each cell */
-} candidate_t;
-
-/* What a candidate of noise eps makes of it, by hand. mu: of the whole segments. */
-static candidate_t try_candidate(stream_t *stream, const roll_t *song, const real_t *mu, const real_t *eps,
-                                 size_t Z) {
-    const head_rule_t greedy = {.uniforms = NULL, .temperature = 1};
-    candidate_t candidate = {.nll = 0};
-    uint8_t frame[MAX_BYTES];
-    stream_start(stream, 1);
-    for (size_t t = 0; t < GIVEN; t++) {
-        double nll;
-        if (t % S == 0 && t < WHOLE * S) stream_set_latent(stream, mu + t / S * Z);
-        if (t == WHOLE * S) {
-            real_t z[MAX_Z], prior[MAX_Z], logvar[MAX_Z];
-            stream_prior(stream, prior, logvar);
-            for (size_t i = 0; i < Z; i++) z[i] = (real_t)(prior[i] + exp(logvar[i] / 2) * eps[i]);
-            stream_set_latent(stream, z);
-        }
-        pack(song, t, frame);
-        stream_force(stream, frame, TRUE, &nll);
-        if (t >= WHOLE * S) candidate.nll += nll;
-    }
-    for (size_t t = 0; t < REST; t++) stream_draw(stream, &greedy, candidate.rest[t], NULL);
-    return candidate;
-}
-
-static gboolean goes_on_as(const roll_t *roll, const candidate_t *candidate) {
-    uint8_t frame[MAX_BYTES];
-    for (size_t t = 0; t < REST; t++) {
-        pack(roll, GIVEN + t, frame);
-        if (memcmp(frame, candidate->rest[t], roll->stride) != 0) return FALSE;
-    }
-    return TRUE;
-}
-
-/* The best of the candidates where nothing is drawn. */
-static void test_part(void) {
-    g_autoptr(sample_model_t) model = make_model("--tracks merged --planes 1 --bias -3");
-    g_autoptr(compose_t) compose = make_compose(model);
-    g_autoptr(stream_t) stream = stream_new(model->model, 1, NULL);
-    const size_t Z = model->checkpoint.model.latent;
-    g_assert_cmpuint(Z, <=, MAX_Z);
-    const compose_piece_t first = draw_of(5, 1, GIVEN);
-    g_autoptr(roll_t) song = compose_piece(compose, &first);
-    g_autofree real_t *mu = compose_encode(compose, song, 0, GIVEN);
-    real_t eps[CANDIDATES * MAX_Z];
-    candidate_t candidates[CANDIDATES];
-    size_t best = 0;
-    const rng_t rng = rng_make(0, RNG_PRIOR, 0, WHOLE);
-    rng_normal(&rng, eps, CANDIDATES * Z);
-    for (size_t c = 0; c < CANDIDATES; c++) {
-        candidates[c] = try_candidate(stream, song, mu, eps + c * Z, Z);
-        if (candidates[c].nll < candidates[best].nll) best = c;
-    }
-    size_t alike = 0;
-    for (size_t c = 0; c < CANDIDATES; c++)
-        alike += memcmp(candidates[c].rest, candidates[best].rest, sizeof candidates[c].rest) == 0;
-    g_assert_cmpuint(alike, <, CANDIDATES); /* which one matters */
-
-    compose_piece_t piece = draw_of(1, 1, GIVEN + REST);
-    piece.temperature = piece.latents.noise = 0;
-    piece.given = song;
-    piece.given_frames = GIVEN;
-    for (piece.seed = 1; piece.seed <= 3; piece.seed++) {
-        g_autoptr(roll_t) roll = compose_piece(compose, &piece);
-        g_assert_true(goes_on_as(roll, &candidates[best]));
-    }
-}
-
-/* ---- all of a piece by hand ---- */
 
 /* Its random numbers are those that compose.h names. */
 static void test_numbers(void) {
@@ -227,8 +132,7 @@ static void test_numbers(void) {
     piece.latents.noise = 0.8;
     g_autoptr(roll_t) roll = compose_piece(compose, &piece);
     const rng_t cells = rng_make(5, RNG_DECODE, 0, 7);
-    double uniforms[D];
-    const head_rule_t rule = {.uniforms = uniforms, .temperature = 0.9};
+    head_rule_t rule = {.rng = &cells, .temperature = 0.9};
     uint8_t drawn[MAX_BYTES] = {0}, frame[MAX_BYTES];
     stream_start(stream, 1);
     for (size_t t = 0; t < FRAMES; t++) {
@@ -240,7 +144,7 @@ static void test_numbers(void) {
             for (size_t i = 0; i < Z; i++) z[i] = (real_t)(mu[i] + 0.8 * exp(logvar[i] / 2) * z[i]);
             stream_set_latent(stream, z);
         }
-        for (size_t i = 0; i < D; i++) uniforms[i] = rng_uniform(&cells, t * D + i);
+        rule.element = t * D;
         stream_draw(stream, &rule, drawn, NULL);
         pack(roll, t, frame);
         g_assert_true(memcmp(frame, drawn, roll->stride) == 0);
@@ -317,9 +221,6 @@ static void test_ticks(void) {
     g_autoptr(compose_t) compose = make_compose(model);
     size_t ticks = 0;
     compose_piece_t piece = draw_of(5, 1, 30);
-    g_autoptr(roll_t) song = compose_piece(compose, &piece);
-    piece.given = song;
-    piece.given_frames = 13;
     piece.tick = count_tick;
     piece.tick_data = &ticks;
     g_autoptr(roll_t) roll = compose_piece(compose, &piece);
@@ -332,9 +233,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/compose/canonical", test_canonical);
     g_test_add_func("/compose/greedy", test_greedy);
     g_test_add_func("/compose/temperature", test_temperature);
-    g_test_add_func("/compose/given", test_given);
-    g_test_add_func("/compose/state", test_state);
-    g_test_add_func("/compose/part", test_part);
+    g_test_add_func("/compose/together", test_together);
     g_test_add_func("/compose/numbers", test_numbers);
     g_test_add_func("/compose/encode", test_encode);
     g_test_add_func("/compose/latents", test_latents);

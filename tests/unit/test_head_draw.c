@@ -13,7 +13,7 @@ static void check_draws(fixture_t *f, gboolean greedy) {
     size_t set = 0, unset = 0;
     for (size_t r = 0; r < ROWS; r++) {
         for (size_t i = 0; i < f->D; i++) uniforms[i] = rng_uniform(&rng, r * f->D + i);
-        const head_rule_t rule = {.uniforms = greedy ? NULL : uniforms, .temperature = 1};
+        const head_rule_t rule = {.rng = greedy ? NULL : &rng, .element = r * f->D, .temperature = 1};
         memset(f->frames[r], 0xFF, f->bytes);
         head_draw(f->head, f->frames[r], &f->memory, r, f->pre + r * f->columns, &rule);
         head_logits(f->head, &f->config, f->frames[r], &f->memory, r, f->pre + r * f->columns, logits);
@@ -99,15 +99,17 @@ static void write_code(const fixture_t *f, size_t code, uint8_t *frame) {
  * that, divided by the weight that its draw returns. */
 static void check_frequencies(fixture_t *f, size_t row, const draw_case_t *c, const double *weight) {
     enum { DRAWS = 20000 };
-    g_autofree double *uniforms = g_new(double, f->D);
     g_autofree size_t *count = g_new0(size_t, (size_t)1 << f->D);
     g_autofree double *returned = g_new0(double, (size_t)1 << f->D);
     g_autofree uint8_t *known = g_malloc0(f->bytes);
     const rng_t rng = rng_make(21, RNG_DECODE, 0, 0);
     write_code(f, c->known, known);
     for (size_t n = 0; n < DRAWS; n++) {
-        for (size_t i = 0; i < f->D; i++) uniforms[i] = rng_uniform(&rng, n * f->D + i);
-        const head_rule_t rule = {uniforms, c->temperature, c->known ? known : NULL, c->wish};
+        const head_rule_t rule = {.rng = &rng,
+                                  .element = n * f->D,
+                                  .temperature = c->temperature,
+                                  .known = c->known ? known : NULL,
+                                  .wish = c->wish};
         write_code(f, c->values, f->frames[row]);
         const double log_weight =
             head_draw(f->head, f->frames[row], &f->memory, row, f->pre + row * f->columns, &rule);

@@ -77,14 +77,12 @@ static void go_to(const fixture_t *f, stream_t *stream, size_t n, size_t w, uint
 /* What particle k makes of segment w, and log q(z | it) without the constant. */
 static double try_particle(const fixture_t *f, stream_t *stream, size_t n, size_t w, size_t k,
                            double temperature, uint8_t (*frames)[MAX_FRAME], uint8_t *segment) {
-    g_autofree double *uniforms = g_new(double, f->D);
     const rng_t rng = rng_make(SEED, RNG_DECODE, 100 * n + 3 * k, w);
     real_t mu[MAX_Z], logvar[MAX_Z];
     double log_q = 0;
     go_to(f, stream, n, w, frames);
     for (size_t t = 0; t < f->S; t++) {
-        for (size_t i = 0; i < f->D; i++) uniforms[i] = rng_uniform(&rng, t * f->D + i);
-        const head_rule_t rule = {.uniforms = k > 0 ? uniforms : NULL, .temperature = temperature};
+        const head_rule_t rule = {.rng = k > 0 ? &rng : NULL, .element = t * f->D, .temperature = temperature};
         stream_draw(stream, &rule, segment + t * f->bytes, NULL);
     }
     stream_encode(stream, segment, f->S, mu, logvar);

@@ -180,10 +180,10 @@ static void check_draw(const model_config_t *config) {
     g_autoptr(model_t) model = new_sequence_model(config, N, 3);
     g_autoptr(stream_t) drawn = new_stream(model, N), forced = new_stream(model, N);
     g_autofree uint8_t *frames = g_malloc(N * bytes);
-    g_autofree double *uniforms = g_new(double, D);
     g_autofree real_t *a_mu = g_new(real_t, N * Z), *a_logvar = g_new(real_t, N * Z),
                       *b_mu = g_new(real_t, N * Z), *b_logvar = g_new(real_t, N * Z);
-    const head_rule_t rules[N] = {{.temperature = 1}, {.uniforms = uniforms, .temperature = 1}};
+    rng_t rng;
+    const head_rule_t rules[N] = {{.rng = NULL}, {.rng = &rng, .temperature = 1}};
     size_t set = 0;
     stream_start(drawn, N);
     stream_start(forced, N);
@@ -193,9 +193,8 @@ static void check_draw(const model_config_t *config) {
     }
     for (size_t t = 0; t < T; t++) {
         g_autofree real_t *z = new_normal(N * Z, t);
-        const rng_t rng = rng_make(3, RNG_DECODE, 0, t);
         double nll[N];
-        for (size_t d = 0; d < D; d++) uniforms[d] = rng_uniform(&rng, d);
+        rng = rng_make(3, RNG_DECODE, 0, t);
         if (t % S == 0) {
             stream_prior(drawn, a_mu, a_logvar);
             stream_prior(forced, b_mu, b_logvar);

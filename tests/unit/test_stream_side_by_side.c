@@ -10,9 +10,9 @@ enum { N = 21, T = 9 };
 static void draw_pieces(model_t *model, size_t first, size_t n, size_t threads, uint8_t *frames,
                         double *scores) {
     const model_config_t *config = model_config(model);
-    const size_t Z = config->latent, D = model_cells(config), bytes = model_frame_bytes(config);
+    const size_t Z = config->latent, bytes = model_frame_bytes(config);
     g_autoptr(stream_t) drawn = stream_new(model, n, NULL), forced = stream_new(model, n, NULL);
-    g_autofree double *uniforms = g_new(double, n *D);
+    rng_t cells[N];
     g_autofree real_t *z = g_new(real_t, n * Z), *prior_mu = g_new(real_t, n * Z),
                       *prior_logvar = g_new(real_t, n * Z);
     head_rule_t rules[N];
@@ -22,13 +22,12 @@ static void draw_pieces(model_t *model, size_t first, size_t n, size_t threads, 
     for (size_t i = 0; i < n; i++) {
         stream_set_meters(drawn, i, piece_meters(first + i));
         stream_set_meters(forced, i, piece_meters(first + i));
-        rules[i] = (head_rule_t){.uniforms = uniforms + i * D, .temperature = (first + i) % 2 ? 1 : 0.8};
+        rules[i] = (head_rule_t){.rng = &cells[i], .temperature = (first + i) % 2 ? 1 : 0.8};
     }
     for (size_t t = 0; t < T; t++) {
         for (size_t i = 0; i < n; i++) {
-            const rng_t cells = rng_make(3, RNG_DECODE, t, first + i),
-                        latent = rng_make(3, RNG_PRIOR, t, first + i);
-            for (size_t d = 0; d < D; d++) uniforms[i * D + d] = rng_uniform(&cells, d);
+            const rng_t latent = rng_make(3, RNG_PRIOR, t, first + i);
+            cells[i] = rng_make(3, RNG_DECODE, t, first + i);
             rng_normal(&latent, z + i * Z, Z);
         }
         if (t % config->sequence.segment == 0) {

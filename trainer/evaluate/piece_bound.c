@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "trainer/model/rebuild.h"
+#include "trainer/model/resample.h"
 #include "trainer/model/vae_sequence.h"
 
 enum { PARTICLE_ROWS = 256 };   /* pieces go side by side up to so many particles */
@@ -198,31 +199,6 @@ static double log_ratio(const walk_t *walk, size_t row) {
     return sum / 2;
 }
 
-/* Log of the mean of the K weights. *effective, unless NULL: the sample size (sum w)^2 / sum w^2. */
-static double log_mean(const double *log_w, size_t K, double *effective) {
-    double most = log_w[0], sum = 0, squares = 0;
-    for (size_t k = 1; k < K; k++) most = MAX(most, log_w[k]);
-    for (size_t k = 0; k < K; k++) {
-        const double w = exp(log_w[k] - most);
-        sum += w;
-        squares += w * w;
-    }
-    if (effective) *effective = sum * sum / squares;
-    return most + log(sum / (double)K);
-}
-
-/* Systematic resampling (Carpenter et al. 1999): particle j's parent is where (j + u) / K falls among the
- * cumulative weights. */
-static void resample(const double *log_w, size_t K, double log_mean_w, double u, uint32_t first,
-                     uint32_t *parents) {
-    double cumulative = exp(log_w[0] - log_mean_w); /* of weights whose sum is K */
-    uint32_t parent = 0;
-    for (size_t j = 0; j < K; j++) {
-        while (cumulative <= (double)j + u && parent + 1 < K) cumulative += exp(log_w[++parent] - log_mean_w);
-        parents[j] = first + parent;
-    }
-}
-
 /* At a segment's end, resamples the pieces that go on and have too few effective particles. */
 static void resample_pieces(walk_t *walk) {
     piece_bound_t *bound = walk->bound;
@@ -231,10 +207,10 @@ static void resample_pieces(walk_t *walk) {
     keep_rows(walk);
     for (size_t i = 0; i < walk->n; i++) {
         double *log_w = bound->log_w + i * K, effective;
-        const double mean = log_mean(log_w, K, &effective);
+        const double mean = resample_log_mean(log_w, K, &effective);
         if (walk->pieces[i].frames == walk->t + 1 || !(effective < (double)K / 2)) continue;
         const rng_t rng = rng_make(bound->seed, RNG_RESAMPLE, 0, walk->pieces[i].segment + segment);
-        resample(log_w, K, mean, rng_uniform(&rng, 0), (uint32_t)(i * K), bound->parents + i * K);
+        resample_systematic(log_w, K, mean, rng_uniform(&rng, 0), (uint32_t)(i * K), bound->parents + i * K);
         walk->results[i].bound -= mean;
         for (size_t k = 0; k < K; k++) log_w[k] = 0;
         any = TRUE;
@@ -256,7 +232,7 @@ static void add_bound(walk_t *walk) {
         for (size_t row = 0; row < rows; row++) bound->log_w[row] -= bound->nll[row];
         for (size_t i = 0; i < walk->n; i++)
             if (walk->pieces[i].frames == walk->t + 1)
-                walk->results[i].bound -= log_mean(bound->log_w + i * K, K, NULL);
+                walk->results[i].bound -= resample_log_mean(bound->log_w + i * K, K, NULL);
         if ((walk->t + 1) % bound->S == 0) resample_pieces(walk);
     }
 }

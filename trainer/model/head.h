@@ -34,6 +34,7 @@
 
 #include "trainer/model/model_kind.h"
 #include "trainer/model/place.h"
+#include "trainer/model/rng.h"
 
 typedef struct head head_t;
 
@@ -112,10 +113,14 @@ gboolean head_allow_grains(head_t *head, size_t n, GError **error);
  *
  * and what it returns is the particle's weight in importance sampling (Doucet & Johansen 2009). */
 typedef struct {
-    const double *uniforms; /* [D] in [0, 1); NULL: greedy, set where logit > 0; then nothing is known */
-    double temperature;     /* > 0; not used if greedy */
-    const uint8_t *known;   /* [frame bytes]: a set bit for each known cell; NULL: none */
-    const real_t *wish;     /* [D] nats; NULL: none */
+    const rng_t *rng;     /* NULL: greedy, set where logit > 0; then all that follows is not used */
+    uint64_t element;     /* cell i has the uniform number of element + i */
+    double temperature;   /* > 0 */
+    const uint8_t *known; /* [frame bytes]: a set bit for each known cell; NULL: none */
+    const real_t *wish;   /* [D] nats; NULL: none */
+    /* [frame bytes]: a frame to take in place of draws, which agrees with what is known; its weight is what it
+     * would be if it had been drawn. NULL: draw. */
+    const uint8_t *told;
 } head_rule_t;
 
 /* Draws a frame, cell by cell, from its row of pre, its `row` of the memory, and the model_context() frames

@@ -15,6 +15,10 @@ static void next_logits(head_t *head, const part_t *part, size_t g, size_t first
     if (head->tied) tied_add_notes(head, part, g, first, n, head->logits);
 }
 
+static double uniform_of(const head_rule_t *rule, size_t cell) {
+    return rng_uniform(rule->rng, rule->element + cell);
+}
+
 /* The lowest of the cells to be set, or P: each is decided in turn by its own probability. */
 static size_t next_set(head_t *head, const part_t *part, size_t g, pitch_set_t cells, const real_t *pre,
                        const head_rule_t *rule) {
@@ -22,7 +26,7 @@ static size_t next_set(head_t *head, const part_t *part, size_t g, pitch_set_t c
         const size_t p = pitch_set_take(&cells);
         next_logits(head, part, g, p, p, pre);
         const double logit = (double)head->logits[0];
-        if (rule->uniforms ? rule->uniforms[head->groups[g].cell + p] < 1 / (1 + exp(-logit)) : logit > 0)
+        if (rule->rng ? uniform_of(rule, head->groups[g].cell + p) < 1 / (1 + exp(-logit)) : logit > 0)
             return p;
     }
     return head->P;
@@ -33,6 +37,7 @@ typedef struct {
     pitch_set_t cells, before; /* those still to be decided; pitches that sounded in the frame before */
     pitch_set_t known, set;    /* cells whose values are known; those of them that are set */
     const real_t *wish;        /* [P]; NULL: none */
+    const pitch_set_t *told;   /* the cells to be set; NULL: draw */
     double temperature, uniform;
 } choice_t;
 
@@ -100,6 +105,8 @@ static size_t next_chosen(head_t *head, const part_t *part, size_t g, const choi
         left_over -= exp(weights[p] - most);
     }
     if (choice->known || choice->wish) *log_p += most + log(total);
+    const pitch_set_t told = choice->told ? *choice->told & choice->cells : 0;
+    if (choice->told) next = told ? pitch_set_lowest(told) : P;
     return next;
 }
 
@@ -119,9 +126,11 @@ static pitch_set_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t
                              const head_rule_t *rule, double *log_p) {
     const group_t *group = &head->groups[g];
     const pitch_set_t certain = group->onset ? head->now[g - 1] & ~part->unsure : 0;
-    const gboolean tempered = rule->uniforms && (rule->temperature < 1 || rule->temperature > 1);
+    const gboolean tempered = rule->rng && (rule->temperature < 1 || rule->temperature > 1);
+    const pitch_set_t told = rule->told ? walk_read(head, g, rule->told) : 0;
     choice_t choice = begin_choice(head, g, frame, rule);
     pitch_set_t now = 0;
+    if (rule->told) choice.told = &told;
     if ((certain & choice.known & ~choice.set) | (choice.set & ~(part->unsure | certain)))
         *log_p = -INFINITY; /* what is known breaks the rules of a roll beside what was drawn */
     head_begin_tied(head->p + (group->cell + part->first) * head->Q, pre + walk_tied_column(head, g), head->u,
@@ -133,8 +142,8 @@ static pitch_set_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t
         const size_t stop = left & certain ? pitch_set_lowest(left & certain) : head->P;
         size_t p = head->P;
         choice.cells = left & pitch_set_below(stop);
-        if (choice.cells && (tempered || choice.known || choice.wish)) {
-            choice.uniform = rule->uniforms[group->cell + pitch_set_lowest(choice.cells)];
+        if (choice.cells && (tempered || choice.known || choice.wish || choice.told)) {
+            choice.uniform = uniform_of(rule, group->cell + pitch_set_lowest(choice.cells));
             p = next_chosen(head, part, g, &choice, pre, log_p);
         } else if (choice.cells) {
             p = next_set(head, part, g, choice.cells, pre, rule);
@@ -155,7 +164,7 @@ static pitch_set_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t
 double head_draw(head_t *head, uint8_t *frame, const head_memory_t *memory, size_t row, const real_t *pre,
                  const head_rule_t *rule) {
     double log_p = 0;
-    g_assert(rule->uniforms || (!rule->known && !rule->wish));
+    g_assert(rule->rng || (!rule->known && !rule->wish && !rule->told));
     walk_set_place(head, walk_place(memory, row));
     walk_begin_row(head, frame, pre);
     for (size_t g = 0; g < head->n_groups; g++) {

@@ -11,7 +11,7 @@ struct rebuild {
     size_t drawn;        /* frames of the segment under way */
     uint8_t *frames;     /* [max_rows, frame bytes]: those just drawn */
     uint8_t *segments;   /* [max_rows, S, frame bytes] */
-    double *uniforms;    /* [max_rows, D] */
+    rng_t *rngs;         /* [max_rows] */
     head_rule_t *rules;  /* [max_rows] */
     real_t *mu, *logvar; /* [max_rows, Z]: what the encoder makes of the draws */
     uint32_t *parents;   /* [max_rows] */
@@ -29,7 +29,7 @@ rebuild_t *rebuild_new(const model_t *model, stream_t *stream, size_t max_rows) 
                            .frame_bytes = model_frame_bytes(config)};
     rebuild->frames = g_malloc0(max_rows * rebuild->frame_bytes);
     rebuild->segments = g_malloc0(max_rows * rebuild->S * rebuild->frame_bytes);
-    rebuild->uniforms = g_new(double, max_rows * rebuild->D);
+    rebuild->rngs = g_new(rng_t, max_rows);
     rebuild->rules = g_new(head_rule_t, max_rows);
     rebuild->mu = g_new(real_t, max_rows * rebuild->Z);
     rebuild->logvar = g_new(real_t, max_rows * rebuild->Z);
@@ -40,8 +40,8 @@ rebuild_t *rebuild_new(const model_t *model, stream_t *stream, size_t max_rows) 
 
 void rebuild_free(rebuild_t *rebuild) {
     if (!rebuild) return;
-    void *const buffers[] = {rebuild->frames, rebuild->segments, rebuild->uniforms, rebuild->rules,
-                             rebuild->mu,     rebuild->logvar,   rebuild->parents,  rebuild->kept};
+    void *const buffers[] = {rebuild->frames, rebuild->segments, rebuild->rngs,    rebuild->rules,
+                             rebuild->mu,     rebuild->logvar,   rebuild->parents, rebuild->kept};
     for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
     g_free(rebuild);
 }
@@ -53,12 +53,10 @@ static uint8_t *segment_of(const rebuild_t *rebuild, size_t row) {
 /* How row k of a piece's K decides its cells. */
 static head_rule_t make_rule(rebuild_t *rebuild, size_t row, size_t k, const rebuild_numbers_t *numbers,
                              double temperature) {
-    if (k == 0) return (head_rule_t){.temperature = 1};
-    double *uniforms = rebuild->uniforms + row * rebuild->D;
-    const rng_t rng =
+    if (k == 0) return (head_rule_t){.rng = NULL};
+    rebuild->rngs[row] =
         rng_make(numbers->seed, RNG_DECODE, numbers->epoch + k * numbers->stride, numbers->sample);
-    for (size_t i = 0; i < rebuild->D; i++) uniforms[i] = rng_uniform(&rng, numbers->element + i);
-    return (head_rule_t){.uniforms = uniforms, .temperature = temperature};
+    return (head_rule_t){.rng = &rebuild->rngs[row], .element = numbers->element, .temperature = temperature};
 }
 
 void rebuild_draw(rebuild_t *rebuild, size_t N, size_t K, const rebuild_numbers_t *numbers,

@@ -1,0 +1,19 @@
+/* rest: what the verbs fill, accompany, harmonise and continue share: a song of which a part is known, and the
+ * rest is written (sampler/make/particles.h); several results, told and ranked by their evidence. */
+#pragma once
+
+#include "sampler/command/job.h"
+
+/* A song and what of it is known. */
+typedef struct {
+    roll_t *song, *known; /* of the same shape; closed by rest_write() */
+    timeline_t *timeline; /* of the whole piece */
+    const part_t *part;   /* the file: its notes' velocities and timing, its programs */
+    const char *about;    /* what titles say: "bars 9-12" */
+    size_t cut;           /* frames that are left out at the beginning of what is written; whole bars */
+} rest_t;
+void rest_clear(rest_t *rest);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(rest_t, rest_clear)
+
+/* Writes --count results, as VERB-SONG-001 and so on. FALSE with error set. */
+gboolean rest_write(job_t *job, rest_t *rest, GError **error);

@@ -1,0 +1,84 @@
+/* verb_continue: owns the verb continue: a song, how the model goes on with it, and the song, if any, that it
+ * comes to. */
+#include <math.h>
+
+#include "preprocess/common/program.h"
+#include "sampler/command/rest.h"
+#include "sampler/command/rows.h"
+#include "sampler/make/known.h"
+
+/* Frames of the song that are kept. The silence after the bar in which it ends is not: it would only ask for
+ * more silence. */
+static size_t count_kept(const cli_t *cli, const part_t *song) {
+    const size_t bars = timeline_bars_of(song->timeline, roll_sounding_end(song->roll)),
+                 keep = (size_t)MAX(cli->keep, 0); /* 0: all */
+    if (keep > bars)
+        program_say("warning: %s: has %zu %s, not the %zu of --keep: all is kept\n", cli->files[0], bars,
+                    g_dngettext(NULL, "bar", "bars", bars), keep);
+    return MIN(song->roll->frames, timeline_frames_of(song->timeline, keep > 0 ? MIN(keep, bars) : bars));
+}
+
+/* Reads the song that the music comes to, if any: its roll from its first bar on. */
+static gboolean open_end(const job_t *job, part_t *end, GError **error) {
+    return !job->cli->until || job_open_part(job, job->cli->until, end, error);
+}
+
+/* New music goes on in the last tempo and meter of what is kept; the end has its own. */
+static void join(const cli_t *cli, const part_t *song, const part_t *end, size_t kept, rest_t *rest) {
+    rest->timeline = timeline_slice(song->timeline, 0, (int64_t)kept);
+    const size_t written =
+        timeline_frames_of(rest->timeline, timeline_bars_of(rest->timeline, kept) + (size_t)cli->bars);
+    const size_t frames = written + (end->roll ? end->roll->frames : 0);
+    if (end->roll) timeline_append(rest->timeline, (int64_t)written, end->timeline);
+    rest->song = roll_new(frames, song->roll->tracks, song->roll->pitches);
+    roll_copy(song->roll, 0, kept, rest->song, 0);
+    if (end->roll) roll_copy(end->roll, 0, end->roll->frames, rest->song, written);
+    rest->known = known_all(rest->song);
+    known_forget(rest->known, &(known_region_t){kept, written, ~0u, 0, song->roll->pitches});
+}
+
+static gboolean run_continue(job_t *job, GError **error) {
+    const cli_t *cli = job->cli;
+    g_auto(part_t) song = {0}, end = {0};
+    g_auto(rest_t) rest = {.part = &song};
+    if (!job_open_part(job, cli->files[0], &song, error) || !open_end(job, &end, error)) return FALSE;
+    const size_t kept = count_kept(cli, &song);
+    join(cli, &song, &end, kept, &rest);
+    const double bar = timeline_bar_at(rest.timeline, (double)kept);
+    if (cli->only_new)
+        rest.cut = (size_t)floor(timeline_bar_frame(rest.timeline, (size_t)(bar + 1e-9)) + 1e-9);
+    g_autofree char *about = g_strdup_printf(", from bar %.4g on", bar + 1);
+    rest.about = about;
+    return rest_write(job, &rest, error);
+}
+
+static const option_t continue_rows[] = {
+    CHECKPOINT_ROW,
+    COUNT_ROW(),
+    FIRST_ROW,
+    SEED_OF_DRAWS_ROW,
+    TEMPERATURE_ROW(),
+    BARS_ROW(SEQUENCE | TOLD, "16", "how many bars to add"),
+    UNSET("keep", 0, OPTION_INT, keep, SEQUENCE | TOLD, "N",
+          "go on after so many bars of the song (default: all)", 1, 1000000),
+    FLAG("only-new", 0, only_new, SEQUENCE | TOLD, "write the continuation without the song"),
+    TEXT("until", 0, until, SEQUENCE | TOLD, "END.mid", NULL,
+         "come to this song, which follows the new bars"),
+    PARTICLES_ROWS,
+    ATTRIBUTE_ROWS,
+    NEW_SAMPLE_ROWS,
+    MUSIC_ROWS,
+};
+
+const verb_t verb_continue = {
+    .name = "continue",
+    .takes = "SONG.mid",
+    .summary = "A song, and how a sequence model goes on with it.",
+    .example = "continue --checkpoint best.h5 song.mid --bars 16 -n 4",
+    .min_files = 1,
+    .max_files = 1,
+    .kinds = SEQUENCE,
+    .draws = TRUE,
+    .rows = continue_rows,
+    .run = run_continue,
+};

@@ -1,0 +1,285 @@
+/* verb_fill: owns the verbs fill, accompany and harmonise: a song of which a part stays and the rest is
+ * written. Refuses bars, tracks and keys that are not there. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "preprocess/common/program.h"
+#include "sampler/command/rest.h"
+#include "sampler/command/rows.h"
+#include "sampler/make/known.h"
+
+/* ---- which cells ---- */
+
+/* Reads "9-12,17" as ranges of bars, counted from 1, and forgets them in known; region has the rest. */
+static gboolean forget_bars(const char *text, const part_t *part, known_region_t region, const char *path,
+                            roll_t *known, GError **error) {
+    const size_t bars = timeline_bars_of(part->timeline, part->roll->frames);
+    g_auto(GStrv) ranges = g_strsplit(text, ",", -1);
+    for (size_t i = 0; ranges[i]; i++) {
+        char *end = g_strstrip(ranges[i]);
+        guint64 first = g_ascii_strtoull(end, &end, 10), last = first;
+        if (end != ranges[i] && *end == '-') last = g_ascii_strtoull(end + 1, &end, 10);
+        if (*end != '\0' || first == 0 || last < first)
+            return option_fail(error,
+                               "--bars %s: '%s' is no range of bars; give one like 9-12, or several "
+                               "with commas between",
+                               text, ranges[i]);
+        if (last > bars)
+            return option_fail(error, "--bars %s: %s has %zu %s; give bars from 1 to %zu", text, path, bars,
+                               g_dngettext(NULL, "bar", "bars", bars), bars);
+        region.first = timeline_frames_of(part->timeline, (size_t)first - 1);
+        region.end = MIN(timeline_frames_of(part->timeline, (size_t)last), part->roll->frames);
+        known_forget(known, &region);
+    }
+    return TRUE;
+}
+
+/* "bass,drums" as bits of the model's tracks. */
+static gboolean read_tracks(const char *text, const grid_t *grid, unsigned *tracks, GError **error) {
+    g_auto(GStrv) names = g_strsplit(text, ",", -1);
+    *tracks = 0;
+    for (size_t i = 0; names[i]; i++) {
+        int track = 0;
+        while (track < grid->n_tracks && !g_str_equal(role_name(grid->roles[track]), g_strstrip(names[i])))
+            track++;
+        if (track == grid->n_tracks) {
+            g_autofree char *all = grid_tracks_string(grid);
+            return option_fail(error, "--tracks %s: the model has no track '%s'; it has %s", text, names[i],
+                               all);
+        }
+        *tracks |= 1u << track;
+    }
+    return TRUE;
+}
+
+/* "C2", "F#4", "Bb-1" or a MIDI number; middle C is C4, 60. -1: none. */
+static int read_pitch(const char *text) {
+    static const int classes[] = {9, 11, 0, 2, 4, 5, 7}; /* A to G */
+    char *end = NULL;
+    if (g_ascii_isdigit(*text)) {
+        const guint64 number = g_ascii_strtoull(text, &end, 10);
+        return *end == '\0' && number < 128 ? (int)number : -1;
+    }
+    const char letter = g_ascii_toupper(*text);
+    if (letter < 'A' || letter > 'G') return -1;
+    int pitch = classes[letter - 'A'];
+    for (text++; *text == '#' || *text == 'b'; text++) pitch += *text == '#' ? 1 : -1;
+    const gint64 octave = g_ascii_strtoll(text, &end, 10);
+    if (end == text || *end != '\0' || octave < -1 || octave > 9) return -1;
+    pitch += 12 * ((int)octave + 1);
+    return pitch >= 0 && pitch < 128 ? pitch : -1;
+}
+
+/* "C2-B3" as pitches above the grid's lowest. */
+static gboolean read_keys(const char *text, const grid_t *grid, known_region_t *region, GError **error) {
+    const char *dash = *text ? strchr(text + 1, '-') : NULL;
+    g_autofree char *from = dash ? g_strndup(text, (gsize)(dash - text)) : NULL;
+    const int low = from ? read_pitch(from) : -1, high = dash ? read_pitch(dash + 1) : -1;
+    if (low < 0 || high < low)
+        return option_fail(error,
+                           "--keys %s: not a range of keys; give one like C2-B3 or 36-59 (C4 is middle "
+                           "C, 60)",
+                           text);
+    region->low = (size_t)MAX(low - grid->pitch_low, 0);
+    region->high = (size_t)CLAMP(high + 1 - grid->pitch_low, 0, grid->pitches);
+    if (region->low < region->high) return TRUE;
+    return option_fail(error, "--keys %s: the model knows the keys %d to %d", text, grid->pitch_low,
+                       grid->pitch_low + grid->pitches - 1);
+}
+
+static known_region_t whole_region(const part_t *part) {
+    return (known_region_t){.end = part->roll->frames, .tracks = ~0u, .low = 0, .high = part->roll->pitches};
+}
+
+/* The whole song, known in all its cells, filled up to its last bar's end. */
+static gboolean open_rest(job_t *job, part_t *part, rest_t *rest, GError **error) {
+    if (!job_open_part(job, job->cli->files[0], part, error)) return FALSE;
+    const size_t frames =
+        timeline_frames_of(part->timeline, timeline_bars_of(part->timeline, part->roll->frames));
+    rest->part = part;
+    rest->timeline = timeline_slice(part->timeline, 0, (int64_t)frames);
+    rest->song = roll_new(MAX(frames, part->roll->frames), part->roll->tracks, part->roll->pitches);
+    roll_copy(part->roll, 0, part->roll->frames, rest->song, 0);
+    rest->known = known_all(rest->song);
+    return TRUE;
+}
+
+/* ---- fill ---- */
+
+static gboolean run_fill(job_t *job, GError **error) {
+    const cli_t *cli = job->cli;
+    const grid_t *grid = &job->model->checkpoint.grid;
+    g_auto(part_t) part = {0};
+    g_auto(rest_t) rest = {0};
+    if (!open_rest(job, &part, &rest, error)) return FALSE;
+    known_region_t region = whole_region(&part);
+    if ((cli->tracks && !read_tracks(cli->tracks, grid, &region.tracks, error)) ||
+        (cli->keys && !read_keys(cli->keys, grid, &region, error)))
+        return FALSE;
+    if (!cli->where)
+        known_forget(rest.known, &region);
+    else if (!forget_bars(cli->where, &part, region, cli->files[0], rest.known, error))
+        return FALSE;
+    g_autofree char *about =
+        g_strdup_printf("%s%s%s%s", cli->where ? " · bars " : "", cli->where ? cli->where : "",
+                        cli->tracks ? " · " : "", cli->tracks ? cli->tracks : "");
+    rest.about = about;
+    return rest_write(job, &rest, error);
+}
+
+static gboolean check_fill(cli_t *cli, const model_config_t *model, GError **error) {
+    (void)model;
+    return cli->where || cli->tracks || cli->keys ||
+           option_fail(error, "fill: what is to be written? Give --bars 9-12, --tracks bass or --keys C2-B3");
+}
+
+static const option_t fill_rows[] = {
+    CHECKPOINT_ROW,
+    COUNT_ROW(),
+    FIRST_ROW,
+    SEED_OF_DRAWS_ROW,
+    TEMPERATURE_OF_REST_ROW,
+    TEXT("bars", 'b', where, SEQUENCE | TOLD, "FIRST-LAST", NULL, "write these bars: 9-12, or 9-12,17"),
+    TEXT("tracks", 0, tracks, SEQUENCE | TOLD, "NAMES", NULL, "write these tracks only: bass,drums"),
+    TEXT("keys", 0, keys, SEQUENCE | TOLD, "LOW-HIGH", NULL, "write these keys only: C2-B3"),
+    REST_ROWS,
+    MUSIC_ROWS,
+};
+
+const verb_t verb_fill = {
+    .name = "fill",
+    .takes = "SONG.mid",
+    .summary = "Your song with some bars, tracks or keys written anew so that they fit the rest.",
+    .example = "fill --checkpoint best.h5 song.mid --bars 9-12 --tracks bass,drums -n 4",
+    .min_files = 1,
+    .max_files = 1,
+    .kinds = SEQUENCE,
+    .draws = TRUE,
+    .rows = fill_rows,
+    .check = check_fill,
+    .run = run_fill,
+};
+
+/* ---- accompany ---- */
+
+/* The tracks in which the song has no notes. */
+static unsigned silent_tracks(const roll_t *roll) {
+    unsigned silent = 0;
+    for (size_t k = 0; k < roll->tracks; k++) {
+        size_t notes = 0;
+        for (size_t t = 0; t < roll->frames; t++)
+            notes += roll_count_bits(roll_plane(roll, t, k, PLANE_SOUNDING), roll->stride);
+        if (notes == 0) silent |= 1u << k;
+    }
+    return silent;
+}
+
+/* The song's notes, all of them, as the notes of one track. */
+static void move_to_track(roll_t *song, size_t track) {
+    g_autoptr(roll_t) from = roll_new(song->frames, song->tracks, song->pitches);
+    roll_copy(song, 0, song->frames, from, 0);
+    memset(song->bits, 0, song->frames * roll_frame_bytes(song));
+    for (size_t t = 0; t < song->frames; t++)
+        for (size_t k = 0; k < song->tracks; k++)
+            for (int plane = 0; plane < ROLL_PLANES; plane++)
+                for (size_t i = 0; i < song->stride; i++)
+                    roll_plane(song, t, track, plane)[i] |= roll_plane(from, t, k, plane)[i];
+    roll_make_canonical(song);
+}
+
+static gboolean run_accompany(job_t *job, GError **error) {
+    const cli_t *cli = job->cli;
+    const grid_t *grid = &job->model->checkpoint.grid;
+    g_auto(part_t) part = {0};
+    g_auto(rest_t) rest = {0};
+    if (!open_rest(job, &part, &rest, error)) return FALSE;
+    known_region_t region = whole_region(&part);
+    unsigned given = 0;
+    region.end = rest.song->frames;
+    if (cli->given) {
+        if (!read_tracks(cli->given, grid, &given, error)) return FALSE;
+        move_to_track(rest.song, (size_t)g_bit_nth_lsf(given, -1));
+        move_to_track(part.roll, (size_t)g_bit_nth_lsf(given, -1));
+    }
+    region.tracks = silent_tracks(rest.song);
+    if (cli->tracks && !read_tracks(cli->tracks, grid, &region.tracks, error)) return FALSE;
+    if (region.tracks == 0)
+        return option_fail(error,
+                           "%s: has notes in all tracks of the model; say which are to be written anew, "
+                           "as in --tracks bass,drums",
+                           cli->files[0]);
+    known_forget(rest.known, &region);
+    rest.about = "";
+    return rest_write(job, &rest, error);
+}
+
+static gboolean check_accompany(cli_t *cli, const model_config_t *model, GError **error) {
+    if (cli->given && strchr(cli->given, ','))
+        return option_fail(error, "--given %s: give one track", cli->given);
+    return !model || model->tracks > 1 ||
+           option_fail(error, "%s: has no meaning for a model of one track; see harmonise and fill --keys",
+                       cli->verb->name);
+}
+
+static const option_t accompany_rows[] = {
+    CHECKPOINT_ROW,
+    COUNT_ROW(),
+    FIRST_ROW,
+    SEED_OF_DRAWS_ROW,
+    TEMPERATURE_OF_REST_ROW,
+    TEXT("tracks", 0, tracks, SEQUENCE | TOLD, "NAMES", NULL,
+         "write these tracks (default: those in which the file has no notes)"),
+    TEXT("given", 0, given, SEQUENCE | TOLD, "NAME", NULL,
+         "all notes of the file are this track (default: what its tracks look like)"),
+    REST_ROWS,
+    MUSIC_ROWS,
+};
+
+const verb_t verb_accompany = {
+    .name = "accompany",
+    .takes = "MELODY.mid",
+    .summary = "The other tracks to a melody, or to any track.",
+    .example = "accompany --checkpoint best.h5 melody.mid -n 4 --audio",
+    .min_files = 1,
+    .max_files = 1,
+    .kinds = SEQUENCE,
+    .draws = TRUE,
+    .rows = accompany_rows,
+    .check = check_accompany,
+    .run = run_accompany,
+};
+
+/* ---- harmonise ---- */
+
+static gboolean run_harmonise(job_t *job, GError **error) {
+    g_auto(part_t) part = {0};
+    g_auto(rest_t) rest = {0};
+    if (!open_rest(job, &part, &rest, error)) return FALSE;
+    known_keep_top(rest.known, rest.song, 0, rest.song->frames);
+    rest.about = "";
+    return rest_write(job, &rest, error);
+}
+
+static gboolean check_harmonise(cli_t *cli, const model_config_t *model, GError **error) {
+    return !model || model->tracks == 1 ||
+           option_fail(error, "%s: has no meaning for a model of several tracks; see accompany",
+                       cli->verb->name);
+}
+
+static const option_t harmonise_rows[] = {
+    CHECKPOINT_ROW, COUNT_ROW(), FIRST_ROW, SEED_OF_DRAWS_ROW, TEMPERATURE_OF_REST_ROW, REST_ROWS, MUSIC_ROWS,
+};
+
+const verb_t verb_harmonise = {
+    .name = "harmonise",
+    .takes = "MELODY.mid",
+    .summary = "Voices below a melody, the top line of the file; of a model of one track.",
+    .example = "harmonise --checkpoint best.h5 melody.mid -n 4",
+    .min_files = 1,
+    .max_files = 1,
+    .kinds = SEQUENCE,
+    .draws = TRUE,
+    .rows = harmonise_rows,
+    .check = check_harmonise,
+    .run = run_harmonise,
+};

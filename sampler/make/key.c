@@ -1,28 +1,42 @@
 /* key: owns key profiles, names of keys and transposition of whole pieces. Refuses names that are no key. */
 #include "sampler/make/key.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "sampler/score/tonal.h"
 
 enum { OCTAVE = 12 };
 
-gboolean key_from_text(const char *text, musical_key_t *key) {
+gboolean key_read_note(const char **text, int *pitch_class) {
     static const int natural[] = {9, 11, 0, 2, 4, 5, 7}; /* A to G */
+    static const struct {
+        const char *sign;
+        int semitones;
+    } accidentals[] = {{"#", 1}, {"♯", 1}, {"b", OCTAVE - 1}, {"♭", OCTAVE - 1}};
+    const char letter = g_ascii_toupper(**text);
+    if (letter < 'A' || letter > 'G') return FALSE;
+    *pitch_class = natural[letter - 'A'];
+    ++*text;
+    for (size_t i = 0; i < G_N_ELEMENTS(accidentals); i++)
+        if (g_str_has_prefix(*text, accidentals[i].sign)) {
+            *text += strlen(accidentals[i].sign);
+            *pitch_class = (*pitch_class + accidentals[i].semitones) % OCTAVE;
+            break;
+        }
+    return TRUE;
+}
+
+gboolean key_from_text(const char *text, musical_key_t *key) {
     static const struct {
         const char *name;
         gboolean minor;
     } modes[] = {{"", FALSE}, {"maj", FALSE}, {"major", FALSE}, {"m", TRUE}, {"min", TRUE}, {"minor", TRUE}};
-    const char letter = g_ascii_toupper(*text);
-    if (letter < 'A' || letter > 'G') return FALSE;
-    int tonic = natural[letter - 'A'];
-    text++;
-    if (*text == '#' || *text == 'b') tonic += *text++ == '#' ? 1 : OCTAVE - 1;
+    int tonic;
+    if (!key_read_note(&text, &tonic)) return FALSE;
     while (*text == ' ') text++;
     for (size_t i = 0; i < G_N_ELEMENTS(modes); i++)
         if (strcmp(text, modes[i].name) == 0) {
-            *key = (musical_key_t){.tonic = tonic % OCTAVE, .minor = modes[i].minor};
+            *key = (musical_key_t){.tonic = tonic, .minor = modes[i].minor};
             return TRUE;
         }
     return FALSE;
@@ -33,22 +47,6 @@ const char *key_to_text(musical_key_t key) {
         {"C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"},
         {"Cm", "C#m", "Dm", "Ebm", "Em", "Fm", "F#m", "Gm", "G#m", "Am", "Bbm", "Bm"}};
     return names[key.minor != FALSE][key.tonic];
-}
-
-/* Pearson's correlation of chroma, from its tonic on, with a profile; 0 where chroma is flat. */
-static double correlate(const double chroma[TONAL_CLASSES], int tonic, const double profile[TONAL_CLASSES]) {
-    double x = 0, y = 0, xx = 0, yy = 0, xy = 0;
-    for (int i = 0; i < TONAL_CLASSES; i++) {
-        x += chroma[i] / TONAL_CLASSES;
-        y += profile[i] / TONAL_CLASSES;
-    }
-    for (int i = 0; i < TONAL_CLASSES; i++) {
-        const double dx = chroma[(tonic + i) % TONAL_CLASSES] - x, dy = profile[i] - y;
-        xx += dx * dx;
-        yy += dy * dy;
-        xy += dx * dy;
-    }
-    return xx > 0 ? xy / sqrt(xx * yy) : 0;
 }
 
 gboolean key_estimate(const roll_t *roll, const grid_t *grid, musical_key_t *key) {
@@ -62,7 +60,7 @@ gboolean key_estimate(const roll_t *roll, const grid_t *grid, musical_key_t *key
                 tonal_add_plane(roll_plane(roll, t, k, PLANE_SOUNDING), grid, chroma);
     for (int tonic = 0; tonic < TONAL_CLASSES; tonic++)
         for (int minor = 0; minor < 2; minor++) {
-            const double fit = correlate(chroma, tonic, profiles[minor]);
+            const double fit = tonal_correlation(chroma, tonic, profiles[minor]);
             if (fit <= best) continue;
             best = fit;
             *key = (musical_key_t){.tonic = tonic, .minor = minor};

@@ -8,6 +8,10 @@ typedef struct {
     gboolean minor;
 } musical_key_t;
 
+/* Reads the name of a note, "C", "F#", "eb", "B♭", and moves *text behind it. FALSE, both untouched, where
+ * text does not begin with one. */
+gboolean key_read_note(const char **text, int *pitch_class);
+
 /* Reads "C", "Am", "F#m", "Bb", "eb minor". FALSE where text is no key. */
 gboolean key_from_text(const char *text, musical_key_t *key);
 /* In its usual spelling: "Eb", "G#m". Static text. */

@@ -1,4 +1,5 @@
-/* tonal: owns the tonal space of Harte et al. Refuses nothing; silence has no centroid. */
+/* tonal: owns chroma, its likeness to profiles, and the tonal space of Harte et al. Refuses nothing; silence
+ * has no centroid. */
 #include "sampler/score/tonal.h"
 
 #include <math.h>
@@ -21,6 +22,21 @@ size_t tonal_add_plane(const uint8_t *plane, const grid_t *grid, double chroma[T
         for (unsigned bits = plane[i]; bits != 0; bits &= bits - 1, keys++)
             chroma[(grid->pitch_low + 8 * i + __builtin_ctz(bits)) % TONAL_CLASSES] += 1;
     return keys;
+}
+
+double tonal_correlation(const double chroma[TONAL_CLASSES], int first, const double profile[TONAL_CLASSES]) {
+    double x = 0, y = 0, xx = 0, yy = 0, xy = 0;
+    for (int i = 0; i < TONAL_CLASSES; i++) {
+        x += chroma[i] / TONAL_CLASSES;
+        y += profile[i] / TONAL_CLASSES;
+    }
+    for (int i = 0; i < TONAL_CLASSES; i++) {
+        const double dx = chroma[(first + i) % TONAL_CLASSES] - x, dy = profile[i] - y;
+        xx += dx * dx;
+        yy += dy * dy;
+        xy += dx * dy;
+    }
+    return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : 0;
 }
 
 gboolean tonal_centroid(const double chroma[TONAL_CLASSES], double centroid[TONAL_DIMENSIONS]) {

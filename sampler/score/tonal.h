@@ -14,6 +14,10 @@ void tonal_merge_tracks(const roll_t *roll, const grid_t *grid, guint tracks, si
  * many keys there are. */
 size_t tonal_add_plane(const uint8_t *plane, const grid_t *grid, double chroma[TONAL_CLASSES]);
 
+/* Pearson's correlation, -1 to 1, of chroma, from the pitch class `first` on, with a profile. 0 where either
+ * is flat. */
+double tonal_correlation(const double chroma[TONAL_CLASSES], int first, const double profile[TONAL_CLASSES]);
+
 /* Tonal centroid of a chroma vector: the mean place of its notes on the circles of fifths (radius 1), minor
  * thirds (1) and major thirds (0.5). FALSE, centroid untouched, where chroma is all zero. Harte, Sandler &
  * Gasser 2006, "Detecting harmonic change in musical audio", equations 1 and 2. */

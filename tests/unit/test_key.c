@@ -49,7 +49,8 @@ static void test_text(void) {
         gboolean minor;
     } good[] = {{"C", 0, FALSE},       {"Am", 9, TRUE},        {"F#m", 6, TRUE},  {"Bb", 10, FALSE},
                 {"b", 11, FALSE},      {"bb", 10, FALSE},      {"Cb", 11, FALSE}, {"B#", 0, FALSE},
-                {"eb minor", 3, TRUE}, {"G# major", 8, FALSE}, {"Dmin", 2, TRUE}, {"Gmaj", 7, FALSE}};
+                {"eb minor", 3, TRUE}, {"G# major", 8, FALSE}, {"Dmin", 2, TRUE}, {"Gmaj", 7, FALSE},
+                {"F♯m", 6, TRUE},      {"B♭", 10, FALSE}};
     for (size_t i = 0; i < G_N_ELEMENTS(good); i++) {
         musical_key_t key;
         g_assert_true(key_from_text(good[i].text, &key));

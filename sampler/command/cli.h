@@ -40,19 +40,22 @@ struct cli {
     int count, first; /* how many results, and the number of the first, from 1 */
     gint64 seed;
     double temperature;
-    double threshold;    /* probability from which a cell sounds */
-    gboolean density;    /* as many cells as the model expects instead */
-    gboolean draw;       /* --sample: Bernoulli draws instead; cli_fit() sets it where it is the default */
-    gboolean greedy;     /* --greedy */
-    int best_of;         /* draws of a segment of which one is kept; 0: one draw, as cli_fit() sets it */
-    int steps;           /* interpolate, traverse */
-    int dim;             /* traverse: feature, from 0 */
-    int bar;             /* where in the song its part starts, from 1 */
-    int bars;            /* of the piece, to add, or of the song's part; 0: all */
-    char *where;         /* fill: ranges of bars, as given; NULL: all */
-    char *keys;          /* fill: a range of keys, as given; NULL: all */
-    char *given;         /* accompany: the track that the file is; NULL: as it looks */
-    char *until;         /* continue: the song that it comes to; NULL: none */
+    double threshold; /* probability from which a cell sounds */
+    gboolean density; /* as many cells as the model expects instead */
+    gboolean draw;    /* --sample: Bernoulli draws instead; cli_fit() sets it where it is the default */
+    gboolean greedy;  /* --greedy */
+    int best_of;      /* draws of a segment of which one is kept; 0: one draw, as cli_fit() sets it */
+    int steps;        /* interpolate, traverse */
+    int dim;          /* traverse: feature, from 0 */
+    int bar;          /* where in the song its part starts, from 1 */
+    int bars;         /* of the piece, to add, or of the song's part; 0: all */
+    char *where;      /* fill: ranges of bars, as given; NULL: all */
+    char *keys;       /* fill: a range of keys, as given; NULL: all */
+    char *given;      /* accompany: the track that the file is; NULL: as it looks */
+    char *until;      /* continue: the song that it comes to; NULL: none */
+    char *chords;     /* wished: a line of chords or a file of one, as given; NULL: none */
+    char *wished_density, *wished_polyphony, *wished_register; /* numbers a bar, as given; NULL: none */
+    double wish_strength;
     int particles;       /* guesses side by side at what is not known */
     double look_ahead;   /* bars after a gap by which they are weighed */
     int keep;            /* continue: bars of the song; 0: all */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "preprocess/common/program.h"
+#include "sampler/command/wanted.h"
 #include "sampler/make/known.h"
 #include "sampler/make/particles.h"
 
@@ -108,7 +109,7 @@ static gboolean check_reached(const particles_evidence_t *evidence, const rest_t
                         name, floor(timeline_bar_at(rest->timeline, (double)evidence->fewest_frame) + 1e-9));
 }
 
-static particles_piece_t plan(job_t *job, const rest_t *rest, size_t index) {
+static particles_piece_t plan(job_t *job, const rest_t *rest, const wanted_t *wanted, size_t index) {
     const cli_t *cli = job->cli;
     const compose_piece_t piece = job_plan(job, index, rest->song->frames, rest->timeline);
     const double bar = timeline_bar_frame(rest->timeline, 1);
@@ -121,6 +122,7 @@ static particles_piece_t plan(job_t *job, const rest_t *rest, size_t index) {
                                .shift = job->shift,
                                .seed = (uint64_t)cli->seed,
                                .index = index,
+                               .wish = wanted_begin(wanted),
                                .tick = piece.tick,
                                .tick_data = piece.tick_data};
 }
@@ -180,12 +182,13 @@ gboolean rest_write(job_t *job, rest_t *rest, GError **error) {
         particles_new(job->model->model, (size_t)cli->particles, job_threads(job), error);
     g_autoptr(GArray) ranked = g_array_new(FALSE, FALSE, sizeof(ranked_t));
     g_autofree char *stem = job_stem(cli->files[0]);
-    if (!particles) return FALSE;
+    g_autoptr(wanted_t) wanted = wanted_new(job, rest->timeline, rest->song->frames, error);
+    if (!particles || !wanted) return FALSE;
     known_close(rest->known, rest->song);
     job->total = (size_t)cli->count * rest->song->frames;
     for (size_t i = 0; i < (size_t)cli->count; i++) {
         ranked_t result = {.index = (size_t)cli->first + i};
-        const particles_piece_t piece = plan(job, rest, result.index);
+        const particles_piece_t piece = plan(job, rest, wanted, result.index);
         g_autofree char *name = g_strdup_printf("%s-%s-%03zu", cli->verb->name, stem, result.index);
         g_autoptr(roll_t) roll = particles_write(particles, &piece, &result.evidence);
         progress_end(&job->progress);

@@ -76,7 +76,23 @@
            "guesses side by side at what is not known: more fit better and take longer", 1, 100000),         \
         NUMBER("look-ahead", 0, OPTION_REAL, look_ahead, SEQUENCE | TOLD, "BARS", "2",                       \
                "bars after a gap by which the guesses are weighed", 0, 64)
-#define REST_ROWS PARTICLES_ROWS
+/* What is wished of them. */
+#define WISHES                                  "chords,key,density,polyphony,register"
+#define BARS_OF_NUMBERS_ROW(name, member, help) TEXT(name, 0, member, SEQUENCE | TOLD, "N,N,...", NULL, help)
+#define REST_ROWS                                                                                            \
+    PARTICLES_ROWS,                                                                                          \
+        TEXT("chords", 0, chords, SEQUENCE | TOLD, "CHORDS", NULL,                                           \
+             "wished for: 'Am F C G', a bar each, 'Am | F G' or 'Am:2 F:2'; or a text or MusicXML file"),    \
+        TEXT("key", 0, key, SEQUENCE | TOLD, "KEY", NULL, "wished for: C, Am, F#m, Bb"),                     \
+        BARS_OF_NUMBERS_ROW("density", wished_density,                                                       \
+                            "wished for: notes begun a beat, one number for all bars "                       \
+                            "or one a bar, again from the first at the end"),                                \
+        BARS_OF_NUMBERS_ROW("polyphony", wished_polyphony, "wished for: keys that sound at once, likewise"), \
+        BARS_OF_NUMBERS_ROW("register", wished_register,                                                     \
+                            "wished for: mean pitch as a MIDI number (60 is middle C), "                     \
+                            "likewise"),                                                                     \
+        NUMBER("wish-strength", 0, OPTION_REAL, wish_strength, SEQUENCE | TOLD, "X", "1",                    \
+               "how much wishes weigh against what the model holds to be likely", 0, 100, .needs = WISHES)
 
 #define ATTRIBUTE_ROWS                                                                                       \
     LIST("more", more, DENSE | VAE | TOLD, "ATTRIBUTE",                                                      \

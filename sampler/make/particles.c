@@ -15,7 +15,8 @@ struct particles {
     size_t most, S, Z, D, bytes;
     real_t *mu, *logvar, *z; /* [most, Z] */
     rng_t *rngs;             /* [most] */
-    real_t *wish;            /* [most, D] */
+    real_t *which;           /* [most, D] */
+    head_wish_t *wishes;     /* [most] */
     head_rule_t *rules;      /* [most] */
     uint8_t *frames;         /* [most, frame bytes] */
     double *score, *log_w;   /* [most]: of a frame; since the last resampling */
@@ -57,7 +58,8 @@ particles_t *particles_new(model_t *model, size_t most, size_t threads, GError *
     particles->logvar = g_new(real_t, most * particles->Z);
     particles->z = g_new(real_t, most * particles->Z);
     particles->rngs = g_new(rng_t, most);
-    particles->wish = g_new(real_t, most * particles->D);
+    particles->which = g_new(real_t, most * particles->D);
+    particles->wishes = g_new0(head_wish_t, most);
     particles->rules = g_new0(head_rule_t, most);
     particles->frames = g_malloc0(most * particles->bytes);
     particles->score = g_new0(double, most);
@@ -72,8 +74,8 @@ particles_t *particles_new(model_t *model, size_t most, size_t threads, GError *
 void particles_free(particles_t *particles) {
     if (!particles) return;
     void *const buffers[] = {particles->mu,    particles->logvar, particles->z,      particles->rngs,
-                             particles->wish,  particles->rules,  particles->frames, particles->score,
-                             particles->log_w, particles->parents};
+                             particles->which, particles->wishes, particles->rules,  particles->frames,
+                             particles->score, particles->log_w,  particles->parents};
     for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
     stream_free(particles->stream);
     g_free(particles);
@@ -92,7 +94,7 @@ static void select_particles(walk_t *walk, size_t n) {
 }
 
 /* Whether weights can change from frame t on. */
-static gboolean is_weighed(const walk_t *walk, size_t t) { return t < walk->known_end || walk->piece->wish; }
+static gboolean is_weighed(const walk_t *walk, size_t t) { return t < walk->known_end; }
 
 static void spread(walk_t *walk, size_t t) {
     const size_t K = is_weighed(walk, t) ? walk->piece->particles : 1;
@@ -227,15 +229,19 @@ static void make_rule(walk_t *walk, size_t t, size_t k) {
     particles_t *particles = walk->particles;
     const particles_piece_t *piece = walk->piece;
     const size_t D = particles->D;
-    real_t *wish = piece->wish ? particles->wish + k * D : NULL;
+    head_wish_t *wish = &particles->wishes[k];
     particles->rngs[k] = rng_make(piece->seed, RNG_DECODE, k, piece->index);
-    if (wish) piece->wish->cells(piece->wish->data, t, k, wish);
-    const uint8_t *known = has_known(walk, t, t + 1) ? walk->known + t * particles->bytes : NULL;
-    particles->rules[k] = (head_rule_t){.rng = piece->temperature > 0 ? &particles->rngs[k] : NULL,
-                                        .element = t * D,
-                                        .temperature = piece->temperature,
-                                        .known = known,
-                                        .wish = wish};
+    if (piece->wish) {
+        real_t *which = particles->which + k * D;
+        *wish = (head_wish_t){.which = which};
+        piece->wish->cells(piece->wish->data, t, k, which, &wish->begins, &wish->stays);
+    }
+    particles->rules[k] =
+        (head_rule_t){.rng = piece->temperature > 0 ? &particles->rngs[k] : NULL,
+                      .element = t * D,
+                      .temperature = piece->temperature,
+                      .known = has_known(walk, t, t + 1) ? walk->known + t * particles->bytes : NULL,
+                      .wish = piece->wish ? wish : NULL};
     memcpy(particles->frames + k * particles->bytes, walk->given + t * particles->bytes, particles->bytes);
 }
 

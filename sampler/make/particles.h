@@ -11,7 +11,7 @@
  *     look-ahead  after the last unknown frame particles are weighed by so many known ones, so that the seam
  *                 fits; then one of them is drawn by its weight and goes on alone
  *
- * Where nothing known lies ahead and nothing is wished, no weight can change any more, and one particle goes on
+ * Where nothing known lies ahead, no weight can change any more, and one particle goes on
  * alone. Known frames before the first unknown one are no guess: one state goes through them, with the posterior
  * means as latents. The more particles, the nearer the piece is to a draw from the exact posterior. Rolls, no
  * options, no files. */
@@ -28,11 +28,11 @@ particles_t *particles_new(model_t *model, size_t most, size_t threads, GError *
 void particles_free(particles_t *particles);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(particles_t, particles_free)
 
-/* What somebody wishes of the cells that are not known. A wish of w nats for a cell multiplies the weight of
- * music that sets it by exp(w). */
+/* What somebody wishes of the cells that are not known: the music is then drawn as if the model were one that
+ * heeds it (head_wish_t), and the evidence is that model's. */
 typedef struct {
-    /* Writes what is wished of the cells [D] of particle k's frame t. */
-    void (*cells)(void *data, size_t t, size_t k, real_t *wish);
+    /* Writes what is wished of the cells [D] of particle k's frame t to which; *begins and *stays are 0. */
+    void (*cells)(void *data, size_t t, size_t k, real_t *which, double *begins, double *stays);
     /* Particle k has this frame t. */
     void (*take)(void *data, size_t t, size_t k, const uint8_t *frame);
     /* Particle k < n becomes a copy of particle parents[k]. */

@@ -105,19 +105,23 @@ gboolean head_allow_grains(head_t *head, size_t n, GError **error);
  * temperature. Dividing logits by a temperature below 1 would silence the music: often some note is likely to
  * begin although no single one is.
  *
- * Cells that are known have the values that the frame holds when it comes to be drawn; a wish w multiplies the
- * weight of each frame by exp(w_i) for each set cell i that is not known. Each next cell is drawn among those
- * that what is known allows, by its probability times what is wished, so that head_draw() draws from
- *
- *     q(x) = p(x) exp(sum of w_i) / exp(returned)     for frames x that agree with what is known
- *
- * and what it returns is the particle's weight in importance sampling (Doucet & Johansen 2009). */
+ * A wish changes the probabilities of the three cases, and which cell it is within its case; see head_wish_t.
+ * Let q be the probability of a frame by all of that. Cells that are known have the values that the frame holds
+ * when it comes to be drawn: each next cell is drawn by q among those that what is known allows, so that frames
+ * x that agree with it are drawn with the probability q(x) / exp(returned), and what head_draw() returns is the
+ * particle's weight in importance sampling (Doucet & Johansen 2009). */
 typedef struct {
-    const rng_t *rng;     /* NULL: greedy, set where logit > 0; then all that follows is not used */
-    uint64_t element;     /* cell i has the uniform number of element + i */
-    double temperature;   /* > 0 */
-    const uint8_t *known; /* [frame bytes]: a set bit for each known cell; NULL: none */
-    const real_t *wish;   /* [D] nats; NULL: none */
+    const real_t *which;  /* [D] nats: multiplies what cells weigh within the case of another one by exp(); of
+                            one that sounded before, where below 0, its probability; known cells count as 0 */
+    double begins, stays; /* nats: multiply the probabilities of another one, of one that sounded before */
+} head_wish_t;
+
+typedef struct {
+    const rng_t *rng;        /* NULL: greedy, set where logit > 0; then all that follows is not used */
+    uint64_t element;        /* cell i has the uniform number of element + i */
+    double temperature;      /* > 0 */
+    const uint8_t *known;    /* [frame bytes]: a set bit for each known cell; NULL: none */
+    const head_wish_t *wish; /* NULL: none */
     /* [frame bytes]: a frame to take in place of draws, which agrees with what is known; its weight is what it
      * would be if it had been drawn. NULL: draw. */
     const uint8_t *told;

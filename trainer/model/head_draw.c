@@ -36,78 +36,102 @@ static size_t next_set(head_t *head, const part_t *part, size_t g, pitch_set_t c
 typedef struct {
     pitch_set_t cells, before; /* those still to be decided; pitches that sounded in the frame before */
     pitch_set_t known, set;    /* cells whose values are known; those of them that are set */
-    const real_t *wish;        /* [P]; NULL: none */
+    const head_wish_t *wish;   /* NULL: none */
+    const real_t *which;       /* [P]: the wish's */
     const pitch_set_t *told;   /* the cells to be set; NULL: draw */
     double temperature, uniform;
 } choice_t;
 
+/* What is wished of a cell within its case. */
+static double wish_of(const choice_t *choice, size_t p) {
+    if (!choice->wish || pitch_set_has(choice->known, p)) return 0;
+    const double which = (double)choice->which[p];
+    return pitch_set_has(choice->before, p) ? MIN(which, 0) : which;
+}
+
 /* Writes to weights [P] the logarithm of the probability that each of the choice's cells is the next to be
- * set: by the model, at the temperature, times what is wished. Returns that of none. */
-static double weigh_cells(const choice_t *choice, const real_t *logits, double *weights) {
+ * set, by the model; returns that of none. */
+static double list_cells(const choice_t *choice, const real_t *logits, double *weights) {
     const size_t first = pitch_set_lowest(choice->cells);
-    const gboolean tempered = choice->temperature < 1 || choice->temperature > 1;
-    double silence = 0, share[2] = {0}, highest[2] = {-INFINITY, -INFINITY}, sum[2] = {0};
+    double silence = 0;
     for (pitch_set_t left = choice->cells; left;) {
         const size_t p = pitch_set_take(&left);
-        const int held = pitch_set_has(choice->before, p);
         const double logit = (double)logits[p - first], on = MIN(logit, 0) - log1p(exp(-fabs(logit)));
         weights[p] = silence + on;
-        if (tempered) share[held] += exp(weights[p]);
-        highest[held] = MAX(highest[held], weights[p]);
         silence += on - logit;
-    }
-    for (pitch_set_t left = tempered ? choice->cells : 0; left;) {
-        const size_t p = pitch_set_take(&left);
-        const int held = pitch_set_has(choice->before, p);
-        weights[p] = (weights[p] - highest[held]) / choice->temperature;
-        sum[held] += exp(weights[p]);
-    }
-    for (pitch_set_t left = tempered ? choice->cells : 0; left;) {
-        const size_t p = pitch_set_take(&left);
-        const int held = pitch_set_has(choice->before, p);
-        weights[p] += log(share[held] / sum[held]);
-    }
-    for (pitch_set_t left = choice->wish ? choice->cells & ~choice->known : 0; left;) {
-        const size_t p = pitch_set_take(&left);
-        weights[p] += (double)choice->wish[p];
     }
     return silence;
 }
 
-/* The next cell that is set, or P, of those that what is known allows; adds the logarithm of their whole
- * weight to *log_p. */
-static size_t next_chosen(head_t *head, const part_t *part, size_t g, const choice_t *choice,
-                          const real_t *pre, double *log_p) {
-    double weights[LAYERS_MAX_PITCHES];
-    const size_t P = head->P;
-    const pitch_set_t must = choice->cells & choice->set;
-    const size_t stop = must ? pitch_set_lowest(must) : P;
-    const pitch_set_t allowed =
-        choice->cells & ((pitch_set_below(stop) & ~choice->known) | (must ? pitch_set_one(stop) : 0));
-    next_logits(head, part, g, pitch_set_lowest(choice->cells), pitch_set_highest(choice->cells), pre);
-    const double silence = weigh_cells(choice, head->logits, weights);
-    double most = must ? -INFINITY : silence;
-    for (pitch_set_t left = allowed; left;) {
+/* Changes what cells weigh as the temperature and the wish have it: see head_rule_t. */
+static void shift_weights(const choice_t *choice, double *weights) {
+    const head_wish_t *wish = choice->wish;
+    double share[2] = {0}, highest[2] = {-INFINITY, -INFINITY}, sum[2] = {0};
+    for (pitch_set_t left = choice->cells; left;) {
+        const size_t p = pitch_set_take(&left);
+        const int held = pitch_set_has(choice->before, p);
+        share[held] += exp(weights[p]);
+        highest[held] = MAX(highest[held], weights[p]);
+    }
+    for (pitch_set_t left = choice->cells; left;) {
+        const size_t p = pitch_set_take(&left);
+        const int held = pitch_set_has(choice->before, p);
+        weights[p] = (weights[p] - highest[held]) / choice->temperature + (held ? 0 : wish_of(choice, p));
+        sum[held] += exp(weights[p]);
+    }
+    for (pitch_set_t left = choice->cells; left;) {
+        const size_t p = pitch_set_take(&left);
+        const int held = pitch_set_has(choice->before, p);
+        weights[p] += log(share[held] / sum[held]);
+        if (wish) weights[p] += held ? wish_of(choice, p) + wish->stays : wish->begins;
+    }
+}
+
+/* The logarithm of the sum of the cells' weights and of none's. */
+static double log_total(pitch_set_t cells, const double *weights, double silence) {
+    double most = silence, total = 0;
+    for (pitch_set_t left = cells; left;) {
         const double weight = weights[pitch_set_take(&left)];
         most = MAX(most, weight);
     }
-    if (!(most > -INFINITY)) {
-        *log_p = -INFINITY;
-        return stop;
-    }
-    double total = must ? 0 : exp(silence - most), left_over = -total;
-    for (pitch_set_t left = allowed; left;) total += exp(weights[pitch_set_take(&left)] - most);
-    left_over += choice->uniform * total;
-    size_t next = stop;
-    for (pitch_set_t left = allowed; left && left_over >= 0;) {
+    if (!(most > -INFINITY)) return most;
+    for (pitch_set_t left = cells; left;) total += exp(weights[pitch_set_take(&left)] - most);
+    return most + log(total + exp(silence - most));
+}
+
+/* Draws one of the cells, or P for none, by weights whose sum has this logarithm. */
+static size_t draw_cell(const choice_t *choice, pitch_set_t cells, const double *weights, double silence,
+                        double log_sum, size_t P) {
+    double left_over = choice->uniform - exp(silence - log_sum);
+    size_t next = P;
+    for (pitch_set_t left = cells; left && left_over >= 0;) {
         const size_t p = pitch_set_take(&left);
         if (weights[p] > -INFINITY) next = p;
-        left_over -= exp(weights[p] - most);
+        left_over -= exp(weights[p] - log_sum);
     }
-    if (choice->known || choice->wish) *log_p += most + log(total);
-    const pitch_set_t told = choice->told ? *choice->told & choice->cells : 0;
-    if (choice->told) next = told ? pitch_set_lowest(told) : P;
     return next;
+}
+
+/* The next cell that is set, or P, of those that what is known allows; adds the logarithm of the probability
+ * that it is one of them to *log_p. */
+static size_t next_chosen(head_t *head, const part_t *part, size_t g, const choice_t *choice,
+                          const real_t *pre, double *log_p) {
+    double weights[LAYERS_MAX_PITCHES];
+    const gboolean tempered = choice->temperature < 1 || choice->temperature > 1;
+    const pitch_set_t must = choice->cells & choice->set;
+    const size_t stop = must ? pitch_set_lowest(must) : head->P;
+    const pitch_set_t allowed =
+        choice->cells & ((pitch_set_below(stop) & ~choice->known) | (must ? pitch_set_one(stop) : 0));
+    next_logits(head, part, g, pitch_set_lowest(choice->cells), pitch_set_highest(choice->cells), pre);
+    const double silence = list_cells(choice, head->logits, weights);
+    if (tempered || choice->wish) shift_weights(choice, weights);
+    const double none = must ? -INFINITY : silence, log_allowed = log_total(allowed, weights, none);
+    if (choice->known) *log_p += log_allowed - log_total(choice->cells, weights, silence);
+    if (choice->told) {
+        const pitch_set_t told = *choice->told & choice->cells;
+        return told ? pitch_set_lowest(told) : head->P;
+    }
+    return log_allowed > -INFINITY ? draw_cell(choice, allowed, weights, none, log_allowed, stop) : stop;
 }
 
 /* What a rule knows and wishes of a group. */
@@ -117,7 +141,8 @@ static choice_t begin_choice(const head_t *head, size_t g, const uint8_t *frame,
     return (choice_t){.before = group->onset ? 0 : walk_read(head, g, frame - head->frame_bytes),
                       .known = known,
                       .set = walk_read(head, g, frame) & known,
-                      .wish = rule->wish ? rule->wish + group->cell : NULL,
+                      .wish = rule->wish,
+                      .which = rule->wish ? rule->wish->which + group->cell : NULL,
                       .temperature = rule->temperature};
 }
 
@@ -148,8 +173,6 @@ static pitch_set_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t
         } else if (choice.cells) {
             p = next_set(head, part, g, choice.cells, pre, rule);
         }
-        if (p >= stop && stop < head->P && choice.wish && !pitch_set_has(choice.known, stop))
-            *log_p += (double)choice.wish[stop];
         p = MIN(p, stop);
         if (p == head->P) break;
         left &= ~pitch_set_below(p + 1);

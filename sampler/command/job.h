@@ -50,6 +50,10 @@ struct job {
     performer_t *performer; /* plays what is made; NULL: it is typed */
     progress_t progress;
     size_t done, total; /* frames */
+    struct {
+        size_t rows[SAMPLE_BATCH], n; /* in which pieces may be; n = 0: not yet known */
+        size_t first, end;            /* numbers of the pieces that are in them */
+    } batch;                          /* of a dense model: pieces that were decoded together */
 };
 
 gboolean job_is_dense(const job_t *job);

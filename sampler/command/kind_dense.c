@@ -42,6 +42,33 @@ static void choose_latents(const compose_piece_t *piece, real_t *z, size_t n, si
     if (latents->feature < Z) z[latents->feature] = (real_t)latents->by;
 }
 
+/* z [n, Z] of a piece's windows. */
+static void place_latents(const job_t *job, const compose_piece_t *piece, real_t *z, size_t n) {
+    const size_t Z = job->model->checkpoint.model.latent;
+    if (job->path)
+        latent_path(piece->seed, piece->index, piece->latents.noise, job->cli->correlation, z, n, Z);
+    else
+        choose_latents(piece, z, n, Z);
+    for (size_t i = 0; i < n * Z && job->shift; i++) z[i] += job->shift[i % Z];
+}
+
+/* Decodes a piece of one window whose latent is z [Z], with those that follow it, which differ by their
+ * numbers alone: decoding one takes as long as a batch. Returns the piece's row. */
+static size_t decode_ahead(job_t *job, const compose_piece_t *piece, const real_t *z) {
+    const size_t Z = job->model->checkpoint.model.latent;
+    if (piece->index < job->batch.first || piece->index >= job->batch.end) {
+        if (job->batch.n == 0) job->batch.n = sample_equal_rows(job->model, z, job->batch.rows);
+        g_autofree real_t *all = g_new0(real_t, SAMPLE_BATCH * Z);
+        compose_piece_t each = *piece;
+        for (size_t i = 0; i < job->batch.n; i++, each.index++)
+            place_latents(job, &each, all + job->batch.rows[i] * Z, 1);
+        sample_decode(job->model, all);
+        job->batch.first = piece->index;
+        job->batch.end = each.index;
+    }
+    return job->batch.rows[piece->index - job->batch.first];
+}
+
 static roll_t *make(job_t *job, const compose_piece_t *piece, GArray *all, GError **error) {
     const cli_t *cli = job->cli;
     const sample_model_t *model = job->model;
@@ -55,13 +82,10 @@ static roll_t *make(job_t *job, const compose_piece_t *piece, GArray *all, GErro
                                 .index = piece->index};
     g_array_set_size(all, all->len + (guint)(n * Z));
     real_t *z = &g_array_index(all, real_t, all->len - n * Z);
-    if (job->path)
-        latent_path(piece->seed, piece->index, piece->latents.noise, cli->correlation, z, n, Z);
-    else
-        choose_latents(piece, z, n, Z);
-    for (size_t i = 0; i < n * Z && job->shift; i++) z[i] += job->shift[i % Z];
-    return job->path ? sample_overlapped(model, z, n, hop, piece->frames, &rule, error)
-                     : sample_windows(model, z, n, piece->frames, &rule);
+    place_latents(job, piece, z, n);
+    if (job->path) return sample_overlapped(model, z, n, hop, piece->frames, &rule, error);
+    if (n > 1 || piece->latents.noise <= 0) return sample_windows(model, z, n, piece->frames, &rule);
+    return sample_decoded(model, decode_ahead(job, piece, z), piece->frames, &rule);
 }
 
 const kind_t kind_dense = {open, measure, encode, make};

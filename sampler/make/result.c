@@ -137,8 +137,9 @@ gboolean result_write(const result_writer_t *writer, const char *name, const cha
     g_autoptr(timeline_t) own = timeline_slice(timeline, 0, (int64_t)roll->frames);
     if (!write_music(writer, name, title, roll, played, own, texts, error)) return FALSE;
     return !writer->picture ||
-           result_write_picture(writer, name,
-                                picture_roll(roll, writer->grid, own, title, writer->picture, error), error);
+           result_write_picture(
+               writer, name,
+               picture_roll(roll, writer->given, writer->grid, own, title, writer->picture, error), error);
 }
 
 /* Rolls end to end, each beginning with a bar, at a multiple of `frames`. */

@@ -17,6 +17,7 @@ typedef struct {
     audio_format_t audio;
     const char *soundfont; /* NULL: no sound */
     const char *silence;   /* what is said of a piece that has no notes */
+    const roll_t *given;   /* of the roll written, for its picture: picture_roll(); NULL: none */
     double perform;        /* how far pieces are played as they are said to be: played_to_song() */
     gboolean quiet;
     GPtrArray *written; /* char *: paths of the files written so far, for result_sync() */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "preprocess/common/program.h"
@@ -52,29 +53,68 @@ gboolean file_write_at(int fd, int64_t offset, const void *bytes, size_t size) {
     return TRUE;
 }
 
-/* A folder that may not be opened (EACCES), or whose file system cannot sync folders (EINVAL), passes. */
-gboolean file_sync_folder_of(const char *path) {
-    g_autofree char *folder = g_path_get_dirname(path);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return errno == EACCES;
-    gboolean synced = fsync(fd) == 0 || errno == EINVAL;
-    int cause = errno;
-    close(fd);
+/* Opens a file or folder for fsync() or syncfs(). */
+static gboolean sync_by(int (*sync)(int fd), const char *path, int flags) {
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
+    const gboolean synced = fd >= 0 && sync(fd) == 0;
+    const int cause = errno;
+    if (fd >= 0) close(fd);
     errno = cause;
     return synced;
 }
 
-gboolean file_replace(const char *path, const void *bytes, size_t size) {
+/* A folder that may not be opened (EACCES), or whose file system cannot sync folders (EINVAL), passes. */
+gboolean file_sync_folder_of(const char *path) {
+    g_autofree char *folder = g_path_get_dirname(path);
+    return sync_by(fsync, folder, O_DIRECTORY) || errno == EACCES || errno == EINVAL;
+}
+
+static gboolean replace(const char *path, const void *bytes, size_t size, gboolean synced) {
     g_autofree char *temporary = file_temporary(path);
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd >= 0 && file_write_at(fd, 0, bytes, size) && fsync(fd) == 0 && close(g_steal_fd(&fd)) == 0 &&
-        rename(temporary, path) == 0)
-        return file_sync_folder_of(path);
+    if (fd >= 0 && file_write_at(fd, 0, bytes, size) && (!synced || fsync(fd) == 0) &&
+        close(g_steal_fd(&fd)) == 0 && rename(temporary, path) == 0)
+        return TRUE;
     const int cause = errno;
     if (fd >= 0) close(fd);
     unlink(temporary);
     errno = cause;
     return FALSE;
+}
+
+gboolean file_replace(const char *path, const void *bytes, size_t size) {
+    return replace(path, bytes, size, TRUE) && file_sync_folder_of(path);
+}
+
+gboolean file_replace_unsynced(const char *path, const void *bytes, size_t size) {
+    return replace(path, bytes, size, FALSE);
+}
+
+/* Syncs all of the disk that a file is on. That also waits for what other programs have written there, but
+ * only once: fsync() waits for the disk once a file, even where everything is there already. FALSE where the
+ * system cannot, or is a Linux before 5.8, which keeps failed writes to itself here. */
+static gboolean sync_disk_of(const char *path) {
+#ifdef __linux__
+    struct utsname system;
+    int version = 0, patch = 0;
+    return uname(&system) == 0 && sscanf(system.release, "%d.%d", &version, &patch) == 2 &&
+           version * 1000 + patch >= 5008 && sync_by(syncfs, path, 0);
+#else
+    (void)path;
+    return FALSE;
+#endif
+}
+
+/* Where the disk tells of a failed write, which may be another program's, each file is asked for its own. */
+gboolean file_sync_all(char *const *paths, size_t n, const char *way_out, GError **error) {
+    enum { FEW = 16 }; /* are faster one by one where another program writes much */
+    if (n == 0) return TRUE;
+    if (n <= FEW || !sync_disk_of(paths[0]))
+        for (size_t i = 0; i < n; i++)
+            if (!sync_by(fsync, paths[i], 0) && errno != ENOENT)
+                return file_fail(error, paths[i], "bring to disk", way_out);
+    g_autofree char *folder = g_path_get_dirname(paths[0]);
+    return file_sync_folder_of(paths[0]) || file_fail(error, folder, "bring to disk", way_out);
 }
 
 int file_write_text(const char *path, int flags, const char *text) {

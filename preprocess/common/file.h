@@ -30,6 +30,14 @@ gboolean file_sync_folder_of(const char *path);
 /* Writes a file that is there whole or not at all, in the place of one of that name. FALSE with errno set. */
 gboolean file_replace(const char *path, const void *bytes, size_t size);
 
+/* The same for one of many files: it does not wait for the disk, so that a machine that fails may lose the
+ * file, or leave it empty, until file_sync_all() has been called. */
+gboolean file_replace_unsynced(const char *path, const void *bytes, size_t size);
+/* Makes sure that n files of one folder, and so their names, are on disk; those that are no longer there
+ * count for nothing. Many files wait for the disk once, not once each, where the system can. FALSE with error
+ * set: the file or the folder, cause, way_out. */
+gboolean file_sync_all(char *const *paths, size_t n, const char *way_out, GError **error);
+
 /* Opens a file for reading and writing, made or emptied by O_EXCL or O_TRUNC, with a text. -1 with errno set:
  * the file is then not there. */
 int file_write_text(const char *path, int flags, const char *text);

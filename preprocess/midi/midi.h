@@ -103,5 +103,6 @@ song_t *midi_parse(const void *bytes, size_t length, GError **error);
  * later; at most 2^28 - 1. NULL with error set for a longer one, with the cause alone. Owner: caller. */
 GByteArray *midi_to_bytes(const song_t *song, GError **error);
 
-/* Writes them. Atomic: temporary, fsync, rename. FALSE with error set (file and cause) on failure. */
+/* Writes them. Atomic: temporary, rename; to stay, the file needs file_sync_all(). FALSE with error set (file
+ * and cause) on failure. */
 gboolean midi_write(const song_t *song, const char *path, GError **error);

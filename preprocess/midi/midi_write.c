@@ -132,7 +132,7 @@ gboolean midi_write(const song_t *song, const char *path, GError **error) {
                     cause->message);
         return FALSE;
     }
-    if (file_replace(path, out->data, out->len)) return TRUE;
+    if (file_replace_unsynced(path, out->data, out->len)) return TRUE;
     g_set_error(error, MIDI_ERROR, MIDI_ERROR_WRITE,
                 "%s: cannot write the song: %s; make room or name another folder", path, g_strerror(errno));
     return FALSE;

@@ -54,20 +54,17 @@ static gboolean read_tracks(const char *text, const grid_t *grid, unsigned *trac
 
 /* "C2", "F#4", "Bb-1" or a MIDI number; middle C is C4, 60. -1: none. */
 static int read_pitch(const char *text) {
-    static const int classes[] = {9, 11, 0, 2, 4, 5, 7}; /* A to G */
     char *end = NULL;
+    int class = 0;
     if (g_ascii_isdigit(*text)) {
         const guint64 number = g_ascii_strtoull(text, &end, 10);
         return *end == '\0' && number < 128 ? (int)number : -1;
     }
-    const char letter = g_ascii_toupper(*text);
-    if (letter < 'A' || letter > 'G') return -1;
-    int pitch = classes[letter - 'A'];
-    for (text++; *text == '#' || *text == 'b'; text++) pitch += *text == '#' ? 1 : -1;
+    if (!key_read_note(&text, &class)) return -1;
     const gint64 octave = g_ascii_strtoll(text, &end, 10);
     if (end == text || *end != '\0' || octave < -1 || octave > 9) return -1;
-    pitch += 12 * ((int)octave + 1);
-    return pitch >= 0 && pitch < 128 ? pitch : -1;
+    const int pitch = class + 12 * ((int)octave + 1);
+    return pitch < 128 ? pitch : -1;
 }
 
 /* "C2-B3" as pitches above the grid's lowest. */

@@ -97,18 +97,27 @@ static gboolean run(job_t *job, cli_t *cli, GError **error) {
     return done;
 }
 
+/* Runs any verb; the job's writer knows what the command line says of it. */
+static gboolean run_verb(job_t *job, cli_t *cli, GError **error) {
+    if (!cli->verb->kinds) return cli->verb->run(job, error);
+    g_autofree char *soundfont = cli->audio ? audio_soundfont(cli->soundfont, error) : NULL;
+    if (cli->audio && !soundfont) return FALSE;
+    job->writer.soundfont = soundfont;
+    g_autoptr(sample_model_t) model = sample_model_open(cli->checkpoint, error);
+    job->model = model;
+    return model && run(job, cli, error);
+}
+
+/* What was written before an error is to stay, too; it is the first error that is told. */
 gboolean verbs_run(cli_t *cli, GError **error) {
+    g_autoptr(GPtrArray) written = g_ptr_array_new_with_free_func(g_free);
     job_t job = {.cli = cli,
                  .writer = {.folder = cli->output,
                             .songs = cli->files,
                             .picture = cli->picture,
                             .audio = cli->audio,
-                            .quiet = cli->quiet}};
-    if (!cli->verb->kinds) return cli->verb->run(&job, error);
-    g_autofree char *soundfont = cli->audio ? audio_soundfont(cli->soundfont, error) : NULL;
-    if (cli->audio && !soundfont) return FALSE;
-    job.writer.soundfont = soundfont;
-    g_autoptr(sample_model_t) model = sample_model_open(cli->checkpoint, error);
-    job.model = model;
-    return model && run(&job, cli, error);
+                            .quiet = cli->quiet,
+                            .written = written}};
+    const gboolean done = run_verb(&job, cli, error);
+    return result_sync(&job.writer, done ? error : NULL) && done;
 }

@@ -19,6 +19,11 @@ gboolean result_make_folder(const result_writer_t *writer, GError **error) {
     return file_fail(error, folder, "write to this folder", "give another --output");
 }
 
+gboolean result_sync(const result_writer_t *writer, GError **error) {
+    return file_sync_all((char *const *)writer->written->pdata, writer->written->len, "give another --output",
+                         error);
+}
+
 static char *path_of(const result_writer_t *writer, const char *name, const char *ending) {
     g_autofree char *file = g_strconcat(name, ending, NULL);
     return g_build_filename(writer->folder, file, NULL);
@@ -30,12 +35,18 @@ static gboolean print_path(const char *path, GError **error) {
     return program_fail(error, "standard output: cannot print the path %s: %s", path, g_strerror(errno));
 }
 
+static void add_written(const result_writer_t *writer, const char *path) {
+    g_ptr_array_add(writer->written, g_strdup(path));
+}
+
 char *result_save_picture(const result_writer_t *writer, const char *name, GBytes *picture, GError **error) {
     if (!picture) return NULL;
     g_autofree char *path = path_of(writer, name, writer->picture == PICTURE_SVG ? ".svg" : ".png");
     g_autoptr(GBytes) owned = picture;
-    if (file_replace(path, g_bytes_get_data(owned, NULL), g_bytes_get_size(owned)))
+    if (file_replace_unsynced(path, g_bytes_get_data(owned, NULL), g_bytes_get_size(owned))) {
+        add_written(writer, path);
         return g_steal_pointer(&path);
+    }
     file_fail(error, path, "write", "make room or give another --output");
     return NULL;
 }
@@ -113,13 +124,15 @@ static gboolean write_music(const result_writer_t *writer, const char *name, con
     }
     if (played) played_to_song(played, writer->perform, writer->grid->steps_per_beat, song);
     for (guint i = 0; i < texts->len; i++) g_ptr_array_add(song->texts, g_strdup(texts->pdata[i]));
-    if (!spare_songs(writer, midi, error) || !midi_write(song, midi, error) || !print_path(midi, error))
-        return FALSE;
+    if (!spare_songs(writer, midi, error) || !midi_write(song, midi, error)) return FALSE;
+    add_written(writer, midi);
+    if (!print_path(midi, error)) return FALSE;
     say_piece(writer, midi, song->notes->len, roll->frames, timeline);
     if (!writer->soundfont) return TRUE;
     const double seconds = timeline_seconds(timeline, (int64_t)roll->frames);
-    return audio_render(midi, writer->soundfont, seconds, title, writer->audio, sound, error) &&
-           print_path(sound, error);
+    if (!audio_render(midi, writer->soundfont, seconds, title, writer->audio, sound, error)) return FALSE;
+    add_written(writer, sound);
+    return print_path(sound, error);
 }
 
 gboolean result_write(const result_writer_t *writer, const char *name, const char *title, const roll_t *roll,
@@ -128,8 +141,9 @@ gboolean result_write(const result_writer_t *writer, const char *name, const cha
     g_autoptr(timeline_t) own = timeline_slice(timeline, 0, (int64_t)roll->frames);
     if (!write_music(writer, name, title, roll, played, own, texts, error)) return FALSE;
     return !writer->picture ||
-           result_write_picture(writer, name,
-                                picture_roll(roll, writer->grid, own, title, writer->picture, error), error);
+           result_write_picture(
+               writer, name,
+               picture_roll(roll, writer->given, writer->grid, own, title, writer->picture, error), error);
 }
 
 /* Rolls end to end, each beginning with a bar, at a multiple of `frames`. */

@@ -1,5 +1,7 @@
 /* result: a roll becomes files: NAME.mid, and where asked for NAME.png or NAME.svg, and NAME.wav, NAME.flac
- * or NAME.ogg. Prints each path on standard output, a line about the piece on standard error unless quiet. */
+ * or NAME.ogg. Prints each path on standard output, a line about the piece on standard error unless quiet.
+ * Files have their names once they are whole; that they stay, whatever happens to the machine, is
+ * result_sync()'s matter, once for all. */
 #pragma once
 
 #include "preprocess/roll/roll.h"
@@ -16,12 +18,17 @@ typedef struct {
     const char *soundfont;   /* NULL: no sound */
     const char *silence;     /* what is said of a piece that has no notes */
     const uint8_t *programs; /* General MIDI, of each track but drums; NULL: the roles' */
+    const roll_t *given;     /* of the roll written, for its picture: picture_roll(); NULL: none */
     double perform;          /* how far pieces are played as they are said to be: played_to_song() */
     gboolean quiet;
+    GPtrArray *written; /* char *: paths of the files written so far, for result_sync() */
 } result_writer_t;
 
 /* Creates the folder. FALSE with error set. */
 gboolean result_make_folder(const result_writer_t *writer, GError **error);
+
+/* Makes sure that all that was written is on disk. FALSE with error set: file or folder, cause, way out. */
+gboolean result_sync(const result_writer_t *writer, GError **error);
 
 /* "4/4", or the meters in order, each once: "4/4, 3/4, 6/8". Owner: caller. */
 char *result_meters_text(const timeline_t *timeline);

@@ -1,8 +1,9 @@
 /* sample: owns the way from a roll to latent vectors and back: packing windows, decoding in batches,
  * cross-fading, bits from logits. Refuses checkpoints that do not open as one whole model.
  *
- * All batches have BATCH windows, the last filled up: some BLAS kernels round a row otherwise by itself than
- * among others, and a window must not depend on what is made beside it. */
+ * All batches have SAMPLE_BATCH windows, the last filled up: some BLAS kernels round a row otherwise by
+ * itself than among others, and a window must not depend on what is made beside it. Some also round one row
+ * otherwise than another: pieces that are decoded together are in rows that were found to be equal. */
 #include "sampler/make/sample.h"
 
 #include <math.h>
@@ -12,8 +13,6 @@
 #include "preprocess/common/program.h"
 
 #include "trainer/model/vae_dense.h"
-
-enum { BATCH = 16 }; /* windows decoded at once */
 
 sample_model_t *sample_model_open(const char *path, GError **error) {
     g_autoptr(sample_model_t) model = g_new0(sample_model_t, 1);
@@ -30,7 +29,7 @@ sample_model_t *sample_model_open(const char *path, GError **error) {
             model->checkpoint.grid.pitches);
         return NULL;
     }
-    model->model = model_new(config, BATCH, 1, error); /* sequence: nothing is trained here */
+    model->model = model_new(config, SAMPLE_BATCH, 1, error); /* sequence: nothing is trained here */
     if (!model->model) {
         g_prefix_error(error, "%s: cannot set up the model: ", path);
         return NULL;
@@ -60,28 +59,28 @@ real_t *sample_encode(const sample_model_t *model, const roll_t *roll, size_t fi
     const model_config_t *config = &model->checkpoint.model;
     const size_t Z = config->latent, T = config->window, bytes = model_window_bytes(config);
     real_t *mu = g_new(real_t, n * Z);
-    g_autofree uint8_t *bits = g_malloc(BATCH * bytes);
-    uint32_t valid[BATCH];
-    for (size_t done = 0; done < n; done += BATCH) {
-        const size_t B = MIN(BATCH, n - done);
-        for (size_t b = 0; b < BATCH; b++) { /* those past the n windows do not count */
+    g_autofree uint8_t *bits = g_malloc(SAMPLE_BATCH * bytes);
+    uint32_t valid[SAMPLE_BATCH];
+    for (size_t done = 0; done < n; done += SAMPLE_BATCH) {
+        const size_t B = MIN(SAMPLE_BATCH, n - done);
+        for (size_t b = 0; b < SAMPLE_BATCH; b++) { /* those past the n windows do not count */
             const size_t start = first + (done + b) * T;
             pack_window(config, roll, start, bits + b * bytes);
             valid[b] = (uint32_t)(start < roll->frames ? MIN(T, roll->frames - start) : 1);
         }
-        const batch_t batch = {.B = BATCH, .bits = bits, .valid = valid};
+        const batch_t batch = {.B = SAMPLE_BATCH, .bits = bits, .valid = valid};
         model_encode(model->model, &batch);
         memcpy(mu + done * Z, model_mu(model->model), B * Z * sizeof(real_t));
     }
     return mu;
 }
 
-/* Logits of z [B, Z], B <= BATCH; all: [BATCH, Z] scratch. */
+/* Logits of z [B, Z], B <= SAMPLE_BATCH; all: [SAMPLE_BATCH, Z] scratch. */
 static const real_t *decode(const sample_model_t *model, const real_t *z, size_t B, real_t *all) {
     const size_t Z = model->checkpoint.model.latent;
-    memset(all, 0, BATCH * Z * sizeof *all);
+    memset(all, 0, SAMPLE_BATCH * Z * sizeof *all);
     memcpy(all, z, B * Z * sizeof *all);
-    model_decode(model->model, all, BATCH);
+    model_decode(model->model, all, SAMPLE_BATCH);
     return model_logits(model->model);
 }
 
@@ -126,23 +125,52 @@ static void set_frame(const model_config_t *config, const real_t *logits, roll_t
         }
 }
 
-roll_t *sample_windows(const sample_model_t *model, const real_t *z, size_t n, size_t frames,
+/* Sets the window that begins at a frame of the roll, as far as that goes, from a row of the last batch. */
+static void set_window(const sample_model_t *model, size_t row, roll_t *roll, size_t first,
                        const sample_rule_t *rule) {
     const model_config_t *config = &model->checkpoint.model;
     const size_t T = config->window, frame_cells = model_cells(config) / T;
+    const real_t *logits = model_logits(model->model) + row * T * frame_cells;
+    real_t limits[ROLL_MAX_TRACKS * ROLL_PLANES];
+    find_limits(config, logits, T, rule, limits);
+    for (size_t t = 0; t < T && first + t < roll->frames; t++)
+        set_frame(config, logits + t * frame_cells, roll, first + t, limits, rule);
+}
+
+roll_t *sample_windows(const sample_model_t *model, const real_t *z, size_t n, size_t frames,
+                       const sample_rule_t *rule) {
+    const model_config_t *config = &model->checkpoint.model;
     roll_t *roll = roll_new(frames, config->tracks, config->pitches);
-    g_autofree real_t *all = g_new(real_t, BATCH * config->latent);
-    for (size_t done = 0; done < n; done += BATCH) {
-        const size_t B = MIN(BATCH, n - done);
-        const real_t *first = decode(model, z + done * config->latent, B, all);
-        for (size_t b = 0; b < B; b++) {
-            const real_t *logits = first + b * T * frame_cells;
-            real_t limits[ROLL_MAX_TRACKS * ROLL_PLANES];
-            find_limits(config, logits, T, rule, limits);
-            for (size_t t = 0, frame = (done + b) * T; t < T && frame < frames; t++, frame++)
-                set_frame(config, logits + t * frame_cells, roll, frame, limits, rule);
-        }
+    g_autofree real_t *all = g_new(real_t, SAMPLE_BATCH * config->latent);
+    for (size_t done = 0; done < n; done += SAMPLE_BATCH) {
+        const size_t B = MIN(SAMPLE_BATCH, n - done);
+        decode(model, z + done * config->latent, B, all);
+        for (size_t b = 0; b < B; b++) set_window(model, b, roll, (done + b) * config->window, rule);
     }
+    roll_make_canonical(roll);
+    return roll;
+}
+
+size_t sample_equal_rows(const sample_model_t *model, const real_t *z, size_t rows[SAMPLE_BATCH]) {
+    const size_t Z = model->checkpoint.model.latent, D = model_cells(&model->checkpoint.model);
+    g_autofree real_t *all = g_new(real_t, SAMPLE_BATCH * Z);
+    for (size_t row = 0; row < SAMPLE_BATCH; row++) memcpy(all + row * Z, z, Z * sizeof *z);
+    sample_decode(model, all);
+    const real_t *logits = model_logits(model->model);
+    size_t n = 0;
+    for (size_t row = 0; row < SAMPLE_BATCH; row++)
+        if (memcmp(logits, logits + row * D, D * sizeof *logits) == 0) rows[n++] = row;
+    return n;
+}
+
+void sample_decode(const sample_model_t *model, const real_t *z) {
+    model_decode(model->model, z, SAMPLE_BATCH);
+}
+
+roll_t *sample_decoded(const sample_model_t *model, size_t row, size_t frames, const sample_rule_t *rule) {
+    const model_config_t *config = &model->checkpoint.model;
+    roll_t *roll = roll_new(frames, config->tracks, config->pitches);
+    set_window(model, row, roll, 0, rule);
     roll_make_canonical(roll);
     return roll;
 }
@@ -169,9 +197,9 @@ roll_t *sample_overlapped(const sample_model_t *model, const real_t *z, size_t n
         program_fail(error, "cannot keep %zu frames in memory; ask for fewer --bars", frames);
         return NULL;
     }
-    g_autofree real_t *all = g_new(real_t, BATCH * config->latent);
-    for (size_t done = 0; done < n; done += BATCH) {
-        const size_t B = MIN(BATCH, n - done);
+    g_autofree real_t *all = g_new(real_t, SAMPLE_BATCH * config->latent);
+    for (size_t done = 0; done < n; done += SAMPLE_BATCH) {
+        const size_t B = MIN(SAMPLE_BATCH, n - done);
         const real_t *first = decode(model, z + done * config->latent, B, all);
         for (size_t b = 0; b < B; b++)
             for (size_t t = 0, frame = (done + b) * hop; t < T && frame < frames; t++, frame++) {

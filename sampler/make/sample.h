@@ -11,6 +11,8 @@ typedef struct {
     model_t *model;
 } sample_model_t;
 
+enum { SAMPLE_BATCH = 16 }; /* windows decoded at once: fewer take as long */
+
 /* Of either kind. NULL with error set: file, cause, way out. Owner: caller. */
 sample_model_t *sample_model_open(const char *path, GError **error);
 void sample_model_free(sample_model_t *model);
@@ -36,6 +38,14 @@ typedef struct {
  * a note where sound begins. Owner: caller. */
 roll_t *sample_windows(const sample_model_t *model, const real_t *z, size_t n, size_t frames,
                        const sample_rule_t *rule);
+
+/* Sets rows to those of a batch in which z [Z] becomes the same as in the first, bit by bit, and returns how
+ * many they are: with some BLAS kernels not all. */
+size_t sample_equal_rows(const sample_model_t *model, const real_t *z, size_t rows[SAMPLE_BATCH]);
+/* Decodes z [SAMPLE_BATCH, Z] for sample_decoded(), until the model decodes anything else. */
+void sample_decode(const sample_model_t *model, const real_t *z);
+/* The window in a row of them, as sample_windows() makes it where the row is an equal one. Owner: caller. */
+roll_t *sample_decoded(const sample_model_t *model, size_t row, size_t frames, const sample_rule_t *rule);
 
 /* Frames between the windows of an overlapped piece: half a window, rounded down to whole bars, or else to
  * whole beats, where it has one. */

@@ -34,7 +34,6 @@ gboolean audio_render(const char *midi, const char *soundfont, double seconds, c
 #include <sndfile.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "preprocess/common/file.h"
 
@@ -177,11 +176,8 @@ static void sink_tag(sink_t *sink) {
 /* Closes the file. Where all went well it takes its name; else nothing stays. */
 static gboolean sink_close(sink_t *sink, gboolean ok, GError **error) {
     if (sink->sound && sf_close(sink->sound) != 0 && sink->failed == 0) sink->failed = EIO;
-    if (sink->file && ok && sink->failed == 0)
-        sink_keep(sink, fflush(sink->file) == 0 ? fsync(fileno(sink->file)) : -1);
     if (sink->file) sink_keep(sink, fclose(sink->file));
     if (ok && sink->failed == 0) sink_keep(sink, g_rename(sink->temporary, sink->path));
-    if (ok && sink->failed == 0) sink_keep(sink, file_sync_folder_of(sink->path) ? 0 : -1);
     if (ok && sink->failed == 0) return TRUE;
     g_unlink(sink->temporary);
     return ok ? fail_write(sink, error) : FALSE;

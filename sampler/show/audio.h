@@ -16,8 +16,8 @@ typedef enum { AUDIO_NONE, AUDIO_WAV, AUDIO_FLAC, AUDIO_OGG } audio_format_t;
 char *audio_soundfont(const char *wanted, GError **error);
 
 /* Renders a MIDI file of `seconds` plus AUDIO_TAIL_S in stereo at 44.1 kHz, its loudest sample at -1 dB of
- * full scale (Ogg: about). title and the name of this program become its tags. Atomic, and on disk when it
- * returns. FALSE with error set: file and cause. The same input gives the same bytes, but for the random
- * serial number of an Ogg stream. */
+ * full scale (Ogg: about). title and the name of this program become its tags. Atomic; to stay, the file
+ * needs file_sync_all(). FALSE with error set: file and cause. The same input gives the same bytes, but for
+ * the random serial number of an Ogg stream. */
 gboolean audio_render(const char *midi, const char *soundfont, double seconds, const char *title,
                       audio_format_t format, const char *path, GError **error);

@@ -37,9 +37,10 @@ typedef struct {
 } rows_t;
 
 typedef struct {
-    double x, y, width; /* of the grid, labels outside */
-    size_t first, span; /* frames at the left edge and over the width */
-    const GArray *bars; /* bar_t, of the whole piece */
+    double x, y, width;  /* of the grid, labels outside */
+    size_t first, span;  /* frames at the left edge and over the width */
+    const GArray *bars;  /* bar_t, of the whole piece */
+    const roll_t *given; /* NULL: nothing is told apart */
     gboolean labels;
 } panel_t;
 
@@ -196,15 +197,27 @@ static void draw_time(canvas_t *canvas, const panel_t *panel, const rows_t *rows
                    (double)rows->n_drums * DRUM_ROW);
 }
 
+/* What was given has the track's colour mixed with white. */
+static colour_t shade(size_t track, gboolean given) {
+    const colour_t full = palette[track];
+    const double white = given ? 0.6 : 0;
+    return (colour_t){full.r + white * (1 - full.r), full.g + white * (1 - full.g),
+                      full.b + white * (1 - full.b)};
+}
+
 /* One note, inset so that neighbours stay apart. A track drawn later is drawn flatter, so that a unison shows
  * both colours. */
 static void draw_note(canvas_t *canvas, double x, double y, double width, double height, size_t track,
-                      gboolean onset) {
-    const colour_t colour = palette[track], dark = {colour.r * 0.55, colour.g * 0.55, colour.b * 0.55};
+                      gboolean given, gboolean onset) {
+    const colour_t colour = shade(track, given), dark = {colour.r * 0.55, colour.g * 0.55, colour.b * 0.55};
     const double inset = fmin(height * (0.06 + 0.09 * (double)track), height * 0.3),
                  gap = fmin(0.8, width * 0.15);
     canvas_rectangle(canvas, x, y + inset, width - gap, height - 2 * inset, colour, 0.92);
     if (onset) canvas_rectangle(canvas, x, y + inset, fmin(2, width * 0.35), height - 2 * inset, dark, 1);
+}
+
+static gboolean is_given(const panel_t *panel, size_t t, size_t k, size_t p) {
+    return panel->given && roll_get(panel->given, t, k, PLANE_SOUNDING, p);
 }
 
 static void draw_notes(canvas_t *canvas, const panel_t *panel, const rows_t *rows, const roll_t *roll,
@@ -219,14 +232,15 @@ static void draw_notes(canvas_t *canvas, const panel_t *panel, const rows_t *row
                     continue;
                 }
                 const size_t start = t++;
+                const gboolean given = is_given(panel, start, k, p);
                 while (t < end && roll_get(roll, t, k, PLANE_SOUNDING, p) &&
-                       !roll_get(roll, t, k, PLANE_ONSET, p))
+                       !roll_get(roll, t, k, PLANE_ONSET, p) && is_given(panel, t, k, p) == given)
                     t++;
                 double height;
                 const double y =
                     panel->y + rows_top(rows, is_drums(grid, k), grid->pitch_low + (int)p, &height);
                 draw_note(canvas, panel->x + (double)(start - panel->first) * dx, y, (double)(t - start) * dx,
-                          height, k, roll_get(roll, start, k, PLANE_ONSET, p));
+                          height, k, given, roll_get(roll, start, k, PLANE_ONSET, p));
             }
 }
 
@@ -237,13 +251,28 @@ static void draw_panel(canvas_t *canvas, const panel_t *panel, const rows_t *row
     draw_notes(canvas, panel, rows, roll, grid);
 }
 
-/* Title at the left, a swatch and name a colour at the right. */
-static void draw_head(canvas_t *canvas, const char *title, const grid_t *grid) {
+/* An entry of the legend that ends at x: a swatch of tracks first to end - 1 in one shade, and its name.
+ * Returns where the entry before it ends. */
+static double draw_entry(canvas_t *canvas, double x, size_t first, size_t end, gboolean given,
+                         const char *name) {
+    const double width = end - first > 1 ? 5 : 11;
+    x -= canvas_text(canvas, x, 26, RIGHT, 11, FALSE, canvas_ink, 200, name) + 5;
+    for (size_t k = end; k-- > first;) {
+        x -= width;
+        canvas_rectangle(canvas, x, 17, width, 10, shade(k, given), 1);
+    }
+    return x - 14;
+}
+
+/* Title at the left; at the right a swatch and name a track, and, where they are told apart, for what was
+ * given and what was written. */
+static void draw_head(canvas_t *canvas, const char *title, const grid_t *grid, gboolean given) {
+    const size_t tracks = (size_t)grid->n_tracks;
     double x = PAGE_WIDTH - PAGE_MARGIN;
-    for (size_t k = (size_t)grid->n_tracks; k-- > 0;) {
-        x -= canvas_text(canvas, x, 26, RIGHT, 11, FALSE, canvas_ink, 200, role_name(grid->roles[k])) + 16;
-        canvas_rectangle(canvas, x, 17, 11, 10, palette[k], 1);
-        x -= 14;
+    for (size_t k = tracks; k-- > 0;) x = draw_entry(canvas, x, k, k + 1, FALSE, role_name(grid->roles[k]));
+    if (given) {
+        x = draw_entry(canvas, x - 14, 0, tracks, FALSE, "written");
+        x = draw_entry(canvas, x, 0, tracks, TRUE, "given");
     }
     canvas_text(canvas, PAGE_MARGIN, 27, LEFT, 14, TRUE, canvas_ink, x - PAGE_MARGIN - 8, title);
 }
@@ -258,8 +287,8 @@ static size_t system_end(const GArray *bars, size_t bar, size_t frames) {
     return bar < bars->len ? (size_t)ceil(bar_at(bars, bar)->frame - 1e-9) : frames;
 }
 
-GBytes *picture_roll(const roll_t *roll, const grid_t *grid, const timeline_t *timeline, const char *title,
-                     picture_format_t format, GError **error) {
+GBytes *picture_roll(const roll_t *roll, const roll_t *given, const grid_t *grid, const timeline_t *timeline,
+                     const char *title, picture_format_t format, GError **error) {
     rows_t rows = rows_measure((roll_t *const[]){(roll_t *)roll}, 1, grid);
     g_autoptr(GArray) bars = timeline_bars(timeline, (int64_t)roll->frames);
     const double pitches = fmax(1, rows.high - rows.low + 1);
@@ -275,11 +304,12 @@ GBytes *picture_roll(const roll_t *roll, const grid_t *grid, const timeline_t *t
     const double pitch = rows_height(&rows) + 30;
 
     canvas_t *canvas = canvas_new(PAGE_WIDTH, PAGE_HEAD + 12 + (double)systems * pitch, format);
-    draw_head(canvas, title, grid);
+    draw_head(canvas, title, grid, given != NULL);
     for (size_t s = 0; s < systems; s++) {
         panel_t panel = {.x = rows.left,
                          .y = PAGE_HEAD + 12 + (double)s * pitch,
                          .width = PAGE_WIDTH - PAGE_MARGIN - rows.left,
+                         .given = given,
                          .labels = TRUE};
         panel.first = system_first(bars, s * system_bars);
         panel.span = system_end(bars, (s + 1) * system_bars, roll->frames) - panel.first;
@@ -312,7 +342,7 @@ GBytes *picture_sheet(roll_t *const *rolls, char *const *labels, size_t n, const
         (PAGE_WIDTH - PAGE_MARGIN - rows.left - gap * (double)(columns - 1)) / (double)columns;
 
     canvas_t *canvas = canvas_new(PAGE_WIDTH, PAGE_HEAD + (double)lines * pitch + 8, format);
-    draw_head(canvas, title, grid);
+    draw_head(canvas, title, grid, FALSE);
     for (size_t i = 0; i < n; i++) {
         const size_t column = i % columns, line = i / columns;
         const panel_t panel = {.x = rows.left + (double)column * (width + gap),

@@ -10,9 +10,9 @@ cp songs/song-0003.mid songs/zz-copy.mid
 "$preprocess" "${options[@]}" --output whole songs || exit 1
 for part in 1 2 3; do "$preprocess" "${options[@]}" --part $part/3 --output parts songs || exit 1; done
 # The least counts of points follow from what is written: five calls for each file that appears whole (open,
-# write, fsync, rename, fsync of the folder), two writes for each song that is parsed, four for the mark.
-# Removing what is not needed any more may fail; folders are tried again after their parents; and disks
-# without links are known.
+# write, fsync, rename, fsync of the folder, the last one for all that the sampler writes), two writes for
+# each song that is parsed, four for the mark. Removing what is not needed any more may fail; folders are
+# tried again after their parents; and disks without links are known.
 harmless='^(unlink|mkdir|link) '
 
 whole() { all_whole corpus; }

@@ -63,11 +63,49 @@ static void test_notes(void) {
         size_t notes;
         g_autoptr(roll_t) roll = make_roll(&grid, 64, &notes);
         g_autoptr(GError) error = NULL;
-        g_autoptr(GBytes) svg = picture_roll(roll, &grid, four_four, "title", PICTURE_SVG, &error);
+        g_autoptr(GBytes) svg = picture_roll(roll, NULL, &grid, four_four, "title", PICTURE_SVG, &error);
         g_assert_no_error(error);
         g_assert_cmpuint(count_in(svg, "<svg"), ==, 1);
         g_assert_cmpuint(count_in(svg, NOTE), ==, notes);
     }
+}
+
+/* Of the first track's colour: given notes are paler than written ones, and the legend has both. */
+static void test_given(void) {
+    static const char PALE[] = "rgb\\(60%, ?78%, ?88%\\);?\"? ?fill-opacity(:|=\")0\\.92",
+                      FULL[] = "rgb\\(0%, ?45%, ?70%\\);?\"? ?fill-opacity(:|=\")0\\.92",
+                      SWATCH[] = "rgb\\(60%, ?78%, ?88%\\);?\"? ?fill-opacity(:|=\")1";
+    const char *const tracks[] = {"merged", "melody,chords,bass,drums"};
+    for (size_t i = 0; i < G_N_ELEMENTS(tracks); i++) {
+        const grid_t grid = grid_of(tracks[i]);
+        size_t notes;
+        g_autoptr(roll_t) roll = make_roll(&grid, 64, &notes),
+                          given = roll_new(64, roll->tracks, roll->pitches);
+        roll_copy(roll, 0, 16, given, 0);
+        g_autoptr(GBytes) plain = picture_roll(roll, NULL, &grid, four_four, "", PICTURE_SVG, NULL),
+                          both = picture_roll(roll, given, &grid, four_four, "", PICTURE_SVG, NULL);
+        const guint of_track = (guint)(notes / roll->tracks);
+        g_assert_cmpuint(count_in(both, NOTE), ==, notes);
+        g_assert_cmpuint(count_in(both, PALE), ==, of_track / 4);
+        g_assert_cmpuint(count_in(both, FULL), ==, of_track - of_track / 4);
+        g_assert_cmpuint(count_in(both, SWATCH), ==, 1);
+        g_assert_cmpuint(count_in(plain, PALE) + count_in(plain, SWATCH), ==, 0);
+    }
+}
+
+/* A given note that is written on is drawn as two with one onset. */
+static void test_given_held(void) {
+    static const char ONSET[] = "rgb\\(33%, ?42\\.9%, ?48\\.4%\\)",
+                      DARK[] = "rgb\\(0%, ?24\\.75%, ?38\\.5%\\)";
+    const grid_t grid = grid_of("merged");
+    g_autoptr(roll_t) roll = roll_new(16, 1, 88), given = roll_new(16, 1, 88);
+    for (size_t t = 4; t < 12; t++) roll_set(roll, t, 0, PLANE_SOUNDING, 40);
+    roll_make_canonical(roll);
+    roll_copy(roll, 0, 8, given, 0);
+    g_autoptr(GBytes) svg = picture_roll(roll, given, &grid, four_four, "", PICTURE_SVG, NULL);
+    g_assert_cmpuint(count_in(svg, NOTE), ==, 2);
+    g_assert_cmpuint(count_in(svg, ONSET), ==, 1);
+    g_assert_cmpuint(count_in(svg, DARK), ==, 0);
 }
 
 /* A note that goes on into the next system is drawn in both; an onset begins only one of them. */
@@ -76,7 +114,7 @@ static void test_systems(void) {
     g_autoptr(roll_t) roll = roll_new(16 * 16, 1, 88);
     for (size_t t = 120; t < 136; t++) roll_set(roll, t, 0, PLANE_SOUNDING, 40);
     roll_make_canonical(roll);
-    g_autoptr(GBytes) svg = picture_roll(roll, &grid, four_four, "", PICTURE_SVG, NULL);
+    g_autoptr(GBytes) svg = picture_roll(roll, NULL, &grid, four_four, "", PICTURE_SVG, NULL);
     g_assert_cmpuint(count_in(svg, NOTE), ==, 2);
 }
 
@@ -89,8 +127,8 @@ static void test_meters(void) {
     g_autoptr(roll_t) roll = roll_new(176, 1, 88);
     g_autoptr(timeline_t) timeline = timeline_from_rows(4, &tempo, 1, meters, G_N_ELEMENTS(meters)),
                           one = timeline_new(4, 120, (meter_t){0, 4, 4});
-    g_autoptr(GBytes) changing = picture_roll(roll, &grid, timeline, "", PICTURE_SVG, NULL),
-                      plain = picture_roll(roll, &grid, one, "", PICTURE_SVG, NULL);
+    g_autoptr(GBytes) changing = picture_roll(roll, NULL, &grid, timeline, "", PICTURE_SVG, NULL),
+                      plain = picture_roll(roll, NULL, &grid, one, "", PICTURE_SVG, NULL);
     const guint systems = 2,
                 bars = 1 + 2 + 9 +
                        3; /* a box a system; 8.67 bars of 3/4, of which the last is cut short, are nine */
@@ -103,8 +141,8 @@ static void test_sizes(void) {
     guint32 width, height, tall;
     size_t notes;
     g_autoptr(roll_t) four = make_roll(&grid, 64, &notes), many = make_roll(&grid, 1024, &notes);
-    g_autoptr(GBytes) small = picture_roll(four, &grid, four_four, "4 bars", PICTURE_PNG, NULL);
-    g_autoptr(GBytes) large = picture_roll(many, &grid, four_four, "64 bars", PICTURE_PNG, NULL);
+    g_autoptr(GBytes) small = picture_roll(four, NULL, &grid, four_four, "4 bars", PICTURE_PNG, NULL);
+    g_autoptr(GBytes) large = picture_roll(many, NULL, &grid, four_four, "64 bars", PICTURE_PNG, NULL);
     png_size(small, &width, &height);
     g_assert_cmpuint(width, ==, 1800);
     png_size(large, &width, &tall);
@@ -114,7 +152,8 @@ static void test_sizes(void) {
     const grid_t merged = grid_of("merged");
     g_autoptr(roll_t) endless = make_roll(&merged, 1 << 15, &notes);
     g_autoptr(GError) error = NULL;
-    g_autoptr(GBytes) longest = picture_roll(endless, &merged, four_four, "2048 bars", PICTURE_PNG, &error);
+    g_autoptr(GBytes) longest =
+        picture_roll(endless, NULL, &merged, four_four, "2048 bars", PICTURE_PNG, &error);
     g_assert_no_error(error);
     png_size(longest, &width, &tall);
     g_assert_cmpuint(tall, <=, 32767);
@@ -126,9 +165,12 @@ static void test_same_bytes(void) {
     size_t notes;
     for (int format = PICTURE_PNG; format <= PICTURE_SVG; format++) {
         g_autoptr(roll_t) roll = make_roll(&grid, 100, &notes);
-        g_autoptr(GBytes) first = picture_roll(roll, &grid, four_four, "t", (picture_format_t)format, NULL);
-        g_autoptr(GBytes) again = picture_roll(roll, &grid, four_four, "t", (picture_format_t)format, NULL);
-        g_autoptr(GBytes) other = picture_roll(roll, &grid, four_four, "u", (picture_format_t)format, NULL);
+        g_autoptr(GBytes) first =
+            picture_roll(roll, NULL, &grid, four_four, "t", (picture_format_t)format, NULL);
+        g_autoptr(GBytes) again =
+            picture_roll(roll, NULL, &grid, four_four, "t", (picture_format_t)format, NULL);
+        g_autoptr(GBytes) other =
+            picture_roll(roll, NULL, &grid, four_four, "u", (picture_format_t)format, NULL);
         if (format == PICTURE_PNG)
             g_assert_true(g_bytes_equal(
                 first, again)); /* SVG: cairo's ids go on counting; tests/programs/sampler.sh runs twice */
@@ -148,7 +190,7 @@ static void test_odd_rolls(void) {
                 g_autoptr(roll_t) roll = roll_new(frames[f], (size_t)grid.n_tracks, (size_t)grid.pitches);
                 g_autoptr(GError) error = NULL;
                 g_autoptr(timeline_t) timeline = timeline_new(grid.steps_per_beat, 120, meters[m]);
-                g_autoptr(GBytes) png = picture_roll(roll, &grid, timeline, "", PICTURE_PNG, &error);
+                g_autoptr(GBytes) png = picture_roll(roll, NULL, &grid, timeline, "", PICTURE_PNG, &error);
                 g_assert_no_error(error);
                 guint32 width, height;
                 png_size(png, &width, &height);
@@ -169,7 +211,7 @@ static void test_extremes(void) {
     const char *const titles[] = {"\xff\xfe bad", lengthy, "日本語", ""};
     for (size_t i = 0; i < G_N_ELEMENTS(titles); i++) {
         g_autoptr(GError) error = NULL;
-        g_autoptr(GBytes) svg = picture_roll(roll, &grid, four_four, titles[i], PICTURE_SVG, &error);
+        g_autoptr(GBytes) svg = picture_roll(roll, NULL, &grid, four_four, titles[i], PICTURE_SVG, &error);
         g_assert_no_error(error);
         g_assert_cmpuint(count_in(svg, NOTE), ==, 2);
     }
@@ -263,6 +305,8 @@ int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     four_four = timeline_new(4, 120, (meter_t){0, 4, 4});
     g_test_add_func("/picture/notes", test_notes);
+    g_test_add_func("/picture/given", test_given);
+    g_test_add_func("/picture/given-held", test_given_held);
     g_test_add_func("/picture/systems", test_systems);
     g_test_add_func("/picture/meters", test_meters);
     g_test_add_func("/picture/sizes", test_sizes);

@@ -153,6 +153,30 @@ static void test_bits(void) {
     }
 }
 
+/* Pieces decoded together are those decoded alone, whichever row they are in. */
+static void test_together(void) {
+    g_autoptr(sample_model_t) model = made_model("--planes 2 --tracks melody,bass --window 20 --bias -3");
+    enum { T = 20, Z = 4 };
+    const sample_rule_t rule = {.threshold = 0.3, .density = TRUE};
+    real_t z[SAMPLE_BATCH * Z] = {0};
+    size_t rows[SAMPLE_BATCH];
+    latent_prior(1, 0, 1, z, Z);
+    const size_t n = sample_equal_rows(model, z, rows);
+    g_assert_cmpuint(n, >=, 1);
+    g_assert_cmpuint(rows[0], ==, 0);
+    roll_t *together[SAMPLE_BATCH];
+    for (size_t i = 0; i < n; i++) latent_prior(1, i, 1, z + rows[i] * Z, Z);
+    sample_decode(model, z);
+    for (size_t i = 0; i < n; i++) together[i] = sample_decoded(model, rows[i], T, &rule);
+    for (size_t i = 0; i < n; i++) {
+        g_autoptr(roll_t) alone = sample_windows(model, z + rows[i] * Z, 1, T, &rule);
+        const size_t bytes = T * alone->tracks * ROLL_PLANES * alone->stride;
+        g_assert_true(memcmp(together[i]->bits, alone->bits, bytes) == 0);
+        g_assert_true(i == 0 || memcmp(alone->bits, together[0]->bits, bytes) != 0);
+    }
+    for (size_t i = 0; i < n; i++) roll_free(together[i]);
+}
+
 /* Every cell by its probability: the count of ones within five deviations, and no onset drawn without its
  * sound where it is the less likely. */
 static void test_draws(void) {
@@ -341,6 +365,7 @@ int main(int argc, char **argv) {
     g_test_add_func("/latent/path", test_path);
     g_test_add_func("/latent/text", test_text);
     g_test_add_func("/sample/bits", test_bits);
+    g_test_add_func("/sample/together", test_together);
     g_test_add_func("/sample/draws", test_draws);
     g_test_add_func("/sample/density", test_density);
     g_test_add_func("/sample/encode", test_encode);

@@ -142,6 +142,7 @@ static gboolean write_result(job_t *job, const rest_t *rest, const char *name, c
     result_writer_t writer = job->writer;
     writer.programs = rest->part->programs;
     writer.perform = 1; /* play() has scaled what the model plays */
+    writer.given = rest->cut == 0 ? rest->song : NULL;
     if (rest->cut == 0) return result_write(&writer, name, title, roll, played, rest->timeline, texts, error);
     const size_t frames = roll->frames - rest->cut;
     g_autoptr(roll_t) part = roll_new(frames, roll->tracks, roll->pitches);

@@ -109,6 +109,11 @@ if [ ${#songs[@]} -gt 1 ]; then
     show "$programs/sampler" interpolate --checkpoint "$newest" "${from[@]}" --bars 4 --steps 5 \
         --sample --picture --output "$output/music/interpolate" "${songs[0]}" "${songs[1]}"
 fi
+# Of the new song four bars are written anew, and all but its melody.
+show "$programs/sampler" fill --checkpoint "$newest" --bars 13-16 --picture "${audio[@]}" \
+    --output "$output/music/fill" "$output/music/song/song-001.mid"
+show "$programs/sampler" accompany --checkpoint "$newest" --tracks chords,bass,drums --picture "${audio[@]}" \
+    --output "$output/music/accompany" "$output/music/song/song-001.mid"
 show "$programs/sampler" curves --picture --output "$output/music/curves" "$output/run"
 show "${score[@]}" "$output/music/song" >"$output/music/score.json"
 
@@ -130,4 +135,5 @@ What to try next:
   train longer        ${longer[*]}
   your own music      make demo CORPUS=folder OUTPUT=mine
   between two songs   ${between[*]}
+  your melody         $programs/sampler accompany --checkpoint $newest --given melody melody.mid
 END

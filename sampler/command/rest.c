@@ -120,6 +120,7 @@ static particles_piece_t plan(job_t *job, const rest_t *rest, const wanted_t *wa
                                .look_ahead = (size_t)lround(cli->look_ahead * bar),
                                .temperature = cli->draw ? cli->temperature : 0,
                                .shift = job->shift,
+                               .near = rest->near,
                                .seed = (uint64_t)cli->seed,
                                .index = index,
                                .wish = wanted_begin(wanted),

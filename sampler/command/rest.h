@@ -6,11 +6,12 @@
 
 /* A song and what of it is known. */
 typedef struct {
-    roll_t *song, *known; /* of the same shape; closed by rest_write() */
-    timeline_t *timeline; /* of the whole piece */
-    const part_t *part;   /* the file: its notes' velocities and timing, its programs */
-    const char *about;    /* what titles say: "bars 9-12" */
-    size_t cut;           /* frames that are left out at the beginning of what is written; whole bars */
+    roll_t *song, *known;          /* of the same shape; closed by rest_write() */
+    timeline_t *timeline;          /* of the whole piece */
+    const part_t *part;            /* the file: its notes' velocities and timing, its programs */
+    const char *about;             /* what titles say: "bars 9-12" */
+    const compose_latents_t *near; /* particles_piece_t's; NULL: none */
+    size_t cut; /* frames that are left out at the beginning of what is written; whole bars */
 } rest_t;
 void rest_clear(rest_t *rest);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(rest_t, rest_clear)

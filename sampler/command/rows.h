@@ -71,11 +71,13 @@
 #define TEMPERATURE_OF_REST_ROW                                                                              \
     NUMBER("temperature", 't', OPTION_REAL, temperature, SEQUENCE | TOLD, "X", "1",                          \
            "spread of the draws; below 1 tamer, above 1 stranger", 0.05, 10)
-#define PARTICLES_ROWS                                                                                       \
+#define PARTICLES_ROW(...)                                                                                   \
     NUMBER("particles", 0, OPTION_INT, particles, SEQUENCE | TOLD, "K", "200",                               \
-           "guesses side by side at what is not known: more fit better and take longer", 1, 100000),         \
-        NUMBER("look-ahead", 0, OPTION_REAL, look_ahead, SEQUENCE | TOLD, "BARS", "2",                       \
-               "bars after a gap by which the guesses are weighed", 0, 64)
+           "guesses side by side at what is not known: more fit better and take longer", 1, 100000,          \
+           ##__VA_ARGS__)
+#define PARTICLES_ROWS                                                                                       \
+    PARTICLES_ROW(), NUMBER("look-ahead", 0, OPTION_REAL, look_ahead, SEQUENCE | TOLD, "BARS", "2",          \
+                            "bars after a gap by which the guesses are weighed", 0, 64)
 /* What is wished of them. */
 #define WISHES                                  "chords,key,density,polyphony,register"
 #define BARS_OF_NUMBERS_ROW(name, member, help) TEXT(name, 0, member, SEQUENCE | TOLD, "N,N,...", NULL, help)

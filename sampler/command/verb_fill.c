@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "preprocess/common/program.h"
+#include "sampler/command/region.h"
 #include "sampler/command/rest.h"
 #include "sampler/command/rows.h"
 #include "sampler/make/known.h"
@@ -34,60 +35,6 @@ static gboolean forget_bars(const char *text, const part_t *part, known_region_t
     return TRUE;
 }
 
-/* "bass,drums" as bits of the model's tracks. */
-static gboolean read_tracks(const char *text, const grid_t *grid, unsigned *tracks, GError **error) {
-    g_auto(GStrv) names = g_strsplit(text, ",", -1);
-    *tracks = 0;
-    for (size_t i = 0; names[i]; i++) {
-        int track = 0;
-        while (track < grid->n_tracks && !g_str_equal(role_name(grid->roles[track]), g_strstrip(names[i])))
-            track++;
-        if (track == grid->n_tracks) {
-            g_autofree char *all = grid_tracks_string(grid);
-            return option_fail(error, "--tracks %s: the model has no track '%s'; it has %s", text, names[i],
-                               all);
-        }
-        *tracks |= 1u << track;
-    }
-    return TRUE;
-}
-
-/* "C2", "F#4", "Bb-1" or a MIDI number; middle C is C4, 60. -1: none. */
-static int read_pitch(const char *text) {
-    char *end = NULL;
-    int class = 0;
-    if (g_ascii_isdigit(*text)) {
-        const guint64 number = g_ascii_strtoull(text, &end, 10);
-        return *end == '\0' && number < 128 ? (int)number : -1;
-    }
-    if (!key_read_note(&text, &class)) return -1;
-    const gint64 octave = g_ascii_strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || octave < -1 || octave > 9) return -1;
-    const int pitch = class + 12 * ((int)octave + 1);
-    return pitch < 128 ? pitch : -1;
-}
-
-/* "C2-B3" as pitches above the grid's lowest. */
-static gboolean read_keys(const char *text, const grid_t *grid, known_region_t *region, GError **error) {
-    const char *dash = *text ? strchr(text + 1, '-') : NULL;
-    g_autofree char *from = dash ? g_strndup(text, (gsize)(dash - text)) : NULL;
-    const int low = from ? read_pitch(from) : -1, high = dash ? read_pitch(dash + 1) : -1;
-    if (low < 0 || high < low)
-        return option_fail(error,
-                           "--keys %s: not a range of keys; give one like C2-B3 or 36-59 (C4 is middle "
-                           "C, 60)",
-                           text);
-    region->low = (size_t)MAX(low - grid->pitch_low, 0);
-    region->high = (size_t)CLAMP(high + 1 - grid->pitch_low, 0, grid->pitches);
-    if (region->low < region->high) return TRUE;
-    return option_fail(error, "--keys %s: the model knows the keys %d to %d", text, grid->pitch_low,
-                       grid->pitch_low + grid->pitches - 1);
-}
-
-static known_region_t whole_region(const part_t *part) {
-    return (known_region_t){.end = part->roll->frames, .tracks = ~0u, .low = 0, .high = part->roll->pitches};
-}
-
 /* The whole song, known in all its cells, filled up to its last bar's end. */
 static gboolean open_rest(job_t *job, part_t *part, rest_t *rest, GError **error) {
     if (!job_open_part(job, job->cli->files[0], part, error)) return FALSE;
@@ -109,10 +56,8 @@ static gboolean run_fill(job_t *job, GError **error) {
     g_auto(part_t) part = {0};
     g_auto(rest_t) rest = {0};
     if (!open_rest(job, &part, &rest, error)) return FALSE;
-    known_region_t region = whole_region(&part);
-    if ((cli->tracks && !read_tracks(cli->tracks, grid, &region.tracks, error)) ||
-        (cli->keys && !read_keys(cli->keys, grid, &region, error)))
-        return FALSE;
+    known_region_t region;
+    if (!region_read(cli, grid, part.roll->frames, &region, error)) return FALSE;
     if (!cli->where)
         known_forget(rest.known, &region);
     else if (!forget_bars(cli->where, &part, region, cli->files[0], rest.known, error))
@@ -190,16 +135,15 @@ static gboolean run_accompany(job_t *job, GError **error) {
     g_auto(part_t) part = {0};
     g_auto(rest_t) rest = {0};
     if (!open_rest(job, &part, &rest, error)) return FALSE;
-    known_region_t region = whole_region(&part);
+    known_region_t region;
     unsigned given = 0;
-    region.end = rest.song->frames;
+    if (!region_read(cli, grid, rest.song->frames, &region, error)) return FALSE;
     if (cli->given) {
-        if (!read_tracks(cli->given, grid, &given, error)) return FALSE;
+        if (!region_read_tracks(cli->given, grid, &given, error)) return FALSE;
         move_to_track(rest.song, (size_t)g_bit_nth_lsf(given, -1));
         move_to_track(part.roll, (size_t)g_bit_nth_lsf(given, -1));
     }
-    region.tracks = silent_tracks(rest.song);
-    if (cli->tracks && !read_tracks(cli->tracks, grid, &region.tracks, error)) return FALSE;
+    if (!cli->tracks) region.tracks = silent_tracks(rest.song);
     if (region.tracks == 0)
         return option_fail(error,
                            "%s: has notes in all tracks of the model; say which are to be written anew, "

@@ -1,7 +1,10 @@
 /* verb_song: owns the verbs reconstruct and vary: pieces with a song's latents, or near them. */
 #include <math.h>
+#include <string.h>
 
 #include "sampler/command/job.h"
+#include "sampler/command/region.h"
+#include "sampler/command/rest.h"
 #include "sampler/command/rows.h"
 
 /* "reconstruct-STEM" for the i-th file, with "-i" behind where names has that already, as for two songs of
@@ -64,18 +67,67 @@ const verb_t verb_reconstruct = {
     .run = run_reconstruct,
 };
 
-/* keep^2 + noise^2 = 1, so that latents are spread as the prior's are. */
+/* What of a song lies in a part, by itself: its roll, and how its onsets are played. Notes that are held into it
+ * begin with it, and are typed. */
+static void take_excerpt(const roll_t *song, const part_t *part, part_t *excerpt) {
+    GArray *played = g_array_new(FALSE, FALSE, sizeof(played_t));
+    size_t onset = 0;
+    const size_t taken = MIN(part->frames, song->frames - part->first);
+    excerpt->roll = roll_new(part->frames, song->tracks, song->pitches);
+    roll_copy(song, part->first, taken, excerpt->roll, 0);
+    roll_make_canonical(excerpt->roll);
+    for (size_t t = 0; t < part->first + taken; t++)
+        for (size_t k = 0; k < song->tracks; k++)
+            for (size_t p = 0; p < song->pitches; p++) {
+                const gboolean begins = roll_get(song, t, k, PLANE_ONSET, p);
+                const played_t how = begins ? part->played[onset++] : played_typed();
+                if (t >= part->first && roll_get(excerpt->roll, t - part->first, k, PLANE_ONSET, p))
+                    g_array_append_val(played, how);
+            }
+    excerpt->played = (played_t *)(void *)g_array_free(played, FALSE);
+    memcpy(excerpt->programs, part->programs, sizeof excerpt->programs);
+}
+
+/* Only some tracks or keys of the part are varied: the rest of it stays, and they are written around it. */
+static gboolean vary_region(job_t *job, const roll_t *song, const part_t *part, const compose_latents_t *near,
+                            GError **error) {
+    const cli_t *cli = job->cli;
+    g_auto(part_t) excerpt = {0};
+    g_auto(rest_t) rest = {.part = &excerpt, .near = near};
+    known_region_t region;
+    if (!region_read(cli, &job->model->checkpoint.grid, part->frames, &region, error)) return FALSE;
+    take_excerpt(song, part, &excerpt);
+    rest.timeline = timeline_slice(part->timeline, 0, (int64_t)part->frames);
+    rest.song = roll_new(part->frames, song->tracks, song->pitches);
+    roll_copy(excerpt.roll, 0, part->frames, rest.song, 0);
+    rest.known = known_all(rest.song);
+    known_forget(rest.known, &region);
+    g_autofree char *about = g_strdup_printf(" · amount %g", cli->amount);
+    rest.about = about;
+    return rest_write(job, &rest, error);
+}
+
 static gboolean run_vary(job_t *job, GError **error) {
     const cli_t *cli = job->cli;
     g_auto(part_t) part = {0};
-    if (!job_read_part(job, cli->files[0], &part, error)) return FALSE;
+    if (!job_open_part(job, cli->files[0], &part, error)) return FALSE;
+    g_autoptr(roll_t) song = roll_new(part.roll->frames, part.roll->tracks, part.roll->pitches);
+    roll_copy(part.roll, 0, part.roll->frames, song, 0);
+    job->kind->encode(job, cli->files[0], &part);
+    /* keep^2 + noise^2 = 1, so that latents are spread as the prior's are. */
+    const compose_latents_t near = {.centres = part.mu,
+                                    .segments = part.n,
+                                    .keep = sqrt(1 - cli->amount * cli->amount),
+                                    .noise = cli->amount,
+                                    .shift = job->shift,
+                                    .feature = SIZE_MAX};
+    if (cli->tracks || cli->keys) return vary_region(job, song, &part, &near, error);
     g_autofree char *stem = job_stem(cli->files[0]);
     job->total = (size_t)cli->count * part.frames;
     for (size_t i = 0; i < (size_t)cli->count; i++) {
         const size_t index = (size_t)cli->first + i;
         compose_piece_t piece = job_plan_part(job, index, &part);
-        piece.latents.keep = sqrt(1 - cli->amount * cli->amount);
-        piece.latents.noise = cli->amount;
+        piece.latents = near;
         g_autoptr(GPtrArray) texts = job_texts(job, index);
         job_add_text(texts, "song: %s", stem);
         g_autofree char *name = g_strdup_printf("vary-%s-%03zu", stem, index);
@@ -95,11 +147,22 @@ static const option_t vary_rows[] = {
     PART_ROWS,
     NUMBER("amount", 'a', OPTION_REAL, amount, ANY | TOLD, "X", "0.3",
            "0: the song as the model keeps it, 1: a draw from the prior", 0, 1),
+    TEXT("tracks", 0, tracks, VAE | TOLD, "NAMES", NULL,
+         "vary these tracks only, the others stay: bass,drums", .excludes = "greedy,sample,best-of"),
+    TEXT("keys", 0, keys, VAE | TOLD, "LOW-HIGH", NULL, "vary these keys only, the others stay: C2-B3",
+         .excludes = "greedy,sample,best-of"),
+    PARTICLES_ROW(.needs = "tracks,keys"),
     ATTRIBUTE_ROWS,
     WINDOW_ROWS,
     SONG_SAMPLE_ROWS,
     MUSIC_ROWS,
 };
+
+static gboolean check_vary(cli_t *cli, const model_config_t *model, GError **error) {
+    (void)model;
+    return !(cli->tracks || cli->keys) || cli->temperature > 0 ||
+           option_fail(error, "--temperature 0: notes around those that stay are drawn; give more than 0");
+}
 
 const verb_t verb_vary = {
     .name = "vary",
@@ -110,5 +173,6 @@ const verb_t verb_vary = {
     .max_files = 1,
     .kinds = DENSE | VAE,
     .rows = vary_rows,
+    .check = check_vary,
     .run = run_vary,
 };

@@ -202,7 +202,9 @@ static void set_latents(walk_t *walk, size_t t) {
     const particles_piece_t *piece = walk->piece;
     const size_t Z = particles->Z, end = segment_end(walk, t);
     const gboolean guess = has_open(walk, t, end), fresh = !has_known(walk, t, end);
-    const double noise = !walk->many ? 0 : fresh ? piece->temperature : 1;
+    const compose_latents_t *near = guess ? piece->near : NULL;
+    const size_t w = t / particles->S;
+    const double noise = !walk->many ? 0 : near ? near->noise : fresh ? piece->temperature : 1;
     g_autofree real_t *mu = g_new(real_t, Z), *logvar = g_new(real_t, Z);
     const rng_t rng = rng_make(piece->seed, RNG_PRIOR, 1 + piece->index, t / particles->S);
     stream_prior(particles->stream, particles->mu, particles->logvar);
@@ -213,8 +215,11 @@ static void set_latents(walk_t *walk, size_t t) {
         const real_t *from_mu = guess ? prior_mu : mu, *from_logvar = guess ? prior_logvar : logvar;
         real_t *z = particles->z + k * Z;
         for (size_t i = 0; i < Z; i++) {
-            const double shift = fresh && piece->shift ? (double)piece->shift[i] : 0;
-            z[i] = from_mu[i] + (real_t)(exp((double)from_logvar[i] / 2) * (noise * (double)z[i] + shift));
+            const double shift = fresh && piece->shift ? (double)piece->shift[i] : 0,
+                         centre = near && w < near->segments ? (double)near->centres[w * Z + i] : from_mu[i],
+                         keep = near ? near->keep : 0;
+            z[i] = (real_t)(from_mu[i] + keep * (centre - from_mu[i]) +
+                            exp((double)from_logvar[i] / 2) * (noise * (double)z[i] + shift));
         }
         if (!guess && walk->many)
             particles->log_w[k] += log_normal(z, prior_mu, prior_logvar, Z) - log_normal(z, mu, logvar, Z);

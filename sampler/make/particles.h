@@ -17,8 +17,7 @@
  * options, no files. */
 #pragma once
 
-#include "preprocess/roll/roll.h"
-#include "trainer/model/model.h"
+#include "sampler/make/compose.h"
 
 typedef struct particles particles_t;
 
@@ -51,6 +50,9 @@ typedef struct {
         temperature; /* of draws: head_rule_t. 0: the likelier of each cell, the weightiest particle; then no
                             cell is known in a frame that is open, and nothing wished */
     const real_t *shift; /* [Z], in sd: moves the latents of segments of which nothing is known; NULL: none */
+    /* Latents of segments that are not wholly known: keep times centres [segments, Z], 1 - keep times the prior's
+     * mean, and `noise` times the prior's spread. NULL: as the prior has them. */
+    const compose_latents_t *near;
     uint64_t seed, index;
     const particles_wish_t *wish; /* NULL: none */
     /* Measuring, by a model without latents: the true piece, which the first particle follows (conditional

@@ -106,6 +106,19 @@ status_is 0 "harmonise"
 ok "two results" other_track h/harmonise-song-001-00{1,2}.mid 1
 refused 'harmonise: has no meaning for a model of several tracks; see accompany' harmonise -c plain.h5 $song
 
+# ---- vary ----
+run "$sampler" vary -c band.h5 $song --tracks bass --amount 0.5 --particles 10 -n 2 -o v
+status_is 0 "vary --tracks"
+ok "the melody stays" same_track $song v/vary-song-001-001.mid 1
+ok "the bass is varied" other_track $song v/vary-song-001-001.mid 3
+ok "in two ways" other_track v/vary-song-001-00{1,2}.mid 3
+run "$sampler" vary -c band.h5 songs/song-0000.mid --bar 2 --bars 2 --keys C2-C4 --particles 10 -o v
+status_is 0 "vary --keys of some bars"
+refused '\-\-greedy and --tracks exclude each other' vary -c band.h5 $song --tracks bass --greedy
+refused '\-\-temperature 0: notes around those that stay are drawn' vary -c band.h5 $song --tracks bass \
+    --temperature 0
+refused '\-\-particles needs --tracks or --keys' vary -c band.h5 $song --particles 10
+
 # ---- continue --until ----
 run "$sampler" continue -c band.h5 $song --keep 2 --bars 2 --until songs/song-0001.mid --particles 10 -o c
 status_is 0 "continue --until"

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "preprocess/common/program.h"
+#include "sampler/command/excerpt.h"
 #include "sampler/command/wanted.h"
 #include "sampler/make/known.h"
 #include "sampler/make/particles.h"
@@ -145,17 +146,11 @@ static gboolean write_result(job_t *job, const rest_t *rest, const char *name, c
     writer.perform = 1; /* play() has scaled what the model plays */
     writer.given = rest->cut == 0 ? rest->song : NULL;
     if (rest->cut == 0) return result_write(&writer, name, title, roll, played, rest->timeline, texts, error);
-    const size_t frames = roll->frames - rest->cut;
-    g_autoptr(roll_t) part = roll_new(frames, roll->tracks, roll->pitches);
-    g_autoptr(timeline_t) timeline = timeline_slice(rest->timeline, (int64_t)rest->cut, (int64_t)frames);
-    const size_t left_out = roll_count_onsets(roll->bits, rest->cut, job->writer.grid);
-    roll_copy(roll, rest->cut, frames, part, 0);
-    const size_t onsets = roll_count_onsets(part->bits, frames, job->writer.grid);
-    roll_make_canonical(part);
-    /* Notes that are held at the cut begin there now, and nobody has played them. */
-    g_autofree played_t *of_part = roll_count_onsets(part->bits, frames, job->writer.grid) == onsets
-                                       ? g_memdup2(played + left_out, onsets * sizeof *played)
-                                       : job_perform(job, part, timeline_meters(timeline, frames));
+    const excerpt_t excerpt = {rest->cut, rest->cut_from, roll->frames - rest->cut};
+    g_autofree played_t *of_part = NULL;
+    g_autoptr(roll_t) part = excerpt_take(roll, played, &excerpt, &of_part);
+    g_autoptr(timeline_t) timeline =
+        timeline_slice(rest->timeline, (int64_t)rest->cut, (int64_t)excerpt.frames);
     return result_write(&writer, name, title, part, of_part, timeline, texts, error);
 }
 

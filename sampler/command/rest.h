@@ -11,7 +11,9 @@ typedef struct {
     const part_t *part;            /* the file: its notes' velocities and timing, its programs */
     const char *about;             /* what titles say: "bars 9-12" */
     const compose_latents_t *near; /* particles_piece_t's; NULL: none */
-    size_t cut; /* frames that are left out at the beginning of what is written; whole bars */
+    /* The frame at which what is written to files begins, a bar line, and the frame before which that is silent;
+     * 0: all is written. */
+    size_t cut, cut_from;
 } rest_t;
 void rest_clear(rest_t *rest);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(rest_t, rest_clear)

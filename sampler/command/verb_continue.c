@@ -45,8 +45,10 @@ static gboolean run_continue(job_t *job, GError **error) {
     const size_t kept = count_kept(cli, &song);
     join(cli, &song, &end, kept, &rest);
     const double bar = timeline_bar_at(rest.timeline, (double)kept);
-    if (cli->only_new)
+    if (cli->only_new) {
         rest.cut = (size_t)floor(timeline_bar_frame(rest.timeline, (size_t)(bar + 1e-9)) + 1e-9);
+        rest.cut_from = kept;
+    }
     g_autofree char *about = g_strdup_printf(", from bar %.4g on", bar + 1);
     rest.about = about;
     return rest_write(job, &rest, error);

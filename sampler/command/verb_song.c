@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "sampler/command/excerpt.h"
 #include "sampler/command/job.h"
 #include "sampler/command/region.h"
 #include "sampler/command/rest.h"
@@ -67,27 +68,6 @@ const verb_t verb_reconstruct = {
     .run = run_reconstruct,
 };
 
-/* What of a song lies in a part, by itself: its roll, and how its onsets are played. Notes that are held into it
- * begin with it, and are typed. */
-static void take_excerpt(const roll_t *song, const part_t *part, part_t *excerpt) {
-    GArray *played = g_array_new(FALSE, FALSE, sizeof(played_t));
-    size_t onset = 0;
-    const size_t taken = MIN(part->frames, song->frames - part->first);
-    excerpt->roll = roll_new(part->frames, song->tracks, song->pitches);
-    roll_copy(song, part->first, taken, excerpt->roll, 0);
-    roll_make_canonical(excerpt->roll);
-    for (size_t t = 0; t < part->first + taken; t++)
-        for (size_t k = 0; k < song->tracks; k++)
-            for (size_t p = 0; p < song->pitches; p++) {
-                const gboolean begins = roll_get(song, t, k, PLANE_ONSET, p);
-                const played_t how = begins ? part->played[onset++] : played_typed();
-                if (t >= part->first && roll_get(excerpt->roll, t - part->first, k, PLANE_ONSET, p))
-                    g_array_append_val(played, how);
-            }
-    excerpt->played = (played_t *)(void *)g_array_free(played, FALSE);
-    memcpy(excerpt->programs, part->programs, sizeof excerpt->programs);
-}
-
 /* Only some tracks or keys of the part are varied: the rest of it stays, and they are written around it. */
 static gboolean vary_region(job_t *job, const roll_t *song, const part_t *part, const compose_latents_t *near,
                             GError **error) {
@@ -96,7 +76,9 @@ static gboolean vary_region(job_t *job, const roll_t *song, const part_t *part, 
     g_auto(rest_t) rest = {.part = &excerpt, .near = near};
     known_region_t region;
     if (!region_read(cli, &job->model->checkpoint.grid, part->frames, &region, error)) return FALSE;
-    take_excerpt(song, part, &excerpt);
+    excerpt.roll = excerpt_take(song, part->played, &(excerpt_t){part->first, part->first, part->frames},
+                                &excerpt.played);
+    memcpy(excerpt.programs, part->programs, sizeof excerpt.programs);
     rest.timeline = timeline_slice(part->timeline, 0, (int64_t)part->frames);
     rest.song = roll_new(part->frames, song->tracks, song->pitches);
     roll_copy(excerpt.roll, 0, part->frames, rest.song, 0);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "trainer/model/fast_math.h"
+#include "trainer/model/layers.h"
 
 #define MAX_ELEMENTS     ((double)INT32_MAX) /* of an array: BLAS counts in int */
 #define POSTERIOR_LOGVAR (-3)                /* initial logvar: latents carry information from the start */
@@ -177,6 +178,21 @@ void sequence_add_place(const sequence_net_t *net, const place_t *place, real_t 
     const size_t X = GATES * net->H;
     for (size_t row = 0; net->config.sequence.bar > 0 && row < PLACE_ROWS; row++)
         for (size_t i = 0; i < X; i++) x[i] += net->bar.W[place->rows[row] * X + i];
+}
+
+LAYERS_WIDE void sequence_add_cells(const model_config_t *config, const uint8_t *frame,
+                                    const real_t *restrict W, real_t *restrict y, size_t N) {
+    const size_t P = config->pitches, stride = roll_stride(P), rows = config->tracks * config->planes;
+    for (size_t r = 0; r < rows; r++, frame += stride) {
+        for (size_t i = 0; i < stride; i++) {
+            for (unsigned byte = frame[i]; byte; byte &= byte - 1) {
+                const size_t p = 8 * i + (size_t)__builtin_ctz(byte);
+                if (p >= P) break;
+                const real_t *row = W + (r * P + p) * N;
+                for (size_t n = 0; n < N; n++) y[n] += row[n];
+            }
+        }
+    }
 }
 
 void sequence_sketch_forward(const sequence_net_t *net, const real_t *z, real_t *hidden, real_t *u,

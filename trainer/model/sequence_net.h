@@ -77,6 +77,10 @@ void sequence_net_start_log_odds(const sequence_net_t *net, const double *log_od
 /* Adds what the decoder reads of a frame's place, if it does, to x [3 H]. */
 void sequence_add_place(const sequence_net_t *net, const place_t *place, real_t *x);
 
+/* Adds to y [N] the rows of W [cells, N] that a packed frame sets; bits past the last pitch do not count. */
+void sequence_add_cells(const model_config_t *config, const uint8_t *frame, const real_t *W, real_t *y,
+                        size_t N);
+
 /* Sketches: z [B, Z] to u [B, S, U]. */
 void sequence_sketch_forward(const sequence_net_t *net, const real_t *z, real_t *hidden, real_t *u,
                              const rows_t *rows);

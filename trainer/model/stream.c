@@ -1,6 +1,6 @@
 /* stream: owns what the sequence model carries from frame to frame outside training: states, sketches of the
- * current segment, the last frames; and the encoder's buffers, for ENCODE_SEGMENTS segments at a time, so
- * that a piece may have any length. The layers are the model's. Refuses nothing: calls out of order are the
+ * current segment, the last frames; and the threads that advance pieces, each with a head and a memory of its
+ * own. The layers are the model's. Refuses nothing: calls out of order are the
  * caller's mistake. */
 #include "trainer/model/stream.h"
 
@@ -9,9 +9,8 @@
 
 #include "trainer/model/layers.h"
 #include "trainer/model/row_threads.h"
+#include "trainer/model/segment_encoder.h"
 #include "trainer/model/vae_sequence.h"
-
-enum { ENCODE_SEGMENTS = 64 };
 
 /* What one thread computes rows with. */
 typedef struct {
@@ -48,39 +47,15 @@ struct stream {
     /* Weights in the order in which products read them: of the decoder's GRU, of the output layer for the
      * state and for the sketch, of the sketch's way to the decoder. */
     real_t *gru_panels, *state_panels, *sketch_panels, *from_sketch_panels;
-    place_t *place;         /* [max_N]: of the current frame */
-    const place_t **places; /* [max_N]: where each row's is */
-    const uint8_t **frames; /* [max_N]: where the head finds each row's frame */
-    GPtrArray *blocks;      /* all real_t but base and the workers' */
-
-    packing_t packing;
-    gru_tape_t tape;
-    uint32_t *lengths;                    /* [ENCODE_SEGMENTS], all S */
-    real_t *encoder_x, *encoder_h;        /* [ENCODE_SEGMENTS S, 3 E], [.., E] */
-    real_t *encoder_start;                /* [ENCODE_SEGMENTS, E], zeros */
-    real_t *e, *encoder_hidden, *encoded; /* [ENCODE_SEGMENTS, 2 E], [.., hidden], [.., 2 Z] */
+    place_t *place;             /* [max_N]: of the current frame */
+    const place_t **places;     /* [max_N]: where each row's is */
+    const uint8_t **frames;     /* [max_N]: where the head finds each row's frame */
+    GPtrArray *blocks;          /* all real_t but base and the workers' */
+    segment_encoder_t *encoder; /* NULL without a latent */
 };
 
 static real_t *add_block(stream_t *stream, size_t rows, size_t cols) {
     return model_add_block(stream->blocks, rows, cols);
-}
-
-/* Allocates what a latent needs. FALSE if memory runs out. */
-static gboolean add_encoder(stream_t *stream) {
-    const sequence_net_t *net = stream->net;
-    const size_t W = ENCODE_SEGMENTS, rows = W * net->S, E = net->E;
-    packing_init(&stream->packing, net->S);
-    stream->lengths = g_new(uint32_t, W);
-    for (size_t w = 0; w < W; w++) stream->lengths[w] = (uint32_t)net->S;
-    stream->encoder_x = add_block(stream, rows, GATES * E);
-    stream->encoder_h = add_block(stream, rows, E);
-    stream->encoder_start = add_block(stream, W, E);
-    stream->e = add_block(stream, W, 2 * E);
-    stream->encoder_hidden = add_block(stream, W, net->posterior[0].outputs);
-    stream->encoded = add_block(stream, W, 2 * net->Z);
-    stream->hidden = add_block(stream, stream->max_N, MAX(net->prior[0].outputs, net->sketch[0].outputs));
-    stream->moments = add_block(stream, stream->max_N, 2 * net->Z);
-    return gru_tape_init(&stream->tape, rows, W, E);
 }
 
 /* Allocates the weights in the order of products. */
@@ -160,9 +135,13 @@ stream_t *stream_new(model_t *model, size_t max_N, GError **error) {
     stream->gates = add_block(stream, max_N, 4 * net->H);
     stream->u = add_block(stream, max_N, net->U);
     stream->pre = add_block(stream, max_N, stream->columns);
-    stream->grains = add_block(stream, grains_scratch(MAX(max_N, ENCODE_SEGMENTS)), 1);
+    stream->grains = add_block(stream, grains_scratch(max_N), 1);
     add_panels(stream);
-    if (net->Z && !add_encoder(stream)) g_ptr_array_add(stream->blocks, NULL);
+    if (net->Z) {
+        stream->hidden = add_block(stream, max_N, MAX(net->prior[0].outputs, net->sketch[0].outputs));
+        stream->moments = add_block(stream, max_N, 2 * net->Z);
+        if (!(stream->encoder = segment_encoder_new(net, error))) return NULL;
+    }
     return model_check_blocks(stream->blocks, "the states of pieces side by side", error) &&
                    stream_use_threads(stream, 1, error)
                ? g_steal_pointer(&stream)
@@ -184,9 +163,7 @@ void stream_free(stream_t *stream) {
     g_free(stream->places);
     g_free(stream->base);
     g_free(stream->frames);
-    g_free(stream->lengths);
-    packing_clear(&stream->packing);
-    gru_tape_clear(&stream->tape);
+    segment_encoder_free(stream->encoder);
     g_free(stream);
 }
 
@@ -264,22 +241,6 @@ void stream_set_latent(stream_t *stream, const real_t *z) {
     stream->has_latent = TRUE;
 }
 
-/* Adds to y [N] the rows of W [cells, N] that the frame sets; bits past the last pitch do not count. */
-LAYERS_WIDE static void add_cells(const model_config_t *config, const uint8_t *frame,
-                                  const real_t *restrict W, real_t *restrict y, size_t N) {
-    const size_t P = config->pitches, stride = roll_stride(P), rows = config->tracks * config->planes;
-    for (size_t r = 0; r < rows; r++, frame += stride) {
-        for (size_t i = 0; i < stride; i++) {
-            for (unsigned byte = frame[i]; byte; byte &= byte - 1) {
-                const size_t p = 8 * i + (size_t)__builtin_ctz(byte);
-                if (p >= P) break;
-                const real_t *row = W + (r * P + p) * N;
-                for (size_t n = 0; n < N; n++) y[n] += row[n];
-            }
-        }
-    }
-}
-
 /* Frame i of those that a piece keeps, the oldest first; the last is the current one. */
 static uint8_t *slot(const stream_t *stream, size_t n, size_t i) {
     return stream->now.frames + (n * stream->slots + i) * stream->frame_bytes;
@@ -314,8 +275,8 @@ static void read_past(stream_t *stream, size_t first, size_t end) {
         memcpy(stream->x + n * wide, stream->base, wide * sizeof *stream->x);
         sequence_add_place(net, stream->places[n], stream->x + n * wide);
         stream->frames[n] = current(stream, n);
-        add_cells(&net->config, current(stream, n) - stream->frame_bytes, net->input.W, stream->x + n * wide,
-                  wide);
+        sequence_add_cells(&net->config, current(stream, n) - stream->frame_bytes, net->input.W,
+                           stream->x + n * wide, wide);
         if (U) memcpy(stream->u + n * U, stream->now.u + (n * net->S + phase) * U, U * sizeof *stream->u);
     }
     add_layer(stream->u + first * U, stream->from_sketch_panels, stream->x + first * wide, end - first, U,
@@ -402,39 +363,6 @@ void stream_draw(stream_t *stream, const head_rule_t *rules, uint8_t *frames, do
     run_step(stream, (step_t){.stream = stream, .rules = rules, .frames = frames, .scores = log_p});
 }
 
-/* Runs one direction of the encoder over W segments, whose T frames begin at bits; its last state goes to its
- * half of e. */
-static void encode_direction(stream_t *stream, int direction, const uint8_t *bits, size_t T, size_t W) {
-    const sequence_net_t *net = stream->net;
-    const size_t S = net->S, E = net->E, wide = GATES * E;
-    const linear_t *input = &net->encoder_input[direction];
-    for (size_t t = 0; t < S; t++) {
-        for (size_t w = 0; w < W; w++) {
-            const size_t frame = w * S + (direction ? S - 1 - t : t);
-            real_t *x = stream->encoder_x + (t * W + w) * wide;
-            memcpy(x, input->bias, wide * sizeof *x);
-            if (frame < T) add_cells(&net->config, bits + frame * stream->frame_bytes, input->W, x, wide);
-        }
-    }
-    gru_forward(&net->encoder[direction], &stream->packing, 1, stream->encoder_start, stream->encoder_x,
-                stream->encoder_h, &stream->tape);
-    for (size_t w = 0; w < W; w++)
-        memcpy(stream->e + (2 * w + (size_t)direction) * E, stream->encoder_h + ((S - 1) * W + w) * E,
-               E * sizeof *stream->e);
-}
-
 void stream_encode(stream_t *stream, const uint8_t *bits, size_t T, real_t *mu, real_t *logvar) {
-    const sequence_net_t *net = stream->net;
-    const size_t S = net->S, segments = (T + S - 1) / S;
-    g_assert(net->Z > 0);
-    for (size_t first = 0; first < segments; first += ENCODE_SEGMENTS) {
-        const size_t W = MIN(ENCODE_SEGMENTS, segments - first);
-        packing_make(&stream->packing, stream->lengths, W, 1);
-        for (int direction = 0; direction < 2; direction++)
-            encode_direction(stream, direction, bits + first * S * stream->frame_bytes, T - first * S, W);
-        const uint32_t begin[2] = {0, (uint32_t)W};
-        const rows_t rows = list_rows(stream, begin);
-        sequence_mlp_forward(net->posterior, stream->e, stream->encoder_hidden, stream->encoded, &rows);
-        sequence_split_moments(stream->encoded, mu + first * net->Z, logvar + first * net->Z, W, net->Z);
-    }
+    segment_encoder_run(stream->encoder, bits, T, mu, logvar);
 }

@@ -12,9 +12,8 @@
 
 typedef struct stream stream_t;
 
-/* Room for max_N pieces. No piece's bits depend on the pieces beside it or on the number of threads (see
- * stream_encode() for the one exception). NULL with MODEL_ERROR_MEMORY set. Owner: caller; the model must
- * outlive it. */
+/* Room for max_N pieces. No piece's bits depend on the pieces beside it or on the number of threads. NULL
+ * with MODEL_ERROR_MEMORY set. Owner: caller; the model must outlive it. */
 stream_t *stream_new(model_t *model, size_t max_N, GError **error);
 /* Uses n threads from now on, 1 or more. FALSE with MODEL_ERROR_MEMORY set. */
 gboolean stream_use_threads(stream_t *stream, size_t n, GError **error);

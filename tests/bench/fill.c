@@ -155,7 +155,7 @@ static roll_t *fill_gap(bench_t *bench, const roll_t *truth, const timeline_t *t
     g_autoptr(roll_t) song = copy_roll(truth), known = known_all(truth);
     if (way == TRUE_MUSIC) return g_steal_pointer(&song);
     known_forget(known, &(known_region_t){first, first + GAP, ~0u, 0, truth->pitches});
-    if (way == PARTICLES) known_close(known, song);
+    known_close(known, song);
     particles_piece_t piece = plan(bench, song, known, timeline, first);
     if (way == DRAWN) piece.particles = 1;
     particles_evidence_t evidence;

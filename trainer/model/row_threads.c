@@ -3,8 +3,6 @@
 
 #include <glib.h>
 
-enum { ROWS_AT_ONCE = 8 }; /* as many as products take together */
-
 typedef struct {
     row_threads_t *threads;
     size_t index;
@@ -27,9 +25,9 @@ struct row_threads {
 
 static void work(row_threads_t *threads, size_t index) {
     for (;;) {
-        const size_t first = (size_t)g_atomic_pointer_add(&threads->taken, 1) * ROWS_AT_ONCE;
+        const size_t first = (size_t)g_atomic_pointer_add(&threads->taken, 1) * ROW_THREADS_ROWS;
         if (first >= threads->rows) return;
-        threads->task(threads->data, index, first, MIN(first + ROWS_AT_ONCE, threads->rows));
+        threads->task(threads->data, index, first, MIN(first + ROW_THREADS_ROWS, threads->rows));
     }
 }
 
@@ -78,7 +76,7 @@ void row_threads_free(row_threads_t *threads) {
 }
 
 void row_threads_run(row_threads_t *threads, size_t rows, row_task_t task, void *data) {
-    if (threads->n == 1 || rows <= ROWS_AT_ONCE) {
+    if (threads->n == 1 || rows <= ROW_THREADS_ROWS) {
         task(data, 0, 0, rows);
         return;
     }

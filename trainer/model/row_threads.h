@@ -7,6 +7,8 @@
 
 typedef struct row_threads row_threads_t;
 
+enum { ROW_THREADS_ROWS = 8 }; /* that a thread takes at once: as many as products take together */
+
 /* For n threads, 1 or more, of which the caller is one. Owner: caller. */
 row_threads_t *row_threads_new(size_t n);
 void row_threads_free(row_threads_t *threads);

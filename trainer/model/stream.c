@@ -92,6 +92,7 @@ static gboolean add_worker(stream_t *stream, GError **error) {
 }
 
 gboolean stream_use_threads(stream_t *stream, size_t n, GError **error) {
+    n = MIN(n, (stream->max_N + ROW_THREADS_ROWS - 1) / ROW_THREADS_ROWS); /* more would have nothing to do */
     while (stream->workers->len < n)
         if (!add_worker(stream, error)) return FALSE;
     g_array_set_size(stream->workers, (guint)n);

@@ -39,6 +39,12 @@ gboolean job_open_part(const job_t *job, const char *path, part_t *part, GError 
         song_file_read_roll(path, &job->model->checkpoint.grid, &song, &timeline, &part->played, error);
     if (!part->roll) return FALSE;
     memcpy(part->programs, song.counts.programs, sizeof part->programs);
+    if (song.counts.out_of_range > 0)
+        program_say("warning: %s: %zu %s outside the model's keys, %d to %d, left out\n", path,
+                    song.counts.out_of_range,
+                    g_dngettext(NULL, "note is", "notes are", song.counts.out_of_range),
+                    job->model->checkpoint.grid.pitch_low,
+                    job->model->checkpoint.grid.pitch_low + job->model->checkpoint.grid.pitches - 1);
     part->tempo_bpm = cli->tempo_bpm > 0 ? cli->tempo_bpm : song.tempo_bpm;
     part->meter = song.meter;
     if (cli->tempo_bpm > 0) timeline_set_tempo(timeline, cli->tempo_bpm);

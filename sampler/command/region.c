@@ -4,25 +4,26 @@
 #include <string.h>
 
 /* "bass,drums" as bits of the model's tracks. */
-gboolean region_read_tracks(const char *text, const grid_t *grid, unsigned *tracks, GError **error) {
+gboolean region_read_tracks(const char *option, const char *text, const grid_t *grid, unsigned *tracks,
+                            GError **error) {
     g_auto(GStrv) names = g_strsplit(text, ",", -1);
     *tracks = 0;
     for (size_t i = 0; names[i]; i++) {
         int track = 0;
-        while (track < grid->n_tracks && !g_str_equal(role_name(grid->roles[track]), g_strstrip(names[i])))
+        while (track < grid->n_tracks &&
+               g_ascii_strcasecmp(role_name(grid->roles[track]), g_strstrip(names[i])) != 0)
             track++;
         if (track == grid->n_tracks) {
             g_autofree char *all = grid_tracks_string(grid);
-            return option_fail(error, "--tracks %s: the model has no track '%s'; it has %s", text, names[i],
-                               all);
+            return option_fail(error, "--%s %s: the model has no track '%s'; it has %s", option, text,
+                               names[i], all);
         }
         *tracks |= 1u << track;
     }
     return TRUE;
 }
 
-/* "C2", "F#4", "Bb-1" or a MIDI number; middle C is C4, 60. -1: none. */
-static int read_pitch(const char *text) {
+int region_read_pitch(const char *text) {
     char *end = NULL;
     int class = 0;
     if (g_ascii_isdigit(*text)) {
@@ -40,8 +41,10 @@ static int read_pitch(const char *text) {
 static gboolean read_keys(const char *text, const grid_t *grid, known_region_t *region, GError **error) {
     const char *dash = *text ? strchr(text + 1, '-') : NULL;
     g_autofree char *from = dash ? g_strndup(text, (gsize)(dash - text)) : NULL;
-    const int low = from ? read_pitch(from) : -1, high = dash ? read_pitch(dash + 1) : -1;
-    if (low < 0 || high < low)
+    const int low = from ? region_read_pitch(from) : -1, high = dash ? region_read_pitch(dash + 1) : -1;
+    if (low >= 0 && high >= 0 && high < low)
+        return option_fail(error, "--keys %s: is the wrong way round; give the lowest key first", text);
+    if (low < 0 || high < 0)
         return option_fail(error,
                            "--keys %s: not a range of keys; give one like C2-B3 or 36-59 (C4 is middle "
                            "C, 60)",
@@ -56,6 +59,8 @@ static gboolean read_keys(const char *text, const grid_t *grid, known_region_t *
 gboolean region_read(const cli_t *cli, const grid_t *grid, size_t frames, known_region_t *region,
                      GError **error) {
     *region = (known_region_t){.end = frames, .tracks = ~0u, .high = (size_t)grid->pitches};
-    return (!cli->tracks || region_read_tracks(cli->tracks, grid, &region->tracks, error)) &&
+    for (int track = 0; cli->keys && track < grid->n_tracks; track++) /* whose keys are instruments */
+        if (grid->roles[track] == ROLE_DRUMS) region->tracks &= ~(1u << track);
+    return (!cli->tracks || region_read_tracks("tracks", cli->tracks, grid, &region->tracks, error)) &&
            (!cli->keys || read_keys(cli->keys, grid, region, error));
 }

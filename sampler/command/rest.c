@@ -24,13 +24,15 @@ void rest_clear(rest_t *rest) {
     g_clear_pointer(&rest->song, roll_free);
     g_clear_pointer(&rest->known, roll_free);
     g_clear_pointer(&rest->timeline, timeline_free);
+    g_clear_pointer(&rest->from, roll_free);
+    g_clear_pointer(&rest->played, g_free);
 }
 
 /* ---- how the result is played ---- */
 
 /* Velocity of the notes of a track that nobody has played: the mean of its others, or of the song's. */
-static void find_velocities(const part_t *part, uint8_t *velocity) {
-    const roll_t *roll = part->roll;
+static void find_velocities(const rest_t *rest, uint8_t *velocity) {
+    const roll_t *roll = rest->from;
     double sum[ROLL_MAX_TRACKS + 1] = {0}, n[ROLL_MAX_TRACKS + 1] = {0};
     size_t onset = 0;
     g_assert(roll->tracks <= ROLL_MAX_TRACKS);
@@ -38,8 +40,8 @@ static void find_velocities(const part_t *part, uint8_t *velocity) {
         for (size_t k = 0; k < roll->tracks; k++)
             for (size_t left = roll_count_bits(roll_plane(roll, t, k, PLANE_ONSET), roll->stride); left > 0;
                  left--, onset++) {
-                sum[k] += part->played[onset].velocity;
-                sum[roll->tracks] += part->played[onset].velocity;
+                sum[k] += rest->played[onset].velocity;
+                sum[roll->tracks] += rest->played[onset].velocity;
                 n[k]++;
                 n[roll->tracks]++;
             }
@@ -59,13 +61,13 @@ static played_t scale(played_t how, double amount) {
 /* Onsets of the file keep how they were played; the others are the model's, or like the rest of their track.
  * Owner: caller. */
 static played_t *play(const job_t *job, const rest_t *rest, const roll_t *roll) {
-    const roll_t *from = rest->part->roll;
+    const roll_t *from = rest->from;
     uint8_t velocity[ROLL_MAX_TRACKS];
     g_autofree played_t *model =
         job_perform((void *)job, roll, timeline_meters(rest->timeline, roll->frames));
     GArray *played = g_array_new(FALSE, FALSE, sizeof(played_t));
     size_t theirs = 0;
-    find_velocities(rest->part, velocity);
+    find_velocities(rest, velocity);
     for (size_t t = 0; t < roll->frames; t++)
         for (size_t k = 0; k < roll->tracks; k++)
             for (size_t p = 0; p < roll->pitches; p++) {
@@ -73,7 +75,7 @@ static played_t *play(const job_t *job, const rest_t *rest, const roll_t *roll) 
                 if (roll_get(roll, t, k, PLANE_ONSET, p)) {
                     played_t how = {velocity[k], 0};
                     if (was && roll_get(rest->known, t, k, PLANE_ONSET, p))
-                        how = rest->part->played[theirs];
+                        how = rest->played[theirs];
                     else if (model)
                         how = scale(model[played->len], job->cli->perform);
                     g_array_append_val(played, how);
@@ -91,16 +93,20 @@ static void tell(const job_t *job, const rest_t *rest, const char *name,
     const int K = job->cli->particles;
     const size_t bar = (size_t)(timeline_bar_at(rest->timeline, (double)evidence->fewest_frame) + 1e-9) + 1;
     if (evidence->frames == 0) return;
-    if (!job->cli->quiet)
-        program_say(
-            "%s: evidence %.2f nats, %.3f a frame of %zu with known notes; at least %.0f of %d particles "
-            "effective\n",
-            name, evidence->log_evidence, evidence->log_evidence / (double)evidence->frames, evidence->frames,
-            evidence->fewest, K);
-    if (K > FEW && evidence->fewest < FEW)
+    if (!job->cli->quiet) {
+        program_say("%s: fit %.2f nats, %.3f a frame of %zu in which something is known; evidence %.2f", name,
+                    evidence->log_fit, evidence->log_fit / (double)evidence->frames, evidence->frames,
+                    evidence->log_evidence);
+        if (K > 1)
+            fprintf(stderr, "; at least %.0f of %d particles effective\n", evidence->fewest, K);
+        else
+            fputc('\n', stderr);
+    }
+    if (K > 1 && evidence->fewest < FEW)
         program_say("warning: %s: in bar %zu only %.1f of %d particles fit what is known, too few to choose "
-                    "from; try --particles %d\n",
-                    name, bar, evidence->fewest, K, 4 * K);
+                    "from; try --particles %d%s\n",
+                    name, bar, evidence->fewest, K, 4 * K,
+                    job->cli->look_ahead > 0 ? ", or a shorter --look-ahead" : "");
 }
 
 static gboolean check_reached(const particles_evidence_t *evidence, const rest_t *rest, const char *name,
@@ -142,7 +148,7 @@ static gboolean write_result(job_t *job, const rest_t *rest, const char *name, c
     job_add_performance(job, texts);
     g_autofree played_t *played = play(job, rest, roll);
     result_writer_t writer = job->writer;
-    writer.programs = rest->part->programs;
+    writer.programs = rest->programs;
     writer.perform = 1; /* play() has scaled what the model plays */
     writer.given = rest->cut == 0 ? rest->song : NULL;
     if (rest->cut == 0) return result_write(&writer, name, title, roll, played, rest->timeline, texts, error);
@@ -154,23 +160,29 @@ static gboolean write_result(job_t *job, const rest_t *rest, const char *name, c
     return result_write(&writer, name, title, part, of_part, timeline, texts, error);
 }
 
-static int compare_evidence(gconstpointer a, gconstpointer b) {
-    const double x = ((const ranked_t *)a)->evidence.log_evidence,
-                 y = ((const ranked_t *)b)->evidence.log_evidence;
+static int compare_fit(gconstpointer a, gconstpointer b) {
+    const double x = ((const ranked_t *)a)->evidence.log_fit, y = ((const ranked_t *)b)->evidence.log_fit;
     return (x < y) - (x > y);
 }
 
-/* The results, the likeliest first. */
+/* The results, those first after which what is known is the likeliest. */
 static void tell_ranks(const job_t *job, GArray *ranked) {
     g_autoptr(GString) list = g_string_new(NULL);
     if (ranked->len < 2 || job->cli->quiet || g_array_index(ranked, ranked_t, 0).evidence.frames == 0) return;
-    g_array_sort(ranked, compare_evidence);
+    g_array_sort(ranked, compare_fit);
     for (guint i = 0; i < ranked->len; i++) {
         const ranked_t *result = &g_array_index(ranked, ranked_t, i);
         g_string_append_printf(list, "%s%03zu (%.2f)", i > 0 ? ", " : "", result->index,
-                               result->evidence.log_evidence);
+                               result->evidence.log_fit);
     }
-    program_say("by evidence, the best first: %s\n", list->str);
+    program_say("by fit, the best first: %s\n", list->str);
+}
+
+/* Refuses to write all of a song anew. */
+static gboolean check_kept(const job_t *job, const rest_t *rest, GError **error) {
+    if (roll_sounding_end(rest->song) > 0) return TRUE;
+    return option_fail(error, "%s: no note of %s would stay; see song for new music", job->cli->verb->name,
+                       job->cli->files[0]);
 }
 
 gboolean rest_write(job_t *job, rest_t *rest, GError **error) {
@@ -182,6 +194,7 @@ gboolean rest_write(job_t *job, rest_t *rest, GError **error) {
     g_autoptr(wanted_t) wanted = wanted_new(job, rest->timeline, rest->song->frames, error);
     if (!particles || !wanted) return FALSE;
     known_close(rest->known, rest->song);
+    if (!check_kept(job, rest, error)) return FALSE;
     job->total = (size_t)cli->count * rest->song->frames;
     for (size_t i = 0; i < (size_t)cli->count; i++) {
         ranked_t result = {.index = (size_t)cli->first + i};

@@ -75,14 +75,14 @@
     NUMBER("particles", 0, OPTION_INT, particles, SEQUENCE | TOLD, "K", "200",                               \
            "guesses side by side at what is not known: more fit better and take longer", 1, 100000,          \
            ##__VA_ARGS__)
-#define PARTICLES_ROWS                                                                                       \
-    PARTICLES_ROW(), NUMBER("look-ahead", 0, OPTION_REAL, look_ahead, SEQUENCE | TOLD, "BARS", "2",          \
-                            "bars after a gap by which the guesses are weighed", 0, 64)
+#define LOOK_AHEAD_ROW                                                                                       \
+    NUMBER("look-ahead", 0, OPTION_REAL, look_ahead, SEQUENCE | TOLD, "BARS", "2",                           \
+           "bars after a gap by which the guesses are weighed", 0, 64)
 /* What is wished of them. */
 #define WISHES                                  "chords,key,density,polyphony,register"
 #define BARS_OF_NUMBERS_ROW(name, member, help) TEXT(name, 0, member, SEQUENCE | TOLD, "N,N,...", NULL, help)
 #define REST_ROWS                                                                                            \
-    PARTICLES_ROWS,                                                                                          \
+    PARTICLES_ROW(),                                                                                         \
         TEXT("chords", 0, chords, SEQUENCE | TOLD, "CHORDS", NULL,                                           \
              "wished for: 'Am F C G', a bar each, 'Am | F G' or 'Am:2 F:2'; or a text or MusicXML file"),    \
         TEXT("key", 0, key, SEQUENCE | TOLD, "KEY", NULL, "wished for: C, Am, F#m, Bb"),                     \
@@ -91,7 +91,7 @@
                             "or one a bar, again from the first at the end"),                                \
         BARS_OF_NUMBERS_ROW("polyphony", wished_polyphony, "wished for: keys that sound at once, likewise"), \
         BARS_OF_NUMBERS_ROW("register", wished_register,                                                     \
-                            "wished for: mean pitch as a MIDI number (60 is middle C), "                     \
+                            "wished for: mean pitch, as C4 (middle C) or 60, "                               \
                             "likewise"),                                                                     \
         NUMBER("wish-strength", 0, OPTION_REAL, wish_strength, SEQUENCE | TOLD, "X", "1",                    \
                "how much wishes weigh against what the model holds to be likely", 0, 100, .needs = WISHES)

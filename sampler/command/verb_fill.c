@@ -9,6 +9,8 @@
 #include "sampler/command/rows.h"
 #include "sampler/make/known.h"
 
+enum { PITCHES = 128 };
+
 /* ---- which cells ---- */
 
 /* Reads "9-12,17" as ranges of bars, counted from 1, and forgets them in known; region has the rest. */
@@ -18,9 +20,12 @@ static gboolean forget_bars(const char *text, const part_t *part, known_region_t
     g_auto(GStrv) ranges = g_strsplit(text, ",", -1);
     for (size_t i = 0; ranges[i]; i++) {
         char *end = g_strstrip(ranges[i]);
-        guint64 first = g_ascii_strtoull(end, &end, 10), last = first;
-        if (end != ranges[i] && *end == '-') last = g_ascii_strtoull(end + 1, &end, 10);
-        if (*end != '\0' || first == 0 || last < first)
+        guint64 first = g_ascii_isdigit(*end) ? g_ascii_strtoull(end, &end, 10) : 0, last = first;
+        if (*end == '-' && g_ascii_isdigit(end[1])) last = g_ascii_strtoull(end + 1, &end, 10);
+        if (*end == '\0' && last < first)
+            return option_fail(error, "--bars %s: %s is the wrong way round; give the first bar first", text,
+                               ranges[i]);
+        if (*end != '\0' || first == 0)
             return option_fail(error,
                                "--bars %s: '%s' is no range of bars; give one like 9-12, or several "
                                "with commas between",
@@ -38,9 +43,12 @@ static gboolean forget_bars(const char *text, const part_t *part, known_region_t
 /* The whole song, known in all its cells, filled up to its last bar's end. */
 static gboolean open_rest(job_t *job, part_t *part, rest_t *rest, GError **error) {
     if (!job_open_part(job, job->cli->files[0], part, error)) return FALSE;
+    memcpy(rest->programs, part->programs, sizeof rest->programs);
+    rest->played = g_steal_pointer(&part->played);
+    rest->from = roll_new(part->roll->frames, part->roll->tracks, part->roll->pitches);
+    roll_copy(part->roll, 0, part->roll->frames, rest->from, 0);
     const size_t frames =
         timeline_frames_of(part->timeline, timeline_bars_of(part->timeline, part->roll->frames));
-    rest->part = part;
     rest->timeline = timeline_slice(part->timeline, 0, (int64_t)frames);
     rest->song = roll_new(MAX(frames, part->roll->frames), part->roll->tracks, part->roll->pitches);
     roll_copy(part->roll, 0, part->roll->frames, rest->song, 0);
@@ -50,6 +58,18 @@ static gboolean open_rest(job_t *job, part_t *part, rest_t *rest, GError **error
 
 /* ---- fill ---- */
 
+/* The tracks in which the song has no notes. */
+static unsigned silent_tracks(const roll_t *roll) {
+    unsigned silent = 0;
+    for (size_t k = 0; k < roll->tracks; k++) {
+        size_t notes = 0;
+        for (size_t t = 0; t < roll->frames; t++)
+            notes += roll_count_bits(roll_plane(roll, t, k, PLANE_SOUNDING), roll->stride);
+        if (notes == 0) silent |= 1u << k;
+    }
+    return silent;
+}
+
 static gboolean run_fill(job_t *job, GError **error) {
     const cli_t *cli = job->cli;
     const grid_t *grid = &job->model->checkpoint.grid;
@@ -58,6 +78,8 @@ static gboolean run_fill(job_t *job, GError **error) {
     if (!open_rest(job, &part, &rest, error)) return FALSE;
     known_region_t region;
     if (!region_read(cli, grid, part.roll->frames, &region, error)) return FALSE;
+    if (!cli->tracks)
+        region.tracks &= ~silent_tracks(part.roll); /* instruments that the song does not have */
     if (!cli->where)
         known_forget(rest.known, &region);
     else if (!forget_bars(cli->where, &part, region, cli->files[0], rest.known, error))
@@ -84,6 +106,7 @@ static const option_t fill_rows[] = {
     TEXT("bars", 'b', where, SEQUENCE | TOLD, "FIRST-LAST", NULL, "write these bars: 9-12, or 9-12,17"),
     TEXT("tracks", 0, tracks, SEQUENCE | TOLD, "NAMES", NULL, "write these tracks only: bass,drums"),
     TEXT("keys", 0, keys, SEQUENCE | TOLD, "LOW-HIGH", NULL, "write these keys only: C2-B3"),
+    LOOK_AHEAD_ROW,
     REST_ROWS,
     MUSIC_ROWS,
 };
@@ -104,19 +127,7 @@ const verb_t verb_fill = {
 
 /* ---- accompany ---- */
 
-/* The tracks in which the song has no notes. */
-static unsigned silent_tracks(const roll_t *roll) {
-    unsigned silent = 0;
-    for (size_t k = 0; k < roll->tracks; k++) {
-        size_t notes = 0;
-        for (size_t t = 0; t < roll->frames; t++)
-            notes += roll_count_bits(roll_plane(roll, t, k, PLANE_SOUNDING), roll->stride);
-        if (notes == 0) silent |= 1u << k;
-    }
-    return silent;
-}
-
-/* The song's notes, all of them, as the notes of one track. */
+/* The notes of a roll, all of them, as the notes of one track. */
 static void move_to_track(roll_t *song, size_t track) {
     g_autoptr(roll_t) from = roll_new(song->frames, song->tracks, song->pitches);
     roll_copy(song, 0, song->frames, from, 0);
@@ -129,6 +140,35 @@ static void move_to_track(roll_t *song, size_t track) {
     roll_make_canonical(song);
 }
 
+/* The same for all that is known of the file, which keeps the instrument of its first track with notes. Onsets
+ * that become one are played as the first of them. */
+static void give_to_track(rest_t *rest, size_t track) {
+    const size_t first = (size_t)g_bit_nth_lsf(~silent_tracks(rest->from), -1);
+    g_autoptr(roll_t) was = g_steal_pointer(&rest->from);
+    GArray *played = g_array_new(FALSE, FALSE, sizeof(played_t));
+    size_t onset = 0;
+    rest->programs[track] = rest->programs[first];
+    rest->from = roll_new(was->frames, was->tracks, was->pitches);
+    roll_copy(was, 0, was->frames, rest->from, 0);
+    move_to_track(rest->from, track);
+    move_to_track(rest->song, track);
+    for (size_t t = 0; t < was->frames; t++) {
+        played_t of_pitch[PITCHES];
+        gboolean begins[PITCHES] = {FALSE};
+        for (size_t k = 0; k < was->tracks; k++)
+            for (size_t p = 0; p < was->pitches; p++) {
+                if (!roll_get(was, t, k, PLANE_ONSET, p)) continue;
+                if (!begins[p]) of_pitch[p] = rest->played[onset];
+                begins[p] = TRUE;
+                onset++;
+            }
+        for (size_t p = 0; p < was->pitches; p++)
+            if (begins[p]) g_array_append_val(played, of_pitch[p]);
+    }
+    g_free(rest->played);
+    rest->played = (played_t *)(void *)g_array_free(played, FALSE);
+}
+
 static gboolean run_accompany(job_t *job, GError **error) {
     const cli_t *cli = job->cli;
     const grid_t *grid = &job->model->checkpoint.grid;
@@ -139,9 +179,8 @@ static gboolean run_accompany(job_t *job, GError **error) {
     unsigned given = 0;
     if (!region_read(cli, grid, rest.song->frames, &region, error)) return FALSE;
     if (cli->given) {
-        if (!region_read_tracks(cli->given, grid, &given, error)) return FALSE;
-        move_to_track(rest.song, (size_t)g_bit_nth_lsf(given, -1));
-        move_to_track(part.roll, (size_t)g_bit_nth_lsf(given, -1));
+        if (!region_read_tracks("given", cli->given, grid, &given, error)) return FALSE;
+        give_to_track(&rest, (size_t)g_bit_nth_lsf(given, -1));
     }
     if (!cli->tracks) region.tracks = silent_tracks(rest.song);
     if (region.tracks == 0)

@@ -72,16 +72,15 @@ const verb_t verb_reconstruct = {
 static gboolean vary_region(job_t *job, const roll_t *song, const part_t *part, const compose_latents_t *near,
                             GError **error) {
     const cli_t *cli = job->cli;
-    g_auto(part_t) excerpt = {0};
-    g_auto(rest_t) rest = {.part = &excerpt, .near = near};
+    g_auto(rest_t) rest = {.near = near};
     known_region_t region;
     if (!region_read(cli, &job->model->checkpoint.grid, part->frames, &region, error)) return FALSE;
-    excerpt.roll = excerpt_take(song, part->played, &(excerpt_t){part->first, part->first, part->frames},
-                                &excerpt.played);
-    memcpy(excerpt.programs, part->programs, sizeof excerpt.programs);
+    rest.from =
+        excerpt_take(song, part->played, &(excerpt_t){part->first, part->first, part->frames}, &rest.played);
+    memcpy(rest.programs, part->programs, sizeof rest.programs);
     rest.timeline = timeline_slice(part->timeline, 0, (int64_t)part->frames);
     rest.song = roll_new(part->frames, song->tracks, song->pitches);
-    roll_copy(excerpt.roll, 0, part->frames, rest.song, 0);
+    roll_copy(rest.from, 0, part->frames, rest.song, 0);
     rest.known = known_all(rest.song);
     known_forget(rest.known, &region);
     g_autofree char *about = g_strdup_printf(" · amount %g", cli->amount);

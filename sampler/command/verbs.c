@@ -109,11 +109,21 @@ static gboolean run_verb(job_t *job, cli_t *cli, GError **error) {
 }
 
 /* What was written before an error is to stay, too; it is the first error that is told. */
+/* The songs that no result may replace: nothing of it is owned but itself. */
+static GPtrArray *list_songs(const cli_t *cli) {
+    GPtrArray *songs = g_ptr_array_new();
+    for (guint i = 0; i < cli->n_files; i++) g_ptr_array_add(songs, cli->files[i]);
+    if (cli->until) g_ptr_array_add(songs, cli->until);
+    g_ptr_array_add(songs, NULL);
+    return songs;
+}
+
 gboolean verbs_run(cli_t *cli, GError **error) {
+    g_autoptr(GPtrArray) songs = list_songs(cli);
     g_autoptr(GPtrArray) written = g_ptr_array_new_with_free_func(g_free);
     job_t job = {.cli = cli,
                  .writer = {.folder = cli->output,
-                            .songs = cli->files,
+                            .songs = (char *const *)songs->pdata,
                             .picture = cli->picture,
                             .audio = cli->audio,
                             .quiet = cli->quiet,

@@ -1,6 +1,7 @@
 /* wanted: owns reading what is wished for. Refuses lists that are no numbers, and numbers out of range. */
 #include "sampler/command/wanted.h"
 
+#include "sampler/command/region.h"
 #include "sampler/make/chords.h"
 
 enum { KINDS = 3 };
@@ -16,6 +17,7 @@ struct wanted {
 typedef struct {
     const char *option, *text;
     double low, high;
+    gboolean pitches; /* names of pitches will do, too */
 } list_t;
 
 static GArray *read_numbers(const list_t *list, GError **error) {
@@ -23,8 +25,10 @@ static GArray *read_numbers(const list_t *list, GError **error) {
     g_auto(GStrv) words = g_strsplit(list->text ? list->text : "", ",", -1);
     for (size_t i = 0; words[i]; i++) {
         char *end = NULL;
-        const double number = g_ascii_strtod(g_strstrip(words[i]), &end);
-        if (end == words[i] || *end != '\0' || !(number >= list->low && number <= list->high)) {
+        const int pitch = list->pitches ? region_read_pitch(g_strstrip(words[i])) : -1;
+        const double number = pitch >= 0 ? pitch : g_ascii_strtod(g_strstrip(words[i]), &end);
+        if (pitch < 0 && (end == words[i] || *end != '\0')) end = NULL;
+        if ((pitch < 0 && !end) || !(number >= list->low && number <= list->high)) {
             option_fail(error,
                         "--%s %s: '%s' is no number from %g to %g; give one for all bars, or several with "
                         "commas between, one a bar",
@@ -36,12 +40,19 @@ static GArray *read_numbers(const list_t *list, GError **error) {
     return g_steal_pointer(&numbers);
 }
 
-/* --chords: a file where there is one of that name, else the chords themselves. */
+/* Whether text is meant as a file, which may not be there. */
+static gboolean names_file(const char *text) {
+    static const char *const endings[] = {".txt", ".xml", ".musicxml", ".mxl"};
+    for (size_t i = 0; i < G_N_ELEMENTS(endings); i++)
+        if (g_str_has_suffix(text, endings[i])) return TRUE;
+    return g_file_test(text, G_FILE_TEST_EXISTS);
+}
+
+/* --chords: a file where the name is one's, else the chords themselves. */
 static gboolean read_chords(wanted_t *wanted, const cli_t *cli, size_t frames, GError **error) {
     if (!cli->chords) return TRUE;
-    g_autoptr(chords_t) chords = g_file_test(cli->chords, G_FILE_TEST_IS_REGULAR)
-                                     ? chords_from_file(cli->chords, error)
-                                     : chords_from_text(cli->chords, "--chords", error);
+    g_autoptr(chords_t) chords = names_file(cli->chords) ? chords_from_file(cli->chords, error)
+                                                         : chords_from_text(cli->chords, "--chords", error);
     if (!chords) return FALSE;
     wanted->config.chords = wanted->chords = g_new0(uint16_t, frames);
     chords_fill(chords, wanted->config.timeline, frames, wanted->chords);
@@ -52,9 +63,9 @@ wanted_t *wanted_new(const job_t *job, const timeline_t *timeline, size_t frames
     const cli_t *cli = job->cli;
     g_autoptr(wanted_t) wanted = g_new0(wanted_t, 1);
     const gboolean key = cli->key && option_given(&cli->line, "key");
-    const list_t lists[KINDS] = {{"density", cli->wished_density, 0, 100},
-                                 {"polyphony", cli->wished_polyphony, 0, 88},
-                                 {"register", cli->wished_register, 0, 127}};
+    const list_t lists[KINDS] = {{"density", cli->wished_density, 0, 100, FALSE},
+                                 {"polyphony", cli->wished_polyphony, 0, 88, FALSE},
+                                 {"register", cli->wished_register, 0, 127, TRUE}};
     wanted->config = (wishes_config_t){.grid = &job->model->checkpoint.grid,
                                        .planes = job->model->checkpoint.model.planes,
                                        .timeline = timeline,

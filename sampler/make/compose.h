@@ -9,7 +9,8 @@
 
 typedef struct compose compose_t;
 
-/* model: of kind MODEL_SEQUENCE; must outlive it. threads: 1 or more. NULL with error set (memory). Owner: caller. */
+/* model: of kind MODEL_SEQUENCE; must outlive it. threads: 1 or more. NULL with error set (memory). Owner:
+ * caller. */
 compose_t *compose_new(model_t *model, size_t threads, GError **error);
 void compose_free(compose_t *compose);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(compose_t, compose_free)

@@ -34,10 +34,11 @@ void known_forget(roll_t *known, const known_region_t *region) {
 }
 
 void known_keep_top(roll_t *known, const roll_t *song, size_t first, size_t end) {
+    size_t top = song->pitches;
     for (size_t t = first; t < end; t++) {
         pitch_set_t sounding = 0;
         for (size_t k = 0; k < song->tracks; k++) sounding |= read_plane(song, t, k, PLANE_SOUNDING);
-        const size_t top = sounding ? pitch_set_highest(sounding) : song->pitches;
+        if (sounding) top = pitch_set_highest(sounding);
         for (size_t k = 0; k < song->tracks; k++) take_out(known, t, k, pitch_set_below(top));
     }
 }

@@ -19,8 +19,9 @@ struct particles {
     head_wish_t *wishes;     /* [most] */
     head_rule_t *rules;      /* [most] */
     uint8_t *frames;         /* [most, frame bytes] */
-    double *score, *log_w;   /* [most]: of a frame; since the last resampling */
-    uint32_t *parents;       /* [most] */
+    /* [most]: of a frame; of a particle since the last resampling; of it and its ancestors, and room to select. */
+    double *score, *log_w, *fit, *other_fit;
+    uint32_t *parents; /* [most] */
 };
 
 /* A piece under way. */
@@ -64,6 +65,8 @@ particles_t *particles_new(model_t *model, size_t most, size_t threads, GError *
     particles->frames = g_malloc0(most * particles->bytes);
     particles->score = g_new0(double, most);
     particles->log_w = g_new0(double, most);
+    particles->fit = g_new0(double, most);
+    particles->other_fit = g_new0(double, most);
     particles->parents = g_new0(uint32_t, most);
     particles->stream = stream_new(model, most, error);
     return particles->stream && stream_use_threads(particles->stream, threads, error)
@@ -73,9 +76,10 @@ particles_t *particles_new(model_t *model, size_t most, size_t threads, GError *
 
 void particles_free(particles_t *particles) {
     if (!particles) return;
-    void *const buffers[] = {particles->mu,    particles->logvar, particles->z,      particles->rngs,
-                             particles->which, particles->wishes, particles->rules,  particles->frames,
-                             particles->score, particles->log_w,  particles->parents};
+    void *const buffers[] = {particles->mu,     particles->logvar, particles->z,     particles->rngs,
+                             particles->which,  particles->wishes, particles->rules, particles->frames,
+                             particles->score,  particles->log_w,  particles->fit,   particles->other_fit,
+                             particles->parents};
     for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
     stream_free(particles->stream);
     g_free(particles);
@@ -89,7 +93,11 @@ static void select_particles(walk_t *walk, size_t n) {
     const particles_wish_t *wish = walk->piece->wish;
     stream_select(particles->stream, particles->parents, n);
     if (wish) wish->select(wish->data, particles->parents, n);
-    for (size_t k = 0; k < n; k++) particles->log_w[k] = 0;
+    for (size_t k = 0; k < n; k++) {
+        particles->log_w[k] = 0;
+        particles->other_fit[k] = particles->fit[particles->parents[k]];
+    }
+    memcpy(particles->fit, particles->other_fit, n * sizeof *particles->fit);
     walk->K = n;
 }
 
@@ -106,6 +114,12 @@ static void spread(walk_t *walk, size_t t) {
     walk->since_open = 0;
     g_byte_array_set_size(walk->drawn, 0);
     g_array_set_size(walk->ancestors, 0);
+}
+
+/* Adds to the weight of particle k. */
+static void weigh(particles_t *particles, size_t k, double log_weight) {
+    particles->log_w[k] += log_weight;
+    particles->fit[k] += log_weight;
 }
 
 static double draw_of_choice(const walk_t *walk, size_t element) {
@@ -135,6 +149,7 @@ static void choose_one(walk_t *walk) {
     if (walk->piece->temperature > 0 && mean > -INFINITY)
         chosen = resample_one(particles->log_w, walk->K, mean, draw_of_choice(walk, 1));
     walk->evidence->log_evidence += mean;
+    walk->evidence->log_fit = particles->fit[chosen];
     write_path(walk, chosen);
     particles->parents[0] = chosen;
     select_particles(walk, 1);
@@ -210,6 +225,9 @@ static void set_latents(walk_t *walk, size_t t) {
     stream_prior(particles->stream, particles->mu, particles->logvar);
     if (!guess) stream_encode(particles->stream, walk->given + t * particles->bytes, end - t, mu, logvar);
     rng_normal(&rng, particles->z, walk->K * Z);
+    const size_t shared = (size_t)ceil(sqrt((double)walk->K));
+    for (size_t k = shared; k < walk->K && !guess; k++)
+        memcpy(particles->z + k * Z, particles->z + k % shared * Z, Z * sizeof *particles->z);
     for (size_t k = 0; k < walk->K; k++) {
         const real_t *prior_mu = particles->mu + k * Z, *prior_logvar = particles->logvar + k * Z;
         const real_t *from_mu = guess ? prior_mu : mu, *from_logvar = guess ? prior_logvar : logvar;
@@ -222,7 +240,7 @@ static void set_latents(walk_t *walk, size_t t) {
                             exp((double)from_logvar[i] / 2) * (noise * (double)z[i] + shift));
         }
         if (!guess && walk->many)
-            particles->log_w[k] += log_normal(z, prior_mu, prior_logvar, Z) - log_normal(z, mu, logvar, Z);
+            weigh(particles, k, log_normal(z, prior_mu, prior_logvar, Z) - log_normal(z, mu, logvar, Z));
     }
     stream_set_latent(particles->stream, particles->z);
 }
@@ -259,7 +277,7 @@ static void draw_frame(walk_t *walk, size_t t) {
         particles->rules[0].told = told;
     }
     stream_draw(particles->stream, particles->rules, particles->frames, particles->score);
-    for (size_t k = 0; k < walk->K; k++) particles->log_w[k] += particles->score[k];
+    for (size_t k = 0; k < walk->K; k++) weigh(particles, k, particles->score[k]);
 }
 
 static void force_frame(walk_t *walk, size_t t) {
@@ -268,7 +286,7 @@ static void force_frame(walk_t *walk, size_t t) {
     stream_force(particles->stream, frame, TRUE, walk->many ? particles->score : NULL);
     for (size_t k = 0; walk->many && k < walk->K; k++) {
         memcpy(particles->frames + k * particles->bytes, frame, particles->bytes);
-        particles->log_w[k] -= particles->score[k];
+        weigh(particles, k, -particles->score[k]);
     }
 }
 
@@ -354,6 +372,7 @@ roll_t *particles_write(particles_t *particles, const particles_piece_t *piece,
     walk.roll = roll_new(T, piece->song->tracks, piece->song->pitches);
     roll_copy(piece->song, 0, T, walk.roll, 0);
     read_known(&walk);
+    particles->fit[0] = 0;
     stream_start(particles->stream, 1);
     stream_set_meters(particles->stream, 0, timeline_meters(piece->timeline, T));
     walk_on(&walk);

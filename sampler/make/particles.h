@@ -6,7 +6,8 @@
  *     a frame     each particle draws its unknown cells; those that are known take their values, and how
  *                 probable these are is multiplied into its weight
  *     a latent    is drawn from the prior, or, where the whole segment is known, from the posterior q with the
- *                 weight prior / q
+ *                 weight prior / q: the root of K draws, of which each particle takes one, so that most differences
+ *                 of weights come from what the particles have written
  *     resampling  systematic, where the effective sample size falls below K / 2
  *     look-ahead  after the last unknown frame particles are weighed by so many known ones, so that the seam
  *                 fits; then one of them is drawn by its weight and goes on alone
@@ -65,8 +66,10 @@ typedef struct {
 
 /* How sure the filling is. */
 typedef struct {
+    double
+        log_fit; /* log p(what is known from the first unknown frame on | what is before and what is written) */
     double log_evidence; /* log p(what is known from the first unknown frame on | what is before), in nats */
-    size_t frames;       /* the frames with known cells that this is of */
+    size_t frames;       /* the frames with known cells that both are of */
     double fewest;       /* the least effective sample size after a frame, in particles */
     size_t fewest_frame;
 } particles_evidence_t;

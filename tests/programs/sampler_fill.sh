@@ -6,10 +6,13 @@
 sampler=$BIN/sampler
 make=$BUILD/tests/helpers/make_checkpoint
 
-"$make" band.h5 --segment 8 --bias -5 --tracks melody,chords,bass --planes 2 &&
-    "$make" plain.h5 --segment 8 --bias -5 --latent 0 --tracks melody,chords,bass --planes 2 &&
-    "$make" one.h5 --segment 8 --bias -5 --latent 0 --tracks merged --planes 1 ||
-    { echo "Bail out! no checkpoint"; exit 1; }
+three="--segment 8 --bias -5 --planes 2 --tracks melody,chords,bass"
+# shellcheck disable=SC2086 # options
+if ! { "$make" band.h5 $three && "$make" plain.h5 $three --latent 0 &&
+    "$make" one.h5 --segment 8 --bias -5 --latent 0 --tracks merged --planes 1; }; then
+    echo "Bail out! no checkpoint"
+    exit 1
+fi
 "$BUILD/tests/helpers/make_songs" songs 2 || { echo "Bail out! no songs"; exit 1; }
 "$sampler" song -c plain.h5 --bars 8 --seed 3 --tempo 90 -q -o made >out || { echo "Bail out! no song"; exit 1; }
 song=made/song-001.mid
@@ -46,9 +49,9 @@ for model in band plain; do
     ok "the bass is new" other_track $song "$first" 3
     ok "two results" other_track "$first" "f-$model/fill-song-001-002.mid" 2
     ok "a picture" [ -s "f-$model/fill-song-001-001.png" ]
-    says 'fill-song-001-001: evidence -[0-9.]+ nats, -[0-9.]+ a frame of [0-9]+ with known notes; at least [0-9]+ of 20' \
-        "says the evidence"
-    says 'by evidence, the best first: 00[12] \(-[0-9.]+\), 00[12]' "ranks the results"
+    says 'fill-song-001-001: fit -[0-9.]+ nats, -[0-9.]+ a frame of [0-9]+ .*; evidence -[0-9.]+; at least [0-9]+ of 20' \
+        "says fit and evidence"
+    says 'by fit, the best first: 00[12] \(-[0-9.]+\), 00[12]' "ranks the results"
     says 'fill-song-001-001.mid: .*8 bars of .*, 90 bpm' "in the song's own tempo and length"
     "$sampler" fill -c $model.h5 $song --tracks bass,chords --particles 20 --first 2 --threads 3 -q -o "g-$model" >out
     ok "the second alone, by three threads" cmp {f,g}-$model/fill-song-001-002.mid
@@ -63,11 +66,13 @@ status_is 0 "with one particle"
 run "$sampler" fill -c plain.h5 songs/song-0000.mid --bars 2 --particles 10 -o theirs
 status_is 0 "a bar of somebody's song"
 refused 'what is to be written' fill -c plain.h5 $song
-refused '\-\-bars 9-8: .9-8. is no range' fill -c plain.h5 $song --bars 9-8
-refused '\-\-bars 0: ' fill -c plain.h5 $song --bars 0
+refused '\-\-bars 9-8: 9-8 is the wrong way round' fill -c plain.h5 $song --bars 9-8
+refused "\-\-bars 0: '0' is no range" fill -c plain.h5 $song --bars 0
+refused "\-\-bars -9: '-9' is no range" fill -c plain.h5 $song --bars=-9
+refused "fill: no note of $song would stay" fill -c plain.h5 $song --bars 1-8
 refused "\-\-bars 8-9: $song has 8 bars; give bars from 1 to 8" fill -c plain.h5 $song --bars 8-9
 refused "the model has no track 'flute'; it has melody,chords,bass" fill -c plain.h5 $song --tracks flute
-refused '\-\-keys B3-C2: not a range of keys' fill -c plain.h5 $song --keys B3-C2
+refused '\-\-keys B3-C2: is the wrong way round' fill -c plain.h5 $song --keys B3-C2
 refused '\-\-keys C2: not a range of keys' fill -c plain.h5 $song --keys C2
 refused '\-\-keys 0-12: the model knows the keys' fill -c plain.h5 $song --keys 0-12
 refused 'temperature 0 is out of range' fill -c plain.h5 $song --bars 2 --temperature 0
@@ -82,8 +87,12 @@ run "$sampler" fill -c plain.h5 $song --tracks chords,bass --particles 10 --chor
 status_is 0 "wishes"
 ok "told" text_is wishes/fill-song-001-001.mid chords 'C | F G'
 echo 'Am F # a comment' >chords.txt
-run "$sampler" fill -c plain.h5 $song --tracks chords --particles 10 --chords chords.txt -o wishes
+run "$sampler" fill -c plain.h5 $song --tracks chords --particles 10 --chords chords.txt --register C4 \
+    -o wishes
 status_is 0 "chords of a file"
+run "$sampler" fill -c plain.h5 $song --tracks chords --chords nothing.txt -o refused
+status_is 1 "a file of chords that is not there"
+says 'nothing.txt: cannot read chords: No such file' "says so"
 refused '\-\-chords.*Xm' fill -c plain.h5 $song --tracks chords --chords 'C Xm'
 refused "\-\-density 2,x: 'x' is no number from 0 to 100" fill -c plain.h5 $song --tracks chords --density 2,x
 refused '\-\-key H: not a key' fill -c plain.h5 $song --tracks chords --key H
@@ -99,6 +108,8 @@ ok "the melody stays" same_track $song a/accompany-song-001-001.mid 1
 ok "the bass is new" other_track $song a/accompany-song-001-001.mid 3
 run "$sampler" accompany -c plain.h5 $song --given melody --particles 10 -o a2
 status_is 0 "accompany --given"
+refused "\-\-given flute: the model has no track" accompany -c plain.h5 $song --given flute
+refused '\-\-look-ahead: unknown option' accompany -c plain.h5 $song --tracks bass --look-ahead 1
 refused '\-\-given melody,bass: give one track' accompany -c plain.h5 $song --given melody,bass
 refused 'accompany: has no meaning for a model of one track; see harmonise' accompany -c one.h5 $song
 run "$sampler" harmonise -c one.h5 $song --particles 10 -n 2 -o h
@@ -122,7 +133,13 @@ refused '\-\-particles needs --tracks or --keys' vary -c band.h5 $song --particl
 # ---- continue --until ----
 run "$sampler" continue -c band.h5 $song --keep 2 --bars 2 --until songs/song-0001.mid --particles 10 -o c
 status_is 0 "continue --until"
-says 'evidence -[0-9.]+ nats' "weighs the end"
+says 'fit -[0-9.]+ nats' "weighs the end"
+mkdir -p same && cp songs/song-0001.mid same/continue-song-001-001.mid
+run "$sampler" continue -c band.h5 $song --bars 2 --until same/continue-song-001-001.mid --particles 5 -o same
+status_is 2 "the end is not replaced"
+says 'same/continue-song-001-001.mid: would be replaced' "says so"
+ok "it is as it was" cmp songs/song-0001.mid same/continue-song-001-001.mid
+refused '\-\-key: needs notes that are drawn' continue -c band.h5 $song --bars 2 --key C --greedy
 run "$sampler" continue -c band.h5 $song --keep 2 --bars 2 --until nothing.mid -o c
 status_is 1 "an end that is not there"
 says 'nothing.mid: cannot use this song: No such file' "says which"

@@ -82,7 +82,8 @@ static double try_particle(const fixture_t *f, stream_t *stream, size_t n, size_
     double log_q = 0;
     go_to(f, stream, n, w, frames);
     for (size_t t = 0; t < f->S; t++) {
-        const head_rule_t rule = {.rng = k > 0 ? &rng : NULL, .element = t * f->D, .temperature = temperature};
+        const head_rule_t rule = {
+            .rng = k > 0 ? &rng : NULL, .element = t * f->D, .temperature = temperature};
         stream_draw(stream, &rule, segment + t * f->bytes, NULL);
     }
     stream_encode(stream, segment, f->S, mu, logvar);

@@ -346,7 +346,8 @@ static void test_round_trip(void) {
             g_autoptr(GError) error = NULL;
             g_assert_true(midi_write(song, "round.mid", &error));
             song_file_t entry;
-            g_autoptr(roll_t) back = song_file_read_roll("round.mid", grid, &entry, &back_timeline, NULL, &error);
+            g_autoptr(roll_t) back =
+                song_file_read_roll("round.mid", grid, &entry, &back_timeline, NULL, &error);
             g_assert_no_error(error);
             g_assert_cmpuint(song->notes->len, >, 10);
             g_assert_cmpuint(back->frames, ==, frames);

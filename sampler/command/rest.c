@@ -144,7 +144,10 @@ static gboolean write_result(job_t *job, const rest_t *rest, const char *name, c
                                              cli->temperature);
     g_autoptr(GPtrArray) texts = job_texts(job, index);
     job_add_text(texts, "song: %s", stem);
-    if (evidence->frames > 0) job_add_text(texts, "evidence: %.4f", evidence->log_evidence);
+    if (evidence->frames > 0) {
+        job_add_text(texts, "fit: %.4f", evidence->log_fit);
+        job_add_text(texts, "evidence: %.4f", evidence->log_evidence);
+    }
     job_add_performance(job, texts);
     g_autofree played_t *played = play(job, rest, roll);
     result_writer_t writer = job->writer;

@@ -55,7 +55,8 @@ for model in band plain; do
     says 'fill-song-001-001.mid: .*8 bars of .*, 90 bpm' "in the song's own tempo and length"
     "$sampler" fill -c $model.h5 $song --tracks bass,chords --particles 20 --first 2 --threads 3 -q -o "g-$model" >out
     ok "the second alone, by three threads" cmp {f,g}-$model/fill-song-001-002.mid
-    run "$sampler" fill -c $model.h5 $song --bars 3-4,6 --keys C2-B5 --particles 20 --look-ahead 1 -o "b-$model"
+    run "$sampler" fill -c $model.h5 $song --bars 3-4,6 --keys C2-B5 --particles 20 --look-ahead 1 \
+        -o "b-$model"
     status_is 0 "fill --bars --keys by $model"
     ok "tells how to make it again" text_is "b-$model/fill-song-001-001.mid" bars 3-4,6
 done
@@ -82,8 +83,8 @@ status_is 1 "no MIDI file"
 says 'out: cannot use this song' "says so"
 
 # ---- wishes ----
-run "$sampler" fill -c plain.h5 $song --tracks chords,bass --particles 10 --chords 'C | F G' --key C --density 2,4 \
-    --polyphony 3 --register 60 --wish-strength 2 -o wishes
+run "$sampler" fill -c plain.h5 $song --tracks chords,bass --particles 10 --chords 'C | F G' --key C \
+    --density 2,4 --polyphony 3 --register 60 --wish-strength 2 -o wishes
 status_is 0 "wishes"
 ok "told" text_is wishes/fill-song-001-001.mid chords 'C | F G'
 echo 'Am F # a comment' >chords.txt

@@ -11,10 +11,10 @@ typedef enum { PICTURE_NONE, PICTURE_PNG, PICTURE_SVG } picture_format_t;
  * horizontal one, its meters named where they change, a colour a track of grid with a legend, a darker edge
  * at each onset. The pitch axis is cropped to the octaves in use; drums have a strip of their own with
  * General MIDI's percussion names. A piece longer than eight bars wraps into systems, one below the other.
- * roll: canonical, of grid's shape, frames >= 1. given: of the same shape, or NULL. The cells of the roll that
- * sound in it, too, were given and are paler than those that were written; the legend says so, and a note
- * that goes on from the ones to the others is drawn as two. NULL with error set where cairo fails (out of
- * memory). Owner: caller. */
+ * roll: canonical, of grid's shape, frames >= 1. given: of the same shape, or NULL. Cells that sound in it,
+ * too, were given and are paler than those that were written; the legend says so, and a note that goes on
+ * from the ones to the others is drawn as two. NULL with error set where cairo fails (out of memory). Owner:
+ * caller. */
 GBytes *picture_roll(const roll_t *roll, const roll_t *given, const grid_t *grid, const timeline_t *timeline,
                      const char *title, picture_format_t format, GError **error);
 

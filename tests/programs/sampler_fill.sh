@@ -14,7 +14,8 @@ if ! { "$make" band.h5 $three && "$make" plain.h5 $three --latent 0 &&
     exit 1
 fi
 "$BUILD/tests/helpers/make_songs" songs 2 || { echo "Bail out! no songs"; exit 1; }
-"$sampler" song -c plain.h5 --bars 8 --seed 3 --tempo 90 -q -o made >out || { echo "Bail out! no song"; exit 1; }
+"$sampler" song -c plain.h5 --bars 8 --seed 3 --tempo 90 -q -o made >out ||
+    { echo "Bail out! no song"; exit 1; }
 song=made/song-001.mid
 
 # track FILE N: the bytes of a track, from 0: tempo and texts, then the model's tracks.
@@ -49,11 +50,12 @@ for model in band plain; do
     ok "the bass is new" other_track $song "$first" 3
     ok "two results" other_track "$first" "f-$model/fill-song-001-002.mid" 2
     ok "a picture" [ -s "f-$model/fill-song-001-001.png" ]
-    says 'fill-song-001-001: fit -[0-9.]+ nats, -[0-9.]+ a frame of [0-9]+ .*; evidence -[0-9.]+; at least [0-9]+ of 20' \
+    says 'fill-song-001-001: fit -[0-9.]+ nats, -[0-9.]+ a frame of [0-9]+ .*; evidence -[0-9.]+; at least' \
         "says fit and evidence"
     says 'by fit, the best first: 00[12] \(-[0-9.]+\), 00[12]' "ranks the results"
     says 'fill-song-001-001.mid: .*8 bars of .*, 90 bpm' "in the song's own tempo and length"
-    "$sampler" fill -c $model.h5 $song --tracks bass,chords --particles 20 --first 2 --threads 3 -q -o "g-$model" >out
+    "$sampler" fill -c $model.h5 $song --tracks bass,chords --particles 20 --first 2 --threads 3 -q \
+        -o "g-$model" >out
     ok "the second alone, by three threads" cmp {f,g}-$model/fill-song-001-002.mid
     run "$sampler" fill -c $model.h5 $song --bars 3-4,6 --keys C2-B5 --particles 20 --look-ahead 1 \
         -o "b-$model"

@@ -79,8 +79,9 @@ struct cli {
     char *split;                /* score: a split_name(), "test" where NULL */
     char *meter;                /* as given; NULL: not given */
     meter_t bar_meter;          /* of new pieces; score: in place of the files'; numerator 0: not given */
-    char *
-        tracks; /* score, without shards: as grid_set_tracks() reads them; NULL: all roles; fill, accompany: those to write */
+    /* Score, without shards: as grid_set_tracks() reads them; NULL: all roles. Fill, accompany, vary: those
+     * to write. */
+    char *tracks;
     int steps_per_beat; /* the same; 0: not given */
     int seam;           /* score: frames from border to border; 0: not asked for */
 };

@@ -1,5 +1,5 @@
-/* rest: what the verbs fill, accompany, harmonise and continue share: a song of which a part is known, and the
- * rest is written (sampler/make/particles.h); several results, told and ranked by their fit. */
+/* rest: what the verbs fill, accompany, harmonise and continue share: a song of which a part is known, and
+ * the rest is written (sampler/make/particles.h); several results, told and ranked by their fit. */
 #pragma once
 
 #include "sampler/command/job.h"
@@ -13,8 +13,8 @@ typedef struct {
     uint8_t programs[ROLL_MAX_TRACKS];
     const char *about;             /* what titles say: "bars 9-12" */
     const compose_latents_t *near; /* particles_piece_t's; NULL: none */
-    /* The frame at which what is written to files begins, a bar line, and the frame before which that is silent;
-     * 0: all is written. */
+    /* The frame at which what is written to files begins, a bar line, and the frame before which that is
+     * silent; 0: all is written. */
     size_t cut, cut_from;
 } rest_t;
 void rest_clear(rest_t *rest);

@@ -140,8 +140,8 @@ static void move_to_track(roll_t *song, size_t track) {
     roll_make_canonical(song);
 }
 
-/* The same for all that is known of the file, which keeps the instrument of its first track with notes. Onsets
- * that become one are played as the first of them. */
+/* The same for all that is known of the file, which keeps the instrument of its first track with notes.
+ * Onsets that become one are played as the first of them. */
 static void give_to_track(rest_t *rest, size_t track) {
     const size_t first = (size_t)g_bit_nth_lsf(~silent_tracks(rest->from), -1);
     g_autoptr(roll_t) was = g_steal_pointer(&rest->from);

@@ -1,5 +1,5 @@
-/* wanted: the wishes of the command line (--chords, --key, --density, --polyphony, --register) for the particles
- * of a piece. */
+/* wanted: the wishes of the command line (--chords, --key, --density, --polyphony, --register) for the
+ * particles of a piece. */
 #pragma once
 
 #include "sampler/command/job.h"

@@ -1,5 +1,6 @@
 /* compose: the sequence model as a maker of new music: pieces of any length, frame by frame, state carried
- * from start to end; of music that is given in part: sampler/make/particles.h. Rolls and latents; no options, no files.
+ * from start to end; of music that is given in part: sampler/make/particles.h. Rolls and latents; no options,
+ * no files.
  *
  * Letters as in trainer/model/model.h: S frames a segment, W segments, Z latent, D cells a frame. */
 #pragma once

@@ -19,7 +19,8 @@ struct particles {
     head_wish_t *wishes;     /* [most] */
     head_rule_t *rules;      /* [most] */
     uint8_t *frames;         /* [most, frame bytes] */
-    /* [most]: of a frame; of a particle since the last resampling; of it and its ancestors, and room to select. */
+    /* [most]: of a frame; of a particle since the last resampling; of it and its ancestors, and room to
+     * select. */
     double *score, *log_w, *fit, *other_fit;
     uint32_t *parents; /* [most] */
 };

@@ -5,17 +5,17 @@
  *
  *     a frame     each particle draws its unknown cells; those that are known take their values, and how
  *                 probable these are is multiplied into its weight
- *     a latent    is drawn from the prior, or, where the whole segment is known, from the posterior q with the
- *                 weight prior / q: the root of K draws, of which each particle takes one, so that most differences
+ * a latent    is drawn from the prior, or, where the whole segment is known, from the posterior q with the
+ * weight prior / q: the root of K draws, of which each particle takes one, so that most differences
  *                 of weights come from what the particles have written
  *     resampling  systematic, where the effective sample size falls below K / 2
  *     look-ahead  after the last unknown frame particles are weighed by so many known ones, so that the seam
  *                 fits; then one of them is drawn by its weight and goes on alone
  *
  * Where nothing known lies ahead, no weight can change any more, and one particle goes on
- * alone. Known frames before the first unknown one are no guess: one state goes through them, with the posterior
- * means as latents. The more particles, the nearer the piece is to a draw from the exact posterior. Rolls, no
- * options, no files. */
+ * alone. Known frames before the first unknown one are no guess: one state goes through them, with the
+ * posterior means as latents. The more particles, the nearer the piece is to a draw from the exact posterior.
+ * Rolls, no options, no files. */
 #pragma once
 
 #include "sampler/make/compose.h"
@@ -51,8 +51,8 @@ typedef struct {
         temperature; /* of draws: head_rule_t. 0: the likelier of each cell, the weightiest particle; then no
                             cell is known in a frame that is open, and nothing wished */
     const real_t *shift; /* [Z], in sd: moves the latents of segments of which nothing is known; NULL: none */
-    /* Latents of segments that are not wholly known: keep times centres [segments, Z], 1 - keep times the prior's
-     * mean, and `noise` times the prior's spread. NULL: as the prior has them. */
+    /* Latents of segments that are not wholly known: keep times centres [segments, Z], 1 - keep times the
+     * prior's mean, and `noise` times the prior's spread. NULL: as the prior has them. */
     const compose_latents_t *near;
     uint64_t seed, index;
     const particles_wish_t *wish; /* NULL: none */
@@ -66,8 +66,8 @@ typedef struct {
 
 /* How sure the filling is. */
 typedef struct {
-    double
-        log_fit; /* log p(what is known from the first unknown frame on | what is before and what is written) */
+    /* log p(what is known from the first unknown frame on | what is before and what is written), in nats. */
+    double log_fit;
     double log_evidence; /* log p(what is known from the first unknown frame on | what is before), in nats */
     size_t frames;       /* the frames with known cells that both are of */
     double fewest;       /* the least effective sample size after a frame, in particles */

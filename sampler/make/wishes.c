@@ -1,6 +1,6 @@
 /* wishes: owns how what is wished becomes nats of cells. Chords and keys are the same for all particles. How
- * many notes, and how high, goes by what each particle has: the further it is from what is wished, the more it
- * is drawn there, as a controller does. */
+ * many notes, and how high, goes by what each particle has: the further it is from what is wished, the more
+ * it is drawn there, as a controller does. */
 #include "sampler/make/wishes.h"
 
 #include <string.h>

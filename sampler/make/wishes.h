@@ -1,6 +1,6 @@
 /* wishes: what a musician asks of the cells that are written, as nats for the cells of each particle
- * (sampler/make/particles.h): chords, a key, how many notes, how high. A wish is soft: it is weighed against what
- * the model holds to be likely. No options, no files. */
+ * (sampler/make/particles.h): chords, a key, how many notes, how high. A wish is soft: it is weighed against
+ * what the model holds to be likely. No options, no files. */
 #pragma once
 
 #include "sampler/make/particles.h"

@@ -1,7 +1,7 @@
 /* fill: how well music is written around what is known (sampler/make/particles.h). Not a test.
  *
  *   fill top CHECKPOINT SHARDS [SPLIT [PARTICLES [SONGS]]]
- *       The top line of each song is known. By a model without latents, in nats a frame: the loss of the rest as
+ * The top line of each song is known. By a model without latents, in nats a frame: the loss of the rest as
  *       the model has it in its own order (causal: from the past and the lower keys), and exactly, given the
  *       whole top line too, between two bounds.
  *   fill joins CHECKPOINT JUDGE SHARDS [SPLIT [PARTICLES [SONGS]]]
@@ -10,7 +10,7 @@
  *       what is written by particles, and after what is drawn without a look ahead.
  *   fill accompany CHECKPOINT SHARDS [SPLIT [PARTICLES [SONGS [FOLDER]]]]
  *       The melody of each song is known, and the other tracks are written, without and with chords that are
- *       asked for, a triad a bar, the one that the true song is most like: how many bars are then most like it,
+ * asked for, a triad a bar, the one that the true song is most like: how many bars are then most like it,
  *       and what asking costs in evidence. The pieces without go to FOLDER as MIDI files.
  *
  * SPLIT is valid unless given, PARTICLES 200, SONGS all. make build/release/tests/bench/fill */

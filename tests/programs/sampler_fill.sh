@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The verbs that keep what is known of a song and write the rest: fill, accompany, harmonise, continue --until;
-# what is wished for; every refusal.
+# The verbs that keep what is known of a song and write the rest: fill, accompany, harmonise, vary --tracks,
+# continue --until; what is wished for; every refusal.
 # shellcheck disable=SC2317 # `ok` calls the helpers
 . "$SOURCE/tests/helpers/lib.sh"
 sampler=$BIN/sampler

@@ -95,8 +95,8 @@ static void write_code(const fixture_t *f, size_t code, uint8_t *frame) {
 }
 
 /* Pearson's chi-square of drawn frames, those expected fewer than 5 times taken together, against its 99.99 %
- * bound (Wilson & Hilferty 1931). weight: of each frame in what is to be drawn from; its share of the draws is
- * that, divided by the weight that its draw returns. */
+ * bound (Wilson & Hilferty 1931). weight: of each frame in what is to be drawn from; its share of the draws
+ * is that, divided by the weight that its draw returns. */
 static void check_frequencies(fixture_t *f, size_t row, const draw_case_t *c, const double *weight) {
     enum { DRAWS = 20000 };
     g_autofree size_t *count = g_new0(size_t, (size_t)1 << f->D);
@@ -222,7 +222,8 @@ static void check_case(fixture_t *f, size_t row, const draw_case_t *c) {
     check_frequencies(f, row, c, probability);
 }
 
-/* The likeliest frame of all is known in every third cell, or in all but one track; or something is wished. */
+/* The likeliest frame of all is known in every third cell, or in all but one track; or something is wished.
+ * */
 static void test_known_and_wished(void) {
     enum { ROW = 5 };
     for (size_t k = 0; k < G_N_ELEMENTS(tiny); k++) {

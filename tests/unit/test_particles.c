@@ -1,5 +1,5 @@
-/* Music around what is known: on a tiny model, where all fillings can be listed, drawn fillings follow the true
- * posterior and the evidence is the sum; on others what is known stays, bit by bit. */
+/* Music around what is known: on a tiny model, where all fillings can be listed, drawn fillings follow the
+ * true posterior and the evidence is the sum; on others what is known stays, bit by bit. */
 #include "sampler/make/particles.h"
 
 #include "sampler/make/known.h"
@@ -106,8 +106,8 @@ static void tiny_clear(tiny_t *tiny) {
     timeline_free(tiny->timeline);
 }
 
-/* Pearson's chi-square against its 99.99 % bound (Wilson & Hilferty 1931); and the mean of the evidence, which
- * is unbiased, within five standard errors of the sum. */
+/* Pearson's chi-square against its 99.99 % bound (Wilson & Hilferty 1931); and the mean of the evidence,
+ * which is unbiased, within five standard errors of the sum. */
 static void test_posterior(void) {
     enum { PARTICLES = 100, DRAWS = 1000 };
     tiny_t tiny;
@@ -144,8 +144,8 @@ static void test_posterior(void) {
     tiny_clear(&tiny);
 }
 
-/* Few particles: the logarithm of the evidence is too small on average, and too large where the first particle
- * follows the truth, if that is a draw from the posterior. */
+/* Few particles: the logarithm of the evidence is too small on average, and too large where the first
+ * particle follows the truth, if that is a draw from the posterior. */
 static void test_bounds(void) {
     enum { PARTICLES = 3, DRAWS = 1500 };
     tiny_t tiny;
@@ -235,8 +235,8 @@ static void test_known(void) {
     }
 }
 
-/* Without a latent the state is all there is: a piece whose beginning is known goes on as it did; the likelier
- * of each cell is the same for each seed. */
+/* Without a latent the state is all there is: a piece whose beginning is known goes on as it did; the
+ * likelier of each cell is the same for each seed. */
 static void test_continued(void) {
     enum { LONG = 60 };
     g_autoptr(sample_model_t) model = make_model(models[2]);

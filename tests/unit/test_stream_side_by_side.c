@@ -6,7 +6,8 @@
 
 enum { N = 21, T = 9 };
 
-/* Draws pieces first .. first + n - 1 of N to frames [T, N, frame bytes], and forces them to scores [T, N]. */
+/* Draws pieces first .. first + n - 1 of N to frames [T, N, frame bytes], and forces them to scores [T, N].
+ * */
 static void draw_pieces(model_t *model, size_t first, size_t n, size_t threads, uint8_t *frames,
                         double *scores) {
     const model_config_t *config = model_config(model);

@@ -106,10 +106,10 @@ gboolean head_allow_grains(head_t *head, size_t n, GError **error);
  * begin although no single one is.
  *
  * A wish changes the probabilities of the three cases, and which cell it is within its case; see head_wish_t.
- * Let q be the probability of a frame by all of that. Cells that are known have the values that the frame holds
- * when it comes to be drawn: each next cell is drawn by q among those that what is known allows, so that frames
- * x that agree with it are drawn with the probability q(x) / exp(returned), and what head_draw() returns is the
- * particle's weight in importance sampling (Doucet & Johansen 2009). */
+ * Let q be the probability of a frame by all of that. Cells that are known have the values that the frame
+ * holds when it comes to be drawn: each next cell is drawn by q among those that what is known allows, so
+ * that frames x that agree with it are drawn with the probability q(x) / exp(returned), and what head_draw()
+ * returns is the particle's weight in importance sampling (Doucet & Johansen 2009). */
 typedef struct {
     const real_t *which;  /* [D] nats: multiplies what cells weigh within the case of another one by exp(); of
                             one that sounded before, where below 0, its probability; known cells count as 0 */
@@ -122,8 +122,8 @@ typedef struct {
     double temperature;      /* > 0 */
     const uint8_t *known;    /* [frame bytes]: a set bit for each known cell; NULL: none */
     const head_wish_t *wish; /* NULL: none */
-    /* [frame bytes]: a frame to take in place of draws, which agrees with what is known; its weight is what it
-     * would be if it had been drawn. NULL: draw. */
+    /* [frame bytes]: a frame to take in place of draws, which agrees with what is known; its weight is what
+     * it would be if it had been drawn. NULL: draw. */
     const uint8_t *told;
 } head_rule_t;
 

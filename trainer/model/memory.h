@@ -74,10 +74,10 @@ void memory_backward(memory_t *memory, memory_pass_t *pass, const memory_rows_t 
 /* Makes room for n grains, once. FALSE with MODEL_ERROR_MEMORY set. */
 gboolean memory_allow_grains(memory_t *memory, size_t n, GError **error);
 
-/* Outside training: memory_prepare() reads the parameters, anew where they have changed; memory_begin() sets s
- * [K][N, pitches, M] before the first frame; memory_step() advances pieces first .. end - 1 by frame t, s in
- * place; frames and places as above, of all pieces; scratch of memory_scratch() elements. memory_step() alone
- * does not take NULL for no memory. */
+/* Outside training: memory_prepare() reads the parameters, anew where they have changed; memory_begin() sets
+ * s [K][N, pitches, M] before the first frame; memory_step() advances pieces first .. end - 1 by frame t, s
+ * in place; frames and places as above, of all pieces; scratch of memory_scratch() elements. memory_step()
+ * alone does not take NULL for no memory. */
 size_t memory_scratch(const memory_t *memory);
 void memory_prepare(memory_t *memory);
 void memory_begin(const memory_t *memory, real_t *const *s, size_t N);

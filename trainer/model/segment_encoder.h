@@ -1,5 +1,5 @@
-/* segment_encoder: the posteriors of a piece's segments, outside training, as trainer/model/sequence_net.h has
- * them. No segment's bits depend on the segments beside it. Letters as there. */
+/* segment_encoder: the posteriors of a piece's segments, outside training, as trainer/model/sequence_net.h
+ * has them. No segment's bits depend on the segments beside it. Letters as there. */
 #pragma once
 
 #include "trainer/model/sequence_net.h"

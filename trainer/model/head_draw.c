@@ -49,65 +49,68 @@ static double wish_of(const choice_t *choice, size_t p) {
     return pitch_set_has(choice->before, p) ? MIN(which, 0) : which;
 }
 
-/* Writes to weights [P] the logarithm of the probability that each of the choice's cells is the next to be
- * set, by the model; returns that of none. */
-static double list_cells(const choice_t *choice, const real_t *logits, double *weights) {
+/* The probabilities that each cell is the next to be set, and of none; by the model alone as logarithms, too. */
+typedef struct {
+    double log_p[LAYERS_MAX_PITCHES], p[LAYERS_MAX_PITCHES];
+    double log_silence, silence;
+} odds_t;
+
+static void list_odds(const choice_t *choice, const real_t *logits, odds_t *odds) {
     const size_t first = pitch_set_lowest(choice->cells);
-    double silence = 0;
+    odds->log_silence = 0;
     for (pitch_set_t left = choice->cells; left;) {
         const size_t p = pitch_set_take(&left);
         const double logit = (double)logits[p - first], on = MIN(logit, 0) - log1p(exp(-fabs(logit)));
-        weights[p] = silence + on;
-        silence += on - logit;
+        odds->log_p[p] = odds->log_silence + on;
+        odds->p[p] = exp(odds->log_p[p]);
+        odds->log_silence += on - logit;
     }
-    return silence;
+    odds->silence = exp(odds->log_silence);
 }
 
-/* Changes what cells weigh as the temperature and the wish have it: see head_rule_t. */
-static void shift_weights(const choice_t *choice, double *weights) {
+/* Changes the odds as the temperature and the wish have it: see head_rule_t. They need not add up to 1 then. */
+static void change_odds(const choice_t *choice, odds_t *odds) {
     const head_wish_t *wish = choice->wish;
     double share[2] = {0}, highest[2] = {-INFINITY, -INFINITY}, sum[2] = {0};
     for (pitch_set_t left = choice->cells; left;) {
         const size_t p = pitch_set_take(&left);
         const int held = pitch_set_has(choice->before, p);
-        share[held] += exp(weights[p]);
-        highest[held] = MAX(highest[held], weights[p]);
+        share[held] += odds->p[p];
+        highest[held] = MAX(highest[held], odds->log_p[p]);
     }
     for (pitch_set_t left = choice->cells; left;) {
         const size_t p = pitch_set_take(&left);
         const int held = pitch_set_has(choice->before, p);
-        weights[p] = (weights[p] - highest[held]) / choice->temperature + (held ? 0 : wish_of(choice, p));
-        sum[held] += exp(weights[p]);
+        odds->p[p] = exp((odds->log_p[p] - highest[held]) / choice->temperature +
+                         (wish && !held ? wish_of(choice, p) : 0));
+        sum[held] += odds->p[p];
     }
+    double scale[2] = {0};
+    for (int held = 0; held < 2; held++)
+        if (sum[held] > 0)
+            scale[held] = share[held] / sum[held] * (wish ? exp(held ? wish->stays : wish->begins) : 1);
     for (pitch_set_t left = choice->cells; left;) {
         const size_t p = pitch_set_take(&left);
         const int held = pitch_set_has(choice->before, p);
-        weights[p] += log(share[held] / sum[held]);
-        if (wish) weights[p] += held ? wish_of(choice, p) + wish->stays : wish->begins;
+        odds->p[p] *= scale[held] * (wish && held ? exp(wish_of(choice, p)) : 1);
     }
 }
 
-/* The logarithm of the sum of the cells' weights and of none's. */
-static double log_total(pitch_set_t cells, const double *weights, double silence) {
-    double most = silence, total = 0;
-    for (pitch_set_t left = cells; left;) {
-        const double weight = weights[pitch_set_take(&left)];
-        most = MAX(most, weight);
-    }
-    if (!(most > -INFINITY)) return most;
-    for (pitch_set_t left = cells; left;) total += exp(weights[pitch_set_take(&left)] - most);
-    return most + log(total + exp(silence - most));
+static double sum_odds(pitch_set_t cells, const odds_t *odds) {
+    double sum = 0;
+    while (cells) sum += odds->p[pitch_set_take(&cells)];
+    return sum;
 }
 
-/* Draws one of the cells, or P for none, by weights whose sum has this logarithm. */
-static size_t draw_cell(const choice_t *choice, pitch_set_t cells, const double *weights, double silence,
-                        double log_sum, size_t P) {
-    double left_over = choice->uniform - exp(silence - log_sum);
+/* Draws one of the cells, or P for none, whose odds and `none` add up to sum. */
+static size_t draw_cell(const choice_t *choice, pitch_set_t cells, const odds_t *odds, double none,
+                        double sum, size_t P) {
+    double left_over = choice->uniform * sum - none;
     size_t next = P;
     for (pitch_set_t left = cells; left && left_over >= 0;) {
         const size_t p = pitch_set_take(&left);
-        if (weights[p] > -INFINITY) next = p;
-        left_over -= exp(weights[p] - log_sum);
+        if (odds->p[p] > 0) next = p;
+        left_over -= odds->p[p];
     }
     return next;
 }
@@ -116,22 +119,25 @@ static size_t draw_cell(const choice_t *choice, pitch_set_t cells, const double 
  * that it is one of them to *log_p. */
 static size_t next_chosen(head_t *head, const part_t *part, size_t g, const choice_t *choice,
                           const real_t *pre, double *log_p) {
-    double weights[LAYERS_MAX_PITCHES];
+    odds_t odds;
     const gboolean tempered = choice->temperature < 1 || choice->temperature > 1;
     const pitch_set_t must = choice->cells & choice->set;
     const size_t stop = must ? pitch_set_lowest(must) : head->P;
     const pitch_set_t allowed =
         choice->cells & ((pitch_set_below(stop) & ~choice->known) | (must ? pitch_set_one(stop) : 0));
     next_logits(head, part, g, pitch_set_lowest(choice->cells), pitch_set_highest(choice->cells), pre);
-    const double silence = list_cells(choice, head->logits, weights);
-    if (tempered || choice->wish) shift_weights(choice, weights);
-    const double none = must ? -INFINITY : silence, log_allowed = log_total(allowed, weights, none);
-    if (choice->known) *log_p += log_allowed - log_total(choice->cells, weights, silence);
+    list_odds(choice, head->logits, &odds);
+    if (tempered || choice->wish) change_odds(choice, &odds);
+    const double none = must ? 0 : odds.silence, sum = none + sum_odds(allowed, &odds);
+    if (choice->known && sum > 0)
+        *log_p += log(sum) - (choice->wish ? log(odds.silence + sum_odds(choice->cells, &odds)) : 0);
+    else if (choice->known) /* too small for a number: the way that is certain to be allowed */
+        *log_p += must ? odds.log_p[stop] : odds.log_silence;
     if (choice->told) {
         const pitch_set_t told = *choice->told & choice->cells;
         return told ? pitch_set_lowest(told) : head->P;
     }
-    return log_allowed > -INFINITY ? draw_cell(choice, allowed, weights, none, log_allowed, stop) : stop;
+    return sum > 0 ? draw_cell(choice, allowed, &odds, none, sum, stop) : stop;
 }
 
 /* What a rule knows and wishes of a group. */

@@ -8,7 +8,8 @@
 #include "trainer/model/pitch_set.h"
 
 enum { CLASSES = 12 };
-#define OUTSIDE   4.0 /* nats that a note outside the chord or key costs */
+#define OFF_CHORD 8.0 /* nats that a note outside the chord costs */
+#define OFF_KEY   4.0 /* and one outside the key */
 #define MOST      3.0 /* of what a controller adds */
 #define A_NOTE    1.0 /* that it adds for each note that is missing */
 #define AN_OCTAVE 2.0 /* by which two keys an octave apart differ, where the mean is an octave off */
@@ -104,8 +105,8 @@ static tilt_t find_tilt(const wishes_t *wishes, size_t t, const has_t *has) {
     const uint16_t chord = config->chords ? config->chords[t] : 0;
     tilt_t tilt = {.begins = 0};
     for (int c = 0; c < CLASSES; c++) {
-        if (chord && !(chord >> c & 1)) tilt.class[c] -= s * OUTSIDE;
-        if (config->scale && !(config->scale >> c & 1)) tilt.class[c] -= s * OUTSIDE;
+        if (chord && !(chord >> c & 1)) tilt.class[c] -= s * OFF_CHORD;
+        if (config->scale && !(config->scale >> c & 1)) tilt.class[c] -= s * OFF_KEY;
     }
     const double onsets = t > 0 && wishes->bar[t] == wishes->bar[t - 1] ? has->onsets : 0;
     if (density) tilt.begins = s * CLAMP(A_NOTE * (*density * wishes->beats[t] - onsets), -MOST, MOST);

@@ -1,7 +1,7 @@
 """Do the tracks of generated pieces fit each other?
 
     python3 tests/bench/tracks.py CHECKPOINT SHARDS [--split test] [--pieces 50] [--bars 32] [--temperature 1]
-    [--seed 1]
+    [--seed 1] [--made FOLDER]
 
 Draws new pieces from a sequence model's checkpoint and prints tonal distance and shared onsets between their
 tracks (sampler/score/score.h) beside those of the shards' held-out songs, and of both with their tracks
@@ -30,6 +30,14 @@ def run(program, *arguments):
     return subprocess.run(
         [BUILD / program, *map(str, arguments)], check=True, stdout=subprocess.PIPE, text=True
     ).stdout
+
+
+def draw(asked, folder):
+    """New pieces."""
+    options = ["--bars", asked.bars, "--temperature", asked.temperature, "--seed", asked.seed]
+    checkpoint = ["--checkpoint", asked.checkpoint]
+    run("sampler", "song", *checkpoint, "-n", asked.pieces, *options, "--quiet", "--output", folder)
+    return folder
 
 
 def score(pieces, shards, split):
@@ -73,31 +81,15 @@ def main():
     parser.add_argument("--bars", type=int, default=32)
     parser.add_argument("--temperature", type=float, default=1)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--made", help="a folder of pieces, such as accompaniments, in place of new ones")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        pieces = f"{work}/pieces"
-        run(
-            "sampler",
-            "song",
-            "--checkpoint",
-            asked.checkpoint,
-            "-n",
-            asked.pieces,
-            "--bars",
-            asked.bars,
-            "--temperature",
-            asked.temperature,
-            "--seed",
-            asked.seed,
-            "--quiet",
-            "--output",
-            pieces,
-        )
+        pieces = asked.made or draw(asked, f"{work}/pieces")
         scored = score(pieces, asked.shards, asked.split)
         own = score(pieces, own_shards(pieces, asked.shards, f"{work}/own"), "train")["figures"]
     figures = scored["figures"]
     print(
-        f"{scored['pieces']} pieces of {asked.bars} bars by {asked.checkpoint}, "
+        f"{scored['pieces']} pieces by {asked.checkpoint}, "
         f"beside {scored['songs']} songs of {asked.shards} ({asked.split})\n"
     )
     print(

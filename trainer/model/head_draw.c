@@ -49,7 +49,8 @@ static double wish_of(const choice_t *choice, size_t p) {
     return pitch_set_has(choice->before, p) ? MIN(which, 0) : which;
 }
 
-/* The probabilities that each cell is the next to be set, and of none; by the model alone as logarithms, too. */
+/* The probabilities that each cell is the next to be set, and of none; of the model alone as logarithms,
+ * too. */
 typedef struct {
     double log_p[LAYERS_MAX_PITCHES], p[LAYERS_MAX_PITCHES];
     double log_silence, silence;
@@ -68,7 +69,8 @@ static void list_odds(const choice_t *choice, const real_t *logits, odds_t *odds
     odds->silence = exp(odds->log_silence);
 }
 
-/* Changes the odds as the temperature and the wish have it: see head_rule_t. They need not add up to 1 then. */
+/* Changes the odds as the temperature and the wish have it: see head_rule_t. They need not add up to 1
+ * then. */
 static void change_odds(const choice_t *choice, odds_t *odds) {
     const head_wish_t *wish = choice->wish;
     double share[2] = {0}, highest[2] = {-INFINITY, -INFINITY}, sum[2] = {0};

@@ -8,12 +8,12 @@
  *       Of each song 8 frames are written, every 24th from the 16th on. The judge, a model of another seed,
  *       says how probable the two frames after each gap are, and the gap itself: after the true music, after
  *       what is written by particles, and after what is drawn without a look ahead.
- *   fill accompany CHECKPOINT SHARDS [SPLIT [PARTICLES [SONGS [FOLDER]]]]
+ *   fill accompany CHECKPOINT SHARDS [SPLIT [PARTICLES [SONGS [FOLDER [TEMPERATURE]]]]]
  *       The melody of each song is known, and the other tracks are written, without and with chords that are
  * asked for, a triad a bar, the one that the true song is most like: how many bars are then most like it,
  *       and what asking costs in evidence. The pieces without go to FOLDER as MIDI files.
  *
- * SPLIT is valid unless given, PARTICLES 200, SONGS all. make build/release/tests/bench/fill */
+ * SPLIT is valid unless given, PARTICLES 200, SONGS all, TEMPERATURE 1. make build/release/tests/bench/fill */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +37,7 @@ typedef struct {
     shard_set_t *set;
     uint8_t *bits;
     size_t K, songs;
+    double temperature;
     split_t split;
 } bench_t;
 
@@ -85,7 +86,7 @@ static particles_piece_t plan(const bench_t *bench, const roll_t *song, const ro
                                .timeline = timeline,
                                .particles = bench->K,
                                .look_ahead = LOOK_AHEAD,
-                               .temperature = 1,
+                               .temperature = bench->temperature,
                                .seed = 1,
                                .index = index};
 }
@@ -289,6 +290,7 @@ int main(int argc, char **argv) {
     bench_t bench = {.split = SPLIT_VALID};
     if (argc <= at || (argc > at + 1 && !split_from_name(argv[at + 1], &bench.split))) die(NULL);
     bench.K = argc > at + 2 ? strtoul(argv[at + 2], NULL, 10) : 200;
+    bench.temperature = argc > at + 5 ? g_ascii_strtod(argv[at + 5], NULL) : 1;
     bench.songs = argc > at + 3 ? strtoul(argv[at + 3], NULL, 10) : SIZE_MAX;
     if (!(bench.model = sample_model_open(argv[2], &error)) ||
         !(bench.particles =

@@ -10,10 +10,11 @@
  *       what is written by particles, and after what is drawn without a look ahead.
  *   fill accompany CHECKPOINT SHARDS [SPLIT [PARTICLES [SONGS [FOLDER [TEMPERATURE]]]]]
  *       The melody of each song is known, and the other tracks are written, without and with chords that are
- * asked for, a triad a bar, the one that the true song is most like: how many bars are then most like it,
- *       and what asking costs in evidence. The pieces without go to FOLDER as MIDI files.
+ *       asked for, a triad a bar, the one that the true song is most like: how many bars are then most like
+ *       it, and what asking costs in evidence. The pieces without go to FOLDER as MIDI files.
  *
- * SPLIT is valid unless given, PARTICLES 200, SONGS all, TEMPERATURE 1. make build/release/tests/bench/fill */
+ * SPLIT is valid unless given, PARTICLES 200, SONGS all, TEMPERATURE 1. It is built by
+ * make build/release/tests/bench/fill. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* row_threads: owns the threads, which wait for work between calls. */
+/* row_threads: owns the threads, which start with the first work for them and wait between calls. */
 #include "trainer/model/row_threads.h"
 
 #include <glib.h>
@@ -54,11 +54,16 @@ row_threads_t *row_threads_new(size_t n) {
     g_mutex_init(&threads->mutex);
     g_cond_init(&threads->started);
     g_cond_init(&threads->finished);
-    for (size_t i = 1; i < n; i++) {
+    return threads;
+}
+
+/* Threads start when there is work: a process that forks before, as to read a song, has none that might hold
+ * a lock. */
+static void start(row_threads_t *threads) {
+    for (size_t i = 1; i < threads->n && !threads->helpers[i].thread; i++) {
         threads->helpers[i] = (helper_t){.threads = threads, .index = i};
         threads->helpers[i].thread = g_thread_new("rows", help, &threads->helpers[i]);
     }
-    return threads;
 }
 
 void row_threads_free(row_threads_t *threads) {
@@ -67,7 +72,8 @@ void row_threads_free(row_threads_t *threads) {
     threads->stop = TRUE;
     g_cond_broadcast(&threads->started);
     g_mutex_unlock(&threads->mutex);
-    for (size_t i = 1; i < threads->n; i++) g_thread_join(threads->helpers[i].thread);
+    for (size_t i = 1; i < threads->n; i++)
+        if (threads->helpers[i].thread) g_thread_join(threads->helpers[i].thread);
     g_mutex_clear(&threads->mutex);
     g_cond_clear(&threads->started);
     g_cond_clear(&threads->finished);
@@ -80,6 +86,7 @@ void row_threads_run(row_threads_t *threads, size_t rows, row_task_t task, void 
         task(data, 0, 0, rows);
         return;
     }
+    start(threads);
     g_mutex_lock(&threads->mutex);
     threads->rows = rows;
     threads->task = task;

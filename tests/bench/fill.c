@@ -1,7 +1,7 @@
 /* fill: how well music is written around what is known (sampler/make/particles.h). Not a test.
  *
  *   fill top CHECKPOINT SHARDS [SPLIT [PARTICLES [SONGS]]]
- * The top line of each song is known. By a model without latents, in nats a frame: the loss of the rest as
+ *       The top line of each song is known. By a model without latents, in nats a frame: the loss of the rest as
  *       the model has it in its own order (causal: from the past and the lower keys), and exactly, given the
  *       whole top line too, between two bounds.
  *   fill joins CHECKPOINT JUDGE SHARDS [SPLIT [PARTICLES [SONGS]]]

@@ -1,9 +1,9 @@
 /* fill: how well music is written around what is known (sampler/make/particles.h). Not a test.
  *
  *   fill top CHECKPOINT SHARDS [SPLIT [PARTICLES [SONGS]]]
- *       The top line of each song is known. By a model without latents, in nats a frame: the loss of the rest as
- *       the model has it in its own order (causal: from the past and the lower keys), and exactly, given the
- *       whole top line too, between two bounds.
+ *       The top line of each song is known. By a model without latents, in nats a frame: the loss of the
+ *       rest as the model has it in its own order (causal: from the past and the lower keys), and exactly,
+ *       given the whole top line too, between two bounds.
  *   fill joins CHECKPOINT JUDGE SHARDS [SPLIT [PARTICLES [SONGS]]]
  *       Of each song 8 frames are written, every 24th from the 16th on. The judge, a model of another seed,
  *       says how probable the two frames after each gap are, and the gap itself: after the true music, after

@@ -190,6 +190,7 @@ static double run_row(head_t *head, size_t r, const uint8_t *frame, gboolean pas
         walk_part(head, &part, g);
         forward_part(head, &part, g, pre);
         walk_record(head, r, g, frame);
+        walk_record_logits(head, r, g, &part);
         nll += walk_losses(head, &part, scale);
         if (dpre) backward_part(head, &part, g, dpre);
     }

@@ -71,15 +71,17 @@ typedef struct {
     real_t kept;                  /* what kept units are multiplied by, where there is keep */
 } head_memory_t;
 
-/* Where head_score() and head_train() write units of the tied network: relu() of the sounding cells of
- * pitches that are struck, from the lowest. Those of track k, in drawing order, of row r begin at units +
- * first[r K + k] step. */
+/* What head_score() and head_train() write besides: units of the tied network, relu() of the sounding cells
+ * of pitches that are struck, from the lowest, only of a model that learns onsets; those of track k, in
+ * drawing order, of row r begin at units + first[r K + k] step. And logits [rows, D]; those of certain cells
+ * are infinite. */
 typedef struct {
     real_t *units; /* NULL: nowhere */
     size_t step;
     const uint32_t *first;
+    real_t *logits; /* NULL: nowhere */
 } head_record_t;
-/* From now on; only of a model that learns onsets. */
+/* From now on. */
 void head_record(head_t *head, const head_record_t *record);
 
 /* Scores rows. frames [rows] points to each row's packed frame [K, L, ceil(P / 8)], which the model_context()
@@ -109,7 +111,8 @@ gboolean head_allow_grains(head_t *head, size_t n, GError **error);
  * Let q be the probability of a frame by all of that. Cells that are known have the values that the frame
  * holds when it comes to be drawn: each next cell is drawn by q among those that what is known allows, so
  * that frames x that agree with it are drawn with the probability q(x) / exp(returned), and what head_draw()
- * returns is the particle's weight in importance sampling (Doucet & Johansen 2009). */
+ * returns is the particle's weight in importance sampling (Doucet & Johansen 2009). With a guide they are
+ * drawn by another r(x), and what is returned is log(q(x) / r(x)). */
 typedef struct {
     const real_t *which;  /* [D] nats: multiplies what cells weigh within the case of another one by exp(); of
                             one that sounded before, where below 0, its probability; known cells count as 0 */
@@ -125,6 +128,9 @@ typedef struct {
     /* [frame bytes]: a frame to take in place of draws, which agrees with what is known; its weight is what
      * it would be if it had been drawn. NULL: draw. */
     const uint8_t *told;
+    /* [D]: added to the logits that cells are drawn by (trainer/model/guide.h); the weight makes up for it.
+     * NULL: none. */
+    const real_t *guide;
 } head_rule_t;
 
 /* Draws a frame, cell by cell, from its row of pre, its `row` of the memory, and the model_context() frames

@@ -39,6 +39,7 @@ typedef struct {
     const head_wish_t *wish;   /* NULL: none */
     const real_t *which;       /* [P]: the wish's */
     const pitch_set_t *told;   /* the cells to be set; NULL: draw */
+    const real_t *guide;       /* [P]: what the guide adds to logits; NULL: none */
     double temperature, uniform;
 } choice_t;
 
@@ -117,8 +118,27 @@ static size_t draw_cell(const choice_t *choice, pitch_set_t cells, const odds_t 
     return next;
 }
 
-/* The next cell that is set, or P, of those that what is known allows; adds the logarithm of the probability
- * that it is one of them to *log_p. */
+/* The cell that is told, or one that is drawn of those allowed; `stop` where none has odds. */
+static size_t take_cell(const head_t *head, const choice_t *choice, pitch_set_t allowed, const odds_t *odds,
+                        double none, double sum, size_t stop) {
+    if (choice->told) {
+        const pitch_set_t told = *choice->told & choice->cells;
+        return told ? pitch_set_lowest(told) : head->P;
+    }
+    return sum > 0 ? draw_cell(choice, allowed, odds, none, sum, stop) : stop;
+}
+
+/* The odds as the guide has them, by which cells are drawn. */
+static void list_guided_odds(head_t *head, const choice_t *choice, gboolean changed, odds_t *odds) {
+    const size_t first = pitch_set_lowest(choice->cells), n = pitch_set_highest(choice->cells) + 1 - first;
+    head_add(choice->guide + first, head->logits, n);
+    list_odds(choice, head->logits, odds);
+    if (changed) change_odds(choice, odds);
+}
+
+/* The next cell that is set, or P, of those that what is known allows. Adds the logarithm of its weight to
+ * *log_p: how probable it is that the next cell is one of them, and, where a guide draws it, by how much it is
+ * likelier than the guide has it. */
 static size_t next_chosen(head_t *head, const part_t *part, size_t g, const choice_t *choice,
                           const real_t *pre, double *log_p) {
     odds_t odds;
@@ -135,11 +155,15 @@ static size_t next_chosen(head_t *head, const part_t *part, size_t g, const choi
         *log_p += log(sum) - (choice->wish ? log(odds.silence + sum_odds(choice->cells, &odds)) : 0);
     else if (choice->known) /* too small for a number: the way that is certain to be allowed */
         *log_p += must ? odds.log_p[stop] : odds.log_silence;
-    if (choice->told) {
-        const pitch_set_t told = *choice->told & choice->cells;
-        return told ? pitch_set_lowest(told) : head->P;
-    }
-    return sum > 0 ? draw_cell(choice, allowed, &odds, none, sum, stop) : stop;
+    if (!choice->guide || sum <= 0) return take_cell(head, choice, allowed, &odds, none, sum, stop);
+    odds_t guided;
+    list_guided_odds(head, choice, tempered || choice->wish, &guided);
+    const double guided_none = must ? 0 : guided.silence,
+                 guided_sum = guided_none + sum_odds(allowed, &guided);
+    const size_t next = take_cell(head, choice, allowed, &guided, guided_none, guided_sum, stop);
+    *log_p += log((next < head->P ? odds.p[next] : odds.silence) / sum) -
+              log((next < head->P ? guided.p[next] : guided.silence) / guided_sum);
+    return next;
 }
 
 /* What a rule knows and wishes of a group. */
@@ -151,6 +175,7 @@ static choice_t begin_choice(const head_t *head, size_t g, const uint8_t *frame,
                       .set = walk_read(head, g, frame) & known,
                       .wish = rule->wish,
                       .which = rule->wish ? rule->wish->which + group->cell : NULL,
+                      .guide = rule->guide ? rule->guide + group->cell : NULL,
                       .temperature = rule->temperature};
 }
 
@@ -175,7 +200,7 @@ static pitch_set_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t
         const size_t stop = left & certain ? pitch_set_lowest(left & certain) : head->P;
         size_t p = head->P;
         choice.cells = left & pitch_set_below(stop);
-        if (choice.cells && (tempered || choice.known || choice.wish || choice.told)) {
+        if (choice.cells && (tempered || choice.known || choice.wish || choice.told || choice.guide)) {
             choice.uniform = uniform_of(rule, group->cell + pitch_set_lowest(choice.cells));
             p = next_chosen(head, part, g, &choice, pre, log_p);
         } else if (choice.cells) {
@@ -195,7 +220,7 @@ static pitch_set_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t
 double head_draw(head_t *head, uint8_t *frame, const head_memory_t *memory, size_t row, const real_t *pre,
                  const head_rule_t *rule) {
     double log_p = 0;
-    g_assert(rule->rng || (!rule->known && !rule->wish && !rule->told));
+    g_assert(rule->rng || (!rule->known && !rule->wish && !rule->told && !rule->guide));
     walk_set_place(head, walk_place(memory, row));
     walk_begin_row(head, frame, pre);
     for (size_t g = 0; g < head->n_groups; g++) {

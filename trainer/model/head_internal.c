@@ -5,6 +5,7 @@
  * table: what they add is the same for all cells of a pitch class. */
 #include "trainer/model/head_internal.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { BANK = 3, BANK_SETS = (1 << BANK) - 1 };
@@ -233,6 +234,16 @@ void walk_record(const head_t *head, size_t row, size_t g, const uint8_t *frame)
         const real_t *u = head->u + pitch_set_take(&struck) * Q;
         for (size_t i = 0; i < Q; i++) to[i] = u[i] < 0 ? 0 : u[i];
     }
+}
+
+void walk_record_logits(const head_t *head, size_t row, size_t g, const part_t *part) {
+    if (!head->record.logits) return;
+    real_t *to = head->record.logits + row * head->D + head->groups[g].cell;
+    for (size_t p = 0; p < head->P; p++)
+        if (pitch_set_has(part->unsure, p))
+            to[p] = head->logits[p - part->first];
+        else
+            to[p] = pitch_set_has(part->now, p) ? (real_t)INFINITY : (real_t)-INFINITY;
 }
 
 /* A set cell's loss is that of a silent one at the negated logit. */

@@ -138,5 +138,7 @@ void walk_nade_backward(head_t *head, const part_t *part, size_t g, const real_t
 void walk_steps_backward(head_t *head, real_t *da);
 /* Writes the units of a row's onsets where head->record says; pre-activations are up to date. */
 void walk_record(const head_t *head, size_t row, size_t g, const uint8_t *frame);
+/* Writes the logits of a part's row where head->record says. */
+void walk_record_logits(const head_t *head, size_t row, size_t g, const part_t *part);
 /* Returns a part's loss, in nats; turns its logits into their gradient. */
 double walk_losses(head_t *head, const part_t *part, double scale);

@@ -326,6 +326,7 @@ static void run_block(head_t *head, const block_t *block, const real_t *pre, rea
         forward_group(head, block, g, pre);
         for (size_t r = 0; r < block->n; r++) {
             const part_t part = open_part(head, block, g, r);
+            walk_record_logits(head, block->first + r, g, &part);
             nll[r] += walk_losses(head, &part, scale);
         }
         if (dpre) backward_group(head, block, g, dpre);

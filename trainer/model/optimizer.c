@@ -148,6 +148,10 @@ void optimizer_update(optimizer_t *optimizer, model_t *model, size_t first, size
     }
 }
 
+void optimizer_update_block(optimizer_t *optimizer, real_t *weights, const real_t *gradient) {
+    update(weights, gradient, optimizer->m, optimizer->v, optimizer->n, &optimizer->factors);
+}
+
 LAYERS_WIDE static void step_outer(real_t *restrict theta, real_t *restrict synced,
                                    const real_t *restrict gradient, real_t *restrict momentum, size_t n) {
     const real_t rate = (real_t)OPTIMIZER_OUTER_RATE, decay = (real_t)OPTIMIZER_OUTER_MOMENTUM;

@@ -72,6 +72,9 @@ gboolean optimizer_begin(optimizer_t *optimizer, double norm, double learning_ra
 void optimizer_update(optimizer_t *optimizer, model_t *model, size_t first, size_t count,
                       const real_t *gradient);
 
+/* The same for a block of weights [n] that is no model's, all of it; without an average. */
+void optimizer_update_block(optimizer_t *optimizer, real_t *weights, const real_t *gradient);
+
 /* Local steps between hosts: DiLoCo (Douillard et al. 2023, arXiv:2311.08105). Every few steps, all hosts'
  * changes of the weights are averaged to an outer gradient, by which the weights of the last time take an
  * outer step (Sutskever et al. 2013, Nesterov, as torch.optim.SGD has it):

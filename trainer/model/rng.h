@@ -24,7 +24,8 @@ typedef enum {
     RNG_LAG_DROPOUT,    /* element = segment */
     RNG_MEMORY_DROPOUT, /* as RNG_DROPOUT */
     RNG_PERFORMANCE,    /* element / 2 = onset: its velocity, its offset */
-    RNG_CONTEXT_DROPOUT /* of a chunk */
+    RNG_CONTEXT_DROPOUT, /* of a chunk */
+    RNG_MASK            /* what is known of a song while a guide is learned */
 } rng_purpose_t;
 
 typedef struct {

@@ -34,7 +34,7 @@ struct stream {
     const sequence_net_t *net;
     GArray *workers; /* worker_t */
     row_threads_t *threads;
-    size_t max_N, N, t, frame_bytes, columns, slots;
+    size_t max_N, N, t, frame_bytes, columns, slots, D;
     size_t K, memory;    /* memories, elements of a piece's in each of them */
     gboolean has_latent; /* the current segment has one */
     carried_t now, other;
@@ -119,6 +119,7 @@ stream_t *stream_new(model_t *model, size_t max_N, GError **error) {
     stream->max_N = max_N;
     stream->frame_bytes = model_frame_bytes(&net->config);
     stream->columns = head_columns(&net->config);
+    stream->D = model_cells(&net->config);
     stream->slots = model_context(&net->config) + 1;
     stream->K = net->memory ? net->config.tracks : 0;
     stream->memory = net->config.sequence.tied_pitches * net->config.sequence.memory;
@@ -257,6 +258,7 @@ typedef struct {
     const head_rule_t *rules; /* draw: [N]; NULL: force */
     uint8_t *frames;          /* draw: as stream_draw() */
     double *scores;           /* [N]: losses, or log_p; NULL: not wanted */
+    real_t *logits;           /* [N, D]: beside losses; NULL: not wanted */
 } step_t;
 
 /* y [rows, N], which holds what is to be added to, += x [rows, M] W. */
@@ -311,7 +313,10 @@ static void force_rows(const step_t *step, const worker_t *worker, size_t first,
     real_t *s[ROLL_MAX_TRACKS];
     for (size_t k = 0; k < stream->K; k++) s[k] = stream->now.s[k] + first * stream->memory;
     const head_memory_t memory = {.places = stream->places + first, .s = s};
-    head_score(worker->net->head, end - first, stream->frames + first, NULL, &memory,
+    head_t *head = worker->net->head;
+    const head_record_t record = {.logits = step->logits ? step->logits + first * stream->D : NULL};
+    head_record(head, &record);
+    head_score(head, end - first, stream->frames + first, NULL, &memory,
                stream->pre + first * stream->columns, step->scores + first);
 }
 
@@ -358,6 +363,10 @@ static void run_step(stream_t *stream, step_t step) {
 
 void stream_force(stream_t *stream, const uint8_t *frames, gboolean shared, double *nll) {
     run_step(stream, (step_t){.stream = stream, .given = frames, .shared = shared, .scores = nll});
+}
+
+void stream_force_logits(stream_t *stream, const uint8_t *frames, double *nll, real_t *logits) {
+    run_step(stream, (step_t){.stream = stream, .given = frames, .scores = nll, .logits = logits});
 }
 
 void stream_draw(stream_t *stream, const head_rule_t *rules, uint8_t *frames, double *log_p) {

@@ -42,6 +42,9 @@ void stream_set_latent(stream_t *stream, const real_t *z);
 /* Advances by one given frame: frames [N, frame bytes], or one for all if shared. Writes each piece's loss to
  * nll [N], in nats, unless NULL. */
 void stream_force(stream_t *stream, const uint8_t *frames, gboolean shared, double *nll);
+/* The same with frames [N, frame bytes], losses to nll [N], and the logits of the cells, given those before
+ * each, to logits [N, D], as head_record_t has them. */
+void stream_force_logits(stream_t *stream, const uint8_t *frames, double *nll, real_t *logits);
 /* Advances by one drawn frame, by rules [N]; writes it to frames [N, frame bytes] unless NULL. Where a rule
  * knows cells, their values are those that frames has before. Writes what head_draw() returns to log_p [N]
  * unless NULL. */

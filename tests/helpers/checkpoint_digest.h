@@ -2,6 +2,7 @@
 #pragma once
 
 #include "trainer/checkpoint/checkpoint.h"
+#include "trainer/model/guide.h"
 #include "trainer/model/sizes.h"
 
 static inline void digest_reals(GChecksum *sum, const real_t *values, size_t n) {
@@ -56,6 +57,23 @@ static inline gboolean digest_vectors(GChecksum *sum, const char *path, GError *
     return TRUE;
 }
 
+static inline gboolean digest_guide(GChecksum *sum, const char *path, const model_config_t *config,
+                                    GError **error) {
+    g_auto(checkpoint_guide_t) guide = {0};
+    GError *none = NULL;
+    if (!checkpoint_read_guide(path, &guide, &none)) {
+        if (g_error_matches(none, CHECKPOINT_ERROR, CHECKPOINT_ERROR_NONE)) {
+            g_error_free(none);
+            return TRUE;
+        }
+        g_propagate_error(error, none);
+        return FALSE;
+    }
+    digest_reals(sum, guide.weights, guide_groups(config) * guide_columns(config));
+    digest_text(sum, "%zd %a %a\n", guide.epochs, guide.alone, guide.guided);
+    return TRUE;
+}
+
 /* Everything that can be read of a checkpoint, as a SHA-256; NULL with error set. Owner: caller. */
 static inline char *checkpoint_digest(const char *path, GError **error) {
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
@@ -75,7 +93,9 @@ static inline char *checkpoint_digest(const char *path, GError **error) {
         digest_text(sum, "%zd\n", optimizer->outer_steps);
         digest_reals(sum, optimizer->momentum, n);
     }
-    if (!checkpoint_read_weights(path, model, error) || !digest_vectors(sum, path, error)) return NULL;
+    if (!checkpoint_read_weights(path, model, error) || !digest_vectors(sum, path, error) ||
+        !digest_guide(sum, path, &head.model, error))
+        return NULL;
     digest_reals(sum, model_params(model), n);
     return g_strdup(g_checksum_get_string(sum));
 }

@@ -2,21 +2,35 @@
 #include "tests/helpers/lacking.h"
 
 #include "tests/helpers/checkpoint_digest.h"
-#include "tests/helpers/checkpoint_states.h"
-
-static real_t vectors[3] = {0.5F, -1.25F, 3};
-static const attributes_t one = {
-    .n = 1, .Z = 3, .info = {{"density", "notes a beat", 1.0 / 3, 0.7, 0.9, 1}}, .vectors = vectors};
+#include "tests/helpers/checkpoint_extras.h"
 
 static char *make_one(void) {
-    g_autoptr(GError) error = NULL;
     g_autofree char *folder = make_folder();
     char *path = checkpoint_path(folder, 1);
     g_auto(state_t) state;
     state_init(&state, &small, 1);
     write_state(path, &state);
-    g_assert_true(checkpoint_write_attributes(path, &one, NULL, &error));
+    add_vectors(path);
     return path;
+}
+
+static char *make_guided(void) {
+    g_autofree char *folder = make_folder();
+    char *path = checkpoint_path(folder, 1);
+    g_auto(state_t) state;
+    g_auto(checkpoint_guide_t) guide = make_guide(&small_sequence, 1);
+    state_init(&state, &small_sequence, 1);
+    write_state(path, &state);
+    add_guide(path, &guide);
+    return path;
+}
+
+static void test_guide(void) {
+    g_autofree char *path = make_guided();
+    g_assert_cmpuint(lacking_attributes(path, "/guide", "", checkpoint_digest), ==, 4);
+    g_assert_cmpuint(lacking_attributes(path, "/guide/weights", "crc32", checkpoint_digest), ==, 1);
+    lacking_dataset(path, "/guide/weights", checkpoint_digest);
+    remove_folder(g_path_get_dirname(path));
 }
 
 static void test_attributes(void) {
@@ -142,6 +156,7 @@ int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* this file calls HDF5 before h5.h does */
     g_test_add_func("/lacking-checkpoint/attributes", test_attributes);
+    g_test_add_func("/lacking-checkpoint/guide", test_guide);
     g_test_add_func("/lacking-checkpoint/matrices", test_matrices);
     g_test_add_func("/lacking-checkpoint/lies", test_lies);
     g_test_add_func("/lacking-checkpoint/enormous", test_enormous);

@@ -1,7 +1,8 @@
 /* checkpoint: owns the checkpoint format for writing and reading. The attributes are under one SHA-256,
  * weights and moments under HDF5's checksums, so a flipped byte is noticed wherever it falls. Refuses other
  * shapes. checkpoint_file.c looks at a file before this does; checkpoint_folder.c looks after the files and
- * links of a run folder, checkpoint_attributes.c after the vectors of attributes. */
+ * links of a run folder, checkpoint_attributes.c after the vectors of attributes, checkpoint_guide.c after
+ * the guide. */
 #include "trainer/checkpoint/checkpoint_file.h"
 
 #include <math.h>
@@ -248,7 +249,8 @@ static gboolean read_record(h5_file_t *file, checkpoint_t *checkpoint, counts_t 
                     h5_file_path(file), record.wrong);
         return FALSE;
     }
-    if (!checkpoint_file_holds(file, &record.checkpoint.model, error)) {
+    const size_t elements = model_elements(&record.checkpoint.model, error);
+    if (elements == 0 || !checkpoint_file_holds(file, "model", elements, error)) {
         checkpoint_clear(&record.checkpoint);
         return FALSE;
     }

@@ -8,6 +8,7 @@
  *   /average/<name>  the weights' average, where the run keeps one
  *   /momentum/<name> of outer steps, where hosts take several steps each by itself
  *   /vectors/<name>  float32 [1, latent], vectors of attributes, where they have been fitted
+ *   /guide/weights   float32 [groups, columns], a guide (trainer/model/guide.h), where one has been learned
  *
  * The same state always gives the same bytes. No MPI. */
 #pragma once
@@ -79,15 +80,37 @@ gboolean checkpoint_read(const char *path, checkpoint_t *checkpoint, GError **er
 gboolean checkpoint_read_state(const char *path, model_t *model, optimizer_t *optimizer, GError **error);
 /* Reads the average of the weights if the file has one, else the weights. Errors as before. */
 gboolean checkpoint_read_weights(const char *path, model_t *model, GError **error);
-/* Rewrites a checkpoint with these vectors in place of its own; all other state stays the same to the bit, in
- * the newest version of the format. A link such as best.h5 is followed, and its target replaced atomically.
- * The whole checkpoint is read and verified first. attributes->Z must be its latent size. FALSE with error
- * set: the file is untouched. owner: of the target's folder, or NULL. Rank 0 only. */
+/* Rewrites a checkpoint with these vectors in place of its own; all other state, a guide too, stays the same
+ * to the bit, in the newest version of the format. A link such as best.h5 is followed, and its target
+ * replaced atomically. The whole checkpoint but the old vectors is read and verified first. attributes->Z
+ * must be its latent size. FALSE with error set: the file is untouched. owner: of the target's folder, or
+ * NULL. Rank 0 only. */
 gboolean checkpoint_write_attributes(const char *path, const attributes_t *attributes, owner_t *owner,
                                      GError **error);
 /* Reads the vectors of a checkpoint (owner: caller, attributes_clear()). FALSE with error set:
  * CHECKPOINT_ERROR_NONE if it has none, with advice on how to make them; else as checkpoint_read(). */
 gboolean checkpoint_read_attributes(const char *path, attributes_t *attributes, GError **error);
+
+/* A guide, beside how it was learned. */
+typedef struct {
+    int64_t epochs;       /* of learning */
+    double alone, guided; /* nats a frame that is not known, on the valid split, without and with it */
+    real_t *weights;      /* [guide_groups(), guide_columns()] of the checkpoint's model */
+} checkpoint_guide_t;
+
+void checkpoint_guide_clear(checkpoint_guide_t *guide); /* frees members */
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(checkpoint_guide_t, checkpoint_guide_clear)
+/* Rewrites a checkpoint with this guide in place of its own, as checkpoint_write_attributes() does; vectors
+ * stay the same to the bit. FALSE with error set also where the model is dense and so has no guide
+ * (CHECKPOINT_ERROR_SHAPE), and for values that checkpoint_read_guide() would refuse
+ * (CHECKPOINT_ERROR_FORMAT): the file is untouched. */
+gboolean checkpoint_write_guide(const char *path, const checkpoint_guide_t *guide, owner_t *owner,
+                                GError **error);
+/* Reads the guide of a checkpoint (owner: caller, checkpoint_guide_clear()): all numbers are finite, and
+ * neither epochs nor losses below 0. FALSE with error set: CHECKPOINT_ERROR_NONE if it has none, with advice
+ * on how to learn one; else as checkpoint_read(), with the same advice where only the guide is damaged. */
+gboolean checkpoint_read_guide(const char *path, checkpoint_guide_t *guide, GError **error);
+
 /* The first 16 hexadecimal digits of the file's SHA-256, which identify the checkpoint in files made from it.
  * NULL with error set. Owner: caller. */
 char *checkpoint_hash(const char *path, GError **error);

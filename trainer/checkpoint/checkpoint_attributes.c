@@ -1,9 +1,6 @@
 /* checkpoint_attributes: owns the group /vectors of a checkpoint, for writing and reading. Names, units and
- * numbers are under one SHA-256, the vectors under HDF5's checksums. Refuses to rewrite a checkpoint that is
- * damaged anywhere: that would give the damage a valid checksum. */
-#include <errno.h>
+ * numbers are under one SHA-256, the vectors under HDF5's checksums. Refuses values that cannot be. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "preprocess/common/program.h"
@@ -62,53 +59,12 @@ static gboolean write_one(h5_file_t *file, const attributes_t *attributes, size_
 }
 
 /* Writing the first vector creates the group. */
-static gboolean write_group(h5_file_t *file, const attributes_t *attributes, GError **error) {
+gboolean checkpoint_put_attributes(h5_file_t *file, const attributes_t *attributes, GError **error) {
     g_autofree char *names = names_text(attributes), *checksum = checksum_of(attributes);
     for (size_t i = 0; i < attributes->n; i++)
         if (!write_one(file, attributes, i, error)) return FALSE;
     return h5_write_string(file, GROUP, NAMES, names, error) &&
            h5_write_string(file, GROUP, CHECKSUM, checksum, error);
-}
-
-typedef struct {
-    checkpoint_t checkpoint;
-    model_t *model;
-    optimizer_t *optimizer;
-} state_t;
-
-static void state_clear(state_t *state) {
-    checkpoint_clear(&state->checkpoint);
-    model_free(state->model);
-    optimizer_free(state->optimizer);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(state_t, state_clear)
-
-static gboolean state_read(const char *path, state_t *state, GError **error) {
-    if (!checkpoint_read(path, &state->checkpoint, error) ||
-        !(state->model = model_new(&state->checkpoint.model, 1, 1, error)))
-        return FALSE;
-    const optimizer_config_t config = {.average = 0.5, .outer = TRUE}; /* room for all that there may be */
-    state->optimizer = optimizer_new(&config, model_size(state->model));
-    return checkpoint_read_state(path, state->model, state->optimizer, error);
-}
-
-gboolean checkpoint_write_attributes(const char *path, const attributes_t *attributes, owner_t *owner,
-                                     GError **error) {
-    g_auto(state_t) state = {0};
-    char *resolved = realpath(path, NULL);
-    if (!resolved) {
-        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_READ, "%s: cannot read checkpoint: %s", path,
-                    g_strerror(errno));
-        return FALSE;
-    }
-    g_autofree char *target = g_strdup(resolved);
-    free(resolved);
-    if (!state_read(target, &state, error)) return FALSE;
-    g_assert(attributes->n > 0 && attributes->Z == state.checkpoint.model.latent);
-    g_autoptr(h5_file_t) file =
-        checkpoint_file_create(target, &state.checkpoint, state.model, state.optimizer, error);
-    return file && write_group(file, attributes, error) &&
-           h5_file_commit(g_steal_pointer(&file), owner, error);
 }
 
 static gboolean fail_damaged(GError **error, const char *path, const char *what) {
@@ -159,16 +115,9 @@ gboolean checkpoint_read_attributes(const char *path, attributes_t *attributes, 
     g_auto(checkpoint_t) checkpoint = {0};
     *attributes = (attributes_t){0};
     if (!checkpoint_read(path, &checkpoint, error)) return FALSE;
-    g_autoptr(h5_file_t) file = checkpoint_file_open(path, error);
+    g_autoptr(h5_file_t) file = checkpoint_file_open_group(
+        path, GROUP, "has no attribute vectors; compute them", "--attributes", error);
     if (!file) return FALSE;
-    const htri_t there = H5Lexists(h5_file_id(file), GROUP, H5P_DEFAULT);
-    if (there < 0) return h5_fail(error, H5_ERROR_READ, file, "read " GROUP);
-    if (there == 0) {
-        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_NONE,
-                    "%s: has no attribute vectors; compute them: %s --attributes %s --data SHARDS", path,
-                    program_called("trainer"), path);
-        return FALSE;
-    }
     g_autofree char *names = h5_read_string(file, GROUP, NAMES, error);
     if (!names || !set_names(path, names, attributes, error)) return FALSE;
     attributes->Z = checkpoint.model.latent;

@@ -1,5 +1,5 @@
 /* checkpoint_file: owns what is asked of a file before a checkpoint is read from it: whether it is one, of a
- * version that is known, and large enough for the model that it claims. */
+ * version that is known, with the group that is wanted, and large enough for what it claims. */
 #include "trainer/checkpoint/checkpoint_file.h"
 
 #include "preprocess/common/program.h"
@@ -29,16 +29,28 @@ h5_file_t *checkpoint_file_open(const char *path, GError **error) {
     return g_steal_pointer(&file);
 }
 
-gboolean checkpoint_file_holds(h5_file_t *file, const model_config_t *model, GError **error) {
+h5_file_t *checkpoint_file_open_group(const char *path, const char *group, const char *lack,
+                                      const char *option, GError **error) {
+    g_autoptr(h5_file_t) file = checkpoint_file_open(path, error);
+    if (!file) return NULL;
+    const htri_t there = H5Lexists(h5_file_id(file), group, H5P_DEFAULT);
+    if (there > 0) return g_steal_pointer(&file);
+    if (there < 0)
+        h5_fail(error, H5_ERROR_READ, file, "read %s", group);
+    else
+        g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_NONE, "%s: %s: %s %s %s --data SHARDS", path,
+                    lack, program_called("trainer"), option, path);
+    return NULL;
+}
+
+gboolean checkpoint_file_holds(h5_file_t *file, const char *what, size_t elements, GError **error) {
     hsize_t bytes = 0;
     if (H5Fget_filesize(h5_file_id(file), &bytes) < 0)
         return h5_fail(error, H5_ERROR_READ, file, "read its size");
-    const size_t elements = model_elements(model, error);
-    if (elements == 0) return FALSE;
     if (elements <= bytes / sizeof(float)) return TRUE;
     g_set_error(error, CHECKPOINT_ERROR, CHECKPOINT_ERROR_FORMAT,
-                "%s: cannot read checkpoint: a model of its sizes has %zu weights, more than the file of %zu "
+                "%s: cannot read checkpoint: a %s of its sizes has %zu weights, more than the file of %zu "
                 "bytes holds; the file is damaged, use an older checkpoint",
-                h5_file_path(file), elements, (size_t)bytes);
+                h5_file_path(file), what, elements, (size_t)bytes);
     return FALSE;
 }

@@ -1,9 +1,10 @@
 /* main: owns the program `trainer`, which trains a variational autoencoder on a corpus, evaluates a
- * checkpoint, or fits vectors of attributes to it, on all ranks that the launcher starts. */
+ * checkpoint, fits vectors of attributes to it, or learns a guide, on all ranks that the launcher starts. */
 #include "preprocess/common/program.h"
 #include "trainer/check.h"
 #include "trainer/evaluate/evaluate.h"
 #include "trainer/evaluate/fit_attributes.h"
+#include "trainer/evaluate/fit_guide.h"
 #include "trainer/model/layers.h"
 #include "trainer/parallel/comm.h"
 #include "trainer/parallel/hosts.h"
@@ -61,6 +62,7 @@ static int run(int *argc, char ***argv, GError **error) {
     start_hint_end();
     if (options->check) return check_run(options, &hosts, error);
     if (options->attributes) return attributes_run(options, error);
+    if (options->masks) return guide_run(options, error);
     return options->evaluate ? evaluate_run(options, error) : train_run(options, error);
 }
 

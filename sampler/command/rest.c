@@ -131,6 +131,7 @@ static particles_piece_t plan(job_t *job, const rest_t *rest, const wanted_t *wa
                                .seed = (uint64_t)cli->seed,
                                .index = index,
                                .wish = wanted_begin(wanted),
+                               .guide = job->model->guide,
                                .tick = piece.tick,
                                .tick_data = piece.tick_data};
 }

@@ -16,6 +16,7 @@ struct particles {
     real_t *mu, *logvar, *z; /* [most, Z] */
     rng_t *rngs;             /* [most] */
     real_t *which;           /* [most, D] */
+    real_t *guided;          /* [D]: what the guide adds to the logits of a frame */
     head_wish_t *wishes;     /* [most] */
     head_rule_t *rules;      /* [most] */
     uint8_t *frames;         /* [most, frame bytes] */
@@ -61,6 +62,7 @@ particles_t *particles_new(model_t *model, size_t most, size_t threads, GError *
     particles->z = g_new(real_t, most * particles->Z);
     particles->rngs = g_new(rng_t, most);
     particles->which = g_new(real_t, most * particles->D);
+    particles->guided = g_new(real_t, particles->D);
     particles->wishes = g_new0(head_wish_t, most);
     particles->rules = g_new0(head_rule_t, most);
     particles->frames = g_malloc0(most * particles->bytes);
@@ -77,10 +79,10 @@ particles_t *particles_new(model_t *model, size_t most, size_t threads, GError *
 
 void particles_free(particles_t *particles) {
     if (!particles) return;
-    void *const buffers[] = {particles->mu,     particles->logvar, particles->z,     particles->rngs,
-                             particles->which,  particles->wishes, particles->rules, particles->frames,
-                             particles->score,  particles->log_w,  particles->fit,   particles->other_fit,
-                             particles->parents};
+    void *const buffers[] = {particles->mu,      particles->logvar, particles->z,     particles->rngs,
+                             particles->which,   particles->wishes, particles->rules, particles->frames,
+                             particles->score,   particles->log_w,  particles->fit,   particles->other_fit,
+                             particles->parents, particles->guided};
     for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
     stream_free(particles->stream);
     g_free(particles);
@@ -248,8 +250,8 @@ static void set_latents(walk_t *walk, size_t t) {
 
 /* ---- frames ---- */
 
-/* How particle k decides its cells of frame t. */
-static void make_rule(walk_t *walk, size_t t, size_t k) {
+/* How particle k decides its cells of frame t. guided: [D] or NULL. */
+static void make_rule(walk_t *walk, size_t t, size_t k, const real_t *guided) {
     particles_t *particles = walk->particles;
     const particles_piece_t *piece = walk->piece;
     const size_t D = particles->D;
@@ -265,14 +267,18 @@ static void make_rule(walk_t *walk, size_t t, size_t k) {
                       .element = t * D,
                       .temperature = piece->temperature,
                       .known = has_known(walk, t, t + 1) ? walk->known + t * particles->bytes : NULL,
-                      .wish = piece->wish ? wish : NULL};
+                      .wish = piece->wish ? wish : NULL,
+                      .guide = guided};
     memcpy(particles->frames + k * particles->bytes, walk->given + t * particles->bytes, particles->bytes);
 }
 
 static void draw_frame(walk_t *walk, size_t t) {
     particles_t *particles = walk->particles;
     g_autofree uint8_t *told = g_malloc(particles->bytes);
-    for (size_t k = 0; k < walk->K; k++) make_rule(walk, t, k);
+    const guide_sight_t sight = {.known = walk->known, .given = walk->given, .frames = walk->T};
+    const gboolean guides = walk->piece->guide && walk->piece->temperature > 0 && is_weighed(walk, t) &&
+                            guide_read(walk->piece->guide, &sight, t, particles->guided);
+    for (size_t k = 0; k < walk->K; k++) make_rule(walk, t, k, guides ? particles->guided : NULL);
     if (walk->piece->truth) {
         roll_read_frame(walk->piece->truth, t, particles->config->planes, told);
         particles->rules[0].told = told;

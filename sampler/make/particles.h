@@ -4,7 +4,8 @@
  * not. K guesses, the particles, go side by side, each with its own state, latent and frames:
  *
  *     a frame     each particle draws its unknown cells; those that are known take their values, and how
- *                 probable these are is multiplied into its weight
+ *                 probable these are is multiplied into its weight; with a guide they are drawn by what is
+ *                 known, and the weight corrects how much likelier that has made them
  * a latent    is drawn from the prior, or, where the whole segment is known, from the posterior q with the
  * weight prior / q: the root of K draws, of which each particle takes one, so that most differences
  *                 of weights come from what the particles have written
@@ -19,6 +20,7 @@
 #pragma once
 
 #include "sampler/make/compose.h"
+#include "trainer/model/guide.h"
 
 typedef struct particles particles_t;
 
@@ -60,6 +62,7 @@ typedef struct {
      * sequential Monte Carlo; Andrieu et al. 2010). The evidence is then too large on average, as it is too
      * small without. NULL: no particle does. */
     const roll_t *truth;
+    guide_t *guide;           /* draws what fits what is known (trainer/model/guide.h); NULL: none */
     void (*tick)(void *data); /* called after each frame where not NULL */
     void *tick_data;
 } particles_piece_t;

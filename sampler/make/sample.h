@@ -4,11 +4,14 @@
 
 #include "preprocess/roll/roll.h"
 #include "trainer/checkpoint/checkpoint.h"
+#include "trainer/model/guide.h"
 
 typedef struct {
     checkpoint_t checkpoint; /* its model: T = window, K = tracks, L = planes, P = pitches, Z = latent */
     char *path, *hash;       /* of the checkpoint's file: checkpoint_hash() */
     model_t *model;
+    checkpoint_guide_t learned; /* what the guide reads */
+    guide_t *guide;             /* for writing around what is known; NULL: the checkpoint has none */
 } sample_model_t;
 
 enum { SAMPLE_BATCH = 16 }; /* windows decoded at once: fewer take as long */

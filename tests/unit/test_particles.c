@@ -9,6 +9,25 @@
 
 static timeline_t *new_timeline(void) { return timeline_new(4, 120, (meter_t){0, 3, 8}); }
 
+/* ---- wishes ---- */
+
+static void wish_no_sound(void *data, size_t t, size_t k, real_t *which, double *begins, double *stays) {
+    (void)t, (void)k;
+    memset(which, 0, *(const size_t *)data * sizeof *which);
+    *begins = *stays = -50;
+}
+static void take_nothing(void *data, size_t t, size_t k, const uint8_t *frame) {
+    (void)data, (void)t, (void)k, (void)frame;
+}
+static void select_nothing(void *data, const uint32_t *parents, size_t n) {
+    (void)data, (void)parents, (void)n;
+}
+static void wish_little(void *data, size_t t, size_t k, real_t *which, double *begins, double *stays) {
+    for (size_t i = 0; i < *(const size_t *)data; i++) which[i] = (real_t)((double)((i + t + k) % 3) - 1);
+    *begins = 0.5;
+    *stays = -0.5;
+}
+
 /* ---- exactly ---- */
 
 /* One track of two planes and three pitches, five frames: the middle pitch is not known in frames 1 to 3. */
@@ -76,12 +95,24 @@ typedef struct {
     model_t *model;
     roll_t *song, *known;
     timeline_t *timeline;
+    guide_t *guide;
     particles_piece_t piece;
 } tiny_t;
+
+/* A guide with strong weights of its own, which knows nothing of the model. */
+static guide_t *new_guide(const model_config_t *config) {
+    guide_t *guide = guide_new(config, NULL);
+    const size_t n = guide_groups(config) * guide_columns(config);
+    const rng_t rng = rng_make(3, RNG_NOISE, 0, 0);
+    rng_normal(&rng, guide_weights(guide), n);
+    for (size_t i = 0; i < n; i++) guide_weights(guide)[i] *= (real_t)0.15;
+    return guide;
+}
 
 static void tiny_init(tiny_t *tiny, size_t particles) {
     const model_config_t config = tiny_config();
     *tiny = (tiny_t){.model = new_sequence_model(&config, 1, 3), .timeline = new_timeline()};
+    tiny->guide = new_guide(&config);
     tiny->song = roll_new(FRAMES, 1, PITCHES);
     roll_set(tiny->song, 0, 0, PLANE_ONSET, 0);
     roll_set(tiny->song, 2, 0, PLANE_ONSET, 2);
@@ -101,6 +132,7 @@ static void tiny_init(tiny_t *tiny, size_t particles) {
 
 static void tiny_clear(tiny_t *tiny) {
     model_free(tiny->model);
+    guide_free(tiny->guide);
     roll_free(tiny->song);
     roll_free(tiny->known);
     timeline_free(tiny->timeline);
@@ -108,12 +140,13 @@ static void tiny_clear(tiny_t *tiny) {
 
 /* Pearson's chi-square against its 99.99 % bound (Wilson & Hilferty 1931); and the mean of the evidence,
  * which is unbiased, within five standard errors of the sum. */
-static void test_posterior(void) {
+static void check_posterior(gboolean guided) {
     enum { PARTICLES = 100, DRAWS = 1000 };
     tiny_t tiny;
     double p[FILLINGS], chi = 0, n = 0, rare = 0, expected_rare = 0, mean = 0, squares = 0;
     size_t count[FILLINGS] = {0};
     tiny_init(&tiny, PARTICLES);
+    if (guided) tiny.piece.guide = tiny.guide;
     const double sum = list_fillings(tiny.model, tiny.song, p);
     g_autoptr(particles_t) particles = particles_new(tiny.model, PARTICLES, 1, NULL);
     for (size_t i = 0; i < DRAWS; i++) {
@@ -141,6 +174,41 @@ static void test_posterior(void) {
     if (expected_rare > 1) chi += (rare - expected_rare) * (rare - expected_rare) / expected_rare;
     g_assert_cmpfloat(n, >, 5);
     g_assert_cmpfloat(chi, <, n * pow(1 - 2 / (9 * n) + 3.719 * sqrt(2 / (9 * n)), 3));
+    tiny_clear(&tiny);
+}
+
+static void test_posterior(void) { check_posterior(FALSE); }
+static void test_guided(void) { check_posterior(TRUE); }
+
+/* With any temperature and wish a guide changes what is drawn, but not the evidence, which both ways are
+ * unbiased: within five standard errors. */
+static void test_guided_wish(void) {
+    enum { PARTICLES = 20, DRAWS = 1500 };
+    tiny_t tiny;
+    double mean[2] = {0}, squares[2] = {0};
+    tiny_init(&tiny, PARTICLES);
+    size_t D = model_cells(model_config(tiny.model)), differ = 0;
+    const particles_wish_t wish = {wish_little, take_nothing, select_nothing, &D};
+    g_autoptr(particles_t) particles = particles_new(tiny.model, PARTICLES, 1, NULL);
+    tiny.piece.wish = &wish;
+    tiny.piece.temperature = 0.7;
+    for (size_t i = 0; i < DRAWS; i++) {
+        size_t code[2];
+        tiny.piece.index = i;
+        for (int guided = 0; guided < 2; guided++) {
+            particles_evidence_t evidence;
+            tiny.piece.guide = guided ? tiny.guide : NULL;
+            g_autoptr(roll_t) roll = particles_write(particles, &tiny.piece, &evidence);
+            code[guided] = read_filling(roll);
+            mean[guided] += exp(evidence.log_evidence) / DRAWS;
+            squares[guided] += exp(2 * evidence.log_evidence) / DRAWS;
+        }
+        differ += code[0] != code[1];
+    }
+    const double variance = (squares[0] - mean[0] * mean[0] + squares[1] - mean[1] * mean[1]) / DRAWS;
+    g_assert_cmpfloat(fabs(mean[0] - mean[1]), <, 5 * sqrt(variance));
+    g_assert_cmpfloat(5 * sqrt(variance), <, mean[0] / 5);
+    g_assert_cmpuint(differ, >, DRAWS / 20);
     tiny_clear(&tiny);
 }
 
@@ -267,19 +335,7 @@ static void test_continued(void) {
     }
 }
 
-/* ---- wishes ---- */
-
-static void wish_no_sound(void *data, size_t t, size_t k, real_t *which, double *begins, double *stays) {
-    (void)t, (void)k;
-    memset(which, 0, *(const size_t *)data * sizeof *which);
-    *begins = *stays = -50;
-}
-static void take_nothing(void *data, size_t t, size_t k, const uint8_t *frame) {
-    (void)data, (void)t, (void)k, (void)frame;
-}
-static void select_nothing(void *data, const uint32_t *parents, size_t n) {
-    (void)data, (void)parents, (void)n;
-}
+/* ---- all at once ---- */
 
 static void test_wish(void) {
     enum { LONG = 24, K = 8 };
@@ -306,6 +362,8 @@ static void test_wish(void) {
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/particles/posterior", test_posterior);
+    g_test_add_func("/particles/guided", test_guided);
+    g_test_add_func("/particles/guided_wish", test_guided_wish);
     g_test_add_func("/particles/bounds", test_bounds);
     g_test_add_func("/particles/known", test_known);
     g_test_add_func("/particles/continued", test_continued);

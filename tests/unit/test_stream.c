@@ -266,6 +266,44 @@ static void test_prior(void) {
     }
 }
 
+/* The losses of the logits add up to the frames' losses; certain cells have none. */
+static void check_logits(const model_config_t *config) {
+    const uint32_t frames[] = {12, 12, 12};
+    enum { N = G_N_ELEMENTS(frames), T = 12 };
+    const size_t D = model_cells(config), bytes = model_frame_bytes(config), P = config->pitches;
+    g_autoptr(model_t) model = new_sequence_model(config, N, 2);
+    g_autoptr(pieces_t) pieces = new_pieces(config, N, frames, 1);
+    g_autoptr(stream_t) stream = new_stream(model, N);
+    g_autofree real_t *logits = g_new(real_t, N * D), *z = new_normal(N * config->latent, 3);
+    g_autofree uint8_t *now = g_malloc(N * bytes);
+    double nll[N];
+    size_t certain = 0;
+    stream_start(stream, N);
+    for (size_t n = 0; n < N; n++) stream_set_meters(stream, n, piece_meters(n));
+    for (size_t t = 0; t < T; t++) {
+        if (config->latent && t % config->sequence.segment == 0) stream_set_latent(stream, z);
+        for (size_t n = 0; n < N; n++) memcpy(now + n * bytes, piece_bits(pieces, n) + t * bytes, bytes);
+        stream_force_logits(stream, now, nll, logits);
+        for (size_t n = 0; n < N; n++) {
+            double sum = 0;
+            for (size_t i = 0; i < D; i++) {
+                const uint8_t byte = now[n * bytes + i / P * ((P + 7) / 8) + i % P / 8];
+                const double logit = (double)logits[n * D + i], sign = byte >> (i % P % 8) & 1 ? -1 : 1;
+                certain += isinf(logit) ? 1 : 0;
+                sum += log1p(exp(sign * logit));
+            }
+            assert_near(sum, nll[n], 1e-5);
+        }
+    }
+    g_assert_true((certain > 0) == (config->planes > 1));
+}
+
+static void test_logits(void) {
+    const model_config_t configs[] = {tracks_config, memory_config(), bar_config(),
+                                      one_track_config(13, 4, 0)};
+    for (size_t i = 0; i < G_N_ELEMENTS(configs); i++) check_logits(&configs[i]);
+}
+
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/stream/forward", test_forward);
@@ -275,5 +313,6 @@ int main(int argc, char **argv) {
     g_test_add_func("/stream/draw", test_draw);
     g_test_add_func("/stream/tables", test_tables);
     g_test_add_func("/stream/prior", test_prior);
+    g_test_add_func("/stream/logits", test_logits);
     return g_test_run();
 }

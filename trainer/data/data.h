@@ -93,6 +93,9 @@ uint32_t data_longest_piece(const data_t *data, split_t split); /* frames; 0 whe
 uint32_t data_piece_frames(const data_t *data, split_t split, int64_t piece);
 uint32_t data_piece(const data_t *data, split_t split, int64_t piece, size_t T, uint8_t *bits,
                     const played_t **played);
+/* The same by so many semitones, as far as its notes allow; drums stay. */
+void data_piece_transposed(const data_t *data, split_t split, int64_t piece, int semitones, size_t T,
+                           uint8_t *bits);
 meters_t data_piece_meters(const data_t *data, split_t split, int64_t piece);
 
 /* Divides n items evenly: this part of so many has [*first, *first + returned count). Counts differ by at

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "preprocess/common/file.h"
 #include "preprocess/common/json.h"
 #include "preprocess/common/program.h"
 #include "trainer/evaluate/evaluate_dense.h"
@@ -60,6 +62,19 @@ gboolean evaluate_open(evaluation_job_t *job, const options_t *options, const ch
 void evaluate_close(evaluation_job_t *job) {
     model_free(job->model);
     data_free(job->data);
+}
+
+gboolean evaluate_own_folder(const char *path, owner_t **owner, GError **error) {
+    char *resolved = comm_rank() == 0 ? realpath(path, NULL) : NULL;
+    g_autofree char *folder = resolved ? g_path_get_dirname(resolved) : NULL,
+                    *shared = comm_broadcast_string(folder, 0);
+    const gboolean own = run_own(shared, owner, error);
+    if (own && resolved) {
+        g_autofree char *name = g_path_get_basename(resolved), *prefix = g_strconcat(name, ".", NULL);
+        file_sweep(shared, prefix, NULL, NULL); /* of killed writers */
+    }
+    free(resolved);
+    return own;
 }
 
 gboolean evaluate_print_line(const char *text, GError **error) {

@@ -16,5 +16,8 @@ gboolean evaluate_open(evaluation_job_t *job, const options_t *options, const ch
                        const checkpoint_t *checkpoint, const option_splits_t *splits, GError **error);
 void evaluate_close(evaluation_job_t *job);
 
+/* Makes rank 0 the owner of the folder whose checkpoint, behind links, will be written, and removes what
+ * killed writers left there. Collective. FALSE with the same error set on all ranks. Owner: caller. */
+gboolean evaluate_own_folder(const char *path, owner_t **owner, GError **error);
 /* Writes a line of results to standard output and flushes it. FALSE with error set if that fails. */
 gboolean evaluate_print_line(const char *text, GError **error);

@@ -4,10 +4,8 @@
 #include "trainer/evaluate/fit_attributes.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "preprocess/common/file.h"
 #include "preprocess/common/json.h"
 #include "preprocess/common/program.h"
 #include "trainer/evaluate/evaluate.h"
@@ -234,20 +232,6 @@ static gboolean run_fit(const options_t *options, const evaluation_job_t *job, c
     return comm_agree(local, error);
 }
 
-/* Makes rank 0 the owner of the folder whose checkpoint will be written, behind links. Owner: caller. */
-static gboolean own_folder(const char *path, owner_t **owner, GError **error) {
-    char *resolved = comm_rank() == 0 ? realpath(path, NULL) : NULL;
-    g_autofree char *folder = resolved ? g_path_get_dirname(resolved) : NULL,
-                    *shared = comm_broadcast_string(folder, 0);
-    const gboolean own = run_own(shared, owner, error);
-    if (own && resolved) {
-        g_autofree char *name = g_path_get_basename(resolved), *prefix = g_strconcat(name, ".", NULL);
-        file_sweep(shared, prefix, NULL, NULL); /* of killed writers */
-    }
-    free(resolved);
-    return own;
-}
-
 int attributes_run(const options_t *options, GError **error) {
     g_auto(checkpoint_t) checkpoint = {0};
     if (!run_read_checkpoint(options->attributes, &checkpoint, error)) return EXIT_ERROR;
@@ -261,7 +245,7 @@ int attributes_run(const options_t *options, GError **error) {
     const option_splits_t train = {.splits = {SPLIT_TRAIN}, .n = 1};
     evaluation_job_t job = {.split = SPLIT_TRAIN};
     g_autoptr(owner_t) owner = NULL;
-    const gboolean done = own_folder(options->attributes, &owner, error) &&
+    const gboolean done = evaluate_own_folder(options->attributes, &owner, error) &&
                           evaluate_open(&job, options, options->attributes, &checkpoint, &train, error) &&
                           run_fit(options, &job, &checkpoint, owner, error);
     evaluate_close(&job);

@@ -24,8 +24,9 @@ typedef struct {
 } seen_t;
 
 struct guide {
-    size_t groups, P, D, planes, drums, stride, columns;
-    pitch_set_t all; /* pitches */
+    size_t groups, P, D, planes, stride, columns;
+    pitch_set_t all;                    /* pitches */
+    gboolean is_drums[ROLL_MAX_TRACKS]; /* tracks */
     real_t *weights, *owned;
     /* Of the current frame: */
     seen_t seen[ROLL_MAX_TRACKS * 2][GUIDE_AHEADS];
@@ -74,7 +75,7 @@ guide_t *guide_new(const model_config_t *config, real_t *weights) {
     guide->P = config->pitches;
     guide->D = guide->groups * guide->P;
     guide->planes = config->planes;
-    guide->drums = config->sequence.drums;
+    for (size_t i = 0; i < config->sequence.drums; i++) guide->is_drums[config->sequence.order[i]] = TRUE;
     guide->stride = roll_stride(guide->P);
     guide->all = pitch_set_below(guide->P);
     guide->owned = weights ? NULL : g_new0(real_t, guide->groups * guide->columns);
@@ -115,10 +116,11 @@ static gboolean count_classes(guide_t *guide, const guide_sight_t *sight, size_t
     real_t *profile = guide->profile + span * PITCH_CLASSES;
     const size_t end = MIN(sight->frames, t + GUIDE_SPAN[span]);
     for (size_t i = t; i < end; i++)
-        for (size_t h = guide->drums * guide->planes; h < guide->groups; h += guide->planes)
-            for (pitch_set_t left = read_set(guide, sight->given, i, h) & read_set(guide, sight->known, i, h);
-                 left; total++)
+        for (size_t h = 0; h < guide->groups; h += guide->planes) {
+            pitch_set_t left = read_set(guide, sight->given, i, h) & read_set(guide, sight->known, i, h);
+            for (; left && !guide->is_drums[h / guide->planes]; total++)
                 counts[pitch_set_take(&left) % PITCH_CLASSES]++;
+        }
     for (size_t c = 0; c < PITCH_CLASSES; c++)
         profile[c] = total ? (real_t)(3 * ((double)counts[c] / (double)total - 1.0 / PITCH_CLASSES)) : 0;
     return total > 0;

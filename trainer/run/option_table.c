@@ -195,6 +195,9 @@ static option_t rows[] = {
         1, REBUILD_MOST),
     TEXT("attributes", GROUP_EVALUATION, attributes, NULL, "FILE",
          "add to this checkpoint what sampling with --more and --less needs, instead of training"),
+    TEXT("masks", GROUP_EVALUATION, masks, NULL, "FILE",
+         "sequence: add to this checkpoint a guide, by which sampling finds what fits known music with fewer "
+         "particles, learned with parts of the songs masked, instead of training"),
 
     CHOICE("model", GROUP_MODEL, model, "dense", "dense|sequence",
            "windows at once, or pieces frame by frame"),

@@ -181,7 +181,15 @@ static gboolean check_meaning(const options_t *options, const option_line_t *lin
     return TRUE;
 }
 
-/* Refuses a training flag beside --evaluate or --attributes; such options in a --config file are ignored. */
+/* What the program is to do in place of training, by its option; NULL: it trains. */
+static const char *task_of(const options_t *options) {
+    return options->evaluate     ? "evaluate"
+           : options->attributes ? "attributes"
+           : options->masks      ? "masks"
+                                 : NULL;
+}
+
+/* Refuses a training flag beside --evaluate, --attributes or --masks; such options in a --config file are ignored. */
 static gboolean check_scoring(const char *task, const option_line_t *line, GError **error) {
     static const char *const of_runs[] = {"output", "preset", "resume", NULL};
     static const char *const of_scoring[] = {"seed", "threads", NULL};
@@ -215,8 +223,7 @@ static gboolean check_rate(const options_t *options, const option_line_t *line, 
 /* Checks options that depend on each other. */
 static gboolean check_together(const options_t *options, const option_line_t *line, GError **error) {
     static const char *const of_evaluation[] = {"split", "iwae", "particles", "rebuild"};
-    const gboolean trains = !options->evaluate && !options->attributes,
-                   dense = options_model_kind(options) == MODEL_DENSE;
+    const gboolean trains = !task_of(options), dense = options_model_kind(options) == MODEL_DENSE;
     if (!options->data)
         return option_fail(
             error, "--data: missing; give the folder of shards that %s wrote (--help lists all options)",
@@ -224,8 +231,9 @@ static gboolean check_together(const options_t *options, const option_line_t *li
     if (!options->output && trains)
         return option_fail(error,
                            "--output: missing; give the run folder to write to (--help lists all options)");
-    if (options->evaluate && options->attributes)
-        return option_fail(error, "--evaluate, --attributes: exclude each other; give one after the other");
+    if (!!options->evaluate + !!options->attributes + !!options->masks > 1)
+        return option_fail(error,
+                           "--evaluate, --attributes, --masks: exclude each other; give one after the other");
     if (options->reproducible > 0 && !g_str_equal(options->wire, "float"))
         return option_fail(error, "--wire bf16: rounds on each host; leave it out, or --reproducible");
     if (options->reproducible > 0 && options->sync_every > 0)
@@ -250,8 +258,7 @@ static gboolean check_together(const options_t *options, const option_line_t *li
     if (dense && options->sizes.latent == 0)
         return option_fail(error, "--latent: 0 makes no sense for --model dense; give 1 or more");
     if (!dense && !check_rate(options, line, error)) return FALSE;
-    return trains ? check_meaning(options, line, error)
-                  : check_scoring(options->evaluate ? "evaluate" : "attributes", line, error);
+    return trains ? check_meaning(options, line, error) : check_scoring(task_of(options), line, error);
 }
 
 /* Path of the run.ini of the run that --resume asks for, or NULL. Owner: caller. */

@@ -35,7 +35,7 @@ typedef struct {
 /* What each option means, its values and its range are in its row of option_table.c, which --help prints. */
 typedef struct {
     /* what to do (not in run.ini) */
-    char *data, *output, *config, *preset, *resume, *evaluate, *attributes;
+    char *data, *output, *config, *preset, *resume, *evaluate, *attributes, *masks;
     option_splits_t split;
     int iwae, particles, rebuild;
     int64_t data_memory; /* MiB */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "trainer/checkpoint/checkpoint.h"
+#include "trainer/model/guide.h"
 
 static void print_hash(const char *name, const real_t *values, size_t n) {
     g_autofree char *hash =
@@ -40,5 +41,9 @@ int main(int argc, char **argv) {
     g_auto(attributes_t) attributes = {0};
     if (checkpoint_read_attributes(argv[1], &attributes, NULL))
         print_hash("attributes", attributes.vectors, attributes.n * attributes.Z);
+    g_auto(checkpoint_guide_t) guide = {0};
+    if (checkpoint_read_guide(argv[1], &guide, NULL))
+        print_hash("guide", guide.weights,
+                   guide_groups(&checkpoint.model) * guide_columns(&checkpoint.model));
     return 0;
 }

@@ -17,7 +17,7 @@
 #include "trainer/run/run.h"
 
 enum { STEP_FRAMES = 16 };   /* of each song side by side */
-#define LEARNED_FRAMES 1.5e6 /* in all; songs are gone through at least twice */
+#define LEARNED_FRAMES 1.5e6 /* without --epochs; songs are gone through at least twice */
 #define LEARNING_RATE  0.003
 #define LAST_RATE      0.02 /* of it */
 enum { REPORTS = 15, EPOCH_OF_REPORT = 1 << 20 };
@@ -192,7 +192,6 @@ static gboolean judge(fit_t *fit, const share_t *report, int64_t epochs, GError 
 static gboolean learn(fit_t *fit, const share_t *train, const share_t *report, GError **error) {
     lesson_sums_t unused[MASK_KINDS] = {0};
     GError *local = NULL;
-    fit->epochs = MAX(2, (int64_t)ceil(LEARNED_FRAMES / train->frames));
     const int64_t every = (fit->epochs + REPORTS - 1) / REPORTS;
     fit->all = (double)fit->epochs * train->frames + (double)(fit->epochs / every) * report->frames;
     for (int64_t epoch = 0; epoch < fit->epochs; epoch++) fit->steps += comm_max(steps_of(fit, train, epoch));
@@ -256,17 +255,28 @@ static gboolean finish(const options_t *options, const fit_t *fit, const share_t
     return TRUE;
 }
 
-static gboolean fit_init(fit_t *fit, const evaluation_job_t *job, const checkpoint_t *checkpoint,
-                         GError **error) {
+/* Rank 0, which alone has the checkpoint's options, tells how the model's songs were transposed. FALSE with the
+ * same error set on all ranks. */
+static gboolean find_transpose(fit_t *fit, const checkpoint_t *checkpoint, GError **error) {
+    GError *local = NULL;
+    option_semitones_t transpose = {0};
+    if (comm_rank() == 0) {
+        g_autoptr(options_t) trained =
+            options_from_text(checkpoint->options, "the checkpoint's options", &local);
+        if (trained) transpose = trained->transpose;
+    }
+    comm_broadcast(&transpose, sizeof transpose);
+    fit->transpose_low = transpose.low;
+    fit->transpose_high = transpose.high;
+    return comm_agree(local, error);
+}
+
+static gboolean fit_init(fit_t *fit, const evaluation_job_t *job, GError **error) {
     const model_config_t *config = model_config(job->model);
     const optimizer_config_t adam = {.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8};
     const size_t most =
         MAX(data_longest_piece(job->data, SPLIT_TRAIN), data_longest_piece(job->data, SPLIT_VALID));
-    g_autoptr(options_t) trained = options_from_text(checkpoint->options, "the checkpoint's options", error);
-    if (!trained) return FALSE;
     fit->job = job;
-    fit->transpose_low = trained->transpose.low;
-    fit->transpose_high = trained->transpose.high;
     fit->best = g_new0(real_t, guide_groups(config) * guide_columns(config));
     fit->size = guide_groups(config) * guide_columns(config);
     fit->gradient = g_new0(real_t, fit->size);
@@ -283,9 +293,11 @@ static gboolean run_fit(const options_t *options, const evaluation_job_t *job, c
     g_auto(fit_t) fit = {0};
     g_auto(share_t) train = {0}, report = {0};
     GError *local = NULL;
-    fit_init(&fit, job, checkpoint, &local);
-    if (!comm_agree(local, error)) return FALSE;
+    fit_init(&fit, job, &local);
+    if (!comm_agree(local, error) || !find_transpose(&fit, checkpoint, error)) return FALSE;
     deal(job, SPLIT_TRAIN, &train);
+    fit.epochs = options->epochs == OPTIONS_AUTO ? MAX(2, (int64_t)ceil(LEARNED_FRAMES / train.frames))
+                                                 : options->epochs;
     deal(job, data_pieces(job->data, SPLIT_VALID) > 0 ? SPLIT_VALID : SPLIT_TRAIN, &report);
     if (!learn(&fit, &train, &report, error)) return FALSE;
     local = NULL;

@@ -195,9 +195,10 @@ static gboolean check_scoring(const char *task, const option_line_t *line, GErro
     static const char *const of_scoring[] = {"seed", "threads", NULL};
     for (const option_t *option = option_rows(); option->name; option++) {
         const gboolean trains = option->group < GROUP_MODEL ? g_strv_contains(of_runs, option->name)
-                                                            : !g_strv_contains(of_scoring, option->name);
-        if (trains && option_given(line, option->name))
-            return option_fail(error, "--%s: has no meaning beside --%s, which does not train; leave it out",
+                                                            : !g_strv_contains(of_scoring, option->name),
+                       learns = g_str_equal(task, "masks") && g_str_equal(option->name, "epochs");
+        if (trains && !learns && option_given(line, option->name))
+            return option_fail(error, "--%s: has no meaning beside --%s, which trains no model; leave it out",
                                option->name, task);
     }
     return TRUE;
@@ -330,7 +331,9 @@ options_t *options_parse(int argc, char *const *argv, gboolean print, gboolean *
                     line.files[0]);
         return NULL;
     }
-    return apply_all(options, &line, error) ? g_steal_pointer(&options) : NULL;
+    if (!apply_all(options, &line, error)) return NULL;
+    if (options->masks && !option_given(&line, "epochs")) options->epochs = OPTIONS_AUTO;
+    return g_steal_pointer(&options);
 }
 
 /* ---- what the options ask for ---- */

@@ -23,6 +23,7 @@ struct particles {
     /* [most]: of a frame; of a particle since the last resampling; of it and its ancestors, and room to
      * select. */
     double *score, *log_w, *fit, *other_fit;
+    double *guided_by; /* [most]: by how much the guide has made a frame's draws likelier, log */
     uint32_t *parents; /* [most] */
 };
 
@@ -70,6 +71,7 @@ particles_t *particles_new(model_t *model, size_t most, size_t threads, GError *
     particles->log_w = g_new0(double, most);
     particles->fit = g_new0(double, most);
     particles->other_fit = g_new0(double, most);
+    particles->guided_by = g_new0(double, most);
     particles->parents = g_new0(uint32_t, most);
     particles->stream = stream_new(model, most, error);
     return particles->stream && stream_use_threads(particles->stream, threads, error)
@@ -79,10 +81,10 @@ particles_t *particles_new(model_t *model, size_t most, size_t threads, GError *
 
 void particles_free(particles_t *particles) {
     if (!particles) return;
-    void *const buffers[] = {particles->mu,      particles->logvar, particles->z,     particles->rngs,
-                             particles->which,   particles->wishes, particles->rules, particles->frames,
-                             particles->score,   particles->log_w,  particles->fit,   particles->other_fit,
-                             particles->parents, particles->guided};
+    void *const buffers[] = {particles->mu,      particles->logvar, particles->z,        particles->rngs,
+                             particles->which,   particles->wishes, particles->rules,    particles->frames,
+                             particles->score,   particles->log_w,  particles->fit,      particles->other_fit,
+                             particles->parents, particles->guided, particles->guided_by};
     for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
     stream_free(particles->stream);
     g_free(particles);
@@ -268,7 +270,8 @@ static void make_rule(walk_t *walk, size_t t, size_t k, const real_t *guided) {
                       .temperature = piece->temperature,
                       .known = has_known(walk, t, t + 1) ? walk->known + t * particles->bytes : NULL,
                       .wish = piece->wish ? wish : NULL,
-                      .guide = guided};
+                      .guide = guided,
+                      .guided = &particles->guided_by[k]};
     memcpy(particles->frames + k * particles->bytes, walk->given + t * particles->bytes, particles->bytes);
 }
 
@@ -284,7 +287,10 @@ static void draw_frame(walk_t *walk, size_t t) {
         particles->rules[0].told = told;
     }
     stream_draw(particles->stream, particles->rules, particles->frames, particles->score);
-    for (size_t k = 0; k < walk->K; k++) weigh(particles, k, particles->score[k]);
+    for (size_t k = 0; k < walk->K; k++) {
+        weigh(particles, k, particles->score[k]);
+        particles->fit[k] += particles->guided_by[k];
+    }
 }
 
 static void force_frame(walk_t *walk, size_t t) {

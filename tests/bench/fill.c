@@ -152,9 +152,9 @@ static void run_top(bench_t *bench) {
 
 typedef enum { TRUE_MUSIC, PARTICLES, DRAWN, WAYS } way_t;
 
-/* Fills a gap of one song in one way. Owner: caller. */
+/* Fills a gap of one song in one way; adds the least effective sample size of particles. Owner: caller. */
 static roll_t *fill_gap(bench_t *bench, const roll_t *truth, const timeline_t *timeline, size_t first,
-                        way_t way) {
+                        way_t way, double *effective) {
     g_autoptr(roll_t) song = copy_roll(truth), known = known_all(truth);
     if (way == TRUE_MUSIC) return g_steal_pointer(&song);
     known_forget(known, &(known_region_t){first, first + GAP, ~0u, 0, truth->pitches});
@@ -162,14 +162,16 @@ static roll_t *fill_gap(bench_t *bench, const roll_t *truth, const timeline_t *t
     particles_piece_t piece = plan(bench, song, known, timeline, first);
     if (way == DRAWN) piece.particles = 1;
     particles_evidence_t evidence;
-    return particles_write(bench->particles, &piece, &evidence);
+    roll_t *roll = particles_write(bench->particles, &piece, &evidence);
+    if (way == PARTICLES) *effective += evidence.fewest;
+    return roll;
 }
 
 static void run_joins(bench_t *bench, model_t *judge) {
     static const char *const names[WAYS] = {"true music", "particles", "drawn without look-ahead"};
     g_autoptr(GError) error = NULL;
     g_autoptr(stream_t) stream = stream_new(judge, 1, &error);
-    double after[WAYS] = {0}, within[WAYS] = {0};
+    double after[WAYS] = {0}, within[WAYS] = {0}, effective = 0;
     size_t gaps = 0, done = 0;
     if (!stream) die(error);
     for (size_t i = 0; i < bench->set->n_songs && done < bench->songs; i++) {
@@ -179,15 +181,17 @@ static void run_joins(bench_t *bench, model_t *judge) {
         g_autofree double *nll = g_new(double, truth->frames);
         for (size_t first = FIRST_GAP; first + GAP + LOOK_AHEAD <= truth->frames; first += EVERY, gaps++)
             for (way_t way = 0; way < WAYS; way++) {
-                g_autoptr(roll_t) roll = fill_gap(bench, truth, timeline, first, way);
+                g_autoptr(roll_t) roll = fill_gap(bench, truth, timeline, first, way, &effective);
                 score_frames(stream, model_config(judge), roll, timeline, nll);
                 after[way] += sum_of(nll + first + GAP, AFTER) / AFTER;
                 within[way] += sum_of(nll + first, GAP) / GAP;
             }
         done++;
     }
-    printf("%zu songs, %zu gaps of %d frames, %zu particles; nats a frame by the judge:\n", done, gaps, GAP,
-           bench->K);
+    printf("%zu songs, %zu gaps of %d frames, %zu particles, of which at least %.1f are effective (mean of "
+           "gaps); "
+           "nats a frame by the judge:\n",
+           done, gaps, GAP, bench->K, effective / (double)gaps);
     for (way_t way = 0; way < WAYS; way++)
         printf("  %-26s the %d frames after the gap %.3f, the gap %.3f\n", names[way], AFTER,
                after[way] / (double)gaps, within[way] / (double)gaps);

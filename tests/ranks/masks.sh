@@ -99,7 +99,7 @@ truncate -s -5000 torn.h5
 refused 1 'torn\.h5' "a torn checkpoint" --masks torn.h5 --data data
 
 # A file size limit is a disk that fills up; MPI writes files of some megabytes itself.
-ok "a large model" "$make" large.h5 --tracks "melody,counter,chords,bass,drums" --planes 2 --segment 8 --latent 3000
+ok "a large model" "$make" large.h5 --tracks "melody,counter,chords,bass,drums" --planes 2 --segment 8 --latent 12000
 cp large.h5 full.h5
 run bash -c "ulimit -f 8000; trap '' XFSZ; exec '$trainer' --masks full.h5 --data many --epochs 1"
 status_is 1 "a full disk: exit 1"

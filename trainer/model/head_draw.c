@@ -40,6 +40,7 @@ typedef struct {
     const real_t *which;       /* [P]: the wish's */
     const pitch_set_t *told;   /* the cells to be set; NULL: draw */
     const real_t *guide;       /* [P]: what the guide adds to logits; NULL: none */
+    double *guided;            /* head_rule_t's */
     double temperature, uniform;
 } choice_t;
 
@@ -161,8 +162,10 @@ static size_t next_chosen(head_t *head, const part_t *part, size_t g, const choi
     const double guided_none = must ? 0 : guided.silence,
                  guided_sum = guided_none + sum_odds(allowed, &guided);
     const size_t next = take_cell(head, choice, allowed, &guided, guided_none, guided_sum, stop);
-    *log_p += log((next < head->P ? odds.p[next] : odds.silence) / sum) -
-              log((next < head->P ? guided.p[next] : guided.silence) / guided_sum);
+    const double more = log((next < head->P ? guided.p[next] : guided.silence) / guided_sum) -
+                        log((next < head->P ? odds.p[next] : odds.silence) / sum);
+    *log_p -= more;
+    if (choice->guided) *choice->guided += more;
     return next;
 }
 
@@ -176,6 +179,7 @@ static choice_t begin_choice(const head_t *head, size_t g, const uint8_t *frame,
                       .wish = rule->wish,
                       .which = rule->wish ? rule->wish->which + group->cell : NULL,
                       .guide = rule->guide ? rule->guide + group->cell : NULL,
+                      .guided = rule->guided,
                       .temperature = rule->temperature};
 }
 
@@ -220,6 +224,7 @@ static pitch_set_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t
 double head_draw(head_t *head, uint8_t *frame, const head_memory_t *memory, size_t row, const real_t *pre,
                  const head_rule_t *rule) {
     double log_p = 0;
+    if (rule->guided) *rule->guided = 0;
     g_assert(rule->rng || (!rule->known && !rule->wish && !rule->told && !rule->guide));
     walk_set_place(head, walk_place(memory, row));
     walk_begin_row(head, frame, pre);

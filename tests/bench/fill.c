@@ -13,7 +13,8 @@
  *       asked for, a triad a bar, the one that the true song is most like: how many bars are then most like
  *       it, and what asking costs in evidence. The pieces without go to FOLDER as MIDI files.
  *
- * A guide that the checkpoint has is used. SPLIT is valid unless given, PARTICLES 200, SONGS all, TEMPERATURE 1. It is built by
+ * A guide that the checkpoint has is used. SPLIT is valid unless given, PARTICLES 200, SONGS all, TEMPERATURE
+ * 1. It is built by
  * make build/release/tests/bench/fill. */
 #include <math.h>
 #include <stdio.h>

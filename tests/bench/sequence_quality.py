@@ -59,7 +59,7 @@ def score(arguments, seed):
         "--split",
         arguments.split,
         "--particles",
-        16,
+        arguments.particles,
         "--quiet",
         stdout=subprocess.PIPE,
     )
@@ -75,6 +75,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--split", default="test")
+    parser.add_argument("--particles", type=int, default=16, help="of the bound")
     ours = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
     arguments = parser.parse_args(ours)
     arguments.options = sys.argv[len(ours) + 2 :]

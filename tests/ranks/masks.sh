@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# trainer --masks: learns a guide on any number of ranks; the rest of the checkpoint stays whatever happens; the
-# sampler draws by it; what is refused.
+# trainer --masks: learns a guide on any number of ranks; the rest of the checkpoint stays whatever happens;
+# the sampler draws by it; what is refused.
 # shellcheck disable=SC2317 # `ok` calls the helpers
 . "$SOURCE/tests/helpers/train_lib.sh"
 make_corpus data 12 --tracks melody,bass --split 60,20,20
@@ -59,14 +59,15 @@ run "$trainer" --masks sequence1.h5 --data data --epochs 1 --quiet
 ok "and the vectors after another one" grep -q '^attributes' <("$state" sequence1.h5)
 
 # The sampler draws by it, and keeps what it has to.
-"$BIN/sampler" song -c sequence.h5 --bars 6 -q -o made >song
+ok "a song" "$BIN/sampler" song -c sequence.h5 --bars 6 -q -o made
 for model in sequence sequence2; do
     run "$BIN/sampler" fill -c $model.h5 made/song-001.mid --tracks bass --particles 20 -o "f-$model"
     status_is 0 "fill by $model"
     says 'evidence -[0-9.]+; at least' "with evidence"
 done
 ok "other music with the guide" test "$(cmp -s f-sequence{,2}/fill-song-001-001.mid; echo $?)" -eq 1
-"$BIN/sampler" fill -c sequence2.h5 made/song-001.mid --tracks bass --particles 20 --threads 3 -q -o again >out
+ok "by three threads" "$BIN/sampler" fill -c sequence2.h5 made/song-001.mid --tracks bass --particles 20 \
+    --threads 3 -q -o again
 ok "the same by three threads" cmp f-sequence2/fill-song-001-001.mid again/fill-song-001-001.mid
 
 # In a run folder: links stay.
@@ -90,7 +91,8 @@ refused() {
 }
 refused 2 'dense\.h5 is a dense model' "a dense model" --masks dense.h5 --data merged
 refused 2 'exclude each other' "two tasks" --masks plain.h5 --attributes plain.h5 --data data
-refused 2 '--batch: has no meaning beside --masks' "what is for training" --masks plain.h5 --data data --batch 3
+refused 2 '--batch: has no meaning beside --masks' "what is for training" --masks plain.h5 --data data \
+    --batch 3
 refused 1 'lost\.h5' "a checkpoint that is not there" --masks lost.h5 --data data
 refused 1 'trained on another grid' "another grid" --masks plain.h5 --data merged
 refused 1 'untrained: holds no train songs' "no songs to learn from" --masks plain.h5 --data untrained
@@ -99,7 +101,8 @@ truncate -s -5000 torn.h5
 refused 1 'torn\.h5' "a torn checkpoint" --masks torn.h5 --data data
 
 # A file size limit is a disk that fills up; MPI writes files of some megabytes itself.
-ok "a large model" "$make" large.h5 --tracks "melody,counter,chords,bass,drums" --planes 2 --segment 8 --latent 12000
+ok "a large model" "$make" large.h5 --tracks "melody,counter,chords,bass,drums" --planes 2 --segment 8 \
+    --latent 12000
 cp large.h5 full.h5
 run bash -c "ulimit -f 8000; trap '' XFSZ; exec '$trainer' --masks full.h5 --data many --epochs 1"
 status_is 1 "a full disk: exit 1"

@@ -82,7 +82,7 @@ static void test_pieces(void) {
                 if ((int)SONG_TABLE[song].split != split) continue;
                 memset(bits, 0xff, (CONTEXT + T_MOST) * 2 * planes * STRIDE);
                 g_assert_cmpint(data_piece_frames(data, (split_t)split, piece), ==, SONG_TABLE[song].frames);
-                g_assert_cmpint(data_piece(data, (split_t)split, piece, T_MOST, bits, NULL), ==,
+                g_assert_cmpint(data_piece(data, (split_t)split, piece, 0, T_MOST, bits, NULL), ==,
                                 SONG_TABLE[song].frames);
                 const spelled_t first = read_sequence(bits, planes, (size_t)SONG_TABLE[song].frames, T_MOST);
                 g_assert_cmpint(first.number, ==, 0);
@@ -238,7 +238,7 @@ static void test_log_odds(void) {
         g_autofree uint8_t *bits = g_malloc((CONTEXT + T_MOST) * frame_bytes);
         double frames = 0;
         for (int64_t piece = 0; piece < data_pieces(data, SPLIT_TRAIN); piece++) {
-            const size_t n = data_piece(data, SPLIT_TRAIN, piece, T_MOST, bits, NULL);
+            const size_t n = data_piece(data, SPLIT_TRAIN, piece, 0, T_MOST, bits, NULL);
             for (size_t t = CONTEXT; t < CONTEXT + n; t++)
                 for (size_t i = 0; i < cells; i++)
                     counts[i] += spelled_bit(bits + t * frame_bytes + i / 88 * STRIDE, (int)(i % 88));

@@ -382,20 +382,13 @@ uint32_t data_longest_piece(const data_t *data, split_t split) {
     return longest;
 }
 
-uint32_t data_piece(const data_t *data, split_t split, int64_t piece, size_t T, uint8_t *bits,
+uint32_t data_piece(const data_t *data, split_t split, int64_t piece, int semitones, size_t T, uint8_t *bits,
                     const played_t **played) {
     const uint32_t frames = data_piece_frames(data, split, piece);
     const size_t song = data->splits[split].songs[piece];
-    copy_sequence(data, rolls_songs(data->rolls, song, 1), 0, frames, 0, T, bits);
+    copy_sequence(data, rolls_songs(data->rolls, song, 1), 0, frames, semitones, T, bits);
     if (played) *played = rolls_played(data->rolls, song);
     return frames;
-}
-
-void data_piece_transposed(const data_t *data, split_t split, int64_t piece, int semitones, size_t T,
-                           uint8_t *bits) {
-    const size_t song = data->splits[split].songs[piece];
-    copy_sequence(data, rolls_songs(data->rolls, song, 1), 0, data_piece_frames(data, split, piece),
-                  semitones, T, bits);
 }
 
 meters_t data_piece_meters(const data_t *data, split_t split, int64_t piece) {

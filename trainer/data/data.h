@@ -86,16 +86,13 @@ uint32_t data_sequence(const data_t *data, int64_t epoch, int64_t slot, size_t T
  * *start + *frames). */
 size_t data_find_sequence(const data_t *data, int64_t epoch, int64_t slot, int64_t *start, size_t *frames);
 
-/* Whole songs of a split, in corpus order. data_piece() writes one as data_sequence() does, not augmented,
- * after a silent context. */
+/* Whole songs of a split, in corpus order. data_piece() writes one as data_sequence() does, after a
+ * silent context, transposed by so many semitones as far as its notes allow. */
 int64_t data_pieces(const data_t *data, split_t split);
 uint32_t data_longest_piece(const data_t *data, split_t split); /* frames; 0 where there is none */
 uint32_t data_piece_frames(const data_t *data, split_t split, int64_t piece);
-uint32_t data_piece(const data_t *data, split_t split, int64_t piece, size_t T, uint8_t *bits,
+uint32_t data_piece(const data_t *data, split_t split, int64_t piece, int semitones, size_t T, uint8_t *bits,
                     const played_t **played);
-/* The same by so many semitones, as far as its notes allow; drums stay. */
-void data_piece_transposed(const data_t *data, split_t split, int64_t piece, int semitones, size_t T,
-                           uint8_t *bits);
 meters_t data_piece_meters(const data_t *data, split_t split, int64_t piece);
 
 /* Divides n items evenly: this part of so many has [*first, *first + returned count). Counts differ by at

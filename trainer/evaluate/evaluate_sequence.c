@@ -66,7 +66,7 @@ static gboolean add(evaluator_t *evaluator, size_t batch) {
     for (size_t i = 0; i < n; i++) {
         const uint32_t piece = p->pieces[begin + i], T = p->frames[begin + i];
         const played_t *played = NULL;
-        data_piece(job->data, job->split, piece, T, bits, p->performer ? &played : NULL);
+        data_piece(job->data, job->split, piece, 0, T, bits, p->performer ? &played : NULL);
         pieces[i] = (piece_bound_piece_t){.bits = bits + p->context * p->frame_bytes,
                                           .frames = T,
                                           .segment = p->first_segment[piece],

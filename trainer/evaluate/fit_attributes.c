@@ -72,7 +72,7 @@ static void add_song(fit_t *fit, size_t song) {
     uint8_t *bits = fit->bits + fit->context * fit->frame_bytes;
     double values[ATTRIBUTE_COUNT], changes[ATTRIBUTE_COUNT], before[ATTRIBUTE_COUNT] = {0};
     gboolean goes_on = FALSE; /* the segment before has attributes */
-    data_piece(fit->base.job.data, fit->base.job.split, (int64_t)song, segments_of(fit, T) * fit->S,
+    data_piece(fit->base.job.data, fit->base.job.split, (int64_t)song, 0, segments_of(fit, T) * fit->S,
                fit->bits, NULL);
     if (fit->stream)
         encode_segments(fit, bits, n,

@@ -255,8 +255,8 @@ static gboolean finish(const options_t *options, const fit_t *fit, const share_t
     return TRUE;
 }
 
-/* Rank 0, which alone has the checkpoint's options, tells how the model's songs were transposed. FALSE with the
- * same error set on all ranks. */
+/* Rank 0, which alone has the checkpoint's options, tells how the model's songs were transposed. FALSE with
+ * the same error set on all ranks. */
 static gboolean find_transpose(fit_t *fit, const checkpoint_t *checkpoint, GError **error) {
     GError *local = NULL;
     option_semitones_t transpose = {0};

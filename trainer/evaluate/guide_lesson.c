@@ -83,8 +83,8 @@ void guide_lesson_begin(guide_lesson_t *lesson, const lesson_plan_t *plan, const
         const rng_t rng = rng_make(lesson->job->seed, RNG_MASK, plan->epoch, songs[i]);
         song->number = songs[i];
         song->frames = data_piece_frames(data, plan->split, songs[i]);
-        data_piece_transposed(data, plan->split, songs[i], draw_semitones(lesson, plan, songs[i]),
-                              song->frames, song->bits);
+        data_piece(data, plan->split, songs[i], draw_semitones(lesson, plan, songs[i]), song->frames,
+                   song->bits, NULL);
         song->kind = mask_draw(lesson->config, &rng, frames_of(lesson, song), song->frames, song->known);
         stream_set_meters(lesson->stream, i, data_piece_meters(data, plan->split, songs[i]));
     }

@@ -89,7 +89,7 @@ static gboolean add(evaluator_t *evaluator, size_t batch_number) {
         const uint32_t piece = v->pieces[first + b];
         uint8_t *bits = v->bits + b * (v->context + T) * v->frame_bytes;
         const played_t *played = NULL;
-        data_piece(job->data, job->split, piece, T, bits, v->songs ? &played : NULL);
+        data_piece(job->data, job->split, piece, 0, T, bits, v->songs ? &played : NULL);
         if (v->songs)
             v->songs[b] = (played_song_t){bits + v->context * v->frame_bytes, batch.valid[b], 0, played};
         const meters_t meters = data_piece_meters(job->data, job->split, piece);

@@ -131,8 +131,8 @@ typedef struct {
     /* [D]: added to the logits that cells are drawn by (trainer/model/guide.h); the weight makes up for it.
      * NULL: none. */
     const real_t *guide;
-    double *
-        guided; /* gets the logarithm of r(x) / q(x), which the guide takes from the weight; NULL: not wanted */
+    /* Gets the logarithm of r(x) / q(x), see below, which a guide takes from the weight. NULL: not wanted. */
+    double *guided;
 } head_rule_t;
 
 /* Draws a frame, cell by cell, from its row of pre, its `row` of the memory, and the model_context() frames

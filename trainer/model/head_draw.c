@@ -138,8 +138,8 @@ static void list_guided_odds(head_t *head, const choice_t *choice, gboolean chan
 }
 
 /* The next cell that is set, or P, of those that what is known allows. Adds the logarithm of its weight to
- * *log_p: how probable it is that the next cell is one of them, and, where a guide draws it, by how much it is
- * likelier than the guide has it. */
+ * *log_p: how probable it is that the next cell is one of them, and, where a guide draws it, how much
+ * likelier it is by the odds than by the guide. */
 static size_t next_chosen(head_t *head, const part_t *part, size_t g, const choice_t *choice,
                           const real_t *pre, double *log_p) {
     odds_t odds;

@@ -10,22 +10,22 @@
 #include "trainer/model/real.h"
 
 typedef enum {
-    RNG_INIT,           /* weight initialisation: sample = parameter matrix, element = entry */
-    RNG_SHUFFLE,        /* order of an epoch */
-    RNG_OFFSET,         /* start of a window in its song */
-    RNG_TRANSPOSE,      /* semitones */
-    RNG_NOISE,          /* eps of z = mu + exp(logvar / 2) eps, training */
-    RNG_EVALUATE,       /* eps in evaluation: epoch = draw k; sample = window or segment */
-    RNG_PRIOR,          /* sampler: z from the prior */
-    RNG_DECODE,         /* sampler: Bernoulli draws */
-    RNG_INPUT_DROPOUT,  /* element = frame */
-    RNG_DROPOUT,        /* element / 4 has the 16 bits of element = frame * units + unit, lowest first */
-    RNG_RESAMPLE,       /* particles in evaluation: sample = segment */
-    RNG_LAG_DROPOUT,    /* element = segment */
-    RNG_MEMORY_DROPOUT, /* as RNG_DROPOUT */
-    RNG_PERFORMANCE,    /* element / 2 = onset: its velocity, its offset */
+    RNG_INIT,            /* weight initialisation: sample = parameter matrix, element = entry */
+    RNG_SHUFFLE,         /* order of an epoch */
+    RNG_OFFSET,          /* start of a window in its song */
+    RNG_TRANSPOSE,       /* semitones */
+    RNG_NOISE,           /* eps of z = mu + exp(logvar / 2) eps, training */
+    RNG_EVALUATE,        /* eps in evaluation: epoch = draw k; sample = window or segment */
+    RNG_PRIOR,           /* sampler: z from the prior */
+    RNG_DECODE,          /* sampler: Bernoulli draws */
+    RNG_INPUT_DROPOUT,   /* element = frame */
+    RNG_DROPOUT,         /* element / 4 has the 16 bits of element = frame * units + unit, lowest first */
+    RNG_RESAMPLE,        /* particles in evaluation: sample = segment */
+    RNG_LAG_DROPOUT,     /* element = segment */
+    RNG_MEMORY_DROPOUT,  /* as RNG_DROPOUT */
+    RNG_PERFORMANCE,     /* element / 2 = onset: its velocity, its offset */
     RNG_CONTEXT_DROPOUT, /* of a chunk */
-    RNG_MASK            /* what is known of a song while a guide is learned */
+    RNG_MASK             /* what is known of a song while a guide is learned */
 } rng_purpose_t;
 
 typedef struct {

@@ -189,7 +189,8 @@ static const char *task_of(const options_t *options) {
                                  : NULL;
 }
 
-/* Refuses a training flag beside --evaluate, --attributes or --masks; such options in a --config file are ignored. */
+/* Refuses a training flag beside --evaluate, --attributes or --masks; such options in a --config file are
+ * ignored. */
 static gboolean check_scoring(const char *task, const option_line_t *line, GError **error) {
     static const char *const of_runs[] = {"output", "preset", "resume", NULL};
     static const char *const of_scoring[] = {"seed", "threads", NULL};

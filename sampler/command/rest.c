@@ -131,7 +131,6 @@ static particles_piece_t plan(job_t *job, const rest_t *rest, const wanted_t *wa
                                .seed = (uint64_t)cli->seed,
                                .index = index,
                                .wish = wanted_begin(wanted),
-                               .guide = job->model->guide,
                                .tick = piece.tick,
                                .tick_data = piece.tick_data};
 }
@@ -191,6 +190,8 @@ static gboolean check_kept(const job_t *job, const rest_t *rest, GError **error)
 
 gboolean rest_write(job_t *job, rest_t *rest, GError **error) {
     const cli_t *cli = job->cli;
+    g_autoptr(guide_t) guide = NULL;
+    if (!sample_open_guide(job->model, &guide, error)) return FALSE;
     g_autoptr(particles_t) particles =
         particles_new(job->model->model, (size_t)cli->particles, job_threads(job), error);
     g_autoptr(GArray) ranked = g_array_new(FALSE, FALSE, sizeof(ranked_t));
@@ -202,7 +203,8 @@ gboolean rest_write(job_t *job, rest_t *rest, GError **error) {
     job->total = (size_t)cli->count * rest->song->frames;
     for (size_t i = 0; i < (size_t)cli->count; i++) {
         ranked_t result = {.index = (size_t)cli->first + i};
-        const particles_piece_t piece = plan(job, rest, wanted, result.index);
+        particles_piece_t piece = plan(job, rest, wanted, result.index);
+        piece.guide = guide;
         g_autofree char *name = g_strdup_printf("%s-%s-%03zu", cli->verb->name, stem, result.index);
         g_autoptr(roll_t) roll = particles_write(particles, &piece, &result.evidence);
         progress_end(&job->progress);

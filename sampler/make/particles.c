@@ -279,7 +279,8 @@ static void draw_frame(walk_t *walk, size_t t) {
     particles_t *particles = walk->particles;
     g_autofree uint8_t *told = g_malloc(particles->bytes);
     const guide_sight_t sight = {.known = walk->known, .given = walk->given, .frames = walk->T};
-    const gboolean guides = walk->piece->guide && walk->piece->temperature > 0 && is_weighed(walk, t) &&
+    const gboolean guides = walk->piece->guide && walk->K > 1 && walk->piece->temperature > 0 &&
+                            is_weighed(walk, t) &&
                             guide_read(walk->piece->guide, &sight, t, particles->guided);
     for (size_t k = 0; k < walk->K; k++) make_rule(walk, t, k, guides ? particles->guided : NULL);
     if (walk->piece->truth) {

@@ -13,18 +13,6 @@
 #include "preprocess/common/program.h"
 #include "trainer/model/vae_dense.h"
 
-/* The guide, where the checkpoint has one. FALSE with error set if it cannot be read. */
-static gboolean open_guide(sample_model_t *model, GError **error) {
-    g_autoptr(GError) cause = NULL;
-    if (checkpoint_read_guide(model->path, &model->learned, &cause)) {
-        model->guide = guide_new(&model->checkpoint.model, model->learned.weights);
-        return TRUE;
-    }
-    if (g_error_matches(cause, CHECKPOINT_ERROR, CHECKPOINT_ERROR_NONE)) return TRUE;
-    g_propagate_error(error, g_steal_pointer(&cause));
-    return FALSE;
-}
-
 sample_model_t *sample_model_open(const char *path, GError **error) {
     g_autoptr(sample_model_t) model = g_new0(sample_model_t, 1);
     model->path = g_strdup(path);
@@ -45,17 +33,31 @@ sample_model_t *sample_model_open(const char *path, GError **error) {
         g_prefix_error(error, "%s: cannot set up the model: ", path);
         return NULL;
     }
-    if (!checkpoint_read_weights(path, model->model, error) || !open_guide(model, error)) return NULL;
+    if (!checkpoint_read_weights(path, model->model, error)) return NULL;
     model->hash = checkpoint_hash(path, error);
     return !model->hash ? NULL : g_steal_pointer(&model);
+}
+
+gboolean sample_open_guide(const sample_model_t *model, guide_t **guide, GError **error) {
+    const model_config_t *config = &model->checkpoint.model;
+    g_auto(checkpoint_guide_t) learned = {0};
+    g_autoptr(GError) cause = NULL;
+    *guide = NULL;
+    if (checkpoint_read_guide(model->path, &learned, &cause)) {
+        *guide = guide_new(config, NULL);
+        memcpy(guide_weights(*guide), learned.weights,
+               guide_groups(config) * guide_columns(config) * sizeof *learned.weights);
+        return TRUE;
+    }
+    if (g_error_matches(cause, CHECKPOINT_ERROR, CHECKPOINT_ERROR_NONE)) return TRUE;
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return FALSE;
 }
 
 void sample_model_free(sample_model_t *model) {
     if (!model) return;
     checkpoint_clear(&model->checkpoint);
     model_free(model->model);
-    guide_free(model->guide);
-    checkpoint_guide_clear(&model->learned);
     g_free(model->path);
     g_free(model->hash);
     g_free(model);

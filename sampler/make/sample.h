@@ -10,14 +10,15 @@ typedef struct {
     checkpoint_t checkpoint; /* its model: T = window, K = tracks, L = planes, P = pitches, Z = latent */
     char *path, *hash;       /* of the checkpoint's file: checkpoint_hash() */
     model_t *model;
-    checkpoint_guide_t learned; /* what the guide reads */
-    guide_t *guide;             /* for writing around what is known; NULL: the checkpoint has none */
 } sample_model_t;
 
 enum { SAMPLE_BATCH = 16 }; /* windows decoded at once: fewer take as long */
 
 /* Of either kind. NULL with error set: file, cause, way out. Owner: caller. */
 sample_model_t *sample_model_open(const char *path, GError **error);
+/* The checkpoint's guide, for writing around what is known; *guide is NULL where it has none. FALSE with
+ * error set if it cannot be read. Owner: caller. */
+gboolean sample_open_guide(const sample_model_t *model, guide_t **guide, GError **error);
 void sample_model_free(sample_model_t *model);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(sample_model_t, sample_model_free)
 

@@ -34,6 +34,7 @@ enum { GAP = 8, EVERY = 24, FIRST_GAP = 16, AFTER = 2, LOOK_AHEAD = 16 };
 
 typedef struct {
     sample_model_t *model;
+    guide_t *guide; /* NULL: the checkpoint has none */
     particles_t *particles;
     stream_t *stream;
     shard_set_t *set;
@@ -89,7 +90,7 @@ static particles_piece_t plan(const bench_t *bench, const roll_t *song, const ro
                                .particles = bench->K,
                                .look_ahead = LOOK_AHEAD,
                                .temperature = bench->temperature,
-                               .guide = bench->model->guide,
+                               .guide = bench->guide,
                                .seed = 1,
                                .index = index};
 }
@@ -300,6 +301,7 @@ int main(int argc, char **argv) {
     bench.temperature = argc > at + 5 ? g_ascii_strtod(argv[at + 5], NULL) : 1;
     bench.songs = argc > at + 3 ? strtoul(argv[at + 3], NULL, 10) : SIZE_MAX;
     if (!(bench.model = sample_model_open(argv[2], &error)) ||
+        !sample_open_guide(bench.model, &bench.guide, &error) ||
         !(bench.particles =
               particles_new(bench.model->model, MAX(bench.K, 1), g_get_num_processors(), &error)) ||
         !(bench.stream = stream_new(bench.model->model, 1, &error)) ||
@@ -321,6 +323,7 @@ int main(int argc, char **argv) {
     particles_free(bench.particles);
     stream_free(bench.stream);
     sample_model_free(bench.model);
+    guide_free(bench.guide);
     shard_set_free(bench.set);
     g_free(bench.bits);
     return 0;

@@ -93,9 +93,11 @@ gboolean checkpoint_read_attributes(const char *path, attributes_t *attributes, 
 
 /* A guide, beside how it was learned. */
 typedef struct {
-    int64_t epochs;       /* of learning */
-    double alone, guided; /* nats a frame that is not known, on the valid split, without and with it */
-    real_t *weights;      /* [guide_groups(), guide_columns()] of the checkpoint's model */
+    int64_t epochs; /* of learning */
+    /* Nats a frame that is not known, without and with it, on the valid split (where that has no songs on the
+     * train split). */
+    double alone, guided;
+    real_t *weights; /* [guide_groups(), guide_columns()] of the checkpoint's model */
 } checkpoint_guide_t;
 
 void checkpoint_guide_clear(checkpoint_guide_t *guide); /* frees members */

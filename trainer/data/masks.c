@@ -52,7 +52,8 @@ static unsigned next_tracks(draw_t *draw) {
 static void draw_gaps(draw_t *draw) {
     const unsigned all = (1U << draw->tracks) - 1,
                    tracks = next_uniform(draw) < 0.5 ? all : next_tracks(draw);
-    size_t t = next_span(draw);
+    const size_t known = next_span(draw);
+    size_t t = MIN(known, draw->frames - 1);
     while (t < draw->frames) {
         const size_t span = next_span(draw), end = MIN(draw->frames, t + span);
         for (; t < end; t++)

@@ -82,10 +82,13 @@ static void deal(const evaluation_job_t *job, split_t split, share_t *share) {
     }
 }
 
+/* The songs of a step are divided among the ranks, so that the number of steps hardly depends on these. */
+static size_t songs_at_once(void) { return MAX(1, LESSON_SONGS / (size_t)comm_size()); }
+
 /* The epoch's i-th group of this rank's songs, the longest first; returns how many. */
 static size_t group_of(const fit_t *fit, const share_t *share, int64_t epoch, size_t i, uint32_t *songs) {
     const rng_t rng = rng_make(fit->job->seed, RNG_SHUFFLE, (uint64_t)epoch, 0);
-    const size_t first = i * LESSON_SONGS, n = MIN(LESSON_SONGS, share->own - first);
+    const size_t first = i * songs_at_once(), n = MIN(songs_at_once(), share->own - first);
     uint32_t numbers[LESSON_SONGS], lengths[LESSON_SONGS], order[LESSON_SONGS];
     uint64_t keys[LESSON_SONGS];
     for (size_t k = 0; k < n; k++) {
@@ -100,7 +103,7 @@ static size_t group_of(const fit_t *fit, const share_t *share, int64_t epoch, si
     return n;
 }
 
-static size_t groups_of(const share_t *share) { return (share->own + LESSON_SONGS - 1) / LESSON_SONGS; }
+static size_t groups_of(const share_t *share) { return (share->own + songs_at_once() - 1) / songs_at_once(); }
 
 /* A step by the gradients of all ranks. */
 static void step(fit_t *fit) {
@@ -147,10 +150,11 @@ static gboolean go_through(fit_t *fit, const share_t *share, int64_t epoch, gboo
     rolls_t *rolls = data_rolls(fit->job->data);
     const int64_t steps = comm_max(steps_of(fit, share, epoch));
     size_t group = 0, under_way = 0;
-    for (int64_t i = 0; i < steps; i++) {
+    for (int64_t i = 0; i <= steps; i++) { /* once more, for the last step's songs */
         if (comm_any(stop_due(0) || rolls_failed(rolls)))
             return rolls_agree(rolls, error) &&
                    program_fail(error, "stopped by a signal before the guide was learned");
+        if (i == steps) break;
         if (learn) memset(fit->gradient, 0, fit->size * sizeof *fit->gradient);
         if (under_way == 0 && group < groups_of(share))
             under_way = begin_group(fit, share, epoch, learn, group++);
@@ -193,7 +197,8 @@ static gboolean learn(fit_t *fit, const share_t *train, const share_t *report, G
     lesson_sums_t unused[MASK_KINDS] = {0};
     GError *local = NULL;
     const int64_t every = (fit->epochs + REPORTS - 1) / REPORTS;
-    fit->all = (double)fit->epochs * train->frames + (double)(fit->epochs / every) * report->frames;
+    fit->all =
+        (double)fit->epochs * train->frames + (double)((fit->epochs + every - 1) / every) * report->frames;
     for (int64_t epoch = 0; epoch < fit->epochs; epoch++) fit->steps += comm_max(steps_of(fit, train, epoch));
     fit->progress = progress_start("frames", fit->job->quiet || comm_rank() > 0);
     gboolean whole = TRUE;

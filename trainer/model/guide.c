@@ -24,7 +24,7 @@ typedef struct {
 } seen_t;
 
 struct guide {
-    size_t groups, P, D, planes, stride, columns;
+    size_t groups, P, planes, stride, columns;
     pitch_set_t all;                    /* pitches */
     gboolean is_drums[ROLL_MAX_TRACKS]; /* tracks */
     real_t *weights, *owned;
@@ -73,14 +73,13 @@ guide_t *guide_new(const model_config_t *config, real_t *weights) {
     guide->groups = guide_groups(config);
     guide->columns = guide_columns(config);
     guide->P = config->pitches;
-    guide->D = guide->groups * guide->P;
     guide->planes = config->planes;
     for (size_t i = 0; i < config->sequence.drums; i++) guide->is_drums[config->sequence.order[i]] = TRUE;
     guide->stride = roll_stride(guide->P);
     guide->all = pitch_set_below(guide->P);
     guide->owned = weights ? NULL : g_new0(real_t, guide->groups * guide->columns);
     guide->weights = weights ? weights : guide->owned;
-    guide->patches = g_new0(patch_t, guide->groups * GUIDE_AHEADS * (1 + BESIDE) * guide->P);
+    guide->patches = g_new0(patch_t, guide->groups * GUIDE_AHEADS * 2 * guide->P);
     guide->u = g_new0(real_t, guide->P * Q);
     guide->spare = g_new0(real_t, guide->P * Q);
     guide->logits = g_new0(real_t, guide->P);
@@ -224,7 +223,7 @@ gboolean guide_read(guide_t *guide, const guide_sight_t *sight, size_t t, real_t
     list_patches(guide);
     for (size_t g = 0; g < guide->groups; g++) {
         const seen_t now = guide->seen[g][0];
-        forward(guide, g);
+        if (now.known != guide->all) forward(guide, g);
         for (size_t p = 0; p < guide->P; p++) {
             const real_t sure = (real_t)(pitch_set_has(now.set, p) ? GUIDE_SURE : -GUIDE_SURE);
             logits[g * guide->P + p] = pitch_set_has(now.known, p)
@@ -258,7 +257,7 @@ guide_loss_t guide_learn(guide_t *guide, const guide_sight_t *sight, size_t t, c
                          both = logit + (double)guide->logits[p];
             const gboolean on = pitch_set_has(set, p);
             guide->logits[p] = 0;
-            if (pitch_set_has(known, p) || !isfinite(logit)) continue;
+            if (pitch_set_has(known, p) || isinf(logit)) continue;
             loss.alone += loss_of(logit, on);
             loss.guided += loss_of(both, on);
             guide->logits[p] = (real_t)(1 / (1 + exp(-both)) - on);

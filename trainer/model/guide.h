@@ -7,12 +7,13 @@
  *     logit_i += v . (relu(b + sum of rows of the set features of i) - relu(b))
  *
  * Features of cell (g, p) of frame t, for each group h and each frame t + o of GUIDE_AHEAD frames o ahead:
- *     known pitches of h that are set: the row of p' - p, up to GUIDE_REACH (o = 0: GUIDE_REACH_NOW)
- *     where h is known in part: the cells p - 1, p, p + 1 of it that are known
+ *     known pitches p' of h that are set: the row of p - p' (o = 0: from -GUIDE_REACH_NOW, else from
+ *     -GUIDE_REACH on)
+ *     where h is known in part, cells p' of it that are known: the row of p - p', from -1 to 1
  *     h is known wholly; any of its known pitches is set
  * and for each of GUIDE_SPANS: the shares of the pitch classes of p, p + 1, .. p + 11 in the known sound of
- * the frames from t on, as the head's profiles. Where nothing is known within reach, the logit is 0. No MPI,
- * no files. */
+ * pitched tracks in the frames from t on, as the head's profiles. Where nothing is known within reach, the
+ * logit is 0. No MPI, no files. */
 #pragma once
 
 #include "trainer/model/real.h"

@@ -131,12 +131,13 @@ typedef struct {
     /* [D]: added to the logits that cells are drawn by (trainer/model/guide.h); the weight makes up for it.
      * NULL: none. */
     const real_t *guide;
-    /* Gets the logarithm of r(x) / q(x), see below, which a guide takes from the weight. NULL: not wanted. */
+    /* Gets what a guide takes from the logarithm of the weight: without a guide the same frame's would be
+     * what is returned and this. NULL: not wanted. */
     double *guided;
 } head_rule_t;
 
 /* Draws a frame, cell by cell, from its row of pre, its `row` of the memory, and the model_context() frames
- * before it in memory. Returns the logarithm of its weight: 0 where nothing is known or wished, -INFINITY
- * where what is known breaks the rules of a roll beside what was drawn. */
+ * before it in memory. Returns the logarithm of its weight: 0 where nothing is known, wished or guided,
+ * -INFINITY where what is known breaks the rules of a roll beside what was drawn. */
 double head_draw(head_t *head, uint8_t *frame, const head_memory_t *memory, size_t row, const real_t *pre,
                  const head_rule_t *rule);

@@ -1,4 +1,5 @@
 /* head_draw: owns the rules by which cells are drawn (head_rule_t). */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -162,7 +163,7 @@ static size_t next_chosen(head_t *head, const part_t *part, size_t g, const choi
     const double guided_none = must ? 0 : guided.silence,
                  guided_sum = guided_none + sum_odds(allowed, &guided);
     const size_t next = take_cell(head, choice, allowed, &guided, guided_none, guided_sum, stop);
-    const double more = log((next < head->P ? guided.p[next] : guided.silence) / guided_sum) -
+    const double more = log(MAX(next < head->P ? guided.p[next] : guided.silence, DBL_MIN) / guided_sum) -
                         log((next < head->P ? odds.p[next] : odds.silence) / sum);
     *log_p -= more;
     if (choice->guided) *choice->guided += more;

@@ -314,10 +314,11 @@ static void force_rows(const step_t *step, const worker_t *worker, size_t first,
     for (size_t k = 0; k < stream->K; k++) s[k] = stream->now.s[k] + first * stream->memory;
     const head_memory_t memory = {.places = stream->places + first, .s = s};
     head_t *head = worker->net->head;
-    const head_record_t record = {.logits = step->logits ? step->logits + first * stream->D : NULL};
-    head_record(head, &record);
+    /* Without logits to be written, what the head writes is somebody else's choice. */
+    if (step->logits) head_record(head, &(head_record_t){.logits = step->logits + first * stream->D});
     head_score(head, end - first, stream->frames + first, NULL, &memory,
                stream->pre + first * stream->columns, step->scores + first);
+    if (step->logits) head_record(head, &(head_record_t){0});
 }
 
 static void draw_rows(const step_t *step, const worker_t *worker, size_t first, size_t end) {

@@ -44,7 +44,7 @@ gboolean sample_open_guide(const sample_model_t *model, guide_t **guide, GError 
     g_autoptr(GError) cause = NULL;
     *guide = NULL;
     if (checkpoint_read_guide(model->path, &learned, &cause)) {
-        *guide = guide_new(config, NULL);
+        *guide = guide_new(config);
         memcpy(guide_weights(*guide), learned.weights,
                guide_groups(config) * guide_columns(config) * sizeof *learned.weights);
         return TRUE;

@@ -46,10 +46,8 @@ static double loss_of(gpointer data) {
 /* Some cells of all groups are known, in part and wholly. */
 static void test_gradient(void) {
     const size_t n = guide_groups(&config) * guide_columns(&config);
-    lesson_t lesson = {.guide = guide_new(&config, NULL),
-                       .D = model_cells(&config),
-                       .bytes = model_frame_bytes(&config),
-                       .n = n};
+    lesson_t lesson = {
+        .guide = guide_new(&config), .D = model_cells(&config), .bytes = model_frame_bytes(&config), .n = n};
     real_t along[DIRECTIONS] = {0};
     g_autofree uint8_t *known = g_malloc0(FRAMES * lesson.bytes), *bits = g_malloc0(FRAMES * lesson.bytes);
     g_autofree real_t *gradient = g_new0(real_t, n), *start = lesson.start = g_new(real_t, n),

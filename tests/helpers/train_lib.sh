@@ -100,3 +100,13 @@ wait_for() {
     echo "# $1: no line matches /$2/ after a minute"
     return 1
 }
+
+# refused STATUS REGEX DESCRIPTION OPTION...: the trainer, on 2 ranks, and no figures.
+refused() {
+    local wanted=$1 message=$2 description=$3
+    shift 3
+    run ranks 2 "$trainer" "$@"
+    status_is "$wanted" "$description: exit $wanted"
+    says_once "^trainer: .*$message" "with one message"
+    ok "and no line of JSON" test ! -s out
+}

@@ -91,15 +91,6 @@ ok "best.h5 has vectors" has_vectors run/best.h5
 ok "the run goes on" learned run data --epochs 21 --resume auto
 ok "its new checkpoint has none" test "$(has_vectors run/latest.h5; echo $?)" -eq 1
 
-# refused STATUS REGEX DESCRIPTION OPTION...: and the checkpoint is as it was.
-refused() {
-    local wanted=$1 message=$2 description=$3
-    shift 3
-    run ranks 2 "$trainer" "$@"
-    status_is "$wanted" "$description: exit $wanted"
-    says_once "^trainer: .*$message" "with one message"
-    ok "and no line of JSON" test ! -s out
-}
 refused 2 'plain\.h5 has no latents' "a model without latents" --attributes plain.h5 --data data
 refused 2 'exclude each other' "scoring at the same time" --attributes dense.h5 --evaluate dense.h5 \
     --data data

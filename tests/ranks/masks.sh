@@ -81,15 +81,6 @@ ok "best.h5 is a link still" test -L run/best.h5
 ok "nothing left over" test -z "$(find run -name '*.tmp')"
 ok "best.h5 has a guide" has_guide run/best.h5
 
-# refused STATUS REGEX DESCRIPTION OPTION...
-refused() {
-    local wanted=$1 message=$2 description=$3
-    shift 3
-    run ranks 2 "$trainer" "$@"
-    status_is "$wanted" "$description: exit $wanted"
-    says_once "^trainer: .*$message" "with one message"
-    ok "and no line of JSON" test ! -s out
-}
 refused 2 'dense\.h5 is a dense model' "a dense model" --masks dense.h5 --data merged
 refused 2 'exclude each other' "two tasks" --masks plain.h5 --attributes plain.h5 --data data
 refused 2 '--batch: has no meaning beside --masks' "what is for training" --masks plain.h5 --data data \

@@ -1,8 +1,6 @@
 /* A guide in checkpoints: there and back, the rest of the file as it was, vectors of attributes beside it,
  * links, damage, full disks. */
 #include <math.h>
-#include <signal.h>
-#include <sys/resource.h>
 
 #include "preprocess/common/file.h"
 #include "tests/helpers/checkpoint_extras.h"
@@ -258,11 +256,7 @@ static void test_disk_full(void) {
     g_autofree char *temporary = file_temporary(run.path);
     g_autoptr(GBytes) before = bytes_of(run.path);
     g_autoptr(GError) error = NULL;
-    struct rlimit old, low;
-    signal(SIGXFSZ, SIG_IGN);
-    g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &old), ==, 0);
-    low = (struct rlimit){.rlim_cur = 2000, .rlim_max = old.rlim_max};
-    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &low), ==, 0);
+    const struct rlimit old = fill_disk();
     const gboolean written = checkpoint_write_guide(run.path, &guide, NULL, &error);
     setrlimit(RLIMIT_FSIZE, &old);
     g_assert_false(written);

@@ -23,7 +23,7 @@ static void lesson_init(lesson_t *lesson) {
     *lesson = (lesson_t){.config = tracks_config};
     lesson->bytes = model_frame_bytes(&lesson->config);
     lesson->D = model_cells(&lesson->config);
-    lesson->guide = guide_new(&lesson->config, NULL);
+    lesson->guide = guide_new(&lesson->config);
     const size_t n = guide_groups(&lesson->config) * guide_columns(&lesson->config);
     const rng_t rng = rng_make(3, RNG_NOISE, 0, 0);
     rng_normal(&rng, guide_weights(lesson->guide), n);

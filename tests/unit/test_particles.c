@@ -102,7 +102,7 @@ typedef struct {
 
 /* A guide with strong weights of its own, which knows nothing of the model. */
 static guide_t *new_guide(const model_config_t *config) {
-    guide_t *guide = guide_new(config, NULL);
+    guide_t *guide = guide_new(config);
     const size_t n = guide_groups(config) * guide_columns(config);
     const rng_t rng = rng_make(3, RNG_NOISE, 0, 0);
     rng_normal(&rng, guide_weights(guide), n);

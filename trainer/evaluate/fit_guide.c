@@ -120,13 +120,18 @@ static void step(fit_t *fit) {
         optimizer_update_block(fit->optimizer, guide_weights(fit->guide), fit->gradient);
 }
 
+/* Steps that a group takes, by its longest song. */
+static size_t steps_of_group(const fit_t *fit, const share_t *share, uint32_t longest) {
+    return (data_piece_frames(fit->job->data, share->split, longest) + STEP_FRAMES - 1) / STEP_FRAMES;
+}
+
 /* Steps of an epoch on this rank: each group takes as many as its longest song asks for. */
 static int64_t steps_of(const fit_t *fit, const share_t *share, int64_t epoch) {
     int64_t steps = 0;
     uint32_t songs[LESSON_SONGS];
     for (size_t i = 0; i < groups_of(share); i++) {
         group_of(fit, share, epoch, i, songs);
-        steps += (data_piece_frames(fit->job->data, share->split, songs[0]) + STEP_FRAMES - 1) / STEP_FRAMES;
+        steps += (int64_t)steps_of_group(fit, share, songs[0]);
     }
     return steps;
 }
@@ -140,7 +145,7 @@ static size_t begin_group(fit_t *fit, const share_t *share, int64_t epoch, gbool
                                 .transpose_low = learn ? fit->transpose_low : 0,
                                 .transpose_high = learn ? fit->transpose_high : 0};
     guide_lesson_begin(fit->lesson, &plan, songs, n);
-    return (data_piece_frames(fit->job->data, share->split, songs[0]) + STEP_FRAMES - 1) / STEP_FRAMES;
+    return steps_of_group(fit, share, songs[0]);
 }
 
 /* Goes through the share once, learning or not, and adds to sums [MASK_KINDS], this rank's. Ranks agree each
@@ -287,7 +292,7 @@ static gboolean fit_init(fit_t *fit, const evaluation_job_t *job, GError **error
     fit->gradient = g_new0(real_t, fit->size);
     fit->sum = g_new0(double, fit->size);
     fit->optimizer = optimizer_new(&adam, fit->size);
-    fit->guide = guide_new(config, NULL);
+    fit->guide = guide_new(config);
     guide_start(fit->guide, job->seed);
     fit->lesson = guide_lesson_new(job, fit->guide, most, error);
     return fit->lesson != NULL;

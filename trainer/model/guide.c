@@ -27,7 +27,7 @@ struct guide {
     size_t groups, P, planes, stride, columns;
     pitch_set_t all;                    /* pitches */
     gboolean is_drums[ROLL_MAX_TRACKS]; /* tracks */
-    real_t *weights, *owned;
+    real_t *weights;
     /* Of the current frame: */
     seen_t seen[ROLL_MAX_TRACKS * 2][GUIDE_AHEADS];
     real_t profile[GUIDE_SPANS * PITCH_CLASSES];
@@ -68,7 +68,7 @@ size_t guide_columns(const model_config_t *config) {
 
 /* ---- making one ---- */
 
-guide_t *guide_new(const model_config_t *config, real_t *weights) {
+guide_t *guide_new(const model_config_t *config) {
     guide_t *guide = g_new0(guide_t, 1);
     guide->groups = guide_groups(config);
     guide->columns = guide_columns(config);
@@ -77,8 +77,7 @@ guide_t *guide_new(const model_config_t *config, real_t *weights) {
     for (size_t i = 0; i < config->sequence.drums; i++) guide->is_drums[config->sequence.order[i]] = TRUE;
     guide->stride = roll_stride(guide->P);
     guide->all = pitch_set_below(guide->P);
-    guide->owned = weights ? NULL : g_new0(real_t, guide->groups * guide->columns);
-    guide->weights = weights ? weights : guide->owned;
+    guide->weights = g_new0(real_t, guide->groups * guide->columns);
     guide->patches = g_new0(patch_t, guide->groups * GUIDE_AHEADS * 2 * guide->P);
     guide->u = g_new0(real_t, guide->P * Q);
     guide->spare = g_new0(real_t, guide->P * Q);
@@ -88,7 +87,7 @@ guide_t *guide_new(const model_config_t *config, real_t *weights) {
 
 void guide_free(guide_t *guide) {
     if (!guide) return;
-    void *const buffers[] = {guide->owned, guide->patches, guide->u, guide->spare, guide->logits};
+    void *const buffers[] = {guide->weights, guide->patches, guide->u, guide->spare, guide->logits};
     for (size_t i = 0; i < G_N_ELEMENTS(buffers); i++) g_free(buffers[i]);
     g_free(guide);
 }

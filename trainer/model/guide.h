@@ -30,9 +30,8 @@ typedef struct guide guide_t;
 size_t guide_groups(const model_config_t *config);
 size_t guide_columns(const model_config_t *config);
 
-/* A guide that says nothing yet, with weights of its own, or, if weights is not NULL, with these, which
- * outlive it. For one thread. Owner: caller. */
-guide_t *guide_new(const model_config_t *config, real_t *weights);
+/* A guide that says nothing yet: its weights are zero. For one thread. Owner: caller. */
+guide_t *guide_new(const model_config_t *config);
 void guide_free(guide_t *guide);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(guide_t, guide_free)
 real_t *guide_weights(guide_t *guide); /* [groups, columns] */

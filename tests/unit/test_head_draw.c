@@ -181,7 +181,7 @@ static size_t take_stretch(fixture_t *f, size_t row, const uint8_t *frame, size_
         const int held = cell / f->config.pitches % planes == PLANE_SOUNDING && get(f, before, cell);
         const double p = 1 / (1 + exp(-(double)logits[cell])),
                      which = c->wish && !(c->known >> cell & 1) ? (double)c->wish->which[cell] : 0,
-                     weight = pow(silence * p, 1 / c->temperature) * (held ? 1 : exp(which));
+                     weight = held ? silence * p : pow(silence * p, 1 / c->temperature) * exp(which);
         share[held] += silence * p;
         sum[held] += weight;
         stays[held] += weight * (held ? exp(MIN(which, 0)) : 1);
@@ -246,7 +246,7 @@ static void test_known_and_wished(void) {
     }
 }
 
-/* At temperatures: not how many notes, but which. */
+/* At temperatures: not how many notes begin nor how long they last, but which begin. */
 static void test_temperature(void) {
     enum { ROW = 5 };
     static const double temperatures[] = {0.3, 0.8, 2};

@@ -101,11 +101,12 @@ void head_train_grains(head_t *head, const grains_t *grains, const uint8_t *cons
 /* Makes room for n grains, once. FALSE with MODEL_ERROR_MEMORY set. */
 gboolean head_allow_grains(head_t *head, size_t n, GError **error);
 /* How head_draw() decides cells. At temperature 1 a cell is set if its uniform is below logistic(logit).
- * Other temperatures change which notes there are, not how many: the next cell that a group sets, from the
- * lowest, is none, one that sounded in the frame before, or another one, with the model's probabilities of
- * these three cases; which one it is within its case, by the model's probabilities to the power of 1 /
- * temperature. Dividing logits by a temperature below 1 would silence the music: often some note is likely to
- * begin although no single one is.
+ * Other temperatures change which notes begin, not how many, nor how long they last: the next cell that a
+ * group sets, from the lowest, is none, one that sounded in the frame before, or another one, with the model's
+ * probabilities of these three cases; which other one it is, by the model's probabilities to the power of 1 /
+ * temperature, and which of those that sounded before, by the model's own. Dividing logits by a temperature
+ * below 1 would silence the music: often some note is likely to begin although no single one is. Making the
+ * choice among held notes surer would make them last: the lowest of them is nearly always the likeliest.
  *
  * A wish changes the probabilities of the three cases, and which cell it is within its case; see head_wish_t.
  * Let q be the probability of a frame by all of that. Cells that are known have the values that the frame

@@ -76,28 +76,24 @@ static void list_odds(const choice_t *choice, const real_t *logits, odds_t *odds
  * then. */
 static void change_odds(const choice_t *choice, odds_t *odds) {
     const head_wish_t *wish = choice->wish;
-    double share[2] = {0}, highest[2] = {-INFINITY, -INFINITY}, sum[2] = {0};
-    for (pitch_set_t left = choice->cells; left;) {
+    const pitch_set_t others = choice->cells & ~choice->before;
+    double share = 0, highest = -INFINITY, sum = 0;
+    for (pitch_set_t left = others; left;) {
         const size_t p = pitch_set_take(&left);
-        const int held = pitch_set_has(choice->before, p);
-        share[held] += odds->p[p];
-        highest[held] = MAX(highest[held], odds->log_p[p]);
+        share += odds->p[p];
+        highest = MAX(highest, odds->log_p[p]);
     }
-    for (pitch_set_t left = choice->cells; left;) {
+    for (pitch_set_t left = others; left;) {
         const size_t p = pitch_set_take(&left);
-        const int held = pitch_set_has(choice->before, p);
-        odds->p[p] = exp((odds->log_p[p] - highest[held]) / choice->temperature +
-                         (wish && !held ? wish_of(choice, p) : 0));
-        sum[held] += odds->p[p];
+        odds->p[p] = exp((odds->log_p[p] - highest) / choice->temperature + wish_of(choice, p));
+        sum += odds->p[p];
     }
-    double scale[2] = {0};
-    for (int held = 0; held < 2; held++)
-        if (sum[held] > 0)
-            scale[held] = share[held] / sum[held] * (wish ? exp(held ? wish->stays : wish->begins) : 1);
-    for (pitch_set_t left = choice->cells; left;) {
+    const double scale = sum > 0 ? share / sum * (wish ? exp(wish->begins) : 1) : 0;
+    for (pitch_set_t left = others; left;) odds->p[pitch_set_take(&left)] *= scale;
+    if (!wish) return;
+    for (pitch_set_t left = choice->cells & choice->before; left;) {
         const size_t p = pitch_set_take(&left);
-        const int held = pitch_set_has(choice->before, p);
-        odds->p[p] *= scale[held] * (wish && held ? exp(wish_of(choice, p)) : 1);
+        odds->p[p] *= exp(wish->stays + wish_of(choice, p));
     }
 }
 

@@ -69,7 +69,7 @@
 
 /* For the verbs that write around what is known: fill, accompany, harmonise, continue. */
 #define TEMPERATURE_OF_REST_ROW                                                                              \
-    NUMBER("temperature", 't', OPTION_REAL, temperature, SEQUENCE | TOLD, "X", "1",                          \
+    NUMBER("temperature", 't', OPTION_REAL, temperature, SEQUENCE | TOLD, "X", "0.8",                        \
            "spread of the draws; below 1 tamer, above 1 stranger", 0.05, 10)
 #define PARTICLES_ROW(...)                                                                                   \
     NUMBER("particles", 0, OPTION_INT, particles, SEQUENCE | TOLD, "K", "200",                               \

@@ -157,6 +157,13 @@ static size_t count_open(const fixture_t *f, const real_t *logits, size_t i) {
     return n;
 }
 
+/* Whether a cell is one of the sounding plane that was set in the frame before. */
+static gboolean was_held(const fixture_t *f, const uint8_t *before, size_t cell) {
+    return cell / f->config.pitches % f->config.planes == PLANE_SOUNDING && get(f, before, cell);
+}
+
+static double logistic(real_t logit) { return 1 / (1 + exp(-(double)logit)); }
+
 /* Goes on in frame from the i-th cell drawn to the one behind the next to be set, or the end of its group,
  * and multiplies the probability of that, as head_rule_t says it, from the twin's logits of the frame as far
  * as it is known there. */
@@ -173,15 +180,25 @@ static size_t take_stretch(fixture_t *f, size_t row, const uint8_t *frame, size_
         *probability *= get(f, frame, cell_drawn(f, i));
         return i + 1;
     }
-    double silence = 1, share[2] = {0}, stays[2] = {0}, sum[2] = {0}, chosen = 0;
+    double silence = 1, share[2] = {0}, stays[2] = {0}, sum[2] = {0}, chosen = 0, plain = 0,
+           tempered[2] = {0};
     size_t set = end;
     int kind = 0;
     for (; i < end; i++) {
-        const size_t cell = cell_drawn(f, i), planes = f->config.planes;
-        const int held = cell / f->config.pitches % planes == PLANE_SOUNDING && get(f, before, cell);
-        const double p = 1 / (1 + exp(-(double)logits[cell])),
+        const size_t cell = cell_drawn(f, i);
+        const int held = was_held(f, before, cell);
+        const double p = logistic(logits[cell]),
                      which = c->wish && !(c->known >> cell & 1) ? (double)c->wish->which[cell] : 0,
-                     weight = held ? silence * p : pow(silence * p, 1 / c->temperature) * exp(which);
+                     power = pow(silence * p, held ? 1 : 1 / c->temperature),
+                     weight = power * (held ? 1 : exp(which));
+        double follow = 0;
+        for (size_t j = i + 1; j < end; j++)
+            if (!was_held(f, before, cell_drawn(f, j))) follow += logistic(logits[cell_drawn(f, j)]);
+        if (!held) {
+            plain += silence * p * follow;
+            tempered[0] += power * follow;
+            tempered[1] += power;
+        }
         share[held] += silence * p;
         sum[held] += weight;
         stays[held] += weight * (held ? exp(MIN(which, 0)) : 1);
@@ -191,6 +208,7 @@ static size_t take_stretch(fixture_t *f, size_t row, const uint8_t *frame, size_
         kind = held;
         chosen = weight * (held ? exp(MIN(which, 0)) : 1);
     }
+    if (sum[0] > 0) share[0] *= (1 + plain / share[0]) / (1 + tempered[0] / tempered[1]);
     double all = silence;
     for (int k = 0; k < 2; k++) {
         const double more = !c->wish ? 0 : k ? c->wish->stays : c->wish->begins;

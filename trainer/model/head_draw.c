@@ -52,10 +52,10 @@ static double wish_of(const choice_t *choice, size_t p) {
     return pitch_set_has(choice->before, p) ? MIN(which, 0) : which;
 }
 
-/* The probabilities that each cell is the next to be set, and of none; of the model alone as logarithms,
- * too. */
+/* The probabilities that each cell is the next to be set, and of none; of the model alone as logarithms, too,
+ * and `own`, that it is set given that those below it are silent. */
 typedef struct {
-    double log_p[LAYERS_MAX_PITCHES], p[LAYERS_MAX_PITCHES];
+    double log_p[LAYERS_MAX_PITCHES], own[LAYERS_MAX_PITCHES], p[LAYERS_MAX_PITCHES];
     double log_silence, silence;
 } odds_t;
 
@@ -65,6 +65,7 @@ static void list_odds(const choice_t *choice, const real_t *logits, odds_t *odds
     for (pitch_set_t left = choice->cells; left;) {
         const size_t p = pitch_set_take(&left);
         const double logit = (double)logits[p - first], on = MIN(logit, 0) - log1p(exp(-fabs(logit)));
+        odds->own[p] = exp(on);
         odds->log_p[p] = odds->log_silence + on;
         odds->p[p] = exp(odds->log_p[p]);
         odds->log_silence += on - logit;
@@ -77,18 +78,27 @@ static void list_odds(const choice_t *choice, const real_t *logits, odds_t *odds
 static void change_odds(const choice_t *choice, odds_t *odds) {
     const head_wish_t *wish = choice->wish;
     const pitch_set_t others = choice->cells & ~choice->before;
-    double share = 0, highest = -INFINITY, sum = 0;
+    /* Sums over the other cells: of the odds, of own; of odds and of weights times how many notes may follow;
+     * of weights, of weights as wished. */
+    double share = 0, follow = 0, then = 0, weights_then = 0, weights = 0, sum = 0, highest = -INFINITY;
     for (pitch_set_t left = others; left;) {
         const size_t p = pitch_set_take(&left);
         share += odds->p[p];
+        follow += odds->own[p];
         highest = MAX(highest, odds->log_p[p]);
     }
     for (pitch_set_t left = others; left;) {
         const size_t p = pitch_set_take(&left);
-        odds->p[p] = exp((odds->log_p[p] - highest) / choice->temperature + wish_of(choice, p));
+        const double weight = exp((odds->log_p[p] - highest) / choice->temperature);
+        follow -= odds->own[p];
+        then += odds->p[p] * follow;
+        weights += weight;
+        weights_then += weight * follow;
+        odds->p[p] = weight * (wish ? exp(wish_of(choice, p)) : 1);
         sum += odds->p[p];
     }
-    const double scale = sum > 0 ? share / sum * (wish ? exp(wish->begins) : 1) : 0;
+    const double expected = share > 0 ? (1 + then / share) / (1 + weights_then / weights) : 1,
+                 scale = sum > 0 ? share * expected / sum * (wish ? exp(wish->begins) : 1) : 0;
     for (pitch_set_t left = others; left;) odds->p[pitch_set_take(&left)] *= scale;
     if (!wish) return;
     for (pitch_set_t left = choice->cells & choice->before; left;) {

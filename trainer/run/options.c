@@ -46,9 +46,9 @@ static const struct {
                      "[model]\nplanes=sounding\nsegment=4\nlags=1,2,4,8,16\nbar=0\nbar-lags=0\nprofiles=0\n"
                      "memory=64\nnote=48\n"},
     {"band", SEQUENCE_PRESET
-     "dropout=0.4\nmemory-dropout=0\ncontext-dropout=0.5\nlatent-rate=0\nfree-bits=4\n"
-     "[model]\nmemory=0\nnote=0\nplanes=both\nsegment=16\nlags=1,2,4,8\nbar=16\nbar-lags=1,2,4,8\n"
-     "profiles=16,128\n"},
+     "dropout=0.4\nmemory-dropout=0.2\ncontext-dropout=0.5\nlatent-rate=12 %\nfree-bits=0\n"
+     "[model]\nplanes=both\nsegment=16\nlags=1,2,4,8\nbar=16\nbar-lags=1,2,4,8\nprofiles=16,128\n"
+     "memory=32\nnote=32\n"},
 };
 
 /* Sets one option of a key file; source names it in errors. */

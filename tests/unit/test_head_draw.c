@@ -258,6 +258,7 @@ static void test_known_and_wished(void) {
         const draw_case_t cases[] = {{thirds, values, NULL, 1},
                                      {last, values, NULL, 1},
                                      {0, 0, &wish, 1},
+                                     {thirds, values, NULL, 0.6},
                                      {thirds, values, &wish, 1},
                                      {thirds, values, &wish, 0.6}};
         for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) check_case(f, ROW, &cases[i]);

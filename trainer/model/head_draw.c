@@ -157,15 +157,16 @@ static size_t next_chosen(head_t *head, const part_t *part, size_t g, const choi
         choice->cells & ((pitch_set_below(stop) & ~choice->known) | (must ? pitch_set_one(stop) : 0));
     next_logits(head, part, g, pitch_set_lowest(choice->cells), pitch_set_highest(choice->cells), pre);
     list_odds(choice, head->logits, &odds);
-    if (tempered || choice->wish) change_odds(choice, &odds);
+    const gboolean changed = tempered || choice->wish;
+    if (changed) change_odds(choice, &odds);
     const double none = must ? 0 : odds.silence, sum = none + sum_odds(allowed, &odds);
     if (choice->known && sum > 0)
-        *log_p += log(sum) - (choice->wish ? log(odds.silence + sum_odds(choice->cells, &odds)) : 0);
+        *log_p += log(sum) - (changed ? log(odds.silence + sum_odds(choice->cells, &odds)) : 0);
     else if (choice->known) /* too small for a number: the way that is certain to be allowed */
         *log_p += must ? odds.log_p[stop] : odds.log_silence;
     if (!choice->guide || sum <= 0) return take_cell(head, choice, allowed, &odds, none, sum, stop);
     odds_t guided;
-    list_guided_odds(head, choice, tempered || choice->wish, &guided);
+    list_guided_odds(head, choice, changed, &guided);
     const double guided_none = must ? 0 : guided.silence,
                  guided_sum = guided_none + sum_odds(allowed, &guided);
     const size_t next = take_cell(head, choice, allowed, &guided, guided_none, guided_sum, stop);

@@ -67,7 +67,8 @@
     NUMBER("steps", 's', OPTION_INT, steps, ANY | TOLD, "N", fallback,                                       \
            "how many results, both ends included", 2, 999, ##__VA_ARGS__)
 
-/* For the verbs that write around what is known: fill, accompany, harmonise, continue. */
+/* For the verbs that write around what is known: fill, accompany, harmonise, continue (which has
+ * TEMPERATURE_ROW). */
 #define TEMPERATURE_OF_REST_ROW                                                                              \
     NUMBER("temperature", 't', OPTION_REAL, temperature, SEQUENCE | TOLD, "X", "0.8",                        \
            "spread of the draws; below 1 tamer, above 1 stranger", 0.05, 10)

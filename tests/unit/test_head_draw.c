@@ -208,7 +208,12 @@ static size_t take_stretch(fixture_t *f, size_t row, const uint8_t *frame, size_
         kind = held;
         chosen = weight * (held ? exp(MIN(which, 0)) : 1);
     }
-    if (sum[0] > 0) share[0] *= (1 + plain / share[0]) / (1 + tempered[0] / tempered[1]);
+    if (sum[0] > 0) {
+        const double begins = MIN((share[0] + plain) / (1 + tempered[0] / tempered[1]), 1);
+        share[1] *= (1 - begins) / (1 - share[0]);
+        silence *= (1 - begins) / (1 - share[0]);
+        share[0] = begins;
+    }
     double all = silence;
     for (int k = 0; k < 2; k++) {
         const double more = !c->wish ? 0 : k ? c->wish->stays : c->wish->begins;
@@ -255,12 +260,10 @@ static void test_known_and_wished(void) {
         for (size_t i = 0; i < f->D; i++) which[i] = (real_t)i / 5 - 1;
         const head_wish_t wish = {which, 0.7, -0.4};
         const size_t thirds = 0x9249249249249249 & (cells - 1), last = (cells - 1) >> track << track;
-        const draw_case_t cases[] = {{thirds, values, NULL, 1},
-                                     {last, values, NULL, 1},
-                                     {0, 0, &wish, 1},
-                                     {thirds, values, NULL, 0.6},
-                                     {thirds, values, &wish, 1},
-                                     {thirds, values, &wish, 0.6}};
+        const draw_case_t cases[] = {
+            {thirds, values, NULL, 1},   {last, values, NULL, 1},   {0, 0, &wish, 1},
+            {thirds, values, NULL, 0.6}, {last, values, NULL, 0.1}, {thirds, values, &wish, 1},
+            {thirds, values, &wish, 0.6}};
         for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) check_case(f, ROW, &cases[i]);
     }
 }

@@ -205,6 +205,8 @@ static void test_sequence(void) {
                   config.sequence.profiles[1] == 128);
     g_assert_true(config.planes == 2 && config.sequence.segment == 16 && model_context(&config) == 128 &&
                   band->lag_dropout == 0 && band->context_dropout == 0.5 && config.sequence.bar == 16);
+    g_assert_true(config.sequence.memory == 32 && config.sequence.note == 32 && band->memory_dropout == 0.2 &&
+                  band->latent_rate.share == 0.12);
     /* A preset says all that matters: it is the same after another one's run.ini. */
     g_autofree char *text = options_to_text(chorales);
     g_autofree char *path = write_file("chorales.ini", text);

@@ -105,11 +105,12 @@ gboolean head_allow_grains(head_t *head, size_t n, GError **error);
  * group sets, from the lowest, is none, one that sounded in the frame before, or another one. Which other
  * one it is goes by the model's probabilities to the power of 1 / temperature; which of those that sounded
  * before, by the model's own: made surer they would last, for the lowest is nearly always the likeliest. The
- * probabilities of the three cases are the model's, but that of another one is multiplied by (1 + m) / (1 +
- * n), where m and n are the sums of probabilities of the cells above it, on average over it by the model and
- * by the temperature: otherwise many notes at once would become more, for of many cells of equal probability
- * the nearest would mostly come next. Dividing logits by a temperature below 1 would silence the music:
- * often some note is likely to begin although no single one is.
+ * probability of another one is the model's times (1 + m) / (1 + n), 1 at most, where m and n are the sums
+ * of probabilities of the cells above it, on average over it by the model and by the temperature; the other
+ * two cases share the rest as the model has them. So as many notes are expected as the model expects:
+ * otherwise many notes at once would become more, for of many cells of equal probability the nearest would
+ * mostly come next. Dividing logits by a temperature below 1 would silence the music: often some note is
+ * likely to begin although no single one is.
  *
  * A wish changes the probabilities of the three cases, and which cell it is within its case; see head_wish_t.
  * Let q be the probability of a frame by all of that. Cells that are known have the values that the frame

@@ -73,19 +73,28 @@ static void list_odds(const choice_t *choice, const real_t *logits, odds_t *odds
     odds->silence = exp(odds->log_silence);
 }
 
-/* Changes the odds as the temperature and the wish have it: see head_rule_t. They need not add up to 1
- * then. */
+static double sum_odds(pitch_set_t cells, const odds_t *odds) {
+    double sum = 0;
+    while (cells) sum += odds->p[pitch_set_take(&cells)];
+    return sum;
+}
+
+/* Changes the odds as the temperature and the wish have it: see head_rule_t. With a wish they need not add up
+ * to 1 then. */
 static void change_odds(const choice_t *choice, odds_t *odds) {
     const head_wish_t *wish = choice->wish;
-    const pitch_set_t others = choice->cells & ~choice->before;
+    const pitch_set_t others = choice->cells & ~choice->before, held = choice->cells & choice->before;
     /* Sums over the other cells: of the odds, of own; of odds and of weights times how many notes may follow;
-     * of weights, of weights as wished. */
-    double share = 0, follow = 0, then = 0, weights_then = 0, weights = 0, sum = 0, highest = -INFINITY;
+     * of weights, of weights as wished. And the highest of them. */
+    double share = 0, follow = 0, then = 0, weights_then = 0, weights = 0, sum = 0;
+    double highest = -INFINITY, wished = 0;
+    const double left_over = odds->silence + sum_odds(held, odds);
     for (pitch_set_t left = others; left;) {
         const size_t p = pitch_set_take(&left);
         share += odds->p[p];
         follow += odds->own[p];
         highest = MAX(highest, odds->log_p[p]);
+        wished = MAX(wished, wish_of(choice, p));
     }
     for (pitch_set_t left = others; left;) {
         const size_t p = pitch_set_take(&left);
@@ -94,23 +103,18 @@ static void change_odds(const choice_t *choice, odds_t *odds) {
         then += odds->p[p] * follow;
         weights += weight;
         weights_then += weight * follow;
-        odds->p[p] = weight * (wish ? exp(wish_of(choice, p)) : 1);
+        odds->p[p] = weight * exp(wish_of(choice, p) - wished);
         sum += odds->p[p];
     }
-    const double expected = share > 0 ? (1 + then / share) / (1 + weights_then / weights) : 1,
-                 scale = sum > 0 ? share * expected / sum * (wish ? exp(wish->begins) : 1) : 0;
+    const double expected = share > 0 ? (share + then) / (1 + weights_then / weights) : 0,
+                 begins = MIN(expected, 1), rest = left_over > 0 ? (1 - begins) / left_over : 1,
+                 scale = sum > 0 ? begins / sum * (wish ? exp(wish->begins) : 1) : 0;
     for (pitch_set_t left = others; left;) odds->p[pitch_set_take(&left)] *= scale;
-    if (!wish) return;
-    for (pitch_set_t left = choice->cells & choice->before; left;) {
+    for (pitch_set_t left = held; left;) {
         const size_t p = pitch_set_take(&left);
-        odds->p[p] *= exp(wish->stays + wish_of(choice, p));
+        odds->p[p] *= rest * (wish ? exp(wish->stays + wish_of(choice, p)) : 1);
     }
-}
-
-static double sum_odds(pitch_set_t cells, const odds_t *odds) {
-    double sum = 0;
-    while (cells) sum += odds->p[pitch_set_take(&cells)];
-    return sum;
+    odds->silence *= rest;
 }
 
 /* Draws one of the cells, or P for none, whose odds and `none` add up to sum. */
@@ -171,7 +175,7 @@ static size_t next_chosen(head_t *head, const part_t *part, size_t g, const choi
                  guided_sum = guided_none + sum_odds(allowed, &guided);
     const size_t next = take_cell(head, choice, allowed, &guided, guided_none, guided_sum, stop);
     const double more = log(MAX(next < head->P ? guided.p[next] : guided.silence, DBL_MIN) / guided_sum) -
-                        log((next < head->P ? odds.p[next] : odds.silence) / sum);
+                        log(MAX(next < head->P ? odds.p[next] : odds.silence, DBL_MIN) / sum);
     *log_p -= more;
     if (choice->guided) *choice->guided += more;
     return next;

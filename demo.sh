@@ -52,8 +52,7 @@ say "Training a sequence VAE on two ranks"
 show "${launch[@]}" "$programs/trainer" --data "$output/shards" --output "$output/run" \
     --preset band --memory 0 --note 0 --latent-rate 0 --free-bits 4 --lags 1,2,4,8,16,32 --bar-lags 0 \
     --bar 0 --lag-dropout 0.7 --context-dropout 0 --transpose 0,0 --profiles 0 --dropout 0.7 \
-    "${batch[@]}" --epochs 45 \
-    --max-minutes "${MINUTES:-2}"
+    "${batch[@]}" --epochs 45 --max-minutes "${MINUTES:-2}"
 show "$programs/trainer" --evaluate "$output/run/best.h5" --data "$output/shards" --split train >/dev/null
 
 say "Music"

@@ -53,9 +53,9 @@ static double wish_of(const choice_t *choice, size_t p) {
 }
 
 /* The probabilities that each cell is the next to be set, and of none; of the model alone as logarithms, too,
- * and `own`, that it is set given that those below it are silent. */
+ * and log_own, that it is set given that those below it are silent. */
 typedef struct {
-    double log_p[LAYERS_MAX_PITCHES], own[LAYERS_MAX_PITCHES], p[LAYERS_MAX_PITCHES];
+    double log_p[LAYERS_MAX_PITCHES], log_own[LAYERS_MAX_PITCHES], p[LAYERS_MAX_PITCHES];
     double log_silence, silence;
 } odds_t;
 
@@ -65,7 +65,7 @@ static void list_odds(const choice_t *choice, const real_t *logits, odds_t *odds
     for (pitch_set_t left = choice->cells; left;) {
         const size_t p = pitch_set_take(&left);
         const double logit = (double)logits[p - first], on = MIN(logit, 0) - log1p(exp(-fabs(logit)));
-        odds->own[p] = exp(on);
+        odds->log_own[p] = on;
         odds->log_p[p] = odds->log_silence + on;
         odds->p[p] = exp(odds->log_p[p]);
         odds->log_silence += on - logit;
@@ -79,42 +79,68 @@ static double sum_odds(pitch_set_t cells, const odds_t *odds) {
     return sum;
 }
 
-/* Changes the odds as the temperature and the wish have it: see head_rule_t. With a wish they need not add up
- * to 1 then. */
-static void change_odds(const choice_t *choice, odds_t *odds) {
-    const head_wish_t *wish = choice->wish;
-    const pitch_set_t others = choice->cells & ~choice->before, held = choice->cells & choice->before;
-    /* Sums over the other cells: of the odds, of own; of odds and of weights times how many notes may follow;
-     * of weights, of weights as wished. And the highest of them. */
-    double share = 0, follow = 0, then = 0, weights_then = 0, weights = 0, sum = 0;
-    double highest = -INFINITY, wished = 0;
-    const double left_over = odds->silence + sum_odds(held, odds);
+static void scale_odds(pitch_set_t cells, double by, odds_t *odds) {
+    while (cells) odds->p[pitch_set_take(&cells)] *= by;
+}
+
+static pitch_set_t others_of(const choice_t *choice) { return choice->cells & ~choice->before; }
+static pitch_set_t held_of(const choice_t *choice) { return choice->cells & choice->before; }
+
+/* Changes the odds as the temperature has it: see head_rule_t. */
+static void temper(const choice_t *choice, odds_t *odds) {
+    const pitch_set_t others = others_of(choice);
+    const double share = sum_odds(others, odds), left_over = odds->silence + sum_odds(held_of(choice), odds);
+    double own[LAYERS_MAX_PITCHES], above = 0, highest = -INFINITY;
+    if (share <= 0) return;
     for (pitch_set_t left = others; left;) {
         const size_t p = pitch_set_take(&left);
-        share += odds->p[p];
-        follow += odds->own[p];
+        above += own[p] = exp(odds->log_own[p]);
         highest = MAX(highest, odds->log_p[p]);
-        wished = MAX(wished, wish_of(choice, p));
     }
+    double follow = 0, weights = 0, weights_follow = 0; /* by the model; by the temperature */
     for (pitch_set_t left = others; left;) {
         const size_t p = pitch_set_take(&left);
         const double weight = exp((odds->log_p[p] - highest) / choice->temperature);
-        follow -= odds->own[p];
-        then += odds->p[p] * follow;
+        above -= own[p];
+        follow += odds->p[p] * above;
         weights += weight;
-        weights_then += weight * follow;
-        odds->p[p] = weight * exp(wish_of(choice, p) - wished);
-        sum += odds->p[p];
+        weights_follow += weight * above;
+        odds->p[p] = weight;
     }
-    const double expected = share > 0 ? (share + then) / (1 + weights_then / weights) : 0,
-                 begins = MIN(expected, 1), rest = left_over > 0 ? (1 - begins) / left_over : 1,
-                 scale = sum > 0 ? begins / sum * (wish ? exp(wish->begins) : 1) : 0;
-    for (pitch_set_t left = others; left;) odds->p[pitch_set_take(&left)] *= scale;
-    for (pitch_set_t left = held; left;) {
-        const size_t p = pitch_set_take(&left);
-        odds->p[p] *= rest * (wish ? exp(wish->stays + wish_of(choice, p)) : 1);
-    }
+    const double begins = MIN((share + follow) / (1 + weights_follow / weights), 1),
+                 rest = left_over > 0 ? (1 - begins) / left_over : 1;
+    scale_odds(others, begins / weights, odds);
+    scale_odds(held_of(choice), rest, odds);
     odds->silence *= rest;
+}
+
+/* Changes the odds as the wish has it: see head_wish_t. They need not add up to 1 then. */
+static void grant(const choice_t *choice, odds_t *odds) {
+    const pitch_set_t others = others_of(choice);
+    const double share = sum_odds(others, odds);
+    double most = 0; /* so that no strength overflows */
+    for (pitch_set_t left = others; left;) {
+        const size_t p = pitch_set_take(&left);
+        most = MAX(most, wish_of(choice, p));
+    }
+    for (pitch_set_t left = others; left;) {
+        const size_t p = pitch_set_take(&left);
+        odds->p[p] *= exp(wish_of(choice, p) - most);
+    }
+    const double sum = sum_odds(others, odds);
+    scale_odds(others, sum > 0 ? share / sum * exp(choice->wish->begins) : 0, odds);
+    for (pitch_set_t left = held_of(choice); left;) {
+        const size_t p = pitch_set_take(&left);
+        odds->p[p] *= exp(choice->wish->stays + wish_of(choice, p));
+    }
+}
+
+static gboolean tempers(double temperature) { return temperature < 1 || temperature > 1; }
+
+/* Both, where there is either. */
+static void change_odds(const choice_t *choice, odds_t *odds) {
+    if (tempers(choice->temperature)) temper(choice, odds);
+    if (choice->wish) grant(choice, odds);
 }
 
 /* Draws one of the cells, or P for none, whose odds and `none` add up to sum. */
@@ -141,11 +167,11 @@ static size_t take_cell(const head_t *head, const choice_t *choice, pitch_set_t 
 }
 
 /* The odds as the guide has them, by which cells are drawn. */
-static void list_guided_odds(head_t *head, const choice_t *choice, gboolean changed, odds_t *odds) {
+static void list_guided_odds(head_t *head, const choice_t *choice, odds_t *odds) {
     const size_t first = pitch_set_lowest(choice->cells), n = pitch_set_highest(choice->cells) + 1 - first;
     head_add(choice->guide + first, head->logits, n);
     list_odds(choice, head->logits, odds);
-    if (changed) change_odds(choice, odds);
+    change_odds(choice, odds);
 }
 
 /* The next cell that is set, or P, of those that what is known allows. Adds the logarithm of its weight to
@@ -154,23 +180,23 @@ static void list_guided_odds(head_t *head, const choice_t *choice, gboolean chan
 static size_t next_chosen(head_t *head, const part_t *part, size_t g, const choice_t *choice,
                           const real_t *pre, double *log_p) {
     odds_t odds;
-    const gboolean tempered = choice->temperature < 1 || choice->temperature > 1;
     const pitch_set_t must = choice->cells & choice->set;
     const size_t stop = must ? pitch_set_lowest(must) : head->P;
     const pitch_set_t allowed =
         choice->cells & ((pitch_set_below(stop) & ~choice->known) | (must ? pitch_set_one(stop) : 0));
     next_logits(head, part, g, pitch_set_lowest(choice->cells), pitch_set_highest(choice->cells), pre);
     list_odds(choice, head->logits, &odds);
-    const gboolean changed = tempered || choice->wish;
-    if (changed) change_odds(choice, &odds);
+    change_odds(choice, &odds);
     const double none = must ? 0 : odds.silence, sum = none + sum_odds(allowed, &odds);
     if (choice->known && sum > 0)
-        *log_p += log(sum) - (changed ? log(odds.silence + sum_odds(choice->cells, &odds)) : 0);
+        *log_p += log(sum) - (choice->wish || tempers(choice->temperature)
+                                  ? log(odds.silence + sum_odds(choice->cells, &odds))
+                                  : 0);
     else if (choice->known) /* too small for a number: the way that is certain to be allowed */
         *log_p += must ? odds.log_p[stop] : odds.log_silence;
     if (!choice->guide || sum <= 0) return take_cell(head, choice, allowed, &odds, none, sum, stop);
     odds_t guided;
-    list_guided_odds(head, choice, changed, &guided);
+    list_guided_odds(head, choice, &guided);
     const double guided_none = must ? 0 : guided.silence,
                  guided_sum = guided_none + sum_odds(allowed, &guided);
     const size_t next = take_cell(head, choice, allowed, &guided, guided_none, guided_sum, stop);
@@ -200,7 +226,7 @@ static pitch_set_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t
                              const head_rule_t *rule, double *log_p) {
     const group_t *group = &head->groups[g];
     const pitch_set_t certain = group->onset ? head->now[g - 1] & ~part->unsure : 0;
-    const gboolean tempered = rule->rng && (rule->temperature < 1 || rule->temperature > 1);
+    const gboolean tempered = rule->rng && tempers(rule->temperature);
     const pitch_set_t told = rule->told ? walk_read(head, g, rule->told) : 0;
     choice_t choice = begin_choice(head, g, frame, rule);
     pitch_set_t now = 0;

@@ -1,20 +1,22 @@
 """Do the tracks of generated pieces fit each other?
 
     python3 tests/bench/tracks.py CHECKPOINT SHARDS [--split test] [--pieces 50] [--bars 32] [--temperature 1]
-    [--seed 1] [--made FOLDER]
+    [--seed 1] [--shuffles 8] [--made FOLDER]
 
 Draws new pieces from a sequence model's checkpoint and prints tonal distance and shared onsets between their
 tracks (sampler/score/score.h) beside those of the shards' held-out songs, and of both with their tracks
 shuffled: each track from another piece. `sampler score` says what the pieces are nearer to, the songs or the
 songs shuffled. That alone would praise noise, which has all pitches in all tracks; so "fit" says how much of
 the songs' own gap between whole and shuffled the pieces have, too: 0 where their tracks do not heed each
-other, 1 where they do as in real songs. Other figures follow, to see what the pieces are like otherwise. Exit
+other, 1 where they do as in real songs. Which tracks a shuffle brings together is chance, so what is shuffled is the
+mean of several shuffles. Other figures follow, to see what the pieces are like otherwise. Exit
 status 1 where either figure, as a mean over all pairs of tracks, is not nearer to real songs or has a fit
 below one half.
 """
 
 import json
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -40,8 +42,23 @@ def draw(asked, folder):
     return folder
 
 
-def score(pieces, shards, split):
-    return json.loads(run("sampler", "score", pieces, "--corpus", shards, "--split", split, "--quiet"))
+def score(pieces, shards, split, shuffles):
+    """What the sampler's score says, "shuffled" being means of so many shuffles."""
+
+    def of_seed(seed):
+        options = ["--corpus", shards, "--split", split, "--seed", seed, "--quiet"]
+        return json.loads(run("sampler", "score", pieces, *options))
+
+    scored = [of_seed(seed) for seed in range(1, shuffles + 1)]
+    for name, figure in scored[0]["figures"].items():
+        every = [one["figures"][name]["shuffled"] for one in scored]
+        for number in ("mean", "sd"):
+            if figure["shuffled"][number] is not None:
+                figure["shuffled"][number] = statistics.fmean(one[number] for one in every)
+        if figure["nearer"]:
+            way = figure["shuffled"]["mean"] - figure["real"]["mean"]
+            figure["nearer"] = "real" if (figure["mean"] - figure["real"]["mean"]) / way < 0.5 else "shuffled"
+    return scored[0]
 
 
 def own_shards(pieces, shards, folder):
@@ -81,12 +98,14 @@ def main():
     parser.add_argument("--bars", type=int, default=32)
     parser.add_argument("--temperature", type=float, default=1)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--shuffles", type=int, default=8)
     parser.add_argument("--made", help="a folder of pieces, such as accompaniments, in place of new ones")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         pieces = asked.made or draw(asked, f"{work}/pieces")
-        scored = score(pieces, asked.shards, asked.split)
-        own = score(pieces, own_shards(pieces, asked.shards, f"{work}/own"), "train")["figures"]
+        scored = score(pieces, asked.shards, asked.split, asked.shuffles)
+        own_corpus = own_shards(pieces, asked.shards, f"{work}/own")
+        own = score(pieces, own_corpus, "train", asked.shuffles)["figures"]
     figures = scored["figures"]
     print(
         f"{scored['pieces']} pieces by {asked.checkpoint}, "

@@ -5,6 +5,10 @@
 
 #include "trainer/model/head_tied.h"
 
+/* Cells whose logits are computed together, given that those below them are silent, for products are fastest
+ * by eight rows. */
+enum { AHEAD = 8 };
+
 /* Fills in the logits of the group's cells from `first` to `last`, given that those between are silent;
  * pre-activations are up to date. */
 static void next_logits(head_t *head, const part_t *part, size_t g, size_t first, size_t last,
@@ -24,11 +28,15 @@ static double uniform_of(const head_rule_t *rule, size_t cell) {
 static size_t next_set(head_t *head, const part_t *part, size_t g, pitch_set_t cells, const real_t *pre,
                        const head_rule_t *rule) {
     while (cells) {
-        const size_t p = pitch_set_take(&cells);
-        next_logits(head, part, g, p, p, pre);
-        const double logit = (double)head->logits[0];
-        if (rule->rng ? uniform_of(rule, head->groups[g].cell + p) < 1 / (1 + exp(-logit)) : logit > 0)
-            return p;
+        const size_t first = pitch_set_lowest(cells), end = MIN(first + AHEAD, pitch_set_highest(cells) + 1);
+        next_logits(head, part, g, first, end - 1, pre);
+        for (pitch_set_t near = cells & pitch_set_below(end); near;) {
+            const size_t p = pitch_set_take(&near);
+            const double logit = (double)head->logits[p - first];
+            if (rule->rng ? uniform_of(rule, head->groups[g].cell + p) < 1 / (1 + exp(-logit)) : logit > 0)
+                return p;
+        }
+        cells &= ~pitch_set_below(end);
     }
     return head->P;
 }

@@ -209,6 +209,29 @@ static void test_certain_cells(void) {
     for (size_t i = onset_group; i < f->columns; i++) g_assert_cmpfloat(f->pre[i], ==, 0);
 }
 
+/* Of rows whose struck pitches are few in some tracks and none in others, the units alone have the bits that
+ * are written beside losses. */
+static void test_units(void) {
+    for (size_t k = 0; k < G_N_ELEMENTS(HEAD_CASES); k++) {
+        if (HEAD_CASES[k].config.planes < 2) continue;
+        g_autoptr(fixture_t) f = fixture_new(&HEAD_CASES[k].config, HEAD_CASES[k].density);
+        const size_t Q = f->config.sequence.tied, K = f->config.tracks, P = f->config.pitches,
+                     n = ROWS * K * P * Q;
+        g_autofree real_t *beside = g_new0(real_t, n), *alone = g_new0(real_t, n);
+        g_autofree uint32_t *first = g_new(uint32_t, ROWS * K);
+        double nll[ROWS];
+        size_t written = 0;
+        for (size_t i = 0; i < ROWS * K; i++) first[i] = (uint32_t)(i * P);
+        head_record(f->head, &(head_record_t){.units = beside, .step = Q, .first = first});
+        head_score(f->head, ROWS, rows_of(f), NULL, &f->memory, f->pre, nll);
+        head_record(f->head, &(head_record_t){.units = alone, .step = Q, .first = first});
+        head_units(f->head, ROWS, rows_of(f), &f->memory, f->pre);
+        for (size_t i = 0; i < n; i++) written += beside[i] > 0;
+        g_assert_cmpuint(written, >, 0);
+        g_assert_true(memcmp(alone, beside, n * sizeof *alone) == 0);
+    }
+}
+
 int main(int argc, char **argv) {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/head/twin", test_twin);
@@ -219,5 +242,6 @@ int main(int argc, char **argv) {
     g_test_add_func("/head/nan", test_nan);
     g_test_add_func("/head/far_logits", test_far_logits);
     g_test_add_func("/head/certain_cells", test_certain_cells);
+    g_test_add_func("/head/units", test_units);
     return g_test_run();
 }

@@ -209,6 +209,36 @@ void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const u
                          pre + r * walk_columns(head), NULL, 1);
 }
 
+/* Writes the units of a group's onsets; part: its cells, from the lowest. */
+static void write_units(head_t *head, part_t *part, size_t r, size_t g, const uint8_t *frame,
+                        const head_memory_t *memory, const real_t *pre) {
+    const group_t *group = &head->groups[g];
+    for (pitch_set_t left = part->now; left;) walk_patch(head, part, g, pitch_set_take(&left));
+    head_begin_tied(head->p + group->cell * head->Q, pre + walk_tied_column(head, g), head->u, head->P,
+                    head->Q);
+    walk_add_profile(head, part, g);
+    head_scatter(head->patches, part->n_patches, group->table, head->u);
+    tied_add_memory(head, part, g, memory, r);
+    walk_record(head, r, g, frame);
+}
+
+void head_units(head_t *head, size_t rows, const uint8_t *const *frames, const head_memory_t *memory,
+                const real_t *pre) {
+    for (size_t r = 0; r < rows; r++) {
+        const uint8_t *frame = frames[r];
+        const real_t *row = pre + r * walk_columns(head);
+        walk_set_place(head, walk_place(memory, r));
+        walk_begin_row(head, frame, row);
+        for (size_t g = 0; g < head->n_groups; g++) {
+            head->now[g] = walk_read(head, g, frame);
+            if (head->groups[g].onset || !walk_read(head, g + 1, frame)) continue;
+            part_t part = walk_begin_part(head, g, frame, TRUE);
+            part.now = head->now[g];
+            write_units(head, &part, r, g, frame, memory, row);
+        }
+    }
+}
+
 /* What head_train() is called with. */
 typedef struct {
     head_t *head;

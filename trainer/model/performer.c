@@ -92,6 +92,19 @@ static size_t play_frame(performer_t *performer, const uint8_t *frame, size_t t,
     return i;
 }
 
+/* Takes a frame; the units of its onsets are written, if it has some. */
+static void hear_frame(performer_t *performer, const uint8_t *frame, const head_record_t *record) {
+    const model_config_t *config = &performer->net->config;
+    const size_t stride = roll_stride(config->pitches);
+    pitch_set_t struck = 0;
+    for (size_t track = 0; track < config->tracks; track++)
+        struck |= pitch_set_read(frame + (track * config->planes + PLANE_ONSET) * stride, config->pitches);
+    if (struck)
+        stream_force_units(performer->stream, frame, record);
+    else
+        stream_force(performer->stream, frame, TRUE, NULL);
+}
+
 void performer_play(performer_t *performer, const uint8_t *bits, size_t T, uint64_t seed, uint64_t index,
                     performance_piece_t *piece) {
     const sequence_net_t *net = performer->net;
@@ -101,17 +114,14 @@ void performer_play(performer_t *performer, const uint8_t *bits, size_t T, uint6
         .units = performer->x, .step = performer->inputs, .first = performer->first};
     g_autofree real_t *moments = g_new(real_t, MAX(2 * W * Z, 1));
     size_t onset = 0;
-    double nll;
     piece->nll = 0;
     if (Z) stream_encode(performer->stream, bits, T, moments, moments + W * Z);
     stream_start(performer->stream, 1);
     stream_set_meters(performer->stream, 0, piece->meters);
     performance_past_begin(performer->past, bits, T, piece->on_grid);
-    head_record(net->head, &record);
     for (size_t t = 0; t < T; t++) {
         if (Z && t % S == 0) stream_set_latent(performer->stream, moments + t / S * Z);
-        stream_force(performer->stream, bits + t * bytes, TRUE, &nll);
+        hear_frame(performer, bits + t * bytes, &record);
         onset = play_frame(performer, bits + t * bytes, t, &rng, onset, piece);
     }
-    head_record(net->head, &(head_record_t){0});
 }

@@ -258,7 +258,7 @@ typedef struct {
     const head_rule_t *rules; /* draw: [N]; NULL: force */
     uint8_t *frames;          /* draw: as stream_draw() */
     double *scores;           /* [N]: losses, or log_p; NULL: not wanted */
-    real_t *logits;           /* [N, D]: beside losses; NULL: not wanted */
+    head_record_t record;     /* force: beside losses, or units alone */
 } step_t;
 
 /* y [rows, N], which holds what is to be added to, += x [rows, M] W. */
@@ -309,16 +309,22 @@ static void force_rows(const step_t *step, const worker_t *worker, size_t first,
     const size_t bytes = stream->frame_bytes;
     for (size_t n = first; n < end; n++)
         memcpy(current(stream, n), step->shared ? step->given : step->given + n * bytes, bytes);
-    if (!step->scores) return;
+    if (!step->scores && !step->record.units) return;
     real_t *s[ROLL_MAX_TRACKS];
     for (size_t k = 0; k < stream->K; k++) s[k] = stream->now.s[k] + first * stream->memory;
     const head_memory_t memory = {.places = stream->places + first, .s = s};
+    const uint8_t *const *frames = stream->frames + first;
+    const real_t *pre = stream->pre + first * stream->columns;
     head_t *head = worker->net->head;
-    /* Without logits to be written, what the head writes is somebody else's choice. */
-    if (step->logits) head_record(head, &(head_record_t){.logits = step->logits + first * stream->D});
-    head_score(head, end - first, stream->frames + first, NULL, &memory,
-               stream->pre + first * stream->columns, step->scores + first);
-    if (step->logits) head_record(head, &(head_record_t){0});
+    head_record_t record = step->record;
+    if (record.units) record.first += first * stream->K;
+    if (record.logits) record.logits += first * stream->D;
+    head_record(head, &record);
+    if (step->scores)
+        head_score(head, end - first, frames, NULL, &memory, pre, step->scores + first);
+    else
+        head_units(head, end - first, frames, &memory, pre);
+    head_record(head, &(head_record_t){0});
 }
 
 static void draw_rows(const step_t *step, const worker_t *worker, size_t first, size_t end) {
@@ -338,7 +344,7 @@ static void draw_rows(const step_t *step, const worker_t *worker, size_t first, 
 static void step_rows(void *data, size_t thread, size_t first, size_t end) {
     const step_t *step = data;
     const worker_t *worker = &g_array_index(step->stream->workers, worker_t, thread);
-    advance(step->stream, worker, first, end, step->rules || step->scores);
+    advance(step->stream, worker, first, end, step->rules || step->scores || step->record.units);
     if (step->rules)
         draw_rows(step, worker, first, end);
     else
@@ -367,7 +373,12 @@ void stream_force(stream_t *stream, const uint8_t *frames, gboolean shared, doub
 }
 
 void stream_force_logits(stream_t *stream, const uint8_t *frames, double *nll, real_t *logits) {
-    run_step(stream, (step_t){.stream = stream, .given = frames, .scores = nll, .logits = logits});
+    run_step(stream,
+             (step_t){.stream = stream, .given = frames, .scores = nll, .record = {.logits = logits}});
+}
+
+void stream_force_units(stream_t *stream, const uint8_t *frames, const head_record_t *record) {
+    run_step(stream, (step_t){.stream = stream, .given = frames, .record = *record});
 }
 
 void stream_draw(stream_t *stream, const head_rule_t *rules, uint8_t *frames, double *log_p) {

@@ -4,7 +4,7 @@
  *
  * Order of calls: stream_start(), where the model knows places in the bar stream_set_meters() for each piece,
  * then for each frame t = 0, 1, ...: if t mod S = 0 and there is a latent,
- * stream_prior() if wanted and stream_set_latent(); then one of stream_force(), stream_draw(). */
+ * stream_prior() if wanted and stream_set_latent(); then one of stream_force() and its kin, stream_draw(). */
 #pragma once
 
 #include "trainer/model/head.h"
@@ -45,6 +45,9 @@ void stream_force(stream_t *stream, const uint8_t *frames, gboolean shared, doub
 /* The same with frames [N, frame bytes], losses to nll [N], and the logits of the cells, given those before
  * each, to logits [N, D], as head_record_t has them. */
 void stream_force_logits(stream_t *stream, const uint8_t *frames, double *nll, real_t *logits);
+/* The same with units of the onsets in place of losses and logits: head_record_t. Only of a model that learns
+ * onsets. */
+void stream_force_units(stream_t *stream, const uint8_t *frames, const head_record_t *record);
 /* Advances by one drawn frame, by rules [N]; writes it to frames [N, frame bytes] unless NULL. Where a rule
  * knows cells, their values are those that frames has before. Writes what head_draw() returns to log_p [N]
  * unless NULL. */

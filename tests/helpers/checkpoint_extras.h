@@ -2,9 +2,6 @@
  * hold, and damage to them. */
 #pragma once
 
-#include <signal.h>
-#include <sys/resource.h>
-
 #include "preprocess/shard/h5.h"
 #include "tests/helpers/checkpoint_states.h"
 #include "trainer/model/guide.h"
@@ -163,14 +160,4 @@ static inline void flip(const char *path, const real_t *values, size_t count) {
     g_assert_nonnull(found);
     *found = (char)(*found ^ 1);
     g_assert_true(g_file_set_contents(path, bytes, (gssize)n, NULL));
-}
-
-/* From now on no file may grow past 2000 bytes, as on a full disk; returns the limit to be set again. */
-static inline struct rlimit fill_disk(void) {
-    struct rlimit old;
-    signal(SIGXFSZ, SIG_IGN);
-    g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &old), ==, 0);
-    const struct rlimit low = {.rlim_cur = 2000, .rlim_max = old.rlim_max};
-    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &low), ==, 0);
-    return old;
 }

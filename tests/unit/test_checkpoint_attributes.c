@@ -7,6 +7,7 @@
 
 #include "preprocess/common/file.h"
 #include "tests/helpers/checkpoint_extras.h"
+#include "tests/helpers/full_disk.h"
 
 /* The vectors come back, all else stays, and vectors written again give the same bytes; so does the state
  * without them. */
@@ -149,9 +150,9 @@ static void test_disk_full(void) {
     g_autofree char *temporary = file_temporary(run.path);
     g_autoptr(GBytes) before = bytes_of(run.path);
     g_autoptr(GError) error = NULL;
-    const struct rlimit old = fill_disk();
+    const struct rlimit old = full_disk_begin(2000);
     const gboolean written = checkpoint_write_attributes(run.path, &two, NULL, &error);
-    setrlimit(RLIMIT_FSIZE, &old);
+    full_disk_end(old);
     g_assert_false(written);
     g_assert_true(g_str_has_prefix(error->message, run.path));
     g_assert_false(g_file_test(temporary, G_FILE_TEST_EXISTS));

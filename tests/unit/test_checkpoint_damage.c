@@ -1,12 +1,11 @@
 /* Checkpoints that were cut or changed, and full disks: every damage is noticed. */
 #include <errno.h>
-#include <signal.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "preprocess/common/file.h"
 #include "tests/helpers/checkpoint_states.h"
+#include "tests/helpers/full_disk.h"
 
 /* The file cut at any length is refused. */
 static void test_truncated(void) {
@@ -111,17 +110,13 @@ static void test_disk_full(void) {
     g_autofree char *temporary = file_temporary(path);
     g_auto(state_t) state, changed;
     g_autoptr(GError) error = NULL;
-    struct rlimit old, low;
     state_init(&state, &small, 1);
     state_init(&changed, &small, 2);
     write_state(path, &state);
-    signal(SIGXFSZ, SIG_IGN);
-    g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &old), ==, 0);
-    low = (struct rlimit){.rlim_cur = 2000, .rlim_max = old.rlim_max};
-    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &low), ==, 0);
+    const struct rlimit old = full_disk_begin(2000);
     gboolean written =
         checkpoint_write(path, &changed.checkpoint, changed.model, changed.optimizer, NULL, &error);
-    setrlimit(RLIMIT_FSIZE, &old);
+    full_disk_end(old);
     g_assert_false(written);
     g_assert_true(g_str_has_prefix(error->message, path));
     g_assert_nonnull(strstr(error->message, g_strerror(EFBIG)));

@@ -3,13 +3,12 @@
 #include "preprocess/shard/h5.h"
 
 #include <glib/gstdio.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "preprocess/common/file.h"
+#include "tests/helpers/full_disk.h"
 
 enum { ROWS = 700, COLS = 500 };
 
@@ -192,19 +191,14 @@ static void test_any_damage(void) {
 
 static void test_full_disk(void) {
     g_autoptr(GError) error = NULL;
-    struct rlimit old, limit;
     write_sample("full.h5");
     g_autofree float *values = ramp(2 * ROWS * COLS);
-    signal(SIGXFSZ, SIG_IGN);
-    getrlimit(RLIMIT_FSIZE, &old);
-    limit = old;
-    limit.rlim_cur = 1 << 20;
-    setrlimit(RLIMIT_FSIZE, &limit);
+    const struct rlimit old = full_disk_begin(1 << 20);
     h5_file_t *file = h5_file_create("full.h5", &error);
     g_assert_no_error(error);
     g_assert_true(h5_write_floats(file, "/weights/deep/w", values, 2 * ROWS, COLS, &error));
     g_assert_false(h5_file_commit(file, NULL, &error));
-    setrlimit(RLIMIT_FSIZE, &old);
+    full_disk_end(old);
     g_assert_error(error, H5_ERROR, H5_ERROR_WRITE);
     g_assert_true(g_str_has_prefix(error->message, "full.h5: cannot write: File too large; "));
     g_assert_false(has_temporary("full.h5"));

@@ -1,8 +1,7 @@
 /* midi_write: what is written is read again, and what a failed write leaves. */
-#include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 
+#include "tests/helpers/full_disk.h"
 #include "tests/helpers/midi_bytes.h"
 
 static song_t *random_song(GRand *random) {
@@ -113,15 +112,11 @@ static void test_full_disk(void) {
     g_autoptr(song_t) small = song_new(96);
     g_autoptr(song_t) large = random_song(random);
     g_autoptr(GError) error = NULL;
-    struct rlimit before, limit;
     g_assert_cmpint(g_mkdir_with_parents("full", 0777), ==, 0);
     write_song(small, "full/song.mid");
-    getrlimit(RLIMIT_FSIZE, &before);
-    limit = (struct rlimit){.rlim_cur = 100, .rlim_max = before.rlim_max};
-    signal(SIGXFSZ, SIG_IGN);
-    setrlimit(RLIMIT_FSIZE, &limit);
-    gboolean written = midi_write(large, "full/song.mid", &error);
-    setrlimit(RLIMIT_FSIZE, &before);
+    const struct rlimit old = full_disk_begin(100);
+    const gboolean written = midi_write(large, "full/song.mid", &error);
+    full_disk_end(old);
     g_assert_false(written);
     g_assert_error(error, MIDI_ERROR, MIDI_ERROR_WRITE);
     g_assert_nonnull(strstr(error->message, "full/song.mid: cannot write"));

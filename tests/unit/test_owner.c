@@ -10,10 +10,11 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "tests/helpers/full_disk.h"
 
 /* What a process of its own does, and its way to tell: it never returns. */
 typedef void (*child_fn)(gpointer data, int to_parent);
@@ -337,14 +338,9 @@ static void test_race(void) {
 static void test_no_room(void) {
     g_autofree char *folder = new_folder();
     g_autoptr(GError) error = NULL;
-    struct rlimit old, none;
-    signal(SIGXFSZ, SIG_IGN);
-    g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &old), ==, 0);
-    none = old;
-    none.rlim_cur = 0;
-    setrlimit(RLIMIT_FSIZE, &none);
+    const struct rlimit old = full_disk_begin(0);
     owner_t *owner = owner_take(folder, "x", &error);
-    setrlimit(RLIMIT_FSIZE, &old);
+    full_disk_end(old);
     g_assert_null(owner);
     g_assert_error(error, OWNER_ERROR, OWNER_ERROR_WRITE);
     g_assert_true(g_pattern_match_simple(

@@ -4,12 +4,11 @@
 
 #include <glib/gstdio.h>
 #include <math.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "preprocess/common/file.h"
 #include "preprocess/corpus/corpus.h"
+#include "tests/helpers/full_disk.h"
 #include "tests/helpers/shard_corpus.h"
 
 /* How onsets were played is read back, by any run of songs. */
@@ -168,7 +167,6 @@ static void test_version_2(void) {
 }
 
 static void test_full_disk(void) {
-    struct rlimit old, limit;
     g_autoptr(GError) error = NULL;
     shard_song_t song = make_song(0, 0);
     shard_set_t head = make_head("merged", 'a');
@@ -178,13 +176,9 @@ static void test_full_disk(void) {
     g_autofree char *before = NULL, *after = NULL;
     gsize n_before = 0, n_after = 0;
     uint8_t bits[3 * 22] = {0};
-    signal(SIGXFSZ, SIG_IGN);
-    getrlimit(RLIMIT_FSIZE, &old);
-    limit = old;
-    limit.rlim_cur = 1000;
-    setrlimit(RLIMIT_FSIZE, &limit);
+    const struct rlimit old = full_disk_begin(1000);
     gboolean written = shard_write(folder, &head, 0, &song, NULL, NULL, 1, bits, 3, 1, &error);
-    setrlimit(RLIMIT_FSIZE, &old);
+    full_disk_end(old);
     g_assert_false(written);
     g_assert_nonnull(strstr(error->message, "shard-00000-of-00003.h5: cannot write: File too large; "));
     g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS) || g_file_test(temporary, G_FILE_TEST_EXISTS));
@@ -192,9 +186,9 @@ static void test_full_disk(void) {
     g_assert_true(shard_write(folder, &head, 0, &song, NULL, NULL, 1, bits, 3, 1, &error));
     g_assert_true(g_file_get_contents(path, &before, &n_before, NULL));
     bits[0] = 1;
-    setrlimit(RLIMIT_FSIZE, &limit);
+    full_disk_begin(1000);
     written = shard_write(folder, &head, 0, &song, NULL, NULL, 1, bits, 3, 1, &error);
-    setrlimit(RLIMIT_FSIZE, &old);
+    full_disk_end(old);
     g_assert_false(written);
     g_assert_true(g_file_get_contents(path, &after, &n_after, NULL)); /* what stood there stands */
     g_assert_true(n_after == n_before && memcmp(before, after, n_before) == 0);

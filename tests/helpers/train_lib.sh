@@ -101,11 +101,12 @@ wait_for() {
     return 1
 }
 
-# refused STATUS REGEX DESCRIPTION OPTION...: the trainer, on 2 ranks, and no figures.
+launcher=(ranks 2)
+# refused STATUS REGEX DESCRIPTION OPTION...: the trainer, by the launcher, and no figures.
 refused() {
     local wanted=$1 message=$2 description=$3
     shift 3
-    run ranks 2 "$trainer" "$@"
+    run "${launcher[@]}" "$trainer" "$@"
     status_is "$wanted" "$description: exit $wanted"
     says_once "^trainer: .*$message" "with one message"
     ok "and no line of JSON" test ! -s out

@@ -10,16 +10,7 @@ run "$trainer" --data data --output good "${tiny[@]}" --max-steps 5 --quiet
 status_is 0 "a run to resume"
 
 launcher=()
-# refused STATUS REGEX DESCRIPTION OPTION...
-refused() {
-    local wanted=$1 message=$2 description=$3
-    shift 3
-    rm -rf new
-    run "${launcher[@]}" "$trainer" "$@"
-    status_is "$wanted" "$description: exit $wanted"
-    says_once "^trainer: .*$message" "with one message"
-}
-# all_refused: the same by 2 ranks.
+# all_refused: refused by 2 ranks.
 all_refused() {
     launcher=(ranks 2)
     refused "$@"

@@ -8,10 +8,10 @@ tracks (sampler/score/score.h) beside those of the shards' held-out songs, and o
 shuffled: each track from another piece. `sampler score` says what the pieces are nearer to, the songs or the
 songs shuffled. That alone would praise noise, which has all pitches in all tracks; so "fit" says how much of
 the songs' own gap between whole and shuffled the pieces have, too: 0 where their tracks do not heed each
-other, 1 where they do as in real songs. Which tracks a shuffle brings together is chance, so what is shuffled is the
-mean of several shuffles. Other figures follow, to see what the pieces are like otherwise. Exit
-status 1 where either figure, as a mean over all pairs of tracks, is not nearer to real songs or has a fit
-below one half.
+other, 1 where they do as in real songs. Which tracks a shuffle brings together is chance, so what is
+shuffled is the mean of several shuffles. Other figures follow, to see what the pieces are like otherwise.
+Exit status 1 where either figure, as a mean over all pairs of tracks, is not nearer to real songs or has a
+fit below one half.
 """
 
 import json

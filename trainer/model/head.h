@@ -92,8 +92,8 @@ void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const u
 /* Writes the units of these rows alone, where head_record() says, the same bits as head_score() writes. */
 void head_units(head_t *head, size_t rows, const uint8_t *const *frames, const head_memory_t *memory,
                 const real_t *pre);
-/* As head_score(), with the gradient of scale * sum of nll: turns pre into d loss / d pre and adds to the gradients
- * of the head's own parameters. */
+/* As head_score(), with the gradient of scale * sum of nll: turns pre into d loss / d pre and adds to the
+ * gradients of the head's own parameters. */
 void head_train(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past,
                 const head_memory_t *memory, real_t *pre, double scale, double *nll);
 /* The same for rows in grains (trainer/model/grains.h): the gradients of the head's own parameters are summed

@@ -89,7 +89,7 @@ void head_record(head_t *head, const head_record_t *record);
  * are silent, and so is s; profiles stay); NULL: all do. nll [rows]: nats. */
 void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const uint8_t *past,
                 const head_memory_t *memory, const real_t *pre, double *nll);
-/* Writes the units of these rows alone, where head_record() says, the same bits as head_score() writes. */
+/* Writes units where head_record() says, the same bits as head_score(), but neither losses nor logits. */
 void head_units(head_t *head, size_t rows, const uint8_t *const *frames, const head_memory_t *memory,
                 const real_t *pre);
 /* As head_score(), with the gradient of scale * sum of nll: turns pre into d loss / d pre and adds to the

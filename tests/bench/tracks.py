@@ -15,6 +15,7 @@ fit below one half.
 """
 
 import json
+import math
 import pathlib
 import statistics
 import subprocess
@@ -42,6 +43,24 @@ def draw(asked, folder):
     return folder
 
 
+def mean_summary(summaries):
+    """The mean of several summaries, of those that know a mean and a deviation."""
+    known = [summary for summary in summaries if summary["sd"] is not None]
+    if not known:
+        return summaries[0]
+    return {number: statistics.fmean(summary[number] for summary in known) for number in ("mean", "sd", "n")}
+
+
+def nearer(pieces, real, shuffled):
+    """As score_place() of sampler/score/score.h has it."""
+    if None in (pieces["mean"], real["sd"], shuffled["sd"]):
+        return None
+    way = shuffled["mean"] - real["mean"]
+    if abs(way) < 2 * math.hypot(real["sd"] / real["n"] ** 0.5, shuffled["sd"] / shuffled["n"] ** 0.5):
+        return None
+    return "real" if (pieces["mean"] - real["mean"]) / way < 0.5 else "shuffled"
+
+
 def score(pieces, shards, split, shuffles):
     """What the sampler's score says, "shuffled" being means of so many shuffles."""
 
@@ -51,13 +70,8 @@ def score(pieces, shards, split, shuffles):
 
     scored = [of_seed(seed) for seed in range(1, shuffles + 1)]
     for name, figure in scored[0]["figures"].items():
-        every = [one["figures"][name]["shuffled"] for one in scored]
-        for number in ("mean", "sd"):
-            if figure["shuffled"][number] is not None:
-                figure["shuffled"][number] = statistics.fmean(one[number] for one in every)
-        if figure["nearer"]:
-            way = figure["shuffled"]["mean"] - figure["real"]["mean"]
-            figure["nearer"] = "real" if (figure["mean"] - figure["real"]["mean"]) / way < 0.5 else "shuffled"
+        figure["shuffled"] = mean_summary([one["figures"][name]["shuffled"] for one in scored])
+        figure["nearer"] = nearer(figure, figure["real"], figure["shuffled"])
     return scored[0]
 
 
@@ -78,7 +92,7 @@ def fit(figure, own):
 
 def show(name, figure, own):
     def cell(summary):
-        return "%.3f (%.3f)" % (summary["mean"], summary["sd"]) if summary["n"] > 1 else "-"
+        return "-" if summary["sd"] is None else "%.3f (%.3f)" % (summary["mean"], summary["sd"])
 
     cells = [cell(figure), cell(own["shuffled"]), cell(figure["real"]), cell(figure["shuffled"])]
     told = (

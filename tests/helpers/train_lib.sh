@@ -101,12 +101,12 @@ wait_for() {
     return 1
 }
 
-launcher=(ranks 2)
-# refused STATUS REGEX DESCRIPTION OPTION...: the trainer, by the launcher, and no figures.
+trained_by=(ranks 2)
+# refused STATUS REGEX DESCRIPTION OPTION...: the trainer, by trained_by, and no figures.
 refused() {
     local wanted=$1 message=$2 description=$3
     shift 3
-    run "${launcher[@]}" "$trainer" "$@"
+    run "${trained_by[@]}" "$trainer" "$@"
     status_is "$wanted" "$description: exit $wanted"
     says_once "^trainer: .*$message" "with one message"
     ok "and no line of JSON" test ! -s out

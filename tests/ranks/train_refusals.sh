@@ -9,12 +9,12 @@ make_corpus untrained 6 --split 0,100,0
 run "$trainer" --data data --output good "${tiny[@]}" --max-steps 5 --quiet
 status_is 0 "a run to resume"
 
-launcher=()
+trained_by=()
 # all_refused: refused by 2 ranks.
 all_refused() {
-    launcher=(ranks 2)
+    trained_by=(ranks 2)
     refused "$@"
-    launcher=()
+    trained_by=()
 }
 
 refused 2 '--data' "no --data" --output new

@@ -317,7 +317,7 @@ static void force_rows(const step_t *step, const worker_t *worker, size_t first,
     const real_t *pre = stream->pre + first * stream->columns;
     head_t *head = worker->net->head;
     head_record_t record = step->record;
-    if (record.units) record.first += first * stream->K;
+    if (record.units) record.first += first * stream->net->config.tracks;
     if (record.logits) record.logits += first * stream->D;
     head_record(head, &record);
     if (step->scores)

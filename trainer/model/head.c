@@ -155,9 +155,7 @@ static void forward_part(head_t *head, const part_t *part, size_t g, const real_
     const group_t *group = &head->groups[g];
     const size_t Q = head->Q, n = walk_cells(part), cell = group->cell + part->first;
     memcpy(head->logits, pre + cell, n * sizeof *pre);
-    head_begin_tied(head->p + cell * Q, pre + walk_tied_column(head, g), head->u, n, Q);
-    walk_add_profile(head, part, g);
-    head_scatter(head->patches, part->n_patches, group->table, head->u);
+    walk_begin_units(head, part, g, pre);
     head_tied(head->u, group->v, head->logits, n, Q);
     walk_nade(head, part, g);
 }
@@ -212,12 +210,8 @@ void head_score(head_t *head, size_t rows, const uint8_t *const *frames, const u
 /* Writes the units of a group's onsets; part: its cells, from the lowest. */
 static void write_units(head_t *head, part_t *part, size_t r, size_t g, const uint8_t *frame,
                         const head_memory_t *memory, const real_t *pre) {
-    const group_t *group = &head->groups[g];
     for (pitch_set_t left = part->now; left;) walk_patch(head, part, g, pitch_set_take(&left));
-    head_begin_tied(head->p + group->cell * head->Q, pre + walk_tied_column(head, g), head->u, head->P,
-                    head->Q);
-    walk_add_profile(head, part, g);
-    head_scatter(head->patches, part->n_patches, group->table, head->u);
+    walk_begin_units(head, part, g, pre);
     tied_add_memory(head, part, g, memory, r);
     walk_record(head, r, g, frame);
 }

@@ -241,10 +241,7 @@ static pitch_set_t draw_part(head_t *head, part_t *part, size_t g, const uint8_t
     if (rule->told) choice.told = &told;
     if ((certain & choice.known & ~choice.set) | (choice.set & ~(part->unsure | certain)))
         *log_p = -INFINITY; /* what is known breaks the rules of a roll beside what was drawn */
-    head_begin_tied(head->p + (group->cell + part->first) * head->Q, pre + walk_tied_column(head, g), head->u,
-                    walk_cells(part), head->Q);
-    walk_add_profile(head, part, g);
-    head_scatter(head->patches, part->n_patches, group->table, head->u);
+    walk_begin_units(head, part, g, pre);
     tied_add_memory(head, part, g, memory, row);
     for (pitch_set_t left = part->unsure | certain; left;) {
         const size_t stop = left & certain ? pitch_set_lowest(left & certain) : head->P;

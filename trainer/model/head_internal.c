@@ -98,7 +98,8 @@ static void count_classes(head_t *head, const uint8_t *frame) {
     }
 }
 
-void walk_add_profile(head_t *head, const part_t *part, size_t g) {
+/* Adds the group's profile to u. */
+static void add_profile(head_t *head, const part_t *part, size_t g) {
     const group_t *group = &head->groups[g];
     if (!group->profile || !part->unsure) return;
     memset(head->by_class, 0, PITCH_CLASSES * head->Q * sizeof *head->by_class);
@@ -106,6 +107,14 @@ void walk_add_profile(head_t *head, const part_t *part, size_t g) {
     for (size_t p = part->first; p < part->end; p++)
         head_add(head->by_class + p % PITCH_CLASSES * head->Q, head->u + (p - part->first) * head->Q,
                  head->Q);
+}
+
+void walk_begin_units(head_t *head, const part_t *part, size_t g, const real_t *pre) {
+    const group_t *group = &head->groups[g];
+    head_begin_tied(head->p + (group->cell + part->first) * head->Q, pre + walk_tied_column(head, g), head->u,
+                    walk_cells(part), head->Q);
+    add_profile(head, part, g);
+    head_scatter(head->patches, part->n_patches, group->table, head->u);
 }
 
 void walk_profile_backward(head_t *head, const part_t *part, size_t g) {

@@ -122,9 +122,9 @@ void walk_set_place(head_t *head, const place_t *place);
 /* Begins a group: adds up all that is known before its own cells. head->now holds the groups before it. past:
  * whether the frames at the lags are seen. */
 part_t walk_begin_part(head_t *head, size_t g, const uint8_t *frame, gboolean past);
-/* Adds the group's profile to the pre-activations u of a part's cells; and, if u holds their gradient, adds
- * to the gradient of the profile's weights. */
-void walk_add_profile(head_t *head, const part_t *part, size_t g);
+/* Computes the pre-activations u of a part's cells, without a memory, by its row of pre. */
+void walk_begin_units(head_t *head, const part_t *part, size_t g, const real_t *pre);
+/* If u holds their gradient, adds to the gradient of the profile's weights. */
 void walk_profile_backward(head_t *head, const part_t *part, size_t g);
 /* Takes in pitch p of the group, which is set. walk_patch() only adds its patch. */
 void walk_take(head_t *head, part_t *part, size_t g, size_t p);

@@ -224,11 +224,7 @@ static void forward_group(head_t *head, const block_t *block, size_t g, const re
     for (size_t r = 0; r < block->n; r++) {
         const part_t part = open_part(head, block, g, r);
         if (!part.unsure) continue;
-        head_begin_tied(head->p + (group->cell + part.first) * Q,
-                        pre + r * walk_columns(head) + walk_tied_column(head, g), head->u, walk_cells(&part),
-                        Q);
-        walk_add_profile(head, &part, g);
-        head_scatter(head->patches, part.n_patches, group->table, head->u);
+        walk_begin_units(head, &part, g, pre + r * walk_columns(head));
         read_memory(head, block, &part, g, r);
         head_tied(head->u, group->v, head->logits, walk_cells(&part), Q);
         walk_record(head, block->first + r, g, block->frames[block->first + r]);

@@ -74,14 +74,18 @@ static void play_onset(performer_t *performer, const performance_place_t *place,
     performance_past_take(performer->past, place, piece->given ? piece->given[i] : drawn);
 }
 
+/* The onsets of a track. */
+static pitch_set_t struck_keys(const performer_t *performer, const uint8_t *frame, size_t track) {
+    const model_config_t *config = &performer->net->config;
+    const size_t row = track * config->planes + PLANE_ONSET;
+    return pitch_set_read(frame + row * roll_stride(config->pitches), config->pitches);
+}
+
 /* Plays frame t, whose units the head has written; returns how many onsets were before the next frame. */
 static size_t play_frame(performer_t *performer, const uint8_t *frame, size_t t, const rng_t *rng, size_t i,
                          performance_piece_t *piece) {
-    const model_config_t *config = &performer->net->config;
-    const size_t stride = roll_stride(config->pitches);
-    for (size_t track = 0; track < config->tracks; track++) {
-        pitch_set_t keys =
-            pitch_set_read(frame + (track * config->planes + PLANE_ONSET) * stride, config->pitches);
+    for (size_t track = 0; track < performer->net->config.tracks; track++) {
+        pitch_set_t keys = struck_keys(performer, frame, track);
         performance_place_t place = {.track = track, .t = t, .above = pitch_set_count(keys)};
         for (; keys; place.below++, i++) {
             place.above--;
@@ -94,11 +98,9 @@ static size_t play_frame(performer_t *performer, const uint8_t *frame, size_t t,
 
 /* Takes a frame; the units of its onsets are written, if it has some. */
 static void hear_frame(performer_t *performer, const uint8_t *frame, const head_record_t *record) {
-    const model_config_t *config = &performer->net->config;
-    const size_t stride = roll_stride(config->pitches);
     pitch_set_t struck = 0;
-    for (size_t track = 0; track < config->tracks; track++)
-        struck |= pitch_set_read(frame + (track * config->planes + PLANE_ONSET) * stride, config->pitches);
+    for (size_t track = 0; track < performer->net->config.tracks; track++)
+        struck |= struck_keys(performer, frame, track);
     if (struck)
         stream_force_units(performer->stream, frame, record);
     else
